@@ -1,0 +1,115 @@
+//! The services of Scenehost as pure state machines.
+//!
+//! A service is a value with a `step(event, context)`. It changes only itself and puts what it
+//! wants done into [`Effects`]: writes first, then messages. The host's loop commits all writes of
+//! a step before it sends any of its messages, so nobody ever hears of what could still be lost.
+//! The time and the randomness of a step are in its [`Context`]; the same events in the same
+//! context give the same effects, in production, in a test and in a simulator.
+//!
+//! | module | service | of which there is |
+//! |---|---|---|
+//! | [`auth`] | who a user is, sessions | one |
+//! | [`lobby`] | users' connections and what they wait for | one a node |
+//! | [`matching`] | tickets and groups | one a domain |
+//! | [`scene_master`] | life and death of scenes | one |
+//! | [`scene_service`] | the scenes of one node | one a node |
+//! | [`scene`] | the seats of one scene | one a scene |
+//!
+//! Architecture Invariant: a service never waits and never fails. What it waits for is a state
+//! with a deadline; what goes wrong is an outcome with a [`Refusal`].
+
+#![warn(missing_docs)]
+
+pub mod auth;
+pub mod config;
+mod deadlines;
+pub mod ids;
+pub mod lobby;
+pub mod matching;
+pub mod message;
+pub mod record;
+pub mod refusal;
+pub mod scene;
+pub mod scene_master;
+pub mod scene_service;
+pub mod token;
+
+pub use ids::{ConnectionId, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, Time, UserId};
+pub use message::{Message, Player, PlayerResult, ServiceName};
+pub use refusal::Refusal;
+
+/// What a step may know of the world, and where it puts what it wants done.
+pub struct Context<'a> {
+    /// The time of this step. Never earlier than that of the step before.
+    pub now: Time,
+    /// A cryptographically secure generator in production; a seeded one in tests.
+    pub rng: &'a mut dyn rand_core::CryptoRng,
+    /// What the step wants done.
+    pub out: &'a mut Effects,
+}
+
+impl Context<'_> {
+    /// Wants a message sent after this step's writes are committed.
+    pub fn send(&mut self, message: impl Into<Message>) {
+        self.out.messages.push(message.into());
+    }
+
+    /// Reports something that should not be, for the operators' log.
+    pub fn fault(&mut self, text: impl Into<String>) {
+        self.out.faults.push(text.into());
+    }
+
+    /// Wants a record written.
+    pub fn put(&mut self, key: String, value: Vec<u8>) {
+        self.out.writes.push(Write::Put { key, value });
+    }
+
+    /// Wants a record removed; one that is not there is no error.
+    pub fn delete(&mut self, key: String) {
+        self.out.writes.push(Write::Delete { key });
+    }
+}
+
+/// What the steps of one batch want done: all writes in one atomic commit, then the messages in
+/// their order.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Effects {
+    /// What operators should know, for the log: a record that cannot be read, a broken promise.
+    pub faults: Vec<String>,
+    /// Changes of the store.
+    pub writes: Vec<Write>,
+    /// Messages to other services and to users.
+    pub messages: Vec<Message>,
+}
+
+/// One change of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// Sets a record.
+    Put {
+        /// The record's key; see [`record`].
+        key: String,
+        /// The record's bytes.
+        value: Vec<u8>,
+    },
+    /// Removes a record.
+    Delete {
+        /// The record's key.
+        key: String,
+    },
+}
+
+/// A unit of processing with an inbox of its own.
+pub trait Service {
+    /// What this service can be told.
+    type Event;
+
+    /// Takes one event. Total: every event has a defined outcome in every state.
+    fn step(&mut self, event: Self::Event, cx: &mut Context<'_>);
+
+    /// The event that says that time has passed.
+    fn tick() -> Self::Event;
+
+    /// When the service wants its next [`Service::tick`], if nothing else happens before.
+    fn deadline(&self) -> Option<Time>;
+}

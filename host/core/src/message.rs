@@ -1,0 +1,283 @@
+//! What services tell each other and their users. The names are the seed's: Req asks and is
+//! answered by Res; Syn tells.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ConnectionId, DomainName, NodeId, SceneId, Seat, UserId};
+use crate::refusal::Refusal;
+use crate::token::Secret;
+use crate::{auth, lobby, matching, scene_master, scene_service};
+
+/// A message with its address. There is one kind for each kind of receiver, so a message cannot
+/// reach a service that does not know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// To Auth.
+    Auth(auth::Event),
+    /// To the host's store: asks for the records of these keys, answered to Auth.
+    Load(auth::Load),
+    /// To the lobby of this node.
+    Lobby(lobby::Event),
+    /// To the match handler of a domain.
+    Match(DomainName, matching::Event),
+    /// To SceneMaster.
+    SceneMaster(scene_master::Event),
+    /// To the SceneService of a node.
+    SceneService(NodeId, scene_service::Event),
+    /// To the SceneService of the node that sends this.
+    OwnSceneService(scene_service::Event),
+    /// To the handler of a scene, on this node.
+    Scene(SceneId, scene_service::ToScene),
+    /// To a user's lobby connection.
+    User(ToUser),
+    /// To whoever asked for scenes by hand; the number is theirs.
+    Operator(u64, Result<Vec<SceneId>, Refusal>),
+}
+
+impl From<auth::Event> for Message {
+    fn from(event: auth::Event) -> Self {
+        Self::Auth(event)
+    }
+}
+
+impl From<auth::Load> for Message {
+    fn from(load: auth::Load) -> Self {
+        Self::Load(load)
+    }
+}
+
+impl From<lobby::Event> for Message {
+    fn from(event: lobby::Event) -> Self {
+        Self::Lobby(event)
+    }
+}
+
+impl From<scene_master::Event> for Message {
+    fn from(event: scene_master::Event) -> Self {
+        Self::SceneMaster(event)
+    }
+}
+
+impl From<ToUser> for Message {
+    fn from(to_user: ToUser) -> Self {
+        Self::User(to_user)
+    }
+}
+
+/// The services, as users and operators hear of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceName {
+    /// Sign-in.
+    Auth,
+    /// The lobby.
+    Lobby,
+    /// Matching.
+    Match,
+    /// The authority over scenes.
+    SceneMaster,
+    /// A node's scenes.
+    SceneService,
+    /// The store.
+    Db,
+}
+
+impl fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auth => "sign-in",
+            Self::Lobby => "the lobby",
+            Self::Match => "matching",
+            Self::SceneMaster => "making scenes",
+            Self::SceneService => "running scenes",
+            Self::Db => "saving",
+        })
+    }
+}
+
+/// One frame for a lobby connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToUser {
+    /// Which connection.
+    pub connection: ConnectionId,
+    /// The request that this answers; 0 if it answers none.
+    pub request: u32,
+    /// What is told.
+    pub notice: Notice,
+}
+
+/// What a lobby connection is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The user is signed in.
+    ResSignIn(SignedIn),
+    /// A request was refused.
+    Refused(Refusal),
+    /// How the search stands.
+    SynMatchState(MatchState),
+    /// The match is made, or the way back to the seat is open.
+    ResMatch(Entry),
+    /// A service went up or down.
+    SynService(ServiceName, bool),
+    /// The user's scene is over for the user.
+    SynSceneEnded(SceneEnded),
+    /// The connection will be closed after this.
+    SynClosing(Refusal),
+}
+
+/// A user who is signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedIn {
+    /// Who it is.
+    pub user: UserId,
+    /// The display name.
+    pub name: String,
+    /// The session's token: the one presented, or a new one.
+    pub session_token: String,
+    /// When the session ends.
+    pub session_expires: crate::Time,
+    /// The scene in which the user still has a seat.
+    pub scene: Option<SceneId>,
+    /// The services that are down.
+    pub services_down: Vec<ServiceName>,
+}
+
+/// How a search for a match stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MatchState {
+    /// No search; and why it ended, if it ended by itself.
+    Idle(Option<Refusal>),
+    /// Waiting for others.
+    Searching(Searching),
+    /// The players are found, the scene is being made.
+    Placing {
+        /// Where.
+        domain: DomainName,
+    },
+}
+
+/// A waiting ticket, as its user may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Searching {
+    /// Where.
+    pub domain: DomainName,
+    /// For how long, in milliseconds.
+    pub waited_ms: u64,
+    /// How far apart ratings may be now.
+    pub rating_range: u32,
+    /// How many tickets wait in the domain.
+    pub waiting: u32,
+    /// The fewest players of a match.
+    pub players_min: u32,
+    /// The most.
+    pub players_max: u32,
+}
+
+/// The way into a scene for one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Which scene.
+    pub scene: SceneId,
+    /// The domain it belongs to.
+    pub domain: DomainName,
+    /// Where its connections go: a URL, or a path on the lobby's own host.
+    pub url: String,
+    /// The secret of the seat.
+    pub secret: Secret,
+    /// How long the secret is good for, in milliseconds.
+    pub expires_in_ms: u64,
+}
+
+/// A player of a scene.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Player {
+    /// The seat.
+    pub seat: Seat,
+    /// Who it is.
+    pub user: UserId,
+    /// The display name.
+    pub name: String,
+    /// The rating in the scene's domain.
+    pub rating: i32,
+    /// The team, from 0.
+    pub team: u32,
+}
+
+/// How one player ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlayerResult {
+    /// The seat.
+    pub seat: Seat,
+    /// 1 is best; equal places are a draw.
+    pub place: u32,
+    /// The game's own points.
+    pub score: i64,
+}
+
+/// That a scene is over, for one user or for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SceneEnded {
+    /// Which scene.
+    pub scene: SceneId,
+    /// Why.
+    pub reason: EndReason,
+    /// The results, if the game was decided.
+    pub results: Vec<PlayerResult>,
+}
+
+/// Why a scene is over, for one user or for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndReason {
+    /// The game is over as intended.
+    Finished,
+    /// The game's logic failed or passed a limit.
+    Crashed(String),
+    /// The user left.
+    Left,
+    /// The game removed the user.
+    Kicked(String),
+    /// The host is stopping, or an operator stopped the scene.
+    Stopped,
+    /// The user's time to come back has passed, or nobody came at all.
+    Expired,
+    /// The user's time to enter has passed.
+    NeverJoined,
+    /// The scene came to its maximum of time.
+    TimeLimit,
+    /// Nobody was left.
+    Empty,
+}
+
+impl EndReason {
+    /// What users are told, beyond the reason itself.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Finished => "the game is over".to_owned(),
+            Self::Crashed(text) => format!("the game ended because of a fault in it: {text}"),
+            Self::Left => "you left the game".to_owned(),
+            Self::Kicked(text) => format!("the game removed you: {text}"),
+            Self::Stopped => "the game was stopped by its operators".to_owned(),
+            Self::Expired => "your seat was given up because you were away for too long".to_owned(),
+            Self::NeverJoined => "your seat was given up because you did not enter in time".to_owned(),
+            Self::TimeLimit => "the game reached its time limit".to_owned(),
+            Self::Empty => "nobody was left in the game".to_owned(),
+        }
+    }
+
+    /// The reason without its text, for tables and logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Finished => "Finished",
+            Self::Crashed(_) => "Crashed",
+            Self::Left => "Left",
+            Self::Kicked(_) => "Kicked",
+            Self::Stopped => "Stopped",
+            Self::Expired => "Expired",
+            Self::NeverJoined => "NeverJoined",
+            Self::TimeLimit => "TimeLimit",
+            Self::Empty => "Empty",
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The stored records: their keys and their JSON. Versions of a record differ only by fields with
+//! defaults; a record that cannot be read is an error with its key, never a panic.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::ids::{DomainName, Epoch, FleetName, NodeId, SceneId, Time, UserId};
+use crate::token::SecretHash;
+
+/// A guest's device, by the hash of its secret id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestRecord {
+    /// The user whose device it is.
+    pub user: UserId,
+}
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRecord {
+    /// The display name.
+    pub name: String,
+    /// When the user signed in for the first time.
+    pub created: Time,
+    /// Ratings by domain; a domain without one is at [`RATING_START`].
+    #[serde(default)]
+    pub ratings: std::collections::BTreeMap<DomainName, i32>,
+}
+
+/// The rating of a newcomer.
+pub const RATING_START: i32 = 1500;
+
+/// A session, by the hash of its token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRecord {
+    /// Whose session it is.
+    pub user: UserId,
+    /// When it began.
+    pub created: Time,
+    /// When it ends.
+    pub expires: Time,
+}
+
+/// A scene, as SceneMaster has decided it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SceneRecord {
+    /// Which incarnation.
+    pub epoch: Epoch,
+    /// How it runs.
+    pub fleet: FleetName,
+    /// Where it runs.
+    pub node: NodeId,
+    /// The state's name, as in the table of SceneMaster.
+    pub state: String,
+    /// When the state ends by itself, if it does.
+    pub deadline: Option<Time>,
+    /// The users with seats.
+    pub users: Vec<UserId>,
+}
+
+/// The key of a guest's record.
+pub fn guest_key(device: &SecretHash) -> String {
+    format!("guest/{device}")
+}
+
+/// The key of a user's record.
+pub fn user_key(user: UserId) -> String {
+    format!("user/{user}")
+}
+
+/// The key of a session's record.
+pub fn session_key(token: &SecretHash) -> String {
+    format!("session/{token}")
+}
+
+/// Where the records of scenes begin.
+pub const SCENE_PREFIX: &str = "scene/";
+
+/// The key of a scene's record.
+pub fn scene_key(scene: SceneId) -> String {
+    format!("{SCENE_PREFIX}{scene}")
+}
+
+/// A stored record that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the stored record {key} cannot be read ({cause}); restore it from a backup or delete it")]
+pub struct Unreadable {
+    /// Which record.
+    pub key: String,
+    /// Why.
+    pub cause: serde_json::Error,
+}
+
+/// A record as bytes.
+pub fn encode<T: Serialize>(record: &T) -> Vec<u8> {
+    serde_json::to_vec(record).expect("records are plain data, which JSON can always hold")
+}
+
+/// A record from bytes.
+pub fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, Unreadable> {
+    serde_json::from_slice(bytes).map_err(|cause| Unreadable { key: key.to_owned(), cause })
+}

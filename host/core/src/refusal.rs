@@ -1,0 +1,82 @@
+//! Why something was not done. The only error that crosses a service's boundary; its text is for
+//! people and says what to do.
+
+use crate::message::ServiceName;
+
+/// Why a request was refused, or why something ended that was promised.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The frame could not be read.
+    #[error("this frame could not be read: {0}")]
+    Malformed(String),
+    /// Not allowed in this state.
+    #[error("{0}")]
+    OutOfOrder(&'static str),
+    /// No sign-in yet.
+    #[error("sign in first: send req_sign_in as the first frame")]
+    Unauthenticated,
+    /// A field has a value that is not allowed.
+    #[error("{0}")]
+    Invalid(String),
+    /// No such thing.
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// A token that is wrong, used or ended.
+    #[error("{0}")]
+    BadToken(&'static str),
+    /// A scene token after its deadline.
+    #[error("the scene token has expired: ask the lobby for a new one with req_rejoin")]
+    TokenExpired,
+    /// No seat for this user.
+    #[error("you have no seat in a scene: ask for a match")]
+    NoSeat,
+    /// The game's own condition.
+    #[error("{0}")]
+    NotAdmitted(String),
+    /// The scene is over.
+    #[error("this scene has ended")]
+    SceneEnded,
+    /// A limit of the host.
+    #[error("the server is at its limit ({0}): try again in a moment")]
+    Overloaded(&'static str),
+    /// The sender's own limit.
+    #[error("too many messages: at most {per_second} a second")]
+    RateLimited {
+        /// How many are allowed.
+        per_second: u32,
+    },
+    /// A service that this needs is down.
+    #[error("{0} is not available now; you will be told when it is back")]
+    ServiceDown(ServiceName),
+    /// The deadline passed.
+    #[error("{0} took too long; whether it was done is unknown")]
+    TimedOut(&'static str),
+    /// The user is in the middle of something else.
+    #[error("{0}")]
+    Busy(&'static str),
+    /// No match was found by the domain's limit of waiting.
+    #[error("no match was found in time: ask again when more players are here")]
+    NoMatch,
+    /// The host is stopping.
+    #[error("the server is stopping: connect again in a minute")]
+    Stopping,
+    /// A fault of the host.
+    #[error("the server made a mistake ({0}); it is in its log")]
+    Internal(&'static str),
+    /// Another connection of the same user.
+    #[error("you signed in on another connection, and this one gives way")]
+    TakenOver,
+}
+
+impl Refusal {
+    /// When to try the same again, in milliseconds; 0 if that does not help.
+    pub fn retry_after_ms(&self) -> u32 {
+        match self {
+            Self::Overloaded(_) | Self::TimedOut(_) => 1_000,
+            Self::RateLimited { .. } => 1_000,
+            Self::ServiceDown(_) => 5_000,
+            Self::Stopping => 60_000,
+            _ => 0,
+        }
+    }
+}

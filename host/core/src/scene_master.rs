@@ -1,0 +1,757 @@
+//! SceneMaster: the only authority over the life and death of scenes.
+//!
+//! Invariants: a scene's state and its absolute deadline are written before their effects. There
+//! is at most one live epoch of a scene; what comes from another one is passed over. Slots are
+//! counted here and never negative. A user on the way in blocks the end of a scene that is only
+//! empty. Every state but `Stopped` has a deadline.
+//!
+//! Main type: [`SceneMaster`].
+//!
+//! | state | entered by | leaves to |
+//! |---|---|---|
+//! | Placing | ReqCreateScene, slot taken | Allocated; Stopped if the node refuses or is silent |
+//! | Allocated | ResCreateScene | Running at the first join; Stopping if nobody comes |
+//! | Running | SynUserJoined | Empty, Stopping |
+//! | Empty | the last seat is given up | Stopping |
+//! | Stopping | ReqAskDestroyScene, a deadline, the host's stop | Stopped by ResDestroyScene or by force |
+//! | Stopped | | forgotten after the tombstone's time |
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use crate::config::Fleet;
+use crate::deadlines::Deadlines;
+use crate::ids::{DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, Time, UserId};
+use crate::message::{EndReason, Entry, Message, Player, PlayerResult, SceneEnded};
+use crate::record::{self, SceneRecord};
+use crate::refusal::Refusal;
+use crate::scene_service::{self, SeatGrant};
+use crate::token::Secret;
+use crate::{Context, Service, lobby, matching};
+
+/// How long a node may take to begin a scene.
+pub const PLACE_MS_MAX: u64 = 5_000;
+/// How long a node may take to end a scene, beyond the scene's own grace.
+pub const STOP_MS_MAX: u64 = 5_000;
+/// How long a node may take to note a new scene token.
+pub const TOKEN_MS_MAX: u64 = 5_000;
+/// How long an ended scene is remembered, for late questions.
+pub const TOMBSTONE_MS: u64 = 600_000;
+/// How many ended scenes are remembered; the oldest go first.
+pub const TOMBSTONES_MAX: usize = 10_000;
+
+/// A user whom Match put into a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matched {
+    /// Who.
+    pub user: UserId,
+    /// The display name.
+    pub name: String,
+    /// The rating in the domain.
+    pub rating: i32,
+    /// The team, from 0.
+    pub team: u32,
+}
+
+/// Why a scene asks for its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// The game is over as intended.
+    Finished(Vec<PlayerResult>),
+    /// The game's logic failed or passed a limit.
+    Crashed(String),
+    /// Nobody holds a seat any more.
+    Empty,
+}
+
+/// What SceneMaster can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Match wants a scene for a group; idempotent by the match's id.
+    ReqCreateScene {
+        /// Which group.
+        match_id: MatchId,
+        /// Its domain.
+        domain: DomainName,
+        /// How the scene shall run.
+        fleet: FleetName,
+        /// Who gets a seat, in the order of seats.
+        players: Vec<Matched>,
+    },
+    /// An operator wants scenes without seats; answered by [`Message::Operator`].
+    ReqCreateByHand {
+        /// The operator's number for this.
+        number: u64,
+        /// How the scenes shall run.
+        fleet: FleetName,
+        /// How many.
+        count: u32,
+    },
+    /// A SceneService's answer.
+    ResCreateScene {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Whether it runs.
+        result: Result<(), Refusal>,
+    },
+    /// A user is inside.
+    SynUserJoined {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Which seat.
+        seat: Seat,
+    },
+    /// A seat was given up, or the way to it was not taken in time.
+    SynUserLeft {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Which seat.
+        seat: Seat,
+        /// Why.
+        reason: EndReason,
+    },
+    /// A scene wants to end.
+    ReqAskDestroyScene {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Why.
+        ask: Ask,
+    },
+    /// A scene has ended.
+    ResDestroyScene {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+    },
+    /// A user wants back to the seat; answered by [`lobby::Event::ResRejoin`].
+    ReqRejoin {
+        /// Who.
+        user: UserId,
+    },
+    /// Whether a scene has noted a new token.
+    ResAddToken {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Whose.
+        seat: Seat,
+        /// Whether it will let the holder in.
+        result: Result<(), Refusal>,
+    },
+    /// A node offers to run scenes.
+    NodeUp {
+        /// Which node.
+        node: NodeId,
+        /// Where its scene connections go: the beginning of a URL or path.
+        url: String,
+        /// How many scenes it can run.
+        slots: u32,
+    },
+    /// A node is gone.
+    NodeDown {
+        /// Which node.
+        node: NodeId,
+    },
+    /// What the store knew of scenes when the host started.
+    Recovered {
+        /// The records that could be read.
+        scenes: Vec<(SceneId, SceneRecord)>,
+    },
+    /// The host stops: no new scenes, and the running ones are told to end.
+    Stopping,
+    /// Time has passed.
+    Tick,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Placing,
+    Allocated,
+    Running,
+    Empty,
+    Stopping,
+    Stopped,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SeatState {
+    /// On the way in.
+    Expected,
+    /// Inside, or dropped and within the grace period, which the scene keeps.
+    Held,
+    Gone,
+}
+
+#[derive(Debug, Clone)]
+struct SeatRow {
+    user: UserId,
+    state: SeatState,
+    /// The way in that waits for the scene to note its token.
+    entry: Option<Secret>,
+}
+
+#[derive(Debug, Clone)]
+struct Scene {
+    epoch: Epoch,
+    state: State,
+    fleet: FleetName,
+    domain: Option<DomainName>,
+    match_id: Option<MatchId>,
+    operator: Option<u64>,
+    node: NodeId,
+    born: Time,
+    seats: Vec<SeatRow>,
+    /// Why it stops, once it does, and what users are told.
+    end: Option<(EndReason, Vec<PlayerResult>)>,
+}
+
+#[derive(Debug, Clone)]
+struct Node {
+    url: String,
+    slots: u32,
+    used: u32,
+}
+
+/// Scenes that an operator ordered and that are not all there yet.
+#[derive(Debug, Clone)]
+struct Order {
+    open: u32,
+    made: Vec<SceneId>,
+    refusal: Option<Refusal>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Scene(SceneId),
+    Token(SceneId, Seat),
+}
+
+/// The service.
+#[derive(Debug, Clone)]
+pub struct SceneMaster {
+    fleets: BTreeMap<FleetName, Fleet>,
+    scenes: HashMap<SceneId, Scene>,
+    by_match: HashMap<MatchId, SceneId>,
+    by_user: HashMap<UserId, (SceneId, Seat)>,
+    nodes: BTreeMap<NodeId, Node>,
+    orders: HashMap<u64, Order>,
+    deadlines: Deadlines<Due>,
+    tombstones: VecDeque<SceneId>,
+    stopping: bool,
+}
+
+impl Service for SceneMaster {
+    type Event = Event;
+
+    fn step(&mut self, event: Event, cx: &mut Context<'_>) {
+        match event {
+            Event::ReqCreateScene { match_id, domain, fleet, players } => {
+                self.req_create_scene(match_id, domain, fleet, players, cx)
+            }
+            Event::ReqCreateByHand { number, fleet, count } => self.req_create_by_hand(number, &fleet, count, cx),
+            Event::ResCreateScene { scene, epoch, result } => self.res_create_scene(scene, epoch, result, cx),
+            Event::SynUserJoined { scene, epoch, seat } => self.syn_user_joined(scene, epoch, seat, cx),
+            Event::SynUserLeft { scene, epoch, seat, reason } => self.syn_user_left(scene, epoch, seat, reason, cx),
+            Event::ReqAskDestroyScene { scene, epoch, ask } => self.req_ask_destroy_scene(scene, epoch, ask, cx),
+            Event::ResDestroyScene { scene, epoch } => {
+                if self.live(scene, epoch).is_some_and(|it| it.state != State::Stopped) {
+                    self.stopped(scene, cx);
+                }
+            }
+            Event::ReqRejoin { user } => self.req_rejoin(user, cx),
+            Event::ResAddToken { scene, epoch, seat, result } => {
+                if self.live(scene, epoch).is_some() {
+                    self.res_add_token(scene, seat, result, cx);
+                }
+            }
+            Event::NodeUp { node, url, slots } => {
+                let used = self.scenes.values().filter(|it| it.node == node && it.state != State::Stopped).count();
+                self.nodes.insert(node, Node { url, slots, used: used as u32 });
+            }
+            Event::NodeDown { node } => self.node_down(node, cx),
+            Event::Recovered { scenes } => {
+                // Scenes live in the memory of the process that ran them, so they ended with it.
+                for (scene, _) in scenes {
+                    cx.delete(record::scene_key(scene));
+                }
+            }
+            Event::Stopping => self.stop_all(cx),
+            Event::Tick => self.expire(cx),
+        }
+    }
+
+    fn tick() -> Event {
+        Event::Tick
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.deadlines.next()
+    }
+}
+
+impl SceneMaster {
+    /// An authority over scenes of these fleets.
+    pub fn new(fleets: BTreeMap<FleetName, Fleet>) -> Self {
+        Self {
+            fleets,
+            scenes: HashMap::new(),
+            by_match: HashMap::new(),
+            by_user: HashMap::new(),
+            nodes: BTreeMap::new(),
+            orders: HashMap::new(),
+            deadlines: Deadlines::default(),
+            tombstones: VecDeque::new(),
+            stopping: false,
+        }
+    }
+
+    /// How many scenes live.
+    pub fn scenes_live(&self) -> usize {
+        self.scenes.len() - self.tombstones.len()
+    }
+
+    /// The slots of a node that are taken, and how many it has.
+    pub fn slots(&self, node: NodeId) -> Option<(u32, u32)> {
+        self.nodes.get(&node).map(|node| (node.used, node.slots))
+    }
+
+    /// The state of a scene, for tables and logs.
+    pub fn state_name(&self, scene: SceneId) -> &'static str {
+        match self.scenes.get(&scene).map(|it| it.state) {
+            None => "unknown",
+            Some(State::Placing) => "Placing",
+            Some(State::Allocated) => "Allocated",
+            Some(State::Running) => "Running",
+            Some(State::Empty) => "Empty",
+            Some(State::Stopping) => "Stopping",
+            Some(State::Stopped) => "Stopped",
+        }
+    }
+
+    fn req_create_scene(
+        &mut self,
+        match_id: MatchId,
+        domain: DomainName,
+        fleet: FleetName,
+        players: Vec<Matched>,
+        cx: &mut Context<'_>,
+    ) {
+        if let Some(scene) = self.by_match.get(&match_id) {
+            let scene = *scene;
+            return match self.scenes[&scene].state {
+                State::Placing => {} // The answer is on its way.
+                State::Allocated | State::Running => self.answer_match(scene, cx),
+                State::Empty | State::Stopping | State::Stopped => {
+                    refuse_match(domain, match_id, Refusal::SceneEnded, cx)
+                }
+            };
+        }
+        let (node, fleet_config) = match self.choose_node(&fleet) {
+            Ok(chosen) => chosen,
+            Err(refusal) => return refuse_match(domain, match_id, refusal, cx),
+        };
+        if let Some(player) = players.iter().find(|player| self.by_user.contains_key(&player.user)) {
+            cx.fault(format!("user {} was matched while holding a seat", player.user));
+            return refuse_match(domain, match_id, Refusal::Busy("one of the players is still in another game"), cx);
+        }
+        let token_until = cx.now.plus_ms(PLACE_MS_MAX + fleet_config.token_ms);
+        let mut seats = Vec::with_capacity(players.len());
+        let mut grants = Vec::with_capacity(players.len());
+        for (seat, player) in (0..).zip(players) {
+            let secret = Secret::draw(cx.rng);
+            let token = secret.hash();
+            seats.push(SeatRow { user: player.user, state: SeatState::Expected, entry: Some(secret) });
+            let player =
+                Player { seat, user: player.user, name: player.name, rating: player.rating, team: player.team };
+            grants.push(SeatGrant { player, token, until: token_until });
+        }
+        let scene = self.place(fleet, Some(domain), Some(match_id), None, node, seats, grants, cx);
+        self.by_match.insert(match_id, scene);
+    }
+
+    fn req_create_by_hand(&mut self, number: u64, fleet: &FleetName, count: u32, cx: &mut Context<'_>) {
+        let mut order = Order { open: 0, made: Vec::new(), refusal: None };
+        let mut scenes = Vec::new();
+        for _ in 0..count {
+            match self.choose_node(fleet) {
+                Ok((node, _)) => {
+                    scenes.push(self.place(fleet.clone(), None, None, Some(number), node, Vec::new(), Vec::new(), cx))
+                }
+                Err(refusal) => {
+                    order.refusal = Some(refusal);
+                    break;
+                }
+            }
+        }
+        order.open = scenes.len() as u32;
+        self.orders.insert(number, order);
+        self.settle_order(number, cx);
+    }
+
+    /// A node with a free slot for one more scene of a fleet: the one with the most free slots.
+    fn choose_node(&self, fleet: &FleetName) -> Result<(NodeId, &Fleet), Refusal> {
+        if self.stopping {
+            return Err(Refusal::Stopping);
+        }
+        let config =
+            self.fleets.get(fleet).ok_or_else(|| Refusal::NotFound(format!("fleet named {:?}", fleet.as_str())))?;
+        let (node, _) = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.used < node.slots)
+            .max_by_key(|(_, node)| node.slots - node.used)
+            .ok_or(Refusal::Overloaded("scenes"))?;
+        Ok((*node, config))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the columns of one row, each of another type")]
+    fn place(
+        &mut self,
+        fleet: FleetName,
+        domain: Option<DomainName>,
+        match_id: Option<MatchId>,
+        operator: Option<u64>,
+        node: NodeId,
+        seats: Vec<SeatRow>,
+        grants: Vec<SeatGrant>,
+        cx: &mut Context<'_>,
+    ) -> SceneId {
+        let id = SceneId(cx.rng.next_u64());
+        let epoch = Epoch(1);
+        for (seat, row) in (0..).zip(&seats) {
+            self.by_user.insert(row.user, (id, seat));
+        }
+        if let Some(node) = self.nodes.get_mut(&node) {
+            node.used += 1;
+        }
+        let scene = Scene {
+            epoch,
+            state: State::Placing,
+            fleet: fleet.clone(),
+            domain: domain.clone(),
+            match_id,
+            operator,
+            node,
+            born: cx.now,
+            seats,
+            end: None,
+        };
+        self.scenes.insert(id, scene);
+        self.enter(id, State::Placing, Some(cx.now.plus_ms(PLACE_MS_MAX)), cx);
+        let seed = cx.rng.next_u64();
+        let event = scene_service::Event::ReqCreateScene { scene: id, epoch, fleet, domain, seed, seats: grants };
+        cx.send(Message::SceneService(node, event));
+        id
+    }
+
+    fn res_create_scene(&mut self, id: SceneId, epoch: Epoch, result: Result<(), Refusal>, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get(&id).filter(|scene| scene.epoch == epoch) else { return };
+        match (scene.state, result) {
+            (State::Placing, Ok(())) => {
+                let fleet = &self.fleets[&scene.fleet];
+                let way_in_ms = if scene.seats.is_empty() { fleet.empty_ms } else { PLACE_MS_MAX + fleet.token_ms };
+                let state = if scene.seats.is_empty() { State::Empty } else { State::Allocated };
+                let operator = scene.operator;
+                self.enter(id, state, Some(cx.now.plus_ms(way_in_ms)), cx);
+                self.answer_match(id, cx);
+                self.count_order(operator, Ok(id), cx);
+            }
+            (State::Placing, Err(refusal)) => self.not_placed(id, refusal, cx),
+            // The answer came after its deadline; the scene's end is ordered already.
+            _ => {}
+        }
+    }
+
+    /// A scene that did not begin: its slot and its users are free again.
+    fn not_placed(&mut self, id: SceneId, refusal: Refusal, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
+        let (operator, match_id, domain) = (scene.operator, scene.match_id, scene.domain.clone());
+        for row in &mut scene.seats {
+            row.state = SeatState::Gone;
+            self.by_user.remove(&row.user);
+        }
+        self.stopped(id, cx);
+        if let (Some(domain), Some(match_id)) = (domain, match_id) {
+            refuse_match(domain, match_id, refusal.clone(), cx);
+        }
+        self.count_order(operator, Err(refusal), cx);
+    }
+
+    fn answer_match(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        let scene = &self.scenes[&id];
+        let (Some(domain), Some(match_id)) = (scene.domain.clone(), scene.match_id) else { return };
+        let entries = scene.seats.iter().filter_map(|row| Some((row.user, self.entry(id, scene, row.entry.clone()?))));
+        let result = Ok(entries.collect());
+        cx.send(Message::Match(domain, matching::Event::ResCreateScene { match_id, result }));
+    }
+
+    fn entry(&self, id: SceneId, scene: &Scene, secret: Secret) -> Entry {
+        let url = self.nodes.get(&scene.node).map(|node| format!("{}/{id}", node.url)).unwrap_or_default();
+        let domain = scene.domain.clone().unwrap_or_else(|| DomainName::from(""));
+        Entry { scene: id, domain, url, secret, expires_in_ms: self.fleets[&scene.fleet].token_ms }
+    }
+
+    fn syn_user_joined(&mut self, id: SceneId, epoch: Epoch, seat: Seat, cx: &mut Context<'_>) {
+        let Some(scene) = self.live(id, epoch) else { return };
+        let Some(row) = scene.seats.get_mut(seat as usize) else { return };
+        row.state = SeatState::Held;
+        row.entry = None;
+        if scene.state == State::Allocated {
+            let life_until = scene.born.plus_ms(self.fleets[&self.scenes[&id].fleet].life_ms_max);
+            self.enter(id, State::Running, Some(life_until), cx);
+        }
+    }
+
+    fn syn_user_left(&mut self, id: SceneId, epoch: Epoch, seat: Seat, reason: EndReason, cx: &mut Context<'_>) {
+        let Some(scene) = self.live(id, epoch) else { return };
+        let Some(row) = scene.seats.get_mut(seat as usize) else { return };
+        if row.state == SeatState::Gone {
+            return;
+        }
+        row.state = SeatState::Gone;
+        let user = row.user;
+        let nobody = scene.seats.iter().all(|row| row.state == SeatState::Gone);
+        let state = scene.state;
+        self.by_user.remove(&user);
+        cx.send(lobby::Event::SynSceneEnded { user, ended: SceneEnded { scene: id, reason, results: Vec::new() } });
+        if nobody && matches!(state, State::Allocated | State::Running) {
+            let empty_ms = self.fleets[&self.scenes[&id].fleet].empty_ms;
+            self.enter(id, State::Empty, Some(cx.now.plus_ms(empty_ms)), cx);
+        }
+    }
+
+    fn req_ask_destroy_scene(&mut self, id: SceneId, epoch: Epoch, ask: Ask, cx: &mut Context<'_>) {
+        let Some(scene) = self.live(id, epoch) else {
+            // Nobody knows this incarnation: it must not live on.
+            return;
+        };
+        let on_the_way = scene.seats.iter().any(|row| row.state == SeatState::Expected);
+        match (scene.state, ask) {
+            (State::Stopping | State::Stopped, _) => {}
+            (State::Placing | State::Allocated | State::Running, Ask::Empty) if on_the_way => {}
+            (_, Ask::Empty) => self.stop(id, EndReason::Empty, Vec::new(), cx),
+            (_, Ask::Finished(results)) => self.stop(id, EndReason::Finished, results, cx),
+            (_, Ask::Crashed(text)) => self.stop(id, EndReason::Crashed(text), Vec::new(), cx),
+        }
+    }
+
+    fn req_rejoin(&mut self, user: UserId, cx: &mut Context<'_>) {
+        let Some((id, seat)) = self.by_user.get(&user).copied() else {
+            return cx.send(lobby::Event::ResRejoin { user, result: Err(Refusal::NoSeat) });
+        };
+        let scene = self.scenes.get_mut(&id).expect("a seat's scene is known as long as the seat");
+        if matches!(scene.state, State::Placing | State::Stopping | State::Stopped) {
+            return cx.send(lobby::Event::ResRejoin { user, result: Err(Refusal::SceneEnded) });
+        }
+        let secret = Secret::draw(cx.rng);
+        let token = secret.hash();
+        scene.seats[seat as usize].entry = Some(secret);
+        let (epoch, node) = (scene.epoch, scene.node);
+        let until = cx.now.plus_ms(self.fleets[&scene.fleet].token_ms);
+        self.deadlines.set(Due::Token(id, seat), cx.now.plus_ms(TOKEN_MS_MAX));
+        cx.send(Message::SceneService(
+            node,
+            scene_service::Event::ReqAddToken { scene: id, epoch, seat, token, until },
+        ));
+    }
+
+    fn res_add_token(&mut self, id: SceneId, seat: Seat, result: Result<(), Refusal>, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
+        let Some(row) = scene.seats.get_mut(seat as usize) else { return };
+        let (user, secret) = (row.user, row.entry.clone());
+        self.deadlines.clear(&Due::Token(id, seat));
+        let scene = &self.scenes[&id];
+        let result = match (result, secret) {
+            (Ok(()), Some(secret)) => Ok(self.entry(id, scene, secret)),
+            (Ok(()), None) => return, // Inside already, by the token before.
+            (Err(refusal), _) => Err(refusal),
+        };
+        cx.send(lobby::Event::ResRejoin { user, result });
+    }
+
+    fn node_down(&mut self, node: NodeId, cx: &mut Context<'_>) {
+        self.nodes.remove(&node);
+        let mut lost: Vec<SceneId> = self
+            .scenes
+            .iter()
+            .filter(|(_, it)| it.node == node && it.state != State::Stopped)
+            .map(|(id, _)| *id)
+            .collect();
+        lost.sort();
+        for id in lost {
+            if self.scenes[&id].state == State::Placing {
+                self.not_placed(id, Refusal::ServiceDown(crate::ServiceName::SceneService), cx);
+            } else {
+                let reason = EndReason::Crashed("the machine that ran it is gone".to_owned());
+                self.scenes.get_mut(&id).expect("just listed").end = Some((reason, Vec::new()));
+                self.stopped(id, cx);
+            }
+        }
+    }
+
+    fn stop_all(&mut self, cx: &mut Context<'_>) {
+        self.stopping = true;
+        let mut running: Vec<SceneId> = self
+            .scenes
+            .iter()
+            .filter(|(_, it)| !matches!(it.state, State::Stopping | State::Stopped))
+            .map(|(id, _)| *id)
+            .collect();
+        running.sort();
+        for id in running {
+            if self.scenes[&id].state == State::Placing {
+                self.not_placed_in_time(id, Refusal::Stopping, cx);
+            } else {
+                self.stop(id, EndReason::Stopped, Vec::new(), cx);
+            }
+        }
+    }
+
+    fn expire(&mut self, cx: &mut Context<'_>) {
+        while let Some(due) = self.deadlines.pop_due(cx.now) {
+            match due {
+                Due::Token(id, seat) => {
+                    self.res_add_token(id, seat, Err(Refusal::TimedOut("opening the way back")), cx)
+                }
+                Due::Scene(id) => match self.scenes.get(&id).map(|it| it.state) {
+                    Some(State::Placing) => self.not_placed_in_time(id, Refusal::TimedOut("making the scene"), cx),
+                    Some(State::Allocated) => self.stop(id, EndReason::Expired, Vec::new(), cx),
+                    Some(State::Running) => self.stop(id, EndReason::TimeLimit, Vec::new(), cx),
+                    Some(State::Empty) => self.stop(id, EndReason::Empty, Vec::new(), cx),
+                    Some(State::Stopping) => {
+                        cx.fault(format!("scene {id} did not end in time and is given up"));
+                        self.stopped(id, cx);
+                    }
+                    Some(State::Stopped) => self.forget(id),
+                    None => {}
+                },
+            }
+        }
+    }
+
+    /// The node was silent: whether the scene runs is unknown, so its end is ordered too.
+    fn not_placed_in_time(&mut self, id: SceneId, refusal: Refusal, cx: &mut Context<'_>) {
+        let scene = &self.scenes[&id];
+        let event = scene_service::Event::ReqDestroyScene {
+            scene: id,
+            epoch: scene.epoch,
+            reason: EndReason::Expired,
+            results: Vec::new(),
+        };
+        cx.send(Message::SceneService(scene.node, event));
+        self.not_placed(id, refusal, cx);
+    }
+
+    /// Orders a scene's end.
+    fn stop(&mut self, id: SceneId, reason: EndReason, results: Vec<PlayerResult>, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
+        scene.end = Some((reason.clone(), results.clone()));
+        let (node, epoch) = (scene.node, scene.epoch);
+        let grace_ms = u64::from(self.fleets[&scene.fleet].stop_grace_ms);
+        self.enter(id, State::Stopping, Some(cx.now.plus_ms(grace_ms + STOP_MS_MAX)), cx);
+        cx.send(Message::SceneService(
+            node,
+            scene_service::Event::ReqDestroyScene { scene: id, epoch, reason, results },
+        ));
+    }
+
+    /// A scene has ended: its slot is free, and its users are told and are back in the lobby.
+    fn stopped(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
+        let (reason, results) = scene.end.clone().unwrap_or((EndReason::Stopped, Vec::new()));
+        let node = scene.node;
+        for (seat, row) in (0..).zip(&mut scene.seats) {
+            self.deadlines.clear(&Due::Token(id, seat));
+            if row.state == SeatState::Gone {
+                continue;
+            }
+            row.state = SeatState::Gone;
+            self.by_user.remove(&row.user);
+            let ended = SceneEnded { scene: id, reason: reason.clone(), results: results.clone() };
+            cx.send(lobby::Event::SynSceneEnded { user: row.user, ended });
+        }
+        if let Some(node) = self.nodes.get_mut(&node) {
+            node.used = node.used.saturating_sub(1);
+        }
+        self.enter(id, State::Stopped, Some(cx.now.plus_ms(TOMBSTONE_MS)), cx);
+        self.tombstones.push_back(id);
+        if self.tombstones.len() > TOMBSTONES_MAX
+            && let Some(oldest) = self.tombstones.front().copied()
+        {
+            self.deadlines.clear(&Due::Scene(oldest));
+            self.forget(oldest);
+        }
+    }
+
+    fn forget(&mut self, id: SceneId) {
+        self.tombstones.retain(|it| *it != id);
+        if let Some(scene) = self.scenes.remove(&id)
+            && let Some(match_id) = scene.match_id
+        {
+            self.by_match.remove(&match_id);
+        }
+    }
+
+    /// Enters a state: the record is written, or removed at the end, and the deadline is set.
+    fn enter(&mut self, id: SceneId, state: State, deadline: Option<Time>, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
+        scene.state = state;
+        let record = SceneRecord {
+            epoch: scene.epoch,
+            fleet: scene.fleet.clone(),
+            node: scene.node,
+            state: self.state_name(id).to_owned(),
+            deadline,
+            users: self.scenes[&id].seats.iter().map(|row| row.user).collect(),
+        };
+        match state {
+            State::Stopped => cx.delete(record::scene_key(id)),
+            _ => cx.put(record::scene_key(id), record::encode(&record)),
+        }
+        match deadline {
+            Some(deadline) => self.deadlines.set(Due::Scene(id), deadline),
+            None => self.deadlines.clear(&Due::Scene(id)),
+        }
+    }
+
+    fn live(&mut self, id: SceneId, epoch: Epoch) -> Option<&mut Scene> {
+        self.scenes.get_mut(&id).filter(|scene| scene.epoch == epoch)
+    }
+
+    fn count_order(&mut self, operator: Option<u64>, result: Result<SceneId, Refusal>, cx: &mut Context<'_>) {
+        let Some(number) = operator else { return };
+        let Some(order) = self.orders.get_mut(&number) else { return };
+        order.open -= 1;
+        match result {
+            Ok(scene) => order.made.push(scene),
+            Err(refusal) => order.refusal = Some(refusal),
+        }
+        self.settle_order(number, cx);
+    }
+
+    fn settle_order(&mut self, number: u64, cx: &mut Context<'_>) {
+        if self.orders.get(&number).is_some_and(|order| order.open == 0)
+            && let Some(order) = self.orders.remove(&number)
+        {
+            let result = match order.refusal {
+                Some(refusal) if order.made.is_empty() => Err(refusal),
+                _ => Ok(order.made),
+            };
+            cx.send(Message::Operator(number, result));
+        }
+    }
+}
+
+fn refuse_match(domain: DomainName, match_id: MatchId, refusal: Refusal, cx: &mut Context<'_>) {
+    let event = matching::Event::ResCreateScene { match_id, result: Err(refusal) };
+    cx.send(Message::Match(domain, event));
+}

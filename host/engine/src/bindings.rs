@@ -1,0 +1,23 @@
+//! The contract's types in Rust, generated from `wit/` and re-exported under flat names.
+
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "scene",
+        additional_derives: [PartialEq],
+    });
+}
+
+pub use generated::exports::scenehost::scene::logic::{
+    Alarm, Amount, Command, Departure, Ending, Event, Eviction, External, Incoming, Init, LeaveReason, Moment,
+    Outgoing, Player, PlayerResult, SaveAnswer, SaveError, SaveOperation, SaveRequest, Search, StopNotice, StopReason,
+    StoredRecord, Target,
+};
+pub use generated::scenehost::scene::diagnostics::Level;
+
+pub(crate) use generated::ScenePre as WorldPre;
+pub(crate) use generated::exports::scenehost::scene::logic::Guest;
+pub(crate) use generated::scenehost::scene::diagnostics;
+
+/// The version of the package `scenehost:scene` that this host serves.
+pub const CONTRACT_VERSION: &str = "0.1.0";

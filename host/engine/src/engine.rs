@@ -1,0 +1,203 @@
+//! The engine: one configuration of wasmtime for all scenes of this process, its pool of slots and its epoch ticker.
+//!
+//! Invariant: the settings that decide what a component computes (canonical NaNs, no relaxed SIMD, no threads, no
+//! clocks) are fixed here and not options, so that a scene computes the same on every host.
+
+use std::sync::Arc;
+
+use wasmtime::{
+    Config, InstanceAllocationStrategy, PoolingAllocationConfig,
+    component::{HasSelf, Linker},
+};
+
+use crate::{
+    bindings::diagnostics,
+    instance::HostState,
+    plugin::{self, Plugin, Rejected},
+    ticker::Ticker,
+};
+
+/// Below this an engine is of no use, so the search for a pool that the system grants ends here.
+const SCENES_MIN: u32 = 16;
+/// A component that imports `diagnostics` is three core instances with two tables: the game's and the encoder's shims.
+/// The rest is room for components that were composed of several.
+pub(crate) const CORE_INSTANCES_PER_SCENE: u32 = 8;
+pub(crate) const TABLES_PER_SCENE: u32 = 4;
+/// The runtime's own data for one instance; a component that declares tens of thousands of globals would pass it.
+const INSTANCE_BYTES_MAX: usize = 128 << 10;
+/// What the host itself needs of a thread's stack, below and above the component's frames.
+const HOST_STACK_BYTES: usize = 768 << 10;
+
+/// What the pool offers to every scene. [`crate::Limits`] are per scene and never exceed these.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many scenes can live at once. Each takes 4 GiB of address space and no memory until it lives. Where the
+    /// system refuses so much, the engine starts with fewer and says so in the log.
+    pub scenes_max: u32,
+    /// The ceiling of one scene's linear memory, in bytes.
+    pub memory_bytes_max: usize,
+    /// The stack of a component's calls, in bytes.
+    pub stack_bytes_max: usize,
+    /// The size of an upload, in bytes.
+    pub component_bytes_max: usize,
+    /// The elements of one function table, about the functions that a game calls indirectly.
+    pub table_elements_max: u32,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            scenes_max: 10_000,
+            memory_bytes_max: 64 << 20,
+            stack_bytes_max: 256 << 10,
+            component_bytes_max: 8 << 20,
+            table_elements_max: 10_000,
+        }
+    }
+}
+
+/// Why the engine cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An option makes no sense.
+    #[error("engine option {option}: {problem}")]
+    Option { option: &'static str, problem: &'static str },
+    /// The system did not grant even the smallest pool.
+    #[error(
+        "no room for a pool of {scenes} scenes: {reason}; raise the limit of address space \
+         (`ulimit -v unlimited`, or the container's setting)"
+    )]
+    Pool { scenes: u32, reason: String },
+    /// The ticker's thread could not be started.
+    #[error("cannot start the epoch ticker's thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Compiles plugins and holds what their scenes share. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub wasm: wasmtime::Engine,
+    pub linker: Linker<HostState>,
+    pub ticker: Ticker,
+    pub options: Options,
+}
+
+impl Engine {
+    /// Reserves the pool and starts the epoch ticker, which ends with the last engine, plugin and instance.
+    ///
+    /// # Errors
+    ///
+    /// When an option is out of range or the system grants no pool at all.
+    pub fn new(options: Options) -> Result<Engine, Error> {
+        check(&options)?;
+        let (wasm, scenes_max) = probe(&options)?;
+        let mut linker = Linker::new(&wasm);
+        diagnostics::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)
+            .expect("one interface is added to an empty linker");
+        let ticker = Ticker::spawn(wasm.clone())?;
+        Ok(Engine { shared: Arc::new(Shared { wasm, linker, ticker, options: Options { scenes_max, ..options } }) })
+    }
+
+    /// Checks a component and compiles it. This takes milliseconds to seconds and several cores: call it where
+    /// blocking is allowed, and a bounded number at once.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the component and what its designer can do.
+    pub fn compile(&self, bytes: &[u8]) -> Result<Plugin, Rejected> {
+        plugin::compile(&self.shared, bytes)
+    }
+
+    /// How many scenes can live at once; at most [`Options::scenes_max`].
+    pub fn scenes_max(&self) -> u32 {
+        self.shared.options.scenes_max
+    }
+
+    /// The least stack of a thread that steps scenes, in bytes. With less, a scene's deep recursion could end the
+    /// process and not only the scene.
+    pub fn thread_stack_bytes_min(&self) -> usize {
+        self.shared.options.stack_bytes_max + HOST_STACK_BYTES
+    }
+}
+
+fn check(options: &Options) -> Result<(), Error> {
+    let refuse = |option, problem| Err(Error::Option { option, problem });
+    if options.scenes_max == 0 {
+        return refuse("scenes_max", "must be at least 1");
+    }
+    if !(64 << 10..=4 << 30).contains(&options.memory_bytes_max) {
+        return refuse("memory_bytes_max", "must be 64 KiB to 4 GiB");
+    }
+    if !(64 << 10..=16 << 20).contains(&options.stack_bytes_max) {
+        return refuse("stack_bytes_max", "must be 64 KiB to 16 MiB");
+    }
+    if options.component_bytes_max == 0 {
+        return refuse("component_bytes_max", "must be at least 1");
+    }
+    if !(1..=1 << 20).contains(&options.table_elements_max) {
+        return refuse("table_elements_max", "must be 1 to 1,048,576");
+    }
+    Ok(())
+}
+
+/// The largest pool that the system grants: halves the number of scenes until it does.
+fn probe(options: &Options) -> Result<(wasmtime::Engine, u32), Error> {
+    let mut scenes = options.scenes_max;
+    loop {
+        match wasmtime::Engine::new(&config(options, scenes)) {
+            Ok(wasm) => {
+                if scenes < options.scenes_max {
+                    tracing::warn!(
+                        wanted = options.scenes_max,
+                        granted = scenes,
+                        "the system grants address space for fewer scenes"
+                    );
+                }
+                return Ok((wasm, scenes));
+            }
+            Err(error) if scenes <= SCENES_MIN => {
+                return Err(Error::Pool { scenes, reason: format!("{error:#}") });
+            }
+            Err(_) => scenes = (scenes / 2).max(SCENES_MIN),
+        }
+    }
+}
+
+fn config(options: &Options, scenes: u32) -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(options.stack_bytes_max)
+        .memory_init_cow(true)
+        .generate_address_map(false);
+    // The same inputs give the same outputs on any host.
+    config
+        .cranelift_nan_canonicalization(true)
+        .wasm_relaxed_simd(false)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .concurrency_support(false);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options, scenes)));
+    config
+}
+
+fn pool(options: &Options, scenes: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(scenes)
+        .total_core_instances(scenes.saturating_mul(CORE_INSTANCES_PER_SCENE))
+        .total_memories(scenes)
+        .total_tables(scenes.saturating_mul(TABLES_PER_SCENE))
+        .max_core_instances_per_component(CORE_INSTANCES_PER_SCENE)
+        .max_memories_per_component(1)
+        .max_tables_per_component(TABLES_PER_SCENE)
+        .max_component_instance_size(INSTANCE_BYTES_MAX)
+        .max_core_instance_size(INSTANCE_BYTES_MAX)
+        .max_memory_size(options.memory_bytes_max)
+        .table_elements(options.table_elements_max as usize);
+    pool
+}

@@ -1,0 +1,247 @@
+//! One live scene: a store with one instance of a plugin, and the contract's functions under the scene's limits.
+//!
+//! Invariant: every call into the component has a deadline, a memory cap and a cap on what the host allocates for its
+//! result. After an `Err` the component is never entered again (wasmtime sees to that after a trap; the owner drops the
+//! instance after any other failure).
+
+use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
+
+use crate::{
+    bindings::{Command, Event, Guest, Init, Level, Moment, Player, diagnostics},
+    commands,
+    deadline::Deadline,
+    failure::Failure,
+    limits::Limits,
+    plugin::Plugin,
+};
+
+/// What a line costs beyond its text, so that empty lines are bounded too.
+const LOG_LINE_OVERHEAD_BYTES: usize = 16;
+/// The last error line is kept past the log's limit, cut to this.
+const LAST_ERROR_BYTES_MAX: usize = 1_024;
+
+/// What a scene logged since it was last asked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Log {
+    pub lines: Vec<LogLine>,
+    /// Lines that did not fit the limit.
+    pub dropped: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogLine {
+    pub level: Level,
+    pub text: String,
+}
+
+/// One live scene without a schedule. Drop it after any `Err(Failure)`.
+pub struct Instance {
+    store: Store<HostState>,
+    logic: Guest,
+    limits: Limits,
+}
+
+impl Instance {
+    /// Takes a slot of the pool and instantiates the plugin in it.
+    ///
+    /// # Errors
+    ///
+    /// When no slot is free, or the plugin fails while it starts.
+    pub fn new(plugin: &Plugin, limits: Limits) -> Result<Instance, Failure> {
+        let shared = plugin.shared();
+        let limits =
+            Limits { memory_bytes_max: limits.memory_bytes_max.min(shared.options.memory_bytes_max), ..limits };
+        let mut store = Store::new(&shared.wasm, HostState::new(plugin, &limits));
+        store.limiter(|state| state);
+        store.epoch_deadline_callback(|mut context| Ok(context.data_mut().at_deadline()));
+        store.set_hostcall_fuel(commands::hostcall_fuel(&limits));
+        begin(&mut store, limits.start_deadline_ms());
+        match plugin.pre().instantiate(&mut store) {
+            Ok(world) => Ok(Instance { logic: world.scenehost_scene_logic().clone(), store, limits }),
+            Err(error) => Err(Failure::of_instantiation(&error, store.data_mut())),
+        }
+    }
+
+    /// Begins the scene. Called once, unless [`Instance::load`] is.
+    ///
+    /// # Errors
+    ///
+    /// When the game refuses, traps or passes a limit.
+    pub fn start(&mut self, init: &Init) -> Result<(), Failure> {
+        begin(&mut self.store, self.limits.start_deadline_ms());
+        let result = self.logic.call_start(&mut self.store, init);
+        self.end(result)?.map_err(Failure::game_error)
+    }
+
+    /// Begins the scene from a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// When the game refuses, traps or passes a limit.
+    pub fn load(&mut self, init: &Init, snapshot: &[u8]) -> Result<(), Failure> {
+        begin(&mut self.store, self.limits.start_deadline_ms());
+        let result = self.logic.call_load(&mut self.store, init, snapshot);
+        self.end(result)?.map_err(Failure::game_error)
+    }
+
+    /// Asks the game whether a player may enter. The inner `Err` is its refusal, for the player to read.
+    ///
+    /// # Errors
+    ///
+    /// When the game traps or passes a limit.
+    pub fn admit(&mut self, player: &Player) -> Result<Result<(), String>, Failure> {
+        begin(&mut self.store, self.limits.step_deadline_ms());
+        let result = self.logic.call_admit(&mut self.store, player);
+        self.end(result)
+    }
+
+    /// One step. The commands are within the limits and as the contract allows.
+    ///
+    /// # Errors
+    ///
+    /// When the game says that it cannot go on, traps or passes a limit.
+    pub fn step(&mut self, at: Moment, events: &[Event]) -> Result<Vec<Command>, Failure> {
+        begin(&mut self.store, self.limits.step_deadline_ms());
+        let result = self.logic.call_step(&mut self.store, at, events);
+        let commands = self.end(result)?.map_err(Failure::game_error)?;
+        commands::check(&commands, &self.limits)?;
+        Ok(commands)
+    }
+
+    /// The whole state as bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the game cannot be saved, traps, or passes a limit.
+    pub fn save(&mut self) -> Result<Vec<u8>, Failure> {
+        let limit_bytes = self.limits.snapshot_bytes_max;
+        begin(&mut self.store, self.limits.start_deadline_ms());
+        self.store.set_hostcall_fuel(limit_bytes);
+        let result = self.logic.call_save(&mut self.store);
+        self.store.set_hostcall_fuel(commands::hostcall_fuel(&self.limits));
+        match self.end(result) {
+            Err(Failure::OutputTooLarge { .. }) => Err(Failure::SnapshotTooLarge { limit_bytes }),
+            Err(failure) => Err(failure),
+            Ok(snapshot) => snapshot.map_err(Failure::game_error),
+        }
+    }
+
+    /// What was logged since the last time; `None` if nothing. To be taken after each call: until then the log's limit
+    /// is not renewed.
+    #[inline]
+    pub fn take_log(&mut self) -> Option<Log> {
+        self.store.data_mut().take_log()
+    }
+
+    #[inline]
+    fn end<T>(&mut self, result: wasmtime::Result<T>) -> Result<T, Failure> {
+        let output_bytes_max = self.limits.output_bytes_per_step_max;
+        result.map_err(|error| Failure::of_call(&error, self.store.data_mut(), output_bytes_max))
+    }
+}
+
+/// Before each call into the component.
+#[inline]
+fn begin(store: &mut Store<HostState>, limit_ms: u32) {
+    let epochs = store.data_mut().begin(limit_ms);
+    store.set_epoch_deadline(epochs);
+}
+
+/// The host's side of a store: the log, the deadline and the account of memory.
+pub struct HostState {
+    plugin: Plugin,
+    deadline: Deadline,
+    memory_bytes_max: usize,
+    memory_refused: bool,
+    log: Log,
+    log_bytes_max: usize,
+    log_bytes_left: usize,
+    last_error: Option<String>,
+}
+
+impl HostState {
+    fn new(plugin: &Plugin, limits: &Limits) -> HostState {
+        HostState {
+            plugin: plugin.clone(),
+            deadline: Deadline::default(),
+            memory_bytes_max: limits.memory_bytes_max,
+            memory_refused: false,
+            log: Log::default(),
+            log_bytes_max: limits.log_bytes_per_step_max,
+            log_bytes_left: limits.log_bytes_per_step_max,
+            last_error: None,
+        }
+    }
+
+    fn begin(&mut self, limit_ms: u32) -> u64 {
+        self.plugin.shared().ticker.touch();
+        self.memory_refused = false;
+        self.last_error = None;
+        let (deadline, epochs) = Deadline::begin(limit_ms);
+        self.deadline = deadline;
+        epochs
+    }
+
+    fn at_deadline(&mut self) -> UpdateDeadline {
+        // A call that goes on needs the ticker to do so too.
+        self.plugin.shared().ticker.touch();
+        self.deadline.check().map_or(UpdateDeadline::Interrupt, UpdateDeadline::Continue)
+    }
+
+    fn take_log(&mut self) -> Option<Log> {
+        if self.log.lines.is_empty() && self.log.dropped == 0 {
+            return None;
+        }
+        self.log_bytes_left = self.log_bytes_max;
+        Some(std::mem::take(&mut self.log))
+    }
+
+    pub fn limit_ms(&self) -> u32 {
+        self.deadline.limit_ms()
+    }
+
+    pub fn scenes_max(&self) -> u32 {
+        self.plugin.shared().options.scenes_max
+    }
+
+    pub fn memory_refused(&self) -> bool {
+        self.memory_refused
+    }
+
+    pub fn memory_bytes_max(&self) -> usize {
+        self.memory_bytes_max
+    }
+
+    pub fn take_last_error(&mut self) -> Option<String> {
+        self.last_error.take()
+    }
+}
+
+impl diagnostics::Host for HostState {
+    fn log(&mut self, level: Level, text: String) {
+        if level == Level::Error {
+            let end = text.floor_char_boundary(LAST_ERROR_BYTES_MAX);
+            self.last_error = Some(text[..end].to_owned());
+        }
+        let cost = text.len() + LOG_LINE_OVERHEAD_BYTES;
+        if let Some(left) = self.log_bytes_left.checked_sub(cost) {
+            self.log_bytes_left = left;
+            self.log.lines.push(LogLine { level, text });
+        } else {
+            self.log.dropped = self.log.dropped.saturating_add(1);
+        }
+    }
+}
+
+impl ResourceLimiter for HostState {
+    fn memory_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let granted = desired <= self.memory_bytes_max && maximum.is_none_or(|max| desired <= max);
+        self.memory_refused |= !granted;
+        Ok(granted)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        // The pool bounds tables; see `Options::table_elements_max`.
+        Ok(maximum.is_none_or(|max| desired <= max))
+    }
+}

@@ -1,0 +1,34 @@
+//! Runs the logic of scenes: components are checked and compiled, instantiated from a pool, called under limits of time,
+//! memory, stack and output, and stepped on time.
+//!
+//! - [`Engine`] checks an upload and compiles it to a [`Plugin`].
+//! - [`Instance`] is one live scene without a schedule: start, admit, step, save, load.
+//! - [`Worker`] owns the scenes of one core: inboxes, tick grid, timers, sleep.
+//!
+//! Architecture invariant: nothing here knows of sockets, players' connections, stores or the services. Nothing but the
+//! epoch ticker has a thread, and nothing reads a clock: time is an argument.
+//!
+//! Architecture invariant: what a component does can end its own scene and nothing else. Every failure of a scene is a
+//! [`Failure`] value.
+
+mod bindings;
+mod commands;
+mod deadline;
+mod engine;
+mod failure;
+mod instance;
+mod limits;
+mod pace;
+mod plugin;
+mod scene;
+mod ticker;
+mod worker;
+
+pub use bindings::*;
+pub use engine::{Engine, Error, Options};
+pub use failure::Failure;
+pub use instance::{Instance, Log, LogLine};
+pub use limits::{DEADLINE_MS_MAX, Limits};
+pub use plugin::{Digest, Plugin, Rejected};
+pub use scene::{CONTROL_EVENTS_MAX, SceneSpec, TICK_RATE_HZ_MAX};
+pub use worker::{CallError, CreateError, DeliverError, SceneKey, Sink, Stepped, Worker, WorkerOptions};

@@ -1,0 +1,8 @@
+//! What the engine promises, through its public interface. One binary; `support` has the guests and a table to run
+//! scenes on.
+
+mod hostile;
+mod instance;
+mod schedule;
+mod support;
+mod uploads;

@@ -1,0 +1,209 @@
+//! The configuration: a TOML file, and flags that stand above it. Everything is checked here, so
+//! that the rest of the host sees only what can work.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use scenehost_core::config::{Domain, Fleet};
+use scenehost_core::{DomainName, FleetName};
+use serde::Deserialize;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the configuration {path} cannot be read: {cause}")]
+    Read { path: PathBuf, cause: std::io::Error },
+    #[error("the configuration {path} is not right:\n{cause}")]
+    Parse { path: PathBuf, cause: toml::de::Error },
+    #[error("the configuration is not right: {place}: {what}")]
+    Wrong { place: String, what: String },
+}
+
+/// What `scenehost serve` runs on.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    #[serde(default)]
+    pub server: Server,
+    #[serde(default)]
+    pub ops: Ops,
+    #[serde(default)]
+    pub fleets: BTreeMap<FleetName, FleetConfig>,
+    #[serde(default)]
+    pub domains: BTreeMap<DomainName, Domain>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// Where the store lives.
+    pub data_dir: PathBuf,
+    /// Where `<plugin>.wasm` of each fleet lies.
+    pub plugins_dir: PathBuf,
+    /// Pages that are served at `/`, if any.
+    pub pages_dir: Option<PathBuf>,
+    /// How many threads run scenes; 0: one for each core.
+    pub scene_threads: usize,
+    /// The most scenes at once.
+    pub scenes_max: u32,
+    /// The most client connections at once.
+    pub connections_max: usize,
+    /// Pages of other sites that may connect, such as `https://example.org`; the host's own always may.
+    pub allowed_origins: Vec<String>,
+    /// How long running games have to end when the host stops.
+    pub drain_ms: u64,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7350)),
+            data_dir: PathBuf::from("scenehost-data"),
+            plugins_dir: PathBuf::from("plugins"),
+            pages_dir: None,
+            scene_threads: 0,
+            scenes_max: 10_000,
+            connections_max: 20_000,
+            allowed_origins: Vec::new(),
+            drain_ms: 10_000,
+        }
+    }
+}
+
+/// The listener for operators.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ops {
+    /// Where operators and their tools connect; never open it to players.
+    pub listen: SocketAddr,
+    /// The secret for calls that change something, at least 16 characters. Without one such calls
+    /// are refused.
+    pub token: Option<String>,
+}
+
+impl Default for Ops {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 7351)), token: None }
+    }
+}
+
+/// How scenes of one plugin run.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FleetConfig {
+    /// The name of the component's file, without `.wasm`.
+    pub plugin: String,
+    /// The game's own configuration, passed on as JSON.
+    #[serde(default)]
+    pub configuration: toml::Table,
+    /// Steps on with nobody inside.
+    #[serde(default)]
+    pub tick_when_empty: bool,
+    #[serde(default)]
+    pub scene: Fleet,
+    #[serde(default)]
+    pub limits: LimitsConfig,
+}
+
+/// What a component may use; see `scenehost_engine::Limits`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    pub memory_kib: usize,
+    pub step_ms: u32,
+    pub start_ms: u32,
+    pub message_bytes: usize,
+    pub messages_per_step: u32,
+    pub output_bytes_per_step: usize,
+    pub log_bytes_per_step: usize,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        let limits = scenehost_engine::Limits::default();
+        Self {
+            memory_kib: limits.memory_bytes_max / 1_024,
+            step_ms: limits.step_ms_max,
+            start_ms: limits.start_ms_max,
+            message_bytes: limits.message_bytes_max,
+            messages_per_step: limits.messages_per_step_max,
+            output_bytes_per_step: limits.output_bytes_per_step_max,
+            log_bytes_per_step: limits.log_bytes_per_step_max,
+        }
+    }
+}
+
+impl LimitsConfig {
+    pub fn limits(&self) -> scenehost_engine::Limits {
+        scenehost_engine::Limits {
+            memory_bytes_max: self.memory_kib * 1_024,
+            step_ms_max: self.step_ms,
+            start_ms_max: self.start_ms,
+            message_bytes_max: self.message_bytes,
+            messages_per_step_max: self.messages_per_step,
+            output_bytes_per_step_max: self.output_bytes_per_step,
+            log_bytes_per_step_max: self.log_bytes_per_step,
+            ..scenehost_engine::Limits::default()
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file; its relative paths are seen from its folder.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
+        let mut config: Self = toml::from_str(&text).map_err(|cause| Error::Parse { path: path.to_owned(), cause })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for relative in [&mut config.server.data_dir, &mut config.server.plugins_dir] {
+            *relative = folder.join(&*relative);
+        }
+        config.server.pages_dir = config.server.pages_dir.map(|pages| folder.join(pages));
+        Ok(config)
+    }
+
+    /// Refuses what cannot work, saying what to change.
+    pub fn check(&self) -> Result<(), Error> {
+        let wrong = |place: String, what: String| Err(Error::Wrong { place, what });
+        for (name, domain) in &self.domains {
+            let place = format!("[domains.{name}]");
+            if let Err(what) = domain.check() {
+                return wrong(place, what);
+            }
+            if !self.fleets.contains_key(&domain.fleet) {
+                return wrong(
+                    place,
+                    format!("fleet {:?} is not configured: add [fleets.{}]", domain.fleet.as_str(), domain.fleet),
+                );
+            }
+        }
+        for (name, fleet) in &self.fleets {
+            let place = format!("[fleets.{name}]");
+            if let Err(what) = fleet.scene.check() {
+                return wrong(place, what);
+            }
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            if fleet.plugin.is_empty() || !fleet.plugin.chars().all(plain) {
+                return wrong(place, "plugin needs a name of letters, digits, - and _".to_owned());
+            }
+        }
+        if let Some(token) = &self.ops.token
+            && token.len() < 16
+        {
+            return wrong(
+                "[ops]".to_owned(),
+                "token needs at least 16 characters from a secure random source".to_owned(),
+            );
+        }
+        if self.server.scenes_max == 0 || self.server.connections_max == 0 {
+            return wrong("[server]".to_owned(), "scenes_max and connections_max need at least 1".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The rules' part of the fleets.
+    pub fn fleet_rules(&self) -> BTreeMap<FleetName, Fleet> {
+        self.fleets.iter().map(|(name, fleet)| (name.clone(), fleet.scene.clone())).collect()
+    }
+}

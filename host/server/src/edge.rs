@@ -1,0 +1,141 @@
+//! The edge: where clients connect. HTTP by axum on sockets that this file accepts; the lobby's
+//! WebSockets stay here ([`lobby`]), the scenes' are handed to the threads of their scenes
+//! ([`scene`]), everything else is pages.
+//!
+//! Invariant: nothing that a client sends is trusted before it is checked, and every wait for a
+//! client has a limit.
+
+mod lobby;
+mod scene;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use scenehost_protocol::Encoding;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tower_http::services::ServeDir;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::bus::Bus;
+use crate::clock::Clock;
+
+/// How long a client may take with the head of its request.
+const HEADER_MAX: Duration = Duration::from_secs(10);
+
+#[derive(Clone)]
+pub struct Edge(Arc<Parts>);
+
+struct Parts {
+    bus: Bus,
+    clock: Clock,
+    allowed_origins: Vec<String>,
+    connections: AtomicU64,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Edge {
+    pub fn new(bus: Bus, clock: Clock, allowed_origins: Vec<String>, stopping: watch::Receiver<bool>) -> Self {
+        Self(Arc::new(Parts { bus, clock, allowed_origins, connections: AtomicU64::new(1), stopping }))
+    }
+
+    /// What is served: the two WebSockets, and pages if there are any.
+    pub fn router(&self, pages: Option<PathBuf>) -> Router {
+        let router = Router::new()
+            .route("/v1/lobby", get(lobby::upgrade))
+            .route("/v1/scene/{scene}", get(scene::upgrade))
+            .with_state(self.clone());
+        let router = match pages {
+            Some(pages) => router.fallback_service(ServeDir::new(pages)),
+            None => router.fallback(|| async {
+                (StatusCode::NOT_FOUND, "Scenehost serves /v1/lobby here; no pages are configured.\n")
+            }),
+        };
+        let set = |name, value| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
+        router
+            .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .layer(set(header::REFERRER_POLICY, "same-origin"))
+            .layer(set(header::CACHE_CONTROL, "no-cache"))
+    }
+
+    /// The encoding of the first subprotocol that both sides know.
+    fn encoding(headers: &HeaderMap) -> Option<Encoding> {
+        let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
+        let names = offered.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        names.map(str::trim).find_map(Encoding::from_subprotocol)
+    }
+
+    /// A page of another site may not act for its visitor, unless the operator allows it. Clients
+    /// that are no browsers send no origin.
+    fn origin_allowed(&self, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers.get(header::ORIGIN) else { return true };
+        let Ok(origin) = origin.to_str() else { return false };
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let own = origin.split_once("://").map(|(_, host)| host);
+        (own.is_some() && own == host) || self.0.allowed_origins.iter().any(|allowed| allowed == origin)
+    }
+
+    /// Why an upgrade is refused, if it is.
+    #[expect(clippy::result_large_err, reason = "the error is the answer, made once a connection")]
+    fn check(&self, headers: &HeaderMap) -> Result<Encoding, Response> {
+        if *self.0.stopping.borrow() {
+            return Err((StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n").into_response());
+        }
+        if !self.origin_allowed(headers) {
+            let text = "this page may not connect: the operator can allow its origin with server.allowed_origins\n";
+            return Err((StatusCode::FORBIDDEN, text).into_response());
+        }
+        Self::encoding(headers).ok_or_else(|| {
+            let text = "ask for the WebSocket subprotocol scenehost.v1.proto or scenehost.v1.json\n";
+            (StatusCode::BAD_REQUEST, text).into_response()
+        })
+    }
+}
+
+/// Accepts clients until the host stops. At most `connections_max` are served at once; more wait
+/// in the system's queue.
+pub async fn serve(listener: TcpListener, router: Router, connections_max: usize, mut stopping: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(connections_max));
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_MAX).max_buf_size(16 * 1_024);
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await.expect("never closed");
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        };
+        let (stream, address): (_, SocketAddr) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: others have to close first.
+                tracing::warn!(%error, "a connection cannot be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, %address, "no-delay cannot be set");
+        }
+        let service = router.clone();
+        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        tokio::spawn(async move {
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::debug!(%error, %address, "a connection ended early");
+            }
+            drop(place);
+        });
+    }
+}
+
+/// A request whose head has been read, for the handlers of upgrades.
+type Upgrade = Request;

@@ -1,0 +1,230 @@
+//! Lobby connections: one task each, which turns frames into the lobby's events and what the lobby
+//! says into frames.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use scenehost_core::auth::Credential;
+use scenehost_core::lobby::Event;
+use scenehost_core::message::{Notice, ToUser};
+use scenehost_core::{ConnectionId, DomainName, Refusal};
+use scenehost_protocol::v1::{self, client_frame, req_sign_in, server_frame::Body};
+use scenehost_protocol::{Encoding, FRAME_BYTES_MAX, Payload, PayloadRef};
+use tokio::sync::{mpsc, watch};
+
+use super::Edge;
+use crate::wire;
+
+/// How many frames a client may send in a second; one that sends more is cut off.
+const FRAMES_PER_SECOND_MAX: u32 = 50;
+/// After so much silence a client is asked for a sign of life, and after as much again given up.
+const PING_AFTER: Duration = Duration::from_secs(20);
+/// How long a frame may take to leave.
+const SEND_MAX: Duration = Duration::from_secs(10);
+
+pub async fn upgrade(
+    State(edge): State<Edge>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+) -> Response {
+    let encoding = match edge.check(&headers) {
+        Ok(encoding) => encoding,
+        Err(refused) => return refused,
+    };
+    match upgrade {
+        Ok(upgrade) => upgrade
+            .protocols([encoding.subprotocol()])
+            .max_message_size(FRAME_BYTES_MAX)
+            .max_frame_size(FRAME_BYTES_MAX)
+            .read_buffer_size(4 * 1_024)
+            .write_buffer_size(0)
+            .max_write_buffer_size(256 * 1_024)
+            .on_upgrade(move |socket| run(edge, socket, encoding)),
+        Err(rejection) => rejection.into_response(),
+    }
+}
+
+/// Why a connection ends.
+enum End {
+    /// The client went, or its socket broke.
+    Gone,
+    /// The server ends it, and says why.
+    CutOff(Refusal),
+}
+
+struct Connection {
+    edge: Edge,
+    id: ConnectionId,
+    socket: WebSocket,
+    encoding: Encoding,
+    seq: u32,
+}
+
+async fn run(edge: Edge, socket: WebSocket, encoding: Encoding) {
+    let id = ConnectionId(edge.0.connections.fetch_add(1, Ordering::Relaxed));
+    let frames = edge.0.bus.open_user(id);
+    let mut connection = Connection { edge: edge.clone(), id, socket, encoding, seq: 0 };
+    let end = if edge.0.bus.to_lobby(Event::Opened { connection: id }) {
+        connection.serve(frames).await
+    } else {
+        End::CutOff(Refusal::Overloaded("connections"))
+    };
+    edge.0.bus.close_user(id);
+    edge.0.bus.send(Event::Closed { connection: id }.into());
+    if let End::CutOff(refusal) = end {
+        connection.cut_off(&refusal).await;
+    }
+}
+
+impl Connection {
+    async fn serve(&mut self, mut frames: mpsc::Receiver<ToUser>) -> End {
+        let mut stopping = self.edge.0.stopping.clone();
+        let clock = self.edge.0.clock;
+        let mut silence = 0;
+        let mut window = (0, 0);
+        loop {
+            let ended = tokio::select! {
+                to_user = frames.recv() => match to_user {
+                    Some(to_user) => self.tell(to_user).await,
+                    // The bus has closed the queue: this client does not read fast enough.
+                    None => Err(End::CutOff(Refusal::Overloaded("frames waiting for you"))),
+                },
+                message = self.socket.recv() => match message {
+                    Some(Ok(message)) => {
+                        silence = 0;
+                        let second = clock.elapsed().as_secs();
+                        window = if window.0 == second { (second, window.1 + 1) } else { (second, 1) };
+                        match window.1 > FRAMES_PER_SECOND_MAX {
+                            true => Err(End::CutOff(Refusal::RateLimited { per_second: FRAMES_PER_SECOND_MAX })),
+                            false => self.received(message).await,
+                        }
+                    }
+                    Some(Err(error)) => Err(why(&error)),
+                    None => Err(End::Gone),
+                },
+                () = tokio::time::sleep(PING_AFTER) => {
+                    silence += 1;
+                    match silence {
+                        1 => self.send(Message::Ping(bytes::Bytes::new())).await,
+                        _ => Err(End::Gone),
+                    }
+                }
+                () = stopped(&mut stopping) => Err(End::CutOff(Refusal::Stopping)),
+            };
+            if let Err(end) = ended {
+                return end;
+            }
+        }
+    }
+
+    async fn received(&mut self, message: Message) -> Result<(), End> {
+        let payload = match &message {
+            Message::Binary(bytes) => PayloadRef::Binary(bytes),
+            Message::Text(text) => PayloadRef::Text(text),
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            Message::Close(_) => return Err(End::Gone),
+        };
+        let frame = match self.encoding.decode_client(payload) {
+            Ok(frame) => frame,
+            Err(error) => return Err(End::CutOff(Refusal::Malformed(error.to_string()))),
+        };
+        let (connection, request) = (self.id, frame.request);
+        let event = match frame.body {
+            Some(client_frame::Body::ReqSignIn(sign_in)) => match credential(sign_in) {
+                Ok(credential) => Event::ReqSignIn { connection, request, credential },
+                Err(refusal) => return self.refuse(request, &refusal).await,
+            },
+            Some(client_frame::Body::ReqMatch(asked)) => {
+                Event::ReqMatch { connection, request, domain: DomainName::from(asked.domain.as_str()) }
+            }
+            Some(client_frame::Body::ReqCancelMatch(_)) => Event::ReqCancelMatch { connection, request },
+            Some(client_frame::Body::ReqRejoin(_)) => Event::ReqRejoin { connection, request },
+            Some(client_frame::Body::Ping(ping)) => {
+                return self.answer(request, Body::Pong(v1::Pong { payload: ping.payload })).await;
+            }
+            Some(
+                client_frame::Body::ReqJoinScene(_)
+                | client_frame::Body::SceneMessage(_)
+                | client_frame::Body::ReqLeaveScene(_),
+            )
+            | None => {
+                let refusal =
+                    Refusal::OutOfOrder("this frame belongs on the scene's connection, at scene_url of res_match");
+                return self.refuse(request, &refusal).await;
+            }
+        };
+        if !self.edge.0.bus.to_lobby(event) {
+            return self.refuse(request, &Refusal::Overloaded("requests to the lobby")).await;
+        }
+        Ok(())
+    }
+
+    async fn tell(&mut self, to_user: ToUser) -> Result<(), End> {
+        if let Notice::SynClosing(refusal) = to_user.notice {
+            return Err(End::CutOff(refusal));
+        }
+        self.answer(to_user.request, wire::lobby_notice(&to_user.notice)).await
+    }
+
+    async fn refuse(&mut self, request: u32, refusal: &Refusal) -> Result<(), End> {
+        self.answer(request, Body::Refused(wire::refused(refusal))).await
+    }
+
+    async fn answer(&mut self, request: u32, body: Body) -> Result<(), End> {
+        self.seq = self.seq.wrapping_add(1);
+        let frame = v1::ServerFrame { seq: self.seq, request, body: Some(body) };
+        let message = match self.encoding.encode_server(&frame) {
+            Payload::Binary(bytes) => Message::Binary(bytes),
+            Payload::Text(text) => Message::Text(text.into()),
+        };
+        self.send(message).await
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), End> {
+        match tokio::time::timeout(SEND_MAX, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(End::Gone),
+        }
+    }
+
+    async fn cut_off(mut self, refusal: &Refusal) {
+        let told = self.answer(0, wire::closing(refusal)).await;
+        if told.is_ok() {
+            let frame = CloseFrame { code: wire::close_code(refusal), reason: "".into() };
+            let _ = self.send(Message::Close(Some(frame))).await; // The client may be gone by now.
+            // Until the client agrees, or else the system would discard what it has not read.
+            let agreed = async { while let Some(Ok(_)) = self.socket.recv().await {} };
+            let _ = tokio::time::timeout(Duration::from_secs(3), agreed).await;
+        }
+    }
+}
+
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stopping| *stopping).await; // Its sender gone means the same.
+}
+
+fn credential(sign_in: v1::ReqSignIn) -> Result<Credential, Refusal> {
+    match sign_in.credential {
+        Some(req_sign_in::Credential::Guest(guest)) => {
+            Ok(Credential::Guest { device_id: guest.device_id, name: guest.name })
+        }
+        Some(req_sign_in::Credential::SessionToken(token)) => Ok(Credential::Session(token)),
+        None => Err(Refusal::Invalid("req_sign_in needs a credential: guest or session_token".to_owned())),
+    }
+}
+
+/// A frame against the rules of WebSocket or of its limits is told; a broken socket cannot be.
+fn why(error: &axum::Error) -> End {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<std::io::Error>() {
+            return End::Gone;
+        }
+        cause = error.source();
+    }
+    End::CutOff(Refusal::Malformed(error.to_string()))
+}

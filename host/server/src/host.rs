@@ -1,0 +1,258 @@
+//! The host as a whole: puts the parts together, runs them, and stops them in order.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use scenehost_core::auth::{Auth, Load};
+use scenehost_core::lobby::Lobby;
+use scenehost_core::matching::Match;
+use scenehost_core::record::{self, SCENE_PREFIX, SceneRecord};
+use scenehost_core::scene_master::{self, SceneMaster};
+use scenehost_core::scene_service::SceneService;
+use scenehost_core::{FleetName, NodeId, SceneId, ServiceName, auth, lobby};
+use scenehost_engine::{Engine, Options};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::bus::{Bus, Inboxes};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::edge::{self, Edge};
+use crate::ops::Ops;
+use crate::scene_thread::{self, FleetRun, SceneThreads};
+use crate::service_loop::{self, Shell};
+use crate::store::Store;
+
+/// The node of a host that is all there is.
+const NODE: NodeId = NodeId(1);
+/// How many records are read at once.
+const LOADS_MAX: usize = 64;
+/// How long the last frames have to leave when the host stops.
+const LAST_FRAMES: Duration = Duration::from_millis(500);
+
+type Services = JoinSet<Result<(), service_loop::Error>>;
+
+/// Runs the host until `stop` says so or something fails that it cannot do without.
+pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result<()> {
+    let clock = Clock::start();
+    let metrics = install_metrics()?;
+    let engine = Engine::new(Options { scenes_max: config.server.scenes_max, ..Options::default() })?;
+    let fleets = compile(&engine, &config)?;
+    std::fs::create_dir_all(&config.server.data_dir)
+        .with_context(|| format!("the data folder {} cannot be made", config.server.data_dir.display()))?;
+    let store = Store::open(&config.server.data_dir.join("store"))?;
+    let recovered = recover(&store)?;
+
+    let threads = match config.server.scene_threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let (scene_threads, seeds) = SceneThreads::new(threads)?;
+    let (bus, inboxes) = Bus::new(config.domains.keys().cloned(), scene_threads.clone());
+    let joins = scene_thread::spawn(seeds, &engine, fleets, &bus, clock)?;
+
+    let (stopping, stopping_seen) = watch::channel(false);
+    let (draining, draining_seen) = watch::channel(false);
+    let slots = engine.scenes_max().min(config.server.scenes_max);
+    let shell = Shell { clock, bus: bus.clone(), store };
+    let mut services = start_services(&config, inboxes, &shell, slots);
+    bus.send(scene_master::Event::Recovered { scenes: recovered }.into());
+    bus.send(scene_master::Event::NodeUp { node: NODE, url: "/v1/scene".to_owned(), slots }.into());
+
+    let listener = listen(config.server.listen, "server.listen").await?;
+    let ops_listener = listen(config.ops.listen, "ops.listen").await?;
+    let (address, ops_address) = (listener.local_addr()?, ops_listener.local_addr()?);
+    let edge = Edge::new(bus.clone(), clock, config.server.allowed_origins.clone(), stopping_seen.clone());
+    let router = edge.router(config.server.pages_dir.clone());
+    let ops = Ops::new(bus.clone(), metrics.clone(), config.ops.token.as_deref(), draining_seen).router();
+    tokio::spawn(edge::serve(listener, router, config.server.connections_max, stopping_seen));
+    tokio::spawn(async move { axum::serve(ops_listener, ops).await });
+    tokio::spawn(keep_metrics(metrics));
+    // Tests and tools wait for this line.
+    tracing::info!(%address, %ops_address, scenes_max = slots, scene_threads = threads, "scenehost serves");
+
+    let failed = tokio::select! {
+        _ = stop.recv() => None,
+        ended = services.join_next() => Some(ended),
+    };
+    if let Some(ended) = failed {
+        scene_threads.stop();
+        return Err(match ended {
+            Some(Ok(Err(error))) => error.into(),
+            Some(Err(error)) => anyhow!("a service failed: {error}"),
+            Some(Ok(Ok(()))) | None => anyhow!("a service ended by itself"),
+        });
+    }
+
+    tracing::info!(drain_ms = config.server.drain_ms, "stopping: no new matches, running games may end");
+    let _ = draining.send(true); // Nobody asks for health any more: fine.
+    bus.send(lobby::Event::Stopping.into());
+    drain(&config, &bus, &mut stop).await;
+    let _ = stopping.send(true);
+    scene_threads.stop();
+    for join in joins {
+        let _ = tokio::task::spawn_blocking(move || join.join()).await;
+    }
+    tokio::time::sleep(LAST_FRAMES).await;
+    services.shutdown().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Gives running games the configured time, then ends them. A second signal ends the wait.
+async fn drain(config: &Config, bus: &Bus, stop: &mut mpsc::Receiver<()>) {
+    let scenes_done = async |limit: Duration| {
+        let until_none = async {
+            while bus.scene_threads().scenes() > 0 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(limit, until_none).await.is_ok()
+    };
+    tokio::select! {
+        done = scenes_done(Duration::from_millis(config.server.drain_ms)) => if done { return },
+        _ = stop.recv() => tracing::warn!("told again to stop: running games end now"),
+    }
+    bus.send(scene_master::Event::Stopping.into());
+    let grace_ms = config.fleets.values().map(|fleet| fleet.scene.stop_grace_ms).max().unwrap_or(0);
+    let limit = Duration::from_millis(u64::from(grace_ms)) + Duration::from_secs(2);
+    if !scenes_done(limit).await {
+        tracing::warn!("some scenes did not end in time");
+    }
+}
+
+fn install_metrics() -> anyhow::Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new().install_recorder().context("the metrics recorder cannot be installed")?;
+    Ok(handle)
+}
+
+/// The recorder wants to be tidied up now and then.
+async fn keep_metrics(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        metrics.run_upkeep();
+    }
+}
+
+/// Compiles each plugin once, whatever the number of its fleets.
+fn compile(engine: &Engine, config: &Config) -> anyhow::Result<BTreeMap<FleetName, FleetRun>> {
+    let mut compiled = BTreeMap::new();
+    let mut fleets = BTreeMap::new();
+    for (name, fleet) in &config.fleets {
+        let plugin = match compiled.get(&fleet.plugin) {
+            Some(plugin) => plugin,
+            None => {
+                let path = config.server.plugins_dir.join(format!("{}.wasm", fleet.plugin));
+                let plugin = load_plugin(engine, &path).with_context(|| format!("[fleets.{name}]"))?;
+                compiled.entry(fleet.plugin.clone()).or_insert(plugin)
+            }
+        };
+        let configuration = serde_json::to_string(&fleet.configuration)
+            .with_context(|| format!("[fleets.{name}]: the configuration cannot be given as JSON"))?;
+        let run = FleetRun {
+            plugin: plugin.clone(),
+            configuration,
+            limits: fleet.limits.limits(),
+            tick_when_empty: fleet.tick_when_empty,
+        };
+        fleets.insert(name.clone(), run);
+    }
+    Ok(fleets)
+}
+
+fn load_plugin(engine: &Engine, path: &Path) -> anyhow::Result<scenehost_engine::Plugin> {
+    let bytes = std::fs::read(path).with_context(|| format!("the component {} cannot be read", path.display()))?;
+    let plugin = engine.compile(&bytes).with_context(|| format!("the component {} is refused", path.display()))?;
+    tracing::info!(path = %path.display(), digest = %plugin.digest(), bytes = plugin.size_bytes(), "plugin compiled");
+    Ok(plugin)
+}
+
+/// The scenes that a host before this one has left; a record that cannot be read is reported.
+fn recover(store: &Store) -> anyhow::Result<Vec<(SceneId, SceneRecord)>> {
+    let mut scenes = Vec::new();
+    let mut unreadable = String::new();
+    for (key, value) in store.scan(SCENE_PREFIX)? {
+        let id = key.strip_prefix(SCENE_PREFIX).and_then(|id| id.parse().ok());
+        match (id, record::decode(&key, &value)) {
+            (Some(id), Ok(record)) => scenes.push((id, record)),
+            (None, _) => _ = writeln!(unreadable, "the key {key} is no scene's"),
+            (_, Err(error)) => _ = writeln!(unreadable, "{error}"),
+        }
+    }
+    if !unreadable.is_empty() {
+        tracing::error!("{}", unreadable.trim_end());
+    }
+    Ok(scenes)
+}
+
+fn start_services(config: &Config, inboxes: Inboxes, shell: &Shell, slots: u32) -> Services {
+    let mut services = JoinSet::new();
+    let waits = config.domains.iter().map(|(name, domain)| (name.clone(), domain.wait_ms_max)).collect();
+    let fleets = config.fleet_rules();
+    // What Auth and Match hold can be asked for again; the others know what nobody else does.
+    services.spawn(service_loop::run(
+        ServiceName::Auth,
+        Auth::default(),
+        Some(Auth::default),
+        inboxes.auth,
+        shell.clone(),
+    ));
+    services.spawn(service_loop::run(
+        ServiceName::Lobby,
+        Lobby::new(waits),
+        None::<fn() -> Lobby>,
+        inboxes.lobby,
+        shell.clone(),
+    ));
+    for (name, inbox) in inboxes.matches {
+        let domain = config.domains[&name].clone();
+        let new = move || Match::new(name.clone(), domain.clone());
+        services.spawn(service_loop::run(ServiceName::Match, new(), Some(new), inbox, shell.clone()));
+    }
+    let scene_master = SceneMaster::new(fleets.clone());
+    services.spawn(service_loop::run(
+        ServiceName::SceneMaster,
+        scene_master,
+        None::<fn() -> SceneMaster>,
+        inboxes.scene_master,
+        shell.clone(),
+    ));
+    let scene_service = SceneService::new(NODE, slots, fleets);
+    services.spawn(service_loop::run(
+        ServiceName::SceneService,
+        scene_service,
+        None::<fn() -> SceneService>,
+        inboxes.scene_service,
+        shell.clone(),
+    ));
+    services.spawn(load_records(inboxes.loads, shell.clone()));
+    services
+}
+
+/// Answers Auth's questions to the store.
+async fn load_records(mut loads: mpsc::Receiver<Load>, shell: Shell) -> Result<(), service_loop::Error> {
+    let mut reads = JoinSet::new();
+    while let Some(Load { key }) = loads.recv().await {
+        while reads.len() >= LOADS_MAX {
+            reads.join_next().await;
+        }
+        let Shell { bus, store, .. } = shell.clone();
+        reads.spawn_blocking(move || {
+            let value = store.get(&key).map_err(|error| tracing::error!(key, %error, "a record cannot be read"));
+            bus.send(auth::Event::Loaded { key, value }.into());
+        });
+        while reads.try_join_next().is_some() {}
+    }
+    Ok(())
+}
+
+async fn listen(address: std::net::SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address} ({setting}); is another scenehost running?"))
+}

@@ -1,0 +1,158 @@
+//! `scenehost`: the host of session-based multiplayer games.
+//!
+//! | module | |
+//! |---|---|
+//! | [`config`] | the file and the flags |
+//! | [`host`] | puts the parts together, stops them in order |
+//! | [`edge`] | where clients connect |
+//! | [`ops`] | where operators connect |
+//! | [`service_loop`] | runs the services of `host/core` |
+//! | [`bus`] | brings their messages to each other |
+//! | [`scene_thread`] | runs scenes and holds their users' sockets |
+//! | [`store`] | keeps what was acknowledged |
+//! | [`wire`] | the services' words in the client protocol |
+
+mod bus;
+mod clock;
+mod config;
+mod edge;
+mod host;
+mod meters;
+mod ops;
+mod scene_thread;
+mod service_loop;
+mod store;
+mod wire;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing_subscriber::EnvFilter;
+
+use config::Config;
+
+#[derive(Parser)]
+#[command(name = "scenehost", version, about = "The host of session-based multiplayer games")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the host until it is told to stop (ctrl-c or SIGTERM; twice to end running games now).
+    Serve(Serve),
+    /// Checks a configuration and says what is wrong with it.
+    Check {
+        /// The configuration, a TOML file.
+        config: PathBuf,
+    },
+}
+
+#[derive(clap::Args)]
+struct Serve {
+    /// The configuration, a TOML file.
+    #[arg(long, env = "SCENEHOST_CONFIG")]
+    config: PathBuf,
+    /// Where clients connect, instead of server.listen; port 0 chooses a free one.
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// Where operators connect, instead of ops.listen.
+    #[arg(long)]
+    ops_listen: Option<SocketAddr>,
+    /// The secret for operators' calls that change something, instead of ops.token.
+    #[arg(long, env = "SCENEHOST_OPS_TOKEN", hide_env_values = true)]
+    ops_token: Option<String>,
+    /// Where the store lives, instead of server.data_dir.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// Where the fleets' components lie, instead of server.plugins_dir.
+    #[arg(long)]
+    plugins_dir: Option<PathBuf>,
+    /// Pages that are served at /, instead of server.pages_dir.
+    #[arg(long)]
+    pages_dir: Option<PathBuf>,
+    /// How many threads run scenes, instead of server.scene_threads; 0: one for each core.
+    #[arg(long)]
+    scene_threads: Option<usize>,
+    /// How the log is written to standard error; RUST_LOG chooses what.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Serve(serve) => run(serve),
+        Command::Check { config } => check(&config),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("scenehost: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(path: &std::path::Path) -> anyhow::Result<()> {
+    let config = Config::read(path)?;
+    config.check()?;
+    println!("{} is right: {} fleets, {} domains", path.display(), config.fleets.len(), config.domains.len());
+    Ok(())
+}
+
+fn run(serve: Serve) -> anyhow::Result<()> {
+    start_log(serve.log_format);
+    let mut config = Config::read(&serve.config)?;
+    config.server.listen = serve.listen.unwrap_or(config.server.listen);
+    config.ops.listen = serve.ops_listen.unwrap_or(config.ops.listen);
+    config.ops.token = serve.ops_token.or(config.ops.token);
+    config.server.data_dir = serve.data_dir.unwrap_or(config.server.data_dir);
+    config.server.plugins_dir = serve.plugins_dir.unwrap_or(config.server.plugins_dir);
+    config.server.pages_dir = serve.pages_dir.or(config.server.pages_dir);
+    config.server.scene_threads = serve.scene_threads.unwrap_or(config.server.scene_threads);
+    config.check()?;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let stop = stop_signals()?;
+        host::run(config, stop).await
+    })
+}
+
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+/// One message for each signal to stop.
+fn stop_signals() -> anyhow::Result<mpsc::Receiver<()>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (sender, stop) = mpsc::channel(2);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if sender.send(()).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(stop)
+}

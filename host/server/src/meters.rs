@@ -1,0 +1,66 @@
+//! What a scene thread counts. Plain numbers on the hot path; once a second they go to the metrics
+//! that `/metrics` shows.
+
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+
+pub struct SceneMeters {
+    thread: String,
+    pub messages_in: u64,
+    pub messages_out: u64,
+    pub refused_messages: u64,
+    pub refused_connections: u64,
+    pub slow_connections: u64,
+    steps: u64,
+    step_time: Duration,
+    late_max: Duration,
+}
+
+impl SceneMeters {
+    pub fn new(thread: usize) -> Self {
+        Self {
+            thread: thread.to_string(),
+            messages_in: 0,
+            messages_out: 0,
+            refused_messages: 0,
+            refused_connections: 0,
+            slow_connections: 0,
+            steps: 0,
+            step_time: Duration::ZERO,
+            late_max: Duration::ZERO,
+        }
+    }
+
+    pub fn stepped(&mut self, late_by: Duration, took: Duration) {
+        self.steps += 1;
+        self.step_time += took;
+        self.late_max = self.late_max.max(late_by);
+    }
+
+    pub fn started(&self, took: Duration) {
+        counter!("scenehost_scenes_started_total").increment(1);
+        counter!("scenehost_scene_start_microseconds_total").increment(took.as_micros() as u64);
+    }
+
+    pub fn failed(&self, kind: &'static str) {
+        counter!("scenehost_scenes_failed_total", "kind" => kind).increment(1);
+    }
+
+    /// Hands over what was counted since the last time.
+    pub fn report(&mut self, scenes: usize, connections: usize) {
+        let thread = std::mem::take(&mut self.thread);
+        let label = || thread.clone();
+        gauge!("scenehost_scenes", "thread" => label()).set(scenes as f64);
+        gauge!("scenehost_scene_connections", "thread" => label()).set(connections as f64);
+        gauge!("scenehost_step_late_seconds_max", "thread" => label()).set(self.late_max.as_secs_f64());
+        counter!("scenehost_steps_total", "thread" => label()).increment(self.steps);
+        counter!("scenehost_step_microseconds_total", "thread" => label()).increment(self.step_time.as_micros() as u64);
+        counter!("scenehost_messages_in_total", "thread" => label()).increment(self.messages_in);
+        counter!("scenehost_messages_out_total", "thread" => label()).increment(self.messages_out);
+        counter!("scenehost_messages_refused_total", "thread" => label()).increment(self.refused_messages);
+        counter!("scenehost_slow_connections_total", "kind" => "scene").increment(self.slow_connections);
+        counter!("scenehost_connections_refused_total", "kind" => "scene").increment(self.refused_connections);
+        *self = Self { thread, ..Self::new(0) };
+    }
+}

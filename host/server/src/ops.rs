@@ -1,0 +1,132 @@
+//! The operators' listener: health, metrics, and calls that change something.
+//!
+//! Invariant: it is a listener of its own, on loopback unless configured otherwise, and a call
+//! that changes something needs the token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use metrics_exporter_prometheus::PrometheusHandle;
+use scenehost_core::FleetName;
+use scenehost_core::token::SecretHash;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::bus::Bus;
+
+/// How many scenes one call may order.
+const SCENES_PER_CALL_MAX: u32 = 10_000;
+/// How long an order of scenes may take.
+const CREATE_MAX: Duration = Duration::from_secs(30);
+
+#[derive(Clone)]
+pub struct Ops(Arc<Parts>);
+
+struct Parts {
+    bus: Bus,
+    metrics: PrometheusHandle,
+    token: Option<SecretHash>,
+    stopping: watch::Receiver<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CreateScenes {
+    /// The fleet whose scenes they are.
+    fleet: FleetName,
+    /// How many.
+    count: u32,
+}
+
+#[derive(Serialize)]
+struct Created {
+    created: usize,
+    scenes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Problem {
+    error: String,
+}
+
+impl Ops {
+    pub fn new(bus: Bus, metrics: PrometheusHandle, token: Option<&str>, stopping: watch::Receiver<bool>) -> Self {
+        Self(Arc::new(Parts { bus, metrics, token: token.map(SecretHash::of), stopping }))
+    }
+
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/health", get(health))
+            .route("/metrics", get(show_metrics))
+            .route("/v1/scenes", post(create_scenes))
+            .layer(DefaultBodyLimit::max(64 * 1_024))
+            .with_state(self)
+    }
+
+    #[expect(clippy::result_large_err, reason = "the error is the answer")]
+    fn authorise(&self, headers: &HeaderMap) -> Result<(), Response> {
+        let Some(expected) = &self.0.token else {
+            let text = "calls that change something need ops.token in the configuration";
+            return Err(problem(StatusCode::FORBIDDEN, text));
+        };
+        let presented = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = presented.and_then(|value| value.strip_prefix("Bearer "));
+        // Hashes are compared, so the time tells nothing about the token.
+        match token.map(SecretHash::of) {
+            Some(token) if token == *expected => Ok(()),
+            _ => Err(problem(StatusCode::UNAUTHORIZED, "send the header Authorization: Bearer <ops.token>")),
+        }
+    }
+}
+
+/// Whether the host can serve; for load balancers and supervisors.
+async fn health(State(ops): State<Ops>) -> Response {
+    if *ops.0.stopping.borrow() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
+    }
+    if !ops.0.bus.scene_threads().all_running() {
+        return (StatusCode::INTERNAL_SERVER_ERROR, "a scene thread has ended\n").into_response();
+    }
+    "ok\n".into_response()
+}
+
+async fn show_metrics(State(ops): State<Ops>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], ops.0.metrics.render()).into_response()
+}
+
+/// Creates scenes without seats: to warm up, to measure, for games whose players come by other ways.
+async fn create_scenes(
+    State(ops): State<Ops>,
+    headers: HeaderMap,
+    body: Result<Json<CreateScenes>, JsonRejection>,
+) -> Response {
+    if let Err(refused) = ops.authorise(&headers) {
+        return refused;
+    }
+    let Json(asked) = match body {
+        Ok(body) => body,
+        Err(rejection) => return problem(StatusCode::BAD_REQUEST, &rejection.body_text()),
+    };
+    if asked.count == 0 || asked.count > SCENES_PER_CALL_MAX {
+        return problem(StatusCode::BAD_REQUEST, &format!("count needs 1 to {SCENES_PER_CALL_MAX}"));
+    }
+    let answer = ops.0.bus.create_by_hand(asked.fleet, asked.count);
+    match tokio::time::timeout(CREATE_MAX, answer).await {
+        Ok(Ok(Ok(scenes))) => {
+            let scenes: Vec<String> = scenes.iter().map(ToString::to_string).collect();
+            Json(Created { created: scenes.len(), scenes }).into_response()
+        }
+        Ok(Ok(Err(refusal))) => problem(StatusCode::CONFLICT, &refusal.to_string()),
+        Ok(Err(_)) | Err(_) => problem(StatusCode::GATEWAY_TIMEOUT, "no answer in time; the scenes may exist"),
+    }
+}
+
+fn problem(status: StatusCode, error: &str) -> Response {
+    (status, Json(Problem { error: error.to_owned() })).into_response()
+}

@@ -1,0 +1,155 @@
+//! A thread that owns scenes: their components, their seats, and the sockets of their users.
+//!
+//! Sockets, steps and frames of a scene share one thread, so that a message meets no lock, no queue
+//! and no wake-up between the socket and the game. One turn of the thread: read what the sockets
+//! have, take orders from the services, step what is due, send.
+//!
+//! Invariant: nothing here waits but the poll, and the poll waits until the next step or deadline
+//! at most.
+
+mod connection;
+mod game;
+mod turn;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+
+use mio::{Poll, Waker};
+use scenehost_core::scene_service::ToScene;
+use scenehost_core::{FleetName, SceneId};
+use scenehost_engine::{Engine, Limits, Plugin};
+
+use crate::bus::Bus;
+use crate::clock::Clock;
+pub use connection::NewSocket;
+
+/// How many orders may wait for a thread.
+const ORDERS_MAX: usize = 65_536;
+
+/// How the scenes of a fleet run on this host.
+pub struct FleetRun {
+    pub plugin: Plugin,
+    /// The game's own configuration, JSON text.
+    pub configuration: String,
+    pub limits: Limits,
+    pub tick_when_empty: bool,
+}
+
+/// What a thread is told from outside.
+enum Order {
+    Scene(SceneId, ToScene),
+    Socket(SceneId, NewSocket),
+    /// Close every socket and end.
+    Stop,
+}
+
+/// The threads' inboxes. Cheap to clone. A scene's thread follows from its id, so that everyone
+/// finds it without asking.
+#[derive(Clone)]
+pub struct SceneThreads(Arc<[Handle]>);
+
+struct Handle {
+    orders: SyncSender<Order>,
+    waker: Waker,
+    running: AtomicBool,
+    scenes: AtomicUsize,
+}
+
+/// What a thread is made of, before it runs.
+pub struct Seed {
+    poll: Poll,
+    orders: std::sync::mpsc::Receiver<Order>,
+    threads: SceneThreads,
+    index: usize,
+}
+
+impl SceneThreads {
+    /// Prepares so many threads; [`spawn`] starts them.
+    pub fn new(count: usize) -> io::Result<(Self, Vec<Seed>)> {
+        let mut handles = Vec::with_capacity(count);
+        let mut parts = Vec::with_capacity(count);
+        for _ in 0..count {
+            let poll = Poll::new()?;
+            let (orders, receiver) = sync_channel(ORDERS_MAX);
+            handles.push(Handle {
+                orders,
+                waker: Waker::new(poll.registry(), turn::WAKE)?,
+                running: AtomicBool::new(true),
+                scenes: AtomicUsize::new(0),
+            });
+            parts.push((poll, receiver));
+        }
+        let threads = Self(handles.into());
+        let seed = |(index, (poll, orders))| Seed { poll, orders, threads: threads.clone(), index };
+        let seeds = parts.into_iter().enumerate().map(seed).collect();
+        Ok((threads, seeds))
+    }
+
+    /// Passes an order to a scene's handler; false if its thread's inbox is full.
+    pub fn order(&self, scene: SceneId, order: ToScene) -> bool {
+        self.handle(scene).put(Order::Scene(scene, order))
+    }
+
+    /// Passes a user's socket to the thread of a scene; false if its inbox is full.
+    pub fn socket(&self, scene: SceneId, socket: NewSocket) -> bool {
+        self.handle(scene).put(Order::Socket(scene, socket))
+    }
+
+    /// Tells every thread to end; its sockets are closed with the reason.
+    pub fn stop(&self) {
+        for handle in self.0.iter() {
+            handle.put(Order::Stop);
+        }
+    }
+
+    /// Whether every thread still runs.
+    pub fn all_running(&self) -> bool {
+        self.0.iter().all(|handle| handle.running.load(Ordering::Relaxed))
+    }
+
+    /// How many scenes live on all threads.
+    pub fn scenes(&self) -> usize {
+        self.0.iter().map(|handle| handle.scenes.load(Ordering::Relaxed)).sum()
+    }
+
+    fn handle(&self, scene: SceneId) -> &Handle {
+        &self.0[(scene.0 % self.0.len() as u64) as usize]
+    }
+}
+
+impl Handle {
+    fn put(&self, order: Order) -> bool {
+        match self.orders.try_send(order) {
+            Ok(()) => self.waker.wake().is_ok(),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+        }
+    }
+}
+
+/// Starts the threads.
+pub fn spawn(
+    seeds: Vec<Seed>,
+    engine: &Engine,
+    fleets: BTreeMap<FleetName, FleetRun>,
+    bus: &Bus,
+    clock: Clock,
+) -> io::Result<Vec<std::thread::JoinHandle<()>>> {
+    let fleets = Arc::new(fleets);
+    let mut joins = Vec::with_capacity(seeds.len());
+    for seed in seeds {
+        let (fleets, bus) = (Arc::clone(&fleets), bus.clone());
+        let builder = std::thread::Builder::new()
+            .name(format!("scenes-{}", seed.index))
+            // Guests run on this stack; running out of it would end the process.
+            .stack_size(engine.thread_stack_bytes_min().max(2 << 20));
+        joins.push(builder.spawn(move || {
+            let (threads, index) = (seed.threads.clone(), seed.index);
+            turn::SceneThread::new(seed, fleets, bus, clock).run();
+            threads.0[index].running.store(false, Ordering::Relaxed);
+        })?);
+    }
+    Ok(joins)
+}

@@ -1,0 +1,218 @@
+//! One scene connection: a WebSocket on a socket that never blocks.
+//!
+//! Invariant: a connection holds at most [`WRITE_BUFFER_BYTES_MAX`] that its client has not taken;
+//! a client that is slower than that loses the connection, not the scene its pace.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mio::net::TcpStream;
+use scenehost_core::{ConnectionId, SceneId, Seat};
+use scenehost_protocol::v1::{ServerFrame, server_frame::Body};
+use scenehost_protocol::{Encoding, FRAME_BYTES_MAX, Payload, SharedEvent};
+use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode};
+use tungstenite::{Message, WebSocket};
+
+/// What may wait for a client that does not read.
+pub const WRITE_BUFFER_BYTES_MAX: usize = 512 * 1024;
+/// What is read from a socket at once; messages of games are small, and there are many sockets.
+const READ_BYTES: usize = 2 * 1024;
+
+/// A socket handed over by the edge after its HTTP upgrade.
+pub struct NewSocket {
+    pub stream: std::net::TcpStream,
+    /// What the client sent behind the upgrade.
+    pub read_already: Bytes,
+    pub encoding: Encoding,
+}
+
+pub struct Connection {
+    pub id: ConnectionId,
+    pub scene: SceneId,
+    /// The seat, once its user is inside.
+    pub seat: Option<Seat>,
+    /// Since the host's start: when it was opened, when the client was last heard.
+    pub opened: Duration,
+    pub heard: Duration,
+    /// When it is cut off, once it is closing.
+    pub closing: Option<Duration>,
+    /// Whether something waits to be flushed.
+    pub touched: bool,
+    pub pinged: bool,
+    websocket: WebSocket<Socket>,
+    encoding: Encoding,
+    seq: u32,
+    window: Window,
+}
+
+/// How many messages came in the current second.
+#[derive(Default)]
+struct Window {
+    second: u64,
+    count: u32,
+}
+
+/// What came in.
+pub enum Incoming {
+    Frame(Message),
+    /// Nothing more for now.
+    Drained,
+    /// The client is gone, or has to go; why, if it should be told.
+    Gone(Option<String>),
+}
+
+impl Connection {
+    pub fn new(id: ConnectionId, scene: SceneId, socket: NewSocket, now: Duration) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BYTES)
+            // Frames gather until the end of a step, then leave in one system call.
+            .write_buffer_size(WRITE_BUFFER_BYTES_MAX / 2)
+            .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+            .max_message_size(Some(FRAME_BYTES_MAX))
+            .max_frame_size(Some(FRAME_BYTES_MAX));
+        let stream = Socket { stream: TcpStream::from_std(socket.stream), drained: false, trust_short_reads: true };
+        let part = socket.read_already.to_vec();
+        Self {
+            id,
+            scene,
+            seat: None,
+            opened: now,
+            heard: now,
+            closing: None,
+            touched: false,
+            pinged: false,
+            websocket: WebSocket::from_partially_read(stream, part, Role::Server, Some(config)),
+            encoding: socket.encoding,
+            seq: 0,
+            window: Window::default(),
+        }
+    }
+
+    pub fn source(&mut self) -> &mut TcpStream {
+        &mut self.websocket.get_mut().stream
+    }
+
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// The socket has something to read. `ending`: the client has closed its side.
+    pub fn wake(&mut self, ending: bool) {
+        let socket = self.websocket.get_mut();
+        socket.drained = false;
+        socket.trust_short_reads = !ending;
+    }
+
+    /// Reads the next frame, if there is one.
+    pub fn read(&mut self, now: Duration) -> Incoming {
+        match self.websocket.read() {
+            Ok(message) => {
+                self.heard = now;
+                self.pinged = false;
+                Incoming::Frame(message)
+            }
+            Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Incoming::Drained,
+            Err(tungstenite::Error::Capacity(error)) => Incoming::Gone(Some(error.to_string())),
+            Err(tungstenite::Error::Protocol(error)) => Incoming::Gone(Some(error.to_string())),
+            Err(tungstenite::Error::Utf8(error)) => Incoming::Gone(Some(error.to_string())),
+            Err(_) => Incoming::Gone(None),
+        }
+    }
+
+    /// Counts a message; false if there are more than allowed in this second.
+    pub fn allows(&mut self, now: Duration, per_second_max: u32) -> bool {
+        let second = now.as_secs();
+        if self.window.second != second {
+            self.window = Window { second, count: 0 };
+        }
+        self.window.count += 1;
+        self.window.count <= per_second_max
+    }
+
+    /// Puts an event behind what waits to be sent; false if the client has not read for too long.
+    #[must_use]
+    pub fn tell(&mut self, event: &SharedEvent) -> bool {
+        self.seq = self.seq.wrapping_add(1);
+        self.write(event.payload(self.encoding, self.seq))
+    }
+
+    /// Answers a request, or tells something that only this connection is told (request 0).
+    #[must_use]
+    pub fn answer(&mut self, body: Body, request: u32) -> bool {
+        self.seq = self.seq.wrapping_add(1);
+        let frame = ServerFrame { seq: self.seq, request, body: Some(body) };
+        self.write(self.encoding.encode_server(&frame))
+    }
+
+    fn write(&mut self, payload: Payload) -> bool {
+        if self.closing.is_some() {
+            return true;
+        }
+        let message = match payload {
+            Payload::Binary(bytes) => Message::Binary(bytes),
+            Payload::Text(text) => Message::Text(text.into()),
+        };
+        self.websocket.write(message).is_ok()
+    }
+
+    /// Asks the client for a sign of life.
+    pub fn ping(&mut self) {
+        self.pinged = true;
+        let _ = self.websocket.write(Message::Ping(Bytes::new())); // A broken socket shows when it is read.
+    }
+
+    /// Sends what waits, as far as the socket takes it; false if the socket is broken.
+    #[must_use]
+    pub fn flush(&mut self) -> bool {
+        match self.websocket.flush() {
+            Ok(()) => true,
+            Err(tungstenite::Error::Io(error)) => error.kind() == io::ErrorKind::WouldBlock,
+            // The closing handshake is complete; reading ends the connection.
+            Err(tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// Begins to close: what was told leaves first, then the client has `until` to agree.
+    pub fn close(&mut self, code: u16, until: Duration) {
+        if self.closing.is_none() {
+            self.closing = Some(until);
+            let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
+            let _ = self.websocket.close(Some(frame)); // A broken socket shows when it is read.
+        }
+    }
+}
+
+/// Saves the system call that would only learn that there is nothing more to read: after a read
+/// that did not fill its buffer a socket is empty, and the next event says when that changes.
+struct Socket {
+    stream: TcpStream,
+    drained: bool,
+    /// Not true any more once the client has closed its side, since no event would follow.
+    trust_short_reads: bool,
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.drained {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let result = self.stream.read(buffer);
+        self.drained = match &result {
+            Ok(size) => self.trust_short_reads && *size < buffer.len(),
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        };
+        result
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

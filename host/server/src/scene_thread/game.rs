@@ -1,0 +1,66 @@
+//! Between the rules of a scene (`scenehost_core::scene`) and its component
+//! (`scenehost_engine`): the same things in the words of each.
+
+use scenehost_core::message::EndReason;
+use scenehost_core::scene::GameEvent;
+use scenehost_core::scene_service::Start;
+use scenehost_core::{Player, PlayerResult};
+use scenehost_engine as engine;
+
+use super::FleetRun;
+
+/// What a component begins with.
+pub fn spec(start: &Start, fleet: &FleetRun) -> engine::SceneSpec {
+    let init = engine::Init {
+        seed: start.seed,
+        tick_rate_hz: start.limits.tick_rate_hz,
+        configuration: fleet.configuration.clone(),
+        players: start.seats.iter().map(|grant| player(&grant.player)).collect(),
+    };
+    let mut spec = engine::SceneSpec::new(init);
+    spec.limits = fleet.limits;
+    spec.tick_when_empty = fleet.tick_when_empty;
+    spec
+}
+
+pub fn player(player: &Player) -> engine::Player {
+    let Player { seat, user, name, rating, team } = player;
+    engine::Player { seat: *seat, user: user.0, name: name.clone(), rating: *rating, team: *team }
+}
+
+pub fn event(event: GameEvent) -> engine::Event {
+    match event {
+        GameEvent::Joined(it) => engine::Event::Joined(player(&it)),
+        GameEvent::Dropped(seat) => engine::Event::Dropped(seat),
+        GameEvent::Resumed(seat) => engine::Event::Resumed(seat),
+        GameEvent::Left(seat, reason) => engine::Event::Left(engine::Departure { seat, reason: leave_reason(&reason) }),
+        GameEvent::Stopping { reason, grace_ms } => {
+            engine::Event::Stopping(engine::StopNotice { reason: stop_reason(&reason), grace_ms })
+        }
+    }
+}
+
+fn leave_reason(reason: &EndReason) -> engine::LeaveReason {
+    match reason {
+        EndReason::Left => engine::LeaveReason::Left,
+        EndReason::Kicked(_) => engine::LeaveReason::Kicked,
+        EndReason::NeverJoined => engine::LeaveReason::NeverJoined,
+        EndReason::Expired => engine::LeaveReason::Dropped,
+        EndReason::Finished | EndReason::Crashed(_) | EndReason::Stopped | EndReason::TimeLimit | EndReason::Empty => {
+            engine::LeaveReason::Removed
+        }
+    }
+}
+
+fn stop_reason(reason: &EndReason) -> engine::StopReason {
+    match reason {
+        EndReason::TimeLimit => engine::StopReason::TimeLimit,
+        EndReason::Empty => engine::StopReason::Empty,
+        _ => engine::StopReason::Drain,
+    }
+}
+
+pub fn results(ending: engine::Ending) -> Vec<PlayerResult> {
+    let result = |it: engine::PlayerResult| PlayerResult { seat: it.seat, place: it.place, score: it.score };
+    ending.results.into_iter().map(result).collect()
+}

@@ -1,0 +1,580 @@
+//! The turns of a scene thread. Main type: [`SceneThread`].
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Token};
+use scenehost_core::scene::{self, Effect, Scene};
+use scenehost_core::scene_service::ToScene;
+use scenehost_core::{ConnectionId, FleetName, Refusal, SceneId, Seat, Time, token};
+use scenehost_engine::{
+    CallError, Command, DeliverError, Event, Failure, Incoming as GameMessage, Log, Outgoing, SaveAnswer, SaveError,
+    SceneKey, Sink, Stepped, Worker, WorkerOptions,
+};
+use scenehost_protocol::v1::{self, client_frame, server_frame::Body};
+use scenehost_protocol::{PayloadRef, SharedEvent};
+use slab::Slab;
+use tungstenite::Message as Frame;
+
+use super::connection::{Connection, Incoming, NewSocket};
+use super::{FleetRun, Order, SceneThreads, Seed, game};
+use crate::bus::Bus;
+use crate::clock::Clock;
+use crate::meters::SceneMeters;
+use crate::wire;
+
+pub const WAKE: Token = Token(usize::MAX);
+
+/// How many sockets may be ready in one turn; more follow in the next.
+const READY_MAX: usize = 1_024;
+/// How many orders are taken in one turn.
+const ORDERS_PER_TURN_MAX: usize = 256;
+/// How many connections one thread holds; more are refused.
+const CONNECTIONS_MAX: usize = 65_536;
+/// How long a new connection may wait with its scene token.
+const FIRST_FRAME_MAX: Duration = Duration::from_secs(10);
+/// After so much silence a client is asked for a sign of life, and after more it is given up.
+const PING_AFTER: Duration = Duration::from_secs(20);
+const SILENCE_MAX: Duration = Duration::from_secs(40);
+/// How long a client has to agree to a close.
+const CLOSE_MAX: Duration = Duration::from_secs(3);
+/// How often connections are looked through for these.
+const SWEEP: Duration = Duration::from_secs(1);
+/// A busy thread rests so long between turns: what came in meanwhile then shares one poll, and
+/// what is due one turn. Far below a tick, and below what players can feel.
+const REST: Duration = Duration::from_millis(1);
+/// How many messages in a turn's span of [`REST`] make a thread busy.
+const BUSY_MESSAGES: u32 = 2;
+
+/// The scenes of one thread.
+pub struct SceneThread {
+    poll: Poll,
+    orders: Receiver<Order>,
+    fleets: Arc<BTreeMap<FleetName, FleetRun>>,
+    bus: Bus,
+    clock: Clock,
+    worker: Worker,
+    scenes: HashMap<SceneId, Scene>,
+    /// The scenes' deadlines; an entry that is no longer its scene's is passed over.
+    deadlines: BinaryHeap<Reverse<(Time, SceneId)>>,
+    connections: Slab<Connection>,
+    /// Grows with every connection, so that no two have the same id.
+    generation: u64,
+    /// The connections with something to flush.
+    touched: Vec<usize>,
+    outcomes: Outcomes,
+    sweep_at: Duration,
+    messages_in_turn: u32,
+    meters: SceneMeters,
+    threads: SceneThreads,
+    index: usize,
+    stopping: bool,
+}
+
+/// What the worker said, to be dealt with when it has returned.
+#[derive(Default)]
+struct Outcomes(VecDeque<(SceneId, Outcome)>);
+
+enum Outcome {
+    Stepped(Stepped),
+    Failed(Failure),
+    Logged(Log),
+}
+
+impl Sink for Outcomes {
+    fn stepped(&mut self, key: SceneKey, stepped: Stepped) {
+        self.0.push_back((SceneId(key.0), Outcome::Stepped(stepped)));
+    }
+
+    fn failed(&mut self, key: SceneKey, failure: Failure) {
+        self.0.push_back((SceneId(key.0), Outcome::Failed(failure)));
+    }
+
+    fn logged(&mut self, key: SceneKey, log: Log) {
+        self.0.push_back((SceneId(key.0), Outcome::Logged(log)));
+    }
+}
+
+impl SceneThread {
+    pub fn new(seed: Seed, fleets: Arc<BTreeMap<FleetName, FleetRun>>, bus: Bus, clock: Clock) -> Self {
+        Self {
+            poll: seed.poll,
+            orders: seed.orders,
+            fleets,
+            bus,
+            clock,
+            worker: Worker::new(WorkerOptions::default()),
+            scenes: HashMap::new(),
+            deadlines: BinaryHeap::new(),
+            connections: Slab::new(),
+            generation: 0,
+            touched: Vec::new(),
+            outcomes: Outcomes::default(),
+            sweep_at: clock.elapsed() + SWEEP,
+            messages_in_turn: 0,
+            meters: SceneMeters::new(seed.index),
+            threads: seed.threads,
+            index: seed.index,
+            stopping: false,
+        }
+    }
+
+    /// Turns until it is told to stop.
+    pub fn run(mut self) {
+        let mut events = Events::with_capacity(READY_MAX);
+        while !self.stopping {
+            if self.messages_in_turn >= BUSY_MESSAGES {
+                std::thread::sleep(REST);
+            }
+            self.messages_in_turn = 0;
+            let wait = self.wait();
+            if let Err(error) = self.poll.poll(&mut events, Some(wait))
+                && error.kind() != std::io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "the sockets cannot be polled");
+                return;
+            }
+            for event in &events {
+                if event.token() != WAKE {
+                    self.ready(event.token().0, event.is_read_closed() || event.is_error());
+                }
+            }
+            self.take_orders();
+            self.step_due();
+            self.expire();
+            self.flush();
+            self.sweep();
+            self.threads.0[self.index].scenes.store(self.scenes.len(), Ordering::Relaxed);
+        }
+        self.close_all();
+    }
+
+    fn wait(&mut self) -> Duration {
+        let now = self.clock.elapsed();
+        let step = self.worker.next_due().map(|due| due.saturating_sub(now));
+        let deadline = self.deadlines.peek().map(|Reverse((time, _))| self.clock.until(*time));
+        let sweep = if self.connections.is_empty() { None } else { Some(self.sweep_at.saturating_sub(now)) };
+        let wait = [step, deadline, sweep].into_iter().flatten().min();
+        wait.unwrap_or(Duration::from_secs(3_600))
+    }
+
+    fn take_orders(&mut self) {
+        for _ in 0..ORDERS_PER_TURN_MAX {
+            match self.orders.try_recv() {
+                Ok(Order::Scene(id, ToScene::Start(start))) => self.start(id, *start),
+                Ok(Order::Scene(id, order)) => self.scene_event(id, scene::Event::Order(order)),
+                Ok(Order::Socket(id, socket)) => self.open(id, socket),
+                Ok(Order::Stop) => self.stopping = true,
+                Err(_) => return,
+            }
+        }
+        // There may be more: the next turn comes at once.
+        self.sweep_at = Duration::ZERO;
+    }
+
+    // Scenes
+
+    fn start(&mut self, id: SceneId, start: scenehost_core::scene_service::Start) {
+        if self.scenes.contains_key(&id) {
+            return; // Ordered twice; the first one answers.
+        }
+        let Some(fleet) = self.fleets.get(&start.fleet) else {
+            tracing::error!(fleet = %start.fleet, "a scene of a fleet that is not configured");
+            return; // Its SceneService answers at the deadline.
+        };
+        let began = self.clock.elapsed();
+        let spec = game::spec(&start, fleet);
+        let fleet_name = start.fleet.clone();
+        self.scenes.insert(id, Scene::start(id, start));
+        let created = self.worker.create(SceneKey(id.0), &fleet.plugin, &spec, began, &mut self.outcomes);
+        let result = created.map_err(|error| {
+            tracing::warn!(scene = %id, fleet = %fleet_name, %error, "a scene could not start");
+            Refusal::Invalid("the game could not start: its operators find the reason in the log".to_owned())
+        });
+        self.meters.started(self.clock.elapsed() - began);
+        self.scene_event(id, scene::Event::Started(result));
+    }
+
+    fn scene_event(&mut self, id: SceneId, event: scene::Event) {
+        let mut waiting = VecDeque::from([event]);
+        while let Some(event) = waiting.pop_front() {
+            let now = self.clock.now();
+            let Some(scene) = self.scenes.get_mut(&id) else {
+                if let scene::Event::ReqJoinScene { connection, request, .. } = event {
+                    self.answer(connection, request, Body::Refused(wire::refused(&Refusal::SceneEnded)));
+                }
+                return;
+            };
+            for effect in scene.step(now, event) {
+                self.carry_out(id, effect, &mut waiting);
+            }
+        }
+        if let Some(deadline) = self.scenes.get(&id).and_then(Scene::deadline) {
+            self.deadlines.push(Reverse((deadline, id)));
+        }
+    }
+
+    fn carry_out(&mut self, id: SceneId, effect: Effect, waiting: &mut VecDeque<scene::Event>) {
+        match effect {
+            Effect::Admit { player, connection, request } => {
+                let seat = player.seat;
+                let asked = self.worker.admit(SceneKey(id.0), &game::player(&player), &mut self.outcomes);
+                let result = match asked {
+                    Ok(result) => result,
+                    Err(CallError::NoScene | CallError::Finished) => Err("the game is over".to_owned()),
+                    Err(CallError::Failed(failure)) => {
+                        let text = self.failed(id, &failure);
+                        waiting.push_back(scene::Event::Failed(text));
+                        Err("the game has failed".to_owned())
+                    }
+                };
+                waiting.push_back(scene::Event::Admitted { seat, connection, request, result });
+            }
+            Effect::Game(event) => {
+                let now = self.clock.elapsed();
+                if self.worker.deliver(SceneKey(id.0), game::event(event), now) == Err(DeliverError::InboxFull) {
+                    self.worker.remove(SceneKey(id.0));
+                    waiting.push_back(scene::Event::Failed("it has lost track of its players".to_owned()));
+                }
+            }
+            Effect::Tell { connection, request, notice } => {
+                if let (scene::Notice::Joined { seat, .. }, Some(connection)) = (&notice, self.connection(connection)) {
+                    connection.seat = Some(*seat);
+                }
+                let Some(scene) = self.scenes.get(&id) else { return };
+                let body = wire::scene_notice(notice, id, scene.domain(), scene.limits().tick_rate_hz);
+                self.answer(connection, request, body);
+            }
+            Effect::Close(connection) => self.close(connection, 1000),
+            Effect::Send(message) => self.bus.send(*message),
+            Effect::Gone => {
+                self.worker.remove(SceneKey(id.0));
+                self.scenes.remove(&id);
+            }
+        }
+    }
+
+    fn step_due(&mut self) {
+        let clock = self.clock;
+        self.worker.run_due(|| clock.elapsed(), &mut self.outcomes);
+        // An outcome may lead to calls with outcomes of their own; those come to the end.
+        while let Some((id, outcome)) = self.outcomes.0.pop_front() {
+            match outcome {
+                Outcome::Stepped(stepped) => {
+                    self.meters.stepped(stepped.late_by, stepped.took);
+                    for command in stepped.commands {
+                        self.command(id, command);
+                    }
+                }
+                Outcome::Failed(failure) => {
+                    let text = self.failed(id, &failure);
+                    self.scene_event(id, scene::Event::Failed(text));
+                }
+                Outcome::Logged(log) => game_log(id, &log),
+            }
+        }
+    }
+
+    fn failed(&mut self, id: SceneId, failure: &Failure) -> String {
+        tracing::warn!(scene = %id, kind = failure.kind(), %failure, "a scene failed");
+        self.meters.failed(failure.kind());
+        failure.public_text().to_owned()
+    }
+
+    fn command(&mut self, id: SceneId, command: Command) {
+        match command {
+            Command::Send(outgoing) => self.send(id, outgoing),
+            Command::Kick(eviction) => {
+                let reason = eviction.reason.chars().take(256).collect();
+                self.scene_event(id, scene::Event::Kick { seat: eviction.seat, reason });
+            }
+            Command::Finish(ending) => self.scene_event(id, scene::Event::Finish(game::results(ending))),
+            Command::Save(request) => {
+                let outcome = Err(SaveError::Unavailable);
+                let answer = Event::Saved(SaveAnswer { id: request.id, outcome });
+                let now = self.clock.elapsed();
+                if self.worker.deliver(SceneKey(id.0), answer, now) == Err(DeliverError::InboxFull) {
+                    self.worker.remove(SceneKey(id.0));
+                    self.scene_event(id, scene::Event::Failed("it saves without waiting for answers".to_owned()));
+                }
+            }
+            Command::SeekPlayers(_) | Command::StopSeeking => {
+                tracing::debug!(scene = %id, "this host does not fill running scenes; the search is passed over");
+            }
+            Command::Label(label) => tracing::debug!(scene = %id, label, "label"),
+            // The worker keeps timers itself.
+            Command::Timer(_) | Command::CancelTimer(_) => {}
+        }
+    }
+
+    /// The hot path: one message of the game to those it is for, encoded once.
+    fn send(&mut self, id: SceneId, outgoing: Outgoing) {
+        let Some(scene) = self.scenes.get(&id) else { return };
+        let event = SharedEvent::new(Body::SceneMessage(v1::SceneMessage { body: outgoing.body.into() }));
+        let mut slow = Vec::new();
+        for (seat, connection_id) in scene.connections() {
+            if !wire::is_target(&outgoing.to, seat) {
+                continue;
+            }
+            let index = index_of(connection_id);
+            let Some(connection) = self.connections.get_mut(index) else { continue };
+            if !connection.tell(&event) {
+                slow.push(index);
+            } else if !connection.touched {
+                connection.touched = true;
+                self.touched.push(index);
+            }
+            self.meters.messages_out += 1;
+        }
+        for index in slow {
+            self.meters.slow_connections += 1;
+            self.drop_connection(index);
+        }
+    }
+
+    fn expire(&mut self) {
+        let now = self.clock.now();
+        while let Some(Reverse((time, id))) = self.deadlines.peek().copied() {
+            if time > now {
+                return;
+            }
+            self.deadlines.pop();
+            if self.scenes.get(&id).and_then(Scene::deadline).is_some_and(|deadline| deadline <= now) {
+                self.scene_event(id, scene::Event::Tick);
+            }
+        }
+    }
+
+    // Connections
+
+    fn open(&mut self, scene: SceneId, socket: NewSocket) {
+        if self.connections.len() >= CONNECTIONS_MAX {
+            self.meters.refused_connections += 1;
+            return; // Dropping the socket closes it.
+        }
+        self.generation += 1;
+        let entry = self.connections.vacant_entry();
+        let index = entry.key();
+        let id = ConnectionId((self.generation << 24) | index as u64);
+        let connection = entry.insert(Connection::new(id, scene, socket, self.clock.elapsed()));
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().register(connection.source(), Token(index), interest) {
+            tracing::warn!(%error, "a socket cannot be polled");
+            self.connections.remove(index);
+            return;
+        }
+        // What came with the upgrade causes no event.
+        self.ready(index, false);
+    }
+
+    fn ready(&mut self, index: usize, ending: bool) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        connection.wake(ending);
+        if !connection.touched {
+            // A full socket may have room again, and pongs leave with the flush.
+            connection.touched = true;
+            self.touched.push(index);
+        }
+        let now = self.clock.elapsed();
+        while let Some(connection) = self.connections.get_mut(index) {
+            match connection.read(now) {
+                Incoming::Frame(_) if connection.closing.is_some() => {}
+                Incoming::Frame(frame) => self.frame(index, now, frame),
+                Incoming::Drained => return,
+                Incoming::Gone(None) => return self.drop_connection(index),
+                Incoming::Gone(Some(text)) => {
+                    let id = connection.id;
+                    self.cut_off(id, &Refusal::Malformed(text));
+                    let _ = self.connections.get_mut(index).map(Connection::flush); // It goes either way.
+                    return self.drop_connection(index);
+                }
+            }
+        }
+    }
+
+    fn frame(&mut self, index: usize, now: Duration, frame: Frame) {
+        let payload = match &frame {
+            Frame::Binary(bytes) => PayloadRef::Binary(bytes),
+            Frame::Text(text) => PayloadRef::Text(text),
+            Frame::Ping(_) | Frame::Pong(_) | Frame::Close(_) | Frame::Frame(_) => return,
+        };
+        self.messages_in_turn += 1;
+        self.meters.messages_in += 1;
+        let connection = &mut self.connections[index];
+        let (id, scene) = (connection.id, connection.scene);
+        let decoded = match connection.encoding().decode_client(payload) {
+            Ok(decoded) => decoded,
+            Err(error) => return self.cut_off(id, &Refusal::Malformed(error.to_string())),
+        };
+        let request = decoded.request;
+        match (decoded.body, connection.seat) {
+            (Some(client_frame::Body::SceneMessage(message)), Some(seat)) => {
+                self.message(index, seat, now, message.body.into());
+            }
+            (Some(client_frame::Body::Ping(ping)), _) => {
+                self.answer(id, request, Body::Pong(v1::Pong { payload: ping.payload }));
+            }
+            (Some(client_frame::Body::ReqJoinScene(join)), None) => self.join(id, scene, request, &join.scene_token),
+            (Some(client_frame::Body::ReqLeaveScene(_)), Some(_)) => {
+                self.scene_event(scene, scene::Event::ReqLeaveScene { connection: id, request });
+            }
+            (Some(client_frame::Body::ReqJoinScene(_)), Some(_)) => {
+                self.refuse(id, request, &Refusal::OutOfOrder("this connection is in the scene already"));
+            }
+            (Some(client_frame::Body::SceneMessage(_) | client_frame::Body::ReqLeaveScene(_)), None) => {
+                self.refuse(id, request, &Refusal::OutOfOrder("enter the scene first, with req_join_scene"));
+            }
+            _ => self.refuse(id, request, &Refusal::OutOfOrder("this frame belongs on the lobby connection")),
+        }
+    }
+
+    fn message(&mut self, index: usize, seat: Seat, now: Duration, body: Vec<u8>) {
+        let connection = &mut self.connections[index];
+        let (id, scene_id) = (connection.id, connection.scene);
+        let Some(scene) = self.scenes.get(&scene_id) else { return };
+        let per_second = scene.limits().messages_per_s_max;
+        if !connection.allows(now, per_second) {
+            self.meters.refused_messages += 1;
+            return self.refuse(id, 0, &Refusal::RateLimited { per_second });
+        }
+        let event = Event::Message(GameMessage { from: seat, body });
+        match self.worker.deliver(SceneKey(scene_id.0), event, now) {
+            Ok(()) => {}
+            Err(DeliverError::InboxFull) => {
+                self.meters.refused_messages += 1;
+                self.refuse(id, 0, &Refusal::Overloaded("messages waiting for the scene"));
+            }
+            Err(DeliverError::NoScene | DeliverError::Finished) => self.refuse(id, 0, &Refusal::SceneEnded),
+        }
+    }
+
+    fn join(&mut self, id: ConnectionId, scene: SceneId, request: u32, presented: &str) {
+        match token::parse_scene_token(presented) {
+            Some((of, token)) if of == scene => {
+                self.scene_event(scene, scene::Event::ReqJoinScene { connection: id, request, token });
+            }
+            _ => {
+                self.refuse(id, request, &Refusal::BadToken("this is no token of this scene: use the one of res_match"))
+            }
+        }
+    }
+
+    fn refuse(&mut self, id: ConnectionId, request: u32, refusal: &Refusal) {
+        self.answer(id, request, Body::Refused(wire::refused(refusal)));
+    }
+
+    fn answer(&mut self, id: ConnectionId, request: u32, body: Body) {
+        let Some(connection) = self.connection(id) else { return };
+        let took = connection.answer(body, request);
+        let newly_touched = !std::mem::replace(&mut connection.touched, true);
+        if newly_touched {
+            self.touched.push(index_of(id));
+        }
+        if !took {
+            self.meters.slow_connections += 1;
+            self.drop_connection(index_of(id));
+        }
+    }
+
+    /// Tells a connection why, and closes it.
+    fn cut_off(&mut self, id: ConnectionId, refusal: &Refusal) {
+        self.answer(id, 0, wire::closing(refusal));
+        self.close(id, wire::close_code(refusal));
+    }
+
+    fn close(&mut self, id: ConnectionId, code: u16) {
+        let until = self.clock.elapsed() + CLOSE_MAX;
+        let Some(connection) = self.connection(id) else { return };
+        connection.close(code, until);
+        let (scene, seat) = (connection.scene, connection.seat.take());
+        if !std::mem::replace(&mut connection.touched, true) {
+            self.touched.push(index_of(id));
+        }
+        if seat.is_some() {
+            self.scene_event(scene, scene::Event::Closed { connection: id });
+        }
+    }
+
+    fn drop_connection(&mut self, index: usize) {
+        let Some(mut connection) = self.connections.try_remove(index) else { return };
+        let _ = self.poll.registry().deregister(connection.source()); // Closing it does the same.
+        if connection.seat.is_some() {
+            self.scene_event(connection.scene, scene::Event::Closed { connection: connection.id });
+        }
+    }
+
+    fn flush(&mut self) {
+        while let Some(index) = self.touched.pop() {
+            let Some(connection) = self.connections.get_mut(index) else { continue };
+            if std::mem::replace(&mut connection.touched, false) && !connection.flush() {
+                self.drop_connection(index);
+            }
+        }
+    }
+
+    fn sweep(&mut self) {
+        let now = self.clock.elapsed();
+        if now < self.sweep_at {
+            return;
+        }
+        self.sweep_at = now + SWEEP;
+        self.meters.report(self.scenes.len(), self.connections.len());
+        let indices: Vec<usize> = self.connections.iter().map(|(index, _)| index).collect();
+        for index in indices {
+            let connection = &mut self.connections[index];
+            let (id, silent) = (connection.id, now.saturating_sub(connection.heard));
+            match connection.closing {
+                Some(until) if until <= now => self.drop_connection(index),
+                Some(_) => {}
+                None if connection.seat.is_none() && now.saturating_sub(connection.opened) >= FIRST_FRAME_MAX => {
+                    self.cut_off(id, &Refusal::TimedOut("entering the scene"));
+                }
+                None if silent >= SILENCE_MAX => self.drop_connection(index),
+                None if silent >= PING_AFTER && !connection.pinged => {
+                    connection.ping();
+                    connection.touched = true;
+                    self.touched.push(index);
+                }
+                None => {}
+            }
+        }
+        self.flush();
+    }
+
+    fn close_all(&mut self) {
+        let ids: Vec<ConnectionId> = self.connections.iter().map(|(_, connection)| connection.id).collect();
+        for id in ids {
+            self.cut_off(id, &Refusal::Stopping);
+        }
+        self.flush();
+    }
+
+    fn connection(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        self.connections.get_mut(index_of(id)).filter(|connection| connection.id == id)
+    }
+}
+
+/// Where a connection is; its id says so, and the rest of the id that it is still the same one.
+fn index_of(id: ConnectionId) -> usize {
+    (id.0 & 0xff_ffff) as usize
+}
+
+fn game_log(id: SceneId, log: &Log) {
+    use scenehost_engine::Level;
+    for line in &log.lines {
+        let text = line.text.as_str();
+        match line.level {
+            Level::Debug => tracing::debug!(target: "game", scene = %id, "{text}"),
+            Level::Info => tracing::info!(target: "game", scene = %id, "{text}"),
+            Level::Warn => tracing::warn!(target: "game", scene = %id, "{text}"),
+            Level::Error => tracing::error!(target: "game", scene = %id, "{text}"),
+        }
+    }
+    if log.dropped > 0 {
+        tracing::warn!(target: "game", scene = %id, dropped = log.dropped, "log lines past the limit were dropped");
+    }
+}

@@ -1,0 +1,121 @@
+//! The store: ordered keys, atomic batches, RocksDB.
+//!
+//! Invariant: a commit that was acknowledged has been synced to disk. One writer thread takes all
+//! batches that wait and syncs them together (group commit), so a sync is paid once for many.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use rocksdb::{DB, Direction, IteratorMode, Options, WriteBatch, WriteOptions};
+use scenehost_core::Write;
+use tokio::sync::oneshot;
+
+/// How many batches may wait for the writer; a commit beyond that waits in its service.
+const BATCHES_MAX: usize = 4_096;
+/// How many batches go into one sync.
+const GROUP_MAX: usize = 1_024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the store at {path} cannot be opened ({cause}); is another scenehost using it, or is the disk full?")]
+    Open { path: String, cause: rocksdb::Error },
+    #[error("the store cannot be read ({0})")]
+    Read(rocksdb::Error),
+    #[error("the store cannot be written ({0}); nothing is acknowledged any more")]
+    Write(String),
+}
+
+/// A handle to the store. Cheap to clone; the store closes with the last one.
+#[derive(Clone)]
+pub struct Store {
+    db: Arc<DB>,
+    writer: SyncSender<Commit>,
+}
+
+struct Commit {
+    writes: Vec<Write>,
+    done: oneshot::Sender<Result<(), String>>,
+}
+
+impl Store {
+    /// Opens the store in this folder, or makes a new one.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.set_keep_log_file_num(4);
+        let opened = DB::open(&options, path);
+        let db = Arc::new(opened.map_err(|cause| Error::Open { path: path.display().to_string(), cause })?);
+        let (writer, commits) = sync_channel(BATCHES_MAX);
+        let of_writer = Arc::clone(&db);
+        std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || write_groups(&of_writer, &commits))
+            .expect("a thread can be spawned at start-up");
+        Ok(Self { db, writer })
+    }
+
+    /// Writes a batch, all or nothing, and returns when it is synced.
+    pub async fn commit(&self, writes: Vec<Write>) -> Result<(), Error> {
+        let (done, answer) = oneshot::channel();
+        let mut commit = Commit { writes, done };
+        loop {
+            match self.writer.try_send(commit) {
+                Ok(()) => break,
+                Err(TrySendError::Full(back)) => {
+                    commit = back;
+                    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                }
+                Err(TrySendError::Disconnected(_)) => return Err(Error::Write("the writer has ended".to_owned())),
+            }
+        }
+        match answer.await {
+            Ok(result) => result.map_err(Error::Write),
+            Err(_) => Err(Error::Write("the writer has ended".to_owned())),
+        }
+    }
+
+    /// Reads a record. Blocks for a disk read at most.
+    pub fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.db.get(key).map_err(Error::Read)
+    }
+
+    /// The records whose keys begin so, in the order of keys.
+    pub fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let mut records = Vec::new();
+        for record in self.db.iterator(IteratorMode::From(prefix.as_bytes(), Direction::Forward)) {
+            let (key, value) = record.map_err(Error::Read)?;
+            if !key.starts_with(prefix.as_bytes()) {
+                break;
+            }
+            records.push((String::from_utf8_lossy(&key).into_owned(), value.into_vec()));
+        }
+        Ok(records)
+    }
+}
+
+fn write_groups(db: &DB, commits: &Receiver<Commit>) {
+    let mut synced = WriteOptions::default();
+    synced.set_sync(true);
+    while let Ok(first) = commits.recv() {
+        let mut group = vec![first];
+        while group.len() < GROUP_MAX
+            && let Ok(next) = commits.try_recv()
+        {
+            group.push(next);
+        }
+        let mut batch = WriteBatch::default();
+        for write in group.iter().flat_map(|commit| &commit.writes) {
+            match write {
+                Write::Put { key, value } => batch.put(key, value),
+                Write::Delete { key } => batch.delete(key),
+            }
+        }
+        let result = db.write_opt(batch, &synced).map_err(|cause| cause.to_string());
+        metrics::counter!("scenehost_store_syncs_total").increment(1);
+        metrics::counter!("scenehost_store_commits_total").increment(group.len() as u64);
+        for commit in group {
+            let _ = commit.done.send(result.clone()); // Nobody waits for it any more: fine.
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What players and the scene say to each other: JSON, told apart by `type`. What goes out in every
+//! tick is in tuples, whose order is documented here, since it is most of the traffic.
+
+use scenehost_sdk::Seat;
+use serde::{Deserialize, Serialize};
+
+/// What a player sends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Request {
+    /// The controls, whenever they change.
+    Input(Input),
+}
+
+/// The state of a player's controls. It holds until the next one.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Input {
+    /// The client's counter; snapshots give the last one back.
+    pub n: u32,
+    /// The direction to move in; longer than 1 is shortened to 1.
+    #[serde(rename = "move")]
+    pub direction: [f32; 2],
+    /// Where the ship points, in radians, clockwise from the right.
+    pub aim: f32,
+    /// Whether the trigger is held.
+    pub fire: bool,
+}
+
+/// What the scene sends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Reply {
+    /// To a player who came in or is back.
+    Welcome {
+        /// The player's seat.
+        seat: Seat,
+        /// Width and height.
+        world: [f32; 2],
+        /// The length of a round.
+        round_s: u32,
+        /// Left, top, width and height of each.
+        walls: Vec<[f32; 4]>,
+        /// Everybody who is here.
+        players: Vec<Here>,
+    },
+    /// Everybody who is here, when that has changed.
+    Players {
+        /// By seat.
+        players: Vec<Here>,
+    },
+    /// The world, in every tick.
+    Snapshot(Snapshot),
+    /// The round is over.
+    Over {
+        /// Best first.
+        standings: Vec<Standing>,
+    },
+}
+
+/// A player who is here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Here {
+    /// The player's seat.
+    pub seat: Seat,
+    /// The display name.
+    pub name: String,
+    /// Whether they are connected.
+    pub present: bool,
+}
+
+/// The world in one tick. Positions are rounded to tenths.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The number of the step.
+    pub tick: u64,
+    /// What is left of the round.
+    pub left_ms: u64,
+    /// Every ship.
+    pub ships: Vec<ShipRow>,
+    /// Every shot in flight.
+    pub shots: Vec<ShotRow>,
+    /// What was hit in this tick.
+    pub hits: Vec<HitRow>,
+}
+
+/// Seat, x, y, aim, hp, milliseconds to respawn (0: alive), kills, deaths, `n` of the last input.
+pub type ShipRow = (Seat, f32, f32, f32, u32, u64, u32, u32, u32);
+
+/// Id, seat of the shooter, x, y, and the speed in x and y, units per second.
+pub type ShotRow = (u32, Seat, f32, f32, f32, f32);
+
+/// Seat of the shooter, seat of the target, x, y, whether it killed.
+pub type HitRow = (Seat, Seat, f32, f32, bool);
+
+/// How a player ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The player's seat.
+    pub seat: Seat,
+    /// The display name.
+    pub name: String,
+    /// 1 is best; equals share a place.
+    pub place: u32,
+    /// Ships destroyed.
+    pub kills: u32,
+    /// Ships lost.
+    pub deaths: u32,
+}

@@ -1,0 +1,103 @@
+//! The system that shows the world to the players. It comes last, so that it shows what the others
+//! have done in this step.
+
+use std::collections::BTreeMap;
+
+use scenehost_sdk::prelude::*;
+
+use crate::messages::{Here, HitRow, Reply, Request, ShipRow, ShotRow, Snapshot};
+use crate::world::{Hit, SIZE, Ship, Shot, WALLS, World};
+
+/// The number of each player's last input, so that a client knows which ones a snapshot includes.
+#[derive(Default, Serialize, Deserialize)]
+pub struct View {
+    inputs: BTreeMap<Seat, u32>,
+}
+
+impl System<World, Request> for View {
+    fn joined(&mut self, world: &mut World, ctx: &mut Context, player: &Player) {
+        came(world, ctx, player.seat);
+    }
+
+    fn resumed(&mut self, world: &mut World, ctx: &mut Context, seat: Seat) {
+        came(world, ctx, seat);
+    }
+
+    fn dropped(&mut self, _: &mut World, ctx: &mut Context, _: Seat) {
+        let players = everybody_here(ctx, None);
+        ctx.send(Target::All, &Reply::Players { players });
+    }
+
+    fn left(&mut self, _: &mut World, ctx: &mut Context, seat: Seat, _: LeaveReason) {
+        self.inputs.remove(&seat);
+        let players = everybody_here(ctx, Some(seat));
+        ctx.send(Target::All, &Reply::Players { players });
+    }
+
+    fn message(&mut self, _: &mut World, _: &mut Context, from: Seat, Request::Input(input): &Request) {
+        self.inputs.insert(from, input.n);
+    }
+
+    fn tick(&mut self, world: &mut World, ctx: &mut Context) {
+        let hits = std::mem::take(&mut world.hits);
+        let now_ms = ctx.now_ms();
+        let snapshot = Snapshot {
+            tick: ctx.tick(),
+            left_ms: world.left_ms(now_ms),
+            ships: world.ships.iter().map(|(&seat, ship)| self.ship_row(world, seat, ship, now_ms)).collect(),
+            shots: world.shots.iter().map(shot_row).collect(),
+            hits: hits.iter().map(hit_row).collect(),
+        };
+        ctx.send(Target::All, &Reply::Snapshot(snapshot));
+    }
+}
+
+impl View {
+    fn ship_row(&self, world: &World, seat: Seat, ship: &Ship, now_ms: u64) -> ShipRow {
+        let (x, y) = tenths(ship.position).into();
+        let aim = (ship.aim * 1000.0).round() / 1000.0;
+        let respawn_ms = match ship.is_alive() {
+            true => 0,
+            false => ship.respawns_ms.saturating_sub(now_ms),
+        };
+        let (kills, deaths) = world.tallies.get(&seat).map_or((0, 0), |tally| (tally.kills, tally.deaths));
+        let input = self.inputs.get(&seat).copied().unwrap_or(0);
+        (seat, x, y, aim, ship.hp, respawn_ms, kills, deaths, input)
+    }
+}
+
+fn shot_row(shot: &Shot) -> ShotRow {
+    let ((x, y), (vx, vy)) = (tenths(shot.position).into(), tenths(shot.velocity).into());
+    (shot.id, shot.seat, x, y, vx, vy)
+}
+
+fn hit_row(hit: &Hit) -> HitRow {
+    let (x, y) = tenths(hit.position).into();
+    (hit.shooter, hit.target, x, y, hit.killed)
+}
+
+fn tenths(value: glam::Vec2) -> glam::Vec2 {
+    (value * 10.0).round() / 10.0
+}
+
+/// Welcomes a player, and tells the others of them.
+fn came(world: &World, ctx: &mut Context, seat: Seat) {
+    let players = everybody_here(ctx, None);
+    let welcome = Reply::Welcome {
+        seat,
+        world: SIZE.into(),
+        round_s: (world.round_ms / 1000) as u32,
+        walls: WALLS.iter().map(|wall| wall.sides()).collect(),
+        players: players.clone(),
+    };
+    ctx.send(seat, &welcome);
+    ctx.send(Target::AllBut(seat), &Reply::Players { players });
+}
+
+/// Who has come in and not left, but for one who is leaving.
+fn everybody_here(ctx: &Context, leaver: Option<Seat>) -> Vec<Here> {
+    ctx.players()
+        .filter(|player| !ctx.is_expected(player.seat) && Some(player.seat) != leaver)
+        .map(|player| Here { seat: player.seat, name: player.name.clone(), present: ctx.is_present(player.seat) })
+        .collect()
+}

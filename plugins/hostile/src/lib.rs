@@ -1,0 +1,190 @@
+//! A scene that does one forbidden thing at one moment, both chosen by configuration; until then,
+//! and without configuration, it echoes every message to its sender.
+//!
+//! `{"misbehave":"loop","when":"message"}`. It exists so that tests can show that a scene hurts
+//! nobody but itself.
+
+use std::hint::black_box;
+
+use scenehost_sdk::log;
+use scenehost_sdk::prelude::*;
+
+/// How many messages or lines a flood has, and how long each is.
+const FLOOD_COUNT: u32 = 100_000;
+const FLOOD_BYTES: usize = 1024;
+
+/// The length of one giant message or snapshot, and of the pieces that memory is taken in.
+const GIANT_BYTES: usize = 8 * 1024 * 1024;
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Misdeed {
+    /// Never return.
+    Loop,
+    /// Panic.
+    Trap,
+    /// Take memory until there is none, and use it.
+    Memory,
+    /// Send 100,000 messages of 1 KiB in one step.
+    Flood,
+    /// Send one message of 8 MiB; at `save`, give such a snapshot.
+    Giant,
+    /// Call without end.
+    Recursion,
+    /// Write 100,000 lines of 1 KiB, and go on.
+    Log,
+    /// Return an error.
+    Fail,
+}
+
+/// When to do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// While the scene starts.
+    Start,
+    /// When a player is asked about.
+    Admit,
+    /// When a player comes in.
+    Join,
+    /// When a player's message comes.
+    Message,
+    /// At the end of every step.
+    Tick,
+    /// While a snapshot is taken.
+    Save,
+    /// While a snapshot is loaded.
+    Load,
+}
+
+/// The configuration. Empty: a harmless echo.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Plan {
+    /// What to do.
+    pub misbehave: Option<Misdeed>,
+    /// When to do it; at the first message if it is not said.
+    pub when: Option<When>,
+}
+
+/// The scene.
+#[derive(Serialize, Deserialize)]
+pub struct Hostile {
+    plan: Plan,
+}
+
+impl Plan {
+    /// The misdeed that is due at a moment.
+    fn due(self, now: When) -> Option<Misdeed> {
+        let when = self.when.unwrap_or(When::Message);
+        self.misbehave.filter(|_| when == now)
+    }
+
+    /// At a moment without a context: what can be done without one.
+    fn obey(self, now: When) -> Result<(), String> {
+        match self.due(now) {
+            Some(Misdeed::Fail) => Err("this scene fails as it was told to".to_owned()),
+            Some(misdeed) => {
+                commit(misdeed);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn obey_in(self, now: When, ctx: &mut Context) {
+        match self.due(now) {
+            Some(Misdeed::Flood) => {
+                for _ in 0..FLOOD_COUNT {
+                    ctx.send_bytes(Target::All, vec![b'f'; FLOOD_BYTES]);
+                }
+            }
+            Some(Misdeed::Giant) => ctx.send_bytes(Target::All, vec![b'g'; GIANT_BYTES]),
+            Some(Misdeed::Fail) => ctx.fail("this scene fails as it was told to"),
+            Some(misdeed) => commit(misdeed),
+            None => {}
+        }
+    }
+}
+
+impl Scene for Hostile {
+    type Message = ();
+
+    fn start(init: &Init, _: &mut Random) -> Result<Self, Fault> {
+        let plan: Plan = init.configured()?;
+        plan.obey(When::Start)?;
+        Ok(Hostile { plan })
+    }
+
+    fn admit(&self, _: &Player) -> Result<(), String> {
+        self.plan.obey(When::Admit)
+    }
+
+    fn joined(&mut self, ctx: &mut Context, _: &Player) {
+        self.plan.obey_in(When::Join, ctx);
+    }
+
+    fn received(&mut self, ctx: &mut Context, from: Seat, body: Vec<u8>) {
+        self.plan.obey_in(When::Message, ctx);
+        ctx.send_bytes(from, body);
+    }
+
+    fn tick(&mut self, ctx: &mut Context) {
+        self.plan.obey_in(When::Tick, ctx);
+    }
+
+    fn save(&self) -> Result<Vec<u8>, Fault> {
+        self.plan.obey(When::Save)?;
+        match self.plan.due(When::Save) {
+            Some(Misdeed::Giant) => Ok(vec![b'g'; GIANT_BYTES]),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn load(init: &Init, _: &[u8]) -> Result<Self, Fault> {
+        let plan: Plan = init.configured()?;
+        plan.obey(When::Load)?;
+        Ok(Hostile { plan })
+    }
+}
+
+/// Does what needs no context; the rest is done by the caller.
+fn commit(misdeed: Misdeed) {
+    match misdeed {
+        Misdeed::Loop => endless(),
+        Misdeed::Trap => panic!("this scene traps as it was told to"),
+        Misdeed::Memory => take_all_memory(),
+        Misdeed::Recursion => {
+            black_box(descend(0));
+        }
+        Misdeed::Log => {
+            let line = "l".repeat(FLOOD_BYTES);
+            (0..FLOOD_COUNT).for_each(|_| log::warn(&line));
+        }
+        Misdeed::Flood | Misdeed::Giant | Misdeed::Fail => {}
+    }
+}
+
+fn endless() {
+    let mut count = 0_u64;
+    loop {
+        count = black_box(count.wrapping_add(1));
+    }
+}
+
+fn take_all_memory() {
+    let mut taken = Vec::new();
+    loop {
+        taken.push(black_box(vec![1_u8; GIANT_BYTES]));
+    }
+}
+
+/// Each call needs a frame of its own, because the caller still looks at it afterwards.
+#[allow(unconditional_recursion)]
+fn descend(depth: u64) -> u64 {
+    let frame = black_box([depth; 16]);
+    descend(depth + 1).wrapping_add(frame[depth as usize % 16])
+}
+
+export_scene!(Hostile);

@@ -1,0 +1,42 @@
+//! Without a plan the scene is harmless, and a plan waits for its moment.
+
+use hostile::Hostile;
+use scenehost_sdk::Init;
+use scenehost_sdk::testing::{SceneTest, players};
+
+fn scene(configuration: &str) -> Result<SceneTest<Hostile>, String> {
+    let configuration = configuration.to_owned();
+    SceneTest::try_start(Init { configuration, ..players(2) })
+}
+
+#[test]
+fn without_a_plan_it_echoes_to_the_sender() {
+    let mut scene = scene("{}").unwrap();
+    scene.join(0);
+    scene.join(1);
+    scene.send_bytes(1, "hello");
+    assert_eq!(scene.received_bytes(1), [b"hello"]);
+    assert!(scene.received_bytes(0).is_empty());
+}
+
+#[test]
+fn a_plan_waits_for_its_moment() {
+    let mut scene = scene(r#"{"misbehave":"giant","when":"message"}"#).unwrap();
+    scene.join(0);
+    assert!(scene.received_bytes(0).is_empty());
+    scene.send_bytes(0, "now");
+    assert_eq!(scene.received_bytes(0)[0].len(), 8 * 1024 * 1024);
+}
+
+#[test]
+fn a_plan_can_be_to_fail_at_the_start() {
+    assert!(scene(r#"{"misbehave":"fail","when":"start"}"#).is_err());
+    assert!(scene(r#"{"misbehave":"nothing"}"#).is_err());
+}
+
+#[test]
+#[should_panic = "traps as it was told to"]
+fn a_trap_is_a_panic() {
+    let mut scene = scene(r#"{"misbehave":"trap","when":"join"}"#).unwrap();
+    scene.join(0);
+}

@@ -1,0 +1,61 @@
+// One side of the table: stone, name, score, and a clock that runs between the server's words.
+import { useEffect, useState } from "preact/hooks";
+import { clockMs, clockText, stoneOf, type Game, type Seat } from "./game.js";
+
+/** A clock with less than this is shown as an alarm. */
+const SHORT_MS = 30_000;
+
+interface PlayerProps {
+  game: Game;
+  seat: Seat;
+  me: Seat;
+}
+
+export function PlayerCard({ game, seat, me }: PlayerProps) {
+  const mine = seat === me;
+  const active = game.phase === "playing" && game.turn === seat;
+  const stone = stoneOf(game, seat);
+  const testId = mine ? "me" : "them";
+  return (
+    <section
+      class={`player ${mine ? "player-me" : "player-them"}`}
+      data-active={active}
+      data-testid={`player-${testId}`}
+      aria-label={mine ? "You" : "Opponent"}
+    >
+      <span class={`chip chip-${stone}`} role="img" aria-label={`plays ${stone}`} />
+      <span class="player-name">
+        <b>{game.names[seat]}</b>
+        <small data-testid={`presence-${testId}`}>
+          {game.present[seat] ? (mine ? "You" : "Opponent") : "Away"}
+        </small>
+      </span>
+      <span class="score" data-testid={`score-${testId}`} aria-label="Games won">
+        {game.score[seat]}
+      </span>
+      <Clock game={game} seat={seat} active={active} testId={`clock-${testId}`} />
+    </section>
+  );
+}
+
+interface ClockProps {
+  game: Game;
+  seat: Seat;
+  active: boolean;
+  testId: string;
+}
+
+function Clock({ game, seat, active, testId }: ClockProps) {
+  const [, setTick] = useState(0);
+  useEffect(() => {
+    if (!active) return;
+    const timer = setInterval(() => setTick((tick) => tick + 1), 100);
+    return () => clearInterval(timer);
+  }, [active]);
+  const ms = clockMs(game, seat, performance.now());
+  return (
+    <span class="clock" role="timer" data-short={active && ms < SHORT_MS} data-testid={testId}>
+      {clockText(ms)}
+    </span>
+  );
+}

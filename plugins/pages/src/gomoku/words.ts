@@ -1,0 +1,48 @@
+// What the page says about a game of Gomoku.
+import { other, type Game, type Refusal, type Seat } from "./game.js";
+
+/** How the game stands, in one line. */
+export function statusText(game: Game, me: Seat): string {
+  const them = game.names[other(me)];
+  if (game.phase === "waiting") return `Waiting for ${them}`;
+  if (game.phase === "over") return resultText(game, me).title;
+  return game.turn === me ? "Your turn" : `${them} is thinking`;
+}
+
+/** How the game ended, for `me`. */
+export function resultText(game: Game, me: Seat): { title: string; text: string } {
+  const over = game.over;
+  if (!over) return { title: "The game ended", text: "It was not played to its end." };
+  const them = game.names[other(me)];
+  const won = over.winner === me;
+  const loser = won ? them : "You";
+  const reasons: Record<typeof over.reason, string> = {
+    five: won ? "Five in a row." : `${them} has five in a row.`,
+    resign: `${loser} resigned.`,
+    time: `${loser} ran out of time.`,
+    left: `${loser} left the game.`,
+    draw: "By agreement.",
+    full: "The board is full.",
+  };
+  const title = over.winner === null ? "A draw" : won ? "You win" : `${them} wins`;
+  return { title, text: reasons[over.reason] };
+}
+
+/** What to tell besides the status; empty for nothing. */
+export function noteText(game: Game, me: Seat): string {
+  const { note } = game;
+  if (!note) return "";
+  if ("refused" in note) return refusals[note.refused];
+  return note.draw_declined === me
+    ? "You declined the draw."
+    : `${game.names[other(me)]} declined the draw.`;
+}
+
+const refusals: Record<Refusal, string> = {
+  not_your_turn: "It is not your turn.",
+  occupied: "That point is taken.",
+  off_board: "That point is not on the board.",
+  not_playing: "The game is not running.",
+  no_offer: "There is no draw offer any more.",
+  unreadable: "The game could not read that; reload the page.",
+};

@@ -1,0 +1,42 @@
+// A question that must be answered before the game goes on.
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+
+interface DialogProps {
+  title: string;
+  children?: ComponentChildren;
+  confirm: string;
+  testId: string;
+  onAnswer: (yes: boolean) => void;
+}
+
+export function Confirm({ title, children, confirm, testId, onAnswer }: DialogProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => dialog.current?.showModal(), []);
+  return (
+    <dialog
+      ref={dialog}
+      class="dialog"
+      aria-labelledby="dialog-title"
+      onCancel={(event) => {
+        event.preventDefault();
+        onAnswer(false);
+      }}
+    >
+      <h2 id="dialog-title">{title}</h2>
+      {children}
+      <div class="actions">
+        <button class="button" data-testid={`${testId}-no`} onClick={() => onAnswer(false)}>
+          Keep playing
+        </button>
+        <button
+          class="button danger"
+          data-testid={`${testId}-confirm`}
+          onClick={() => onAnswer(true)}
+        >
+          {confirm}
+        </button>
+      </div>
+    </dialog>
+  );
+}

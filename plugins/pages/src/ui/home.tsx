@@ -1,0 +1,97 @@
+// Home: a name and a game.
+import type { ServiceName } from "@scenehost/client";
+import { useState } from "preact/hooks";
+import type { App } from "../app.js";
+import { titles, type Domain } from "../domains.js";
+import { chosenName } from "../identity.js";
+import { ArenaArt, GomokuArt } from "./art.js";
+
+/** Without these nobody gets into a game. */
+const NEEDED: readonly ServiceName[] = ["LOBBY", "MATCH", "SCENE_MASTER", "SCENE_SERVICE"];
+const NAME_CHARS_MAX = 32;
+
+const games = [
+  {
+    domain: "gomoku",
+    art: <GomokuArt />,
+    text: "Five stones in a row on a board of fifteen by fifteen. Take turns, mind the clock.",
+    facts: ["2 players", "Turns", "5 min each"],
+  },
+  {
+    domain: "arena",
+    art: <ArenaArt />,
+    text: "Small ships, straight shots, and walls to hide behind. Most hits win the round.",
+    facts: ["2 to 8 players", "Real time", "3 min rounds"],
+  },
+] as const;
+
+export function Home({ app }: { app: App }) {
+  const [name, setName] = useState(chosenName() || app.lobby?.user.name || "");
+  const closed = NEEDED.some((service) => app.lobby?.servicesDown.has(service));
+  return (
+    <div class="home">
+      <section class="hero">
+        <h1>Pick a game, meet someone, play.</h1>
+        <p>
+          Each game is a sandboxed component on this host. Alone? Open this page in a second window:
+          every window is a player of its own.
+        </p>
+        <label class="name">
+          <span>Your name</span>
+          <input
+            data-testid="name"
+            type="text"
+            value={name}
+            maxLength={NAME_CHARS_MAX}
+            autocomplete="nickname"
+            spellcheck={false}
+            placeholder="Anyone"
+            onInput={(event) => setName(event.currentTarget.value)}
+          />
+        </label>
+      </section>
+      {closed && (
+        <p class="banner" role="alert" data-testid="services-closed">
+          New games cannot start right now. This page tells as soon as they can.
+        </p>
+      )}
+      <ul class="games">
+        {games.map(({ domain, art, text, facts }) => (
+          <li class={`game game-${domain}`} key={domain}>
+            <div class="game-art">{art}</div>
+            <div class="game-body">
+              <h2>{titles[domain]}</h2>
+              <p>{text}</p>
+              <ul class="facts">
+                {facts.map((fact) => (
+                  <li key={fact}>{fact}</li>
+                ))}
+              </ul>
+              <PlayButton app={app} domain={domain} name={name} disabled={closed} />
+            </div>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+interface PlayProps {
+  app: App;
+  domain: Domain;
+  name: string;
+  disabled: boolean;
+}
+
+function PlayButton({ app, domain, name, disabled }: PlayProps) {
+  return (
+    <button
+      class="button primary"
+      data-testid={`play-${domain}`}
+      disabled={disabled}
+      onClick={() => app.play(domain, name)}
+    >
+      Play {titles[domain]}
+    </button>
+  );
+}

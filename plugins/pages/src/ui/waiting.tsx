@@ -1,0 +1,76 @@
+// The time between choosing a game and playing it.
+import { useEffect, useState } from "preact/hooks";
+import type { App, View } from "../app.js";
+import { titles } from "../domains.js";
+
+export function Connecting({ text }: { text: string }) {
+  return (
+    <section class="card waiting" aria-busy="true" data-testid="connecting">
+      <span class="spinner" aria-hidden="true" />
+      <h1 aria-live="polite">{text}…</h1>
+    </section>
+  );
+}
+
+type WaitingState = Extract<View, { at: "waiting" }>;
+
+export function Waiting({ app, view }: { app: App; view: WaitingState }) {
+  const { domain, state, sinceMs } = view;
+  const placing = state?.state === "PLACING";
+  const others = Math.max(0, (state?.waiting ?? 1) - 1);
+  return (
+    <section class="card waiting" data-testid="waiting" data-state={state?.state ?? "ASKING"}>
+      <span class="search" aria-hidden="true">
+        <i />
+        <i />
+        <i class="search-core" />
+      </span>
+      <p class="eyebrow">{titles[domain]}</p>
+      <h1 aria-live="polite">{placing ? "Found! Setting up the game" : "Looking for players"}</h1>
+      <Stopwatch sinceMs={sinceMs} />
+      <dl class="facts-grid">
+        <Fact term="Others waiting" value={String(others)} testId="waiting-others" />
+        <Fact
+          term="Rating range"
+          value={state ? `± ${state.ratingRange}` : "…"}
+          testId="rating-range"
+        />
+        <Fact term="Players" value={playersText(state)} testId="waiting-players" />
+      </dl>
+      <button class="button" data-testid="cancel" disabled={placing} onClick={() => app.cancel()}>
+        Cancel
+      </button>
+      <p class="hint">Nobody around? A second window of this page is another player.</p>
+    </section>
+  );
+}
+
+function Fact({ term, value, testId }: { term: string; value: string; testId: string }) {
+  return (
+    <div>
+      <dt>{term}</dt>
+      <dd data-testid={testId}>{value}</dd>
+    </div>
+  );
+}
+
+function Stopwatch({ sinceMs }: { sinceMs: number }) {
+  const [nowMs, setNowMs] = useState(() => performance.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNowMs(performance.now()), 250);
+    return () => clearInterval(timer);
+  }, []);
+  const seconds = Math.max(0, Math.floor((nowMs - sinceMs) / 1000));
+  const text = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  return (
+    <p class="stopwatch" role="timer" aria-label="Time waited" data-testid="waited">
+      {text}
+    </p>
+  );
+}
+
+function playersText(state: WaitingState["state"]): string {
+  if (!state) return "…";
+  const { playersMin, playersMax } = state;
+  return playersMin === playersMax ? String(playersMin) : `${playersMin} to ${playersMax}`;
+}

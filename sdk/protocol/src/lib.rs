@@ -1,0 +1,23 @@
+//! The protocol between a client and Scenehost: the schema's types in [`v1`] and their two
+//! encodings, one per WebSocket subprotocol.
+//!
+//! - [`Encoding`]: turns frames into WebSocket messages and back.
+//! - [`SharedEvent`]: an event for many connections, encoded once.
+//!
+//! Invariant: no input makes a decoder panic, and no frame longer than [`FRAME_BYTES_MAX`] is read.
+
+mod encoding;
+mod shared_event;
+
+pub use encoding::{DecodeError, Encoding, Payload, PayloadRef, SUBPROTOCOLS};
+pub use shared_event::SharedEvent;
+
+/// The types of `proto/scenehost/v1/client.proto`.
+#[allow(clippy::doc_markdown)]
+pub mod v1 {
+    include!(concat!(env!("OUT_DIR"), "/scenehost.v1.rs"));
+    include!(concat!(env!("OUT_DIR"), "/scenehost.v1.serde.rs"));
+}
+
+/// The longest frame, in bytes of the WebSocket message; a longer one is refused unread.
+pub const FRAME_BYTES_MAX: usize = 64 * 1024;

@@ -1,0 +1,150 @@
+//! The benchmark: the same load against Scenehost, Colyseus and a bare relay, on loopback.
+//!
+//! - `arena.rs`: what is measured, in which order. `ramp.rs`: the search for the limit.
+//! - `generator.rs`: the players. `connection.rs`, `websocket.rs`, `http.rs`: how they talk.
+//! - `contender.rs` and its folder: the servers. `relay.rs`: the one that is part of this program.
+//! - `process.rs`: servers as processes. `report.rs`: the table and the file.
+//!
+//! Invariant: servers run on one core and the generator on another, and no server outlives it.
+
+mod arena;
+mod connection;
+mod contender;
+mod generator;
+mod http;
+mod process;
+mod ramp;
+mod relay;
+mod report;
+mod websocket;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::arena::Settings;
+use crate::contender::{Name, Paths};
+use crate::generator::Timing;
+use crate::ramp::Plan;
+
+#[derive(Parser)]
+#[command(version, about = "Measures Scenehost, Colyseus and a bare relay under the same load")]
+enum Cli {
+    /// Rooms of four players who send and receive at 20 Hz.
+    Arena(ArenaArguments),
+    #[command(flatten)]
+    Internal(Internal),
+}
+
+#[derive(Args)]
+struct ArenaArguments {
+    /// A few small, short steps: whether everything works.
+    #[arg(long)]
+    quick: bool,
+    /// Measures these only.
+    #[arg(long, value_enum)]
+    only: Vec<Name>,
+    /// One step with so many rooms: for profiling.
+    #[arg(long)]
+    rooms: Option<u32>,
+    /// How long each step is measured, in seconds.
+    #[arg(long)]
+    window_s: Option<u64>,
+    /// The program `scenehost`.
+    #[arg(long, default_value = "target/release/scenehost")]
+    scenehost: PathBuf,
+    #[arg(long, default_value = "tests/bench/scenehost.toml")]
+    scenehost_config: PathBuf,
+    /// The folder with the component `bench-room.wasm`.
+    #[arg(long, default_value = "target/plugins")]
+    plugins: PathBuf,
+    /// The folder of Colyseus's program.
+    #[arg(long, default_value = "tests/bench/colyseus")]
+    colyseus: PathBuf,
+    /// Where `arena.json` and the servers' logs go.
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+}
+
+/// What the bench starts itself.
+#[derive(Subcommand)]
+enum Internal {
+    /// The relay.
+    #[command(hide = true)]
+    Relay { address: SocketAddr },
+    /// Another program, pinned to a core, which ends when the bench does.
+    #[command(hide = true)]
+    Pinned {
+        core: usize,
+        program: PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> Result<()> {
+    match Cli::parse() {
+        Cli::Arena(arguments) => arena(arguments),
+        Cli::Internal(Internal::Relay { address }) => relay::run(address),
+        Cli::Internal(Internal::Pinned { core, program, arguments }) => {
+            process::exec_pinned(core, &program, &arguments)
+        }
+    }
+}
+
+fn arena(arguments: ArenaArguments) -> Result<()> {
+    fs::create_dir_all(&arguments.out)?;
+    let out = fs::canonicalize(&arguments.out)?;
+    let files_max = process::raise_file_limit()?;
+    process::pin(process::GENERATOR_CORE)?;
+    let settings = settings(&arguments, files_max);
+    let paths = Paths {
+        scenehost: arguments.scenehost,
+        scenehost_config: arguments.scenehost_config,
+        plugins: arguments.plugins,
+        colyseus: arguments.colyseus,
+        out,
+    };
+    let report = arena::run(&settings, &paths)?;
+    report.print();
+    let file = paths.out.join("arena.json");
+    report.write(&file)?;
+    println!("\nwritten to {}", file.display());
+    Ok(())
+}
+
+fn settings(arguments: &ArenaArguments, files_max: u64) -> Settings {
+    let seconds = Duration::from_secs;
+    let all = vec![Name::Relay, Name::Colyseus, Name::Scenehost];
+    let full = Settings {
+        contenders: if arguments.only.is_empty() { all } else { arguments.only.clone() },
+        timing: Timing { warm_up: seconds(3), window: seconds(arguments.window_s.unwrap_or(20)) },
+        plan: Plan { coarse: vec![200, 400, 600, 800, 1000, 1200, 1400, 1700, 2000], fine: 25, runs_max: 24 },
+        reference_rooms: Some(600),
+        idle_rooms: 5000,
+        idle_window: seconds(10),
+        duration_max: seconds(20 * 60),
+        files_max,
+    };
+    match arguments.rooms {
+        Some(rooms) => Settings {
+            plan: Plan { coarse: vec![rooms], fine: 0, runs_max: 1 },
+            reference_rooms: None,
+            idle_rooms: 0,
+            ..full
+        },
+        None if arguments.quick => Settings {
+            timing: Timing { warm_up: seconds(1), window: seconds(3) },
+            plan: Plan { coarse: vec![20, 40], fine: 0, runs_max: 3 },
+            reference_rooms: Some(40),
+            idle_rooms: 200,
+            idle_window: seconds(2),
+            ..full
+        },
+        None => full,
+    }
+}
