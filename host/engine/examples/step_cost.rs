@@ -14,8 +14,8 @@ use std::{
 };
 
 use scenehost_engine::{
-    Engine, Event, Failure, Instance, Limits, Log, Moment, Options, Plugin, SceneKey, SceneSpec, Sink, Stepped, Worker,
-    WorkerOptions,
+    Engine, Event, Failure, Init, Instance, Limits, Log, Moment, Options, Plugin, SceneKey, SceneSpec, Sink, Stepped,
+    Worker, WorkerOptions,
 };
 
 const SCENES: u32 = 4_000;
@@ -37,10 +37,19 @@ fn main() {
 
 fn started(plugin: &Plugin) -> Instance {
     let mut instance = Instance::new(plugin, Limits::default()).unwrap();
-    instance.start(&support::init(20)).unwrap();
+    start(&mut instance);
+    instance
+}
+
+fn start(instance: &mut Instance) {
+    instance.start(&init()).unwrap();
     let joined: Vec<Event> = (0..4).map(|seat| Event::Joined(support::player(seat))).collect();
     instance.step(at(0), &joined).unwrap();
-    instance
+}
+
+/// A scene of four players.
+fn init() -> Init {
+    Init { players: (0..4).map(support::player).collect(), ..support::init(20) }
 }
 
 fn at(tick: u64) -> Moment {
@@ -51,21 +60,20 @@ fn make(plugin: &Plugin) {
     let per_instance = |label: &str, begun: Instant| {
         println!("{label}: {:.1} us", begun.elapsed().as_secs_f64() * 1e6 / f64::from(SCENES));
     };
-    for round in ["fresh slots", "used slots"] {
+    for slots in ["fresh slots", "used slots"] {
         let before = Memory::now();
         let begun = Instant::now();
-        let instances: Vec<Instance> = (0..SCENES).map(|_| Instance::new(plugin, Limits::default()).unwrap()).collect();
-        per_instance(&format!("instantiate ({round})"), begun);
+        let mut instances: Vec<Instance> =
+            (0..SCENES).map(|_| Instance::new(plugin, Limits::default()).unwrap()).collect();
+        per_instance(&format!("instantiate ({slots})"), begun);
         Memory::now().print_since(&before, "instantiated");
-        drop(instances);
-        let before = Memory::now();
         let begun = Instant::now();
-        let instances: Vec<Instance> = (0..SCENES).map(|_| started(plugin)).collect();
-        per_instance(&format!("instantiate, start, first step ({round})"), begun);
+        instances.iter_mut().for_each(start);
+        per_instance("start and first step", begun);
         Memory::now().print_since(&before, "after first step");
         let begun = Instant::now();
         drop(instances);
-        per_instance(&format!("drop ({round})"), begun);
+        per_instance("drop", begun);
     }
 }
 
@@ -114,7 +122,7 @@ fn turns(plugin: &Plugin) {
     let mut sink = Count(0);
     let mut worker = Worker::new(WorkerOptions::default());
     for key in 0..u64::from(SCENES) {
-        let spec = SceneSpec { tick_when_empty: true, ..SceneSpec::new(support::init(20)) };
+        let spec = SceneSpec { tick_when_empty: true, ..SceneSpec::new(init()) };
         let start = Duration::from_micros(key * 10);
         worker.create(SceneKey(key), plugin, &spec, start, &mut sink).unwrap();
     }
@@ -139,7 +147,7 @@ fn worker(plugin: &Plugin) {
         let mut worker = Worker::new(WorkerOptions::default());
         let before = Memory::now();
         for key in 0..5_000 {
-            let spec = SceneSpec { tick_when_empty, ..SceneSpec::new(support::init(20)) };
+            let spec = SceneSpec { tick_when_empty, ..SceneSpec::new(init()) };
             worker.create(SceneKey(key), plugin, &spec, epoch.elapsed(), &mut sink).unwrap();
         }
         Memory::now().print_since_of(&before, "in a worker", 5_000);
@@ -161,7 +169,7 @@ fn worker(plugin: &Plugin) {
 
 /// The process's processor time, all threads.
 fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let stat = read("/proc/self/schedstat");
     let own: u64 = stat.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0);
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let all: u64 = tasks
@@ -171,22 +179,24 @@ fn cpu_time() -> Duration {
     Duration::from_nanos(all.max(own))
 }
 
-/// The process's memory in kB: resident, its page tables, and its mappings.
+/// The process's memory in kB: resident as the system counts it, which counts a page that instances share once for each;
+/// resident counting every page once; page tables; and the number of mappings.
 struct Memory {
     resident: u64,
+    counted_once: u64,
     page_tables: u64,
     mappings: usize,
 }
 
 impl Memory {
     fn now() -> Memory {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let field = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name));
-            line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
-        };
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-        Memory { resident: field("VmRSS:"), page_tables: field("VmPTE:"), mappings: maps.lines().count() }
+        let status = read("/proc/self/status");
+        Memory {
+            resident: field(&status, "VmRSS:"),
+            counted_once: field(&read("/proc/self/smaps_rollup"), "Pss:"),
+            page_tables: field(&status, "VmPTE:"),
+            mappings: read("/proc/self/maps").lines().count(),
+        }
     }
 
     fn print_since(&self, before: &Memory, label: &str) {
@@ -196,10 +206,21 @@ impl Memory {
     fn print_since_of(&self, before: &Memory, label: &str, scenes: u32) {
         let each = |now: u64, then: u64| now.saturating_sub(then) as f64 / f64::from(scenes);
         println!(
-            "  {label}: {:.1} kB resident, {:.1} kB page tables, {:.1} mappings an instance",
+            "  {label}: {:.1} kB resident ({:.1} kB with shared pages counted once), {:.1} kB page tables, \
+             {:.1} mappings an instance",
             each(self.resident, before.resident),
+            each(self.counted_once, before.counted_once),
             each(self.page_tables, before.page_tables),
             each(self.mappings as u64, before.mappings as u64),
         );
     }
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+fn field(text: &str, name: &str) -> u64 {
+    let line = text.lines().find(|line| line.starts_with(name));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
 }

@@ -23,6 +23,10 @@ const SCENES_MIN: u32 = 16;
 /// The rest is room for components that were composed of several.
 pub(crate) const CORE_INSTANCES_PER_SCENE: u32 = 8;
 pub(crate) const TABLES_PER_SCENE: u32 = 4;
+/// Measured: below the stack, the initial image, the rest of the memory, and the guard.
+const MAPPINGS_PER_SCENE: u32 = 4;
+/// The pool's tables, threads' stacks, libraries, the store.
+const MAPPINGS_OF_HOST: u32 = 4_096;
 /// The runtime's own data for one instance; a component that declares tens of thousands of globals would pass it.
 const INSTANCE_BYTES_MAX: usize = 128 << 10;
 /// What the host itself needs of a thread's stack, below and above the component's frames.
@@ -146,7 +150,7 @@ fn check(options: &Options) -> Result<(), Error> {
 
 /// The largest pool that the system grants: halves the number of scenes until it does.
 fn probe(options: &Options) -> Result<(wasmtime::Engine, u32), Error> {
-    let mut scenes = options.scenes_max;
+    let mut scenes = options.scenes_max.min(scenes_mapped_max());
     loop {
         match wasmtime::Engine::new(&config(options, scenes)) {
             Ok(wasm) => {
@@ -154,7 +158,7 @@ fn probe(options: &Options) -> Result<(wasmtime::Engine, u32), Error> {
                     tracing::warn!(
                         wanted = options.scenes_max,
                         granted = scenes,
-                        "the system grants address space for fewer scenes"
+                        "the system has room for fewer scenes; address space and vm.max_map_count limit them"
                     );
                 }
                 return Ok((wasm, scenes));
@@ -165,6 +169,13 @@ fn probe(options: &Options) -> Result<(wasmtime::Engine, u32), Error> {
             Err(_) => scenes = (scenes / 2).max(SCENES_MIN),
         }
     }
+}
+
+/// How many live scenes the kernel's limit of mappings allows. Past it, memory could not even be given back.
+fn scenes_mapped_max() -> u32 {
+    let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count");
+    let mappings = limit.ok().and_then(|text| text.trim().parse::<u32>().ok());
+    mappings.map_or(u32::MAX, |all| all.saturating_sub(MAPPINGS_OF_HOST) / MAPPINGS_PER_SCENE).max(SCENES_MIN)
 }
 
 fn config(options: &Options, scenes: u32) -> Config {

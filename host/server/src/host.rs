@@ -187,6 +187,9 @@ fn recover(store: &Store) -> anyhow::Result<Vec<(SceneId, SceneRecord)>> {
     if !unreadable.is_empty() {
         tracing::error!("{}", unreadable.trim_end());
     }
+    if !scenes.is_empty() {
+        tracing::warn!(scenes = scenes.len(), "scenes of the run before ended with it");
+    }
     Ok(scenes)
 }
 

@@ -26,7 +26,7 @@ fn a_tick_sends_what_came_since_the_last_one_to_all() {
     room.ticks(1);
     let expected = [message(2, 41), message(0, 9)].concat();
     for seat in 0..4 {
-        assert_eq!(room.received_bytes(seat), [expected.clone()]);
+        assert_eq!(room.received_bytes(seat), std::slice::from_ref(&expected));
     }
     assert_eq!(room.scene().tracks()[2].sequence, 41);
     room.ticks(5);

@@ -125,7 +125,7 @@ fn a_move_is_told_to_both_with_the_clocks() {
     let mut clocks_ms = [300_000; 2];
     clocks_ms[black as usize] = 303_000;
     let expected = Reply::Placed { seat: black, x: 7, y: 7, turn: Some(white), clocks_ms };
-    assert_eq!(placed, [expected.clone()]);
+    assert_eq!(placed, std::slice::from_ref(&expected));
     assert_eq!(table.game.received::<Reply>(white), [expected]);
 }
 

@@ -23,9 +23,9 @@ const PROFILE: [&str; 7] = [
     "profile.guest.strip='debuginfo'",
 ];
 
-/// Room for the deepest JSON that serde_json reads (128 levels) in a game's message type. Only pages
+/// Five times what the deepest JSON that serde_json reads (128 levels) takes in our games. Only pages
 /// that were touched are resident, so an idle scene pays for one or two.
-const STACK_BYTES: u32 = 256 * 1024;
+const STACK_BYTES: u32 = 128 * 1024;
 
 /// Runs cargo once for all packages; returns a module for each, in their order.
 pub(crate) fn build_modules(toolchain: &Toolchain, request: &Request) -> Result<Vec<PathBuf>, Error> {

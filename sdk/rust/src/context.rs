@@ -35,7 +35,7 @@ impl Kept {
     }
 
     pub(crate) fn save(&self) -> Result<Vec<u8>, Fault> {
-        Ok(rmp_serde::to_vec_named(&Saved {
+        Ok(minicbor_serde::to_vec(Saved {
             random_words: self.random.get_word_pos() as u64,
             roster: &self.roster,
             next_save_id: self.next_save_id,
@@ -44,7 +44,9 @@ impl Kept {
 
     /// Reads what `save` wrote from the front of a snapshot, which then is at the scene's own bytes.
     pub(crate) fn load(init: &Init, snapshot: &mut &[u8]) -> Result<Kept, Fault> {
-        let saved: Saved<Roster> = rmp_serde::from_read(snapshot)?;
+        let mut reader = minicbor_serde::Deserializer::new(snapshot);
+        let saved = Saved::<Roster>::deserialize(&mut reader)?;
+        *snapshot = &snapshot[reader.decoder().position()..];
         let mut random = Random::seed_from_u64(init.seed);
         random.set_word_pos(saved.random_words.into());
         Ok(Kept { random, roster: saved.roster, next_save_id: saved.next_save_id })

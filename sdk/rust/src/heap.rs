@@ -15,8 +15,8 @@ const ALIGN: usize = 16;
 /// Up to here each multiple of `ALIGN` is a class; above, four steps to each doubling.
 const LINEAR_MAX: usize = 64;
 
-/// Enough for every size that 32 bits can hold.
-const CLASSES: usize = 4 + 4 * 26;
+/// Enough for 2 GiB, more than the largest block of 32 bits.
+const CLASSES: usize = 4 + 4 * 25;
 
 /// The lists of free blocks, and the memory that was never used.
 pub struct Heap {
@@ -30,9 +30,9 @@ struct Free {
     next: *mut Free,
 }
 
-/// Where more memory comes from: given the bytes wanted, the start and the end of memory that is
-/// zero. If it starts where the last one ended, the two are one.
-pub type Grow = fn(usize) -> Option<(*mut u8, *mut u8)>;
+/// Where more memory comes from: given the bytes wanted and whether it is the first time, the start
+/// and the end of memory that is zero. If it starts where the last one ended, the two are one.
+pub type Grow = fn(usize, bool) -> Option<(*mut u8, *mut u8)>;
 
 impl Heap {
     /// Knows no memory yet.
@@ -40,7 +40,9 @@ impl Heap {
         Heap { free: [ptr::null_mut(); CLASSES], unused: ptr::null_mut(), unused_end: ptr::null_mut() }
     }
 
-    /// A block for a layout. `true`: it was never used, so it is zero.
+    /// A block for a layout. `true`: it was never used, so it is zero. Not inlined, or every place
+    /// that allocates would carry a copy.
+    #[inline(never)]
     pub fn allocate(&mut self, layout: Layout, grow: Grow) -> Option<(NonNull<u8>, bool)> {
         if layout.align() <= ALIGN {
             return self.allocate_class(class_of(layout.size())?, grow);
@@ -58,6 +60,7 @@ impl Heap {
     /// # Safety
     ///
     /// The block came from `allocate` with this layout and is not used any more.
+    #[inline(never)]
     pub unsafe fn free(&mut self, block: NonNull<u8>, layout: Layout) {
         let Some(class) = class_of(layout.size()) else {
             return;
@@ -76,7 +79,7 @@ impl Heap {
         }
         let bytes = class_bytes(class);
         if bytes > self.unused_end.addr() - self.unused.addr() {
-            let (start, end) = grow(bytes)?;
+            let (start, end) = grow(bytes + ALIGN, self.unused_end.is_null())?;
             if start != self.unused_end {
                 let offset = start.align_offset(ALIGN);
                 self.unused = start.wrapping_add(offset);
@@ -196,16 +199,13 @@ mod wasm {
     }
 
     /// First what is left of the memory that the module starts with, then more pages.
-    fn grow(bytes: usize) -> Option<(*mut u8, *mut u8)> {
+    fn grow(bytes: usize, is_first: bool) -> Option<(*mut u8, *mut u8)> {
         unsafe extern "C" {
             static mut __heap_base: u8;
         }
-        static mut GREW: bool = false;
 
-        let end = ptr::without_provenance_mut::<u8>(wasm32::memory_size(0) * PAGE_BYTES);
         let heap_base = &raw mut __heap_base;
-        // SAFETY: one thread.
-        let is_first = unsafe { !std::mem::replace(&mut *(&raw mut GREW), true) };
+        let end = ptr::without_provenance_mut::<u8>(wasm32::memory_size(0) * PAGE_BYTES);
         if is_first && end.addr() - heap_base.addr() >= bytes {
             return Some((heap_base, end));
         }
@@ -237,18 +237,19 @@ mod tests {
         for size in 1..100_000 {
             let class = class_of(size).unwrap();
             let bytes = class_bytes(class);
-            assert!(bytes >= size && bytes % ALIGN == 0, "{size} in {bytes}");
+            assert!(bytes >= size && bytes.is_multiple_of(ALIGN), "{size} in {bytes}");
             assert!(size <= LINEAR_MAX || bytes - size < size / 4, "{size} in {bytes}");
             assert!(class == class_before || class == class_before + 1);
             assert_eq!(class_of(bytes), Some(class));
             class_before = class;
         }
-        assert!(class_of(u32::MAX as usize).is_some());
-        assert_eq!(class_of(usize::MAX), None);
+        assert_eq!(class_of(1 << 31).map(class_bytes), Some(1 << 31));
+        assert_eq!(class_of((1 << 31) + 1), None);
+        assert!(fits_in_place(65, 80) && !fits_in_place(80, 81));
     }
 
     /// Pieces of memory as a growing module gives them: the first odd, the rest one after another.
-    fn grow(bytes: usize) -> Option<(*mut u8, *mut u8)> {
+    fn grow(bytes: usize, _: bool) -> Option<(*mut u8, *mut u8)> {
         let len = bytes.next_multiple_of(64 * 1024) + ALIGN;
         let memory = Box::leak(vec![0_u8; len].into_boxed_slice());
         let range = memory.as_mut_ptr_range();
@@ -287,13 +288,13 @@ mod tests {
         let layout = Layout::from_size_align(100, 8).unwrap();
         let (first, _) = heap.allocate(layout, grow).unwrap();
         unsafe { heap.free(first, layout) };
-        let (second, is_zero) = heap.allocate(layout, |_| None).unwrap();
+        let (second, is_zero) = heap.allocate(layout, |_, _| None).unwrap();
         assert_eq!((first, is_zero), (second, false));
     }
 
     #[test]
     fn no_memory_is_no_block() {
         let layout = Layout::from_size_align(100, 8).unwrap();
-        assert!(Heap::empty().allocate(layout, |_| None).is_none());
+        assert!(Heap::empty().allocate(layout, |_, _| None).is_none());
     }
 }

@@ -14,6 +14,7 @@
 
 mod context;
 mod glue;
+#[cfg(any(target_arch = "wasm32", test))]
 mod heap;
 pub mod log;
 mod roster;

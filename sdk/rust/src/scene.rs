@@ -111,13 +111,13 @@ pub trait Scene: Serialize + DeserializeOwned + Sized {
     /// The whole state as bytes. By default MessagePack by serde, with the names of fields, so that
     /// a newer version of the game may add fields with `#[serde(default)]`.
     fn save(&self) -> Result<Vec<u8>, Fault> {
-        Ok(rmp_serde::to_vec_named(self)?)
+        Ok(minicbor_serde::to_vec(self)?)
     }
 
     /// The reverse of [`save`](Scene::save). `init` is the one the scene was started with.
     fn load(init: &Init, snapshot: &[u8]) -> Result<Self, Fault> {
         let _ = init;
-        Ok(rmp_serde::from_slice(snapshot)?)
+        Ok(minicbor_serde::from_slice(snapshot)?)
     }
 }
 

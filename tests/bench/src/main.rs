@@ -48,7 +48,7 @@ struct ArenaArguments {
     /// Measures these only.
     #[arg(long, value_enum)]
     only: Vec<Name>,
-    /// One step with so many rooms: for profiling.
+    /// One step with so many rooms, for profiling; 0: only the rooms without players.
     #[arg(long)]
     rooms: Option<u32>,
     /// How long each step is measured, in seconds.
@@ -131,6 +131,7 @@ fn settings(arguments: &ArenaArguments, files_max: u64) -> Settings {
         files_max,
     };
     match arguments.rooms {
+        Some(0) => Settings { plan: Plan { coarse: Vec::new(), fine: 0, runs_max: 0 }, reference_rooms: None, ..full },
         Some(rooms) => Settings {
             plan: Plan { coarse: vec![rooms], fine: 0, runs_max: 1 },
             reference_rooms: None,

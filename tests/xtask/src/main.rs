@@ -1,1 +1,132 @@
-fn main() {}
+//! `cargo xtask play | test | bench`: all set-up, then the thing itself.
+//!
+//! Invariant: on a machine that has everything, set-up costs nothing and touches nothing.
+//! This crate depends on nothing that needs set-up itself.
+
+mod machine;
+mod pages;
+mod shell;
+
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+use machine::Need;
+use shell::Folders;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Sets up what is missing, then plays, tests or measures")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts the host with the demo games and prints the address to open.
+    Play {
+        /// Where to listen; use 0.0.0.0:7350 to play from other devices.
+        #[arg(long, default_value = "127.0.0.1:7350")]
+        listen: SocketAddr,
+    },
+    /// Runs every check and every test.
+    Test,
+    /// Measures: prints a table and writes target/bench/NAME.json.
+    Bench {
+        /// What to measure.
+        #[arg(default_value = "arena")]
+        name: String,
+        /// Passed on to the benchmark; --help lists what it knows.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
+}
+
+/// The demo games.
+const GAMES: [&str; 2] = ["gomoku", "arena"];
+/// The guests of the tests besides.
+const TEST_GUESTS: [&str; 3] = ["bench-room", "hostile", "hostile-import"];
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let folders = Folders::find()?;
+    match arguments.command {
+        Command::Play { listen } => play(&folders, listen),
+        Command::Test => test(&folders),
+        Command::Bench { name, options } => bench(&folders, &name, &options),
+    }
+}
+
+fn play(folders: &Folders, listen: SocketAddr) -> anyhow::Result<()> {
+    machine::set_up(&[Need::Store, Need::Node])?;
+    let plugins = build_guests(folders, &GAMES)?;
+    let pages = pages::build(folders)?;
+    shell::step("building the host (the first time this takes many minutes)");
+    shell::cargo(folders, &["build", "--package", "scenehost-server"])?;
+    let data = folders.target.join("play");
+    let shown = match listen.ip().is_unspecified() {
+        true => format!("http://127.0.0.1:{}/ (or this machine's address from other devices)", listen.port()),
+        false => format!("http://{listen}/"),
+    };
+    println!("\n  Open {shown} in two browser windows and play. Ctrl-C stops the host.\n");
+    let host = folders.target.join("debug/scenehost");
+    let mut command = std::process::Command::new(host);
+    command
+        .args(["serve", "--config"])
+        .arg(folders.workspace.join("plugins/scenehost.toml"))
+        .args(["--listen", &listen.to_string(), "--data-dir"])
+        .arg(data)
+        .arg("--plugins-dir")
+        .arg(plugins)
+        .arg("--pages-dir")
+        .arg(pages);
+    shell::run_until_stopped(command)
+}
+
+fn test(folders: &Folders) -> anyhow::Result<()> {
+    machine::set_up(&[Need::Store, Need::Node, Need::Browser])?;
+    shell::step("formatting and lints");
+    shell::cargo(folders, &["fmt", "--all", "--check"])?;
+    shell::cargo(folders, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    if machine::has("cargo-deny") {
+        // Without the network the advisories cannot be had; licences, bans and sources always can.
+        shell::cargo(folders, &["deny", "--offline", "check", "bans", "licenses", "sources"])?;
+    } else {
+        println!("cargo-deny is not installed: licences are not checked (cargo install cargo-deny)");
+    }
+    pages::check(folders)?;
+    let guests: Vec<&str> = GAMES.into_iter().chain(TEST_GUESTS).collect();
+    build_guests(folders, &guests)?;
+    pages::build(folders)?;
+    pages::install(folders, "tests/browser")?;
+    shell::step("building the host and the tests");
+    shell::cargo(folders, &["build", "--package", "scenehost-server"])?;
+    shell::cargo(folders, &["test", "--workspace", "--no-run"])?;
+    shell::step("tests");
+    shell::cargo(folders, &["test", "--workspace"])
+}
+
+fn bench(folders: &Folders, name: &str, options: &[String]) -> anyhow::Result<()> {
+    machine::set_up(&[Need::Store, Need::Node])?;
+    build_guests(folders, &["bench-room"])?;
+    shell::step("building the host and the benchmark, optimised");
+    shell::cargo(folders, &["build", "--release", "--package", "scenehost-server", "--package", "scenehost-bench"])?;
+    let mut command = std::process::Command::new(folders.target.join("release/scenehost-bench"));
+    command.current_dir(&folders.workspace).env("CARGO_TARGET_DIR", &folders.target).arg(name).args(options);
+    shell::run(command)
+}
+
+/// Builds guests as components and returns their folder.
+fn build_guests(folders: &Folders, packages: &[&str]) -> anyhow::Result<std::path::PathBuf> {
+    let toolchain = machine::guest_toolchain(folders)?;
+    shell::step(&format!("building the components {} with {}", packages.join(", "), toolchain.way));
+    let request = scenehost_component::Request {
+        workspace_dir: folders.workspace.clone(),
+        packages: packages.iter().map(ToString::to_string).collect(),
+        target_dir: folders.target.clone(),
+        out_dir: folders.target.join("plugins"),
+    };
+    scenehost_component::build(&toolchain, &request).context("the components cannot be built")?;
+    Ok(request.out_dir)
+}

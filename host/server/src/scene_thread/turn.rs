@@ -54,6 +54,8 @@ const BUSY_MESSAGES: u32 = 2;
 pub struct SceneThread {
     poll: Poll,
     orders: Receiver<Order>,
+    /// Whether there may be more orders than one turn takes.
+    orders_left: bool,
     fleets: Arc<BTreeMap<FleetName, FleetRun>>,
     bus: Bus,
     clock: Clock,
@@ -104,6 +106,7 @@ impl SceneThread {
         Self {
             poll: seed.poll,
             orders: seed.orders,
+            orders_left: false,
             fleets,
             bus,
             clock,
@@ -154,15 +157,19 @@ impl SceneThread {
     }
 
     fn wait(&mut self) -> Duration {
+        if self.orders_left {
+            return Duration::ZERO; // Their wake-up has been used.
+        }
         let now = self.clock.elapsed();
         let step = self.worker.next_due().map(|due| due.saturating_sub(now));
         let deadline = self.deadlines.peek().map(|Reverse((time, _))| self.clock.until(*time));
-        let sweep = if self.connections.is_empty() { None } else { Some(self.sweep_at.saturating_sub(now)) };
-        let wait = [step, deadline, sweep].into_iter().flatten().min();
-        wait.unwrap_or(Duration::from_secs(3_600))
+        // Also without connections: the metrics of a thread with nothing to do are to be true, too.
+        let sweep = self.sweep_at.saturating_sub(now);
+        [step, deadline].into_iter().flatten().fold(sweep, Duration::min)
     }
 
     fn take_orders(&mut self) {
+        self.orders_left = false;
         for _ in 0..ORDERS_PER_TURN_MAX {
             match self.orders.try_recv() {
                 Ok(Order::Scene(id, ToScene::Start(start))) => self.start(id, *start),
@@ -172,8 +179,7 @@ impl SceneThread {
                 Err(_) => return,
             }
         }
-        // There may be more: the next turn comes at once.
-        self.sweep_at = Duration::ZERO;
+        self.orders_left = true;
     }
 
     // Scenes

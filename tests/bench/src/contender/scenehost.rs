@@ -21,7 +21,7 @@ use crate::process::Server;
 
 const CLIENTS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7450);
 const OPS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7451);
-const OPS_TOKEN: &str = "bench-ops-token";
+const OPS_TOKEN: &str = "the-benchs-ops-token";
 const DOMAIN: &str = "bench";
 
 const ENCODING: Encoding = Encoding::Proto;
@@ -143,8 +143,9 @@ impl Contender for Scenehost {
         };
         let request = json!({ "fleet": fleet, "count": rooms });
         let answer = http::Client::connect(OPS)?.post("/v1/scenes", Some(OPS_TOKEN), &request)?;
-        if answer["created"].as_u64() != Some(rooms.into()) {
-            bail!("{rooms} rooms were asked for, and the answer is {answer}");
+        let created = &answer["created"];
+        if created.as_u64() != Some(rooms.into()) {
+            bail!("{rooms} rooms were asked for, and {created} were created");
         }
         Ok(())
     }

@@ -1,0 +1,11 @@
+//! The rules of `host/core`, described through its public interface. One module a service; `table`
+//! shows every state and event.
+
+mod auth;
+mod lobby;
+mod matching;
+mod scene;
+mod scene_master;
+mod scene_service;
+mod table;
+mod world;

@@ -1,0 +1,271 @@
+//! Matching: who plays with whom, and that every search ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use scenehost_core::config::Domain;
+use scenehost_core::matching::{Event, Match, PLACE_ATTEMPTS_MAX, PLACE_MS_MAX, ROUND_MS};
+use scenehost_core::message::Entry;
+use scenehost_core::token::Secret;
+use scenehost_core::{MatchId, Message, Refusal, SceneId, ServiceName, UserId, lobby, scene_master};
+
+use crate::table::{self, short};
+use crate::world::World;
+
+fn domain(players_min: u32, players_max: u32) -> Domain {
+    Domain {
+        fleet: "gomoku".into(),
+        players_min,
+        players_max,
+        fill_ms: 4_000,
+        rating_range: 100,
+        rating_range_per_s: 50,
+        rating_range_max: 1_000,
+        wait_ms_max: 60_000,
+        tickets_max: 1_000,
+    }
+}
+
+fn pairs() -> World<Match> {
+    World::new(Match::new("gomoku".into(), domain(2, 2)))
+}
+
+fn ask(user: u64, rating: i32) -> Event {
+    Event::ReqMatch { user: UserId(user), ticket: user, name: format!("user {user}"), rating }
+}
+
+/// The groups that were sent to SceneMaster.
+fn groups(messages: &[Message]) -> Vec<(MatchId, Vec<u64>)> {
+    let group = |message: &Message| match message {
+        Message::SceneMaster(scene_master::Event::ReqCreateScene { match_id, players, .. }) => {
+            let mut users: Vec<u64> = players.iter().map(|player| player.user.0).collect();
+            users.sort();
+            Some((*match_id, users))
+        }
+        _ => None,
+    };
+    messages.iter().filter_map(group).collect()
+}
+
+fn entry() -> Entry {
+    use rand_chacha::rand_core::SeedableRng;
+    let secret = Secret::draw(&mut rand_chacha::ChaCha20Rng::seed_from_u64(3));
+    Entry { scene: SceneId(1), domain: "gomoku".into(), url: String::new(), secret, expires_in_ms: 1 }
+}
+
+fn shorts(messages: &[Message]) -> Vec<String> {
+    messages.iter().map(short).collect()
+}
+
+#[test]
+fn two_in_range_are_matched_at_once_and_two_out_of_range_are_not() {
+    let mut world = pairs();
+    assert_eq!(shorts(&world.tell(ask(1, 1500))), ["Lobby SynMatchState"]);
+    assert!(groups(&world.tell(ask(2, 1601))).is_empty());
+    assert_eq!(groups(&world.tell(ask(3, 1600)))[0].1.len(), 2);
+}
+
+#[test]
+fn equal_ratings_match() {
+    let mut world = pairs();
+    world.tell(ask(1, 1500));
+    assert_eq!(groups(&world.tell(ask(2, 1500)))[0].1, [1, 2]);
+}
+
+#[test]
+fn ranges_widen_with_waiting_and_both_have_to_accept() {
+    let mut world = pairs();
+    world.tell(ask(1, 1500));
+    world.pass_ms(10_000);
+    // The first would play with anyone up to 600 away by now, the second only up to 100.
+    assert!(groups(&world.tell(ask(2, 1700))).is_empty());
+    assert!(groups(&world.pass_ms(1_500)).is_empty());
+    assert_eq!(groups(&world.pass_ms(1_000 + ROUND_MS))[0].1, [1, 2]);
+}
+
+#[test]
+fn the_choice_among_those_in_range_is_random_and_fair() {
+    let mut chosen = BTreeMap::<u64, u32>::new();
+    for seed in 0..400 {
+        let mut world = World::seeded(Match::new("gomoku".into(), domain(2, 2)), seed);
+        world.tell(ask(1, 1400));
+        world.tell(ask(2, 1600));
+        let group = &groups(&world.tell(ask(3, 1500)))[0].1;
+        *chosen.entry(group[0]).or_default() += 1;
+    }
+    // 400 draws of one of two: 200 each; five standard deviations are 50.
+    assert!((150..=250).contains(&chosen[&1]), "{chosen:?}");
+    assert_eq!(chosen[&1] + chosen[&2], 400);
+}
+
+#[test]
+fn a_group_waits_to_fill_but_not_for_ever() {
+    let mut world = World::new(Match::new("arena".into(), domain(2, 8)));
+    for user in 1..=3 {
+        assert!(groups(&world.tell(ask(user, 1500))).is_empty(), "two would do, eight are better");
+    }
+    let messages = world.pass_ms(4_000 + ROUND_MS);
+    assert_eq!(groups(&messages)[0].1, [1, 2, 3]);
+    for user in 11..=17 {
+        assert!(groups(&world.tell(ask(user, 1500))).is_empty());
+    }
+    assert_eq!(groups(&world.tell(ask(18, 1500)))[0].1.len(), 8, "a full group does not wait");
+}
+
+#[test]
+fn a_search_can_be_taken_back_until_the_match_is_made() {
+    let mut world = pairs();
+    world.tell(ask(1, 1500));
+    let cancel = |user| Event::ReqCancelMatch { user: UserId(user), ticket: user };
+    assert_eq!(shorts(&world.tell(cancel(1))), ["Lobby ResCancelMatch"]);
+    assert!(groups(&world.tell(ask(2, 1500))).is_empty());
+    world.tell(ask(1, 1500));
+    assert_eq!(shorts(&world.tell(cancel(1))), ["Lobby ResCancelMatch ✗Busy"]);
+}
+
+#[test]
+fn a_search_without_a_match_ends_at_the_limit_and_hears_of_itself_before() {
+    let mut world = pairs();
+    world.tell(ask(1, 1500));
+    let messages = world.pass_ms(60_000 + ROUND_MS);
+    assert_eq!(shorts(&messages).last().unwrap(), "Lobby ResMatch ✗NoMatch");
+    let updates = shorts(&messages).iter().filter(|it| *it == "Lobby SynMatchState").count();
+    assert!((8..=12).contains(&updates), "{updates} updates in a minute");
+    assert_eq!(world.service.waiting(), 0);
+}
+
+#[test]
+fn users_hear_of_a_scene_that_cannot_be_made_only_after_several_attempts() {
+    let mut world = pairs();
+    world.tell(ask(1, 1500));
+    let mut group = groups(&world.tell(ask(2, 1500)))[0].0;
+    for _ in 1..PLACE_ATTEMPTS_MAX {
+        let result = Err(Refusal::Overloaded("scenes"));
+        group = groups(&world.tell(Event::ResCreateScene { match_id: group, result }))[0].0;
+    }
+    let told = world.pass_ms(PLACE_MS_MAX);
+    assert_eq!(shorts(&told), ["Lobby ResMatch ✗TimedOut", "Lobby ResMatch ✗TimedOut"]);
+    assert!(world.service.waiting() == 0 && world.service.ticket_name(UserId(1)) == "none");
+}
+
+#[test]
+fn searches_end_when_the_scene_master_is_lost() {
+    let mut world = pairs();
+    world.tell(ask(1, 1500));
+    let told = world.tell(Event::Service { service: ServiceName::SceneMaster, up: false });
+    assert_eq!(shorts(&told), ["Lobby ResMatch ✗ServiceDown"]);
+    assert_eq!(shorts(&world.tell(ask(2, 1500))), ["Lobby ResMatch ✗ServiceDown"]);
+    world.tell(Event::Service { service: ServiceName::SceneMaster, up: true });
+    assert_eq!(shorts(&world.tell(ask(2, 1500))), ["Lobby SynMatchState"]);
+}
+
+proptest! {
+    /// Whatever users ask for in whatever order: nobody is in two groups, groups have the domain's
+    /// size, ratings are within the widest range, and every search ends exactly once.
+    #[test]
+    fn every_search_ends_exactly_once(
+        asks in prop::collection::vec((0..2_000u64, 1_000..2_000i32, any::<bool>()), 1..60),
+        players_min in 1..4u32,
+        players_more in 0..4u32,
+    ) {
+        let config = domain(players_min, players_min + players_more);
+        let mut world = World::new(Match::new("gomoku".into(), config.clone()));
+        let mut asked = BTreeMap::new();
+        let mut grouped = BTreeSet::new();
+        let mut messages = Vec::new();
+        // Every scene is made at once.
+        let mut settle = |world: &mut World<Match>, told: Vec<Message>, asked: &BTreeMap<u64, i32>| -> Result<(), TestCaseError> {
+            for (match_id, users) in groups(&told) {
+                prop_assert!((config.players_min as usize..=config.players_max as usize).contains(&users.len()));
+                for user in &users {
+                    prop_assert!(grouped.insert(*user), "user {} is in two groups", user);
+                }
+                let ratings = users.iter().map(|user| asked[user]);
+                let spread = ratings.clone().max().unwrap().abs_diff(ratings.min().unwrap());
+                prop_assert!(spread <= 2 * config.rating_range_max);
+                let entries = users.iter().map(|user| (UserId(*user), entry())).collect();
+                messages.extend(world.tell(Event::ResCreateScene { match_id, result: Ok(entries) }));
+            }
+            messages.extend(told);
+            Ok(())
+        };
+        for (number, (wait_ms, rating, cancels)) in asks.into_iter().enumerate() {
+            let user = number as u64;
+            asked.insert(user, rating);
+            let told = world.pass_ms(wait_ms);
+            settle(&mut world, told, &asked)?;
+            let told = world.tell(ask(user, rating));
+            settle(&mut world, told, &asked)?;
+            if cancels {
+                let told = world.tell(Event::ReqCancelMatch { user: UserId(user / 2), ticket: user / 2 });
+                settle(&mut world, told, &asked)?;
+            }
+        }
+        for _ in 0..=config.wait_ms_max / 1_000 {
+            let told = world.pass_ms(1_000);
+            settle(&mut world, told, &asked)?;
+        }
+        let mut ended = BTreeMap::<u64, u32>::new();
+        for message in &messages {
+            match message {
+                Message::Lobby(lobby::Event::ResMatch { user, .. }) => *ended.entry(user.0).or_default() += 1,
+                // A search that is not there any more has been answered before.
+                Message::Lobby(lobby::Event::ResCancelMatch { user, result: Ok(()), .. }) => {
+                    ended.entry(user.0).or_insert(1);
+                }
+                _ => {}
+            }
+        }
+        for user in asked.keys() {
+            prop_assert_eq!(ended.get(user), Some(&1), "user {}", user);
+        }
+    }
+}
+
+#[test]
+fn every_state_and_event() {
+    let waiting = {
+        let mut world = pairs();
+        world.tell(ask(1, 1500));
+        world
+    };
+    let (placing, group) = {
+        let mut world = waiting.clone();
+        let group = groups(&world.tell(ask(2, 1500)))[0].0;
+        (world, group)
+    };
+    let cancel = |ticket| Event::ReqCancelMatch { user: UserId(1), ticket };
+    let entries = || vec![(UserId(1), entry()), (UserId(2), entry())];
+    table::check(
+        "match",
+        &[("none", pairs()), ("Waiting", waiting), ("Placing", placing)],
+        &[
+            ("ReqMatch, the same", ask(1, 1500)),
+            (
+                "ReqMatch, a newer one",
+                Event::ReqMatch { user: UserId(1), ticket: 9, name: String::new(), rating: 1500 },
+            ),
+            ("ReqMatch of another", ask(5, 1500)),
+            ("ReqCancelMatch", cancel(1)),
+            ("ReqCancelMatch, an older one", cancel(0)),
+            ("ResCreateScene", Event::ResCreateScene { match_id: group, result: Ok(entries()) }),
+            (
+                "ResCreateScene, refused",
+                Event::ResCreateScene { match_id: group, result: Err(Refusal::Overloaded("x")) },
+            ),
+            ("ResCreateScene, unknown", Event::ResCreateScene { match_id: MatchId(1), result: Ok(entries()) }),
+            ("SceneMaster down", Event::Service { service: ServiceName::SceneMaster, up: false }),
+            ("SceneMaster up", Event::Service { service: ServiceName::SceneMaster, up: true }),
+            ("Lobby down", Event::Service { service: ServiceName::Lobby, up: false }),
+            ("Tick at the limit of waiting", Event::Tick),
+        ],
+        |state, event| {
+            let mut world = state.clone();
+            if *event == Event::Tick {
+                world.now = world.now.plus_ms(60_000);
+            }
+            let effects = world.step(event.clone());
+            table::cell(world.service.ticket_name(UserId(1)), &effects)
+        },
+    );
+}

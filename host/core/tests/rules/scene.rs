@@ -1,0 +1,316 @@
+//! A scene's seats, its door, and its end.
+
+use scenehost_core::config::Fleet;
+use scenehost_core::message::EndReason;
+use scenehost_core::scene::{ASK_AGAIN_MS, Effect, Event, GameEvent, Notice, Scene};
+use scenehost_core::scene_service::{SeatGrant, Start, ToScene};
+use scenehost_core::token::SecretHash;
+use scenehost_core::{ConnectionId, Epoch, Message, Player, SceneId, Time, UserId};
+
+use crate::table;
+use crate::world::START;
+
+const EPOCH: Epoch = Epoch(1);
+const ADA: ConnectionId = ConnectionId(1);
+const BOB: ConnectionId = ConnectionId(2);
+const TOKEN_MS: u64 = 30_000;
+
+fn token(seat: u32) -> SecretHash {
+    SecretHash::of(&format!("token {seat}"))
+}
+
+fn starting() -> Scene {
+    let grant = |seat| SeatGrant {
+        player: Player { seat, user: UserId(10 + u64::from(seat)), name: "Ada".to_owned(), rating: 1500, team: 0 },
+        token: token(seat),
+        until: START.plus_ms(TOKEN_MS),
+    };
+    let start = Start {
+        epoch: EPOCH,
+        fleet: "gomoku".into(),
+        limits: Fleet::default(),
+        domain: Some("gomoku".into()),
+        seed: 1,
+        seats: vec![grant(0), grant(1)],
+    };
+    Scene::start(SceneId(100), start)
+}
+
+fn running() -> Scene {
+    let mut scene = starting();
+    scene.step(START, Event::Started(Ok(())));
+    scene
+}
+
+/// A user enters; the game admits everybody.
+fn enter(scene: &mut Scene, now: Time, connection: ConnectionId, seat: u32) -> Vec<Effect> {
+    let mut effects = scene.step(now, join(connection, token(seat)));
+    if let [Effect::Admit { .. }] = effects[..] {
+        effects = scene.step(now, Event::Admitted { seat, connection, request: 1, result: Ok(()) });
+    }
+    effects
+}
+
+fn join(connection: ConnectionId, token: SecretHash) -> Event {
+    Event::ReqJoinScene { connection, request: 1, token }
+}
+
+fn inside() -> Scene {
+    let mut scene = running();
+    enter(&mut scene, START, ADA, 0);
+    scene
+}
+
+fn add_token(seat: u32, text: &str) -> Event {
+    Event::Order(ToScene::AddToken { epoch: EPOCH, seat, token: SecretHash::of(text), until: START.plus_ms(TOKEN_MS) })
+}
+
+fn end(reason: EndReason) -> Event {
+    Event::Order(ToScene::End { epoch: EPOCH, reason, results: Vec::new() })
+}
+
+fn short(effect: &Effect) -> String {
+    match effect {
+        Effect::Admit { .. } => "ask the game".to_owned(),
+        Effect::Game(event) => format!("game {}", table::variant(event)),
+        Effect::Tell { notice: Notice::Refused(refusal) | Notice::Closing(refusal), .. } => {
+            format!("tell {}", table::variant(refusal))
+        }
+        Effect::Tell { notice: Notice::Ended(ended), .. } => format!("tell Ended {}", ended.reason.name()),
+        Effect::Tell { notice, .. } => format!("tell {}", table::variant(notice)),
+        Effect::Close(_) => "close".to_owned(),
+        Effect::Send(message) => table::short(message),
+        Effect::Gone => "gone".to_owned(),
+    }
+}
+
+fn shorts(effects: &[Effect]) -> Vec<String> {
+    effects.iter().map(short).collect()
+}
+
+#[test]
+fn a_user_enters_with_the_token_and_the_master_hears_of_it() {
+    let mut scene = running();
+    assert_eq!(shorts(&scene.step(START, join(ADA, token(0)))), ["ask the game"]);
+    let effects = scene.step(START, Event::Admitted { seat: 0, connection: ADA, request: 1, result: Ok(()) });
+    assert_eq!(shorts(&effects), ["tell Joined", "game Joined", "SceneMaster SynUserJoined"]);
+    assert_eq!(scene.seat_of(ADA), Some(0));
+    assert_eq!(scene.connections().collect::<Vec<_>>(), [(0, ADA)]);
+}
+
+#[test]
+fn a_token_opens_its_seat_once_and_in_time() {
+    let mut scene = inside();
+    assert_eq!(shorts(&scene.step(START, join(BOB, token(0)))), ["tell BadToken"], "used");
+    assert_eq!(shorts(&scene.step(START, join(BOB, SecretHash::of("guess")))), ["tell BadToken"]);
+    let late = START.plus_ms(TOKEN_MS);
+    assert_eq!(shorts(&scene.step(late, join(BOB, token(1)))), ["tell TokenExpired"]);
+}
+
+#[test]
+fn the_game_may_keep_a_user_out() {
+    let mut scene = running();
+    scene.step(START, join(ADA, token(0)));
+    let result = Err("only in a hat".to_owned());
+    let effects = scene.step(START, Event::Admitted { seat: 0, connection: ADA, request: 1, result });
+    assert_eq!(shorts(&effects), ["tell NotAdmitted", "game Left", "SceneMaster SynUserLeft"]);
+}
+
+#[test]
+fn a_dropped_user_returns_with_a_new_token_and_the_game_hears_resumed() {
+    let mut scene = inside();
+    assert_eq!(shorts(&scene.step(START, Event::Closed { connection: ADA })), ["game Dropped"]);
+    assert_eq!(shorts(&scene.step(START, add_token(0, "new"))), ["SceneMaster ResAddToken"]);
+    assert_eq!(shorts(&scene.step(START, join(BOB, SecretHash::of("new")))), ["tell Joined", "game Resumed"]);
+    assert_eq!(scene.seat_of(BOB), Some(0));
+}
+
+#[test]
+fn a_newer_connection_takes_the_seat_over() {
+    let mut scene = inside();
+    scene.step(START, add_token(0, "new"));
+    let effects = scene.step(START, join(BOB, SecretHash::of("new")));
+    assert_eq!(shorts(&effects), ["tell Joined", "tell TakenOver", "close", "game Dropped", "game Resumed"]);
+    assert_eq!(shorts(&scene.step(START, Event::Closed { connection: ADA })), [] as [&str; 0]);
+}
+
+#[test]
+fn seats_are_given_up_when_their_time_has_passed_and_an_empty_scene_asks_for_its_end() {
+    let mut scene = inside();
+    scene.step(START, Event::Closed { connection: ADA });
+    let grace = START.plus_ms(Fleet::default().grace_ms);
+    assert_eq!(scene.deadline(), Some(grace));
+    assert_eq!(shorts(&scene.step(grace, Event::Tick)), ["game Left", "SceneMaster SynUserLeft"]);
+    let late = START.plus_ms(TOKEN_MS);
+    let effects = scene.step(late, Event::Tick);
+    let expected = ["game Left", "SceneMaster SynUserLeft", "SceneMaster ReqAskDestroyScene"];
+    assert_eq!(shorts(&effects), expected);
+    assert_eq!(effects[0], Effect::Game(GameEvent::Left(1, EndReason::NeverJoined)));
+    assert_eq!(shorts(&scene.step(late.plus_ms(ASK_AGAIN_MS), Event::Tick)), ["SceneMaster ReqAskDestroyScene"]);
+}
+
+#[test]
+fn a_finished_scene_waits_for_the_order_and_then_tells_everyone() {
+    let mut scene = inside();
+    assert_eq!(shorts(&scene.step(START, Event::Finish(Vec::new()))), ["SceneMaster ReqAskDestroyScene"]);
+    assert!(!scene.is_open());
+    assert_eq!(shorts(&scene.step(START, join(BOB, token(1)))), ["tell SceneEnded"]);
+    let effects = scene.step(START, end(EndReason::Finished));
+    assert_eq!(shorts(&effects), ["tell Ended Finished", "close", "SceneService ResEnd", "gone"]);
+}
+
+#[test]
+fn a_scene_stopped_from_outside_may_say_its_last_words() {
+    let mut scene = inside();
+    assert_eq!(shorts(&scene.step(START, end(EndReason::Stopped))), ["game Stopping"]);
+    assert!(scene.is_open());
+    let mut finishing = scene.clone();
+    let expected = ["tell Ended Stopped", "close", "SceneService ResEnd", "gone"];
+    assert_eq!(shorts(&finishing.step(START, Event::Finish(Vec::new()))), expected);
+    let grace = START.plus_ms(u64::from(Fleet::default().stop_grace_ms));
+    assert_eq!(shorts(&scene.step(grace, Event::Tick)), expected);
+}
+
+#[test]
+fn an_order_for_another_incarnation_is_passed_over() {
+    let mut scene = inside();
+    let order = ToScene::End { epoch: Epoch(2), reason: EndReason::Stopped, results: Vec::new() };
+    assert_eq!(shorts(&scene.step(START, Event::Order(order))), [] as [&str; 0]);
+}
+
+#[test]
+fn every_state_and_event() {
+    let dropped = {
+        let mut scene = inside();
+        scene.step(START, Event::Closed { connection: ADA });
+        scene
+    };
+    let asked = {
+        let mut scene = inside();
+        scene.step(START, Event::Finish(Vec::new()));
+        scene
+    };
+    let stopping = {
+        let mut scene = inside();
+        scene.step(START, end(EndReason::Stopped));
+        scene
+    };
+    let ended = {
+        let mut scene = asked.clone();
+        scene.step(START, end(EndReason::Finished));
+        scene
+    };
+    let refused = || Err(scenehost_core::Refusal::Internal("x"));
+    let kick = || Event::Kick { seat: 0, reason: "afk".to_owned() };
+    table::check(
+        "scene",
+        &[
+            ("Starting", starting()),
+            ("Running, seat 0 expected", running()),
+            ("Running, seat 0 inside", inside()),
+            ("Running, seat 0 dropped", dropped),
+            ("Asked", asked),
+            ("Stopping", stopping),
+            ("Ended", ended),
+        ],
+        &[
+            ("Started", Event::Started(Ok(()))),
+            ("Started, refused", Event::Started(refused())),
+            ("ReqJoinScene, seat 0", join(ConnectionId(3), token(0))),
+            ("ReqJoinScene, seat 1", join(BOB, token(1))),
+            ("Admitted, seat 1", Event::Admitted { seat: 1, connection: BOB, request: 1, result: Ok(()) }),
+            (
+                "Admitted, refused",
+                Event::Admitted { seat: 1, connection: BOB, request: 1, result: Err("no".to_owned()) },
+            ),
+            ("ReqLeaveScene", Event::ReqLeaveScene { connection: ADA, request: 2 }),
+            ("Closed", Event::Closed { connection: ADA }),
+            ("Closed, unknown", Event::Closed { connection: ConnectionId(9) }),
+            ("Kick", kick()),
+            ("Finish", Event::Finish(Vec::new())),
+            ("Failed", Event::Failed("trap".to_owned())),
+            ("AddToken", add_token(0, "new")),
+            ("End Finished", end(EndReason::Finished)),
+            ("End Stopped", end(EndReason::Stopped)),
+            ("Tick, all deadlines passed", Event::Tick),
+        ],
+        |state, event| {
+            let mut scene = state.clone();
+            let now = if *event == Event::Tick { START.plus_ms(600_000) } else { START };
+            let effects = scene.step(now, event.clone());
+            let state = format!("{}/{}", scene.phase_name(), scene.seat_name(0));
+            match effects.is_empty() {
+                true => format!("{state}: –"),
+                false => format!("{state}: {}", shorts(&effects).join(", ")),
+            }
+        },
+    );
+}
+
+/// Whatever happens in whatever order: the game hears of each player as the contract says, and a
+/// connection is in at most one seat.
+#[test]
+fn the_game_hears_of_players_in_turn() {
+    use proptest::prelude::*;
+    let event = prop_oneof![
+        (1..5u64, 0..2u32).prop_map(|(connection, seat)| join(ConnectionId(connection), token(seat))),
+        (1..5u64, 0..2u32)
+            .prop_map(|(connection, seat)| join(ConnectionId(connection), SecretHash::of(&format!("new {seat}")))),
+        (1..5u64).prop_map(|connection| Event::Closed { connection: ConnectionId(connection) }),
+        (1..5u64).prop_map(|connection| Event::ReqLeaveScene { connection: ConnectionId(connection), request: 1 }),
+        (0..2u32).prop_map(|seat| add_token(seat, &format!("new {seat}"))),
+        (0..3u32).prop_map(|seat| Event::Kick { seat, reason: String::new() }),
+        Just(Event::Tick),
+        Just(end(EndReason::Stopped)),
+        Just(Event::Finish(Vec::new())),
+    ];
+    proptest!(|(events in prop::collection::vec((event, 0..20_000u64), 0..40))| {
+        let mut scene = running();
+        let mut now = START;
+        let mut heard = [""; 2];
+        for (event, wait_ms) in events {
+            now = now.plus_ms(wait_ms);
+            let mut waiting = vec![event];
+            while let Some(event) = waiting.pop() {
+                // A connection asks to enter once.
+                if let Event::ReqJoinScene { connection, .. } = &event && scene.seat_of(*connection).is_some() {
+                    continue;
+                }
+                for effect in scene.step(now, event) {
+                    match effect {
+                        Effect::Admit { player, connection, request } => {
+                            waiting.push(Event::Admitted { seat: player.seat, connection, request, result: Ok(()) });
+                        }
+                        Effect::Game(event) => {
+                            let (seat, next) = match &event {
+                                GameEvent::Joined(player) => (player.seat, "inside"),
+                                GameEvent::Dropped(seat) => (*seat, "dropped"),
+                                GameEvent::Resumed(seat) => (*seat, "inside again"),
+                                GameEvent::Left(seat, _) => (*seat, "left"),
+                                GameEvent::Stopping { .. } => continue,
+                            };
+                            let before = heard[seat as usize];
+                            let allowed = match next {
+                                "inside" => before.is_empty(),
+                                "dropped" => before.starts_with("inside"),
+                                "inside again" => before == "dropped",
+                                _ => before != "left",
+                            };
+                            prop_assert!(allowed, "seat {} was {:?}, now {:?}", seat, before, next);
+                            heard[seat as usize] = next;
+                        }
+                        Effect::Send(message) => {
+                            let to_users = matches!(*message, Message::User(_));
+                            prop_assert!(!to_users, "a scene tells its users by its own connections");
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            let inside: Vec<_> = scene.connections().collect();
+            let mut connections: Vec<_> = inside.iter().map(|(_, connection)| *connection).collect();
+            connections.dedup();
+            prop_assert_eq!(connections.len(), inside.len());
+        }
+    });
+}

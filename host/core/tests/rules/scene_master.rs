@@ -1,0 +1,253 @@
+//! SceneMaster: the life and death of scenes.
+
+use std::collections::BTreeMap;
+
+use scenehost_core::config::Fleet;
+use scenehost_core::message::EndReason;
+use scenehost_core::scene_master::{Ask, Event, Matched, PLACE_MS_MAX, STOP_MS_MAX, SceneMaster, TOMBSTONE_MS};
+use scenehost_core::{Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, UserId, matching, scene_service};
+
+use crate::table::{self, short};
+use crate::world::World;
+
+const NODE: NodeId = NodeId(1);
+const EPOCH: Epoch = Epoch(1);
+const MATCH: MatchId = MatchId(50);
+
+fn master(slots: u32) -> World<SceneMaster> {
+    let fleets = BTreeMap::from([(FleetName::from("gomoku"), Fleet::default())]);
+    let mut world = World::new(SceneMaster::new(fleets));
+    world.tell(Event::NodeUp { node: NODE, url: "/v1/scene".to_owned(), slots });
+    world
+}
+
+fn req_create(match_id: MatchId, users: [u64; 2]) -> Event {
+    let player = |user| Matched { user: UserId(user), name: "Ada".to_owned(), rating: 1500, team: 0 };
+    Event::ReqCreateScene {
+        match_id,
+        domain: "gomoku".into(),
+        fleet: "gomoku".into(),
+        players: users.map(player).to_vec(),
+    }
+}
+
+/// The scene that a step placed.
+fn placed(messages: &[Message]) -> SceneId {
+    let scene = messages.iter().find_map(|message| match message {
+        Message::SceneService(_, scene_service::Event::ReqCreateScene { scene, .. }) => Some(*scene),
+        _ => None,
+    });
+    scene.expect("a scene was placed")
+}
+
+fn created(scene: SceneId, result: Result<(), Refusal>) -> Event {
+    Event::ResCreateScene { scene, epoch: EPOCH, result }
+}
+
+fn joined(scene: SceneId, seat: u32) -> Event {
+    Event::SynUserJoined { scene, epoch: EPOCH, seat }
+}
+
+fn left(scene: SceneId, seat: u32) -> Event {
+    Event::SynUserLeft { scene, epoch: EPOCH, seat, reason: EndReason::Left }
+}
+
+fn ask(scene: SceneId, ask: Ask) -> Event {
+    Event::ReqAskDestroyScene { scene, epoch: EPOCH, ask }
+}
+
+fn destroyed(scene: SceneId) -> Event {
+    Event::ResDestroyScene { scene, epoch: EPOCH }
+}
+
+fn placing() -> (World<SceneMaster>, SceneId) {
+    let mut world = master(10);
+    let scene = placed(&world.tell(req_create(MATCH, [10, 11])));
+    (world, scene)
+}
+
+fn allocated() -> (World<SceneMaster>, SceneId) {
+    let (mut world, scene) = placing();
+    world.tell(created(scene, Ok(())));
+    (world, scene)
+}
+
+fn running() -> (World<SceneMaster>, SceneId) {
+    let (mut world, scene) = allocated();
+    world.tell(joined(scene, 0));
+    (world, scene)
+}
+
+fn shorts(messages: &[Message]) -> Vec<String> {
+    messages.iter().map(short).collect()
+}
+
+#[test]
+fn a_match_is_answered_only_when_its_scene_exists_and_each_user_gets_a_token_of_its_own() {
+    let (mut world, scene) = placing();
+    let answer = world.tell(created(scene, Ok(())));
+    let Message::Match(_, matching::Event::ResCreateScene { result: Ok(entries), .. }) = &answer[0] else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(entries.iter().map(|(user, _)| user.0).collect::<Vec<_>>(), [10, 11]);
+    assert_ne!(entries[0].1.secret, entries[1].1.secret);
+    assert_eq!(entries[0].1.url, format!("/v1/scene/{scene}"));
+}
+
+#[test]
+fn creating_is_idempotent_by_the_match() {
+    let (mut world, _) = allocated();
+    let again = world.tell(req_create(MATCH, [10, 11]));
+    assert_eq!(shorts(&again), ["Match ResCreateScene"]);
+    assert_eq!(world.service.slots(NODE), Some((1, 10)));
+}
+
+#[test]
+fn a_user_on_the_way_blocks_the_end_of_an_empty_scene_but_not_of_a_finished_one() {
+    let (mut world, scene) = running();
+    world.tell(left(scene, 0));
+    assert_eq!(shorts(&world.tell(ask(scene, Ask::Empty))), [] as [&str; 0], "seat 1 is on its way");
+    assert_eq!(world.service.state_name(scene), "Running");
+    world.tell(left(scene, 1));
+    assert_eq!(shorts(&world.tell(ask(scene, Ask::Empty))), ["SceneService ReqDestroyScene"]);
+
+    let (mut world, scene) = running();
+    assert_eq!(shorts(&world.tell(ask(scene, Ask::Finished(Vec::new())))), ["SceneService ReqDestroyScene"]);
+    let told = world.tell(destroyed(scene));
+    assert_eq!(shorts(&told), ["Lobby SynSceneEnded", "Lobby SynSceneEnded"]);
+}
+
+#[test]
+fn slots_are_taken_and_given_back() {
+    let mut world = master(1);
+    let scene = placed(&world.tell(req_create(MATCH, [10, 11])));
+    let refused = world.tell(req_create(MatchId(51), [12, 13]));
+    assert_eq!(shorts(&refused), ["Match ResCreateScene ✗Overloaded"]);
+    world.tell(created(scene, Err(Refusal::Overloaded("x"))));
+    assert_eq!(world.service.slots(NODE), Some((0, 1)));
+    let scene = placed(&world.tell(req_create(MatchId(52), [10, 11])));
+    world.tell(created(scene, Ok(())));
+    world.tell(ask(scene, Ask::Crashed("trap".to_owned())));
+    world.tell(destroyed(scene));
+    world.tell(destroyed(scene));
+    assert_eq!(world.service.slots(NODE), Some((0, 1)));
+}
+
+#[test]
+fn nobody_is_put_into_two_scenes() {
+    let (mut world, _) = running();
+    assert_eq!(shorts(&world.tell(req_create(MatchId(51), [11, 12]))), ["Match ResCreateScene ✗Busy"]);
+}
+
+#[test]
+fn each_state_ends_by_its_deadline() {
+    let (mut world, scene) = placing();
+    let told = world.pass_ms(PLACE_MS_MAX);
+    assert_eq!(shorts(&told), ["SceneService ReqDestroyScene", "Match ResCreateScene ✗TimedOut"]);
+    assert_eq!(world.service.state_name(scene), "Stopped");
+
+    let (mut world, scene) = allocated();
+    assert_eq!(
+        shorts(&world.pass_ms(60_000)),
+        ["SceneService ReqDestroyScene", "Lobby SynSceneEnded", "Lobby SynSceneEnded"]
+    );
+    assert_eq!(world.service.state_name(scene), "Stopped", "also without an answer of the node");
+
+    let (mut world, scene) = running();
+    let life_ms = Fleet::default().life_ms_max;
+    assert_eq!(shorts(&world.pass_ms(life_ms)), ["SceneService ReqDestroyScene"]);
+    world.pass_ms(STOP_MS_MAX + 10_000);
+    assert_eq!(world.service.state_name(scene), "Stopped");
+    world.pass_ms(TOMBSTONE_MS);
+    assert_eq!(world.service.state_name(scene), "unknown");
+}
+
+#[test]
+fn a_record_is_written_before_its_effects_and_removed_at_the_end() {
+    let mut world = master(10);
+    let effects = world.step(req_create(MATCH, [10, 11]));
+    assert!(table::cell("", &effects).contains("put scene"));
+    let scene = placed(&effects.messages);
+    world.tell(created(scene, Ok(())));
+    world.tell(ask(scene, Ask::Finished(Vec::new())));
+    let effects = world.step(destroyed(scene));
+    assert!(table::cell("", &effects).contains("delete scene"));
+}
+
+#[test]
+fn scenes_by_hand_are_answered_once_with_all_that_were_made() {
+    let mut world = master(3);
+    let messages = world.tell(Event::ReqCreateByHand { number: 4, fleet: "gomoku".into(), count: 5 });
+    let scenes: Vec<SceneId> = messages.iter().map(|message| placed(std::slice::from_ref(message))).collect();
+    assert_eq!(scenes.len(), 3, "as many as there are slots");
+    for scene in &scenes[..2] {
+        assert_eq!(shorts(&world.tell(created(*scene, Ok(())))), [] as [&str; 0]);
+    }
+    let answer = world.tell(created(scenes[2], Ok(())));
+    assert_eq!(answer, [Message::Operator(4, Ok(scenes))]);
+    let unknown = world.tell(Event::ReqCreateByHand { number: 5, fleet: "chess".into(), count: 1 });
+    assert!(matches!(&unknown[..], [Message::Operator(5, Err(Refusal::NotFound(_)))]));
+}
+
+#[test]
+fn every_state_and_event() {
+    let empty = {
+        let (mut world, scene) = running();
+        world.tell(left(scene, 0));
+        world.tell(left(scene, 1));
+        world
+    };
+    let stopping = {
+        let (mut world, scene) = running();
+        world.tell(ask(scene, Ask::Finished(Vec::new())));
+        world
+    };
+    let (stopped, scene) = {
+        let (mut world, scene) = running();
+        world.tell(ask(scene, Ask::Finished(Vec::new())));
+        world.tell(destroyed(scene));
+        (world, scene)
+    };
+    let add_token = |result| Event::ResAddToken { scene, epoch: EPOCH, seat: 1, result };
+    table::check(
+        "scene-master",
+        &[
+            ("(none)", master(10)),
+            ("Placing", placing().0),
+            ("Allocated", allocated().0),
+            ("Running", running().0),
+            ("Empty", empty),
+            ("Stopping", stopping),
+            ("Stopped", stopped),
+        ],
+        &[
+            ("ReqCreateScene, same match", req_create(MATCH, [10, 11])),
+            ("ReqCreateScene, other match", req_create(MatchId(51), [12, 13])),
+            ("ResCreateScene", created(scene, Ok(()))),
+            ("ResCreateScene, refused", created(scene, Err(Refusal::Overloaded("x")))),
+            ("ResCreateScene, other epoch", Event::ResCreateScene { scene, epoch: Epoch(2), result: Ok(()) }),
+            ("SynUserJoined", joined(scene, 0)),
+            ("SynUserJoined, unknown seat", joined(scene, 9)),
+            ("SynUserLeft", left(scene, 0)),
+            ("ReqAskDestroyScene Finished", ask(scene, Ask::Finished(Vec::new()))),
+            ("ReqAskDestroyScene Crashed", ask(scene, Ask::Crashed("trap".to_owned()))),
+            ("ReqAskDestroyScene Empty", ask(scene, Ask::Empty)),
+            ("ResDestroyScene", destroyed(scene)),
+            ("ResDestroyScene, other epoch", Event::ResDestroyScene { scene, epoch: Epoch(2) }),
+            ("ReqRejoin", Event::ReqRejoin { user: UserId(11) }),
+            ("ResAddToken", add_token(Ok(()))),
+            ("ResAddToken, refused", add_token(Err(Refusal::SceneEnded))),
+            ("NodeDown", Event::NodeDown { node: NODE }),
+            ("Stopping", Event::Stopping),
+            ("Tick at the deadline", Event::Tick),
+        ],
+        |state, event| {
+            let mut world = state.clone();
+            if *event == Event::Tick {
+                world.now = scenehost_core::Service::deadline(&world.service).unwrap_or(world.now);
+            }
+            let effects = world.step(event.clone());
+            table::cell(world.service.state_name(scene), &effects)
+        },
+    );
+}

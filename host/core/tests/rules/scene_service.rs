@@ -1,0 +1,111 @@
+//! SceneService: obeys, and answers every order.
+
+use std::collections::BTreeMap;
+
+use scenehost_core::config::Fleet;
+use scenehost_core::message::EndReason;
+use scenehost_core::scene_service::{END_MS_MAX, Event, START_MS_MAX, SceneService};
+use scenehost_core::token::SecretHash;
+use scenehost_core::{Epoch, FleetName, NodeId, Refusal, SceneId, Time};
+
+use crate::table::{self, short};
+use crate::world::World;
+
+const SCENE: SceneId = SceneId(100);
+const EPOCH: Epoch = Epoch(1);
+
+fn service(slots: u32) -> World<SceneService> {
+    let fleets = BTreeMap::from([(FleetName::from("gomoku"), Fleet { scenes_max: 2, ..Fleet::default() })]);
+    World::new(SceneService::new(NodeId(1), slots, fleets))
+}
+
+fn create(scene: SceneId, epoch: Epoch) -> Event {
+    Event::ReqCreateScene { scene, epoch, fleet: "gomoku".into(), domain: None, seed: 1, seats: Vec::new() }
+}
+
+fn destroy(epoch: Epoch) -> Event {
+    Event::ReqDestroyScene { scene: SCENE, epoch, reason: EndReason::Stopped, results: Vec::new() }
+}
+
+fn started(result: Result<(), Refusal>) -> Event {
+    Event::ResStart { scene: SCENE, epoch: EPOCH, result }
+}
+
+fn shorts(messages: &[scenehost_core::Message]) -> Vec<String> {
+    messages.iter().map(short).collect()
+}
+
+#[test]
+fn a_scene_begins_and_ends_by_order() {
+    let mut world = service(10);
+    assert_eq!(shorts(&world.tell(create(SCENE, EPOCH))), ["Scene Start"]);
+    assert_eq!(shorts(&world.tell(started(Ok(())))), ["SceneMaster ResCreateScene"]);
+    assert_eq!(shorts(&world.tell(destroy(EPOCH))), ["Scene End"]);
+    let ended = Event::ResEnd { scene: SCENE, epoch: EPOCH };
+    assert_eq!(shorts(&world.tell(ended)), ["SceneMaster ResDestroyScene"]);
+    assert_eq!(world.service.state_name(SCENE), "none");
+}
+
+#[test]
+fn there_are_no_more_scenes_than_slots_and_than_the_fleet_may_have() {
+    for (slots, most) in [(1, 1), (10, 2)] {
+        let mut world = service(slots);
+        for scene in 0..most {
+            assert_eq!(shorts(&world.tell(create(SceneId(scene), EPOCH))), ["Scene Start"]);
+        }
+        let refused = world.tell(create(SceneId(most), EPOCH));
+        assert_eq!(shorts(&refused), ["SceneMaster ResCreateScene ✗Overloaded"]);
+    }
+}
+
+#[test]
+fn a_place_is_free_again_after_a_start_that_failed() {
+    let mut world = service(1);
+    world.tell(create(SCENE, EPOCH));
+    world.tell(started(Err(Refusal::Internal("x"))));
+    assert_eq!(shorts(&world.tell(create(SceneId(5), EPOCH))), ["Scene Start"]);
+}
+
+#[test]
+fn a_scene_that_starts_after_it_was_given_up_is_ended() {
+    let mut world = service(1);
+    world.tell(create(SCENE, EPOCH));
+    assert_eq!(shorts(&world.pass_ms(START_MS_MAX)), ["SceneMaster ResCreateScene ✗TimedOut"]);
+    assert_eq!(shorts(&world.tell(started(Ok(())))), ["Scene End"]);
+}
+
+#[test]
+fn every_state_and_event() {
+    let none = service(10);
+    let mut starting = none.clone();
+    starting.tell(create(SCENE, EPOCH));
+    let mut running = starting.clone();
+    running.tell(started(Ok(())));
+    let mut ending = running.clone();
+    ending.tell(destroy(EPOCH));
+    let token = |epoch| Event::ReqAddToken { scene: SCENE, epoch, seat: 0, token: SecretHash::of("x"), until: Time(9) };
+    table::check(
+        "scene-service",
+        &[("none", none), ("Starting", starting), ("Running", running), ("Ending", ending)],
+        &[
+            ("ReqCreateScene", create(SCENE, EPOCH)),
+            ("ReqCreateScene, other epoch", create(SCENE, Epoch(2))),
+            ("ResStart", started(Ok(()))),
+            ("ResStart, refused", started(Err(Refusal::Internal("x")))),
+            ("ReqDestroyScene", destroy(EPOCH)),
+            ("ReqDestroyScene, other epoch", destroy(Epoch(2))),
+            ("ResEnd", Event::ResEnd { scene: SCENE, epoch: EPOCH }),
+            ("ReqAddToken", token(EPOCH)),
+            ("ReqAddToken, other epoch", token(Epoch(2))),
+            ("Tick at the deadline", Event::Tick),
+        ],
+        |state, event| {
+            let mut world = state.clone();
+            if *event == Event::Tick {
+                world.now = world.now.plus_ms(START_MS_MAX.max(END_MS_MAX) + 10_000);
+            }
+            let effects = world.step(event.clone());
+            table::cell(world.service.state_name(SCENE), &effects)
+        },
+    );
+}

@@ -1,0 +1,94 @@
+//! Tables of every state and event, kept in `tables/`. A test makes each anew and compares; where
+//! a change is meant, `UPDATE_TABLES=1 cargo test -p scenehost-core` writes them.
+
+use std::fmt::{Debug, Write as _};
+use std::path::Path;
+
+use scenehost_core::message::Notice;
+use scenehost_core::{Effects, Message, Write};
+
+/// One row for each event, one column for each state; a cell has the next state and the effects.
+pub fn check<State, Event>(
+    name: &str,
+    states: &[(&str, State)],
+    events: &[(&str, Event)],
+    outcome: impl Fn(&State, &Event) -> String,
+) {
+    let mut text = format!(
+        "# {name}: every state and event\n\nMade by the tests. A cell: the next state, then what is done; – is nothing.\n\n| event |"
+    );
+    for (state, _) in states {
+        let _ = write!(text, " {state} |");
+    }
+    text += "\n|---|";
+    text += &"---|".repeat(states.len());
+    for (event_name, event) in events {
+        let _ = write!(text, "\n| {event_name} |");
+        for (_, state) in states {
+            let _ = write!(text, " {} |", outcome(state, event));
+        }
+    }
+    text += "\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tables").join(format!("{name}.md"));
+    if std::env::var_os("UPDATE_TABLES").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        kept == text,
+        "{} differs from the rules; if that is meant, run with UPDATE_TABLES=1. Now:\n{text}",
+        path.display()
+    );
+}
+
+/// A cell.
+pub fn cell(state: &str, effects: &Effects) -> String {
+    let writes = effects.writes.iter().map(|write| match write {
+        Write::Put { key, .. } => format!("put {}", kind(key)),
+        Write::Delete { key } => format!("delete {}", kind(key)),
+    });
+    let faults = effects.faults.iter().map(|_| "fault".to_owned());
+    let done: Vec<String> = writes.chain(effects.messages.iter().map(short)).chain(faults).collect();
+    match done.is_empty() {
+        true => format!("{state}: –"),
+        false => format!("{state}: {}", done.join(", ")),
+    }
+}
+
+fn kind(key: &str) -> &str {
+    key.split('/').next().unwrap_or(key)
+}
+
+/// A message in a word or two.
+pub fn short(message: &Message) -> String {
+    match message {
+        Message::Auth(event) => format!("Auth {}", variant(event)),
+        Message::Load(_) => "load".to_owned(),
+        Message::Lobby(event) => format!("Lobby {}", variant(event)),
+        Message::Match(_, event) => format!("Match {}", variant(event)),
+        Message::SceneMaster(event) => format!("SceneMaster {}", variant(event)),
+        Message::SceneService(_, event) | Message::OwnSceneService(event) => format!("SceneService {}", variant(event)),
+        Message::Scene(_, order) => format!("Scene {}", variant(order)),
+        Message::User(to_user) => match &to_user.notice {
+            Notice::Refused(refusal) | Notice::SynClosing(refusal) => {
+                format!("User {} {}", variant(&to_user.notice), variant(refusal))
+            }
+            Notice::SynMatchState(state) => format!("User SynMatchState {}", variant(state)),
+            notice => format!("User {}", variant(notice)),
+        },
+        Message::Operator(..) => "Operator".to_owned(),
+    }
+}
+
+/// The name of an enum's variant, and of the refusal in it if there is one.
+pub fn variant(value: &impl Debug) -> String {
+    let text = format!("{value:?}");
+    let name: String = text.chars().take_while(|c| c.is_alphanumeric()).collect();
+    match text.split_once("Err(") {
+        Some((_, refusal)) => {
+            let refusal: String = refusal.chars().take_while(|c| c.is_alphanumeric()).collect();
+            format!("{name} ✗{refusal}")
+        }
+        None => name,
+    }
+}

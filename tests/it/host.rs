@@ -1,0 +1,336 @@
+//! The real binary as a process of its own: on loopback, on free ports, with a folder of its own.
+//!
+//! Invariant: a host never outlives the test that started it, however that ends; a test that fails
+//! shows the host's log.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// How long anything may take that happens at once on an idle machine.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+const POLL: Duration = Duration::from_millis(25);
+/// The secret for operators' calls of every host here.
+pub const OPS_TOKEN: &str = "a-token-of-the-tests";
+
+/// A running host. Stopped the hard way when it is dropped.
+pub struct Host {
+    folder: TempDir,
+    process: Process,
+    serving: Serving,
+}
+
+/// What a host that could not start has left.
+pub struct Failed {
+    pub code: Option<i32>,
+    pub text: String,
+}
+
+#[derive(Clone, Copy)]
+struct Serving {
+    address: SocketAddr,
+    ops_address: SocketAddr,
+}
+
+impl Host {
+    /// Starts a host with this configuration, and waits until it serves.
+    pub fn start(config: &str) -> Self {
+        Self::start_with(config, &[])
+    }
+
+    /// The same, with more flags.
+    pub fn start_with(config: &str, flags: &[&str]) -> Self {
+        let folder = folder_with(config);
+        let (process, serving) = Process::serve(folder.path(), flags);
+        Self { folder, process, serving }
+    }
+
+    /// Runs a host that is expected to refuse this configuration.
+    pub fn fails(config: &str, flags: &[&str]) -> Failed {
+        let folder = folder_with(config);
+        let mut process = Process::spawn(folder.path(), flags).0;
+        let status = process.ended();
+        Failed { code: status.code(), text: process.log.text() }
+    }
+
+    /// Where its data lies.
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.serving.address
+    }
+
+    /// The same as a URL for the client.
+    pub fn url(&self) -> String {
+        format!("ws://{}", self.serving.address)
+    }
+
+    /// Stops it the hardest way there is.
+    pub fn kill9(&mut self) {
+        self.process.child.kill().expect("it runs");
+        self.process.ended();
+    }
+
+    /// Starts it again on the same data, once it has ended.
+    pub fn restart(&mut self) {
+        (self.process, self.serving) = Process::serve(self.folder.path(), &[]);
+    }
+
+    /// Asks it to stop.
+    pub fn terminate(&self) {
+        let pid = Pid::from_child(&self.process.child);
+        kill_process(pid, Signal::TERM).expect("it runs");
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.process.child.try_wait().expect("its own child") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the host should have ended");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// The lines of its log so far with this message.
+    pub fn logged(&self, message: &str) -> Vec<Value> {
+        let lines = self.process.log.0.lock().expect("no holder panics");
+        let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["fields"]["message"] == message).collect()
+    }
+
+    /// `GET /health`: the status and the text.
+    pub async fn health(&self) -> (u16, String) {
+        let answer = self.ops("GET", "/health", &[], "").await;
+        (answer.status, answer.body)
+    }
+
+    /// `GET /metrics`.
+    pub async fn metrics(&self) -> Metrics {
+        let answer = self.ops("GET", "/metrics", &[], "").await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        Metrics::parse(&answer.body)
+    }
+
+    /// A call to the operators' listener.
+    pub async fn ops(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        http(self.serving.ops_address, method, path, headers, body).await
+    }
+}
+
+/// The binary, as `cargo xtask test` has built it next to the tests.
+pub fn binary() -> PathBuf {
+    built("debug/scenehost")
+}
+
+/// The folder of the components.
+pub fn plugins() -> PathBuf {
+    built("plugins")
+}
+
+/// The folder of the games' pages.
+pub fn pages() -> PathBuf {
+    built("pages")
+}
+
+/// A part in the target folder that this test was built in.
+fn built(part: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the system knows what runs");
+    let target = test.ancestors().nth(3).expect("a test lies in <target>/debug/deps");
+    let path = target.join(part);
+    assert!(path.exists(), "{} is missing: run `cargo xtask test`, which builds it", path.display());
+    path
+}
+
+fn folder_with(config: &str) -> TempDir {
+    let folder = TempDir::new().expect("a temporary folder");
+    std::fs::write(folder.path().join("host.toml"), config).expect("it is writable");
+    folder
+}
+
+struct Process {
+    child: Child,
+    log: Arc<Log>,
+}
+
+#[derive(Default)]
+struct Log(Mutex<Vec<String>>);
+
+impl Log {
+    fn text(&self) -> String {
+        self.0.lock().expect("no holder panics").join("\n")
+    }
+}
+
+impl Process {
+    /// Starts it and reads its log to the end; the receiver gets the addresses.
+    fn spawn(folder: &Path, flags: &[&str]) -> (Self, Receiver<Serving>) {
+        let mut command = Command::new(binary());
+        command.arg("serve").arg("--config").arg(folder.join("host.toml"));
+        command.args(["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--log-format", "json"]);
+        command.args(["--ops-token", OPS_TOKEN]).arg("--plugins-dir").arg(plugins());
+        if !flags.contains(&"--data-dir") {
+            command.arg("--data-dir").arg(folder.join("data"));
+        }
+        command.args(flags).env_remove("RUST_LOG");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        // SAFETY: between fork and exec only this one system call is made, which is allowed there.
+        unsafe {
+            command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
+        }
+        let mut child = command.spawn().expect("the binary can be run");
+        let stderr = child.stderr.take().expect("it is piped");
+        let log = Arc::<Log>::default();
+        let (sender, serving) = channel();
+        let of_reader = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if let Some(serving) = serving_line(&line) {
+                    let _ = sender.send(serving); // Only who starts it wants to know.
+                }
+                of_reader.0.lock().expect("no holder panics").push(line);
+            }
+        });
+        (Self { child, log }, serving)
+    }
+
+    fn serve(folder: &Path, flags: &[&str]) -> (Self, Serving) {
+        let (process, serving) = Self::spawn(folder, flags);
+        match serving.recv_timeout(PATIENCE) {
+            Ok(serving) => (process, serving),
+            Err(RecvTimeoutError::Timeout) => panic!("the host did not serve in time"),
+            Err(RecvTimeoutError::Disconnected) => panic!("the host did not start:\n{}", process.log.text()),
+        }
+    }
+
+    fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("its own child") {
+                sleep(POLL); // The reader takes what the host wrote last.
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the host should have ended");
+            sleep(POLL);
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // It may have ended already.
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the host's log:\n{}", self.log.text());
+        }
+    }
+}
+
+/// The line that says where the host serves.
+fn serving_line(line: &str) -> Option<Serving> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let fields = line.get("fields")?;
+    if fields.get("message")? != "scenehost serves" {
+        return None;
+    }
+    let address = |field| fields.get(field)?.as_str()?.parse().ok();
+    Some(Serving { address: address("address")?, ops_address: address("ops_address")? })
+}
+
+/// Runs `scenehost` with these arguments to its end: the exit code, the output and the errors.
+pub fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(binary());
+    let output = command.args(arguments).stdin(Stdio::null()).output().expect("the binary can be run");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the host writes UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// What `/metrics` says, by name and labels.
+pub struct Metrics(BTreeMap<String, f64>);
+
+impl Metrics {
+    fn parse(text: &str) -> Self {
+        let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let parsed = lines.map(|line| {
+            let (name, value) = line.rsplit_once(' ').expect("a name and a value");
+            (name.to_owned(), value.parse().expect("a number"))
+        });
+        Self(parsed.collect())
+    }
+
+    /// The sum over all labels; 0 if there is none.
+    pub fn sum(&self, name: &str) -> f64 {
+        let is_it = |key: &str| key.split('{').next() == Some(name);
+        self.0.iter().filter(|(key, _)| is_it(key)).map(|(_, value)| value).sum()
+    }
+
+    /// One of them, with its labels as they are written; 0 if there is none.
+    pub fn get(&self, key: &str) -> f64 {
+        self.0.get(key).copied().unwrap_or_default()
+    }
+}
+
+/// An answer to an HTTP request.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// In lower case, with the status line.
+    pub head: String,
+    pub body: String,
+}
+
+/// One HTTP request on a connection of its own.
+pub async fn http(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    request += &format!("content-length: {}\r\n\r\n{body}", body.len());
+    let answer = within("an HTTP answer", async {
+        let mut stream = TcpStream::connect(address).await.expect("the host listens");
+        stream.write_all(request.as_bytes()).await.expect("the host reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("the host answers in UTF-8");
+        answer
+    })
+    .await;
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    Answer { status, head: head.to_lowercase(), body: body.to_owned() }
+}
+
+/// Waits for something that is about to happen.
+pub async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(done) => done,
+        Err(_) => panic!("not in time: {what}"),
+    }
+}
+
+/// Looks until something is as it should become.
+pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    within(what, async {
+        while !is_so().await {
+            tokio::time::sleep(POLL).await;
+        }
+    })
+    .await;
+}

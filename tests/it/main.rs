@@ -1,0 +1,34 @@
+//! The whole host under test: the real binary on loopback, the real components, real connections.
+//!
+//! | | what is shown |
+//! |---|---|
+//! | [`flow`] | from sign-in to the result, and every way around |
+//! | [`sessions`] | who a user is, also after a crash |
+//! | [`tokens`] | the door of a scene |
+//! | [`transcript`] | that the protocol's page shows what happens |
+//! | [`frames`] | what clients may not send |
+//! | [`hostile`] | what components may not do, and that their neighbours do not notice |
+//! | [`bots`] | a hundred players, every message accounted for |
+//! | [`startup`] | what the host refuses to start with |
+//! | [`stop`] | how the host stops |
+//! | [`ops`] | what operators see and do |
+//! | [`pages`] | the games in a real browser |
+//!
+//! Help: [`host`] runs the binary, [`player`] plays by the Rust client, [`raw`] speaks the bare
+//! protocol. `cargo xtask test` builds what they need.
+
+mod bots;
+mod flow;
+mod frames;
+mod hostile;
+mod ops;
+mod pages;
+mod sessions;
+mod startup;
+mod stop;
+mod tokens;
+mod transcript;
+
+mod host;
+mod player;
+mod raw;
