@@ -1,1 +1,53 @@
-//! x
+//! The games in a real browser: the scripts of `tests/browser`, against a host that serves the pages.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::host::{Host, http, pages};
+
+/// The demo's configuration as it is delivered.
+const DEMO: &str = include_str!("../../plugins/scenehost.toml");
+
+fn host_with_pages() -> Host {
+    let pages = pages();
+    Host::start_with(DEMO, &["--pages-dir", pages.to_str().expect("it is UTF-8")])
+}
+
+/// Runs a script against a host of its own; pictures go to the target folder.
+fn play(script: &str) {
+    let host = host_with_pages();
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
+    assert!(scripts.join("node_modules").exists(), "the scripts' packages are missing: run `cargo xtask test`");
+    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
+    let base = format!("http://{}/", host.address());
+    let mut node = Command::new("node");
+    node.arg(scripts.join(script)).args([&base, pictures.to_str().expect("it is UTF-8")]).stdin(Stdio::null());
+    let output = node.output().expect("node is installed");
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+    eprintln!("{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{script}: {}; pictures are in {}", output.status, pictures.display());
+}
+
+#[test]
+fn two_people_play_gomoku_by_clicks_to_the_announced_winner() {
+    play("two-pages-gomoku.mjs");
+}
+
+#[test]
+fn two_people_fly_and_shoot_in_the_arena() {
+    play("arena-smoke.mjs");
+}
+
+#[tokio::test]
+async fn pages_are_served_with_careful_headers_and_nothing_beside_them_is() {
+    let host = host_with_pages();
+    let home = http(host.address(), "GET", "/", &[], "").await;
+    assert_eq!(home.status, 200);
+    assert!(home.body.contains("<html"), "{}", home.body);
+    for header in ["content-type: text/html", "x-content-type-options: nosniff", "referrer-policy: same-origin"] {
+        assert!(home.head.contains(header), "{header} should be in {}", home.head);
+    }
+    for outside in ["/../../../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/no-such-page"] {
+        assert_eq!(http(host.address(), "GET", outside, &[], "").await.status, 404, "{outside}");
+    }
+}

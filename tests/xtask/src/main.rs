@@ -1,6 +1,8 @@
 //! `cargo xtask play | test | bench`: all set-up, then the thing itself.
 //!
 //! Invariant: on a machine that has everything, set-up costs nothing and touches nothing.
+//! Every build names the whole workspace, since the packages that are named decide the features of
+//! what they share, and another choice would build RocksDB or wasmtime once more.
 //! This crate depends on nothing that needs set-up itself.
 
 mod machine;
@@ -63,7 +65,7 @@ fn play(folders: &Folders, listen: SocketAddr) -> anyhow::Result<()> {
     let plugins = build_guests(folders, &GAMES)?;
     let pages = pages::build(folders)?;
     shell::step("building the host (the first time this takes many minutes)");
-    shell::cargo(folders, &["build", "--package", "scenehost-server"])?;
+    shell::cargo(folders, &["build", "--workspace", "--bin", "scenehost"])?;
     let data = folders.target.join("play");
     let shown = match listen.ip().is_unspecified() {
         true => format!("http://127.0.0.1:{}/ (or this machine's address from other devices)", listen.port()),
@@ -101,7 +103,7 @@ fn test(folders: &Folders) -> anyhow::Result<()> {
     pages::build(folders)?;
     pages::install(folders, "tests/browser")?;
     shell::step("building the host and the tests");
-    shell::cargo(folders, &["build", "--package", "scenehost-server"])?;
+    shell::cargo(folders, &["build", "--workspace", "--bin", "scenehost"])?;
     shell::cargo(folders, &["test", "--workspace", "--no-run"])?;
     shell::step("tests");
     shell::cargo(folders, &["test", "--workspace"])
@@ -111,7 +113,7 @@ fn bench(folders: &Folders, name: &str, options: &[String]) -> anyhow::Result<()
     machine::set_up(&[Need::Store, Need::Node])?;
     build_guests(folders, &["bench-room"])?;
     shell::step("building the host and the benchmark, optimised");
-    shell::cargo(folders, &["build", "--release", "--package", "scenehost-server", "--package", "scenehost-bench"])?;
+    shell::cargo(folders, &["build", "--release", "--workspace", "--bin", "scenehost", "--bin", "scenehost-bench"])?;
     let mut command = std::process::Command::new(folders.target.join("release/scenehost-bench"));
     command.current_dir(&folders.workspace).env("CARGO_TARGET_DIR", &folders.target).arg(name).args(options);
     shell::run(command)
