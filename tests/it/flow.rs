@@ -152,7 +152,8 @@ async fn who_waits_is_told_how_the_search_stands_until_the_match_is_made() {
             _ => None,
         };
         raw.next_that(placing).await;
-        scenes.push(raw.next_that(|body| if let Body::ResMatch(made) = body { Some(made.scene_id) } else { None }).await);
+        scenes
+            .push(raw.next_that(|body| if let Body::ResMatch(made) = body { Some(made.scene_id) } else { None }).await);
     }
     assert_eq!([&scenes[0]; 2], [&scenes[1], &scenes[2]]);
 }
@@ -165,7 +166,9 @@ async fn a_search_that_is_taken_back_ends_and_can_begin_again() {
     let search = ada.find_match("gomoku");
     let cancel = async {
         within("the search to begin", async {
-            while !matches!(ada.next().await, Some(LobbyEvent::MatchState(state)) if state.state() == State::Searching) {}
+            while !matches!(ada.next().await, Some(LobbyEvent::MatchState(state)) if state.state() == State::Searching)
+            {
+            }
         })
         .await;
         ada.cancel_match().await.expect("it can be taken back");

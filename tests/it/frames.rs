@@ -169,7 +169,8 @@ async fn frames_out_of_order_are_refused_and_the_scene_connection_lives() {
             assert_eq!(raw.refused(of_the_lobby).await.code(), v1::Code::OutOfOrder);
         }
         raw.tell(message(b"still here")).await;
-        let echo = |body| matches!(&body, server_frame::Body::SceneMessage(it) if it.body == "still here").then_some(());
+        let echo =
+            |body| matches!(&body, server_frame::Body::SceneMessage(it) if it.body == "still here").then_some(());
         raw.next_that(echo).await;
     }
 }

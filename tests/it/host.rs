@@ -4,6 +4,7 @@
 //! shows the host's log.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
@@ -185,10 +186,18 @@ impl Process {
     fn spawn(folder: &Path, flags: &[&str]) -> (Self, Receiver<Serving>) {
         let mut command = Command::new(binary());
         command.arg("serve").arg("--config").arg(folder.join("host.toml"));
-        command.args(["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--log-format", "json"]);
-        command.args(["--ops-token", OPS_TOKEN]).arg("--plugins-dir").arg(plugins());
-        if !flags.contains(&"--data-dir") {
-            command.arg("--data-dir").arg(folder.join("data"));
+        command.args(["--log-format", "json"]);
+        let (plugins, data) = (plugins(), folder.join("data"));
+        let free_port = "127.0.0.1:0".as_ref();
+        let usual: [(&str, &OsStr); 5] = [
+            ("--listen", free_port),
+            ("--ops-listen", free_port),
+            ("--ops-token", OPS_TOKEN.as_ref()),
+            ("--plugins-dir", plugins.as_ref()),
+            ("--data-dir", data.as_ref()),
+        ];
+        for (flag, value) in usual.into_iter().filter(|(flag, _)| !flags.contains(flag)) {
+            command.arg(flag).arg(value);
         }
         command.args(flags).env_remove("RUST_LOG");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

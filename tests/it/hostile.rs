@@ -9,13 +9,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::host::{Host, until, within};
-use crate::player::{Player, enter, gather, lobby_ended, matched, options, refusal, sign_in};
+use crate::player::{Player, enter, gather, lobby_ended, matched, options, refusal, scene_ended, sign_in};
 
 /// A call of the guests here may take so long, and a start.
 const STEP_MS: u32 = 50;
 /// How much later than its tick a neighbour's tick may come: the misdeed's own time, and what a
 /// machine needs that builds and tests other things at the same time.
-const GAP_MAX: Duration = Duration::from_millis(STEP_MS as u64 + 950);
+const LATE_MAX: Duration = Duration::from_millis(STEP_MS as u64 + 950);
 const TICK: Duration = Duration::from_millis(50);
 
 /// A neighbour, and a fleet for each misdeed and moment. One thread runs them all.
@@ -57,54 +57,50 @@ players_max = 2
 
 /// A player of a game at 20 Hz who counts its ticks.
 struct Neighbour {
-    /// How many ticks came so far.
-    ticks: watch::Receiver<u64>,
-    stop: watch::Sender<bool>,
-    watching: JoinHandle<Gaps>,
+    ticks: watch::Receiver<Ticks>,
+    watching: JoinHandle<()>,
 }
 
-/// The times from one tick to the next, as they arrived.
-struct Gaps {
+/// The ticks as they arrived.
+#[derive(Clone, Copy, Default)]
+struct Ticks {
     count: u64,
-    max: Duration,
+    /// The longest time from one to the next.
+    gap_max: Duration,
 }
 
 impl Neighbour {
     async fn begin(host: &Host) -> Self {
         let mut player = enter(vec![sign_in(host, "Neighbour").await], "neighbour").await.remove(0);
-        let (counted, ticks) = watch::channel(0);
-        let (stop, mut stopped) = watch::channel(false);
+        let (counted, ticks) = watch::channel(Ticks::default());
         let watching = tokio::spawn(async move {
-            let mut gaps = Gaps { count: 0, max: Duration::ZERO };
-            let mut last = None;
-            loop {
-                let (tick, came) = tokio::select! {
-                    tick = snapshot_tick(&mut player) => (tick, Instant::now()),
-                    _ = stopped.wait_for(|stopped| *stopped) => return gaps,
-                };
-                if let Some((last_tick, last_came)) = last.replace((tick, came)) {
-                    assert_eq!(tick, last_tick + 1, "no tick is missing");
-                    gaps.max = gaps.max.max(came - last_came);
-                }
-                gaps.count += 1;
-                counted.send_replace(gaps.count);
+            let mut last = (snapshot_tick(&mut player).await, Instant::now());
+            // Until nobody wants to know any more.
+            while !counted.is_closed() {
+                let (tick, came) = (snapshot_tick(&mut player).await, Instant::now());
+                assert_eq!(tick, last.0 + 1, "no tick is missing");
+                counted.send_modify(|ticks| {
+                    ticks.count += 1;
+                    ticks.gap_max = ticks.gap_max.max(came - last.1);
+                });
+                last = (tick, came);
             }
         });
-        let mut neighbour = Self { ticks, stop, watching };
+        let mut neighbour = Self { ticks, watching };
         neighbour.goes_on().await;
         neighbour
     }
 
-    /// Waits for some more ticks.
-    async fn goes_on(&mut self) {
-        let wanted = *self.ticks.borrow() + 10;
-        let counted = within("the neighbour's ticks", self.ticks.wait_for(|count| *count >= wanted));
-        assert!(counted.await.is_ok(), "the neighbour's scene has ended");
+    /// Waits for some more ticks; tells of all so far.
+    async fn goes_on(&mut self) -> Ticks {
+        let wanted = self.ticks.borrow().count + 10;
+        let counted = within("the neighbour's ticks", self.ticks.wait_for(|ticks| ticks.count >= wanted)).await;
+        *counted.expect("the neighbour saw every tick")
     }
 
-    async fn end(self) -> Gaps {
-        self.stop.send_replace(true);
-        self.watching.await.expect("the neighbour saw every tick")
+    async fn end(self) {
+        drop(self.ticks);
+        self.watching.await.expect("the neighbour saw every tick");
     }
 }
 
@@ -112,19 +108,30 @@ async fn snapshot_tick(player: &mut Player) -> u64 {
     player.hear("snapshot").await["tick"].as_u64().expect("a number")
 }
 
-/// What a scene's users are told when it has failed.
-async fn told_of_crash(players: &mut [Player], text: &str) {
-    for player in players {
-        let ended = player.ended().await;
+/// Lets a scene come to its misdeed, and sees that its users are told on every connection.
+async fn crash(lobbies: &[Lobby], domain: &str, when: &str, text: &str) {
+    let seats = matched(lobbies, domain).await;
+    // With the first player inside it is time for a step or a join.
+    let inside = if when == "message" { &seats[..] } else { &seats[..1] };
+    let mut scenes = Vec::new();
+    for seat in inside {
+        scenes.push(Scene::join(seat, &options(Encoding::Proto)).await.expect("the token lets them in"));
+    }
+    if when == "message" {
+        scenes[0].send("do it").await.expect("the scene's connection is open");
+    }
+    let mut told = Vec::new();
+    for scene in &mut scenes {
+        told.push(scene_ended(scene).await);
+    }
+    for lobby in lobbies {
+        told.push(lobby_ended(lobby).await);
+    }
+    for ended in told {
         assert_eq!((ended.reason(), ended.results.len()), (Reason::Crashed, 0));
+        assert_eq!(ended.scene_id, seats[0].scene_id);
         assert!(ended.text.ends_with(text), "{:?}", ended.text);
     }
-}
-
-/// The same misdeed again: whoever was in the scene is free to play.
-async fn matched_again(players: Vec<Player>, domain: &str) {
-    let lobbies: Vec<Lobby> = players.into_iter().map(|player| player.lobby).collect();
-    matched(&lobbies, domain).await;
 }
 
 const STOPPED_RESPONDING: &str = "The game stopped responding and was ended.";
@@ -139,10 +146,10 @@ const MISDEEDS: [(&str, &str, &str, &str); 12] = [
     ("trap", "message", MET_AN_ERROR, "trap"),
     ("trap", "join", MET_AN_ERROR, "trap"),
     ("memory", "message", OUT_OF_MEMORY, "out_of_memory"),
-    ("recursion", "message", MET_AN_ERROR, "stack_overflow"),
-    ("recursion", "tick", MET_AN_ERROR, "stack_overflow"),
-    ("giant", "message", MET_AN_ERROR, "message_too_large"),
-    ("giant", "tick", MET_AN_ERROR, "message_too_large"),
+    ("recursion", "message", MET_AN_ERROR, "trap"),
+    ("recursion", "tick", MET_AN_ERROR, "trap"),
+    ("giant", "message", MET_AN_ERROR, "output_too_large"),
+    ("giant", "tick", MET_AN_ERROR, "output_too_large"),
     ("fail", "message", MET_AN_ERROR, "game_error"),
     ("flood", "message", OUT_OF_MEMORY, "out_of_memory"),
 ];
@@ -152,38 +159,24 @@ async fn a_misdeed_ends_its_own_scene_and_the_neighbour_misses_no_tick() {
     let plans: Vec<(&str, &str)> = MISDEEDS.iter().map(|(misdeed, when, ..)| (*misdeed, *when)).collect();
     let host = Host::start(&config(&plans));
     let mut neighbour = Neighbour::begin(&host).await;
+    let before = neighbour.goes_on().await;
     for (misdeed, when, text, kind) in MISDEEDS {
         let key = format!(r#"scenehost_scenes_failed_total{{kind="{kind}"}}"#);
-        let before = host.metrics().await.get(&key);
+        let failed = host.metrics().await.get(&key);
         let domain = format!("{misdeed}-{when}");
-        let lobbies = vec![sign_in(&host, "Ada").await, sign_in(&host, "Bob").await];
-        let mut players = match when {
-            "join" => joined_as_it_fails(lobbies, &domain).await,
-            _ => enter(lobbies, &domain).await,
-        };
-        if when == "message" {
-            players[0].scene.send("do it").await.expect("the scene's connection is open");
-        }
-        told_of_crash(&mut players, text).await;
-        assert_eq!(host.metrics().await.get(&key), before + 1.0, "{misdeed} at {when} is a {kind}");
-        matched_again(players, &domain).await;
+        let lobbies = [sign_in(&host, "Ada").await, sign_in(&host, "Bob").await];
+        crash(&lobbies, &domain, when, text).await;
+        assert_eq!(host.metrics().await.get(&key), failed + 1.0, "{misdeed} at {when} is a {kind}");
+        matched(&lobbies, &domain).await;
         neighbour.goes_on().await;
     }
-    let gaps = neighbour.end().await;
-    println!("{} ticks of the neighbour, one each {TICK:?}; at most {:?} between two", gaps.count, gaps.max);
-    assert!(gaps.max <= TICK + GAP_MAX, "a tick came {:?} after the one before", gaps.max);
-}
-
-/// The first who comes in makes the scene fail, so that only this one was inside.
-async fn joined_as_it_fails(lobbies: Vec<Lobby>, domain: &str) -> Vec<Player> {
-    let seats = matched(&lobbies, domain).await;
-    let scene = Scene::join(&seats[0], &options(Encoding::Proto)).await.expect("the token lets her in");
-    let mut lobbies = lobbies.into_iter();
-    let inside = Player { lobby: lobbies.next().expect("two"), seat: seats[0].clone(), scene };
-    let outside = lobbies.next().expect("two");
-    let ended = lobby_ended(&outside).await;
-    assert_eq!((ended.reason(), &ended.scene_id), (Reason::Crashed, &seats[1].scene_id));
-    vec![inside]
+    let after = neighbour.goes_on().await;
+    neighbour.end().await;
+    println!(
+        "the neighbour had {} ticks, one each {TICK:?}; the longest gap was {:?} before the misdeeds and {:?} in all",
+        after.count, before.gap_max, after.gap_max
+    );
+    assert!(after.gap_max <= TICK + LATE_MAX, "a tick came {:?} after the one before", after.gap_max);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -244,20 +237,16 @@ async fn a_flood_of_log_lines_is_cut_and_the_scene_goes_on() {
     let mut players = gather(&host, "log-message", 2).await;
     players[0].echo("log a lot").await;
     players[1].echo("and again").await;
-    until("the dropped lines to be counted", async || {
-        !host.logged("log lines past the limit were dropped").is_empty()
-    })
-    .await;
+    until("the dropped lines to be counted", async || !host.logged("log lines past the limit were dropped").is_empty())
+        .await;
 }
 
 #[tokio::test]
-async fn a_scene_in_which_nothing_is_wrong_echoes() {
+async fn a_scene_in_which_nothing_is_wrong_echoes_to_the_sender_only() {
     let host = Host::start(&config(&[("trap", "save")]));
     let mut players = gather(&host, "trap-save", 2).await;
-    players[0].echo("hello").await;
-    let other = within("silence for the other", async {
-        tokio::time::timeout(Duration::from_millis(200), players[1].scene.next()).await
-    })
-    .await;
-    assert!(!matches!(other, Ok(Ok(Some(SceneEvent::Message(_))))), "an echo is for its sender only");
+    players[0].echo("of the first").await;
+    players[1].scene.send("of the second").await.expect("the scene's connection is open");
+    let first = within("the echo", players[1].scene.next()).await.expect("the connection lives");
+    assert!(matches!(&first, Some(SceneEvent::Message(body)) if body == "of the second"), "{first:?}");
 }

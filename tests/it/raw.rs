@@ -254,11 +254,6 @@ pub fn sign_in(device_id: &str, name: &str) -> client_frame::Body {
     client_frame::Body::ReqSignIn(v1::ReqSignIn { credential: Some(req_sign_in::Credential::Guest(guest)) })
 }
 
-pub fn sign_in_again(token: &str) -> client_frame::Body {
-    let credential = req_sign_in::Credential::SessionToken(token.to_owned());
-    client_frame::Body::ReqSignIn(v1::ReqSignIn { credential: Some(credential) })
-}
-
 pub fn find_match(domain: &str) -> client_frame::Body {
     client_frame::Body::ReqMatch(v1::ReqMatch { domain: domain.to_owned() })
 }

@@ -86,14 +86,17 @@ fn a_component_that_asks_for_more_than_the_contract_is_refused_by_the_imports_na
 fn data_that_another_host_uses_is_refused() {
     let host = Host::start(GOOD);
     let data_dir = host.data_dir();
-    refused(GOOD, &["--data-dir", data_dir.to_str().expect("it is UTF-8")], &["store", "is another scenehost using it"]);
+    refused(
+        GOOD,
+        &["--data-dir", data_dir.to_str().expect("it is UTF-8")],
+        &["store", "is another scenehost using it"],
+    );
 }
 
 #[test]
 fn an_address_that_is_taken_is_refused() {
     let host = Host::start(GOOD);
     let address = host.address().to_string();
-    // The last flag counts.
     refused(GOOD, &["--listen", &address], &[&address, "server.listen", "is another scenehost running"]);
 }
 

@@ -82,6 +82,20 @@ pub struct Effects {
     pub messages: Vec<Message>,
 }
 
+impl Effects {
+    /// How much there is by now, for [`Effects::truncate`].
+    pub fn lengths(&self) -> [usize; 3] {
+        [self.faults.len(), self.writes.len(), self.messages.len()]
+    }
+
+    /// Takes back what came after, as when a step has failed in its middle.
+    pub fn truncate(&mut self, [faults, writes, messages]: [usize; 3]) {
+        self.faults.truncate(faults);
+        self.writes.truncate(writes);
+        self.messages.truncate(messages);
+    }
+}
+
 /// One change of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {

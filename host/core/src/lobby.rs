@@ -316,6 +316,15 @@ impl Lobby {
         let user =
             self.users.entry(id).or_insert(User { connection: None, record: record.clone(), phase: Phase::Idle });
         user.record = record;
+        // Requests of an older connection are not answered on the newer one.
+        match &mut user.phase {
+            Phase::Searching { asked, cancel, .. } => {
+                *asked = 0;
+                *cancel = cancel.map(|_| 0);
+            }
+            Phase::InScene { rejoin, .. } => *rejoin = None,
+            Phase::Idle => {}
+        }
         if let Some(older) = user.connection.replace(connection) {
             self.connections.remove(&older);
             tell(older, 0, Notice::SynClosing(Refusal::TakenOver), cx);

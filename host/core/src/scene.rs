@@ -139,7 +139,7 @@ pub enum Notice {
     Refused(Refusal),
     /// The scene is over for the user.
     Ended(SceneEnded),
-    /// Another connection of the user has taken the seat.
+    /// The last thing told: the connection is closed for this reason.
     Closing(Refusal),
 }
 
@@ -325,7 +325,7 @@ impl Scene {
         }
         let failed = result.is_err();
         self.phase = if failed { Phase::Ended } else { Phase::Running };
-        self.to_service(scene_service::Event::ResStart { scene: self.id, epoch: self.epoch, result });
+        self.tell_service(scene_service::Event::ResStart { scene: self.id, epoch: self.epoch, result });
         if failed {
             self.effects.push(Effect::Gone);
         }
@@ -387,12 +387,11 @@ impl Scene {
         match before {
             SeatState::Expected | SeatState::Gone => {
                 self.effects.push(Effect::Game(GameEvent::Joined(player)));
-                self.to_master(scene_master::Event::SynUserJoined { scene: self.id, epoch: self.epoch, seat });
+                self.tell_master(scene_master::Event::SynUserJoined { scene: self.id, epoch: self.epoch, seat });
             }
             SeatState::Dropped(_) => self.effects.push(Effect::Game(GameEvent::Resumed(seat))),
             SeatState::Inside(older) => {
                 self.tell(older, 0, Notice::Closing(Refusal::TakenOver));
-                self.effects.push(Effect::Close(older));
                 self.effects.push(Effect::Game(GameEvent::Dropped(seat)));
                 self.effects.push(Effect::Game(GameEvent::Resumed(seat)));
             }
@@ -438,6 +437,8 @@ impl Scene {
             // The order to end is there already; now the game has a result as well.
             Phase::Stopping { reason, .. } => {
                 let reason = reason.clone();
+                let ask = Ask::Finished(results.clone());
+                self.tell_master(scene_master::Event::ReqAskDestroyScene { scene: self.id, epoch: self.epoch, ask });
                 self.end(reason, results);
             }
             _ => self.ask(now, Ask::Finished(results)),
@@ -454,7 +455,7 @@ impl Scene {
             _ if !open || epoch != self.epoch => Err(Refusal::SceneEnded),
             _ => Err(Refusal::NoSeat),
         };
-        self.to_master(scene_master::Event::ResAddToken { scene: self.id, epoch, seat, result });
+        self.tell_master(scene_master::Event::ResAddToken { scene: self.id, epoch, seat, result });
     }
 
     fn end_ordered(&mut self, now: Time, reason: EndReason, results: Vec<PlayerResult>) {
@@ -480,7 +481,7 @@ impl Scene {
             self.effects.push(Effect::Close(connection));
         }
         self.phase = Phase::Ended;
-        self.to_service(scene_service::Event::ResEnd { scene: self.id, epoch: self.epoch });
+        self.tell_service(scene_service::Event::ResEnd { scene: self.id, epoch: self.epoch });
         self.effects.push(Effect::Gone);
     }
 
@@ -520,7 +521,7 @@ impl Scene {
         if self.is_open() {
             self.effects.push(Effect::Game(GameEvent::Left(seat, reason.clone())));
         }
-        self.to_master(scene_master::Event::SynUserLeft { scene: self.id, epoch: self.epoch, seat, reason });
+        self.tell_master(scene_master::Event::SynUserLeft { scene: self.id, epoch: self.epoch, seat, reason });
     }
 
     /// A scene whose seats are all given up has nobody to play for.
@@ -533,14 +534,14 @@ impl Scene {
 
     fn ask(&mut self, now: Time, ask: Ask) {
         self.phase = Phase::Asked { ask: ask.clone(), again: now.plus_ms(ASK_AGAIN_MS) };
-        self.to_master(scene_master::Event::ReqAskDestroyScene { scene: self.id, epoch: self.epoch, ask });
+        self.tell_master(scene_master::Event::ReqAskDestroyScene { scene: self.id, epoch: self.epoch, ask });
     }
 
-    fn to_master(&mut self, event: scene_master::Event) {
+    fn tell_master(&mut self, event: scene_master::Event) {
         self.effects.push(Effect::Send(Box::new(Message::SceneMaster(event))));
     }
 
-    fn to_service(&mut self, event: scene_service::Event) {
+    fn tell_service(&mut self, event: scene_service::Event) {
         self.effects.push(Effect::Send(Box::new(Message::OwnSceneService(event))));
     }
 

@@ -536,6 +536,12 @@ impl SceneMaster {
         };
         let on_the_way = scene.seats.iter().any(|row| row.state == SeatState::Expected);
         match (scene.state, ask) {
+            // Told to stop, the game has come to a result all the same.
+            (State::Stopping, Ask::Finished(results)) => {
+                if let Some((_, of_end)) = &mut scene.end {
+                    *of_end = results;
+                }
+            }
             (State::Stopping | State::Stopped, _) => {}
             (State::Placing | State::Allocated | State::Running, Ask::Empty) if on_the_way => {}
             (_, Ask::Empty) => self.stop(id, EndReason::Empty, Vec::new(), cx),

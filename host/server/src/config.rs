@@ -9,6 +9,9 @@ use scenehost_core::config::{Domain, Fleet};
 use scenehost_core::{DomainName, FleetName};
 use serde::Deserialize;
 
+/// The longest message that a game may send; every client can take it, in either encoding.
+const MESSAGE_BYTES_MAX: usize = 64 * 1_024;
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the configuration {path} cannot be read: {cause}")]
@@ -182,6 +185,9 @@ impl Config {
             let place = format!("[fleets.{name}]");
             if let Err(what) = fleet.scene.check() {
                 return wrong(place, what);
+            }
+            if fleet.limits.message_bytes > MESSAGE_BYTES_MAX {
+                return wrong(place, format!("limits.message_bytes is above {MESSAGE_BYTES_MAX}"));
             }
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             if fleet.plugin.is_empty() || !fleet.plugin.chars().all(plain) {

@@ -23,7 +23,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use scenehost_protocol::Encoding;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tower::ServiceExt as _;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -102,6 +103,11 @@ impl Edge {
     }
 }
 
+/// A place among `connections_max`, free again when its last clone is gone: with the HTTP connection,
+/// or with the WebSocket that came of it.
+#[derive(Clone)]
+pub struct Place(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
+
 /// Accepts clients until the host stops. At most `connections_max` are served at once; more wait
 /// in the system's queue.
 pub async fn serve(listener: TcpListener, router: Router, connections_max: usize, mut stopping: watch::Receiver<bool>) {
@@ -109,7 +115,7 @@ pub async fn serve(listener: TcpListener, router: Router, connections_max: usize
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_MAX).max_buf_size(16 * 1_024);
     loop {
-        let place = Arc::clone(&places).acquire_owned().await.expect("never closed");
+        let place = Place(Arc::new(Arc::clone(&places).acquire_owned().await.expect("never closed")));
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stopping.wait_for(|stopping| *stopping) => return,
@@ -126,13 +132,15 @@ pub async fn serve(listener: TcpListener, router: Router, connections_max: usize
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, %address, "no-delay cannot be set");
         }
-        let service = router.clone();
+        let service = router.clone().map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(place.clone());
+            request
+        });
         let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         tokio::spawn(async move {
             if let Err(error) = connection.with_upgrades().await {
                 tracing::debug!(%error, %address, "a connection ended early");
             }
-            drop(place);
         });
     }
 }

@@ -93,6 +93,8 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     let _ = draining.send(true); // Nobody asks for health any more: fine.
     bus.send(lobby::Event::Stopping.into());
     drain(&config, &bus, &mut stop).await;
+    // The services still tell users in the lobby how their games ended.
+    tokio::time::sleep(LAST_FRAMES).await;
     let _ = stopping.send(true);
     scene_threads.stop();
     for join in joins {

@@ -56,6 +56,7 @@ struct Handle {
     waker: Waker,
     running: AtomicBool,
     scenes: AtomicUsize,
+    connections: AtomicUsize,
 }
 
 /// What a thread is made of, before it runs.
@@ -79,6 +80,7 @@ impl SceneThreads {
                 waker: Waker::new(poll.registry(), turn::WAKE)?,
                 running: AtomicBool::new(true),
                 scenes: AtomicUsize::new(0),
+                connections: AtomicUsize::new(0),
             });
             parts.push((poll, receiver));
         }
@@ -108,6 +110,11 @@ impl SceneThreads {
     /// Whether every thread still runs.
     pub fn all_running(&self) -> bool {
         self.0.iter().all(|handle| handle.running.load(Ordering::Relaxed))
+    }
+
+    /// Whether the thread of a scene holds as many connections as it may.
+    pub fn is_full(&self, scene: SceneId) -> bool {
+        self.handle(scene).connections.load(Ordering::Relaxed) >= turn::CONNECTIONS_MAX
     }
 
     /// How many scenes live on all threads.

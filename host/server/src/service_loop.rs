@@ -56,12 +56,13 @@ pub async fn run<S: Service>(
             () = sleep(deadline) => events.push(S::tick()),
         }
         for event in events.drain(..) {
+            let before = out.lengths();
             let mut cx = Context { now: clock.now(), rng: &mut rng, out: &mut out };
             let stepped = catch_unwind(AssertUnwindSafe(|| service.step(event, &mut cx)));
             if stepped.is_err() {
                 let Some(again) = &again else { return Err(Error::Panicked { service: name }) };
                 tracing::error!(service = ?name, "a step panicked; a fresh service takes over");
-                out = Effects::default();
+                out.truncate(before);
                 service = again();
                 bus.announce(name, false);
                 bus.announce(name, true);

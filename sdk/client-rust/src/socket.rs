@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use scenehost_protocol::v1::{ClientFrame, ServerFrame, client_frame, server_frame};
-use scenehost_protocol::{Encoding, FRAME_BYTES_MAX, Payload};
+use scenehost_protocol::{Encoding, FRAME_BYTES_MAX, Payload, SERVER_FRAME_BYTES_MAX};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::ClientRequestBuilder;
@@ -55,8 +55,8 @@ impl Socket {
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
             .max_write_buffer_size(2 * FRAME_BYTES_MAX)
-            .max_message_size(Some(FRAME_BYTES_MAX))
-            .max_frame_size(Some(FRAME_BYTES_MAX));
+            .max_message_size(Some(SERVER_FRAME_BYTES_MAX))
+            .max_frame_size(Some(SERVER_FRAME_BYTES_MAX));
         let nodelay = true;
         let (stream, _) = connect_async_with_config(request, Some(config), nodelay)
             .await
@@ -114,7 +114,10 @@ impl Socket {
                 return Err(Error::FrameLost { expected, got: frame.seq });
             }
             self.seq_last = frame.seq;
-            return Ok(frame);
+            // A newer server's event, which this client does not know.
+            if frame.body.is_some() {
+                return Ok(frame);
+            }
         }
     }
 

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use crate::FRAME_BYTES_MAX;
 use crate::v1::{ClientFrame, ServerFrame};
+use crate::{FRAME_BYTES_MAX, SERVER_FRAME_BYTES_MAX};
 
 /// How the frames of one connection are written, chosen by its WebSocket subprotocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,8 +42,13 @@ pub enum PayloadRef<'a> {
 pub enum DecodeError {
     #[error("the subprotocol {} takes {} messages only", .0.subprotocol(), .0.message_kind())]
     WrongKind(Encoding),
-    #[error("a frame has at most {FRAME_BYTES_MAX} bytes, this one has {0}")]
-    TooLarge(usize),
+    #[error("a frame has at most {bytes_max} bytes, this one has {bytes}")]
+    TooLarge {
+        /// The frame's length.
+        bytes: usize,
+        /// The longest that is read.
+        bytes_max: usize,
+    },
     #[error("the message is not a frame in protobuf: {0}")]
     Proto(#[from] prost::DecodeError),
     #[error("the message is not a frame in JSON: {0}")]
@@ -75,20 +80,16 @@ impl Encoding {
 
     /// Reads a client's frame.
     pub fn decode_client<'a>(self, payload: impl Into<PayloadRef<'a>>) -> Result<ClientFrame, DecodeError> {
-        let frame: ClientFrame = self.decode(payload.into())?;
+        let frame: ClientFrame = self.decode(payload.into(), FRAME_BYTES_MAX)?;
         match frame.body {
             Some(_) => Ok(frame),
             None => Err(DecodeError::MissingBody),
         }
     }
 
-    /// Reads a server's frame.
+    /// Reads a server's frame. One without a body comes from a newer server and is to be passed over.
     pub fn decode_server<'a>(self, payload: impl Into<PayloadRef<'a>>) -> Result<ServerFrame, DecodeError> {
-        let frame: ServerFrame = self.decode(payload.into())?;
-        match frame.body {
-            Some(_) => Ok(frame),
-            None => Err(DecodeError::MissingBody),
-        }
+        self.decode(payload.into(), SERVER_FRAME_BYTES_MAX)
     }
 
     /// Writes a client's frame.
@@ -104,13 +105,13 @@ impl Encoding {
         self.encode(frame)
     }
 
-    fn decode<M>(self, payload: PayloadRef<'_>) -> Result<M, DecodeError>
+    fn decode<M>(self, payload: PayloadRef<'_>, bytes_max: usize) -> Result<M, DecodeError>
     where
         M: Message + Default + DeserializeOwned,
     {
         let payload_bytes = payload.as_bytes().len();
-        if payload_bytes > FRAME_BYTES_MAX {
-            return Err(DecodeError::TooLarge(payload_bytes));
+        if payload_bytes > bytes_max {
+            return Err(DecodeError::TooLarge { bytes: payload_bytes, bytes_max });
         }
         match (self, payload) {
             (Self::Proto, PayloadRef::Binary(bytes)) => Ok(M::decode(bytes)?),

@@ -4,7 +4,8 @@
 //! - [`Encoding`]: turns frames into WebSocket messages and back.
 //! - [`SharedEvent`]: an event for many connections, encoded once.
 //!
-//! Invariant: no input makes a decoder panic, and no frame longer than [`FRAME_BYTES_MAX`] is read.
+//! Invariant: no input makes a decoder panic, and no frame longer than its side's
+//! limit is read.
 
 mod encoding;
 mod shared_event;
@@ -19,5 +20,8 @@ pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/scenehost.v1.serde.rs"));
 }
 
-/// The longest frame, in bytes of the WebSocket message; a longer one is refused unread.
+/// The longest frame of a client, in bytes of the WebSocket message; a longer one is refused unread.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
+
+/// The longest frame of a server: a game's longest message, 64 KiB, in JSON's base64 and its envelope.
+pub const SERVER_FRAME_BYTES_MAX: usize = 128 * 1024;

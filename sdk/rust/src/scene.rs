@@ -108,7 +108,7 @@ pub trait Scene: Serialize + DeserializeOwned + Sized {
         let _ = ctx;
     }
 
-    /// The whole state as bytes. By default MessagePack by serde, with the names of fields, so that
+    /// The whole state as bytes. By default CBOR by serde, with the names of fields, so that
     /// a newer version of the game may add fields with `#[serde(default)]`.
     fn save(&self) -> Result<Vec<u8>, Fault> {
         Ok(minicbor_serde::to_vec(self)?)

@@ -92,6 +92,9 @@ fn a_second_connection_takes_over_and_keeps_the_search() {
     world.tell(sign_in(newer));
     let told = world.tell(Event::ResSignIn { connection: newer, result: Ok(identity(USER)) });
     assert_eq!(shorts(&told), ["User SynClosing TakenOver", "User ResSignIn"]);
+    let state = MatchState::Placing { domain: domain() };
+    let told = world.tell(Event::SynMatchState { user: USER, ticket: 1, state });
+    assert!(matches!(&told[..], [scenehost_core::Message::User(to)] if to.request == 0), "not its request: {told:?}");
     assert_eq!(shorts(&world.tell(Event::Closed { connection: CONNECTION })), [] as [&str; 0]);
     assert_eq!(world.service.phase_name(USER), "Searching");
     let told = world.tell(Event::ResMatch { user: USER, ticket: 1, result: Ok(entry(1)) });

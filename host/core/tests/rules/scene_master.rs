@@ -190,6 +190,19 @@ fn scenes_by_hand_are_answered_once_with_all_that_were_made() {
 }
 
 #[test]
+fn a_game_that_is_told_to_stop_and_comes_to_a_result_has_it_told() {
+    let (mut world, scene) = running();
+    world.tell(Event::Stopping);
+    let result = scenehost_core::PlayerResult { seat: 0, place: 1, score: 3 };
+    world.tell(ask(scene, Ask::Finished(vec![result.clone()])));
+    let told = world.tell(destroyed(scene));
+    let Message::Lobby(scenehost_core::lobby::Event::SynSceneEnded { ended, .. }) = &told[0] else {
+        panic!("{told:?}")
+    };
+    assert_eq!((&ended.reason, &ended.results), (&EndReason::Stopped, &vec![result]));
+}
+
+#[test]
 fn every_state_and_event() {
     let empty = {
         let (mut world, scene) = running();

@@ -59,7 +59,7 @@ fn an_endless_loop_ends_at_its_deadline() {
     let begun = Instant::now();
     check(b"l", "deadline", "20 ms");
     let took = begun.elapsed();
-    assert!(took >= ms(20) && took < ms(1_000), "{took:?}");
+    assert!(took >= ms(20) && took < ms(5_000), "{took:?}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
@@ -16,18 +17,20 @@ use scenehost_protocol::v1::{self, client_frame, req_sign_in, server_frame::Body
 use scenehost_protocol::{Encoding, FRAME_BYTES_MAX, Payload, PayloadRef};
 use tokio::sync::{mpsc, watch};
 
-use super::Edge;
+use super::{Edge, Place};
 use crate::wire;
 
 /// How many frames a client may send in a second; one that sends more is cut off.
 const FRAMES_PER_SECOND_MAX: u32 = 50;
-/// After so much silence a client is asked for a sign of life, and after as much again given up.
+/// A client that was silent for a whole such span is asked for a sign of life, and given up after
+/// another one.
 const PING_AFTER: Duration = Duration::from_secs(20);
 /// How long a frame may take to leave.
 const SEND_MAX: Duration = Duration::from_secs(10);
 
 pub async fn upgrade(
     State(edge): State<Edge>,
+    Extension(place): Extension<Place>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Response {
@@ -43,7 +46,10 @@ pub async fn upgrade(
             .read_buffer_size(4 * 1_024)
             .write_buffer_size(0)
             .max_write_buffer_size(256 * 1_024)
-            .on_upgrade(move |socket| run(edge, socket, encoding)),
+            .on_upgrade(move |socket| async move {
+                run(edge, socket, encoding).await;
+                drop(place);
+            }),
         Err(rejection) => rejection.into_response(),
     }
 }
@@ -85,6 +91,7 @@ impl Connection {
         let mut stopping = self.edge.0.stopping.clone();
         let clock = self.edge.0.clock;
         let mut silence = 0;
+        let mut beat = tokio::time::interval(PING_AFTER);
         let mut window = (0, 0);
         loop {
             let ended = tokio::select! {
@@ -106,10 +113,11 @@ impl Connection {
                     Some(Err(error)) => Err(why(&error)),
                     None => Err(End::Gone),
                 },
-                () = tokio::time::sleep(PING_AFTER) => {
+                _ = beat.tick() => {
                     silence += 1;
                     match silence {
-                        1 => self.send(Message::Ping(bytes::Bytes::new())).await,
+                        1 => Ok(()),
+                        2 => self.send(Message::Ping(bytes::Bytes::new())).await,
                         _ => Err(End::Gone),
                     }
                 }

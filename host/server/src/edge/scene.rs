@@ -1,6 +1,7 @@
 //! Scene connections: the HTTP upgrade happens here, then the bare socket goes to the thread that
 //! runs the scene.
 
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
@@ -8,11 +9,12 @@ use hyper_util::rt::TokioIo;
 use scenehost_core::SceneId;
 use tokio::net::TcpStream;
 
-use super::{Edge, Upgrade};
+use super::{Edge, Place, Upgrade};
 use crate::scene_thread::NewSocket;
 
 pub async fn upgrade(
     State(edge): State<Edge>,
+    Extension(place): Extension<Place>,
     Path(scene): Path<String>,
     mut request: Upgrade,
 ) -> axum::response::Response {
@@ -20,9 +22,13 @@ pub async fn upgrade(
         Ok(encoding) => encoding,
         Err(refused) => return refused,
     };
-    let Ok(scene) = scene.parse::<SceneId>() else {
+    let Some(scene) = (scene.len() == 16).then(|| scene.parse::<SceneId>().ok()).flatten() else {
         return (StatusCode::NOT_FOUND, "a scene's id has 16 hexadecimal digits\n").into_response();
     };
+    if edge.0.bus.scene_threads().is_full(scene) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many scene connections: try again in a moment\n")
+            .into_response();
+    }
     let headers = request.headers();
     let is = |name, value: &str| {
         headers.get(name).is_some_and(|it: &HeaderValue| it.as_bytes().eq_ignore_ascii_case(value.as_bytes()))
@@ -43,7 +49,7 @@ pub async fn upgrade(
         };
         match parts.io.into_inner().into_std() {
             Ok(stream) => {
-                let socket = NewSocket { stream, read_already: parts.read_buf, encoding };
+                let socket = NewSocket { stream, read_already: parts.read_buf, encoding, place };
                 if !edge.0.bus.scene_threads().socket(scene, socket) {
                     tracing::warn!(%scene, "a scene thread's inbox is full, connection closed");
                 }

@@ -14,10 +14,15 @@ use scenehost_protocol::{Encoding, FRAME_BYTES_MAX, Payload, SharedEvent};
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode};
 use tungstenite::{Message, WebSocket};
 
+use crate::edge::Place;
+
 /// What may wait for a client that does not read.
 pub const WRITE_BUFFER_BYTES_MAX: usize = 512 * 1024;
 /// What is read from a socket at once; messages of games are small, and there are many sockets.
 const READ_BYTES: usize = 2 * 1024;
+
+/// So many frames over the limit in one second end a connection.
+const FLOOD_FRAMES: u32 = 1_000;
 
 /// A socket handed over by the edge after its HTTP upgrade.
 pub struct NewSocket {
@@ -25,6 +30,7 @@ pub struct NewSocket {
     /// What the client sent behind the upgrade.
     pub read_already: Bytes,
     pub encoding: Encoding,
+    pub place: Place,
 }
 
 pub struct Connection {
@@ -44,6 +50,8 @@ pub struct Connection {
     encoding: Encoding,
     seq: u32,
     window: Window,
+    /// Free for another client when this connection is gone.
+    _place: Place,
 }
 
 /// How many messages came in the current second.
@@ -51,6 +59,17 @@ pub struct Connection {
 struct Window {
     second: u64,
     count: u32,
+}
+
+/// Whether a frame is within its sender's limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allowed {
+    Yes,
+    /// The first one over the limit in this second: its sender is told.
+    TellNo,
+    No,
+    /// So many over the limit that no client at work sends them.
+    CutOff,
 }
 
 /// What came in.
@@ -86,6 +105,7 @@ impl Connection {
             encoding: socket.encoding,
             seq: 0,
             window: Window::default(),
+            _place: socket.place,
         }
     }
 
@@ -120,14 +140,19 @@ impl Connection {
         }
     }
 
-    /// Counts a message; false if there are more than allowed in this second.
-    pub fn allows(&mut self, now: Duration, per_second_max: u32) -> bool {
+    /// Counts a frame against what is allowed in a second.
+    pub fn count(&mut self, now: Duration, per_second_max: u32) -> Allowed {
         let second = now.as_secs();
         if self.window.second != second {
             self.window = Window { second, count: 0 };
         }
         self.window.count += 1;
-        self.window.count <= per_second_max
+        match self.window.count.checked_sub(per_second_max) {
+            None | Some(0) => Allowed::Yes,
+            Some(1) => Allowed::TellNo,
+            Some(over) if over <= FLOOD_FRAMES => Allowed::No,
+            Some(_) => Allowed::CutOff,
+        }
     }
 
     /// Puts an event behind what waits to be sent; false if the client has not read for too long.

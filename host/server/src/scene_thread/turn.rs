@@ -20,7 +20,7 @@ use scenehost_protocol::{PayloadRef, SharedEvent};
 use slab::Slab;
 use tungstenite::Message as Frame;
 
-use super::connection::{Connection, Incoming, NewSocket};
+use super::connection::{Allowed, Connection, Incoming, NewSocket};
 use super::{FleetRun, Order, SceneThreads, Seed, game};
 use crate::bus::Bus;
 use crate::clock::Clock;
@@ -33,8 +33,12 @@ pub const WAKE: Token = Token(usize::MAX);
 const READY_MAX: usize = 1_024;
 /// How many orders are taken in one turn.
 const ORDERS_PER_TURN_MAX: usize = 256;
+/// How many frames of one connection are taken in one turn; more are taken in the next.
+const FRAMES_PER_TURN_MAX: u32 = 64;
+/// How many frames a connection may send in a second before its user is inside.
+const FRAMES_PER_SECOND_OUTSIDE: u32 = 20;
 /// How many connections one thread holds; more are refused.
-const CONNECTIONS_MAX: usize = 65_536;
+pub const CONNECTIONS_MAX: usize = 65_536;
 /// How long a new connection may wait with its scene token.
 const FIRST_FRAME_MAX: Duration = Duration::from_secs(10);
 /// After so much silence a client is asked for a sign of life, and after more it is given up.
@@ -68,6 +72,8 @@ pub struct SceneThread {
     generation: u64,
     /// The connections with something to flush.
     touched: Vec<usize>,
+    /// The connections that had more to read than one turn takes.
+    unread: Vec<usize>,
     outcomes: Outcomes,
     sweep_at: Duration,
     messages_in_turn: u32,
@@ -116,6 +122,7 @@ impl SceneThread {
             connections: Slab::new(),
             generation: 0,
             touched: Vec::new(),
+            unread: Vec::new(),
             outcomes: Outcomes::default(),
             sweep_at: clock.elapsed() + SWEEP,
             messages_in_turn: 0,
@@ -141,6 +148,9 @@ impl SceneThread {
                 tracing::error!(%error, "the sockets cannot be polled");
                 return;
             }
+            for index in std::mem::take(&mut self.unread) {
+                self.read(index);
+            }
             for event in &events {
                 if event.token() != WAKE {
                     self.ready(event.token().0, event.is_read_closed() || event.is_error());
@@ -151,14 +161,16 @@ impl SceneThread {
             self.expire();
             self.flush();
             self.sweep();
-            self.threads.0[self.index].scenes.store(self.scenes.len(), Ordering::Relaxed);
+            let handle = &self.threads.0[self.index];
+            handle.scenes.store(self.scenes.len(), Ordering::Relaxed);
+            handle.connections.store(self.connections.len(), Ordering::Relaxed);
         }
         self.close_all();
     }
 
     fn wait(&mut self) -> Duration {
-        if self.orders_left {
-            return Duration::ZERO; // Their wake-up has been used.
+        if self.orders_left || !self.unread.is_empty() {
+            return Duration::ZERO; // What they had to say has been said: no event will follow.
         }
         let now = self.clock.elapsed();
         let step = self.worker.next_due().map(|due| due.saturating_sub(now));
@@ -246,6 +258,9 @@ impl SceneThread {
                     self.worker.remove(SceneKey(id.0));
                     waiting.push_back(scene::Event::Failed("it has lost track of its players".to_owned()));
                 }
+            }
+            Effect::Tell { connection, notice: scene::Notice::Closing(refusal), .. } => {
+                self.cut_off(connection, &refusal);
             }
             Effect::Tell { connection, request, notice } => {
                 if let (scene::Notice::Joined { seat, .. }, Some(connection)) = (&notice, self.connection(connection)) {
@@ -385,8 +400,13 @@ impl SceneThread {
             connection.touched = true;
             self.touched.push(index);
         }
+        self.read(index);
+    }
+
+    fn read(&mut self, index: usize) {
         let now = self.clock.elapsed();
-        while let Some(connection) = self.connections.get_mut(index) {
+        for _ in 0..FRAMES_PER_TURN_MAX {
+            let Some(connection) = self.connections.get_mut(index) else { return };
             match connection.read(now) {
                 Incoming::Frame(_) if connection.closing.is_some() => {}
                 Incoming::Frame(frame) => self.frame(index, now, frame),
@@ -400,6 +420,7 @@ impl SceneThread {
                 }
             }
         }
+        self.unread.push(index);
     }
 
     fn frame(&mut self, index: usize, now: Duration, frame: Frame) {
@@ -412,6 +433,24 @@ impl SceneThread {
         self.meters.messages_in += 1;
         let connection = &mut self.connections[index];
         let (id, scene) = (connection.id, connection.scene);
+        let of_fleet = self.scenes.get(&scene).map(|scene| scene.limits().messages_per_s_max);
+        let per_second = match connection.seat {
+            Some(_) => of_fleet.unwrap_or(FRAMES_PER_SECOND_OUTSIDE),
+            None => FRAMES_PER_SECOND_OUTSIDE,
+        };
+        match connection.count(now, per_second) {
+            Allowed::Yes => {}
+            Allowed::TellNo => {
+                self.meters.refused_messages += 1;
+                return self.refuse(id, 0, &Refusal::RateLimited { per_second });
+            }
+            Allowed::No => {
+                self.meters.refused_messages += 1;
+                return;
+            }
+            Allowed::CutOff => return self.cut_off(id, &Refusal::RateLimited { per_second }),
+        }
+        let connection = &mut self.connections[index];
         let decoded = match connection.encoding().decode_client(payload) {
             Ok(decoded) => decoded,
             Err(error) => return self.cut_off(id, &Refusal::Malformed(error.to_string())),
@@ -439,14 +478,8 @@ impl SceneThread {
     }
 
     fn message(&mut self, index: usize, seat: Seat, now: Duration, body: Vec<u8>) {
-        let connection = &mut self.connections[index];
+        let connection = &self.connections[index];
         let (id, scene_id) = (connection.id, connection.scene);
-        let Some(scene) = self.scenes.get(&scene_id) else { return };
-        let per_second = scene.limits().messages_per_s_max;
-        if !connection.allows(now, per_second) {
-            self.meters.refused_messages += 1;
-            return self.refuse(id, 0, &Refusal::RateLimited { per_second });
-        }
         let event = Event::Message(GameMessage { from: seat, body });
         match self.worker.deliver(SceneKey(scene_id.0), event, now) {
             Ok(()) => {}
