@@ -166,7 +166,7 @@ impl Raw {
         loop {
             let frame = self.next().await;
             if frame.request == request {
-                return frame.body.expect("decoding sees to it");
+                return frame.body.expect("an answer has a body");
             }
         }
     }

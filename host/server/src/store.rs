@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
 
 use rocksdb::{DB, Direction, IteratorMode, Options, WriteBatch, WriteOptions};
 use scenehost_core::Write;
@@ -28,9 +29,27 @@ pub enum Error {
 
 /// A handle to the store. Cheap to clone; the store closes with the last one.
 #[derive(Clone)]
-pub struct Store {
+pub struct Store(Arc<Parts>);
+
+struct Parts {
     db: Arc<DB>,
-    writer: SyncSender<Commit>,
+    writer: Writer,
+}
+
+/// The way to the writer thread, which ends with it. Whoever drops the last handle waits for that,
+/// since RocksDB aborts a process that ends while a database is open.
+struct Writer {
+    commits: Option<SyncSender<Commit>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.commits.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join(); // If it panicked, its commits have failed already.
+        }
+    }
 }
 
 struct Commit {
@@ -48,19 +67,21 @@ impl Store {
         let db = Arc::new(opened.map_err(|cause| Error::Open { path: path.display().to_string(), cause })?);
         let (writer, commits) = sync_channel(BATCHES_MAX);
         let of_writer = Arc::clone(&db);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || write_groups(&of_writer, &commits))
             .expect("a thread can be spawned at start-up");
-        Ok(Self { db, writer })
+        let writer = Writer { commits: Some(writer), thread: Some(thread) };
+        Ok(Self(Arc::new(Parts { db, writer })))
     }
 
     /// Writes a batch, all or nothing, and returns when it is synced.
     pub async fn commit(&self, writes: Vec<Write>) -> Result<(), Error> {
         let (done, answer) = oneshot::channel();
         let mut commit = Commit { writes, done };
+        let Some(commits) = &self.0.writer.commits else { return Err(Error::Write("the store is closing".to_owned())) };
         loop {
-            match self.writer.try_send(commit) {
+            match commits.try_send(commit) {
                 Ok(()) => break,
                 Err(TrySendError::Full(back)) => {
                     commit = back;
@@ -77,13 +98,13 @@ impl Store {
 
     /// Reads a record. Blocks for a disk read at most.
     pub fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        self.db.get(key).map_err(Error::Read)
+        self.0.db.get(key).map_err(Error::Read)
     }
 
     /// The records whose keys begin so, in the order of keys.
     pub fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, Error> {
         let mut records = Vec::new();
-        for record in self.db.iterator(IteratorMode::From(prefix.as_bytes(), Direction::Forward)) {
+        for record in self.0.db.iterator(IteratorMode::From(prefix.as_bytes(), Direction::Forward)) {
             let (key, value) = record.map_err(Error::Read)?;
             if !key.starts_with(prefix.as_bytes()) {
                 break;

@@ -115,7 +115,10 @@ fn bench(folders: &Folders, name: &str, options: &[String]) -> anyhow::Result<()
     shell::step("building the host and the benchmark, optimised");
     shell::cargo(folders, &["build", "--release", "--workspace", "--bin", "scenehost", "--bin", "scenehost-bench"])?;
     let mut command = std::process::Command::new(folders.target.join("release/scenehost-bench"));
-    command.current_dir(&folders.workspace).env("CARGO_TARGET_DIR", &folders.target).arg(name).args(options);
+    command.current_dir(&folders.workspace).arg(name);
+    command.arg("--scenehost").arg(folders.target.join("release/scenehost"));
+    command.arg("--plugins").arg(folders.target.join("plugins"));
+    command.arg("--out").arg(folders.target.join("bench")).args(options);
     shell::run(command)
 }
 
