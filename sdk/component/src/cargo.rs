@@ -24,8 +24,9 @@ const PROFILE: [&str; 7] = [
 ];
 
 /// Five times what the deepest JSON that serde_json reads (128 levels) takes in our games. Only pages
-/// that were touched are resident, so an idle scene pays for one or two.
-const STACK_BYTES: u32 = 128 * 1024;
+/// that were touched are resident. Its top is 3 KiB into a page on purpose: shallow steps then share
+/// that page with the data that follows, which makes an idle scene 8 kB smaller.
+const STACK_BYTES: u32 = 128 * 1024 + 3 * 1024;
 
 /// Runs cargo once for all packages; returns a module for each, in their order.
 pub(crate) fn build_modules(toolchain: &Toolchain, request: &Request) -> Result<Vec<PathBuf>, Error> {
