@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
-use std::thread::sleep;
+use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
@@ -103,7 +103,7 @@ impl Host {
     pub async fn ended(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(status) = self.process.child.try_wait().expect("its own child") {
+            if let Some(status) = self.process.has_ended() {
                 return status;
             }
             assert!(Instant::now() < deadline, "the host should have ended");
@@ -170,6 +170,8 @@ fn folder_with(config: &str) -> TempDir {
 struct Process {
     child: Child,
     log: Arc<Log>,
+    /// Reads the log until the process ends.
+    reader: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -210,7 +212,7 @@ impl Process {
         let log = Arc::<Log>::default();
         let (sender, serving) = channel();
         let of_reader = Arc::clone(&log);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 if let Some(serving) = serving_line(&line) {
                     let _ = sender.send(serving); // Only who starts it wants to know.
@@ -218,7 +220,7 @@ impl Process {
                 of_reader.0.lock().expect("no holder panics").push(line);
             }
         });
-        (Self { child, log }, serving)
+        (Self { child, log, reader: Some(reader) }, serving)
     }
 
     fn serve(folder: &Path, flags: &[&str]) -> (Self, Serving) {
@@ -226,19 +228,31 @@ impl Process {
         match serving.recv_timeout(PATIENCE) {
             Ok(serving) => (process, serving),
             Err(RecvTimeoutError::Timeout) => panic!("the host did not serve in time"),
-            Err(RecvTimeoutError::Disconnected) => panic!("the host did not start:\n{}", process.log.text()),
+            Err(RecvTimeoutError::Disconnected) => panic!("the host did not start"),
         }
     }
 
     fn ended(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(status) = self.child.try_wait().expect("its own child") {
-                sleep(POLL); // The reader takes what the host wrote last.
+            if let Some(status) = self.has_ended() {
                 return status;
             }
             assert!(Instant::now() < deadline, "the host should have ended");
             sleep(POLL);
+        }
+    }
+
+    /// How it ended, if it has; its log is complete then.
+    fn has_ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.try_wait().expect("its own child")?;
+        self.finish_log();
+        Some(status)
+    }
+
+    fn finish_log(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("reading does not panic");
         }
     }
 }
@@ -247,6 +261,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill(); // It may have ended already.
         let _ = self.child.wait();
+        self.finish_log();
         if std::thread::panicking() {
             eprintln!("the host's log:\n{}", self.log.text());
         }

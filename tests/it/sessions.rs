@@ -104,26 +104,21 @@ async fn after_kill_9_a_session_still_signs_in_and_what_was_playing_is_over() {
     host.kill9();
     drop(players);
 
-    host.restart();
-    let left_behind = host.logged("scenes of the run before ended with it");
-    assert_eq!(left_behind.len(), 1, "the record of the scene is found");
-    assert_eq!(left_behind[0]["fields"]["scenes"], 1);
-    let mut lobbies = Vec::new();
-    for session in &sessions {
-        let lobby = by_session(&host, &session.session_token).await.expect("an acknowledged session is kept");
-        assert_eq!((&lobby.session().user_id, &lobby.session().name), (&session.user_id, &session.name));
-        assert_eq!(lobby.session().scene_id, "", "the scene ended with the host");
-        assert_eq!(refusal(lobby.rejoin().await).code(), v1::Code::NoSeat);
-        lobbies.push(lobby);
+    // Once more, since what is found after a crash is to be cleaned up: else there would be two then.
+    for _ in 0..2 {
+        host.restart();
+        let left_behind = host.logged("scenes of the run before ended with it");
+        assert_eq!(left_behind.len(), 1, "the record of the scene is found");
+        assert_eq!(left_behind[0]["fields"]["scenes"], 1);
+        let mut lobbies = Vec::new();
+        for session in &sessions {
+            let lobby = by_session(&host, &session.session_token).await.expect("an acknowledged session is kept");
+            assert_eq!((&lobby.session().user_id, &lobby.session().name), (&session.user_id, &session.name));
+            assert_eq!(lobby.session().scene_id, "", "the scene ended with the host");
+            assert_eq!(refusal(lobby.rejoin().await).code(), v1::Code::NoSeat);
+            lobbies.push(lobby);
+        }
+        free_to_play(lobbies, "gomoku").await;
+        host.kill9();
     }
-
-    host.kill9();
-    host.restart();
-    assert_eq!(host.logged("scenes of the run before ended with it").len(), 0, "the record was cleaned up");
-    drop(lobbies);
-    let mut lobbies = Vec::new();
-    for session in &sessions {
-        lobbies.push(by_session(&host, &session.session_token).await.expect("and again"));
-    }
-    free_to_play(lobbies, "gomoku").await;
 }

@@ -254,7 +254,8 @@ impl Task {
         match self.socket.request(command.body).await {
             Ok(request) => {
                 self.waiting.insert(request, command.answer);
-                if command.found.is_some() {
+                // A second search is refused, and must not take the first one's match.
+                if command.found.is_some() && self.found.as_ref().is_none_or(oneshot::Sender::is_closed) {
                     self.found = command.found;
                 }
                 Ok(())
