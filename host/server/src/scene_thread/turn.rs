@@ -51,6 +51,10 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// A busy thread rests so long between turns: what came in meanwhile then shares one poll, and
 /// what is due one turn. Far below a tick, and below what players can feel.
 const REST: Duration = Duration::from_millis(1);
+/// A scene may be stepped so much before its due time, with others that are due. A turn of the
+/// thread costs more than many steps, so scenes that tick share turns; the numbers of their ticks and
+/// the times that the games see are exact all the same.
+const QUANTUM: Duration = Duration::from_millis(5);
 /// How many messages in a turn's span of [`REST`] make a thread busy.
 const BUSY_MESSAGES: u32 = 2;
 
@@ -116,7 +120,7 @@ impl SceneThread {
             fleets,
             bus,
             clock,
-            worker: Worker::new(WorkerOptions::default()),
+            worker: Worker::new(WorkerOptions { quantum: QUANTUM, ..WorkerOptions::default() }),
             scenes: HashMap::new(),
             deadlines: BinaryHeap::new(),
             connections: Slab::new(),
