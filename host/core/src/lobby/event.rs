@@ -1,0 +1,112 @@
+//! What the lobby can be told, and by whom.
+
+use crate::auth::{Credential, Identity};
+use crate::ids::{ConnectionId, DomainName, UserId};
+use crate::message::{Entry, MatchState, SceneEnded, ServiceName};
+use crate::refusal::Refusal;
+
+/// What the lobby can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A connection was opened.
+    Opened {
+        /// The new connection.
+        connection: ConnectionId,
+    },
+    /// A connection is closed.
+    Closed {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// A user signs in.
+    ReqSignIn {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The client's number.
+        request: u32,
+        /// With what.
+        credential: Credential,
+    },
+    /// A user wants a match.
+    ReqMatch {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The client's number.
+        request: u32,
+        /// Where.
+        domain: DomainName,
+    },
+    /// A user takes the search back.
+    ReqCancelMatch {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The client's number.
+        request: u32,
+    },
+    /// A user wants back to the seat.
+    ReqRejoin {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The client's number.
+        request: u32,
+    },
+    /// Auth's answer.
+    ResSignIn {
+        /// Which connection.
+        connection: ConnectionId,
+        /// Who it is, or why not.
+        result: Result<Box<Identity>, Refusal>,
+    },
+    /// How a search stands.
+    SynMatchState {
+        /// Whose.
+        user: UserId,
+        /// Which search.
+        ticket: u64,
+        /// How it stands.
+        state: MatchState,
+    },
+    /// The end of a search.
+    ResMatch {
+        /// Whose.
+        user: UserId,
+        /// Which search.
+        ticket: u64,
+        /// The way into the scene, or why there is none.
+        result: Result<Entry, Refusal>,
+    },
+    /// Whether a search was taken back.
+    ResCancelMatch {
+        /// Whose.
+        user: UserId,
+        /// Which search.
+        ticket: u64,
+        /// Refused when the match is already made.
+        result: Result<(), Refusal>,
+    },
+    /// The way back to a seat.
+    ResRejoin {
+        /// Whose.
+        user: UserId,
+        /// The way, or why there is none.
+        result: Result<Entry, Refusal>,
+    },
+    /// A scene is over for a user.
+    SynSceneEnded {
+        /// Whose.
+        user: UserId,
+        /// Which scene, and why.
+        ended: SceneEnded,
+    },
+    /// A service went up or down.
+    Service {
+        /// Which.
+        service: ServiceName,
+        /// Whether it is up now.
+        up: bool,
+    },
+    /// The host begins to stop: no new matches.
+    Stopping,
+    /// Time has passed.
+    Tick,
+}

@@ -1,0 +1,139 @@
+//! What SceneMaster can be told, and by whom.
+
+use crate::ids::{DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, UserId};
+use crate::message::{EndReason, PlayerResult};
+use crate::record::SceneRecord;
+use crate::refusal::Refusal;
+
+/// A user whom Match put into a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matched {
+    /// Who.
+    pub user: UserId,
+    /// The display name.
+    pub name: String,
+    /// The rating in the domain.
+    pub rating: i32,
+    /// The team, from 0.
+    pub team: u32,
+}
+
+/// Why a scene asks for its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// The game is over as intended.
+    Finished(Vec<PlayerResult>),
+    /// The game's logic failed or passed a limit.
+    Crashed(String),
+    /// Nobody holds a seat any more.
+    Empty,
+}
+
+/// What SceneMaster can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Match wants a scene for a group; idempotent by the match's id.
+    ReqCreateScene {
+        /// Which group.
+        match_id: MatchId,
+        /// Its domain.
+        domain: DomainName,
+        /// How the scene shall run.
+        fleet: FleetName,
+        /// Who gets a seat, in the order of seats.
+        players: Vec<Matched>,
+    },
+    /// An operator wants scenes without seats; answered by [`Message::Operator`].
+    ReqCreateByHand {
+        /// The operator's number for this.
+        number: u64,
+        /// How the scenes shall run.
+        fleet: FleetName,
+        /// How many.
+        count: u32,
+    },
+    /// A SceneService's answer.
+    ResCreateScene {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Whether it runs.
+        result: Result<(), Refusal>,
+    },
+    /// A user is inside.
+    SynUserJoined {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Which seat.
+        seat: Seat,
+    },
+    /// A seat was given up, or the way to it was not taken in time.
+    SynUserLeft {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Which seat.
+        seat: Seat,
+        /// Why.
+        reason: EndReason,
+    },
+    /// A scene wants to end.
+    ReqAskDestroyScene {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Why.
+        ask: Ask,
+    },
+    /// A scene has ended.
+    ResDestroyScene {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+    },
+    /// A user wants back to the seat; answered by [`lobby::Event::ResRejoin`].
+    ReqRejoin {
+        /// Who.
+        user: UserId,
+    },
+    /// Whether a scene has noted a new token.
+    ResAddToken {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Whose.
+        seat: Seat,
+        /// Whether it will let the holder in.
+        result: Result<(), Refusal>,
+    },
+    /// A node offers to run scenes.
+    NodeUp {
+        /// Which node.
+        node: NodeId,
+        /// Where its scene connections go: the beginning of a URL or path.
+        url: String,
+        /// How many scenes it can run.
+        slots: u32,
+    },
+    /// A node is gone.
+    NodeDown {
+        /// Which node.
+        node: NodeId,
+    },
+    /// What the store knew of scenes when the host started.
+    Recovered {
+        /// The records that could be read.
+        scenes: Vec<(SceneId, SceneRecord)>,
+    },
+    /// The host stops: no new scenes, and the running ones are told to end.
+    Stopping,
+    /// Time has passed.
+    Tick,
+}
