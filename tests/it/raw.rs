@@ -42,6 +42,20 @@ pub struct Raw {
     request: u32,
 }
 
+/// The next WebSocket message that is no ping or pong; `None` if the connection is gone.
+pub async fn receive(stream: &mut WebSocketStream<TcpStream>) -> Option<Message> {
+    within("a message from the host", async {
+        loop {
+            match stream.next().await {
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(message)) => return Some(message),
+                Some(Err(_)) | None => return None,
+            }
+        }
+    })
+    .await
+}
+
 /// Opens a WebSocket with these headers.
 pub async fn upgrade(
     address: SocketAddr,
@@ -181,7 +195,7 @@ impl Raw {
 
     /// The next frame.
     pub async fn next(&mut self) -> ServerFrame {
-        match self.receive().await {
+        match receive(&mut self.stream).await {
             Some(Message::Close(close)) => panic!("closed: {close:?}"),
             Some(message) => self.decode(&message),
             None => panic!("the connection is gone"),
@@ -201,7 +215,7 @@ impl Raw {
     pub async fn end(&mut self) -> End {
         let mut told = None;
         loop {
-            match self.receive().await {
+            match receive(&mut self.stream).await {
                 Some(Message::Close(close)) => {
                     let told: v1::SynClosing = told.expect("the reason is told before the close");
                     let close = close.map(|close| close.code.into()).expect("a close code");
@@ -215,20 +229,6 @@ impl Raw {
                 None => panic!("closed without a close frame; told: {told:?}"),
             }
         }
-    }
-
-    /// The next WebSocket message that is no ping or pong.
-    async fn receive(&mut self) -> Option<Message> {
-        within("a message from the host", async {
-            loop {
-                match self.stream.next().await {
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                    Some(Ok(message)) => return Some(message),
-                    Some(Err(_)) | None => return None,
-                }
-            }
-        })
-        .await
     }
 
     fn decode(&mut self, message: &Message) -> ServerFrame {

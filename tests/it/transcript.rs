@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::SinkExt;
 use scenehost_protocol::Encoding;
 use scenehost_protocol::v1::SceneMessage;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::host::{Host, within};
-use crate::raw::upgrade;
+use crate::raw::{receive, upgrade};
 
 const PAGE: &str = include_str!("../../sdk/protocol/README.md");
 const CONFIG: &str = r#"
@@ -95,7 +95,7 @@ impl<'a> Replay<'a> {
         }
         for (name, mut connection) in self.connections {
             let _ = connection.stream.close(None).await; // What was sent before is read all the same.
-            match connection.receive().await {
+            match receive(&mut connection.stream).await {
                 Some(Message::Close(_)) | None => {}
                 Some(more) => return Err(format!("{name} got more than the page shows: {more}")),
             }
@@ -119,7 +119,7 @@ impl<'a> Replay<'a> {
                 sent.map_err(|error| format!("not sent: {error}"))?;
             }
             Action::Receives(expected) => {
-                let frame = match self.connection(connection)?.receive().await {
+                let frame = match receive(&mut self.connection(connection)?.stream).await {
                     Some(Message::Text(text)) => text,
                     other => return Err(format!("expected {expected}\n  got {other:?}")),
                 };
@@ -135,7 +135,7 @@ impl<'a> Replay<'a> {
                 }
             }
             Action::Closes(expected) => {
-                let end = self.connection(connection)?.receive().await;
+                let end = receive(&mut self.connection(connection)?.stream).await;
                 match end {
                     Some(Message::Close(Some(close))) if u16::from(close.code) == expected => {}
                     other => return Err(format!("expected to be closed with {expected}, got {other:?}")),
@@ -225,22 +225,6 @@ impl<'a> Replay<'a> {
             Some((name, value)) => *self.bound.entry(name.to_owned()).or_insert_with(|| value.clone()) == value,
             None => false,
         }
-    }
-}
-
-impl Connection {
-    /// The next WebSocket message that is no ping or pong; `None` if the connection is gone.
-    async fn receive(&mut self) -> Option<Message> {
-        within("a message from the host", async {
-            loop {
-                match self.stream.next().await {
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                    Some(Ok(message)) => return Some(message),
-                    Some(Err(_)) | None => return None,
-                }
-            }
-        })
-        .await
     }
 }
 

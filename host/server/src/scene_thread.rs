@@ -136,6 +136,18 @@ impl Handle {
     }
 }
 
+/// Says that a thread has ended, also when it ends by a panic, so that health tells the truth.
+struct Running {
+    threads: SceneThreads,
+    index: usize,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.threads.0[self.index].running.store(false, Ordering::Relaxed);
+    }
+}
+
 /// Starts the threads.
 pub fn spawn(
     seeds: Vec<Seed>,
@@ -153,9 +165,8 @@ pub fn spawn(
             // Guests run on this stack; running out of it would end the process.
             .stack_size(engine.thread_stack_bytes_min().max(2 << 20));
         joins.push(builder.spawn(move || {
-            let (threads, index) = (seed.threads.clone(), seed.index);
+            let _running = Running { threads: seed.threads.clone(), index: seed.index };
             turn::SceneThread::new(seed, fleets, bus, clock).run();
-            threads.0[index].running.store(false, Ordering::Relaxed);
         })?);
     }
     Ok(joins)

@@ -428,13 +428,9 @@ impl SceneThread {
     }
 
     fn frame(&mut self, index: usize, now: Duration, frame: Frame) {
-        let payload = match &frame {
-            Frame::Binary(bytes) => PayloadRef::Binary(bytes),
-            Frame::Text(text) => PayloadRef::Text(text),
-            Frame::Ping(_) | Frame::Pong(_) | Frame::Close(_) | Frame::Frame(_) => return,
-        };
         self.messages_in_turn += 1;
-        self.meters.messages_in += 1;
+        let is_message = matches!(frame, Frame::Binary(_) | Frame::Text(_));
+        self.meters.messages_in += u64::from(is_message);
         let connection = &mut self.connections[index];
         let (id, scene) = (connection.id, connection.scene);
         let of_fleet = self.scenes.get(&scene).map(|scene| scene.limits().messages_per_s_max);
@@ -454,6 +450,11 @@ impl SceneThread {
             }
             Allowed::CutOff => return self.cut_off(id, &Refusal::RateLimited { per_second }),
         }
+        let payload = match &frame {
+            Frame::Binary(bytes) => PayloadRef::Binary(bytes),
+            Frame::Text(text) => PayloadRef::Text(text),
+            Frame::Ping(_) | Frame::Pong(_) | Frame::Close(_) | Frame::Frame(_) => return,
+        };
         let connection = &mut self.connections[index];
         let decoded = match connection.encoding().decode_client(payload) {
             Ok(decoded) => decoded,
