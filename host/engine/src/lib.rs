@@ -20,6 +20,7 @@ mod instance;
 mod limits;
 mod pace;
 mod plugin;
+mod prefetch;
 mod scene;
 mod ticker;
 mod worker;

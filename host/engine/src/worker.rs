@@ -20,11 +20,15 @@ use crate::{
     failure::Failure,
     instance::{Instance, Log},
     plugin::Plugin,
+    prefetch::prefetch,
     scene::{Scene, SceneSpec, TICK_RATE_HZ_MAX},
 };
 
 /// Stale heap entries that are not worth a sweep.
 const STALE_ENTRIES_MAX: usize = 1_024;
+
+/// Scenes whose memory is asked for together before the first of them is stepped.
+const LOOKAHEAD: usize = 16;
 
 /// The owner's name for a scene.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -254,17 +258,40 @@ impl Worker {
             return 0;
         }
         let mut steps = 0;
-        while steps < self.options.steps_per_run_max
+        let mut batch = Vec::with_capacity(LOOKAHEAD);
+        loop {
+            let left = (self.options.steps_per_run_max - steps) as usize;
+            self.take_due(horizon_ns, left.min(LOOKAHEAD), &mut batch);
+            if batch.is_empty() {
+                return steps;
+            }
+            self.prefetch(&batch);
+            for entry in batch.drain(..) {
+                self.step(entry, horizon_ns, &clock, sink);
+                steps += 1;
+            }
+        }
+    }
+
+    /// Moves up to `count` entries that are live and due off the heap. They stay live until they are stepped: nothing
+    /// else happens in between, and a step reschedules only its own scene, for a time beyond the horizon.
+    fn take_due(&mut self, horizon_ns: u64, count: usize, batch: &mut Vec<Entry>) {
+        while batch.len() < count
             && let Some(&Reverse(entry)) = self.heap.peek()
             && entry.due_ns <= horizon_ns
         {
             self.heap.pop();
             if self.is_live(entry) {
-                self.step(entry, horizon_ns, &clock, sink);
-                steps += 1;
+                batch.push(entry);
             }
         }
-        steps
+    }
+
+    fn prefetch(&self, batch: &[Entry]) {
+        let scenes = || batch.iter().filter_map(|entry| self.places[entry.place as usize].scene.as_deref());
+        scenes().for_each(|scene| prefetch(scene, 0, 0));
+        // Where a store is stands in its scene; those waits overlap.
+        scenes().for_each(|scene| scene.instance.prefetch());
     }
 
     fn step(&mut self, entry: Entry, horizon_ns: u64, clock: &impl Fn() -> Duration, sink: &mut impl Sink) {
