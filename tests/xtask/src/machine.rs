@@ -23,7 +23,7 @@ impl Need {
     fn is_met(self) -> bool {
         match self {
             Self::Store => has("clang") && has("c++") && has_libclang(),
-            Self::Node => has("node") && has("npm"),
+            Self::Node => has("npm") && node_is_new_enough(),
             Self::Browser => std::env::var_os("CHROMIUM").is_some() || has("chromium"),
         }
     }
@@ -39,7 +39,10 @@ impl Need {
     fn purpose(self) -> &'static str {
         match self {
             Self::Store => "clang, libclang and a C++ compiler, to build RocksDB",
-            Self::Node => "Node.js 20 or newer with npm, to build the pages",
+            Self::Node => {
+                "Node.js 20.19 or newer with npm, to build the pages (where the system's own is older, as on Debian 12, \
+                 take it from nodejs.org or NodeSource)"
+            }
             Self::Browser => "Chromium, for the browser tests (or set CHROMIUM to its program)",
         }
     }
@@ -109,6 +112,16 @@ fn can_install() -> bool {
 pub fn has(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// What Vite asks for.
+const NODE_MIN: (u32, u32) = (20, 19);
+
+fn node_is_new_enough() -> bool {
+    let output = Command::new("node").arg("--version").output();
+    let version = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let mut numbers = version.trim().trim_start_matches('v').split('.').map_while(|number| number.parse().ok());
+    matches!((numbers.next(), numbers.next()), (Some(major), Some(minor)) if (major, minor) >= NODE_MIN)
 }
 
 /// Where bindgen looks for it: in LLVM's folders and among the system's libraries.
