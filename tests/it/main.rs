@@ -17,6 +17,7 @@
 //! Help: [`host`] runs the binary, [`player`] plays by the Rust client, [`raw`] speaks the bare
 //! protocol. `cargo xtask test` builds what they need.
 
+mod accounts;
 mod bots;
 mod flow;
 mod frames;

@@ -251,7 +251,8 @@ pub fn scene_path(scene_id: &str) -> String {
 
 pub fn sign_in(device_id: &str, name: &str) -> client_frame::Body {
     let guest = req_sign_in::Guest { device_id: device_id.to_owned(), name: name.to_owned() };
-    client_frame::Body::ReqSignIn(v1::ReqSignIn { credential: Some(req_sign_in::Credential::Guest(guest)) })
+    let credential = Some(req_sign_in::Credential::Guest(guest));
+    client_frame::Body::ReqSignIn(v1::ReqSignIn { credential, device: "a test".to_owned() })
 }
 
 pub fn find_match(domain: &str) -> client_frame::Body {

@@ -1,114 +1,96 @@
-//! Auth: who a user is. Turns a credential into a session, durably.
+//! Auth: who a user is. Turns credentials into sessions, durably, and ends them.
 //!
-//! Invariant: a user, a guest's device and a session are written in one batch, and the answer
-//! leaves after the commit, so an acknowledged sign-in is there after a crash.
+//! Invariants: what is acknowledged is in the store. A request changes an account or an identity
+//! only while it holds its key, and keys are taken in one order, the identity's before the
+//! account's: so requests about one account go one after the other and never wait in a circle.
+//! Every request is answered, at its deadline at the latest.
 //!
-//! Main type: [`Auth`]. A sign-in is a short path of states: the credential's record is loaded,
-//! then the user's, then the answer is made. Sign-ins with the same credential go one after the
-//! other, or two first sign-ins of one device would make two users.
+//! Main type: [`Auth`]. A request is a job that takes a key, loads its records, may let the host do
+//! [`event::Work`], and ends with one batch of writes and an answer.
 
-use std::collections::{BTreeMap, HashMap};
+pub mod account;
+pub mod event;
+pub mod identity;
 
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use crate::config::{self, Sessions};
 use crate::deadlines::Deadlines;
-use crate::ids::{ConnectionId, Time, UserId};
-use crate::message::ServiceName;
-use crate::record::{self, GuestRecord, SessionRecord, UserRecord};
+use crate::ids::{SessionId, Time, UserId};
+use crate::message::{Message, ServiceName};
+use crate::record::{self, UserRecord};
 use crate::refusal::Refusal;
-use crate::token::{Secret, SecretHash};
 use crate::{Context, Service, lobby};
+use account::{Account, Ban, Kind, Presented};
+pub use event::{Action, Answer, Asker, Check, Checked, Credential, Event, Identity, Load, Order, Request, Scan, Work};
+use identity::{IdentityKey, IdentityRecord};
 
-/// How long a session lives.
-pub const SESSION_MS: u64 = 30 * 24 * 3_600_000;
-/// How many sign-ins may be under way at once; more are refused as overloaded.
-pub const SIGN_INS_MAX: usize = 10_000;
-/// How long a sign-in may take.
-pub const SIGN_IN_MS_MAX: u64 = 5_000;
+/// How many requests may be under way at once; more are refused as overloaded.
+pub const REQUESTS_MAX: usize = 10_000;
+/// How long a request may take.
+pub const REQUEST_MS_MAX: u64 = 5_000;
 /// The longest display name, in characters.
 pub const NAME_CHARS_MAX: usize = 32;
-/// The lengths that a device id may have.
-pub const DEVICE_ID_CHARS: std::ops::RangeInclusive<usize> = 16..=128;
+/// The longest device label, in characters.
+pub const DEVICE_CHARS_MAX: usize = 64;
+/// The longest reason of a ban, in characters.
+pub const REASON_CHARS_MAX: usize = 256;
+/// How often the index of expiry is read.
+pub const SWEEP_MS: u64 = 600_000;
+/// How many accounts one sweep looks at; with more, the next follows at once.
+const SWEEP_MAX: usize = 256;
 
-/// What a user signs in with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Credential {
-    /// A device's secret id, and the display name wanted, which may be empty.
-    Guest {
-        /// The secret of the device.
-        device_id: String,
-        /// The display name, or empty.
-        name: String,
-    },
-    /// The token of a session.
-    Session(String),
-}
-
-/// A sign-in that was accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// Who it is.
-    pub user: UserId,
-    /// The user's record.
-    pub record: UserRecord,
-    /// The session's token.
-    pub session_token: String,
-    /// When the session ends.
-    pub session_expires: Time,
-}
-
-/// What Auth can be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// A connection wants to sign in; answered by [`lobby::Event::ResSignIn`].
-    ReqSignIn {
-        /// Which connection.
-        connection: ConnectionId,
-        /// With what.
-        credential: Credential,
-    },
-    /// The store's answer to a [`Load`].
-    Loaded {
-        /// The key of the load.
-        key: String,
-        /// The record, `None` if there is none, or that the store could not answer.
-        value: Result<Option<Vec<u8>>, ()>,
-    },
-    /// Time has passed.
-    Tick,
-}
-
-/// Asks the store for a record; answered by [`Event::Loaded`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Load {
-    /// The record's key.
-    pub key: String,
-}
-
-/// One sign-in under way.
+/// A request under way.
 #[derive(Debug, Clone)]
-struct SignIn {
-    connection: ConnectionId,
-    deadline: Time,
-    credential: Credential,
-    /// What is known of the session by now.
-    session: Option<(UserId, String, Time)>,
+struct Job {
+    asker: Asker,
+    request: Request,
+    /// The keys that it holds or waits for, in this order; the last one may be waited for.
+    keys: Vec<String>,
+    /// What it loads with the last key.
+    waits_for: Waits,
+    /// The identity that it is about, and its record once loaded.
+    identity: Option<(IdentityKey, Option<IdentityRecord>)>,
+    /// The hash of a new password.
+    password: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    Identity,
+    Account(UserId),
+    Check,
 }
 
 /// The service.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Auth {
-    /// Sign-ins by the key that they wait for, the oldest first.
-    waiting: HashMap<String, Vec<SignIn>>,
-    /// When the sign-ins under way end.
-    deadlines: Deadlines<(ConnectionId, String)>,
+    rules: config::Auth,
+    last_job: u64,
+    jobs: HashMap<u64, Job>,
+    /// Who holds a key, first, and who waits for it.
+    keys: HashMap<String, VecDeque<u64>>,
+    deadlines: Deadlines<u64>,
+    online: HashMap<UserId, SessionId>,
+    sweep_at: Time,
 }
+
+/// How a request ends.
+type Outcome = Result<Answer, Refusal>;
+/// What a stage of a job comes to: nothing yet, or its end.
+type Stage = Result<Option<Answer>, Refusal>;
 
 impl Service for Auth {
     type Event = Event;
 
     fn step(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
-            Event::ReqSignIn { connection, credential } => self.req_sign_in(connection, credential, cx),
-            Event::Loaded { key, value } => self.loaded(&key, value, cx),
+            Event::Req { asker, request } => self.begin(asker, *request, cx),
+            Event::SynOnline { user, session: Some(session) } => _ = self.online.insert(user, session),
+            Event::SynOnline { user, session: None } => _ = self.online.remove(&user),
+            Event::Loaded { job, values } => self.loaded(job, values, cx),
+            Event::Checked { job, result } => self.checked(job, result, cx),
+            Event::Scanned { keys } => self.scanned(keys, cx),
             Event::Tick => self.expire(cx),
         }
     }
@@ -118,163 +100,593 @@ impl Service for Auth {
     }
 
     fn deadline(&self) -> Option<Time> {
-        self.deadlines.next()
+        Some(self.deadlines.next().map_or(self.sweep_at, |next| next.min(self.sweep_at)))
     }
 }
 
 impl Auth {
-    fn req_sign_in(&mut self, connection: ConnectionId, credential: Credential, cx: &mut Context<'_>) {
-        if self.deadlines.len() >= SIGN_INS_MAX {
-            return answer(connection, Err(Refusal::Overloaded("sign-ins under way")), cx);
-        }
-        let key = match &credential {
-            Credential::Guest { device_id, name } => match check_guest(device_id, name) {
-                Ok(()) => record::guest_key(&SecretHash::of(device_id)),
-                Err(refusal) => return answer(connection, Err(refusal), cx),
-            },
-            Credential::Session(token) => record::session_key(&SecretHash::of(token)),
-        };
-        let deadline = cx.now.plus_ms(SIGN_IN_MS_MAX);
-        self.wait(key, SignIn { connection, deadline, credential, session: None }, cx);
-    }
-
-    /// Puts a sign-in behind those that wait for the same key; the first one asks for it.
-    fn wait(&mut self, key: String, sign_in: SignIn, cx: &mut Context<'_>) {
-        self.deadlines.set((sign_in.connection, key.clone()), sign_in.deadline);
-        let queue = self.waiting.entry(key.clone()).or_default();
-        queue.push(sign_in);
-        if queue.len() == 1 {
-            cx.send(Load { key });
+    /// Auth by these rules.
+    pub fn new(rules: config::Auth) -> Self {
+        Self {
+            rules,
+            last_job: 0,
+            jobs: HashMap::new(),
+            keys: HashMap::new(),
+            deadlines: Deadlines::default(),
+            online: HashMap::new(),
+            sweep_at: Time(0),
         }
     }
 
-    fn loaded(&mut self, key: &str, value: Result<Option<Vec<u8>>, ()>, cx: &mut Context<'_>) {
-        let Some(queue) = self.waiting.get_mut(key) else {
-            return; // Everyone who waited for it has given up.
-        };
-        let sign_in = queue.remove(0);
-        if queue.is_empty() {
-            self.waiting.remove(key);
-        } else {
-            // The next one asks again: this one may be about to write what it will find.
-            cx.send(Load { key: key.to_owned() });
-        }
-        self.deadlines.clear(&(sign_in.connection, key.to_owned()));
-        let connection = sign_in.connection;
-        let outcome = match value {
-            Err(()) => Err(Refusal::ServiceDown(ServiceName::Db)),
-            Ok(value) => self.proceed(key, sign_in, value, cx),
-        };
-        match outcome {
-            Ok(None) => {}
-            Ok(Some(identity)) => answer(connection, Ok(identity), cx),
-            Err(refusal) => answer(connection, Err(refusal), cx),
-        }
+    /// How many requests are under way.
+    pub fn requests(&self) -> usize {
+        self.jobs.len()
     }
 
-    /// Takes a sign-in from the record it waited for to the next one, or to its end.
-    fn proceed(
-        &mut self,
-        key: &str,
-        mut sign_in: SignIn,
-        value: Option<Vec<u8>>,
-        cx: &mut Context<'_>,
-    ) -> Result<Option<Identity>, Refusal> {
-        if let Some((user, token, expires)) = sign_in.session.take() {
-            let value = value.ok_or(Refusal::Internal("a session without its user"))?;
-            let known: UserRecord = decode(key, &value, cx)?;
-            return Ok(Some(welcome(user, known, token, expires, &sign_in.credential, cx)));
+    fn begin(&mut self, asker: Asker, request: Request, cx: &mut Context<'_>) {
+        if self.jobs.len() >= REQUESTS_MAX {
+            return answer(asker, Err(Refusal::Overloaded("sign-ins under way")), cx);
         }
-        let (user, token, expires) = match (&sign_in.credential, value) {
-            (Credential::Guest { device_id, name }, None) => {
-                return Ok(Some(register(device_id, name, cx)));
-            }
-            (Credential::Guest { .. }, Some(value)) => {
-                let guest: GuestRecord = decode(key, &value, cx)?;
-                let (token, expires) = open_session(guest.user, cx);
-                (guest.user, token, expires)
-            }
-            (Credential::Session(_), None) => {
-                return Err(Refusal::BadToken("this session is unknown or has ended: sign in again"));
-            }
-            (Credential::Session(token), Some(value)) => {
-                let session: SessionRecord = decode(key, &value, cx)?;
-                if session.expires <= cx.now {
-                    cx.delete(key.to_owned());
-                    return Err(Refusal::BadToken("this session has expired: sign in again"));
+        if let Err(refusal) = self.check(&request) {
+            return answer(asker, Err(refusal), cx);
+        }
+        self.last_job += 1;
+        let number = self.last_job;
+        let job = Job { asker, request, keys: Vec::new(), waits_for: Waits::Check, identity: None, password: None };
+        self.jobs.insert(number, job);
+        self.deadlines.set(number, cx.now.plus_ms(REQUEST_MS_MAX));
+        let stage = self.first_stage(number, cx);
+        self.end_of_stage(number, stage, cx);
+    }
+
+    /// What can be refused without a look at the store.
+    fn check(&self, request: &Request) -> Result<(), Refusal> {
+        match request {
+            Request::SignIn { credential, name, device } => {
+                check_text(name, NAME_CHARS_MAX, "the name")?;
+                check_text(device, DEVICE_CHARS_MAX, "the device's label")?;
+                match credential {
+                    Credential::Guest(_) if !self.rules.guests => {
+                        Err(Refusal::Invalid("this server takes no guests: sign in with an account".to_owned()))
+                    }
+                    credential => self.check_password(credential),
                 }
-                (session.user, token.clone(), session.expires)
             }
-        };
-        sign_in.session = Some((user, token, expires));
-        self.wait(record::user_key(user), sign_in, cx);
+            Request::Own { action: Action::Link(credential), .. } => match credential {
+                Credential::Session(_) => Err(Refusal::Invalid("a session cannot be linked".to_owned())),
+                credential => self.check_password(credential),
+            },
+            Request::Operator { order: Order::Ban { reason, .. }, .. } => {
+                check_text(reason, REASON_CHARS_MAX, "the reason")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_password(&self, credential: &Credential) -> Result<(), Refusal> {
+        match credential {
+            Credential::Password { .. } if !self.rules.passwords => {
+                Err(Refusal::Invalid("this server has no accounts with passwords".to_owned()))
+            }
+            Credential::Password { password, .. } => identity::check_password(password),
+            _ => Ok(()),
+        }
+    }
+
+    fn first_stage(&mut self, number: u64, cx: &mut Context<'_>) -> Stage {
+        let request = self.jobs[&number].request.clone();
+        match &request {
+            Request::SignIn { credential: Credential::Session(token), .. } => {
+                let user = Presented::parse(Kind::Session, token)?.user;
+                self.take_account(number, user, cx);
+            }
+            Request::SignIn { credential, .. } => self.take_credential(number, credential, cx)?,
+            Request::Own { token, action: Action::Link(credential) } => {
+                Presented::parse(Kind::Session, token)?;
+                self.take_credential(number, credential, cx)?;
+            }
+            Request::Own { token, .. } => {
+                let user = Presented::parse(Kind::Session, token)?.user;
+                self.take_account(number, user, cx);
+            }
+            Request::Refresh(token) => {
+                let user = Presented::parse(Kind::Refresh, token)?.user;
+                self.take_account(number, user, cx);
+            }
+            Request::Operator { user, .. } | Request::Sweep { user, .. } => self.take_account(number, *user, cx),
+        }
         Ok(None)
     }
 
-    fn expire(&mut self, cx: &mut Context<'_>) {
-        while let Some((connection, key)) = self.deadlines.pop_due(cx.now) {
-            if let Some(queue) = self.waiting.get_mut(&key) {
-                queue.retain(|sign_in| sign_in.connection != connection);
-                if queue.is_empty() {
-                    self.waiting.remove(&key);
+    fn take_credential(&mut self, number: u64, credential: &Credential, cx: &mut Context<'_>) -> Result<(), Refusal> {
+        let key = match credential {
+            Credential::Guest(device_id) => IdentityKey::guest(device_id)?,
+            Credential::Password { name, .. } => IdentityKey::name(name)?,
+            Credential::Custom(id) => IdentityKey::custom(id)?,
+            Credential::Oidc { provider, token } => {
+                let work = Work::CheckIdToken { provider: provider.clone(), token: token.clone() };
+                cx.send(Check { job: number, work });
+                return Ok(());
+            }
+            Credential::Session(_) => return Err(Refusal::Internal("a session is no identity")),
+        };
+        self.take_identity(number, key, cx);
+        Ok(())
+    }
+
+    fn take_identity(&mut self, number: u64, key: IdentityKey, cx: &mut Context<'_>) {
+        let record_key = key.record_key();
+        let job = self.jobs.get_mut(&number).expect("the caller's");
+        job.identity = Some((key, None));
+        self.take(number, record_key, Waits::Identity, cx);
+    }
+
+    fn take_account(&mut self, number: u64, user: UserId, cx: &mut Context<'_>) {
+        self.take(number, record::account_key(user), Waits::Account(user), cx);
+    }
+
+    /// Takes a key, or waits for it behind others.
+    fn take(&mut self, number: u64, key: String, waits_for: Waits, cx: &mut Context<'_>) {
+        let job = self.jobs.get_mut(&number).expect("the caller's");
+        job.waits_for = waits_for;
+        job.keys.push(key.clone());
+        let queue = self.keys.entry(key).or_default();
+        queue.push_back(number);
+        if queue.len() == 1 {
+            self.load(number, cx);
+        }
+    }
+
+    /// Loads what belongs to the key that the job has just got.
+    fn load(&mut self, number: u64, cx: &mut Context<'_>) {
+        let job = &self.jobs[&number];
+        let mut keys: Vec<String> = job.keys.last().cloned().into_iter().collect();
+        if let Waits::Account(user) = job.waits_for {
+            keys.push(record::user_key(user));
+        }
+        cx.send(Load { job: number, keys });
+    }
+
+    fn loaded(&mut self, number: u64, values: Result<Vec<Option<Vec<u8>>>, ()>, cx: &mut Context<'_>) {
+        let Some(job) = self.jobs.get(&number) else { return }; // Its deadline was first.
+        let stage = match (values, job.waits_for) {
+            (Err(()), _) => Err(Refusal::ServiceDown(ServiceName::Db)),
+            (Ok(values), Waits::Identity) => self.identity_loaded(number, values, cx),
+            (Ok(values), Waits::Account(user)) => self.account_loaded(number, user, values, cx),
+            (Ok(_), Waits::Check) => return,
+        };
+        self.end_of_stage(number, stage, cx);
+    }
+
+    fn identity_loaded(&mut self, number: u64, mut values: Vec<Option<Vec<u8>>>, cx: &mut Context<'_>) -> Stage {
+        let job = self.jobs.get_mut(&number).expect("the caller's");
+        let (key, known) = job.identity.as_mut().expect("its record was loaded");
+        let value = values.pop().flatten();
+        *known = value.map(|value| decode(&key.record_key(), &value, cx)).transpose()?;
+        let known = known.clone();
+        let work = |work| Check { job: number, work };
+        match (&job.request, known) {
+            (Request::SignIn { credential: Credential::Password { password, create, .. }, .. }, known) => {
+                let password = password.clone();
+                if *create && known.is_some() {
+                    return Err(Refusal::Taken("this name is taken: choose another one"));
+                }
+                job.waits_for = Waits::Check;
+                cx.send(work(match create {
+                    true => Work::HashPassword(password),
+                    false => Work::VerifyPassword { password, hash: known.and_then(|known| known.password) },
+                }));
+                Ok(None)
+            }
+            (Request::SignIn { .. }, None) => self.register(number, cx).map(Some),
+            (Request::SignIn { .. }, Some(known)) => {
+                self.take_account(number, known.user, cx);
+                Ok(None)
+            }
+            (Request::Own { token, action: Action::Link(credential) }, known) => {
+                let user = Presented::parse(Kind::Session, token)?.user;
+                let credential = credential.clone();
+                if known.is_some_and(|known| known.user != user) {
+                    return Err(Refusal::Taken("this belongs to another account: unlink it there first"));
+                }
+                if let Credential::Password { password, .. } = credential {
+                    job.waits_for = Waits::Check;
+                    cx.send(work(Work::HashPassword(password)));
+                } else {
+                    self.take_account(number, user, cx);
+                }
+                Ok(None)
+            }
+            _ => Err(Refusal::Internal("a request without an identity has loaded one")),
+        }
+    }
+
+    fn checked(&mut self, number: u64, result: Result<Checked, Refusal>, cx: &mut Context<'_>) {
+        let Some(job) = self.jobs.get_mut(&number) else { return };
+        if job.waits_for != Waits::Check {
+            return;
+        }
+        let known = job.identity.as_ref().and_then(|(_, known)| known.as_ref()).map(|known| known.user);
+        let own = match &job.request {
+            Request::Own { token, .. } => Presented::parse(Kind::Session, token).ok().map(|presented| presented.user),
+            _ => None,
+        };
+        let stage = match (result, own, known) {
+            (Err(refusal), _, _) => Err(refusal),
+            (Ok(Checked::Subject(key)), _, _) => {
+                self.take_identity(number, key, cx);
+                Ok(None)
+            }
+            (Ok(Checked::Verified(true)), _, Some(user)) => {
+                self.take_account(number, user, cx);
+                Ok(None)
+            }
+            (Ok(Checked::Verified(_)), _, _) => Err(Refusal::WrongPassword),
+            (Ok(Checked::Hashed(hash)), own, _) => {
+                job.password = Some(hash);
+                match own {
+                    Some(user) => {
+                        self.take_account(number, user, cx);
+                        Ok(None)
+                    }
+                    None => self.register(number, cx).map(Some),
                 }
             }
-            answer(connection, Err(Refusal::TimedOut("signing in")), cx);
+        };
+        self.end_of_stage(number, stage, cx);
+    }
+
+    /// A new account, for an identity that led nowhere and whose key the job holds.
+    fn register(&mut self, number: u64, cx: &mut Context<'_>) -> Outcome {
+        let job = &self.jobs[&number];
+        let Request::SignIn { name, device, credential } = &job.request else {
+            return Err(Refusal::Internal("only a sign-in makes an account"));
+        };
+        let (key, _) = job.identity.clone().expect("registered by it");
+        let user = UserId(cx.rng.next_u64());
+        let name = match (name.trim(), credential) {
+            ("", Credential::Password { name, .. }) => name.clone(),
+            ("", _) => format!("Guest {:04}", user.0 % 10_000),
+            (name, _) => name.to_owned(),
+        };
+        let record = UserRecord { name, created: cx.now, ratings: BTreeMap::new() };
+        let identity = IdentityRecord { user, password: job.password.clone() };
+        let mut account = Account::new(key.clone(), cx.now);
+        let (tokens, session, _) = account.open_session(user, device.clone(), &self.rules, cx.now, cx.rng);
+        cx.put(key.record_key(), record::encode(&identity));
+        cx.put(record::user_key(user), record::encode(&record));
+        save(user, &mut account, cx);
+        Ok(Answer::SignedIn(Box::new(Identity { user, record, session, tokens, created: true })))
+    }
+
+    fn account_loaded(
+        &mut self,
+        number: u64,
+        user: UserId,
+        values: Vec<Option<Vec<u8>>>,
+        cx: &mut Context<'_>,
+    ) -> Stage {
+        let job = self.jobs[&number].clone();
+        let mut values = values.into_iter();
+        let (account, profile) = (values.next().flatten(), values.next().flatten());
+        let (Some(account), Some(profile)) = (account, profile) else {
+            return match job.request {
+                Request::Sweep { key, .. } => {
+                    cx.delete(key);
+                    Ok(Some(Answer::Done))
+                }
+                Request::Operator { .. } => Err(Refusal::NotFound(format!("user {user}"))),
+                _ => Err(Refusal::BadToken("this account is not there any more")),
+            };
+        };
+        let account: Account = decode(&record::account_key(user), &account, cx)?;
+        let profile: UserRecord = decode(&record::user_key(user), &profile, cx)?;
+        let mut open = Open { user, account, profile, online: self.online.get(&user).copied() };
+        let rules = &self.rules;
+        let answer = match job.request {
+            Request::SignIn { credential: Credential::Session(token), .. } => open.resume(token, cx),
+            Request::SignIn { name, device, .. } => open.sign_in(&name, device, rules, cx),
+            Request::Refresh(token) => open.refresh(token, rules, cx),
+            Request::Own { token, action } => open.own(&token, action, job.identity, job.password, cx),
+            Request::Operator { order, .. } => open.order(order, cx),
+            Request::Sweep { key, .. } => open.sweep(key, cx),
+        }?;
+        Ok(Some(answer))
+    }
+
+    /// After a stage: the job waits for what it has asked for, or ends.
+    fn end_of_stage(&mut self, number: u64, stage: Stage, cx: &mut Context<'_>) {
+        let outcome = match stage {
+            Ok(None) => return,
+            Ok(Some(answer)) => Ok(answer),
+            Err(refusal) => Err(refusal),
+        };
+        self.end(number, outcome, cx);
+    }
+
+    fn end(&mut self, number: u64, outcome: Outcome, cx: &mut Context<'_>) {
+        let Some(job) = self.jobs.remove(&number) else { return };
+        self.deadlines.clear(&number);
+        for key in job.keys {
+            let Some(queue) = self.keys.get_mut(&key) else { continue };
+            let held = queue.front() == Some(&number);
+            queue.retain(|waiting| *waiting != number);
+            match queue.front().copied() {
+                None => _ = self.keys.remove(&key),
+                // It loads after this job's writes: messages leave after the commit.
+                Some(next) if held => self.load(next, cx),
+                Some(_) => {}
+            }
+        }
+        answer(job.asker, outcome, cx);
+    }
+
+    fn expire(&mut self, cx: &mut Context<'_>) {
+        while let Some(number) = self.deadlines.pop_due(cx.now) {
+            self.end(number, Err(Refusal::TimedOut("signing in")), cx);
+        }
+        if self.sweep_at <= cx.now {
+            self.sweep_at = cx.now.plus_ms(SWEEP_MS);
+            let to = record::expiry_hour_key(account::hour_of(cx.now) + 1);
+            cx.send(Scan { from: record::EXPIRY_PREFIX.to_owned(), to, limit: SWEEP_MAX });
+        }
+    }
+
+    fn scanned(&mut self, keys: Result<Vec<String>, ()>, cx: &mut Context<'_>) {
+        let keys = keys.unwrap_or_default(); // The store's fault is in the log; the next sweep tries again.
+        if keys.len() == SWEEP_MAX {
+            self.sweep_at = cx.now.plus_ms(1_000);
+        }
+        for key in keys {
+            match record::expiry_user(&key) {
+                Some(user) => self.begin(Asker::Nobody, Request::Sweep { user, key }, cx),
+                None => {
+                    cx.fault(format!("the key {key} of the index of expiry names no user; it is removed"));
+                    cx.delete(key);
+                }
+            }
         }
     }
 }
 
-fn check_guest(device_id: &str, name: &str) -> Result<(), Refusal> {
-    if !DEVICE_ID_CHARS.contains(&device_id.chars().count()) {
-        return Err(Refusal::Invalid("device_id needs 16 to 128 characters from a secure random source".to_owned()));
-    }
-    if name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
-        return Err(Refusal::Invalid(format!(
-            "the name may have {NAME_CHARS_MAX} characters, none of them control characters"
-        )));
-    }
-    Ok(())
-}
-
-/// A device that was never seen: a new user.
-fn register(device_id: &str, name: &str, cx: &mut Context<'_>) -> Identity {
-    let user = UserId(cx.rng.next_u64());
-    let name = match name.trim() {
-        "" => format!("Guest {:04}", user.0 % 10_000),
-        name => name.to_owned(),
-    };
-    let record = UserRecord { name, created: cx.now, ratings: BTreeMap::new() };
-    cx.put(record::guest_key(&SecretHash::of(device_id)), record::encode(&GuestRecord { user }));
-    cx.put(record::user_key(user), record::encode(&record));
-    let (session_token, session_expires) = open_session(user, cx);
-    Identity { user, record, session_token, session_expires }
-}
-
-/// A user who is known; a name that came along replaces the old one.
-fn welcome(
+/// An account that a job holds.
+struct Open {
     user: UserId,
-    mut record: UserRecord,
-    session_token: String,
-    session_expires: Time,
-    credential: &Credential,
-    cx: &mut Context<'_>,
-) -> Identity {
-    if let Credential::Guest { name, .. } = credential {
-        let name = name.trim();
-        if !name.is_empty() && name != record.name {
-            name.clone_into(&mut record.name);
-            cx.put(record::user_key(user), record::encode(&record));
-        }
-    }
-    Identity { user, record, session_token, session_expires }
+    account: Account,
+    profile: UserRecord,
+    online: Option<SessionId>,
 }
 
-fn open_session(user: UserId, cx: &mut Context<'_>) -> (String, Time) {
-    let token = Secret::draw(cx.rng);
-    let expires = cx.now.plus_ms(SESSION_MS);
-    let session = SessionRecord { user, created: cx.now, expires };
-    cx.put(record::session_key(&token.hash()), record::encode(&session));
-    (token.expose().to_owned(), expires)
+impl Open {
+    fn resume(&mut self, token: String, cx: &mut Context<'_>) -> Outcome {
+        let presented = Presented::parse(Kind::Session, &token)?;
+        let found = self.account.present(&presented, cx.now)?;
+        self.account.check_open(cx.now)?;
+        if found.changed {
+            self.save(cx);
+        }
+        let tokens = account::Tokens {
+            session: token,
+            session_expires: found.token_expires,
+            refresh: String::new(),
+            refresh_expires: found.expires,
+        };
+        Ok(self.signed_in(found.session, tokens))
+    }
+
+    fn sign_in(&mut self, name: &str, device: String, rules: &config::Auth, cx: &mut Context<'_>) -> Outcome {
+        self.account.check_open(cx.now)?;
+        if rules.sessions == Sessions::Refuse && self.online.is_some() {
+            return Err(Refusal::Busy("you are signed in elsewhere: sign out there first"));
+        }
+        let name = name.trim();
+        if !name.is_empty() && name != self.profile.name {
+            name.clone_into(&mut self.profile.name);
+            cx.put(record::user_key(self.user), record::encode(&self.profile));
+        }
+        let (tokens, session, ended) = self.account.open_session(self.user, device, rules, cx.now, cx.rng);
+        self.save(cx);
+        self.tell_ended(ended, Refusal::TakenOver, cx);
+        Ok(self.signed_in(session, tokens))
+    }
+
+    fn refresh(&mut self, token: String, rules: &config::Auth, cx: &mut Context<'_>) -> Outcome {
+        self.account.check_open(cx.now)?;
+        let presented = Presented::parse(Kind::Refresh, &token)?;
+        match self.account.refresh(&presented, rules, cx.now, cx.rng) {
+            Ok((tokens, session)) => {
+                self.save(cx);
+                Ok(self.signed_in(session, tokens))
+            }
+            Err(not) => {
+                if let account::NotRefreshed::Reused(ended) = not {
+                    self.save(cx);
+                    self.tell_ended(vec![ended], Refusal::SessionEnded, cx);
+                }
+                Err(not.into())
+            }
+        }
+    }
+
+    fn own(
+        &mut self,
+        token: &str,
+        action: Action,
+        identity: Option<(IdentityKey, Option<IdentityRecord>)>,
+        password: Option<String>,
+        cx: &mut Context<'_>,
+    ) -> Outcome {
+        let found = self.account.present(&Presented::parse(Kind::Session, token)?, cx.now)?;
+        let own = found.session;
+        if found.changed {
+            self.save(cx);
+        }
+        match action {
+            Action::SignOut => self.end_session(own, cx),
+            Action::EndSession(id) => self.end_session(id, cx),
+            Action::SignOutEverywhere => {
+                let ended = self.account.end_sessions(None);
+                self.save(cx);
+                self.tell_ended(ended, Refusal::SessionEnded, cx);
+                Ok(Answer::Done)
+            }
+            Action::Show => Ok(Answer::Account {
+                sessions: self.account.infos(Some(own)),
+                identities: self.account.identities.iter().map(|linked| linked.key.label()).collect(),
+            }),
+            Action::Link(_) => {
+                self.account.check_open(cx.now)?;
+                let (key, _) = identity.ok_or(Refusal::Internal("nothing to link"))?;
+                self.link(key, password, own, cx)
+            }
+            Action::Unlink(label) => self.unlink(&label, cx),
+            Action::Export => Ok(Answer::Export(self.export())),
+            Action::Delete => {
+                for linked in &self.account.identities {
+                    cx.delete(linked.key.record_key());
+                }
+                cx.delete(record::account_key(self.user));
+                cx.delete(record::user_key(self.user));
+                cx.send(lobby::Event::SynAccountClosed { user: self.user, refusal: Refusal::SessionEnded });
+                Ok(Answer::Done)
+            }
+        }
+    }
+
+    fn link(&mut self, key: IdentityKey, password: Option<String>, own: SessionId, cx: &mut Context<'_>) -> Outcome {
+        let linked = self.account.identities.iter().any(|linked| linked.key == key);
+        if !linked {
+            if self.account.identities.len() >= account::IDENTITIES_MAX {
+                return Err(Refusal::Invalid(format!("an account has at most {} identities", account::IDENTITIES_MAX)));
+            }
+            self.account.identities.push(account::Linked { key: key.clone(), since: cx.now });
+        } else if password.is_some() {
+            // Who changes a password may be shutting somebody out.
+            let ended = self.account.end_sessions(Some(own));
+            self.tell_ended(ended, Refusal::SessionEnded, cx);
+        }
+        cx.put(key.record_key(), record::encode(&IdentityRecord { user: self.user, password }));
+        self.save(cx);
+        Ok(Answer::Done)
+    }
+
+    fn unlink(&mut self, label: &str, cx: &mut Context<'_>) -> Outcome {
+        let index = self.account.identities.iter().position(|linked| linked.key.label() == label);
+        let index = index.ok_or_else(|| Refusal::NotFound(format!("identity {label:?} of your account")))?;
+        if self.account.identities.len() == 1 {
+            let text = "this is the last way into your account: link another one first, or delete the account";
+            return Err(Refusal::Invalid(text.to_owned()));
+        }
+        let linked = self.account.identities.remove(index);
+        cx.delete(linked.key.record_key());
+        self.save(cx);
+        Ok(Answer::Done)
+    }
+
+    fn order(&mut self, order: Order, cx: &mut Context<'_>) -> Outcome {
+        match order {
+            Order::Ban { reason, until } => {
+                self.account.ban = Some(Ban { reason: reason.clone(), until, since: cx.now });
+                self.account.end_sessions(None);
+                self.save(cx);
+                let refusal = Refusal::Banned { reason, until };
+                cx.send(lobby::Event::SynAccountClosed { user: self.user, refusal });
+                Ok(Answer::Done)
+            }
+            Order::Unban => {
+                self.account.ban = None;
+                self.save(cx);
+                Ok(Answer::Done)
+            }
+            Order::EndSession(id) => self.end_session(id, cx),
+            Order::Export => Ok(Answer::Export(self.export())),
+        }
+    }
+
+    fn end_session(&mut self, id: SessionId, cx: &mut Context<'_>) -> Outcome {
+        if !self.account.end_session(id) {
+            return Err(Refusal::NotFound(format!("session {id}")));
+        }
+        self.save(cx);
+        self.tell_ended(vec![id], Refusal::SessionEnded, cx);
+        Ok(Answer::Done)
+    }
+
+    fn sweep(&mut self, key: String, cx: &mut Context<'_>) -> Outcome {
+        cx.delete(key);
+        self.account.sweep_hour = None;
+        self.save(cx);
+        Ok(Answer::Done)
+    }
+
+    fn save(&mut self, cx: &mut Context<'_>) {
+        save(self.user, &mut self.account, cx);
+    }
+
+    fn signed_in(&self, session: SessionId, tokens: account::Tokens) -> Answer {
+        let record = self.profile.clone();
+        Answer::SignedIn(Box::new(Identity { user: self.user, record, session, tokens, created: false }))
+    }
+
+    fn tell_ended(&self, sessions: Vec<SessionId>, refusal: Refusal, cx: &mut Context<'_>) {
+        if !sessions.is_empty() {
+            cx.send(lobby::Event::SynSessionsEnded { user: self.user, sessions, refusal });
+        }
+    }
+
+    /// All that is kept about the user, without what opens doors.
+    fn export(&self) -> String {
+        let moment = |time: Time| time.utc();
+        let account = &self.account;
+        let identities = account
+            .identities
+            .iter()
+            .map(|linked| serde_json::json!({ "identity": linked.key.label(), "linked": moment(linked.since) }));
+        let sessions = account.infos(None).into_iter().map(|session| {
+            serde_json::json!({
+                "session": session.id.to_string(),
+                "device": session.device,
+                "created": moment(session.created),
+                "used": moment(session.used),
+                "expires": moment(session.expires),
+            })
+        });
+        let ban = account.ban.as_ref().map(|ban| {
+            serde_json::json!({ "reason": ban.reason, "since": moment(ban.since), "until": ban.until.map(moment) })
+        });
+        let export = serde_json::json!({
+            "user_id": self.user.to_string(),
+            "name": self.profile.name,
+            "created": moment(account.created),
+            "ratings": self.profile.ratings,
+            "identities": identities.collect::<Vec<_>>(),
+            "sessions": sessions.collect::<Vec<_>>(),
+            "ban": ban,
+        });
+        export.to_string()
+    }
+}
+
+/// Writes an account, without what has expired, and sees to it that it is looked at when the next
+/// session of it expires.
+fn save(user: UserId, account: &mut Account, cx: &mut Context<'_>) {
+    account.forget_expired(cx.now);
+    if let Some(next) = account.next_sweep_hour()
+        && account.sweep_hour.is_none_or(|hour| next < hour)
+    {
+        account.sweep_hour = Some(next);
+        cx.put(record::expiry_key(next, user), Vec::new());
+    }
+    cx.put(record::account_key(user), record::encode(account));
+}
+
+fn check_text(text: &str, chars_max: usize, what: &str) -> Result<(), Refusal> {
+    match text.chars().count() > chars_max || text.chars().any(char::is_control) {
+        true => {
+            Err(Refusal::Invalid(format!("{what} may have {chars_max} characters, none of them control characters")))
+        }
+        false => Ok(()),
+    }
 }
 
 fn decode<T: serde::de::DeserializeOwned>(key: &str, value: &[u8], cx: &mut Context<'_>) -> Result<T, Refusal> {
@@ -284,6 +696,17 @@ fn decode<T: serde::de::DeserializeOwned>(key: &str, value: &[u8], cx: &mut Cont
     })
 }
 
-fn answer(connection: ConnectionId, result: Result<Identity, Refusal>, cx: &mut Context<'_>) {
-    cx.send(lobby::Event::ResSignIn { connection, result: result.map(Box::new) });
+fn answer(asker: Asker, outcome: Outcome, cx: &mut Context<'_>) {
+    match asker {
+        Asker::Nobody => {}
+        Asker::Door(number) => cx.send(Message::Door(number, outcome.map(Box::new))),
+        Asker::Lobby(connection) => {
+            let result = match outcome {
+                Ok(Answer::SignedIn(identity)) => Ok(identity),
+                Ok(_) => Err(Refusal::Internal("the lobby asks for sign-ins only")),
+                Err(refusal) => Err(refusal),
+            };
+            cx.send(lobby::Event::ResSignIn { connection, result });
+        }
+    }
 }

@@ -3,7 +3,72 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::auth::account::SESSIONS_MAX;
 use crate::ids::FleetName;
+
+/// Who may sign in, and how long that lasts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Auth {
+    /// How long a session token is good for; then it is refreshed.
+    pub session_ms: u64,
+    /// How long a session lives without being refreshed.
+    pub refresh_ms: u64,
+    /// How many sessions a user may have.
+    pub sessions: Sessions,
+    /// Whether devices may sign in as guests without an account of another kind.
+    pub guests: bool,
+    /// Whether users may make accounts with a name and a password.
+    pub passwords: bool,
+}
+
+/// How many sessions a user may have, and what happens to the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sessions {
+    /// One: a new sign-in ends the session before it.
+    Newest,
+    /// One at a time: while it is connected, other sign-ins of the user are refused.
+    Refuse,
+    /// So many; a new one more ends the one that was not used for the longest time.
+    #[serde(untagged)]
+    Most(usize),
+}
+
+impl Sessions {
+    /// The most that may live.
+    pub fn max(self) -> usize {
+        match self {
+            Self::Newest | Self::Refuse => 1,
+            Self::Most(max) => max,
+        }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            session_ms: 24 * 3_600_000,
+            refresh_ms: 60 * 24 * 3_600_000,
+            sessions: Sessions::Most(8),
+            guests: true,
+            passwords: true,
+        }
+    }
+}
+
+impl Auth {
+    /// What is wrong with it, if anything.
+    pub fn check(&self) -> Result<(), String> {
+        if self.session_ms < 60_000 || self.refresh_ms < self.session_ms {
+            return Err("session_ms needs at least 60000, and refresh_ms at least session_ms".to_owned());
+        }
+        if self.sessions.max() == 0 || self.sessions.max() > SESSIONS_MAX {
+            return Err(format!("sessions is \"newest\", \"refuse\", or a number from 1 to {SESSIONS_MAX}"));
+        }
+        Ok(())
+    }
+}
 
 /// How users of one domain are matched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -44,8 +44,4 @@ impl<K: Ord + Clone> Deadlines<K> {
     pub fn next(&self) -> Option<Time> {
         self.by_time.first().map(|(deadline, _)| *deadline)
     }
-
-    pub fn len(&self) -> usize {
-        self.by_key.len()
-    }
 }

@@ -16,6 +16,12 @@ impl Time {
         Self(self.0.saturating_add(ms))
     }
 
+    /// The moment for people, to the minute: `2026-11-22 01:30 UTC`.
+    pub fn utc(self) -> String {
+        let timestamp = i64::try_from(self.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+        timestamp.unwrap_or(jiff::Timestamp::MAX).strftime("%Y-%m-%d %H:%M UTC").to_string()
+    }
+
     /// Milliseconds from `earlier` to this moment; 0 if it is not earlier.
     pub fn ms_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
@@ -60,6 +66,10 @@ number! {
 number! {
     /// A lobby or scene connection of this host process.
     ConnectionId
+}
+number! {
+    /// A session of a user. It names a session and opens nothing.
+    SessionId
 }
 number! {
     /// A machine's host process.

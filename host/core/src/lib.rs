@@ -34,7 +34,7 @@ pub mod scene_master;
 pub mod scene_service;
 pub mod token;
 
-pub use ids::{ConnectionId, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, Time, UserId};
+pub use ids::{ConnectionId, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, SessionId, Time, UserId};
 pub use message::{Message, Player, PlayerResult, ServiceName};
 pub use refusal::Refusal;
 

@@ -11,9 +11,9 @@ mod event;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::auth::{self, Credential, Identity};
+use crate::auth::{self, Asker, Identity, Order, Request};
 use crate::deadlines::Deadlines;
-use crate::ids::{ConnectionId, DomainName, SceneId, Time, UserId};
+use crate::ids::{ConnectionId, DomainName, SceneId, SessionId, Time, UserId};
 use crate::message::{Entry, MatchState, Message, Notice, SceneEnded, ServiceName, SignedIn, ToUser};
 use crate::record::{RATING_START, UserRecord};
 use crate::refusal::Refusal;
@@ -54,6 +54,8 @@ enum Phase {
 #[derive(Debug, Clone)]
 struct User {
     connection: Option<ConnectionId>,
+    /// The session of the connection, or of the last one.
+    session: SessionId,
     record: UserRecord,
     phase: Phase,
 }
@@ -87,9 +89,10 @@ impl Service for Lobby {
                 self.deadlines.set(Due::Connection(connection), cx.now.plus_ms(FIRST_FRAME_MS_MAX));
             }
             Event::Closed { connection } => self.closed(connection, cx),
-            Event::ReqSignIn { connection, request, credential } => {
-                self.req_sign_in(connection, request, credential, cx)
-            }
+            Event::ReqSignIn { connection, request, sign_in } => self.req_sign_in(connection, request, sign_in, cx),
+            Event::ReqSignOut { connection, request } => self.req_sign_out(connection, request, cx),
+            Event::SynSessionsEnded { user, sessions, refusal } => self.sessions_ended(user, &sessions, refusal, cx),
+            Event::SynAccountClosed { user, refusal } => self.account_closed(user, refusal, cx),
             Event::ReqMatch { connection, request, domain } => self.req_match(connection, request, domain, cx),
             Event::ReqCancelMatch { connection, request } => self.req_cancel_match(connection, request, cx),
             Event::ReqRejoin { connection, request } => self.req_rejoin(connection, request, cx),
@@ -162,8 +165,15 @@ impl Lobby {
     fn closed(&mut self, connection: ConnectionId, cx: &mut Context<'_>) {
         self.deadlines.clear(&Due::Connection(connection));
         let Some(Connection::Of(id)) = self.connections.remove(&connection) else { return };
+        self.log_out(id, cx);
+    }
+
+    /// The one way out: a user who has no connection any more gives up what was begun. A seat is
+    /// given up by its scene, after a grace period of its own.
+    fn log_out(&mut self, id: UserId, cx: &mut Context<'_>) {
         let Some(user) = self.users.get_mut(&id) else { return };
         user.connection = None;
+        cx.send(auth::Event::SynOnline { user: id, session: None });
         match &mut user.phase {
             Phase::Idle => {
                 self.users.remove(&id);
@@ -180,7 +190,34 @@ impl Lobby {
         }
     }
 
-    fn req_sign_in(&mut self, connection: ConnectionId, request: u32, credential: Credential, cx: &mut Context<'_>) {
+    fn req_sign_out(&mut self, connection: ConnectionId, request: u32, cx: &mut Context<'_>) {
+        let Some((id, user)) = self.signed_in(connection, request, cx) else { return };
+        // Auth's word that the session has ended closes the connection.
+        let request = Request::Operator { user: id, order: Order::EndSession(user.session) };
+        cx.send(auth::Event::Req { asker: Asker::Nobody, request: Box::new(request) });
+    }
+
+    fn sessions_ended(&mut self, id: UserId, sessions: &[SessionId], refusal: Refusal, cx: &mut Context<'_>) {
+        if self.users.get(&id).is_some_and(|user| sessions.contains(&user.session)) {
+            self.disconnect(id, refusal, cx);
+        }
+    }
+
+    fn account_closed(&mut self, id: UserId, refusal: Refusal, cx: &mut Context<'_>) {
+        self.disconnect(id, refusal, cx);
+        // Also where this lobby does not know of a seat: the user may play without a lobby connection.
+        cx.send(scene_master::Event::ReqRemoveUser { user: id });
+    }
+
+    /// Takes a user's connection away, and says why.
+    fn disconnect(&mut self, id: UserId, refusal: Refusal, cx: &mut Context<'_>) {
+        let Some(connection) = self.users.get_mut(&id).and_then(|user| user.connection.take()) else { return };
+        self.connections.remove(&connection);
+        tell(connection, 0, Notice::SynClosing(refusal), cx);
+        self.log_out(id, cx);
+    }
+
+    fn req_sign_in(&mut self, connection: ConnectionId, request: u32, sign_in: Box<Request>, cx: &mut Context<'_>) {
         match self.connections.get_mut(&connection) {
             Some(state @ Connection::Fresh) => {
                 if self.services_down.contains(&ServiceName::Auth) {
@@ -188,7 +225,7 @@ impl Lobby {
                 }
                 *state = Connection::SigningIn { request };
                 self.deadlines.set(Due::Connection(connection), cx.now.plus_ms(ANSWER_MS_MAX));
-                cx.send(auth::Event::ReqSignIn { connection, credential });
+                cx.send(auth::Event::Req { asker: Asker::Lobby(connection), request: sign_in });
             }
             Some(_) => refuse(connection, request, Refusal::OutOfOrder("this connection has signed in already"), cx),
             None => {}
@@ -209,10 +246,14 @@ impl Lobby {
         };
         *state = Connection::Of(identity.user);
         self.deadlines.clear(&Due::Connection(connection));
-        let Identity { user: id, record, session_token, session_expires } = *identity;
-        let user =
-            self.users.entry(id).or_insert(User { connection: None, record: record.clone(), phase: Phase::Idle });
-        user.record = record;
+        let Identity { user: id, record, session, tokens, created } = *identity;
+        let user = self.users.entry(id).or_insert_with(|| User {
+            connection: None,
+            session,
+            record: record.clone(),
+            phase: Phase::Idle,
+        });
+        (user.session, user.record) = (session, record);
         // Requests of an older connection are not answered on the newer one.
         match &mut user.phase {
             Phase::Searching { asked, cancel, .. } => {
@@ -233,12 +274,14 @@ impl Lobby {
         let signed_in = SignedIn {
             user: id,
             name: user.record.name.clone(),
-            session_token,
-            session_expires,
+            session,
+            tokens,
+            created,
             scene,
             services_down: self.services_down.iter().copied().collect(),
         };
         tell(connection, request, Notice::ResSignIn(signed_in), cx);
+        cx.send(auth::Event::SynOnline { user: id, session: Some(session) });
     }
 
     fn req_match(&mut self, connection: ConnectionId, request: u32, domain: DomainName, cx: &mut Context<'_>) {

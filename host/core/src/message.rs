@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ConnectionId, DomainName, NodeId, SceneId, Seat, UserId};
+use crate::ids::{ConnectionId, DomainName, NodeId, SceneId, Seat, SessionId, UserId};
 use crate::refusal::Refusal;
 use crate::token::Secret;
 use crate::{auth, lobby, matching, scene_master, scene_service};
@@ -16,8 +16,14 @@ use crate::{auth, lobby, matching, scene_master, scene_service};
 pub enum Message {
     /// To Auth.
     Auth(auth::Event),
-    /// To the host's store: asks for the records of these keys, answered to Auth.
+    /// To the host's store: asks for records, answered to Auth.
     Load(auth::Load),
+    /// To the host's store: asks for keys, answered to Auth.
+    Scan(auth::Scan),
+    /// To the host: asks for work that takes long or needs the world, answered to Auth.
+    Check(auth::Check),
+    /// To whoever asked over HTTP; the number is theirs.
+    Door(u64, Result<Box<auth::Answer>, Refusal>),
     /// To the lobby of this node.
     Lobby(lobby::Event),
     /// To the match handler of a domain.
@@ -45,6 +51,18 @@ impl From<auth::Event> for Message {
 impl From<auth::Load> for Message {
     fn from(load: auth::Load) -> Self {
         Self::Load(load)
+    }
+}
+
+impl From<auth::Scan> for Message {
+    fn from(scan: auth::Scan) -> Self {
+        Self::Scan(scan)
+    }
+}
+
+impl From<auth::Check> for Message {
+    fn from(check: auth::Check) -> Self {
+        Self::Check(check)
     }
 }
 
@@ -134,10 +152,12 @@ pub struct SignedIn {
     pub user: UserId,
     /// The display name.
     pub name: String,
-    /// The session's token: the one presented, or a new one.
-    pub session_token: String,
-    /// When the session ends.
-    pub session_expires: crate::Time,
+    /// Which session.
+    pub session: SessionId,
+    /// The session's tokens.
+    pub tokens: auth::account::Tokens,
+    /// Whether the account was made just now.
+    pub created: bool,
     /// The scene in which the user still has a seat.
     pub scene: Option<SceneId>,
     /// The services that are down.
@@ -238,6 +258,8 @@ pub enum EndReason {
     Left,
     /// The game removed the user.
     Kicked(String),
+    /// The user's account was closed.
+    AccountClosed,
     /// The host is stopping, or an operator stopped the scene.
     Stopped,
     /// The user's time to come back has passed, or nobody came at all.
@@ -258,6 +280,7 @@ impl EndReason {
             Self::Crashed(text) => format!("the game ended because of a fault in it: {text}"),
             Self::Left => "you left the game".to_owned(),
             Self::Kicked(text) => format!("the game removed you: {text}"),
+            Self::AccountClosed => "your account was closed".to_owned(),
             Self::Stopped => "the game was stopped by its operators".to_owned(),
             Self::Expired => "your seat was given up because you were away for too long".to_owned(),
             Self::NeverJoined => "your seat was given up because you did not enter in time".to_owned(),
@@ -273,6 +296,7 @@ impl EndReason {
             Self::Crashed(_) => "Crashed",
             Self::Left => "Left",
             Self::Kicked(_) => "Kicked",
+            Self::AccountClosed => "AccountClosed",
             Self::Stopped => "Stopped",
             Self::Expired => "Expired",
             Self::NeverJoined => "NeverJoined",

@@ -4,14 +4,6 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::ids::{DomainName, Epoch, FleetName, NodeId, SceneId, Time, UserId};
-use crate::token::SecretHash;
-
-/// A guest's device, by the hash of its secret id.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GuestRecord {
-    /// The user whose device it is.
-    pub user: UserId,
-}
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,17 +19,6 @@ pub struct UserRecord {
 
 /// The rating of a newcomer.
 pub const RATING_START: i32 = 1500;
-
-/// A session, by the hash of its token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionRecord {
-    /// Whose session it is.
-    pub user: UserId,
-    /// When it began.
-    pub created: Time,
-    /// When it ends.
-    pub expires: Time,
-}
 
 /// A scene, as SceneMaster has decided it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,19 +37,32 @@ pub struct SceneRecord {
     pub users: Vec<UserId>,
 }
 
-/// The key of a guest's record.
-pub fn guest_key(device: &SecretHash) -> String {
-    format!("guest/{device}")
-}
-
 /// The key of a user's record.
 pub fn user_key(user: UserId) -> String {
     format!("user/{user}")
 }
 
-/// The key of a session's record.
-pub fn session_key(token: &SecretHash) -> String {
-    format!("session/{token}")
+/// The key of an account's record.
+pub fn account_key(user: UserId) -> String {
+    format!("account/{user}")
+}
+
+/// Where the index of expiry begins: its keys name accounts by the hour in which they have to be looked at.
+pub const EXPIRY_PREFIX: &str = "expiry/";
+
+/// Where an hour of the index of expiry begins. Ten digits reach further than anybody counts.
+pub fn expiry_hour_key(hour: u64) -> String {
+    format!("{EXPIRY_PREFIX}{hour:010}/")
+}
+
+/// The key that has an account looked at in this hour.
+pub fn expiry_key(hour: u64, user: UserId) -> String {
+    format!("{}{user}", expiry_hour_key(hour))
+}
+
+/// The account that a key of the index of expiry names.
+pub fn expiry_user(key: &str) -> Option<UserId> {
+    key.rsplit('/').next().filter(|user| user.len() == 16)?.parse().ok()
 }
 
 /// Where the records of scenes begin.

@@ -1,6 +1,7 @@
 //! Why something was not done. The only error that crosses a service's boundary; its text is for
 //! people and says what to do.
 
+use crate::ids::Time;
 use crate::message::ServiceName;
 
 /// Why a request was refused, or why something ended that was promised.
@@ -24,6 +25,26 @@ pub enum Refusal {
     /// A token that is wrong, used or ended.
     #[error("{0}")]
     BadToken(&'static str),
+    /// A name or password that is wrong; which of them is not told.
+    #[error("the name or the password is wrong")]
+    WrongPassword,
+    /// A credential that its provider did not make, or not for this server.
+    #[error("{0}")]
+    BadCredential(String),
+    /// Somebody else's already.
+    #[error("{0}")]
+    Taken(&'static str),
+    /// The account is shut.
+    #[error("this account is closed{}: {reason}", until_text(*until))]
+    Banned {
+        /// For the user to read.
+        reason: String,
+        /// The end of it, if it has one.
+        until: Option<Time>,
+    },
+    /// The session was ended, by its user or by somebody who may.
+    #[error("your session was ended: sign in again")]
+    SessionEnded,
     /// A scene token after its deadline.
     #[error("the scene token has expired: ask the lobby for a new one with req_rejoin")]
     TokenExpired,
@@ -79,4 +100,8 @@ impl Refusal {
             _ => 0,
         }
     }
+}
+
+fn until_text(until: Option<Time>) -> String {
+    until.map_or_else(String::new, |until| format!(" until {}", until.utc()))
 }

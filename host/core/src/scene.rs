@@ -298,6 +298,11 @@ impl Scene {
         match event {
             Event::Order(ToScene::Start(_)) => {} // A scene begins once; the service asks for no other.
             Event::Order(ToScene::AddToken { epoch, seat, token, until }) => self.add_token(epoch, seat, token, until),
+            Event::Order(ToScene::RemoveUser { epoch, seat }) => {
+                if epoch == self.epoch {
+                    self.remove(now, seat, EndReason::AccountClosed);
+                }
+            }
             Event::Order(ToScene::End { epoch, reason, results }) if epoch == self.epoch => {
                 self.end_ordered(now, reason, results)
             }
@@ -307,7 +312,7 @@ impl Scene {
             Event::Admitted { seat, connection, request, result } => self.admitted(seat, connection, request, result),
             Event::ReqLeaveScene { connection, request } => self.req_leave_scene(now, connection, request),
             Event::Closed { connection } => self.closed(now, connection),
-            Event::Kick { seat, reason } => self.kick(now, seat, reason),
+            Event::Kick { seat, reason } => self.remove(now, seat, EndReason::Kicked(reason)),
             Event::Finish(results) => self.finish(now, results),
             Event::Failed(text) => {
                 if self.phase != Phase::Ended {
@@ -418,8 +423,7 @@ impl Scene {
         }
     }
 
-    fn kick(&mut self, now: Time, seat: Seat, reason: String) {
-        let reason = EndReason::Kicked(reason);
+    fn remove(&mut self, now: Time, seat: Seat, reason: EndReason) {
         if let Some(connection) = self.connection(seat) {
             let ended = SceneEnded { scene: self.id, reason: reason.clone(), results: Vec::new() };
             self.tell(connection, 0, Notice::Ended(ended));

@@ -138,6 +138,7 @@ impl Service for SceneMaster {
                 }
             }
             Event::ReqRejoin { user } => self.req_rejoin(user, cx),
+            Event::ReqRemoveUser { user } => self.req_remove_user(user, cx),
             Event::ResAddToken { scene, epoch, seat, result } => {
                 if self.live(scene, epoch).is_some() {
                     self.res_add_token(scene, seat, result, cx);
@@ -438,6 +439,14 @@ impl SceneMaster {
             node,
             scene_service::Event::ReqAddToken { scene: id, epoch, seat, token, until },
         ));
+    }
+
+    /// The scene gives the seat up and says so; until then the user is still on its books.
+    fn req_remove_user(&mut self, user: UserId, cx: &mut Context<'_>) {
+        let Some((id, seat)) = self.by_user.get(&user).copied() else { return };
+        let scene = &self.scenes[&id];
+        let event = scene_service::Event::ReqRemoveUser { scene: id, epoch: scene.epoch, seat };
+        cx.send(Message::SceneService(scene.node, event));
     }
 
     fn res_add_token(&mut self, id: SceneId, seat: Seat, result: Result<(), Refusal>, cx: &mut Context<'_>) {

@@ -91,6 +91,15 @@ pub enum Event {
         /// Until when it lets its holder in.
         until: Time,
     },
+    /// SceneMaster takes a user's seat away.
+    ReqRemoveUser {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Which seat.
+        seat: Seat,
+    },
     /// Time has passed.
     Tick,
 }
@@ -110,6 +119,13 @@ pub enum ToScene {
         token: SecretHash,
         /// Until when it lets its holder in.
         until: Time,
+    },
+    /// The user of a seat may not play any more.
+    RemoveUser {
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Which seat.
+        seat: Seat,
     },
     /// End; answered by [`Event::ResEnd`].
     End {
@@ -181,6 +197,11 @@ impl Service for SceneService {
                 }
                 _ => cx.send(scene_master::Event::ResAddToken { scene, epoch, seat, result: Err(Refusal::SceneEnded) }),
             },
+            Event::ReqRemoveUser { scene, epoch, seat } => {
+                if self.scenes.contains_key(&scene) {
+                    cx.send(Message::Scene(scene, ToScene::RemoveUser { epoch, seat }));
+                }
+            }
             Event::Tick => self.expire(cx),
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use scenehost_core::message::ToUser;
 use scenehost_core::{ConnectionId, DomainName, Message, Refusal, SceneId, ServiceName};
@@ -19,14 +20,24 @@ pub const INBOX_LEN_MAX: usize = 65_536;
 /// How many frames may wait for one lobby connection before it is closed as too slow.
 pub const USER_FRAMES_MAX: usize = 256;
 
+/// With so many askers waiting, those who have hung up are looked for.
+const WAITING_SWEPT: usize = 4_096;
+/// How long Auth may take in any case; its own deadline is shorter.
+const AUTH_MAX: Duration = Duration::from_millis(auth::REQUEST_MS_MAX + 1_000);
+
 /// The receiving ends, one for each service's loop.
 pub struct Inboxes {
     pub auth: mpsc::Receiver<auth::Event>,
-    pub loads: mpsc::Receiver<auth::Load>,
     pub lobby: mpsc::Receiver<lobby::Event>,
     pub matches: BTreeMap<DomainName, mpsc::Receiver<matching::Event>>,
     pub scene_master: mpsc::Receiver<scene_master::Event>,
     pub scene_service: mpsc::Receiver<scene_service::Event>,
+}
+
+/// The receiving ends of what Auth asks of the host itself.
+pub struct ToHost {
+    pub questions: mpsc::Receiver<Question>,
+    pub checks: mpsc::Receiver<auth::Check>,
 }
 
 /// Sends to every service of this process. Cheap to clone.
@@ -35,26 +46,60 @@ pub struct Bus(Arc<Senders>);
 
 struct Senders {
     auth: mpsc::Sender<auth::Event>,
-    loads: mpsc::Sender<auth::Load>,
+    questions: mpsc::Sender<Question>,
+    checks: mpsc::Sender<auth::Check>,
     lobby: mpsc::Sender<lobby::Event>,
     matches: BTreeMap<DomainName, mpsc::Sender<matching::Event>>,
     scene_master: mpsc::Sender<scene_master::Event>,
     scene_service: mpsc::Sender<scene_service::Event>,
     scene_threads: SceneThreads,
     users: Mutex<HashMap<ConnectionId, mpsc::Sender<ToUser>>>,
-    operators: Mutex<Operators>,
+    operators: Mutex<Waiting<Vec<SceneId>>>,
+    doors: Mutex<Waiting<auth::Answer>>,
 }
 
-#[derive(Default)]
-struct Operators {
+/// What Auth asks of the store.
+pub enum Question {
+    Load(auth::Load),
+    Scan(auth::Scan),
+}
+
+/// Those outside of the services who wait for an answer, by number.
+struct Waiting<T> {
     last: u64,
-    waiting: HashMap<u64, oneshot::Sender<Result<Vec<SceneId>, Refusal>>>,
+    waiting: HashMap<u64, oneshot::Sender<Result<T, Refusal>>>,
+}
+
+impl<T> Default for Waiting<T> {
+    fn default() -> Self {
+        Self { last: 0, waiting: HashMap::new() }
+    }
+}
+
+impl<T> Waiting<T> {
+    fn add(&mut self) -> (u64, oneshot::Receiver<Result<T, Refusal>>) {
+        // Who has hung up is forgotten now and then, in case its answer was lost.
+        if self.waiting.len() >= WAITING_SWEPT && self.last.is_multiple_of(1_024) {
+            self.waiting.retain(|_, answer| !answer.is_closed());
+        }
+        let (answer, receiver) = oneshot::channel();
+        self.last += 1;
+        self.waiting.insert(self.last, answer);
+        (self.last, receiver)
+    }
+
+    fn answer(&mut self, number: u64, result: Result<T, Refusal>) {
+        if let Some(asker) = self.waiting.remove(&number) {
+            let _ = asker.send(result); // The asker has hung up: fine.
+        }
+    }
 }
 
 impl Bus {
-    pub fn new(domains: impl Iterator<Item = DomainName>, scene_threads: SceneThreads) -> (Self, Inboxes) {
+    pub fn new(domains: impl Iterator<Item = DomainName>, scene_threads: SceneThreads) -> (Self, Inboxes, ToHost) {
         let (auth, auth_inbox) = mpsc::channel(INBOX_LEN_MAX);
-        let (loads, loads_inbox) = mpsc::channel(INBOX_LEN_MAX);
+        let (questions, questions_inbox) = mpsc::channel(INBOX_LEN_MAX);
+        let (checks, checks_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (lobby, lobby_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (scene_master, scene_master_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (scene_service, scene_service_inbox) = mpsc::channel(INBOX_LEN_MAX);
@@ -67,7 +112,8 @@ impl Bus {
         }
         let senders = Senders {
             auth,
-            loads,
+            questions,
+            checks,
             lobby,
             matches,
             scene_master,
@@ -75,16 +121,17 @@ impl Bus {
             scene_threads,
             users: Mutex::default(),
             operators: Mutex::default(),
+            doors: Mutex::default(),
         };
         let inboxes = Inboxes {
             auth: auth_inbox,
-            loads: loads_inbox,
             lobby: lobby_inbox,
             matches: match_inboxes,
             scene_master: scene_master_inbox,
             scene_service: scene_service_inbox,
         };
-        (Self(Arc::new(senders)), inboxes)
+        let to_host = ToHost { questions: questions_inbox, checks: checks_inbox };
+        (Self(Arc::new(senders)), inboxes, to_host)
     }
 
     /// Sends a message to wherever it belongs.
@@ -92,7 +139,9 @@ impl Bus {
         let senders = &*self.0;
         match message {
             Message::Auth(event) => put(&senders.auth, event, "auth"),
-            Message::Load(load) => put(&senders.loads, load, "store"),
+            Message::Load(load) => put(&senders.questions, Question::Load(load), "store"),
+            Message::Scan(scan) => put(&senders.questions, Question::Scan(scan), "store"),
+            Message::Check(check) => put(&senders.checks, check, "checks"),
             Message::Lobby(event) => put(&senders.lobby, event, "lobby"),
             Message::Match(domain, event) => match senders.matches.get(&domain) {
                 Some(inbox) => put(inbox, event, "match"),
@@ -108,12 +157,8 @@ impl Bus {
                 }
             }
             Message::User(to_user) => self.to_user(to_user),
-            Message::Operator(number, result) => {
-                let waiting = lock(&senders.operators).waiting.remove(&number);
-                if let Some(operator) = waiting {
-                    let _ = operator.send(result); // The operator has hung up: fine.
-                }
-            }
+            Message::Operator(number, result) => lock(&senders.operators).answer(number, result),
+            Message::Door(number, result) => lock(&senders.doors).answer(number, result.map(|answer| *answer)),
         }
     }
 
@@ -147,14 +192,27 @@ impl Bus {
         fleet: scenehost_core::FleetName,
         count: u32,
     ) -> oneshot::Receiver<Result<Vec<SceneId>, Refusal>> {
-        let (answer, receiver) = oneshot::channel();
-        let mut operators = lock(&self.0.operators);
-        operators.last += 1;
-        let number = operators.last;
-        operators.waiting.insert(number, answer);
-        drop(operators);
+        let (number, receiver) = lock(&self.0.operators).add();
         self.send(scene_master::Event::ReqCreateByHand { number, fleet, count }.into());
         receiver
+    }
+
+    /// Asks Auth; refused at once if its inbox is full.
+    pub async fn ask_auth(&self, request: auth::Request) -> Result<auth::Answer, Refusal> {
+        let (number, answer) = lock(&self.0.doors).add();
+        let event = auth::Event::Req { asker: auth::Asker::Door(number), request: Box::new(request) };
+        if self.0.auth.try_send(event).is_err() {
+            lock(&self.0.doors).waiting.remove(&number);
+            return Err(Refusal::Overloaded("requests to sign-in"));
+        }
+        match tokio::time::timeout(AUTH_MAX, answer).await {
+            Ok(Ok(result)) => result,
+            // Auth has its own deadline, so it has failed.
+            Ok(Err(_)) | Err(_) => {
+                lock(&self.0.doors).waiting.remove(&number);
+                Err(Refusal::TimedOut("signing in"))
+            }
+        }
     }
 
     pub fn scene_threads(&self) -> &SceneThreads {

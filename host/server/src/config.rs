@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use scenehost_core::config::{Domain, Fleet};
+use scenehost_core::config::{self, Domain, Fleet};
 use scenehost_core::{DomainName, FleetName};
 use serde::Deserialize;
 
@@ -30,6 +30,8 @@ pub struct Config {
     pub server: Server,
     #[serde(default)]
     pub ops: Ops,
+    #[serde(default)]
+    pub auth: Auth,
     #[serde(default)]
     pub fleets: BTreeMap<FleetName, FleetConfig>,
     #[serde(default)]
@@ -73,6 +75,16 @@ impl Default for Server {
             drain_ms: 10_000,
         }
     }
+}
+
+/// Who may sign in, and how.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Auth {
+    /// What the game's own backend signs its users in with, at least 32 characters; without one it cannot.
+    pub server_key: Option<String>,
+    /// The rules of accounts and sessions.
+    pub accounts: config::Auth,
 }
 
 /// The listener for operators.
@@ -193,6 +205,13 @@ impl Config {
             if fleet.plugin.is_empty() || !fleet.plugin.chars().all(plain) {
                 return wrong(place, "plugin needs a name of letters, digits, - and _".to_owned());
             }
+        }
+        if let Err(what) = self.auth.accounts.check() {
+            return wrong("[auth.accounts]".to_owned(), what);
+        }
+        if self.auth.server_key.as_ref().is_some_and(|key| key.len() < 32) {
+            let what = "server_key needs at least 32 characters from a secure random source";
+            return wrong("[auth]".to_owned(), what.to_owned());
         }
         if let Some(token) = &self.ops.token
             && token.len() < 16

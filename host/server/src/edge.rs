@@ -5,6 +5,7 @@
 //! Invariant: nothing that a client sends is trusted before it is checked, and every wait for a
 //! client has a limit.
 
+mod account;
 mod lobby;
 mod scene;
 
@@ -21,6 +22,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use scenehost_core::Refusal;
+use scenehost_core::token::SecretHash;
 use scenehost_protocol::Encoding;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -30,9 +33,12 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::bus::Bus;
 use crate::clock::Clock;
+use crate::config::Config;
 
 /// How long a client may take with the head of its request.
 const HEADER_MAX: Duration = Duration::from_secs(10);
+
+const ORIGIN_TEXT: &str = "this page may not connect: the operator can allow its origin with server.allowed_origins";
 
 #[derive(Clone)]
 pub struct Edge(Arc<Parts>);
@@ -41,20 +47,30 @@ struct Parts {
     bus: Bus,
     clock: Clock,
     allowed_origins: Vec<String>,
+    /// What the game's own backend signs users in with.
+    server_key: Option<SecretHash>,
     connections: AtomicU64,
     stopping: watch::Receiver<bool>,
 }
 
 impl Edge {
-    pub fn new(bus: Bus, clock: Clock, allowed_origins: Vec<String>, stopping: watch::Receiver<bool>) -> Self {
-        Self(Arc::new(Parts { bus, clock, allowed_origins, connections: AtomicU64::new(1), stopping }))
+    pub fn new(bus: Bus, clock: Clock, config: &Config, stopping: watch::Receiver<bool>) -> Self {
+        Self(Arc::new(Parts {
+            bus,
+            clock,
+            allowed_origins: config.server.allowed_origins.clone(),
+            server_key: config.auth.server_key.as_deref().map(SecretHash::of),
+            connections: AtomicU64::new(1),
+            stopping,
+        }))
     }
 
-    /// What is served: the two WebSockets, and pages if there are any.
+    /// What is served: the two WebSockets, accounts, and pages if there are any.
     pub fn router(&self, pages: Option<PathBuf>) -> Router {
         let router = Router::new()
             .route("/v1/lobby", get(lobby::upgrade))
             .route("/v1/scene/{scene}", get(scene::upgrade))
+            .merge(account::router())
             .with_state(self.clone());
         let router = match pages {
             Some(pages) => router.fallback_service(ServeDir::new(pages)),
@@ -86,6 +102,14 @@ impl Edge {
         (own.is_some() && own == host) || self.0.allowed_origins.iter().any(|allowed| allowed == origin)
     }
 
+    /// As [`Self::origin_allowed`], for calls.
+    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        match self.origin_allowed(headers) {
+            true => Ok(()),
+            false => Err(Refusal::Invalid(ORIGIN_TEXT.to_owned())),
+        }
+    }
+
     /// Why an upgrade is refused, if it is.
     #[expect(clippy::result_large_err, reason = "the error is the answer, made once a connection")]
     fn check(&self, headers: &HeaderMap) -> Result<Encoding, Response> {
@@ -93,8 +117,7 @@ impl Edge {
             return Err((StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n").into_response());
         }
         if !self.origin_allowed(headers) {
-            let text = "this page may not connect: the operator can allow its origin with server.allowed_origins\n";
-            return Err((StatusCode::FORBIDDEN, text).into_response());
+            return Err((StatusCode::FORBIDDEN, format!("{ORIGIN_TEXT}\n")).into_response());
         }
         Self::encoding(headers).ok_or_else(|| {
             let text = "ask for the WebSocket subprotocol scenehost.v1.proto or scenehost.v1.json\n";

@@ -7,31 +7,33 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use scenehost_core::auth::{Auth, Load};
+use rand::SeedableRng as _;
+use rand::rngs::{StdRng, SysRng};
+use scenehost_core::auth::Auth;
 use scenehost_core::lobby::Lobby;
 use scenehost_core::matching::Match;
-use scenehost_core::record::{self, SCENE_PREFIX, SceneRecord};
+use scenehost_core::record::{SCENE_PREFIX, SceneRecord};
 use scenehost_core::scene_master::{self, SceneMaster};
 use scenehost_core::scene_service::SceneService;
-use scenehost_core::{FleetName, NodeId, SceneId, ServiceName, auth, lobby};
+use scenehost_core::{FleetName, NodeId, SceneId, ServiceName, lobby};
 use scenehost_engine::{Engine, Options};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::bus::{Bus, Inboxes};
+use crate::checks;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::edge::{self, Edge};
 use crate::ops::Ops;
+use crate::records;
 use crate::scene_thread::{self, FleetRun, SceneThreads};
 use crate::service_loop::{self, Shell};
 use crate::store::Store;
 
 /// The node of a host that is all there is.
 const NODE: NodeId = NodeId(1);
-/// How many records are read at once.
-const LOADS_MAX: usize = 64;
 /// How long the last frames have to leave when the host stops.
 const LAST_FRAMES: Duration = Duration::from_millis(500);
 
@@ -53,13 +55,15 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
         threads => threads,
     };
     let (scene_threads, seeds) = SceneThreads::new(threads)?;
-    let (bus, inboxes) = Bus::new(config.domains.keys().cloned(), scene_threads.clone());
+    let (bus, inboxes, to_host) = Bus::new(config.domains.keys().cloned(), scene_threads.clone());
     let joins = scene_thread::spawn(seeds, &engine, fleets, &bus, clock)?;
 
     let (stopping, stopping_seen) = watch::channel(false);
     let (draining, draining_seen) = watch::channel(false);
     let slots = engine.scenes_max().min(config.server.scenes_max);
     let shell = Shell { clock, bus: bus.clone(), store };
+    records::spawn(to_host.questions, shell.store.clone(), bus.clone())?;
+    checks::spawn(to_host.checks, bus.clone(), StdRng::try_from_rng(&mut SysRng)?)?;
     let mut services = start_services(&config, inboxes, &shell, slots);
     bus.send(scene_master::Event::Recovered { scenes: recovered }.into());
     bus.send(scene_master::Event::NodeUp { node: NODE, url: "/v1/scene".to_owned(), slots }.into());
@@ -67,9 +71,9 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     let listener = listen(config.server.listen, "server.listen").await?;
     let ops_listener = listen(config.ops.listen, "ops.listen").await?;
     let (address, ops_address) = (listener.local_addr()?, ops_listener.local_addr()?);
-    let edge = Edge::new(bus.clone(), clock, config.server.allowed_origins.clone(), stopping_seen.clone());
+    let edge = Edge::new(bus.clone(), clock, &config, stopping_seen.clone());
     let router = edge.router(config.server.pages_dir.clone());
-    let ops = Ops::new(bus.clone(), metrics.clone(), config.ops.token.as_deref(), draining_seen).router();
+    let ops = Ops::new(bus.clone(), clock, metrics.clone(), config.ops.token.as_deref(), draining_seen).router();
     tokio::spawn(edge::serve(listener, router, config.server.connections_max, stopping_seen));
     tokio::spawn(async move { axum::serve(ops_listener, ops).await });
     tokio::spawn(keep_metrics(metrics));
@@ -180,7 +184,7 @@ fn recover(store: &Store) -> anyhow::Result<Vec<(SceneId, SceneRecord)>> {
     let mut unreadable = String::new();
     for (key, value) in store.scan(SCENE_PREFIX)? {
         let id = key.strip_prefix(SCENE_PREFIX).and_then(|id| id.parse().ok());
-        match (id, record::decode(&key, &value)) {
+        match (id, scenehost_core::record::decode(&key, &value)) {
             (Some(id), Ok(record)) => scenes.push((id, record)),
             (None, _) => _ = writeln!(unreadable, "the key {key} is no scene's"),
             (_, Err(error)) => _ = writeln!(unreadable, "{error}"),
@@ -199,11 +203,12 @@ fn start_services(config: &Config, inboxes: Inboxes, shell: &Shell, slots: u32) 
     let mut services = JoinSet::new();
     let waits = config.domains.iter().map(|(name, domain)| (name.clone(), domain.wait_ms_max)).collect();
     let fleets = config.fleet_rules();
+    let accounts = config.auth.accounts.clone();
     // What Auth and Match hold can be asked for again; the others know what nobody else does.
     services.spawn(service_loop::run(
         ServiceName::Auth,
-        Auth::default(),
-        Some(Auth::default),
+        Auth::new(accounts.clone()),
+        Some(move || Auth::new(accounts.clone())),
         inboxes.auth,
         shell.clone(),
     ));
@@ -235,25 +240,7 @@ fn start_services(config: &Config, inboxes: Inboxes, shell: &Shell, slots: u32) 
         inboxes.scene_service,
         shell.clone(),
     ));
-    services.spawn(load_records(inboxes.loads, shell.clone()));
     services
-}
-
-/// Answers Auth's questions to the store.
-async fn load_records(mut loads: mpsc::Receiver<Load>, shell: Shell) -> Result<(), service_loop::Error> {
-    let mut reads = JoinSet::new();
-    while let Some(Load { key }) = loads.recv().await {
-        while reads.len() >= LOADS_MAX {
-            reads.join_next().await;
-        }
-        let Shell { bus, store, .. } = shell.clone();
-        reads.spawn_blocking(move || {
-            let value = store.get(&key).map_err(|error| tracing::error!(key, %error, "a record cannot be read"));
-            bus.send(auth::Event::Loaded { key, value }.into());
-        });
-        while reads.try_join_next().is_some() {}
-    }
-    Ok(())
 }
 
 async fn listen(address: std::net::SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {

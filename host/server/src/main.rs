@@ -10,15 +10,18 @@
 //! | [`bus`] | brings their messages to each other |
 //! | [`scene_thread`] | runs scenes and holds their users' sockets |
 //! | [`store`] | keeps what was acknowledged |
+//! | [`records`], [`checks`] | reads records and checks passwords for Auth |
 //! | [`wire`] | the services' words in the client protocol |
 
 mod bus;
+mod checks;
 mod clock;
 mod config;
 mod edge;
 mod host;
 mod meters;
 mod ops;
+mod records;
 mod scene_thread;
 mod service_loop;
 mod store;

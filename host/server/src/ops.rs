@@ -7,18 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
-use scenehost_core::FleetName;
+use scenehost_core::auth::{Answer, Order, Request};
 use scenehost_core::token::SecretHash;
+use scenehost_core::{FleetName, Refusal, UserId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::bus::Bus;
+use crate::clock::Clock;
 
 /// How many scenes one call may order.
 const SCENES_PER_CALL_MAX: u32 = 10_000;
@@ -30,6 +32,7 @@ pub struct Ops(Arc<Parts>);
 
 struct Parts {
     bus: Bus,
+    clock: Clock,
     metrics: PrometheusHandle,
     token: Option<SecretHash>,
     stopping: watch::Receiver<bool>,
@@ -44,6 +47,15 @@ struct CreateScenes {
     count: u32,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ban {
+    /// For the user to read.
+    reason: String,
+    /// For how long; without it for good.
+    minutes: Option<u64>,
+}
+
 #[derive(Serialize)]
 struct Created {
     created: usize,
@@ -56,8 +68,14 @@ struct Problem {
 }
 
 impl Ops {
-    pub fn new(bus: Bus, metrics: PrometheusHandle, token: Option<&str>, stopping: watch::Receiver<bool>) -> Self {
-        Self(Arc::new(Parts { bus, metrics, token: token.map(SecretHash::of), stopping }))
+    pub fn new(
+        bus: Bus,
+        clock: Clock,
+        metrics: PrometheusHandle,
+        token: Option<&str>,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self(Arc::new(Parts { bus, clock, metrics, token: token.map(SecretHash::of), stopping }))
     }
 
     pub fn router(self) -> Router {
@@ -65,6 +83,9 @@ impl Ops {
             .route("/health", get(health))
             .route("/metrics", get(show_metrics))
             .route("/v1/scenes", post(create_scenes))
+            .route("/v1/users/{user}", get(show_user))
+            .route("/v1/users/{user}/ban", post(ban).delete(unban))
+            .route("/v1/users/{user}/sessions/{session}", delete(end_session))
             .layer(DefaultBodyLimit::max(64 * 1_024))
             .with_state(self)
     }
@@ -124,6 +145,66 @@ async fn create_scenes(
         }
         Ok(Ok(Err(refusal))) => problem(StatusCode::CONFLICT, &refusal.to_string()),
         Ok(Err(_)) | Err(_) => problem(StatusCode::GATEWAY_TIMEOUT, "no answer in time; the scenes may exist"),
+    }
+}
+
+/// All that is kept about a user.
+async fn show_user(State(ops): State<Ops>, headers: HeaderMap, Path(user): Path<String>) -> Response {
+    order(&ops, &headers, &user, || Ok(Order::Export)).await
+}
+
+/// Shuts an account and ends its sessions and its game.
+async fn ban(
+    State(ops): State<Ops>,
+    headers: HeaderMap,
+    Path(user): Path<String>,
+    body: Result<Json<Ban>, JsonRejection>,
+) -> Response {
+    let clock = ops.0.clock;
+    let wanted = || {
+        let Json(Ban { reason, minutes }) = body.map_err(|rejection| rejection.body_text())?;
+        if reason.trim().is_empty() {
+            return Err("reason is empty: the user reads it".to_owned());
+        }
+        let until = minutes.map(|minutes| clock.now().plus_ms(minutes.saturating_mul(60_000)));
+        Ok(Order::Ban { reason, until })
+    };
+    order(&ops, &headers, &user, wanted).await
+}
+
+async fn unban(State(ops): State<Ops>, headers: HeaderMap, Path(user): Path<String>) -> Response {
+    order(&ops, &headers, &user, || Ok(Order::Unban)).await
+}
+
+async fn end_session(
+    State(ops): State<Ops>,
+    headers: HeaderMap,
+    Path((user, session)): Path<(String, String)>,
+) -> Response {
+    let id =
+        || session.parse().map(Order::EndSession).map_err(|_| "a session's id has 16 hexadecimal digits".to_owned());
+    order(&ops, &headers, &user, id).await
+}
+
+/// One order about an account. What it is, is looked at when the operator's right is clear.
+async fn order(ops: &Ops, headers: &HeaderMap, user: &str, wanted: impl FnOnce() -> Result<Order, String>) -> Response {
+    if let Err(refused) = ops.authorise(headers) {
+        return refused;
+    }
+    let Ok(user) = user.parse::<UserId>() else {
+        return problem(StatusCode::BAD_REQUEST, "a user's id has 16 hexadecimal digits");
+    };
+    let order = match wanted() {
+        Ok(order) => order,
+        Err(text) => return problem(StatusCode::BAD_REQUEST, &text),
+    };
+    tracing::info!(target: "audit", %user, ?order, "an operator's order about an account");
+    match ops.0.bus.ask_auth(Request::Operator { user, order }).await {
+        Ok(Answer::Export(export)) => ([(header::CONTENT_TYPE, "application/json")], export).into_response(),
+        Ok(_) => StatusCode::NO_CONTENT.into_response(),
+        Err(refusal @ Refusal::NotFound(_)) => problem(StatusCode::NOT_FOUND, &refusal.to_string()),
+        Err(refusal @ Refusal::Invalid(_)) => problem(StatusCode::BAD_REQUEST, &refusal.to_string()),
+        Err(refusal) => problem(StatusCode::SERVICE_UNAVAILABLE, &refusal.to_string()),
     }
 }
 

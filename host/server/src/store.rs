@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use rocksdb::{DB, Direction, IteratorMode, Options, WriteBatch, WriteOptions};
+use rocksdb::{DB, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions};
 use scenehost_core::Write;
 use tokio::sync::oneshot;
 
@@ -99,6 +99,15 @@ impl Store {
     /// Reads a record. Blocks for a disk read at most.
     pub fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         self.0.db.get(key).map_err(Error::Read)
+    }
+
+    /// The keys from the first one on, before the other one, in their order.
+    pub fn keys(&self, from: &str, to: &str, limit: usize) -> Result<Vec<String>, Error> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(to);
+        let records = self.0.db.iterator_opt(IteratorMode::From(from.as_bytes(), Direction::Forward), options);
+        let key = |record: Result<(Box<[u8]>, _), _>| record.map(|(key, _)| String::from_utf8_lossy(&key).into_owned());
+        records.take(limit).map(key).collect::<Result<_, _>>().map_err(Error::Read)
     }
 
     /// The records whose keys begin so, in the order of keys.

@@ -1,9 +1,11 @@
 //! What the services say, in the frames of the client protocol.
 
+use scenehost_core::auth::account::{SessionInfo, Tokens};
+use scenehost_core::auth::{Credential, Identity, Request};
 use scenehost_core::message::{EndReason, Entry, MatchState, Notice, SceneEnded};
-use scenehost_core::{DomainName, Player, PlayerResult, Refusal, SceneId, Seat, ServiceName};
+use scenehost_core::{DomainName, Player, PlayerResult, Refusal, SceneId, Seat, ServiceName, SessionId};
 use scenehost_core::{scene, token};
-use scenehost_protocol::v1::{self, server_frame::Body};
+use scenehost_protocol::v1::{self, req_sign_in, server_frame::Body};
 
 /// The close code of the WebSocket that fits a refusal; sdk/protocol/README.md lists them.
 pub fn close_code(refusal: &Refusal) -> u16 {
@@ -12,6 +14,7 @@ pub fn close_code(refusal: &Refusal) -> u16 {
         Refusal::Unauthenticated => 4401,
         Refusal::TimedOut(_) => 4408,
         Refusal::TakenOver => 4409,
+        Refusal::SessionEnded | Refusal::Banned { .. } => 4403,
         Refusal::RateLimited { .. } | Refusal::Overloaded(_) => 4429,
         Refusal::Stopping => 4503,
         _ => 4500,
@@ -38,6 +41,10 @@ pub fn refused(refusal: &Refusal) -> v1::Refused {
         Refusal::Stopping => v1::Code::Stopping,
         Refusal::Internal(_) => v1::Code::Internal,
         Refusal::TakenOver => v1::Code::TakenOver,
+        Refusal::WrongPassword | Refusal::BadCredential(_) => v1::Code::BadCredential,
+        Refusal::Taken(_) => v1::Code::Taken,
+        Refusal::Banned { .. } => v1::Code::Banned,
+        Refusal::SessionEnded => v1::Code::SessionEnded,
     };
     v1::Refused { code: code.into(), text: refusal.to_string(), retry_after_ms: refusal.retry_after_ms() }
 }
@@ -53,10 +60,9 @@ pub fn lobby_notice(notice: &Notice) -> Body {
         Notice::ResSignIn(signed_in) => Body::ResSignIn(v1::ResSignIn {
             user_id: signed_in.user.to_string(),
             name: signed_in.name.clone(),
-            session_token: signed_in.session_token.clone(),
-            session_expires_ms: signed_in.session_expires.0,
             scene_id: signed_in.scene.map(|scene| scene.to_string()).unwrap_or_default(),
             services_down: signed_in.services_down.iter().map(|it| service(*it).into()).collect(),
+            ..session(signed_in.session, &signed_in.tokens, signed_in.created)
         }),
         Notice::Refused(refusal) => Body::Refused(refused(refusal)),
         Notice::SynMatchState(state) => Body::SynMatchState(match_state(state)),
@@ -65,6 +71,64 @@ pub fn lobby_notice(notice: &Notice) -> Body {
         Notice::SynSceneEnded(ended) => Body::SynSceneEnded(scene_ended(ended)),
         Notice::SynClosing(refusal) => closing(refusal),
     }
+}
+
+/// What is said of a session, wherever it was asked for.
+fn session(id: SessionId, tokens: &Tokens, created: bool) -> v1::ResSignIn {
+    v1::ResSignIn {
+        session_id: id.to_string(),
+        session_token: tokens.session.clone(),
+        session_expires_ms: tokens.session_expires.0,
+        refresh_token: tokens.refresh.clone(),
+        refresh_expires_ms: tokens.refresh_expires.0,
+        created,
+        ..Default::default()
+    }
+}
+
+/// A sign-in over HTTP.
+pub fn identity(identity: &Identity) -> v1::ResSignIn {
+    v1::ResSignIn {
+        user_id: identity.user.to_string(),
+        name: identity.record.name.clone(),
+        ..session(identity.session, &identity.tokens, identity.created)
+    }
+}
+
+pub fn account(sessions: &[SessionInfo], identities: Vec<String>) -> v1::ResAccount {
+    let session = |session: &SessionInfo| v1::res_account::Session {
+        session_id: session.id.to_string(),
+        device: session.device.clone(),
+        created_ms: session.created.0,
+        used_ms: session.used.0,
+        expires_ms: session.expires.0,
+        own: session.own,
+    };
+    v1::ResAccount { sessions: sessions.iter().map(session).collect(), identities }
+}
+
+/// What a user presents, in the words of Auth.
+pub fn sign_in(sign_in: v1::ReqSignIn) -> Result<Request, Refusal> {
+    let v1::ReqSignIn { credential, device } = sign_in;
+    let (credential, name) = self::credential(credential)?;
+    Ok(Request::SignIn { credential, name, device })
+}
+
+/// A credential, and the display name that came with it.
+pub fn credential(credential: Option<req_sign_in::Credential>) -> Result<(Credential, String), Refusal> {
+    let credential = match credential {
+        Some(req_sign_in::Credential::Guest(guest)) => return Ok((Credential::Guest(guest.device_id), guest.name)),
+        Some(req_sign_in::Credential::SessionToken(token)) => Credential::Session(token),
+        Some(req_sign_in::Credential::Password(it)) => {
+            Credential::Password { name: it.name, password: it.password, create: it.create }
+        }
+        Some(req_sign_in::Credential::Oidc(it)) => Credential::Oidc { provider: it.provider, token: it.id_token },
+        None => {
+            let text = "a sign-in needs a credential: guest, session_token, password or oidc";
+            return Err(Refusal::Invalid(text.to_owned()));
+        }
+    };
+    Ok((credential, String::new()))
 }
 
 fn match_state(state: &MatchState) -> v1::SynMatchState {
@@ -128,7 +192,7 @@ fn scene_ended(ended: &SceneEnded) -> v1::SynSceneEnded {
         EndReason::Finished => Reason::Finished,
         EndReason::Crashed(_) => Reason::Crashed,
         EndReason::Left => Reason::Left,
-        EndReason::Kicked(_) => Reason::Kicked,
+        EndReason::Kicked(_) | EndReason::AccountClosed => Reason::Kicked,
         EndReason::Stopped | EndReason::Empty => Reason::Stopped,
         EndReason::Expired | EndReason::NeverJoined => Reason::Expired,
         EndReason::TimeLimit => Reason::TimeLimit,

@@ -26,6 +26,8 @@ pub use scenehost_protocol::{Encoding, v1};
 pub struct Options {
     /// The subprotocol to speak.
     pub encoding: Encoding,
+    /// What the user shall see of this device among the sessions; may be empty.
+    pub device: String,
     /// Until the connection stands and the first frame is answered.
     pub connect_timeout: Duration,
     /// Until a request is answered, and until a message is taken over by the system.
@@ -41,6 +43,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             encoding: Encoding::Proto,
+            device: String::new(),
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),
             match_timeout: Duration::from_secs(300),

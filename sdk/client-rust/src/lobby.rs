@@ -33,6 +33,35 @@ pub enum Credential {
     },
     /// The session token of an earlier sign-in.
     Session(String),
+    /// An account with a name and a password.
+    Password {
+        /// 3 to 32 letters, digits, or - _ .
+        name: String,
+        /// 8 to 128 characters.
+        password: String,
+        /// Make the account; else it must be there.
+        create: bool,
+    },
+    /// A user of an OpenID Connect provider that the server is configured for.
+    Oidc {
+        /// The provider's name in the server's configuration.
+        provider: String,
+        /// The ID token, a JWT.
+        id_token: String,
+    },
+}
+
+impl From<Credential> for req_sign_in::Credential {
+    fn from(credential: Credential) -> Self {
+        match credential {
+            Credential::Guest { device_id, name } => Self::Guest(req_sign_in::Guest { device_id, name }),
+            Credential::Session(token) => Self::SessionToken(token),
+            Credential::Password { name, password, create } => {
+                Self::Password(req_sign_in::Password { name, password, create })
+            }
+            Credential::Oidc { provider, id_token } => Self::Oidc(req_sign_in::Oidc { provider, id_token }),
+        }
+    }
 }
 
 /// What the lobby tells without being asked.
@@ -89,13 +118,8 @@ impl Lobby {
     /// [`Error::Refused`] if the credential is wrong or the server takes no sign-ins now.
     pub async fn connect(url: &str, credential: Credential, options: Options) -> Result<Self, Error> {
         let server = ServerAddress::parse(url)?;
-        let credential = match credential {
-            Credential::Guest { device_id, name } => {
-                req_sign_in::Credential::Guest(req_sign_in::Guest { device_id, name })
-            }
-            Credential::Session(token) => req_sign_in::Credential::SessionToken(token),
-        };
-        let sign_in = client_frame::Body::ReqSignIn(v1::ReqSignIn { credential: Some(credential) });
+        let sign_in = v1::ReqSignIn { credential: Some(credential.into()), device: options.device.clone() };
+        let sign_in = client_frame::Body::ReqSignIn(sign_in);
         let url = server.url(LOBBY_PATH)?;
         let (socket, body) = Socket::connect(&url, sign_in, &options).await?;
         let server_frame::Body::ResSignIn(session) = body else {
@@ -161,6 +185,19 @@ impl Lobby {
         match self.request(body, None).await? {
             server_frame::Body::ResMatch(made) => self.server.resolve(&made),
             _ => Err(Error::Unexpected),
+        }
+    }
+
+    /// Ends the session: its tokens are void, and the connection is closed.
+    ///
+    /// # Errors
+    /// If the connection ends without the server's word; whether the session has ended is unknown then.
+    pub async fn sign_out(self) -> Result<(), Error> {
+        let answered = self.request(client_frame::Body::ReqSignOut(v1::ReqSignOut {}), None).await;
+        match (answered, self.end()) {
+            (_, Some(Error::Closing(closing))) if closing.code() == v1::Code::SessionEnded => Ok(()),
+            (Err(error), _) => Err(error),
+            (Ok(_), _) => Err(Error::Unexpected),
         }
     }
 

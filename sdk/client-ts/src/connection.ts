@@ -14,6 +14,8 @@ type BodyValue<N extends BodyName> = Extract<ServerBody, { case: N }>["value"];
 export interface ConnectOptions {
   /** How frames are encoded. Default: `proto`. */
   encoding?: Encoding;
+  /** What the user shall see of this device among the sessions, up to 64 characters. */
+  device?: string;
   /** Gives up connecting; it has no effect on a connection that is open. */
   signal?: AbortSignal;
   /** How long each request may wait for its answer. Default: 10,000. */

@@ -2,10 +2,12 @@
 //
 // Invariant: at most one search for a match is under way, and it ends by a match, a refusal,
 // taking it back, a deadline, or the end of the connection.
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Connection, socketUrl, type ConnectOptions, type ServerBody } from "./connection.js";
 import { Emitter, type Listener } from "./emitter.js";
 import { Cancelled, Closed, Overflow, Refused, TimedOut } from "./errors.js";
 import {
+  ReqSignInSchema,
   Service,
   SynMatchState_State,
   type ResMatch,
@@ -17,7 +19,10 @@ import { Scene, toSceneEnd, type SceneEnd } from "./scene.js";
 /** A part of the server: the schema's names, for example `"MATCH"`. */
 export type ServiceName = keyof typeof Service;
 
-/** Who signs in: a guest by a secret of the device, or a session that began earlier. */
+/**
+ * Who signs in: a guest by a secret of the device, a session that began earlier, an account with a
+ * name and a password, or a user of an OpenID Connect provider.
+ */
 export type Credential =
   | {
       guest: {
@@ -27,7 +32,27 @@ export type Credential =
         name?: string;
       };
     }
-  | { sessionToken: string };
+  | { sessionToken: string }
+  | {
+      password: {
+        /** 3 to 32 letters, digits, or - _ . ; capitals make no difference. */
+        name: string;
+        /** 8 to 128 characters. */
+        password: string;
+        /** Make the account; else it must be there. */
+        create?: boolean;
+      };
+    }
+  | {
+      oidc: {
+        /** The provider's name in the server's configuration. */
+        provider: string;
+        /** The ID token that the provider gave the user. */
+        idToken: string;
+      };
+    };
+
+type CredentialFrame = NonNullable<MessageInitShape<typeof ReqSignInSchema>["credential"]>;
 
 export interface User {
   /** The same at every sign-in: 16 hexadecimal digits. */
@@ -128,12 +153,7 @@ export class Lobby {
     try {
       const answer = await connection.request({
         case: "reqSignIn",
-        value: {
-          credential:
-            "guest" in credential
-              ? { case: "guest", value: credential.guest }
-              : { case: "sessionToken", value: credential.sessionToken },
-        },
+        value: { credential: toFrame(credential), device: options.device ?? "" },
       });
       connection.expect(answer, "resSignIn");
     } catch (error) {
@@ -150,6 +170,14 @@ export class Lobby {
   /** Signs in again without the credential; keep it like a password. */
   get sessionToken(): string {
     return this.#signIn.sessionToken;
+  }
+
+  /**
+   * Gets the next pair of tokens, by `POST /v1/auth/refresh`; empty after a sign-in with a session
+   * token, since the one that came with it stays good.
+   */
+  get refreshToken(): string {
+    return this.#signIn.refreshToken;
   }
 
   get sessionExpires(): Date {
@@ -241,6 +269,18 @@ export class Lobby {
     return this.#connection.ping();
   }
 
+  /**
+   * Ends the session: its tokens are void, and the connection is closed. Throws `Closed` if the
+   * connection ends without the server's word; whether the session has ended is unknown then.
+   */
+  async signOut(): Promise<void> {
+    try {
+      await this.#connection.request({ case: "reqSignOut", value: {} });
+    } catch (error) {
+      if (!(error instanceof Closed && error.code === "SESSION_ENDED")) throw error;
+    }
+  }
+
   /** Closes the connection. The session stays: sign in again with `sessionToken`. */
   close(): void {
     this.#connection.close();
@@ -319,6 +359,13 @@ export class Lobby {
       tokenExpires: new Date(Date.now() + tokenExpiresInMs),
     };
   }
+}
+
+function toFrame(credential: Credential): CredentialFrame {
+  if ("guest" in credential) return { case: "guest", value: credential.guest };
+  if ("password" in credential) return { case: "password", value: credential.password };
+  if ("oidc" in credential) return { case: "oidc", value: credential.oidc };
+  return { case: "sessionToken", value: credential.sessionToken };
 }
 
 function serviceName(service: Service): ServiceName {

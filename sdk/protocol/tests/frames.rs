@@ -27,13 +27,20 @@ fn credential() -> impl Strategy<Value = req_sign_in::Credential> {
         (text(), text())
             .prop_map(|(device_id, name)| { req_sign_in::Credential::Guest(req_sign_in::Guest { device_id, name }) }),
         text().prop_map(req_sign_in::Credential::SessionToken),
+        (text(), text(), any::<bool>()).prop_map(|(name, password, create)| {
+            req_sign_in::Credential::Password(req_sign_in::Password { name, password, create })
+        }),
+        (text(), text())
+            .prop_map(|(provider, id_token)| req_sign_in::Credential::Oidc(req_sign_in::Oidc { provider, id_token })),
     ]
 }
 
 fn client_frame() -> impl Strategy<Value = v1::ClientFrame> {
     use client_frame::Body;
     let body = prop_oneof![
-        option::of(credential()).prop_map(|credential| Body::ReqSignIn(v1::ReqSignIn { credential })),
+        (option::of(credential()), text())
+            .prop_map(|(credential, device)| Body::ReqSignIn(v1::ReqSignIn { credential, device })),
+        Just(Body::ReqSignOut(v1::ReqSignOut {})),
         text().prop_map(|domain| Body::ReqMatch(v1::ReqMatch { domain })),
         Just(Body::ReqCancelMatch(v1::ReqCancelMatch {})),
         Just(Body::ReqRejoin(v1::ReqRejoin {})),
@@ -66,6 +73,10 @@ fn lobby_body() -> impl Strategy<Value = server_frame::Body> {
                     session_expires_ms: expires_ms,
                     scene_id,
                     services_down,
+                    created: true,
+                    refresh_token: "r".repeat(3),
+                    refresh_expires_ms: expires_ms / 2,
+                    session_id: "0".repeat(16),
                 })
             }
         ),
@@ -202,6 +213,7 @@ fn json_is_protobufs_mapping() {
             device_id: "0123456789abcdef".into(),
             name: String::new(),
         })),
+        device: String::new(),
     });
     assert_eq!(frame.request, 1);
     assert_eq!(frame.body, Some(body));

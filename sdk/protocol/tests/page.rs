@@ -64,7 +64,7 @@ fn every_name_of_the_schema_is_explained() {
 #[test]
 fn every_refusal_has_its_row() {
     let codes: Vec<Code> = (0..).map_while(|number| Code::try_from(number).ok()).collect();
-    assert_eq!(codes.last(), Some(&Code::TakenOver));
+    assert_eq!(codes.last(), Some(&Code::SessionEnded));
     for code in codes {
         let row = format!("| {} | `{}` |", code as i32, code.as_str_name());
         assert!(PAGE.contains(&row), "the page lacks the row {row}");

@@ -1,7 +1,7 @@
 //! What the lobby can be told, and by whom.
 
-use crate::auth::{Credential, Identity};
-use crate::ids::{ConnectionId, DomainName, UserId};
+use crate::auth::{Identity, Request};
+use crate::ids::{ConnectionId, DomainName, SessionId, UserId};
 use crate::message::{Entry, MatchState, SceneEnded, ServiceName};
 use crate::refusal::Refusal;
 
@@ -24,8 +24,8 @@ pub enum Event {
         connection: ConnectionId,
         /// The client's number.
         request: u32,
-        /// With what.
-        credential: Credential,
+        /// With what: a [`Request::SignIn`].
+        sign_in: Box<Request>,
     },
     /// A user wants a match.
     ReqMatch {
@@ -56,6 +56,29 @@ pub enum Event {
         connection: ConnectionId,
         /// Who it is, or why not.
         result: Result<Box<Identity>, Refusal>,
+    },
+    /// A user ends the session of this connection.
+    ReqSignOut {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The client's number.
+        request: u32,
+    },
+    /// Sessions of a user have ended.
+    SynSessionsEnded {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        sessions: Vec<SessionId>,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A user's account is banned or gone.
+    SynAccountClosed {
+        /// Whose.
+        user: UserId,
+        /// Why, for the user.
+        refusal: Refusal,
     },
     /// How a search stands.
     SynMatchState {

@@ -102,6 +102,11 @@ pub enum Event {
         /// Who.
         user: UserId,
     },
+    /// A user may not play any more.
+    ReqRemoveUser {
+        /// Who.
+        user: UserId,
+    },
     /// Whether a scene has noted a new token.
     ResAddToken {
         /// Which scene.

@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use scenehost_core::auth::{Credential, Identity};
+use scenehost_core::auth::account::Tokens;
+use scenehost_core::auth::{Credential, Identity, Request};
 use scenehost_core::lobby::{ANSWER_MS_MAX, Event, FIRST_FRAME_MS_MAX, Lobby};
 use scenehost_core::message::{EndReason, Entry, MatchState, SceneEnded, Searching};
 use scenehost_core::record::UserRecord;
 use scenehost_core::token::Secret;
-use scenehost_core::{ConnectionId, DomainName, Refusal, SceneId, ServiceName, Time, UserId};
+use scenehost_core::{ConnectionId, DomainName, Refusal, SceneId, ServiceName, SessionId, Time, UserId};
 
 use crate::table::{self, short};
 use crate::world::World;
 
 const CONNECTION: ConnectionId = ConnectionId(1);
 const USER: UserId = UserId(10);
+const SESSION: SessionId = SessionId(50);
 const SCENE: SceneId = SceneId(100);
 
 fn domain() -> DomainName {
@@ -25,12 +27,16 @@ fn lobby() -> World<Lobby> {
 }
 
 fn sign_in(connection: ConnectionId) -> Event {
-    Event::ReqSignIn { connection, request: 1, credential: Credential::Session("token".to_owned()) }
+    let credential = Credential::Session("token".to_owned());
+    let sign_in = Box::new(Request::SignIn { credential, name: String::new(), device: String::new() });
+    Event::ReqSignIn { connection, request: 1, sign_in }
 }
 
 fn identity(user: UserId) -> Box<Identity> {
     let record = UserRecord { name: "Ada".to_owned(), created: Time(1), ratings: BTreeMap::new() };
-    Box::new(Identity { user, record, session_token: "token".to_owned(), session_expires: Time(9) })
+    let token = || "token".to_owned();
+    let tokens = Tokens { session: token(), session_expires: Time(9), refresh: token(), refresh_expires: Time(99) };
+    Box::new(Identity { user, record, session: SESSION, tokens, created: false })
 }
 
 fn signed_in_on(world: &mut World<Lobby>, connection: ConnectionId, user: UserId) {
@@ -91,7 +97,7 @@ fn a_second_connection_takes_over_and_keeps_the_search() {
     world.tell(Event::Opened { connection: newer });
     world.tell(sign_in(newer));
     let told = world.tell(Event::ResSignIn { connection: newer, result: Ok(identity(USER)) });
-    assert_eq!(shorts(&told), ["User SynClosing TakenOver", "User ResSignIn"]);
+    assert_eq!(shorts(&told), ["User SynClosing TakenOver", "User ResSignIn", "Auth SynOnline"]);
     let state = MatchState::Placing { domain: domain() };
     let told = world.tell(Event::SynMatchState { user: USER, ticket: 1, state });
     assert!(matches!(&told[..], [scenehost_core::Message::User(to)] if to.request == 0), "not its request: {told:?}");
@@ -104,10 +110,30 @@ fn a_second_connection_takes_over_and_keeps_the_search() {
 #[test]
 fn leaving_while_searching_takes_the_search_back() {
     let mut world = searching();
-    assert_eq!(shorts(&world.tell(Event::Closed { connection: CONNECTION })), ["Match ReqCancelMatch"]);
+    assert_eq!(
+        shorts(&world.tell(Event::Closed { connection: CONNECTION })),
+        ["Auth SynOnline", "Match ReqCancelMatch"]
+    );
     assert_eq!(world.service.phase_name(USER), "Cancelling, away");
     assert!(world.tell(Event::ResCancelMatch { user: USER, ticket: 1, result: Ok(()) }).is_empty());
     assert_eq!(world.service.phase_name(USER), "absent");
+}
+
+#[test]
+fn a_session_that_ends_takes_its_connection_and_the_search_along() {
+    let ended =
+        |session| Event::SynSessionsEnded { user: USER, sessions: vec![session], refusal: Refusal::SessionEnded };
+    let mut world = searching();
+    assert_eq!(world.tell(ended(SessionId(51))), [], "another session of the same user");
+    let told = shorts(&world.tell(ended(SESSION)));
+    assert_eq!(told, ["User SynClosing SessionEnded", "Auth SynOnline", "Match ReqCancelMatch"]);
+    assert_eq!(world.service.connection_name(CONNECTION), "unknown");
+}
+
+#[test]
+fn a_sign_out_asks_auth_to_end_the_session() {
+    let mut world = idle();
+    assert_eq!(shorts(&world.tell(Event::ReqSignOut { connection: CONNECTION, request: 3 })), ["Auth Req"]);
 }
 
 #[test]
@@ -206,6 +232,12 @@ fn every_state_and_event() {
             ("Opened", Event::Opened { connection: ConnectionId(2) }),
             ("Closed", Event::Closed { connection: CONNECTION }),
             ("ReqSignIn", sign_in(CONNECTION)),
+            ("ReqSignOut", Event::ReqSignOut { connection: CONNECTION, request: 2 }),
+            (
+                "SynSessionsEnded",
+                Event::SynSessionsEnded { user: USER, sessions: vec![SESSION], refusal: Refusal::SessionEnded },
+            ),
+            ("SynAccountClosed", Event::SynAccountClosed { user: USER, refusal: Refusal::SessionEnded }),
             ("ResSignIn", Event::ResSignIn { connection: CONNECTION, result: Ok(identity(USER)) }),
             ("ResSignIn, refused", Event::ResSignIn { connection: CONNECTION, result: refused() }),
             ("ReqMatch", req_match()),

@@ -230,6 +230,8 @@ fn every_state_and_event() {
             ("Kick", kick()),
             ("Finish", Event::Finish(Vec::new())),
             ("Failed", Event::Failed("trap".to_owned())),
+            ("RemoveUser", Event::Order(ToScene::RemoveUser { epoch: EPOCH, seat: 0 })),
+            ("RemoveUser, other epoch", Event::Order(ToScene::RemoveUser { epoch: Epoch(EPOCH.0 + 1), seat: 0 })),
             ("AddToken", add_token(0, "new")),
             ("End Finished", end(EndReason::Finished)),
             ("End Stopped", end(EndReason::Stopped)),

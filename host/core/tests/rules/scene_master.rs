@@ -248,6 +248,7 @@ fn every_state_and_event() {
             ("ResDestroyScene", destroyed(scene)),
             ("ResDestroyScene, other epoch", Event::ResDestroyScene { scene, epoch: Epoch(2) }),
             ("ReqRejoin", Event::ReqRejoin { user: UserId(11) }),
+            ("ReqRemoveUser", Event::ReqRemoveUser { user: UserId(11) }),
             ("ResAddToken", add_token(Ok(()))),
             ("ResAddToken, refused", add_token(Err(Refusal::SceneEnded))),
             ("NodeDown", Event::NodeDown { node: NODE }),

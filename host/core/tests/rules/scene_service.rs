@@ -97,6 +97,7 @@ fn every_state_and_event() {
             ("ResEnd", Event::ResEnd { scene: SCENE, epoch: EPOCH }),
             ("ReqAddToken", token(EPOCH)),
             ("ReqAddToken, other epoch", token(Epoch(2))),
+            ("ReqRemoveUser", Event::ReqRemoveUser { scene: SCENE, epoch: EPOCH, seat: 0 }),
             ("Tick at the deadline", Event::Tick),
         ],
         |state, event| {

@@ -64,6 +64,10 @@ pub fn short(message: &Message) -> String {
     match message {
         Message::Auth(event) => format!("Auth {}", variant(event)),
         Message::Load(_) => "load".to_owned(),
+        Message::Scan(_) => "scan".to_owned(),
+        Message::Check(check) => format!("check {:?}", check.work),
+        Message::Door(_, Ok(answer)) => format!("Door {}", variant(answer)),
+        Message::Door(_, Err(refusal)) => format!("Door ✗{}", variant(refusal)),
         Message::Lobby(event) => format!("Lobby {}", variant(event)),
         Message::Match(_, event) => format!("Match {}", variant(event)),
         Message::SceneMaster(event) => format!("SceneMaster {}", variant(event)),

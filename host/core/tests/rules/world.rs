@@ -31,6 +31,11 @@ impl<S: Service> World<S> {
         out
     }
 
+    /// When the service wants to be woken.
+    pub fn deadline(&self) -> Option<Time> {
+        self.service.deadline()
+    }
+
     /// One event; the messages it sends.
     pub fn tell(&mut self, event: S::Event) -> Vec<Message> {
         self.step(event).messages

@@ -9,11 +9,10 @@ use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use scenehost_core::auth::Credential;
 use scenehost_core::lobby::Event;
 use scenehost_core::message::{Notice, ToUser};
 use scenehost_core::{ConnectionId, DomainName, Refusal};
-use scenehost_protocol::v1::{self, client_frame, req_sign_in, server_frame::Body};
+use scenehost_protocol::v1::{self, client_frame, server_frame::Body};
 use scenehost_protocol::{Encoding, FRAME_BYTES_MAX, Payload, PayloadRef};
 use tokio::sync::{mpsc, watch};
 
@@ -142,10 +141,11 @@ impl Connection {
         };
         let (connection, request) = (self.id, frame.request);
         let event = match frame.body {
-            Some(client_frame::Body::ReqSignIn(sign_in)) => match credential(sign_in) {
-                Ok(credential) => Event::ReqSignIn { connection, request, credential },
+            Some(client_frame::Body::ReqSignIn(sign_in)) => match wire::sign_in(sign_in) {
+                Ok(sign_in) => Event::ReqSignIn { connection, request, sign_in: Box::new(sign_in) },
                 Err(refusal) => return self.refuse(request, &refusal).await,
             },
+            Some(client_frame::Body::ReqSignOut(_)) => Event::ReqSignOut { connection, request },
             Some(client_frame::Body::ReqMatch(asked)) => {
                 Event::ReqMatch { connection, request, domain: DomainName::from(asked.domain.as_str()) }
             }
@@ -213,16 +213,6 @@ impl Connection {
 
 async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await; // Its sender gone means the same.
-}
-
-fn credential(sign_in: v1::ReqSignIn) -> Result<Credential, Refusal> {
-    match sign_in.credential {
-        Some(req_sign_in::Credential::Guest(guest)) => {
-            Ok(Credential::Guest { device_id: guest.device_id, name: guest.name })
-        }
-        Some(req_sign_in::Credential::SessionToken(token)) => Ok(Credential::Session(token)),
-        None => Err(Refusal::Invalid("req_sign_in needs a credential: guest or session_token".to_owned())),
-    }
 }
 
 /// A frame against the rules of WebSocket or of its limits is told; a broken socket cannot be.

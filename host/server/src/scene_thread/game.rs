@@ -43,7 +43,7 @@ pub fn event(event: GameEvent) -> engine::Event {
 fn leave_reason(reason: &EndReason) -> engine::LeaveReason {
     match reason {
         EndReason::Left => engine::LeaveReason::Left,
-        EndReason::Kicked(_) => engine::LeaveReason::Kicked,
+        EndReason::Kicked(_) | EndReason::AccountClosed => engine::LeaveReason::Kicked,
         EndReason::NeverJoined => engine::LeaveReason::NeverJoined,
         EndReason::Expired => engine::LeaveReason::Dropped,
         EndReason::Finished | EndReason::Crashed(_) | EndReason::Stopped | EndReason::TimeLimit | EndReason::Empty => {

@@ -1,0 +1,43 @@
+//! Reads for Auth: one thread that answers what Auth asks of the store.
+//!
+//! Invariant: questions that wait together are read together and answered in their order.
+
+use std::thread::JoinHandle;
+
+use scenehost_core::auth::{self, Load, Scan};
+use tokio::sync::mpsc;
+
+use crate::bus::{Bus, Question};
+use crate::store::{self, Store};
+
+/// How many questions are read at once.
+const GROUP_MAX: usize = 256;
+
+/// Starts the thread, which ends when every sender of questions is gone.
+pub fn spawn(mut questions: mpsc::Receiver<Question>, store: Store, bus: Bus) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("records".to_owned()).spawn(move || {
+        let mut group = Vec::with_capacity(GROUP_MAX);
+        while questions.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
+            answer(group.drain(..), &store, &bus);
+        }
+    })
+}
+
+fn answer(questions: impl Iterator<Item = Question>, store: &Store, bus: &Bus) {
+    for question in questions {
+        let event = match question {
+            Question::Load(Load { job, keys }) => {
+                let values = keys.iter().map(|key| store.get(key)).collect::<Result<Vec<_>, _>>();
+                auth::Event::Loaded { job, values: values.map_err(report) }
+            }
+            Question::Scan(Scan { from, to, limit }) => {
+                auth::Event::Scanned { keys: store.keys(&from, &to, limit).map_err(report) }
+            }
+        };
+        bus.send(event.into());
+    }
+}
+
+fn report(error: store::Error) {
+    tracing::error!(%error, "the store does not answer");
+}
