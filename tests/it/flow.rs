@@ -182,9 +182,10 @@ async fn a_search_that_is_taken_back_ends_and_can_begin_again() {
 #[tokio::test]
 async fn a_user_who_goes_away_while_searching_is_not_matched() {
     let host = Host::start(GOMOKU);
-    let mut gone = Raw::guest(&host, Encoding::Proto).await;
-    gone.ask(find_match("trio")).await;
-    drop(gone);
+    let gone = sign_in(&host, "Gone").await;
+    let searching = tokio::time::timeout(Duration::from_millis(300), gone.find_match("trio")).await;
+    assert!(searching.is_err(), "nobody is there to be matched with");
+    gone.close().await;
     let mut here = Raw::guest(&host, Encoding::Proto).await;
     within("the absent one to be let go", async {
         loop {

@@ -138,7 +138,8 @@ async fn frames_out_of_order_are_refused_and_the_lobby_connection_lives() {
     for encoding in [Encoding::Proto, Encoding::Json] {
         let mut raw = Raw::lobby(&host, encoding).await;
         assert_eq!(raw.refused(find_match("solo")).await.code(), v1::Code::Unauthenticated);
-        let no_credential = Body::ReqSignIn(v1::ReqSignIn { credential: None, device: String::new() });
+        let no_credential =
+            Body::ReqSignIn(v1::ReqSignIn { credential: None, device: String::new(), resume_seq: None });
         assert_eq!(raw.refused(no_credential).await.code(), v1::Code::Invalid);
         let signed_in = raw.ask(req_sign_in("0123456789abcdef", "Ada")).await;
         assert!(matches!(signed_in, server_frame::Body::ResSignIn(_)), "{signed_in:?}");

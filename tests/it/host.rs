@@ -59,10 +59,28 @@ impl Host {
         Self { folder, process, serving }
     }
 
+    /// A host whose syncs to disk are noted, so that [`Host::power_failure`] can forget the rest.
+    pub fn start_on_noted_disk(config: &str) -> Self {
+        let folder = folder_with(config);
+        let (process, serving) = Process::serve_noted(folder.path());
+        Self { folder, process, serving }
+    }
+
+    /// Kills it, and forgets what it has written and not synced; how many bytes those were.
+    pub fn power_failure(&mut self) -> u64 {
+        self.kill9();
+        forgetful::forget(&self.data_dir(), &notes(self.folder.path())).expect("its data lies there")
+    }
+
+    /// Starts it again on the same data, as [`Host::start_on_noted_disk`] does.
+    pub fn restart_on_noted_disk(&mut self) {
+        (self.process, self.serving) = Process::serve_noted(self.folder.path());
+    }
+
     /// Runs a host that is expected to refuse this configuration.
     pub fn fails(config: &str, flags: &[&str]) -> Failed {
         let folder = folder_with(config);
-        let mut process = Process::spawn(folder.path(), flags).0;
+        let mut process = Process::spawn(folder.path(), flags, &[]).0;
         let status = process.ended();
         Failed { code: status.code(), text: process.log.text() }
     }
@@ -75,6 +93,11 @@ impl Host {
     /// Where clients connect.
     pub fn address(&self) -> SocketAddr {
         self.serving.address
+    }
+
+    /// Where operators connect.
+    pub fn ops_address(&self) -> SocketAddr {
+        self.serving.ops_address
     }
 
     /// The same as a URL for the client.
@@ -161,6 +184,11 @@ fn built(part: &str) -> PathBuf {
     path
 }
 
+/// Where the syncs of a host are noted.
+fn notes(folder: &Path) -> PathBuf {
+    folder.join("synced")
+}
+
 fn folder_with(config: &str) -> TempDir {
     let folder = TempDir::new().expect("a temporary folder");
     std::fs::write(folder.path().join("host.toml"), config).expect("it is writable");
@@ -185,7 +213,7 @@ impl Log {
 
 impl Process {
     /// Starts it and reads its log to the end; the receiver gets the addresses.
-    fn spawn(folder: &Path, flags: &[&str]) -> (Self, Receiver<Serving>) {
+    fn spawn(folder: &Path, flags: &[&str], variables: &[(&str, &OsStr)]) -> (Self, Receiver<Serving>) {
         let mut command = Command::new(binary());
         command.arg("serve").arg("--config").arg(folder.join("host.toml"));
         command.args(["--log-format", "json"]);
@@ -201,7 +229,7 @@ impl Process {
         for (flag, value) in usual.into_iter().filter(|(flag, _)| !flags.contains(flag)) {
             command.arg(flag).arg(value);
         }
-        command.args(flags).env_remove("RUST_LOG");
+        command.args(flags).env_remove("RUST_LOG").envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         // SAFETY: between fork and exec only this one system call is made, which is allowed there.
         unsafe {
@@ -224,7 +252,18 @@ impl Process {
     }
 
     fn serve(folder: &Path, flags: &[&str]) -> (Self, Serving) {
-        let (process, serving) = Self::spawn(folder, flags);
+        Self::serves(Self::spawn(folder, flags, &[]))
+    }
+
+    fn serve_noted(folder: &Path) -> (Self, Serving) {
+        let (data, notes, library) = (folder.join("data"), notes(folder), built("debug/deps/libforgetful.so"));
+        std::fs::create_dir_all(&data).expect("the folder is writable");
+        forgetful::begin(&data, &notes).expect("the folder is writable");
+        let variables = [("LD_PRELOAD", library.as_os_str()), (forgetful::NOTES, notes.as_os_str())];
+        Self::serves(Self::spawn(folder, &[], &variables))
+    }
+
+    fn serves((process, serving): (Self, Receiver<Serving>)) -> (Self, Serving) {
         match serving.recv_timeout(PATIENCE) {
             Ok(serving) => (process, serving),
             Err(RecvTimeoutError::Timeout) => panic!("the host did not serve in time"),

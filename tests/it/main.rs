@@ -19,9 +19,12 @@
 
 mod accounts;
 mod bots;
+mod crash;
 mod flow;
 mod frames;
 mod hostile;
+mod keep_alive;
+mod lines;
 mod ops;
 mod pages;
 mod sessions;

@@ -11,6 +11,7 @@
 pub mod account;
 pub mod event;
 pub mod identity;
+mod throttle;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -24,6 +25,7 @@ use crate::{Context, Service, lobby};
 use account::{Account, Ban, Kind, Presented};
 pub use event::{Action, Answer, Asker, Check, Checked, Credential, Event, Identity, Load, Order, Request, Scan, Work};
 use identity::{IdentityKey, IdentityRecord};
+use throttle::Throttle;
 
 /// How many requests may be under way at once; more are refused as overloaded.
 pub const REQUESTS_MAX: usize = 10_000;
@@ -72,6 +74,7 @@ pub struct Auth {
     keys: HashMap<String, VecDeque<u64>>,
     deadlines: Deadlines<u64>,
     online: HashMap<UserId, SessionId>,
+    throttle: Throttle,
     sweep_at: Time,
 }
 
@@ -114,6 +117,7 @@ impl Auth {
             keys: HashMap::new(),
             deadlines: Deadlines::default(),
             online: HashMap::new(),
+            throttle: Throttle::default(),
             sweep_at: Time(0),
         }
     }
@@ -268,6 +272,9 @@ impl Auth {
         match (&job.request, known) {
             (Request::SignIn { credential: Credential::Password { password, create, .. }, .. }, known) => {
                 let password = password.clone();
+                if let Some(ms) = self.throttle.wait_ms(key, cx.now).filter(|_| !*create) {
+                    return Err(Refusal::TriedTooOften { ms });
+                }
                 if *create && known.is_some() {
                     return Err(Refusal::Taken("this name is taken: choose another one"));
                 }
@@ -311,6 +318,12 @@ impl Auth {
             Request::Own { token, .. } => Presented::parse(Kind::Session, token).ok().map(|presented| presented.user),
             _ => None,
         };
+        if let (Ok(Checked::Verified(right)), Some((name, _))) = (&result, &job.identity) {
+            match right {
+                true => self.throttle.right(name),
+                false => self.throttle.wrong(name, cx.now),
+            }
+        }
         let stage = match (result, own, known) {
             (Err(refusal), _, _) => Err(refusal),
             (Ok(Checked::Subject(key)), _, _) => {
@@ -426,6 +439,7 @@ impl Auth {
             self.end(number, Err(Refusal::TimedOut("signing in")), cx);
         }
         if self.sweep_at <= cx.now {
+            self.throttle.expire(cx.now);
             self.sweep_at = cx.now.plus_ms(SWEEP_MS);
             let to = record::expiry_hour_key(account::hour_of(cx.now) + 1);
             cx.send(Scan { from: record::EXPIRY_PREFIX.to_owned(), to, limit: SWEEP_MAX });

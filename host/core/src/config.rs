@@ -70,6 +70,20 @@ impl Auth {
     }
 }
 
+/// What the lobby grants its users.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lobby {
+    /// How long everything is kept for a user whose connection was lost.
+    pub grace_ms: u64,
+}
+
+impl Default for Lobby {
+    fn default() -> Self {
+        Self { grace_ms: 30_000 }
+    }
+}
+
 /// How users of one domain are matched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

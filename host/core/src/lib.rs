@@ -21,9 +21,11 @@
 #![warn(missing_docs)]
 
 pub mod auth;
+pub mod backlog;
 pub mod config;
 mod deadlines;
 pub mod ids;
+pub mod line;
 pub mod lobby;
 pub mod matching;
 pub mod message;

@@ -3,17 +3,21 @@
 //! Invariant: a user is in exactly one phase, and every phase but `Idle` and a scene ends by an
 //! answer, by the Down event of the service it waits for, or by its deadline.
 //!
-//! Main type: [`Lobby`]. A connection is fresh, then signing in, then a user's. A user has at most
-//! one connection, the newest; a user without one is remembered only while in a scene or while a
-//! search is being taken back.
+//! Main type: [`Lobby`]. A connection is fresh, then signing in, then a user's. A user has one
+//! [`Line`], over at most one connection, the newest. A lost connection is a drop: everything is kept
+//! for the grace period, and what is told meanwhile waits in the line's backlog. The end of the grace
+//! period, a deliberate leave and the end of the session all lead to [`Lobby::log_out`]. A user who
+//! has logged out is remembered only while in a scene or while a search is being taken back.
 
 mod event;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::auth::{self, Asker, Identity, Order, Request};
+use crate::backlog::Backlog;
 use crate::deadlines::Deadlines;
 use crate::ids::{ConnectionId, DomainName, SceneId, SessionId, Time, UserId};
+use crate::line::{self, Line, Outcome, State};
 use crate::message::{Entry, MatchState, Message, Notice, SceneEnded, ServiceName, SignedIn, ToUser};
 use crate::record::{RATING_START, UserRecord};
 use crate::refusal::Refusal;
@@ -26,11 +30,13 @@ pub const FIRST_FRAME_MS_MAX: u64 = 10_000;
 pub const ANSWER_MS_MAX: u64 = 8_000;
 /// How much longer than its domain's limit a search may take before the lobby gives it up itself.
 const SEARCH_MARGIN_MS: u64 = 30_000;
+/// How many frames are kept for a user who may have missed them; for more, everything begins anew.
+const BACKLOG_FRAMES_MAX: usize = 32;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Connection {
     Fresh,
-    SigningIn { request: u32 },
+    SigningIn { request: u32, resume: Option<u32> },
     Of(UserId),
 }
 
@@ -53,16 +59,23 @@ enum Phase {
 
 #[derive(Debug, Clone)]
 struct User {
-    connection: Option<ConnectionId>,
-    /// The session of the connection, or of the last one.
+    line: Line,
+    /// What was told, with the request that it answers.
+    backlog: Backlog<(u32, Notice)>,
+    /// The highest number of a request on this line.
+    last_request: u32,
+    /// The session of the line.
     session: SessionId,
     record: UserRecord,
     phase: Phase,
+    /// What was last told of the search.
+    match_state: Option<MatchState>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     Connection(ConnectionId),
+    Line(UserId),
     User(UserId),
 }
 
@@ -76,6 +89,7 @@ pub struct Lobby {
     deadlines: Deadlines<Due>,
     services_down: BTreeSet<ServiceName>,
     tickets: u64,
+    grace_ms: u64,
     stopping: bool,
 }
 
@@ -88,8 +102,11 @@ impl Service for Lobby {
                 self.connections.insert(connection, Connection::Fresh);
                 self.deadlines.set(Due::Connection(connection), cx.now.plus_ms(FIRST_FRAME_MS_MAX));
             }
-            Event::Closed { connection } => self.closed(connection, cx),
-            Event::ReqSignIn { connection, request, sign_in } => self.req_sign_in(connection, request, sign_in, cx),
+            Event::Closed { connection, left } => self.closed(connection, left, cx),
+            Event::Heard { connection, seen } => self.heard(connection, seen, cx),
+            Event::ReqSignIn { connection, request, sign_in, resume } => {
+                self.req_sign_in(connection, request, sign_in, resume, cx)
+            }
             Event::ReqSignOut { connection, request } => self.req_sign_out(connection, request, cx),
             Event::SynSessionsEnded { user, sessions, refusal } => self.sessions_ended(user, &sessions, refusal, cx),
             Event::SynAccountClosed { user, refusal } => self.account_closed(user, refusal, cx),
@@ -118,8 +135,9 @@ impl Service for Lobby {
 }
 
 impl Lobby {
-    /// A lobby that knows these domains, with the longest wait of each in milliseconds.
-    pub fn new(domains: BTreeMap<DomainName, u64>) -> Self {
+    /// A lobby that knows these domains, with the longest wait of each in milliseconds, and keeps
+    /// everything of a dropped user for so long.
+    pub fn new(domains: BTreeMap<DomainName, u64>, grace_ms: u64) -> Self {
         Self {
             domains,
             connections: HashMap::new(),
@@ -127,28 +145,30 @@ impl Lobby {
             deadlines: Deadlines::default(),
             services_down: BTreeSet::new(),
             tickets: 0,
+            grace_ms,
             stopping: false,
         }
     }
 
     /// How many users have a connection.
     pub fn users_connected(&self) -> usize {
-        self.users.values().filter(|user| user.connection.is_some()).count()
+        self.users.values().filter(|user| user.line.connection().is_some()).count()
     }
 
     /// The phase of a user, for tables and logs.
-    pub fn phase_name(&self, user: UserId) -> &'static str {
-        match self.users.get(&user) {
-            None => "absent",
-            Some(user) => match (&user.phase, user.connection) {
-                (Phase::Idle, _) => "Idle",
-                (Phase::Searching { cancel: None, .. }, _) => "Searching",
-                (Phase::Searching { cancel: Some(_), .. }, Some(_)) => "Cancelling",
-                (Phase::Searching { cancel: Some(_), .. }, None) => "Cancelling, away",
-                (Phase::InScene { rejoin: None, .. }, Some(_)) => "InScene",
-                (Phase::InScene { rejoin: Some(_), .. }, Some(_)) => "Rejoining",
-                (Phase::InScene { .. }, None) => "InScene, away",
-            },
+    pub fn phase_name(&self, user: UserId) -> String {
+        let Some(user) = self.users.get(&user) else { return "absent".to_owned() };
+        let phase = match &user.phase {
+            Phase::Idle => "Idle",
+            Phase::Searching { cancel: None, .. } => "Searching",
+            Phase::Searching { cancel: Some(_), .. } => "Cancelling",
+            Phase::InScene { rejoin: None, .. } => "InScene",
+            Phase::InScene { rejoin: Some(_), .. } => "Rejoining",
+        };
+        match user.line.state() {
+            State::Connected { .. } | State::Resumed { .. } => phase.to_owned(),
+            State::Dropped { .. } => format!("{phase}, dropped"),
+            State::Connecting { .. } | State::Closed(_) => format!("{phase}, away"),
         }
     }
 
@@ -162,17 +182,33 @@ impl Lobby {
         }
     }
 
-    fn closed(&mut self, connection: ConnectionId, cx: &mut Context<'_>) {
+    fn closed(&mut self, connection: ConnectionId, left: bool, cx: &mut Context<'_>) {
         self.deadlines.clear(&Due::Connection(connection));
         let Some(Connection::Of(id)) = self.connections.remove(&connection) else { return };
-        self.log_out(id, cx);
+        let Some(user) = self.users.get_mut(&id) else { return };
+        let event = if left { line::Event::Left(connection) } else { line::Event::Lost(connection) };
+        let outcome = user.line.step(cx.now, event);
+        self.line_went(id, outcome, cx);
     }
 
-    /// The one way out: a user who has no connection any more gives up what was begun. A seat is
-    /// given up by its scene, after a grace period of its own.
+    /// What follows when a user's connection went, or time passed without one.
+    fn line_went(&mut self, id: UserId, outcome: Outcome, cx: &mut Context<'_>) {
+        match outcome {
+            Outcome::Away => {
+                let deadline = self.users.get(&id).and_then(|user| user.line.deadline());
+                deadline.into_iter().for_each(|deadline| self.deadlines.set(Due::Line(id), deadline));
+            }
+            Outcome::Closed { .. } => self.log_out(id, cx),
+            Outcome::Nothing | Outcome::Back { .. } | Outcome::TooLate => {}
+        }
+    }
+
+    /// The one way out: a user whose line is closed gives up what was begun. A seat is given up by its
+    /// scene, after a grace period of its own.
     fn log_out(&mut self, id: UserId, cx: &mut Context<'_>) {
+        self.deadlines.clear(&Due::Line(id));
         let Some(user) = self.users.get_mut(&id) else { return };
-        user.connection = None;
+        user.backlog.clear();
         cx.send(auth::Event::SynOnline { user: id, session: None });
         match &mut user.phase {
             Phase::Idle => {
@@ -188,6 +224,13 @@ impl Lobby {
             }
             Phase::InScene { rejoin, .. } => *rejoin = None,
         }
+    }
+
+    fn heard(&mut self, connection: ConnectionId, seen: u32, cx: &mut Context<'_>) {
+        let Some(Connection::Of(id)) = self.connections.get(&connection) else { return };
+        let Some(user) = self.users.get_mut(id) else { return };
+        user.line.step(cx.now, line::Event::Heard(connection));
+        user.backlog.acknowledge(seen);
     }
 
     fn req_sign_out(&mut self, connection: ConnectionId, request: u32, cx: &mut Context<'_>) {
@@ -209,21 +252,31 @@ impl Lobby {
         cx.send(scene_master::Event::ReqRemoveUser { user: id });
     }
 
-    /// Takes a user's connection away, and says why.
+    /// Ends a user's line, and says why.
     fn disconnect(&mut self, id: UserId, refusal: Refusal, cx: &mut Context<'_>) {
-        let Some(connection) = self.users.get_mut(&id).and_then(|user| user.connection.take()) else { return };
-        self.connections.remove(&connection);
-        tell(connection, 0, Notice::SynClosing(refusal), cx);
-        self.log_out(id, cx);
+        let Some(user) = self.users.get_mut(&id) else { return };
+        let outcome = user.line.step(cx.now, line::Event::End);
+        if let Outcome::Closed { connection: Some(connection), .. } = outcome {
+            self.connections.remove(&connection);
+            tell_connection(connection, 0, Notice::SynClosing(refusal), cx);
+        }
+        self.line_went(id, outcome, cx);
     }
 
-    fn req_sign_in(&mut self, connection: ConnectionId, request: u32, sign_in: Box<Request>, cx: &mut Context<'_>) {
+    fn req_sign_in(
+        &mut self,
+        connection: ConnectionId,
+        request: u32,
+        sign_in: Box<Request>,
+        resume: Option<u32>,
+        cx: &mut Context<'_>,
+    ) {
         match self.connections.get_mut(&connection) {
             Some(state @ Connection::Fresh) => {
                 if self.services_down.contains(&ServiceName::Auth) {
                     return refuse(connection, request, Refusal::ServiceDown(ServiceName::Auth), cx);
                 }
-                *state = Connection::SigningIn { request };
+                *state = Connection::SigningIn { request, resume };
                 self.deadlines.set(Due::Connection(connection), cx.now.plus_ms(ANSWER_MS_MAX));
                 cx.send(auth::Event::Req { asker: Asker::Lobby(connection), request: sign_in });
             }
@@ -234,7 +287,7 @@ impl Lobby {
 
     fn res_sign_in(&mut self, connection: ConnectionId, result: Result<Box<Identity>, Refusal>, cx: &mut Context<'_>) {
         let Some(state) = self.connections.get_mut(&connection) else { return };
-        let Connection::SigningIn { request } = *state else { return };
+        let Connection::SigningIn { request, resume } = *state else { return };
         let identity = match result {
             Ok(identity) => identity,
             Err(refusal) => {
@@ -247,41 +300,78 @@ impl Lobby {
         *state = Connection::Of(identity.user);
         self.deadlines.clear(&Due::Connection(connection));
         let Identity { user: id, record, session, tokens, created } = *identity;
+        let same_line = self.take_line(id, connection, cx);
         let user = self.users.entry(id).or_insert_with(|| User {
-            connection: None,
+            line: Line::connected(connection, self.grace_ms),
+            backlog: new_backlog(),
+            last_request: 0,
             session,
             record: record.clone(),
             phase: Phase::Idle,
+            match_state: None,
         });
-        (user.session, user.record) = (session, record);
-        // Requests of an older connection are not answered on the newer one.
-        match &mut user.phase {
-            Phase::Searching { asked, cancel, .. } => {
-                *asked = 0;
-                *cancel = cancel.map(|_| 0);
-            }
-            Phase::InScene { rejoin, .. } => *rejoin = None,
-            Phase::Idle => {}
+        user.record = record;
+        let of_line = resume.filter(|_| same_line && user.session == session);
+        let missed: Option<Vec<(u32, (u32, Notice))>> = of_line
+            .and_then(|seen| Some(user.backlog.since(seen)?.map(|(seq, missed)| (seq, missed.clone())).collect()));
+        if missed.is_none() {
+            begin_anew(user, session);
         }
-        if let Some(older) = user.connection.replace(connection) {
-            self.connections.remove(&older);
-            tell(older, 0, Notice::SynClosing(Refusal::TakenOver), cx);
-        }
-        let scene = match user.phase {
-            Phase::InScene { scene, .. } => Some(scene),
-            _ => None,
-        };
         let signed_in = SignedIn {
             user: id,
             name: user.record.name.clone(),
             session,
             tokens,
             created,
-            scene,
+            resumed: missed.is_some(),
+            last_request: user.last_request,
+            match_state: user.match_state.clone(),
+            scene: match user.phase {
+                Phase::InScene { scene, .. } => Some(scene),
+                _ => None,
+            },
             services_down: self.services_down.iter().copied().collect(),
         };
-        tell(connection, request, Notice::ResSignIn(signed_in), cx);
+        tell_connection(connection, request, Notice::ResSignIn(signed_in), cx);
+        for (seq, (request, notice)) in missed.into_iter().flatten() {
+            cx.send(ToUser { connection, seq, request, notice });
+        }
         cx.send(auth::Event::SynOnline { user: id, session: Some(session) });
+    }
+
+    /// Gives the line of a user who is known to this connection; an older connection gives way. Whether
+    /// it is the line that there was.
+    fn take_line(&mut self, id: UserId, connection: ConnectionId, cx: &mut Context<'_>) -> bool {
+        let Some(user) = self.users.get_mut(&id) else { return false };
+        let outcome = user.line.step(cx.now, line::Event::Returned(connection));
+        match outcome {
+            Outcome::Back { taken_over } => {
+                self.deadlines.clear(&Due::Line(id));
+                if let Some(older) = taken_over {
+                    self.connections.remove(&older);
+                    tell_connection(older, 0, Notice::SynClosing(Refusal::TakenOver), cx);
+                }
+                true
+            }
+            // The grace period is over; the tick has not come yet.
+            Outcome::Closed { .. } => {
+                self.log_out(id, cx);
+                self.renew_line(id, connection);
+                false
+            }
+            Outcome::TooLate | Outcome::Nothing | Outcome::Away => {
+                self.renew_line(id, connection);
+                false
+            }
+        }
+    }
+
+    /// A user who has logged out and is still remembered is here again.
+    fn renew_line(&mut self, id: UserId, connection: ConnectionId) {
+        if let Some(user) = self.users.get_mut(&id) {
+            user.line = Line::connected(connection, self.grace_ms);
+            user.backlog = new_backlog();
+        }
     }
 
     fn req_match(&mut self, connection: ConnectionId, request: u32, domain: DomainName, cx: &mut Context<'_>) {
@@ -297,7 +387,7 @@ impl Lobby {
         let name = user.record.name.clone();
         let down =
             [ServiceName::Match, ServiceName::SceneMaster].into_iter().find(|it| self.services_down.contains(it));
-        let refusal = match (refusal, self.domains.get(&domain), down) {
+        let refusal: Result<u64, Refusal> = match (refusal, self.domains.get(&domain), down) {
             (Some(refusal), _, _) => Err(refusal),
             _ if self.stopping => Err(Refusal::Stopping),
             (None, None, _) => Err(Refusal::NotFound(format!("domain named {:?}", domain.as_str()))),
@@ -306,7 +396,7 @@ impl Lobby {
         };
         let wait_ms_max = match refusal {
             Ok(wait_ms_max) => wait_ms_max,
-            Err(refusal) => return refuse(connection, request, refusal, cx),
+            Err(refusal) => return self.tell(id, request, Notice::Refused(refusal), cx),
         };
         self.tickets += 1;
         let ticket = self.tickets;
@@ -320,7 +410,7 @@ impl Lobby {
         let Some((id, user)) = self.signed_in(connection, request, cx) else { return };
         match &mut user.phase {
             Phase::Searching { cancel: Some(_), .. } => {
-                refuse(connection, request, Refusal::Busy("the search is being cancelled already"), cx);
+                refuse_user(user, request, Refusal::Busy("the search is being cancelled already"), cx);
             }
             Phase::Searching { domain, ticket, cancel, .. } => {
                 *cancel = Some(request);
@@ -328,9 +418,9 @@ impl Lobby {
                 cx.send(Message::Match(domain.clone(), event));
             }
             Phase::InScene { .. } => {
-                refuse(connection, request, Refusal::Busy("the match is already made"), cx);
+                refuse_user(user, request, Refusal::Busy("the match is already made"), cx);
             }
-            Phase::Idle => tell(connection, request, Notice::SynMatchState(MatchState::Idle(None)), cx),
+            Phase::Idle => tell(user, request, Notice::SynMatchState(MatchState::Idle(None)), cx),
         }
     }
 
@@ -338,27 +428,26 @@ impl Lobby {
         let down = self.services_down.contains(&ServiceName::SceneMaster);
         let Some((id, user)) = self.signed_in(connection, request, cx) else { return };
         match &mut user.phase {
-            _ if down => refuse(connection, request, Refusal::ServiceDown(ServiceName::SceneMaster), cx),
+            _ if down => refuse_user(user, request, Refusal::ServiceDown(ServiceName::SceneMaster), cx),
             Phase::InScene { rejoin: Some(_), .. } => {
-                refuse(connection, request, Refusal::Busy("the way back is being prepared already"), cx);
+                refuse_user(user, request, Refusal::Busy("the way back is being prepared already"), cx);
             }
             Phase::InScene { rejoin, .. } => {
                 *rejoin = Some(request);
                 self.deadlines.set(Due::User(id), cx.now.plus_ms(ANSWER_MS_MAX));
                 cx.send(scene_master::Event::ReqRejoin { user: id });
             }
-            Phase::Idle | Phase::Searching { .. } => refuse(connection, request, Refusal::NoSeat, cx),
+            Phase::Idle | Phase::Searching { .. } => refuse_user(user, request, Refusal::NoSeat, cx),
         }
     }
 
     fn syn_match_state(&mut self, id: UserId, of_ticket: u64, state: MatchState, cx: &mut Context<'_>) {
-        let Some(User { connection: Some(connection), phase: Phase::Searching { ticket, asked, .. }, .. }) =
-            self.users.get_mut(&id)
-        else {
-            return;
-        };
+        let Some(user) = self.users.get_mut(&id) else { return };
+        let Phase::Searching { ticket, asked, .. } = &mut user.phase else { return };
         if *ticket == of_ticket {
-            tell(*connection, std::mem::take(asked), Notice::SynMatchState(state), cx);
+            let request = std::mem::take(asked);
+            user.match_state = Some(state.clone());
+            tell(user, request, Notice::SynMatchState(state), cx);
         }
     }
 
@@ -368,16 +457,15 @@ impl Lobby {
         if *ticket != of_ticket {
             return;
         }
-        let (connection, cancel) = (user.connection, *cancel);
+        let cancel = *cancel;
         self.deadlines.clear(&Due::User(id));
         match result {
             Ok(entry) => {
                 self.set_phase(id, Phase::InScene { scene: entry.scene, rejoin: None });
-                let Some(connection) = connection else { return };
                 if let Some(request) = cancel.filter(|request| *request != 0) {
-                    refuse(connection, request, Refusal::Busy("the match is already made"), cx);
+                    self.tell(id, request, Notice::Refused(Refusal::Busy("the match is already made")), cx);
                 }
-                tell(connection, 0, Notice::ResMatch(entry), cx);
+                self.tell(id, 0, Notice::ResMatch(entry), cx);
             }
             Err(refusal) => self.end_search(id, Some(refusal), cx),
         }
@@ -398,10 +486,10 @@ impl Lobby {
             Err(refusal) => {
                 let wait_ms_max = self.domains.get(domain).copied().unwrap_or_default();
                 self.deadlines.set(Due::User(id), cx.now.plus_ms(wait_ms_max + SEARCH_MARGIN_MS));
-                let request = cancel.filter(|request| *request != 0);
-                if let (Some(connection), Some(request)) = (user.connection, request) {
+                // With 0 the user has logged out, and is still to be taken back.
+                if let Some(request) = cancel.filter(|request| *request != 0) {
                     *cancel = None;
-                    refuse(connection, request, refusal, cx);
+                    refuse_user(user, request, refusal, cx);
                 }
             }
         }
@@ -411,18 +499,17 @@ impl Lobby {
         let Some(user) = self.users.get_mut(&id) else { return };
         let Phase::InScene { rejoin, scene } = &mut user.phase else { return };
         let Some(request) = rejoin.take() else { return };
-        let Some(connection) = user.connection else { return };
         self.deadlines.clear(&Due::User(id));
         match result {
             Ok(entry) => {
                 *scene = entry.scene;
-                tell(connection, request, Notice::ResMatch(entry), cx);
+                tell(user, request, Notice::ResMatch(entry), cx);
             }
             Err(refusal) => {
                 if matches!(refusal, Refusal::NoSeat | Refusal::SceneEnded) {
                     user.phase = Phase::Idle;
                 }
-                refuse(connection, request, refusal, cx);
+                refuse_user(user, request, refusal, cx);
             }
         }
     }
@@ -431,14 +518,13 @@ impl Lobby {
         let Some(user) = self.users.get(&id) else { return };
         match &user.phase {
             Phase::InScene { scene, rejoin } if *scene == ended.scene => {
-                let (connection, rejoin) = (user.connection, *rejoin);
+                let rejoin = *rejoin;
                 self.deadlines.clear(&Due::User(id));
                 self.set_phase(id, Phase::Idle);
-                let Some(connection) = connection else { return };
                 if let Some(request) = rejoin {
-                    refuse(connection, request, Refusal::SceneEnded, cx);
+                    self.tell(id, request, Notice::Refused(Refusal::SceneEnded), cx);
                 }
-                tell(connection, 0, Notice::SynSceneEnded(ended), cx);
+                self.tell(id, 0, Notice::SynSceneEnded(ended), cx);
             }
             // An older scene of this user; the user has been told when leaving it.
             _ => {}
@@ -453,8 +539,7 @@ impl Lobby {
         let mut ids: Vec<UserId> = self.users.keys().copied().collect();
         ids.sort();
         for id in ids {
-            let Some(connection) = self.users[&id].connection else { continue };
-            tell(connection, 0, Notice::SynService(service, up), cx);
+            self.tell(id, 0, Notice::SynService(service, up), cx);
         }
         if !up {
             self.service_down(service, cx);
@@ -512,13 +597,17 @@ impl Lobby {
                 Due::Connection(connection) => match self.connections.get(&connection) {
                     Some(Connection::Fresh) => {
                         self.connections.remove(&connection);
-                        tell(connection, 0, Notice::SynClosing(Refusal::Unauthenticated), cx);
+                        tell_connection(connection, 0, Notice::SynClosing(Refusal::Unauthenticated), cx);
                     }
                     Some(Connection::SigningIn { .. }) => {
                         self.res_sign_in(connection, Err(Refusal::TimedOut("signing in")), cx);
                     }
                     Some(Connection::Of(_)) | None => {}
                 },
+                Due::Line(id) => {
+                    let outcome = self.users.get_mut(&id).map(|user| user.line.step(cx.now, line::Event::Tick));
+                    outcome.into_iter().for_each(|outcome| self.line_went(id, outcome, cx));
+                }
                 Due::User(id) => match self.users.get(&id).map(|user| &user.phase) {
                     Some(Phase::Searching { .. }) => self.end_search(id, Some(Refusal::TimedOut("the search")), cx),
                     Some(Phase::InScene { rejoin: Some(_), .. }) => {
@@ -530,24 +619,21 @@ impl Lobby {
         }
     }
 
-    /// Ends a search without a match, and tells why if somebody is there to hear it.
+    /// Ends a search without a match, and tells why.
     fn end_search(&mut self, id: UserId, refusal: Option<Refusal>, cx: &mut Context<'_>) {
-        let Some(User { connection, phase: Phase::Searching { asked, cancel, .. }, .. }) = self.users.get(&id) else {
-            return;
-        };
-        let (connection, request) = (*connection, cancel.unwrap_or(*asked));
+        let Some(User { phase: Phase::Searching { asked, cancel, .. }, .. }) = self.users.get(&id) else { return };
+        let request = cancel.unwrap_or(*asked);
         let refusal = refusal.or_else(|| self.stopping.then_some(Refusal::Stopping));
         self.set_phase(id, Phase::Idle);
-        if let Some(connection) = connection {
-            tell(connection, request, Notice::SynMatchState(MatchState::Idle(refusal)), cx);
-        }
+        self.tell(id, request, Notice::SynMatchState(MatchState::Idle(refusal)), cx);
     }
 
-    /// A user without a connection is forgotten when there is nothing left to wait for.
+    /// A user who has logged out is forgotten when there is nothing left to wait for.
     fn set_phase(&mut self, id: UserId, phase: Phase) {
         let Some(user) = self.users.get_mut(&id) else { return };
-        let forget = user.connection.is_none() && phase == Phase::Idle;
+        let forget = matches!(user.line.state(), State::Closed(_)) && phase == Phase::Idle;
         user.phase = phase;
+        user.match_state = None;
         if forget {
             self.users.remove(&id);
         }
@@ -559,6 +645,7 @@ impl Lobby {
         ids
     }
 
+    /// The user of a connection that has just made a request.
     fn signed_in(
         &mut self,
         connection: ConnectionId,
@@ -568,7 +655,10 @@ impl Lobby {
         match self.connections.get(&connection)? {
             Connection::Of(id) => {
                 let id = *id;
-                self.users.get_mut(&id).map(|user| (id, user))
+                let user = self.users.get_mut(&id)?;
+                user.line.step(cx.now, line::Event::Heard(connection));
+                user.last_request = user.last_request.max(request);
+                Some((id, user))
             }
             Connection::Fresh | Connection::SigningIn { .. } => {
                 refuse(connection, request, Refusal::Unauthenticated, cx);
@@ -576,12 +666,55 @@ impl Lobby {
             }
         }
     }
+
+    /// Tells a user something, now or on return.
+    fn tell(&mut self, id: UserId, request: u32, notice: Notice, cx: &mut Context<'_>) {
+        if let Some(user) = self.users.get_mut(&id) {
+            tell(user, request, notice, cx);
+        }
+    }
 }
 
-fn tell(connection: ConnectionId, request: u32, notice: Notice, cx: &mut Context<'_>) {
-    cx.send(ToUser { connection, request, notice });
+fn new_backlog() -> Backlog<(u32, Notice)> {
+    Backlog::new(BACKLOG_FRAMES_MAX, usize::MAX)
+}
+
+/// A client that does not go on with its line: numbers begin anew, and requests of an older client are
+/// not answered to this one.
+fn begin_anew(user: &mut User, session: SessionId) {
+    user.session = session;
+    user.backlog = new_backlog();
+    user.last_request = 0;
+    match &mut user.phase {
+        Phase::Searching { asked, cancel, .. } => {
+            *asked = 0;
+            *cancel = cancel.map(|_| 0);
+        }
+        Phase::InScene { rejoin, .. } => *rejoin = None,
+        Phase::Idle => {}
+    }
+}
+
+/// Tells a user something, now or on return; a user who has logged out is not told.
+fn tell(user: &mut User, request: u32, notice: Notice, cx: &mut Context<'_>) {
+    if matches!(user.line.state(), State::Closed(_)) {
+        return;
+    }
+    let seq = user.backlog.push((request, notice.clone()), 0);
+    if let Some(connection) = user.line.connection() {
+        cx.send(ToUser { connection, seq, request, notice });
+    }
+}
+
+/// Tells a connection something that is not part of a user's line.
+fn tell_connection(connection: ConnectionId, request: u32, notice: Notice, cx: &mut Context<'_>) {
+    cx.send(ToUser { connection, seq: 0, request, notice });
 }
 
 fn refuse(connection: ConnectionId, request: u32, refusal: Refusal, cx: &mut Context<'_>) {
-    tell(connection, request, Notice::Refused(refusal), cx);
+    tell_connection(connection, request, Notice::Refused(refusal), cx);
+}
+
+fn refuse_user(user: &mut User, request: u32, refusal: Refusal, cx: &mut Context<'_>) {
+    tell(user, request, Notice::Refused(refusal), cx);
 }

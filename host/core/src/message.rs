@@ -120,6 +120,8 @@ impl fmt::Display for ServiceName {
 pub struct ToUser {
     /// Which connection.
     pub connection: ConnectionId,
+    /// Its number on the user's line; 0 if it is about this connection only.
+    pub seq: u32,
     /// The request that this answers; 0 if it answers none.
     pub request: u32,
     /// What is told.
@@ -158,6 +160,12 @@ pub struct SignedIn {
     pub tokens: auth::account::Tokens,
     /// Whether the account was made just now.
     pub created: bool,
+    /// The line goes on: what was missed follows. Else everything begins anew.
+    pub resumed: bool,
+    /// The highest number of a request that has come over this line.
+    pub last_request: u32,
+    /// How the search stands that the user is in.
+    pub match_state: Option<MatchState>,
     /// The scene in which the user still has a seat.
     pub scene: Option<SceneId>,
     /// The services that are down.

@@ -28,6 +28,12 @@ pub enum Refusal {
     /// A name or password that is wrong; which of them is not told.
     #[error("the name or the password is wrong")]
     WrongPassword,
+    /// Wrong passwords for this name, too many of them.
+    #[error("too many wrong passwords: try again in {} s", ms.div_ceil(1_000))]
+    TriedTooOften {
+        /// How long the next try has to wait.
+        ms: u64,
+    },
     /// A credential that its provider did not make, or not for this server.
     #[error("{0}")]
     BadCredential(String),
@@ -95,6 +101,7 @@ impl Refusal {
         match self {
             Self::Overloaded(_) | Self::TimedOut(_) => 1_000,
             Self::RateLimited { .. } => 1_000,
+            Self::TriedTooOften { ms } => u32::try_from(*ms).unwrap_or(u32::MAX),
             Self::ServiceDown(_) => 5_000,
             Self::Stopping => 60_000,
             _ => 0,

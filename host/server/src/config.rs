@@ -33,6 +33,8 @@ pub struct Config {
     #[serde(default)]
     pub auth: Auth,
     #[serde(default)]
+    pub lobby: config::Lobby,
+    #[serde(default)]
     pub fleets: BTreeMap<FleetName, FleetConfig>,
     #[serde(default)]
     pub domains: BTreeMap<DomainName, Domain>,

@@ -214,7 +214,7 @@ fn start_services(config: &Config, inboxes: Inboxes, shell: &Shell, slots: u32) 
     ));
     services.spawn(service_loop::run(
         ServiceName::Lobby,
-        Lobby::new(waits),
+        Lobby::new(waits, config.lobby.grace_ms),
         None::<fn() -> Lobby>,
         inboxes.lobby,
         shell.clone(),

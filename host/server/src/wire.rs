@@ -34,7 +34,7 @@ pub fn refused(refusal: &Refusal) -> v1::Refused {
         Refusal::NotAdmitted(_) => v1::Code::NotAdmitted,
         Refusal::SceneEnded => v1::Code::SceneEnded,
         Refusal::Overloaded(_) => v1::Code::Overloaded,
-        Refusal::RateLimited { .. } => v1::Code::RateLimited,
+        Refusal::RateLimited { .. } | Refusal::TriedTooOften { .. } => v1::Code::RateLimited,
         Refusal::ServiceDown(_) => v1::Code::ServiceDown,
         Refusal::TimedOut(_) | Refusal::NoMatch => v1::Code::TimedOut,
         Refusal::Busy(_) => v1::Code::Busy,
@@ -62,6 +62,9 @@ pub fn lobby_notice(notice: &Notice) -> Body {
             name: signed_in.name.clone(),
             scene_id: signed_in.scene.map(|scene| scene.to_string()).unwrap_or_default(),
             services_down: signed_in.services_down.iter().map(|it| service(*it).into()).collect(),
+            resumed: signed_in.resumed,
+            last_request: signed_in.last_request,
+            match_state: signed_in.match_state.as_ref().map(match_state),
             ..session(signed_in.session, &signed_in.tokens, signed_in.created)
         }),
         Notice::Refused(refusal) => Body::Refused(refused(refusal)),
@@ -109,7 +112,7 @@ pub fn account(sessions: &[SessionInfo], identities: Vec<String>) -> v1::ResAcco
 
 /// What a user presents, in the words of Auth.
 pub fn sign_in(sign_in: v1::ReqSignIn) -> Result<Request, Refusal> {
-    let v1::ReqSignIn { credential, device } = sign_in;
+    let v1::ReqSignIn { credential, device, resume_seq: _ } = sign_in;
     let (credential, name) = self::credential(credential)?;
     Ok(Request::SignIn { credential, name, device })
 }

@@ -94,8 +94,8 @@ pub struct Match {
     pub token_expires_in: Duration,
 }
 
-/// A signed-in user's connection to the lobby. Dropping it signs nobody out, but ends the
-/// connection; the server keeps the user's state for a while.
+/// A signed-in user's connection to the lobby. Dropping it, as closing it, leaves the lobby: a search
+/// ends, and the session stays.
 pub struct Lobby {
     session: v1::ResSignIn,
     server: ServerAddress,
@@ -118,7 +118,8 @@ impl Lobby {
     /// [`Error::Refused`] if the credential is wrong or the server takes no sign-ins now.
     pub async fn connect(url: &str, credential: Credential, options: Options) -> Result<Self, Error> {
         let server = ServerAddress::parse(url)?;
-        let sign_in = v1::ReqSignIn { credential: Some(credential.into()), device: options.device.clone() };
+        let device = options.device.clone();
+        let sign_in = v1::ReqSignIn { credential: Some(credential.into()), device, resume_seq: None };
         let sign_in = client_frame::Body::ReqSignIn(sign_in);
         let url = server.url(LOBBY_PATH)?;
         let (socket, body) = Socket::connect(&url, sign_in, &options).await?;
@@ -204,7 +205,7 @@ impl Lobby {
     /// Measures the round trip to the lobby.
     pub async fn ping(&self) -> Result<Duration, Error> {
         let sent = Instant::now();
-        let body = client_frame::Body::Ping(v1::Ping { payload: 0 });
+        let body = client_frame::Body::Ping(v1::Ping { payload: 0, seen: 0 });
         match self.request(body, None).await? {
             server_frame::Body::Pong(_) => Ok(sent.elapsed()),
             _ => Err(Error::Unexpected),

@@ -82,7 +82,7 @@ impl Scene {
     /// Asks for a [`SceneEvent::Pong`], which tells the round trip.
     pub async fn ping(&mut self) -> Result<(), Error> {
         let payload = self.clock_us();
-        self.socket.tell(client_frame::Body::Ping(v1::Ping { payload })).await
+        self.socket.tell(client_frame::Body::Ping(v1::Ping { payload, seen: 0 })).await
     }
 
     /// The next event; `None` after the last one. Call it steadily: it also answers the server's

@@ -11,7 +11,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::ClientRequestBuilder;
 use tokio_tungstenite::tungstenite::http::Uri;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
@@ -109,11 +110,14 @@ impl Socket {
                 // Pings are answered by the library.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
             };
-            let expected = self.seq_last.wrapping_add(1);
-            if frame.seq != expected {
-                return Err(Error::FrameLost { expected, got: frame.seq });
+            // 0 is outside of the count.
+            if frame.seq != 0 {
+                let expected = self.seq_last.wrapping_add(1);
+                if frame.seq != expected {
+                    return Err(Error::FrameLost { expected, got: frame.seq });
+                }
+                self.seq_last = frame.seq;
             }
-            self.seq_last = frame.seq;
             // A newer server's event, which this client does not know.
             if frame.body.is_some() {
                 return Ok(frame);
@@ -121,10 +125,11 @@ impl Socket {
         }
     }
 
-    /// Tells the server that the connection ends.
+    /// Tells the server that the connection ends on purpose.
     pub async fn close(mut self) {
         // The other side may be gone already; the connection ends all the same.
-        let _ = timeout(self.send_timeout, self.stream.close(None)).await;
+        let on_purpose = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+        let _ = timeout(self.send_timeout, self.stream.close(Some(on_purpose))).await;
     }
 }
 

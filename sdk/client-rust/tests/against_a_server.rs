@@ -134,7 +134,7 @@ async fn play_a_match(encoding: Encoding) {
         assert_eq!(body, client_frame::Body::SceneMessage(v1::SceneMessage { body: "hello".into() }));
         scene.send(0, server_frame::Body::SceneMessage(v1::SceneMessage { body: "world".into() })).await;
         let (_, body) = scene.receive().await;
-        let client_frame::Body::Ping(v1::Ping { payload }) = body else { panic!("{body:?}") };
+        let client_frame::Body::Ping(v1::Ping { payload, .. }) = body else { panic!("{body:?}") };
         scene.send(0, server_frame::Body::Pong(v1::Pong { payload })).await;
         let (request, body) = scene.receive().await;
         assert_eq!(body, client_frame::Body::ReqLeaveScene(v1::ReqLeaveScene {}));

@@ -154,7 +154,8 @@ export class Connection {
   close(closed = new Closed("left", "closed by this side")): void {
     if (this.#closed || this.#closeTimer !== undefined) return;
     this.#closing = closed;
-    this.#socket.close(1000);
+    // 1000 tells the server that the user leaves; after anything else the user may come back.
+    this.#socket.close(closed.kind === "left" ? 1000 : 4000);
     // A server that is gone never confirms the close; the end must not depend on it.
     this.#closeTimer = setTimeout(() => this.#end(closed), CLOSE_DEADLINE_MS);
   }
@@ -195,11 +196,14 @@ export class Connection {
       this.breach(`unreadable frame: ${error instanceof Error ? error.message : error}`);
       return;
     }
-    if (frame.seq !== this.#seqLast + 1) {
-      this.breach(`frame ${frame.seq} came where ${this.#seqLast + 1} was due`);
-      return;
+    // 0 is outside of the count.
+    if (frame.seq !== 0) {
+      if (frame.seq !== this.#seqLast + 1) {
+        this.breach(`frame ${frame.seq} came where ${this.#seqLast + 1} was due`);
+        return;
+      }
+      this.#seqLast = frame.seq;
     }
-    this.#seqLast = frame.seq;
     this.#restartKeepAlive();
     if (frame.body.case === "synClosing") {
       const { code, text } = frame.body.value;

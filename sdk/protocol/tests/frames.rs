@@ -38,8 +38,9 @@ fn credential() -> impl Strategy<Value = req_sign_in::Credential> {
 fn client_frame() -> impl Strategy<Value = v1::ClientFrame> {
     use client_frame::Body;
     let body = prop_oneof![
-        (option::of(credential()), text())
-            .prop_map(|(credential, device)| Body::ReqSignIn(v1::ReqSignIn { credential, device })),
+        (option::of(credential()), text(), option::of(any::<u32>())).prop_map(|(credential, device, resume_seq)| {
+            Body::ReqSignIn(v1::ReqSignIn { credential, device, resume_seq })
+        }),
         Just(Body::ReqSignOut(v1::ReqSignOut {})),
         text().prop_map(|domain| Body::ReqMatch(v1::ReqMatch { domain })),
         Just(Body::ReqCancelMatch(v1::ReqCancelMatch {})),
@@ -47,7 +48,7 @@ fn client_frame() -> impl Strategy<Value = v1::ClientFrame> {
         text().prop_map(|scene_token| Body::ReqJoinScene(v1::ReqJoinScene { scene_token })),
         scene_message().prop_map(Body::SceneMessage),
         Just(Body::ReqLeaveScene(v1::ReqLeaveScene {})),
-        any::<u64>().prop_map(|payload| Body::Ping(v1::Ping { payload })),
+        (any::<u64>(), any::<u32>()).prop_map(|(payload, seen)| Body::Ping(v1::Ping { payload, seen })),
     ];
     (any::<u32>(), body).prop_map(|(request, body)| v1::ClientFrame { request, body: Some(body) })
 }
@@ -74,6 +75,9 @@ fn lobby_body() -> impl Strategy<Value = server_frame::Body> {
                     scene_id,
                     services_down,
                     created: true,
+                    resumed: false,
+                    last_request: 7,
+                    match_state: None,
                     refresh_token: "r".repeat(3),
                     refresh_expires_ms: expires_ms / 2,
                     session_id: "0".repeat(16),
@@ -214,6 +218,7 @@ fn json_is_protobufs_mapping() {
             name: String::new(),
         })),
         device: String::new(),
+        resume_seq: None,
     });
     assert_eq!(frame.request, 1);
     assert_eq!(frame.body, Some(body));

@@ -1,6 +1,7 @@
-//! The benchmark: the same load against Scenehost, Colyseus and a bare relay, on loopback.
+//! The benchmarks, on loopback: `arena`, the same load against Scenehost, Colyseus and a bare relay; `sign-in`.
 //!
 //! - `arena.rs`: what is measured, in which order. `ramp.rs`: the search for the limit.
+//! - `sign_in.rs`: sign-ins over HTTP.
 //! - `generator.rs`: the players. `connection.rs`, `websocket.rs`, `http.rs`: how they talk.
 //! - `contender.rs` and its folder: the servers. `relay.rs`: the one that is part of this program.
 //! - `process.rs`: servers as processes. `report.rs`: the table and the file.
@@ -16,6 +17,7 @@ mod process;
 mod ramp;
 mod relay;
 mod report;
+mod sign_in;
 mod websocket;
 
 use std::fs;
@@ -36,6 +38,8 @@ use crate::ramp::Plan;
 enum Cli {
     /// Rooms of four players who send and receive at 20 Hz.
     Arena(ArenaArguments),
+    /// New guests and resumes over HTTP, a second.
+    SignIn(SignInArguments),
     #[command(flatten)]
     Internal(Internal),
 }
@@ -70,6 +74,22 @@ struct ArenaArguments {
     out: PathBuf,
 }
 
+#[derive(Args)]
+struct SignInArguments {
+    /// Short: whether everything works.
+    #[arg(long)]
+    quick: bool,
+    /// The program `scenehost`.
+    #[arg(long, default_value = "target/release/scenehost")]
+    scenehost: PathBuf,
+    /// Taken as by the other benchmarks; no component is used.
+    #[arg(long, hide = true)]
+    plugins: Option<PathBuf>,
+    /// Where `sign-in.json` and the server's log go.
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+}
+
 /// What the bench starts itself.
 #[derive(Subcommand)]
 enum Internal {
@@ -89,6 +109,7 @@ enum Internal {
 fn main() -> Result<()> {
     match Cli::parse() {
         Cli::Arena(arguments) => arena(arguments),
+        Cli::SignIn(arguments) => sign_in(arguments),
         Cli::Internal(Internal::Relay { address }) => relay::run(address),
         Cli::Internal(Internal::Pinned { core, program, arguments }) => {
             process::exec_pinned(core, &program, &arguments)
@@ -113,6 +134,18 @@ fn arena(arguments: ArenaArguments) -> Result<()> {
     report.print();
     let file = paths.out.join("arena.json");
     report.write(&file)?;
+    println!("\nwritten to {}", file.display());
+    Ok(())
+}
+
+fn sign_in(arguments: SignInArguments) -> Result<()> {
+    fs::create_dir_all(&arguments.out)?;
+    let out = fs::canonicalize(&arguments.out)?;
+    process::pin(process::GENERATOR_CORE)?;
+    let seconds = if arguments.quick { (1, 2) } else { (3, 15) };
+    let settings =
+        sign_in::Settings { warm_up: Duration::from_secs(seconds.0), window: Duration::from_secs(seconds.1) };
+    let file = sign_in::run(&settings, &arguments.scenehost, &out)?;
     println!("\nwritten to {}", file.display());
     Ok(())
 }

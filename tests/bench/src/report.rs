@@ -20,7 +20,7 @@ pub struct Report {
 }
 
 #[derive(Serialize)]
-struct Machine {
+pub struct Machine {
     cpu: String,
     cores: usize,
     kernel: String,
@@ -79,10 +79,15 @@ impl Report {
     }
 
     pub fn write(&self, path: &Path) -> Result<()> {
-        let mut text = serde_json::to_string_pretty(self)?;
-        text.push('\n');
-        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+        write(self, path)
     }
+}
+
+/// Writes a result as JSON for people and programs.
+pub fn write(report: &impl Serialize, path: &Path) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(report)?;
+    text.push('\n');
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The plain numbers that later runs are compared by; what was not measured is left out.
@@ -162,7 +167,8 @@ pub fn print_machine() {
     }
 }
 
-fn machine() -> Result<Machine> {
+/// Where the bench runs.
+pub fn machine() -> Result<Machine> {
     let field = |file: &str, name: &str| -> Result<String> {
         let text = fs::read_to_string(file)?;
         let line = text.lines().find(|line| line.starts_with(name)).with_context(|| format!("no {name} in {file}"))?;

@@ -17,6 +17,8 @@ pub enum Event {
     Closed {
         /// Which.
         connection: ConnectionId,
+        /// The user closed it on purpose; else it was lost, and the user may come back.
+        left: bool,
     },
     /// A user signs in.
     ReqSignIn {
@@ -26,6 +28,8 @@ pub enum Event {
         request: u32,
         /// With what: a [`Request::SignIn`].
         sign_in: Box<Request>,
+        /// The number of the last frame that the client has, if it wants to go on with its line.
+        resume: Option<u32>,
     },
     /// A user wants a match.
     ReqMatch {
@@ -49,6 +53,13 @@ pub enum Event {
         connection: ConnectionId,
         /// The client's number.
         request: u32,
+    },
+    /// Something came over a user's connection that is no request.
+    Heard {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The number of the last frame that the client has; 0 if it does not say.
+        seen: u32,
     },
     /// Auth's answer.
     ResSignIn {

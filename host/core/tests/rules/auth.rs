@@ -213,6 +213,37 @@ fn a_password_signs_in_and_a_wrong_one_does_not_tell_what_was_wrong() {
 }
 
 #[test]
+fn wrong_passwords_are_tried_ever_more_slowly_for_names_that_exist_or_not() {
+    for name in ["ada", "nobody"] {
+        let mut host = Host::new();
+        let ada = host.sign_in(password("ada", PASSWORD, true)).unwrap();
+        for _ in 0..6 {
+            assert_eq!(host.sign_in(password(name, "wrong horse", false)), Err(Refusal::WrongPassword));
+        }
+        let wait = |ms| Err(Refusal::TriedTooOften { ms });
+        assert_eq!(host.sign_in(password(name, PASSWORD, false)), wait(1_000), "the right one has to wait, too");
+        assert!(host.resume(&ada.tokens.session).is_ok(), "who has a session does not");
+        host.pass_ms(1_000);
+        assert_eq!(host.sign_in(password(name, "wrong horse", false)), Err(Refusal::WrongPassword));
+        assert_eq!(host.sign_in(password(name, PASSWORD, false)), wait(2_000));
+        assert_eq!(host.sign_in(password("grace", PASSWORD, false)), Err(Refusal::WrongPassword), "another name");
+        host.pass_ms(2_000);
+        if name == "ada" {
+            assert!(host.sign_in(password(name, PASSWORD, false)).is_ok());
+            assert_eq!(host.sign_in(password(name, "wrong horse", false)), Err(Refusal::WrongPassword), "all forgiven");
+        }
+        for _ in 0..30 {
+            let _ = host.sign_in(password(name, "wrong horse", false));
+            host.pass_ms(300_000);
+        }
+        assert_eq!(host.sign_in(password(name, "wrong horse", false)), Err(Refusal::WrongPassword));
+        assert_eq!(host.sign_in(password(name, PASSWORD, false)), wait(300_000), "no longer than that");
+        host.pass_ms(900_000 + SWEEP_MS);
+        assert_ne!(host.sign_in(password(name, PASSWORD, false)), wait(300_000), "forgiven by time");
+    }
+}
+
+#[test]
 fn an_id_token_and_a_backends_word_sign_in() {
     let mut host = Host::new();
     let ada = host.sign_in(id_token("ada")).unwrap();
@@ -499,7 +530,7 @@ fn a_ban_ends_sessions_and_refuses_until_its_end_also_after_a_restart() {
 #[test]
 fn a_user_who_is_removed_loses_the_seat() {
     // The rest of the way is SceneMaster's and Scene's; their tests have it.
-    let mut lobby = World::new(lobby::Lobby::new(BTreeMap::new()));
+    let mut lobby = World::new(lobby::Lobby::new(BTreeMap::new(), 0));
     let refusal = Refusal::Banned { reason: "shouting".to_owned(), until: None };
     let messages = lobby.tell(lobby::Event::SynAccountClosed { user: UserId(5), refusal });
     assert_eq!(messages, [Message::SceneMaster(scene_master::Event::ReqRemoveUser { user: UserId(5) })]);

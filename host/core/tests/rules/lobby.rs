@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use scenehost_core::auth::account::Tokens;
 use scenehost_core::auth::{Credential, Identity, Request};
 use scenehost_core::lobby::{ANSWER_MS_MAX, Event, FIRST_FRAME_MS_MAX, Lobby};
-use scenehost_core::message::{EndReason, Entry, MatchState, SceneEnded, Searching};
+use scenehost_core::message::{EndReason, Entry, MatchState, Notice, SceneEnded, Searching, ToUser};
 use scenehost_core::record::UserRecord;
 use scenehost_core::token::Secret;
-use scenehost_core::{ConnectionId, DomainName, Refusal, SceneId, ServiceName, SessionId, Time, UserId};
+use scenehost_core::{ConnectionId, DomainName, Message, Refusal, SceneId, ServiceName, SessionId, Time, UserId};
 
 use crate::table::{self, short};
 use crate::world::World;
@@ -17,19 +17,24 @@ const CONNECTION: ConnectionId = ConnectionId(1);
 const USER: UserId = UserId(10);
 const SESSION: SessionId = SessionId(50);
 const SCENE: SceneId = SceneId(100);
+const GRACE_MS: u64 = 30_000;
 
 fn domain() -> DomainName {
     DomainName::from("gomoku")
 }
 
 fn lobby() -> World<Lobby> {
-    World::new(Lobby::new(BTreeMap::from([(domain(), 60_000)])))
+    World::new(Lobby::new(BTreeMap::from([(domain(), 60_000)]), GRACE_MS))
 }
 
 fn sign_in(connection: ConnectionId) -> Event {
+    sign_in_to_resume(connection, None)
+}
+
+fn sign_in_to_resume(connection: ConnectionId, resume: Option<u32>) -> Event {
     let credential = Credential::Session("token".to_owned());
     let sign_in = Box::new(Request::SignIn { credential, name: String::new(), device: String::new() });
-    Event::ReqSignIn { connection, request: 1, sign_in }
+    Event::ReqSignIn { connection, request: 1, sign_in, resume }
 }
 
 fn identity(user: UserId) -> Box<Identity> {
@@ -43,6 +48,37 @@ fn signed_in_on(world: &mut World<Lobby>, connection: ConnectionId, user: UserId
     world.tell(Event::Opened { connection });
     world.tell(sign_in(connection));
     world.tell(Event::ResSignIn { connection, result: Ok(identity(user)) });
+}
+
+fn lost() -> Event {
+    Event::Closed { connection: CONNECTION, left: false }
+}
+
+fn left() -> Event {
+    Event::Closed { connection: CONNECTION, left: true }
+}
+
+/// What a connection is told, with its numbers.
+fn numbered(messages: &[Message], connection: ConnectionId) -> Vec<(u32, u32, String)> {
+    let of_user = messages.iter().filter_map(|message| match message {
+        Message::User(to_user) if to_user.connection == connection => {
+            Some((to_user.seq, to_user.request, short(message)))
+        }
+        _ => None,
+    });
+    of_user.collect()
+}
+
+/// The user signs in on a second connection and wants to go on after the frame `seen`.
+fn come_back(world: &mut World<Lobby>, connection: ConnectionId, seen: Option<u32>) -> Vec<Message> {
+    world.tell(Event::Opened { connection });
+    world.tell(sign_in_to_resume(connection, seen));
+    world.tell(Event::ResSignIn { connection, result: Ok(identity(USER)) })
+}
+
+fn is_resumed(told: &[Message]) -> bool {
+    let resumed = |message: &Message| matches!(message, Message::User(ToUser { notice: Notice::ResSignIn(signed_in), .. }) if signed_in.resumed);
+    told.iter().any(resumed)
 }
 
 fn req_match() -> Event {
@@ -101,7 +137,7 @@ fn a_second_connection_takes_over_and_keeps_the_search() {
     let state = MatchState::Placing { domain: domain() };
     let told = world.tell(Event::SynMatchState { user: USER, ticket: 1, state });
     assert!(matches!(&told[..], [scenehost_core::Message::User(to)] if to.request == 0), "not its request: {told:?}");
-    assert_eq!(shorts(&world.tell(Event::Closed { connection: CONNECTION })), [] as [&str; 0]);
+    assert_eq!(shorts(&world.tell(lost())), [] as [&str; 0]);
     assert_eq!(world.service.phase_name(USER), "Searching");
     let told = world.tell(Event::ResMatch { user: USER, ticket: 1, result: Ok(entry(1)) });
     assert!(matches!(&told[..], [scenehost_core::Message::User(to)] if to.connection == newer));
@@ -110,10 +146,7 @@ fn a_second_connection_takes_over_and_keeps_the_search() {
 #[test]
 fn leaving_while_searching_takes_the_search_back() {
     let mut world = searching();
-    assert_eq!(
-        shorts(&world.tell(Event::Closed { connection: CONNECTION })),
-        ["Auth SynOnline", "Match ReqCancelMatch"]
-    );
+    assert_eq!(shorts(&world.tell(left())), ["Auth SynOnline", "Match ReqCancelMatch"]);
     assert_eq!(world.service.phase_name(USER), "Cancelling, away");
     assert!(world.tell(Event::ResCancelMatch { user: USER, ticket: 1, result: Ok(()) }).is_empty());
     assert_eq!(world.service.phase_name(USER), "absent");
@@ -139,7 +172,7 @@ fn a_sign_out_asks_auth_to_end_the_session() {
 #[test]
 fn a_user_who_returns_hears_of_the_scene_and_finds_the_way_back() {
     let mut world = in_scene();
-    world.tell(Event::Closed { connection: CONNECTION });
+    world.tell(left());
     assert_eq!(world.service.phase_name(USER), "InScene, away");
     world.tell(Event::Opened { connection: CONNECTION });
     world.tell(sign_in(CONNECTION));
@@ -148,6 +181,83 @@ fn a_user_who_returns_hears_of_the_scene_and_finds_the_way_back() {
     assert_eq!(shorts(&world.tell(Event::ReqRejoin { connection: CONNECTION, request: 5 })), ["SceneMaster ReqRejoin"]);
     let told = world.tell(Event::ResRejoin { user: USER, result: Ok(entry(2)) });
     assert_eq!(shorts(&told), ["User ResMatch"]);
+}
+
+#[test]
+fn a_dropped_user_keeps_the_search_and_gets_exactly_what_was_missed() {
+    let mut world = searching();
+    let state = |domain| MatchState::Placing { domain };
+    world.tell(Event::SynMatchState { user: USER, ticket: 1, state: state(domain()) });
+    assert_eq!(shorts(&world.tell(lost())), [] as [&str; 0], "nothing is given up");
+    assert_eq!(world.service.phase_name(USER), "Searching, dropped");
+    let told = world.tell(Event::SynMatchState { user: USER, ticket: 1, state: state(domain()) });
+    assert_eq!(told, [], "nobody is there to hear it");
+    world.tell(Event::ResMatch { user: USER, ticket: 1, result: Ok(entry(1)) });
+    world.now = world.now.plus_ms(GRACE_MS - 1);
+
+    let told = come_back(&mut world, ConnectionId(2), Some(1));
+    assert!(is_resumed(&told));
+    let missed = [
+        (0, 1, "User ResSignIn".to_owned()),
+        (2, 0, "User SynMatchState Placing".to_owned()),
+        (3, 0, "User ResMatch".to_owned()),
+    ];
+    assert_eq!(numbered(&told, ConnectionId(2)), missed);
+    let told = world.tell(Event::ReqMatch { connection: ConnectionId(2), request: 9, domain: domain() });
+    assert_eq!(numbered(&told, ConnectionId(2)), [(4, 9, "User Refused Busy".to_owned())], "the numbers go on");
+}
+
+#[test]
+fn an_answer_that_was_lost_with_the_connection_comes_again() {
+    let mut world = idle();
+    let told = world.tell(Event::ReqCancelMatch { connection: CONNECTION, request: 5 });
+    assert_eq!(numbered(&told, CONNECTION), [(1, 5, "User SynMatchState Idle".to_owned())]);
+    world.tell(lost()); // And the answer with it.
+    let told = come_back(&mut world, ConnectionId(2), Some(0));
+    assert_eq!(numbered(&told, ConnectionId(2))[1], (1, 5, "User SynMatchState Idle".to_owned()));
+    let Message::User(ToUser { notice: Notice::ResSignIn(signed_in), .. }) = &told[0] else { panic!("{told:?}") };
+    assert_eq!(signed_in.last_request, 5, "so that the client does not ask again");
+}
+
+#[test]
+fn who_has_missed_too_much_or_comes_from_elsewhere_begins_anew_with_the_whole_state() {
+    let mut world = searching();
+    world.tell(lost());
+    for _ in 0..100 {
+        let state = MatchState::Placing { domain: domain() };
+        world.tell(Event::SynMatchState { user: USER, ticket: 1, state });
+    }
+    for (number, seen) in [(2, Some(0)), (3, Some(500)), (4, None)] {
+        let connection = ConnectionId(number);
+        let told = come_back(&mut world, connection, seen);
+        assert!(!is_resumed(&told));
+        assert_eq!(numbered(&told, connection), [(0, 1, "User ResSignIn".to_owned())]);
+        assert!(format!("{told:?}").contains("match_state: Some(Placing"), "{told:?}");
+        assert_eq!(world.service.phase_name(USER), "Searching", "the search goes on");
+        world.tell(Event::Closed { connection, left: false });
+    }
+    let told = world.tell(Event::ResMatch { user: USER, ticket: 1, result: Ok(entry(1)) });
+    assert_eq!(told, []);
+    let told = come_back(&mut world, ConnectionId(5), Some(0));
+    assert_eq!(numbered(&told, ConnectionId(5))[1], (1, 0, "User ResMatch".to_owned()), "numbers began at 1 again");
+}
+
+#[test]
+fn the_end_of_the_grace_period_is_a_log_out() {
+    let mut world = searching();
+    world.tell(lost());
+    assert_eq!(shorts(&world.pass_ms(GRACE_MS - 1)), [] as [&str; 0]);
+    assert_eq!(shorts(&world.pass_ms(1)), ["Auth SynOnline", "Match ReqCancelMatch"]);
+    assert_eq!(world.service.phase_name(USER), "Cancelling, away");
+    world.tell(Event::ResCancelMatch { user: USER, ticket: 1, result: Ok(()) });
+    assert_eq!(world.service.phase_name(USER), "absent");
+
+    let mut world = idle();
+    world.tell(lost());
+    assert_eq!(world.service.phase_name(USER), "Idle, dropped");
+    assert_eq!(shorts(&world.pass_ms(GRACE_MS)), ["Auth SynOnline"]);
+    assert_eq!(world.service.phase_name(USER), "absent");
+    assert!(!is_resumed(&come_back(&mut world, ConnectionId(2), Some(0))), "nothing is left to go on with");
 }
 
 #[test]
@@ -200,16 +310,12 @@ fn every_state_and_event() {
         world.tell(Event::ReqRejoin { connection: CONNECTION, request: 4 });
         world
     };
-    let away = {
-        let mut world = in_scene();
-        world.tell(Event::Closed { connection: CONNECTION });
+    let after = |mut world: World<Lobby>, event: Event| {
+        world.tell(event);
         world
     };
-    let leaving = {
-        let mut world = searching();
-        world.tell(Event::Closed { connection: CONNECTION });
-        world
-    };
+    let (away, leaving) = (after(in_scene(), left()), after(searching(), left()));
+    let (idle_dropped, searching_dropped) = (after(idle(), lost()), after(searching(), lost()));
     let refused = || Err(Refusal::NotFound("x".to_owned()));
     let state =
         Searching { domain: domain(), waited_ms: 0, rating_range: 100, waiting: 1, players_min: 2, players_max: 2 };
@@ -223,6 +329,8 @@ fn every_state_and_event() {
             ("Idle", idle()),
             ("Searching", searching()),
             ("Cancelling", cancelling),
+            ("Idle, dropped", idle_dropped),
+            ("Searching, dropped", searching_dropped),
             ("Cancelling, away", leaving),
             ("InScene", in_scene()),
             ("Rejoining", rejoining),
@@ -230,7 +338,9 @@ fn every_state_and_event() {
         ],
         &[
             ("Opened", Event::Opened { connection: ConnectionId(2) }),
-            ("Closed", Event::Closed { connection: CONNECTION }),
+            ("Closed: lost", lost()),
+            ("Closed: left", left()),
+            ("Heard", Event::Heard { connection: CONNECTION, seen: 1 }),
             ("ReqSignIn", sign_in(CONNECTION)),
             ("ReqSignOut", Event::ReqSignOut { connection: CONNECTION, request: 2 }),
             (
@@ -273,11 +383,11 @@ fn every_state_and_event() {
                 world.now = world.now.plus_ms(FIRST_FRAME_MS_MAX.max(ANSWER_MS_MAX) + 100_000);
             }
             let effects = world.step(event.clone());
-            let state = match (world.service.phase_name(USER), world.service.connection_name(CONNECTION)) {
-                ("absent", connection) => connection,
-                (phase, _) => phase,
+            let state = match world.service.phase_name(USER).as_str() {
+                "absent" => world.service.connection_name(CONNECTION).to_owned(),
+                phase => phase.to_owned(),
             };
-            table::cell(state, &effects)
+            table::cell(&state, &effects)
         },
     );
 }

@@ -2,6 +2,7 @@
 //! shows every state and event.
 
 mod auth;
+mod line;
 mod lobby;
 mod matching;
 mod scene;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use scenehost_core::lobby::Event;
@@ -55,6 +55,8 @@ pub async fn upgrade(
 
 /// Why a connection ends.
 enum End {
+    /// The client closed it on purpose.
+    Left,
     /// The client went, or its socket broke.
     Gone,
     /// The server ends it, and says why.
@@ -66,20 +68,19 @@ struct Connection {
     id: ConnectionId,
     socket: WebSocket,
     encoding: Encoding,
-    seq: u32,
 }
 
 async fn run(edge: Edge, socket: WebSocket, encoding: Encoding) {
     let id = ConnectionId(edge.0.connections.fetch_add(1, Ordering::Relaxed));
     let frames = edge.0.bus.open_user(id);
-    let mut connection = Connection { edge: edge.clone(), id, socket, encoding, seq: 0 };
+    let mut connection = Connection { edge: edge.clone(), id, socket, encoding };
     let end = if edge.0.bus.to_lobby(Event::Opened { connection: id }) {
         connection.serve(frames).await
     } else {
         End::CutOff(Refusal::Overloaded("connections"))
     };
     edge.0.bus.close_user(id);
-    edge.0.bus.send(Event::Closed { connection: id }.into());
+    edge.0.bus.send(Event::Closed { connection: id, left: matches!(end, End::Left) }.into());
     if let End::CutOff(refusal) = end {
         connection.cut_off(&refusal).await;
     }
@@ -133,6 +134,8 @@ impl Connection {
             Message::Binary(bytes) => PayloadRef::Binary(bytes),
             Message::Text(text) => PayloadRef::Text(text),
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            // Browsers say "going away" (1001) for pages that are left or loaded again.
+            Message::Close(Some(frame)) if frame.code == close_code::NORMAL => return Err(End::Left),
             Message::Close(_) => return Err(End::Gone),
         };
         let frame = match self.encoding.decode_client(payload) {
@@ -141,10 +144,13 @@ impl Connection {
         };
         let (connection, request) = (self.id, frame.request);
         let event = match frame.body {
-            Some(client_frame::Body::ReqSignIn(sign_in)) => match wire::sign_in(sign_in) {
-                Ok(sign_in) => Event::ReqSignIn { connection, request, sign_in: Box::new(sign_in) },
-                Err(refusal) => return self.refuse(request, &refusal).await,
-            },
+            Some(client_frame::Body::ReqSignIn(sign_in)) => {
+                let resume = sign_in.resume_seq;
+                match wire::sign_in(sign_in) {
+                    Ok(sign_in) => Event::ReqSignIn { connection, request, sign_in: Box::new(sign_in), resume },
+                    Err(refusal) => return self.refuse(request, &refusal).await,
+                }
+            }
             Some(client_frame::Body::ReqSignOut(_)) => Event::ReqSignOut { connection, request },
             Some(client_frame::Body::ReqMatch(asked)) => {
                 Event::ReqMatch { connection, request, domain: DomainName::from(asked.domain.as_str()) }
@@ -152,6 +158,8 @@ impl Connection {
             Some(client_frame::Body::ReqCancelMatch(_)) => Event::ReqCancelMatch { connection, request },
             Some(client_frame::Body::ReqRejoin(_)) => Event::ReqRejoin { connection, request },
             Some(client_frame::Body::Ping(ping)) => {
+                // Only for the backlog's sake; it may be left out when the lobby has much to do.
+                self.edge.0.bus.to_lobby(Event::Heard { connection, seen: ping.seen });
                 return self.answer(request, Body::Pong(v1::Pong { payload: ping.payload })).await;
             }
             Some(
@@ -175,16 +183,20 @@ impl Connection {
         if let Notice::SynClosing(refusal) = to_user.notice {
             return Err(End::CutOff(refusal));
         }
-        self.answer(to_user.request, wire::lobby_notice(&to_user.notice)).await
+        self.put(to_user.seq, to_user.request, wire::lobby_notice(&to_user.notice)).await
     }
 
     async fn refuse(&mut self, request: u32, refusal: &Refusal) -> Result<(), End> {
         self.answer(request, Body::Refused(wire::refused(refusal))).await
     }
 
+    /// Answers without the lobby, so outside of the user's line.
     async fn answer(&mut self, request: u32, body: Body) -> Result<(), End> {
-        self.seq = self.seq.wrapping_add(1);
-        let frame = v1::ServerFrame { seq: self.seq, request, body: Some(body) };
+        self.put(0, request, body).await
+    }
+
+    async fn put(&mut self, seq: u32, request: u32, body: Body) -> Result<(), End> {
+        let frame = v1::ServerFrame { seq, request, body: Some(body) };
         let message = match self.encoding.encode_server(&frame) {
             Payload::Binary(bytes) => Message::Binary(bytes),
             Payload::Text(text) => Message::Text(text.into()),

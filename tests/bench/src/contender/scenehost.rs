@@ -60,7 +60,7 @@ impl Scenehost {
                 name: format!("Bot {guest}"),
             });
             let mut lobby = Connection::open(CLIENTS, "/v1/lobby", Some(ENCODING.subprotocol()))?;
-            let sign_in = v1::ReqSignIn { credential: Some(credential), device: String::new() };
+            let sign_in = v1::ReqSignIn { credential: Some(credential), device: String::new(), resume_seq: None };
             send(&mut lobby, 1, client_frame::Body::ReqSignIn(sign_in))?;
             lobbies.push(lobby);
         }

@@ -1,0 +1,133 @@
+//! A power failure without pulling a plug. Preloaded into a process (`LD_PRELOAD`), it notes for each file how long it
+//! was when it was last synced; after the process was killed, [`forget`] cuts the files back to that.
+//!
+//! What it cannot see: writes that change synced bytes in place (RocksDB only appends), and syncs by other calls than
+//! `fsync` and `fdatasync`.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, c_int, c_void};
+use std::fs::{self, File, Metadata};
+use std::io::{self, Write as _};
+use std::os::fd::RawFd;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
+
+/// The variable that names the file of notes; without it nothing is noted.
+pub const NOTES: &str = "FORGETFUL_NOTES";
+
+/// # Safety
+///
+/// As the system's own.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fdatasync(file: RawFd) -> c_int {
+    static NEXT: OnceLock<usize> = OnceLock::new();
+    // SAFETY: the system's function of this name, with its argument.
+    unsafe { sync(file, *NEXT.get_or_init(|| system(c"fdatasync"))) }
+}
+
+/// # Safety
+///
+/// As the system's own.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fsync(file: RawFd) -> c_int {
+    static NEXT: OnceLock<usize> = OnceLock::new();
+    // SAFETY: the system's function of this name, with its argument.
+    unsafe { sync(file, *NEXT.get_or_init(|| system(c"fsync"))) }
+}
+
+/// Where the function is that the one of this name here stands before.
+fn system(name: &CStr) -> usize {
+    // SAFETY: the name is a C string; the answer is an address or null.
+    let address: *mut c_void = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
+    assert!(!address.is_null(), "the system has no {name:?}");
+    address as usize
+}
+
+/// # Safety
+///
+/// `next` is the address of the system's `fsync` or `fdatasync`.
+unsafe fn sync(file: RawFd, next: usize) -> c_int {
+    // What was written before the call is what it syncs.
+    let seen = fs::metadata(format!("/proc/self/fd/{file}"));
+    // SAFETY: the caller's promise.
+    let next: unsafe extern "C" fn(RawFd) -> c_int = unsafe { std::mem::transmute(next) };
+    // SAFETY: the caller's own argument.
+    let done = unsafe { next(file) };
+    if done == 0
+        && let Ok(seen) = seen
+    {
+        note(&seen);
+    }
+    done
+}
+
+fn note(file: &Metadata) {
+    static NOTES_FILE: OnceLock<Option<Mutex<File>>> = OnceLock::new();
+    let open = || {
+        let path = std::env::var_os(NOTES)?;
+        File::options().append(true).create(true).open(path).ok().map(Mutex::new)
+    };
+    if let Some(notes) = NOTES_FILE.get_or_init(open)
+        && let Ok(mut notes) = notes.lock()
+    {
+        // One write, so that a kill leaves a whole line or none.
+        let _ = notes.write_all(line(file).as_bytes());
+    }
+}
+
+/// A file is told by its inode: it may be renamed after it was synced.
+fn line(file: &Metadata) -> String {
+    format!("{} {}\n", file.ino(), file.len())
+}
+
+/// Begins the notes of a run: what is below `folder` now has survived whatever was before.
+///
+/// # Errors
+///
+/// When the folder cannot be read or the notes cannot be written.
+pub fn begin(folder: &Path, notes: &Path) -> io::Result<()> {
+    let mut text = String::new();
+    for file in files(folder)? {
+        text += &line(&fs::metadata(file)?);
+    }
+    fs::write(notes, text)
+}
+
+/// Cuts every file below `folder` back to what the notes say was synced; one that never was is emptied. How many bytes
+/// were forgotten.
+///
+/// # Errors
+///
+/// When the notes cannot be read or a file cannot be cut.
+pub fn forget(folder: &Path, notes: &Path) -> io::Result<u64> {
+    let notes = fs::read_to_string(notes)?;
+    let number = |text: &str| text.parse::<u64>().ok();
+    let synced: HashMap<u64, u64> = notes
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter_map(|(inode, bytes)| Some((number(inode)?, number(bytes)?)))
+        .collect();
+    let mut forgotten = 0;
+    for path in files(folder)? {
+        let file = fs::metadata(&path)?;
+        let kept = synced.get(&file.ino()).copied().unwrap_or(0);
+        if kept < file.len() {
+            File::options().write(true).open(&path)?.set_len(kept)?;
+            forgotten += file.len() - kept;
+        }
+    }
+    Ok(forgotten)
+}
+
+fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => files.extend(self::files(&path)?),
+            false => files.push(path),
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,150 @@
+//! Lobby connections that are lost: what is kept, what was missed, and when it is over.
+
+use scenehost_client::{Encoding, Scene, v1};
+use scenehost_protocol::v1::server_frame::Body;
+use scenehost_protocol::v1::{ReqCancelMatch, client_frame, req_sign_in};
+
+use crate::host::{Host, until};
+use crate::player::{device, options, sign_in};
+use crate::raw::{self, Raw, find_match};
+
+const CONFIG: &str = r#"
+[server]
+scenes_max = 16
+scene_threads = 1
+
+[fleets.echo]
+plugin = "hostile"
+
+[domains.pair]
+fleet = "echo"
+players_min = 2
+players_max = 2
+
+[domains.trio]
+fleet = "echo"
+players_min = 3
+players_max = 3
+"#;
+
+/// A line of which the test sees every frame.
+struct Line {
+    raw: Raw,
+    session_token: String,
+    encoding: Encoding,
+}
+
+impl Line {
+    async fn begin(host: &Host, encoding: Encoding) -> Self {
+        let mut raw = Raw::lobby(host, encoding).await;
+        let Body::ResSignIn(session) = raw.ask(raw::sign_in(&device(), "Ada")).await else { panic!("no sign-in") };
+        assert!(!session.resumed);
+        Self { raw, session_token: session.session_token, encoding }
+    }
+
+    /// Cuts the connection; a new one is open and has not said whose it is.
+    async fn cut(&mut self, host: &Host) {
+        self.change(host).await.cut();
+    }
+
+    /// Opens a new connection, and gives the old one.
+    async fn change(&mut self, host: &Host) -> Raw {
+        let new = Raw::lobby(host, self.encoding).await;
+        std::mem::replace(&mut self.raw, new)
+    }
+
+    /// Says on the new connection that the line is to go on after this frame.
+    async fn come_back(&mut self, resume_seq: Option<u32>) -> v1::ResSignIn {
+        let credential = Some(req_sign_in::Credential::SessionToken(self.session_token.clone()));
+        let sign_in = v1::ReqSignIn { credential, device: String::new(), resume_seq };
+        let answer = self.raw.ask(client_frame::Body::ReqSignIn(sign_in)).await;
+        let Body::ResSignIn(session) = answer else { panic!("no sign-in: {answer:?}") };
+        if session.resumed {
+            self.raw.expect_after(resume_seq.unwrap_or_default());
+        }
+        session
+    }
+
+    async fn next_match(&mut self) -> v1::ResMatch {
+        self.raw.next_that(|body| if let Body::ResMatch(made) = body { Some(made) } else { None }).await
+    }
+}
+
+#[tokio::test]
+async fn a_match_that_was_made_during_a_drop_waits_for_the_user() {
+    let host = Host::start(CONFIG);
+    for encoding in [Encoding::Proto, Encoding::Json] {
+        let mut ada = Line::begin(&host, encoding).await;
+        ada.raw.ask(find_match("pair")).await;
+        let seen = ada.raw.seen();
+        ada.cut(&host).await;
+        let bob = sign_in(&host, "Bob").await;
+        let seat = bob.find_match("pair").await.expect("Ada's search goes on without her connection");
+
+        let back = ada.come_back(Some(seen)).await;
+        assert!(back.resumed);
+        assert_eq!(back.scene_id, seat.scene_id);
+        let made = ada.next_match().await;
+        assert_eq!(made.scene_id, seat.scene_id);
+        let url = format!("{}{}", host.url(), made.scene_url);
+        Scene::join_at(&url, &made.scene_token, &options(encoding)).await.expect("the token came once and is good");
+    }
+}
+
+#[tokio::test]
+async fn a_stale_connection_gives_way_and_nothing_comes_twice() {
+    let host = Host::start(CONFIG);
+    let mut ada = Line::begin(&host, Encoding::Proto).await;
+    let request = ada.raw.request(find_match("pair")).await;
+    let first = ada.raw.next().await;
+    assert_eq!((first.seq, first.request), (1, request));
+    // The connection still stands, as when a phone changes networks.
+    let mut stale = ada.change(&host).await;
+    let back = ada.come_back(Some(1)).await;
+    assert!(back.resumed && back.last_request == request);
+    assert_eq!(stale.end().await.close, 4409);
+    let request = ada.raw.request(client_frame::Body::ReqCancelMatch(ReqCancelMatch {})).await;
+    loop {
+        // The helper sees to it that numbers go on without a gap.
+        let frame = ada.raw.next().await;
+        assert!(frame.seq >= 2);
+        if frame.request == request {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_say_what_was_seen_gets_the_whole_state() {
+    let host = Host::start(CONFIG);
+    let mut ada = Line::begin(&host, Encoding::Json).await;
+    ada.raw.ask(find_match("pair")).await;
+    ada.cut(&host).await;
+    for wrong in [None, Some(1_000)] {
+        let back = ada.come_back(wrong).await;
+        assert!(!back.resumed);
+        let state = back.match_state.expect("the search goes on");
+        assert_eq!((state.state(), state.domain.as_str()), (v1::syn_match_state::State::Searching, "pair"));
+        ada.cut(&host).await;
+    }
+}
+
+#[tokio::test]
+async fn after_the_grace_period_the_search_is_over_and_the_session_is_not() {
+    let host = Host::start(&format!("{CONFIG}\n[lobby]\ngrace_ms = 200\n"));
+    let mut ada = Line::begin(&host, Encoding::Proto).await;
+    ada.raw.ask(find_match("trio")).await;
+    let seen = ada.raw.seen();
+    ada.cut(&host).await;
+    let mut other = Raw::guest(&host, Encoding::Proto).await;
+    until("Ada's search to be taken back", async || {
+        let Body::SynMatchState(state) = other.ask(find_match("trio")).await else { return false };
+        let alone = state.waiting == 1 && state.state() == v1::syn_match_state::State::Searching;
+        other.ask(client_frame::Body::ReqCancelMatch(ReqCancelMatch {})).await;
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        alone
+    })
+    .await;
+    let back = ada.come_back(Some(seen)).await;
+    assert!(!back.resumed && back.match_state.is_none());
+}
