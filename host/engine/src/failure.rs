@@ -128,6 +128,8 @@ impl Failure {
             // An allocator that is refused memory aborts, which is a trap like any other.
             Some(_) if state.memory_refused() => Failure::OutOfMemory { limit_bytes: state.memory_bytes_max() },
             Some(Trap::StackOverflow) => Failure::StackOverflow { frames: frames() },
+            // A language's own stack lies in linear memory, and ends where that does.
+            Some(Trap::MemoryOutOfBounds) if is_recursion(&frames()) => Failure::StackOverflow { frames: frames() },
             Some(trap) => Failure::Trap { reason: trap.to_string(), panic: state.take_last_error(), frames: frames() },
             None if is_out_of_hostcall_fuel(error) => Failure::OutputTooLarge { limit_bytes: output_bytes_max },
             None => Failure::BadOutput { reason: cut(error.root_cause().to_string()) },
@@ -165,6 +167,12 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
         .take(FRAMES_MAX)
         .map(cut)
         .collect()
+}
+
+/// Whether the innermost calls are those of a few functions, again and again.
+fn is_recursion(frames: &[String]) -> bool {
+    let repeated = frames.iter().enumerate().filter(|(index, name)| frames[..*index].contains(name)).count();
+    frames.len() == FRAMES_MAX && repeated >= FRAMES_MAX / 2
 }
 
 fn in_frames(frames: &[String]) -> String {
