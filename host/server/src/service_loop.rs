@@ -1,12 +1,15 @@
 //! Runs a service of `host/core`: takes what waits in its inbox, steps, commits, then sends.
 //!
-//! Invariant: no message of a batch leaves before the writes of the whole batch are synced.
+//! Invariant: messages leave in the order in which they were said, and none of a batch before the
+//! writes of the whole batch are synced. Meanwhile the service goes on with the next batches, so that
+//! it never waits for the disk.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
-use scenehost_core::{Context, Effects, Service, ServiceName};
+use scenehost_core::{Context, Effects, Message, Service, ServiceName};
 use tokio::sync::mpsc;
 
 use crate::bus::Bus;
@@ -15,6 +18,8 @@ use crate::store::{self, Store};
 
 /// How many events are taken into one commit.
 const BATCH_MAX: usize = 512;
+/// How many batches may wait for the disk; then the service waits, too.
+const COMMITS_MAX: usize = 16;
 
 /// What a service's loop lives on.
 #[derive(Clone)]
@@ -49,11 +54,18 @@ pub async fn run<S: Service>(
     let mut rng = StdRng::try_from_rng(&mut SysRng).map_err(Error::Randomness)?;
     let mut events = Vec::with_capacity(BATCH_MAX);
     let mut out = Effects::default();
+    let mut said = VecDeque::new();
     loop {
         let deadline = service.deadline().map(|deadline| clock.until(deadline));
+        let has_room = said.len() < COMMITS_MAX;
         tokio::select! {
-            received = inbox.recv_many(&mut events, BATCH_MAX) => if received == 0 { return Ok(()) },
-            () = sleep(deadline) => events.push(S::tick()),
+            synced = first_synced(&mut said) => {
+                synced.map_err(|cause| Error::Store { service: name, cause })?;
+                send_synced(&mut said, &bus);
+                continue;
+            }
+            received = inbox.recv_many(&mut events, BATCH_MAX), if has_room => if received == 0 { return Ok(()) },
+            () = sleep(deadline), if has_room => events.push(S::tick()),
         }
         for event in events.drain(..) {
             let before = out.lengths();
@@ -71,11 +83,35 @@ pub async fn run<S: Service>(
         for fault in out.faults.drain(..) {
             tracing::error!(service = ?name, "{fault}");
         }
-        if !out.writes.is_empty() {
-            let writes = std::mem::take(&mut out.writes);
-            store.commit(writes).await.map_err(|cause| Error::Store { service: name, cause })?;
-        }
-        for message in out.messages.drain(..) {
+        let commit = match std::mem::take(&mut out.writes) {
+            writes if writes.is_empty() => None,
+            writes => Some(store.begin(writes).await.map_err(|cause| Error::Store { service: name, cause })?),
+        };
+        said.push_back(Said { commit, messages: std::mem::take(&mut out.messages) });
+        send_synced(&mut said, &bus);
+    }
+}
+
+/// What a batch has said, and the commit that it waits for.
+struct Said {
+    commit: Option<store::Commit>,
+    messages: Vec<Message>,
+}
+
+/// Waits until the first batch is synced; for ever if there is none.
+async fn first_synced(said: &mut VecDeque<Said>) -> Result<(), store::Error> {
+    let Some(first) = said.front_mut() else { return std::future::pending().await };
+    if let Some(commit) = &mut first.commit {
+        commit.synced().await?;
+        first.commit = None;
+    }
+    Ok(())
+}
+
+/// Sends what waits for nothing any more, in its order.
+fn send_synced(said: &mut VecDeque<Said>, bus: &Bus) {
+    while said.front().is_some_and(|first| first.commit.is_none()) {
+        for message in said.pop_front().into_iter().flat_map(|first| first.messages) {
             bus.send(message);
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use rocksdb::{DB, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{BlockBasedOptions, DB, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions};
 use scenehost_core::Write;
 use tokio::sync::oneshot;
 
@@ -39,7 +39,7 @@ struct Parts {
 /// The way to the writer thread, which ends with it. Whoever drops the last handle waits for that,
 /// since RocksDB aborts a process that ends while a database is open.
 struct Writer {
-    commits: Option<SyncSender<Commit>>,
+    commits: Option<SyncSender<Batch>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -52,18 +52,28 @@ impl Drop for Writer {
     }
 }
 
-struct Commit {
+struct Batch {
     writes: Vec<Write>,
     done: oneshot::Sender<Result<(), String>>,
+}
+
+/// A batch that is on its way to the disk.
+pub struct Commit(oneshot::Receiver<Result<(), String>>);
+
+impl Commit {
+    /// Waits until the batch is synced. Dropping the future loses nothing.
+    pub async fn synced(&mut self) -> Result<(), Error> {
+        match (&mut self.0).await {
+            Ok(result) => result.map_err(Error::Write),
+            Err(_) => Err(Error::Write("the writer has ended".to_owned())),
+        }
+    }
 }
 
 impl Store {
     /// Opens the store in this folder, or makes a new one.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let mut options = Options::default();
-        options.create_if_missing(true);
-        options.set_keep_log_file_num(4);
-        let opened = DB::open(&options, path);
+        let opened = DB::open(&options(), path);
         let db = Arc::new(opened.map_err(|cause| Error::Open { path: path.display().to_string(), cause })?);
         let (writer, commits) = sync_channel(BATCHES_MAX);
         let of_writer = Arc::clone(&db);
@@ -75,24 +85,21 @@ impl Store {
         Ok(Self(Arc::new(Parts { db, writer })))
     }
 
-    /// Writes a batch, all or nothing, and returns when it is synced.
-    pub async fn commit(&self, writes: Vec<Write>) -> Result<(), Error> {
+    /// Gives a batch to the writer: it is written whole or not at all, after those that were given
+    /// before it. Waits only while too many do.
+    pub async fn begin(&self, writes: Vec<Write>) -> Result<Commit, Error> {
         let (done, answer) = oneshot::channel();
-        let mut commit = Commit { writes, done };
+        let mut batch = Batch { writes, done };
         let Some(commits) = &self.0.writer.commits else { return Err(Error::Write("the store is closing".to_owned())) };
         loop {
-            match commits.try_send(commit) {
-                Ok(()) => break,
+            match commits.try_send(batch) {
+                Ok(()) => return Ok(Commit(answer)),
                 Err(TrySendError::Full(back)) => {
-                    commit = back;
+                    batch = back;
                     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
                 }
                 Err(TrySendError::Disconnected(_)) => return Err(Error::Write("the writer has ended".to_owned())),
             }
-        }
-        match answer.await {
-            Ok(result) => result.map_err(Error::Write),
-            Err(_) => Err(Error::Write("the writer has ended".to_owned())),
         }
     }
 
@@ -124,7 +131,22 @@ impl Store {
     }
 }
 
-fn write_groups(db: &DB, commits: &Receiver<Commit>) {
+fn options() -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.set_keep_log_file_num(4);
+    // One thread writes.
+    options.set_allow_concurrent_memtable_write(false);
+    // A first sign-in asks for an identity that is not there: filters answer that without a search.
+    let mut tables = BlockBasedOptions::default();
+    tables.set_bloom_filter(10.0, false);
+    options.set_block_based_table_factory(&tables);
+    options.set_memtable_prefix_bloom_ratio(0.02);
+    options.set_memtable_whole_key_filtering(true);
+    options
+}
+
+fn write_groups(db: &DB, commits: &Receiver<Batch>) {
     let mut synced = WriteOptions::default();
     synced.set_sync(true);
     while let Ok(first) = commits.recv() {
@@ -134,14 +156,14 @@ fn write_groups(db: &DB, commits: &Receiver<Commit>) {
         {
             group.push(next);
         }
-        let mut batch = WriteBatch::default();
+        let mut all = WriteBatch::default();
         for write in group.iter().flat_map(|commit| &commit.writes) {
             match write {
-                Write::Put { key, value } => batch.put(key, value),
-                Write::Delete { key } => batch.delete(key),
+                Write::Put { key, value } => all.put(key, value),
+                Write::Delete { key } => all.delete(key),
             }
         }
-        let result = db.write_opt(batch, &synced).map_err(|cause| cause.to_string());
+        let result = db.write_opt(all, &synced).map_err(|cause| cause.to_string());
         metrics::counter!("scenehost_store_syncs_total").increment(1);
         metrics::counter!("scenehost_store_commits_total").increment(group.len() as u64);
         for commit in group {

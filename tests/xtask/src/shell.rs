@@ -1,6 +1,6 @@
 //! Runs other programs, showing what they say.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
@@ -13,7 +13,10 @@ pub struct Folders {
 
 impl Folders {
     pub fn find() -> anyhow::Result<Self> {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+        // As cargo says now, not as it was at compile time: clones may share a target folder, and this program with it.
+        let package = std::env::var_os("CARGO_MANIFEST_DIR");
+        let package = package.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let workspace = package.join("../..").canonicalize()?;
         let target = match std::env::var_os("CARGO_TARGET_DIR") {
             Some(target) => std::path::absolute(target)?,
             None => workspace.join("target"),
