@@ -57,6 +57,16 @@ fn a_configuration_that_cannot_work_is_refused_with_what_to_change() {
     refused(&fast, &[], &["[fleets.gomoku]", "tick_rate_hz is 1000", "0 to 120"]);
     let hasty = format!("{GOOD}\n[fleets.gomoku.scene]\ntoken_ms = 10\n");
     refused(&hasty, &[], &["[fleets.gomoku]", "token_ms"]);
+    for (sessions, words) in
+        [("\"all\"", "or a number"), ("true", "or a number"), ("0", "from 1 to 64"), ("65", "from 1 to 64")]
+    {
+        let config = format!("{GOOD}\n[auth.accounts]\nsessions = {sessions}\n");
+        refused(&config, &[], &["sessions", "newest", "refuse", words]);
+    }
+    let brief = format!("{GOOD}\n[auth.accounts]\nsession_ms = 10\n");
+    refused(&brief, &[], &["[auth.accounts]", "session_ms"]);
+    let weak_key = format!("{GOOD}\n[auth]\nserver_key = \"secret\"\n");
+    refused(&weak_key, &[], &["[auth]", "server_key", "32 characters"]);
     let weak = format!("{GOOD}\n[ops]\ntoken = \"secret\"\n");
     let (code, _, errors) = check(&weak);
     assert_eq!(code, Some(1));

@@ -7,7 +7,7 @@ use crate::auth::account::SESSIONS_MAX;
 use crate::ids::FleetName;
 
 /// Who may sign in, and how long that lasts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Auth {
     /// How long a session token is good for; then it is refreshed.
@@ -23,16 +23,36 @@ pub struct Auth {
 }
 
 /// How many sessions a user may have, and what happens to the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "SessionsSetting")]
 pub enum Sessions {
     /// One: a new sign-in ends the session before it.
     Newest,
     /// One at a time: while it is connected, other sign-ins of the user are refused.
     Refuse,
     /// So many; a new one more ends the one that was not used for the longest time.
-    #[serde(untagged)]
     Most(usize),
+}
+
+/// As it is written in the configuration.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "sessions is \"newest\", \"refuse\", or a number")]
+enum SessionsSetting {
+    Name(String),
+    Most(usize),
+}
+
+impl TryFrom<SessionsSetting> for Sessions {
+    type Error = &'static str;
+
+    fn try_from(setting: SessionsSetting) -> Result<Self, Self::Error> {
+        match setting {
+            SessionsSetting::Most(most) => Ok(Self::Most(most)),
+            SessionsSetting::Name(name) if name == "newest" => Ok(Self::Newest),
+            SessionsSetting::Name(name) if name == "refuse" => Ok(Self::Refuse),
+            SessionsSetting::Name(_) => Err("sessions is \"newest\", \"refuse\", or a number"),
+        }
+    }
 }
 
 impl Sessions {
