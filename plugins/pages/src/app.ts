@@ -195,6 +195,17 @@ export class App {
  * so a `renamed` player signs in as one.
  */
 async function signIn(signal: AbortSignal, renamed: boolean): Promise<Lobby> {
+  const lobby = await connect(signal, renamed);
+  // A page that is loaded again starts at home; what the one before it was looking for ends.
+  if (lobby.matchState && lobby.matchState.state !== "IDLE") {
+    await lobby.cancelMatch().catch((error) => {
+      if (!(error instanceof Refused)) throw error;
+    });
+  }
+  return lobby;
+}
+
+async function connect(signal: AbortSignal, renamed: boolean): Promise<Lobby> {
   const session = renamed ? undefined : identity.sessionCredential();
   if (session) {
     try {

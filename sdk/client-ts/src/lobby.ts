@@ -194,7 +194,10 @@ export class Lobby {
     return this.#servicesDown;
   }
 
-  /** The last state that the server told about a search. */
+  /**
+   * The last state that the server told about a search; after `connect`, of one that was begun on an
+   * earlier connection and goes on.
+   */
   get matchState(): MatchState | undefined {
     return this.#matchState;
   }
@@ -307,6 +310,8 @@ export class Lobby {
         for (const service of body.value.servicesDown) {
           this.#servicesDown.add(serviceName(service));
         }
+        // A search that was begun on a connection before this one goes on.
+        if (body.value.matchState) this.#receiveMatchState(body.value.matchState);
         return;
       case "synMatchState":
         return this.#receiveMatchState(body.value);

@@ -72,7 +72,14 @@ test("a session token signs in, and a held seat leads back", async () => {
     if (frame.body.case === "reqSignIn") {
       assert.equal(frame.body.value.credential.case, "sessionToken");
       peer.send(
-        { case: "resSignIn", value: { sceneId: "s1", servicesDown: [Service.MATCH] } },
+        {
+          case: "resSignIn",
+          value: {
+            sceneId: "s1",
+            servicesDown: [Service.MATCH],
+            matchState: { state: State.SEARCHING, domain: "gomoku" },
+          },
+        },
         frame.request,
       );
     } else made(peer, frame.request, "ws://127.0.0.1:9/elsewhere");
@@ -80,6 +87,7 @@ test("a session token signs in, and a held seat leads back", async () => {
   const lobby = await Lobby.connect(host.url("/v1/lobby"), { sessionToken: "old" }, options);
   assert.equal(lobby.heldSceneId, "s1");
   assert.deepEqual([...lobby.servicesDown], ["MATCH"]);
+  assert.equal(lobby.matchState?.state, "SEARCHING");
   assert.equal((await lobby.rejoin()).sceneUrl, "ws://127.0.0.1:9/elsewhere");
   lobby.close();
 });
