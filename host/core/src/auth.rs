@@ -122,6 +122,13 @@ impl Auth {
         }
     }
 
+    /// The same, whose numbers begin after this one: an answer to the Auth before it must find nothing
+    /// here, or one user's record would be taken for another's.
+    pub fn numbered_after(mut self, last_job: u64) -> Self {
+        self.last_job = last_job;
+        self
+    }
+
     /// How many requests are under way.
     pub fn requests(&self) -> usize {
         self.jobs.len()

@@ -543,6 +543,11 @@ impl Lobby {
         }
         if !up {
             self.service_down(service, cx);
+        } else if service == ServiceName::Auth {
+            // A fresh Auth does not know who is here.
+            for id in self.users_where(|user| !matches!(user.line.state(), State::Closed(_))) {
+                cx.send(auth::Event::SynOnline { user: id, session: Some(self.users[&id].session) });
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -204,11 +205,16 @@ fn start_services(config: &Config, inboxes: Inboxes, shell: &Shell, slots: u32) 
     let waits = config.domains.iter().map(|(name, domain)| (name.clone(), domain.wait_ms_max)).collect();
     let fleets = config.fleet_rules();
     let accounts = config.auth.accounts.clone();
+    let generations = AtomicU64::new(1);
     // What Auth and Match hold can be asked for again; the others know what nobody else does.
     services.spawn(service_loop::run(
         ServiceName::Auth,
         Auth::new(accounts.clone()),
-        Some(move || Auth::new(accounts.clone())),
+        Some(move || {
+            // Each Auth has four billion numbers of its own.
+            let generation = generations.fetch_add(1, Ordering::Relaxed);
+            Auth::new(accounts.clone()).numbered_after(generation << 32)
+        }),
         inboxes.auth,
         shell.clone(),
     ));

@@ -571,6 +571,19 @@ fn a_request_ends_by_its_deadline_and_the_next_one_gets_its_turn() {
 }
 
 #[test]
+fn an_answer_to_the_auth_before_a_restart_is_nobodys() {
+    let mut host = Host::new();
+    let request = || Request::SignIn { credential: guest(DEVICE), name: String::new(), device: String::new() };
+    let ask = || Event::Req { asker: Asker::Door(1), request: Box::new(request()) };
+    let old = host.auth.step(ask());
+    let Some(Message::Load(load)) = old.messages.first() else { panic!("a load") };
+    host.auth.service = Auth::new(config::Auth::default()).numbered_after(1 << 32);
+    host.auth.step(ask());
+    let late = host.auth.step(Event::Loaded { job: load.job, values: Ok(vec![None]) });
+    assert_eq!(late, Effects::default());
+}
+
+#[test]
 fn the_lobby_is_answered_for_its_connection() {
     let mut host = Host::new();
     let connection = scenehost_core::ConnectionId(9);

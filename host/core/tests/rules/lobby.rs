@@ -164,6 +164,14 @@ fn a_session_that_ends_takes_its_connection_and_the_search_along() {
 }
 
 #[test]
+fn a_fresh_auth_hears_who_is_here() {
+    let mut world = idle();
+    world.tell(Event::Service { service: ServiceName::Auth, up: false });
+    let told = shorts(&world.tell(Event::Service { service: ServiceName::Auth, up: true }));
+    assert_eq!(told, ["User SynService", "Auth SynOnline"]);
+}
+
+#[test]
 fn a_sign_out_asks_auth_to_end_the_session() {
     let mut world = idle();
     assert_eq!(shorts(&world.tell(Event::ReqSignOut { connection: CONNECTION, request: 3 })), ["Auth Req"]);
