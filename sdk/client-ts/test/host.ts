@@ -62,6 +62,8 @@ export class Host {
       this.opened += 1;
       const peer = new Peer(socket, request.url ?? "");
       socket.on("message", (data: Buffer) => {
+        // What was read before a cut counts as lost with it.
+        if (socket.readyState !== WebSocket.OPEN) return;
         const frame = peer.json
           ? fromJsonString(ClientFrameSchema, data.toString())
           : fromBinary(ClientFrameSchema, data);
