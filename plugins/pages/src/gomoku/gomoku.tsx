@@ -38,7 +38,7 @@ export function Gomoku({ app, scene }: { app: App; scene: Scene }) {
   const me: Seat = scene.seat === 0 ? 0 : 1;
   const mine = game.phase === "playing" && game.turn === me;
   const send = (command: Command) => {
-    if (!scene.closed) channel.send(command);
+    if (!scene.gone) channel.send(command);
   };
   const place = ([x, y]: Point) => {
     setPreview(null);
@@ -50,7 +50,8 @@ export function Gomoku({ app, scene }: { app: App; scene: Scene }) {
       <Board
         moves={game.moves}
         line={game.over?.line ?? []}
-        hand={mine ? stoneOf(game, me) : null}
+        // During a drop nothing shows whether a stone is taken, so none can be placed.
+        hand={mine && !scene.dropped ? stoneOf(game, me) : null}
         preview={preview}
         onPreview={setPreview}
         onPlace={place}
