@@ -38,10 +38,10 @@ export function Home({ app }: { app: App }) {
           every window is a player of its own.
         </p>
         {app.hasAccount ? (
-          <p class="name">
+          <div class="name">
             <span>You play as</span>
             <b data-testid="player-name">{app.lobby?.user.name}</b>
-          </p>
+          </div>
         ) : (
           <NameInput name={name} onName={setName} />
         )}
