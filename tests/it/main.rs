@@ -13,12 +13,14 @@
 //! | [`stop`] | how the host stops |
 //! | [`ops`] | what operators see and do |
 //! | [`pages`] | the games in a real browser |
+//! | [`client_ts`] | the TypeScript client, with its connections cut |
 //!
 //! Help: [`host`] runs the binary, [`player`] plays by the Rust client, [`raw`] speaks the bare
 //! protocol. `cargo xtask test` builds what they need.
 
 mod accounts;
 mod bots;
+mod client_ts;
 mod crash;
 mod flow;
 mod frames;
