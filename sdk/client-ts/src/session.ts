@@ -2,9 +2,10 @@
 //
 // Invariant: a new pair is told before it is used, since using it voids the old one; and at most one
 // renewal is under way.
-import { call, read } from "./http.js";
-import { ResSignInSchema, type ResSignIn } from "./gen/scenehost/v1/client_pb.js";
+import type { JsonValue } from "@bufbuild/protobuf";
 import { Refused } from "./errors.js";
+import { ResSignInSchema, type ResSignIn } from "./gen/scenehost/v1/client_pb.js";
+import { call, read, type Call } from "./http.js";
 
 /** What signs in again without the credential; keep both like a password. */
 export interface Tokens {
@@ -70,21 +71,15 @@ export class Session {
 
   /** Makes a call with the session's token, once more with the next one if it has expired. */
   async call(
-    method: "GET" | "POST" | "DELETE",
+    method: Call["method"],
     path: string,
-    body?: Parameters<typeof call>[1]["body"],
-  ): ReturnType<typeof call> {
-    const request = () =>
-      call(
-        this.#lobby,
-        {
-          method,
-          path,
-          token: this.#tokens.sessionToken,
-          ...(body === undefined ? {} : { body }),
-        },
-        this.#deadlineMs,
-      );
+    body?: JsonValue,
+  ): Promise<JsonValue | undefined> {
+    const request = () => {
+      const { sessionToken: token } = this.#tokens;
+      const withBody = body === undefined ? {} : { body };
+      return call(this.#lobby, { method, path, token, ...withBody }, this.#deadlineMs);
+    };
     try {
       return await request();
     } catch (error) {
