@@ -181,7 +181,7 @@ export class Line {
     return this.#url;
   }
 
-  /** Since when and why there is no connection, while this side tries to come back. */
+  /** Why there is no connection and when the next attempt is, while this side tries to come back. */
   get dropped(): Dropped | undefined {
     return this.#dropped;
   }
