@@ -9,6 +9,7 @@
 //! | [`frames`] | what clients may not send |
 //! | [`hostile`] | what components may not do, and that their neighbours do not notice |
 //! | [`bots`] | a hundred players, every message accounted for |
+//! | [`lines`], [`cut`] | connections that are lost: what is kept, and that nothing is missed |
 //! | [`startup`] | what the host refuses to start with |
 //! | [`stop`] | how the host stops |
 //! | [`ops`] | what operators see and do |
@@ -22,6 +23,7 @@ mod accounts;
 mod bots;
 mod client_ts;
 mod crash;
+mod cut;
 mod flow;
 mod frames;
 mod hostile;
