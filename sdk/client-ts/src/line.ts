@@ -54,8 +54,10 @@ export interface Resumed {
 
 /** What the answer to the first frame of a connection says. */
 export interface Entered {
-  /** The missed frames follow with their numbers; else numbers begin at 1 again. */
+  /** The missed frames follow with their numbers. */
   resumed: boolean;
+  /** The number after which the frames that follow are numbered. */
+  afterSeq: number;
   /** How long everything is kept after a drop. */
   graceMs: number;
   /** The highest number of a request that has come; undefined: the server does not know. */
@@ -382,7 +384,11 @@ export class Line {
     this.#upSinceMs = performance.now();
     this.#dropped = undefined;
     this.#graceMs = entered.graceMs;
-    if (!entered.resumed) this.#seqLast = 0;
+    if (entered.resumed && entered.afterSeq !== this.#seqLast) {
+      this.breach(`frames go on after ${entered.afterSeq} and not after ${this.#seqLast}`);
+      return;
+    }
+    this.#seqLast = entered.afterSeq;
     connection.seen = this.#seqLast;
     this.#requestsArrived(entered.requestsArrived);
     this.#arrived(entered.messagesArrived);

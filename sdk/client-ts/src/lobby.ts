@@ -248,10 +248,14 @@ export class Lobby {
   }
 
   /** Enters the scene of a match, by a connection of its own. */
-  join(match: Match, options: ConnectOptions = {}): Promise<Scene> {
+  async join(match: Match, options: ConnectOptions = {}): Promise<Scene> {
     // The signal of `connect` was for the lobby's connection only.
     const { signal: _, onTokens: __, ...inherited } = this.#options;
-    return Scene.join(match.sceneUrl, match.sceneToken, { ...inherited, ...options });
+    const all = { ...inherited, ...options };
+    const scene = await Scene.join(match.sceneUrl, match.sceneToken, all);
+    const off = this.on("sceneEnded", (end) => scene.hearOfEnd(end));
+    scene.on("gone", off);
+    return scene;
   }
 
   /** Asks whether the server is there; the answer is the round trip in milliseconds. */
@@ -334,9 +338,9 @@ export class Lobby {
       for (const service of signIn.servicesDown) this.#servicesDown.add(serviceName(service));
       if (signIn.matchState) this.#matchState = toMatchState(signIn.matchState);
     }
-    const { resumed, graceMs, lastRequest } = signIn;
+    const { resumed, afterSeq, graceMs, lastRequest } = signIn;
     const requestsArrived = resumed ? lastRequest : undefined;
-    return { resumed, graceMs, requestsArrived, messagesArrived: 0 };
+    return { resumed, afterSeq, graceMs, requestsArrived, messagesArrived: 0 };
   }
 
   #resumed(resumed: Resumed): void {

@@ -85,6 +85,7 @@ export class Scene {
   /** What came before the first listener for messages; undefined from then on. */
   #early: Uint8Array[] | undefined = [];
   #end: SceneEnd | undefined;
+  #heardOfEnd: SceneEnd | undefined;
 
   private constructor(url: URL, token: string, options: ConnectOptions) {
     this.#token = token;
@@ -212,6 +213,16 @@ export class Scene {
     this.#line.close();
   }
 
+  /**
+   * Takes the lobby's word that a scene has ended; `Lobby.join` sees to that. A connection that stands
+   * tells it by itself, after what the game said last; one that is lost has nothing to come back to.
+   */
+  hearOfEnd(end: SceneEnd): void {
+    if (end.sceneId !== this.sceneId || this.#end) return;
+    if (this.dropped) this.#ended(end);
+    else this.#heardOfEnd = end;
+  }
+
   #role(): Role {
     return {
       enter: (resumeSeq) => this.#toEnter(resumeSeq),
@@ -220,7 +231,7 @@ export class Scene {
       receive: (body) => this.#receive(body),
       dropped: (dropped) => this.#events.emit("dropped", dropped),
       resumed: (resumed) => this.#events.emit("resumed", resumed),
-      gone: (closed) => this.#events.emit("gone", closed),
+      gone: (closed) => this.#gone(closed),
     };
   }
 
@@ -231,9 +242,9 @@ export class Scene {
 
   #entered(body: ServerBody): Entered {
     this.#joined = this.#line.expect(body, "resJoinScene");
-    const { resumed, graceMs, received } = this.#joined;
+    const { resumed, afterSeq, graceMs, received } = this.#joined;
     // Whoever is let in has not left: a request to leave that was sent did not arrive.
-    return { resumed, graceMs, requestsArrived: 0, messagesArrived: received };
+    return { resumed, afterSeq, graceMs, requestsArrived: 0, messagesArrived: received };
   }
 
   #receive(body: ServerBody): void {
@@ -243,10 +254,22 @@ export class Scene {
       case "refused":
         return this.#events.emit("refused", Refused.from(body.value));
       case "synSceneEnded":
-        this.#end = toSceneEnd(body.value);
-        this.#events.emit("ended", this.#end);
-        return this.#line.close();
+        return this.#ended(toSceneEnd(body.value));
     }
+  }
+
+  #ended(end: SceneEnd): void {
+    this.#end = end;
+    this.#events.emit("ended", end);
+    this.#line.close();
+  }
+
+  #gone(closed: Closed): void {
+    if (!this.#end && this.#heardOfEnd) {
+      this.#end = this.#heardOfEnd;
+      this.#events.emit("ended", this.#end);
+    }
+    this.#events.emit("gone", closed);
   }
 
   #receiveMessage(bytes: Uint8Array): void {

@@ -4,6 +4,7 @@ import { afterEach, test } from "node:test";
 import {
   Code,
   Service,
+  SynSceneEnded_Reason as Reason,
   SynMatchState_State as State,
   type ClientFrame,
   type ResSignIn,
@@ -19,6 +20,7 @@ import {
   type Tokens,
 } from "../src/index.js";
 import { guest, Host, options, until, type Calls, type Peer, type Script } from "./host.js";
+import { Seat } from "./seat.js";
 
 let host: Host;
 afterEach(() => host.stop());
@@ -27,10 +29,11 @@ type SignIn = Partial<
   Pick<ResSignIn, "resumed" | "lastRequest" | "sceneId" | "servicesDown" | "sessionToken">
 > & { matchState?: { state: State; domain: string } };
 
-/** Lets a client in, who goes on after the frame `last`. */
-function letIn(frame: ClientFrame, peer: Peer, signIn: SignIn = {}, last = 0): void {
-  peer.seq = signIn.resumed ? last : 0;
-  const value = { userId: "aa", name: "Ada", sessionToken: "s1", graceMs: 1_000, ...signIn };
+/** Lets a client in, whose frames go on after number `afterSeq`. */
+function letIn(frame: ClientFrame, peer: Peer, signIn: SignIn = {}, afterSeq = 0): void {
+  peer.seq = afterSeq;
+  const known = { userId: "aa", name: "Ada", sessionToken: "s1" };
+  const value = { ...known, graceMs: 1_000, afterSeq, ...signIn };
   peer.send({ case: "resSignIn", value }, frame.request, 0);
 }
 
@@ -136,7 +139,7 @@ test("a search that goes on without its line is taken up", async () => {
     (_, peer) => peer.socket.terminate(),
     (frame, peer) => {
       if (frame.body.case !== "reqSignIn") return;
-      letIn(frame, peer, { matchState: { state: State.SEARCHING, domain: "gomoku" } });
+      letIn(frame, peer, { matchState: { state: State.SEARCHING, domain: "gomoku" } }, 7);
       made(peer);
     },
   );
@@ -148,6 +151,18 @@ test("a search that goes on without its line is taken up", async () => {
     ["SEARCHING"],
   );
   told.lobby.close();
+});
+
+test("a line that goes on elsewhere than this side was is wrong", async () => {
+  const told = await enter(
+    (frame, peer) => searching(peer, frame.request),
+    (frame, peer) => letIn(frame, peer, { resumed: true }, 9),
+  );
+  const search = told.lobby.findMatch("gomoku");
+  await until("the search has begun", () => told.lobby.matchState !== undefined);
+  host.cut();
+  await assert.rejects(search, (error) => error instanceof Closed && error.kind === "protocol");
+  assert.deepEqual([told.resumed.length, told.gone.length], [0, 1]);
 });
 
 test("a match that was made during too long a drop is asked for by its seat", async () => {
@@ -186,6 +201,44 @@ test("a search that is taken back during too long a drop is taken back after it"
   const search = told.lobby.findMatch("gomoku", { signal: controller.signal, onState });
   await assert.rejects(search, reason);
   told.lobby.close();
+});
+
+test("a scene that ends during its drop ends by the lobby's word", async () => {
+  const seat = new Seat();
+  let lobbyPeer: Peer | undefined;
+  host = await Host.start((frame, peer) => {
+    if (peer.path === "/v1/scene") return seat.script(frame, peer);
+    lobbyPeer = peer;
+    if (frame.body.case === "reqSignIn") letIn(frame, peer, { sceneId: "s1" });
+    else if (frame.body.case === "reqRejoin") made(peer, frame.request);
+  });
+  const lobby = await Lobby.connect(host.url("/v1/lobby"), guest, options);
+  const ended = async (before: boolean) => {
+    seat.refusing = undefined;
+    const scene = await lobby.join(await lobby.rejoin());
+    const order: string[] = [];
+    scene.on("ended", ({ reason }) => order.push(reason));
+    scene.on("gone", () => order.push("gone"));
+    const tell = () => {
+      const value = { sceneId: "s1", reason: Reason.FINISHED };
+      lobbyPeer!.send({ case: "synSceneEnded", value });
+    };
+    const heard = new Promise((resolve) => lobby.on("sceneEnded", resolve));
+    // The word comes before the drop is noticed, or during it.
+    if (before) (tell(), await heard);
+    seat.refusing = before ? { code: Code.SCENE_ENDED } : { code: Code.STOPPING };
+    seat.cut();
+    if (!before) {
+      await until("the drop is told", () => scene.dropped !== undefined);
+      tell();
+    }
+    await until("it is gone", () => scene.gone !== undefined);
+    assert.deepEqual(order, ["FINISHED", "gone"]);
+    seat.forget();
+  };
+  await ended(true);
+  await ended(false);
+  lobby.close();
 });
 
 test("a page that is loaded again takes its search up", async () => {

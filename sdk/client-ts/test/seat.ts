@@ -17,7 +17,7 @@ export class Seat {
   #peer: Peer | undefined;
   #entered = false;
   #last = 0;
-  #kept: { seq: number; body: Body; request: number }[] = [];
+  #kept: { seq: number; body: Body }[] = [];
 
   /** The script of a host with this seat. */
   readonly script = (frame: ClientFrame, peer: Peer): void => {
@@ -33,7 +33,7 @@ export class Seat {
         return this.tell(text);
       }
       case "reqLeaveScene":
-        return this.tellBody({ case: "synSceneEnded", value: { reason: 3 } }, frame.request);
+        return peer.send({ case: "synSceneEnded", value: { reason: 3 } }, frame.request, 0);
       case "ping": {
         const { payload } = frame.body.value;
         const received = this.heard.length;
@@ -44,13 +44,23 @@ export class Seat {
 
   /** Tells the client something of the game, now or at its return. */
   tell(text: string): void {
-    this.tellBody({ case: "sceneMessage", value: { body: new TextEncoder().encode(text) } });
+    const body = { case: "sceneMessage", value: { body: new TextEncoder().encode(text) } } as const;
+    this.#kept.push({ seq: ++this.#last, body });
+    this.#kept = this.#kept.slice(-this.keptMax);
+    this.#peer?.send(body, 0, this.#last);
   }
 
-  tellBody(body: Body, request = 0): void {
-    this.#kept.push({ seq: ++this.#last, body, request });
-    this.#kept = this.#kept.slice(-this.keptMax);
-    this.#peer?.send(body, request, this.#last);
+  /** Cuts the connection of this seat only. */
+  cut(): void {
+    this.#peer?.socket.terminate();
+  }
+
+  /** Begins anew, as with another token. */
+  forget(): void {
+    this.#entered = false;
+    this.#last = 0;
+    this.#kept = [];
+    this.heard.length = 0;
   }
 
   #enter(frame: ClientFrame, peer: Peer): void {
@@ -67,14 +77,12 @@ export class Seat {
     const resumed = this.#entered && missed.length === this.#last - (resumeSeq ?? 0);
     this.#entered = true;
     this.#peer = peer;
-    if (!resumed) {
-      this.#last = 0;
-      this.#kept = [];
-    }
-    const received = this.heard.length;
-    const value = { sceneId: "s1", domain: "echo", seat: 0, resumed, received, graceMs: 1_000 };
+    if (!resumed) this.#kept = [];
+    const [received, afterSeq] = [this.heard.length, resumed ? resumeSeq : this.#last];
+    const numbers = { resumed, afterSeq: afterSeq ?? 0, received };
+    const value = { sceneId: "s1", domain: "echo", seat: 0, ...numbers, graceMs: 1_000 };
     peer.send({ case: "resJoinScene", value }, frame.request, 0);
-    if (resumed) for (const { seq, body, request } of missed) peer.send(body, request, seq);
+    if (resumed) for (const { seq, body } of missed) peer.send(body, 0, seq);
     else this.tell("the whole state");
   }
 }

@@ -1,5 +1,5 @@
 // The table of a game of Gomoku: the board, both players, and what can be done now.
-import type { Scene } from "@scenehost/client";
+import type { Scene, SceneEnd } from "@scenehost/client";
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import type { App } from "../app.js";
@@ -59,7 +59,7 @@ export function Gomoku({ app, scene }: { app: App; scene: Scene }) {
       <PlayerCard game={game} seat={me} me={me} />
       <div class="panel">
         {game.phase === "over" || scene.end ? (
-          <Result app={app} game={game} me={me} ended={scene.end !== undefined} send={send} />
+          <Result app={app} game={game} me={me} end={scene.end} send={send} />
         ) : (
           <>
             <p class="status" role="status" data-testid="status" data-turn={mine ? "me" : "them"}>
@@ -169,10 +169,10 @@ function DrawOffer({ game, me, send }: Omit<GameProps, "app">) {
   );
 }
 
-function Result({ app, game, me, ended, send }: GameProps & { ended: boolean }) {
+function Result({ app, game, me, end, send }: GameProps & { end: SceneEnd | undefined }) {
   const them = game.names[other(me)];
-  const { title, text } = resultText(game, me);
-  const gone = ended || !game.present[other(me)];
+  const { title, text } = resultText(game, me, end);
+  const gone = end !== undefined || !game.present[other(me)];
   const note = gone
     ? game.over?.reason === "left"
       ? ""
