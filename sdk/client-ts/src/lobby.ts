@@ -161,10 +161,7 @@ export class Lobby {
     return new Account(this.#session);
   }
 
-  /**
-   * The scene in which the user held a seat when this side connected, or came back to a state that
-   * was not complete; `rejoin` leads back to it.
-   */
+  /** The scene in which the user holds a seat, if any; `rejoin` leads back to it. */
   get heldSceneId(): string | undefined {
     return this.#heldSceneId || undefined;
   }
@@ -377,6 +374,7 @@ export class Lobby {
       case "resMatch": {
         const match = this.#toMatch(body.value);
         this.#matchState = undefined;
+        this.#heldSceneId = match.sceneId;
         this.#search?.resolve(match);
         return this.#events.emit("match", match);
       }
@@ -385,6 +383,7 @@ export class Lobby {
       case "refused":
         return this.#events.emit("refused", Refused.from(body.value));
       case "synSceneEnded":
+        if (body.value.sceneId === this.#heldSceneId) this.#heldSceneId = "";
         return this.#events.emit("sceneEnded", toSceneEnd(body.value));
     }
   }

@@ -219,6 +219,22 @@ test("a search past its deadline is taken back", async () => {
   lobby.close();
 });
 
+test("a seat is held from the match to the end of its scene", async () => {
+  const lobby = await lobbyAt(
+    play((frame, peer) => {
+      if (frame.body.case === "reqMatch") made(peer, frame.request);
+      else peer.send({ case: "synSceneEnded", value: { sceneId: "s1" } });
+    }),
+  );
+  await lobby.findMatch("gomoku");
+  assert.equal(lobby.heldSceneId, "s1");
+  const ended = new Promise((resolve) => lobby.on("sceneEnded", resolve));
+  void lobby.ping().catch(() => {});
+  await ended;
+  assert.equal(lobby.heldSceneId, undefined);
+  lobby.close();
+});
+
 test("services that come and go are told", async () => {
   const lobby = await lobbyAt(
     play((frame, peer) => {
