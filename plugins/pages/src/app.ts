@@ -198,7 +198,9 @@ export class App {
     const renamed = current && !identity.hasAccount() && name && current.user.name !== name;
     if (current && !renamed) return current;
     this.#lobby = undefined;
-    current?.close();
+    // A guest gets another name by another sign-in; the session under the old one would only lie about.
+    await current?.signOut().catch(() => current.close());
+    signal.throwIfAborted();
     const lobby = await signIn(signal, current !== undefined);
     if (signal.aborted) lobby.close();
     signal.throwIfAborted();

@@ -4,10 +4,10 @@ import { Closed, Refused, TimedOut, type CodeName } from "./errors.js";
 export interface ReconnectOptions {
   /**
    * The first attempt comes at once, the second after a random time up to this, and so on up to
-   * twice as long each. Default: 100.
+   * twice as long each. A connection that stands for longer than that ends the series. Default: 100.
    */
   backOffMs?: number;
-  /** The longest such time. A connection that stood for so long ends the series. Default: 5,000. */
+  /** The longest such time. Default: 5,000. */
   backOffMsMax?: number;
   /**
    * How long to try at most after a drop. The server says how long it keeps everything; this is the
@@ -44,15 +44,19 @@ export class BackOff {
 
   /** How long to wait before the next attempt, at least so long as the server asks for. */
   nextMs(retryAfterMs: number): number {
-    const bound = Math.min(this.#msMax, this.#ms * 2 ** (this.attempts - 1));
-    const jitterMs = this.attempts === 0 ? 0 : Math.round(bound * this.#random());
+    const jitterMs = Math.round(this.#bound * this.#random());
     this.attempts += 1;
     return Math.max(jitterMs, retryAfterMs);
   }
 
-  /** A connection has ended that stood for so long. One that breaks at once must not be a loop. */
+  /** A connection has ended that stood for so long. Those that break at once come ever more slowly. */
   stood(ms: number): void {
-    if (ms >= this.#msMax) this.attempts = 0;
+    if (ms >= this.#bound) this.attempts = 0;
+  }
+
+  /** The longest that the next attempt may have to wait. */
+  get #bound(): number {
+    return this.attempts === 0 ? 0 : Math.min(this.#msMax, this.#ms * 2 ** (this.attempts - 1));
   }
 
   /** How long after a drop it makes sense to try, if the server keeps everything for so long. */

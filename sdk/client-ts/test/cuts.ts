@@ -35,7 +35,8 @@ async function pair(proxy: Proxy, domain: string): Promise<[Player, Player]> {
   const enter = async ([lobby, match]: [Lobby, Promise<Match>]): Promise<Player> => {
     // During the search the connections are cut, too.
     proxy.cut();
-    const scene = await lobby.join(await match, { ...options, reconnect: { first: true } });
+    const reconnect = { ...options.reconnect, first: true };
+    const scene = await lobby.join(await match, { reconnect });
     const player: Player = { lobby, scene, resumed: [] };
     scene.on("resumed", (resumed) => player.resumed.push(resumed));
     return player;

@@ -226,6 +226,24 @@ test("attempts come at once, then ever later, until there is no sense in it", as
   assert.ok(totalMs <= 120, `${totalMs} ms`);
 });
 
+test("connections that break at once come ever more slowly, and one that stands ends that", async () => {
+  const told = await enter({
+    reconnect: { backOffMs: 200, backOffMsMax: 400, random: () => 0.999999 },
+  });
+  for (let drops = 1; drops <= 3; drops++) {
+    host.cut();
+    await until("this side is back", () => told.resumed.length === drops);
+  }
+  await new Promise((resolve) => setTimeout(resolve, 450));
+  host.cut();
+  await until("this side is back", () => told.resumed.length === 4);
+  assert.deepEqual(
+    told.dropped.map(({ retryInMs }) => retryInMs),
+    [0, 200, 400, 0],
+  );
+  told.scene.close();
+});
+
 test("a server that asks for time gets it", async () => {
   const told = await enter();
   seat.refusing = { code: Code.OVERLOADED, retryAfterMs: 70 };
