@@ -46,7 +46,9 @@ export class App {
 
   /** What keeps the player from going on: the lost connection of what is shown, if it is lost. */
   get dropped(): Dropped | undefined {
-    return this.#view.at === "playing" ? this.#view.scene.dropped : this.lobby?.dropped;
+    const view = this.#view;
+    if (view.at === "trouble") return undefined;
+    return view.at === "playing" ? view.scene.dropped : this.lobby?.dropped;
   }
 
   /** Whether the player has signed in to an account with a name. */
