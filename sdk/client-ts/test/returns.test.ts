@@ -139,6 +139,24 @@ test("the deadline of a request stands still during a drop", async () => {
   told.lobby.close();
 });
 
+test("an attempt that is given up is no leaving: the server may have let this side in", async () => {
+  const codes: number[] = [];
+  const told = await enter(
+    () => {},
+    (frame, peer) => {
+      if (frame.body.case !== "reqSignIn") return;
+      if (host.opened > 2) return letIn(frame, peer, { resumed: true });
+      peer.socket.on("close", (code) => codes.push(code));
+    },
+    { requestDeadlineMs: 50 },
+  );
+  host.cut();
+  await until("this side is back", () => told.resumed.length === 1);
+  await until("the other connection is closed", () => codes.length === 1);
+  assert.deepEqual(codes, [4000]);
+  told.lobby.close();
+});
+
 test("after too long a drop what was asked is unknown, and what can be shown is shown", async () => {
   const told = await enter(
     (_, peer) => peer.socket.terminate(),
@@ -177,12 +195,14 @@ test("a search that goes on without its line is taken up", async () => {
 test("a line that goes on elsewhere than this side was is wrong", async () => {
   const told = await enter(
     (frame, peer) => searching(peer, frame.request),
-    (frame, peer) => letIn(frame, peer, { resumed: true }, 9),
+    (frame, peer) => {
+      if (frame.body.case === "reqSignIn") letIn(frame, peer, { resumed: true, lastRequest: 2 }, 9);
+    },
   );
   const search = told.lobby.findMatch("gomoku");
   await until("the search has begun", () => told.lobby.matchState !== undefined);
   host.cut();
-  await assert.rejects(search, (error) => error instanceof Closed && error.kind === "protocol");
+  await assert.rejects(search, /frames go on after 9 and not after 1/);
   assert.deepEqual([told.resumed.length, told.gone.length], [0, 1]);
 });
 
