@@ -199,7 +199,7 @@ test("a line that goes on elsewhere than this side was is wrong", async () => {
       if (frame.body.case === "reqSignIn") letIn(frame, peer, { resumed: true, lastRequest: 2 }, 9);
     },
   );
-  const search = told.lobby.findMatch("gomoku");
+  const search = told.lobby.findMatch("gomoku", { deadlineMs: 1_000 });
   await until("the search has begun", () => told.lobby.matchState !== undefined);
   host.cut();
   await assert.rejects(search, /frames go on after 9 and not after 1/);
