@@ -9,6 +9,7 @@
 //! | [`frames`] | what clients may not send |
 //! | [`hostile`] | what components may not do, and that their neighbours do not notice |
 //! | [`bots`] | a hundred players, every message accounted for |
+//! | [`lines`], [`cut`] | connections that are lost: what is kept, and that nothing is missed |
 //! | [`startup`] | what the host refuses to start with |
 //! | [`stop`] | how the host stops |
 //! | [`oidc`] | whose ID tokens sign in, and how their keys come |
@@ -21,6 +22,7 @@
 mod accounts;
 mod bots;
 mod crash;
+mod cut;
 mod flow;
 mod frames;
 mod hostile;

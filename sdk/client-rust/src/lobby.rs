@@ -205,7 +205,7 @@ impl Lobby {
     /// Measures the round trip to the lobby.
     pub async fn ping(&self) -> Result<Duration, Error> {
         let sent = Instant::now();
-        let body = client_frame::Body::Ping(v1::Ping { payload: 0, seen: 0 });
+        let body = client_frame::Body::Ping(v1::Ping { payload: 0 });
         match self.request(body, None).await? {
             server_frame::Body::Pong(_) => Ok(sent.elapsed()),
             _ => Err(Error::Unexpected),

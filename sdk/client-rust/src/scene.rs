@@ -55,7 +55,10 @@ impl Scene {
     /// As [`Self::join`].
     pub async fn join_at(scene_url: &str, scene_token: &str, options: &Options) -> Result<Self, Error> {
         let url: Uri = scene_url.parse().map_err(|_| Error::Url(scene_url.to_owned()))?;
-        let join = client_frame::Body::ReqJoinScene(v1::ReqJoinScene { scene_token: scene_token.to_owned() });
+        let join = client_frame::Body::ReqJoinScene(v1::ReqJoinScene {
+            scene_token: scene_token.to_owned(),
+            resume_seq: None,
+        });
         match Socket::connect(&url, join, options).await? {
             (socket, server_frame::Body::ResJoinScene(info)) => {
                 Ok(Self { socket, info, joined: Instant::now(), over: false, request_timeout: options.request_timeout })
@@ -82,7 +85,7 @@ impl Scene {
     /// Asks for a [`SceneEvent::Pong`], which tells the round trip.
     pub async fn ping(&mut self) -> Result<(), Error> {
         let payload = self.clock_us();
-        self.socket.tell(client_frame::Body::Ping(v1::Ping { payload, seen: 0 })).await
+        self.socket.tell(client_frame::Body::Ping(v1::Ping { payload })).await
     }
 
     /// The next event; `None` after the last one. Call it steadily: it also answers the server's

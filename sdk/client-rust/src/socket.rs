@@ -86,7 +86,7 @@ impl Socket {
     }
 
     async fn send(&mut self, request: u32, body: client_frame::Body) -> Result<(), Error> {
-        let frame = ClientFrame { request, body: Some(body) };
+        let frame = ClientFrame { request, seen: self.seq_last, body: Some(body) };
         let payload = self.encoding.encode_client(&frame);
         let payload_bytes = payload.as_bytes().len();
         if payload_bytes > FRAME_BYTES_MAX {

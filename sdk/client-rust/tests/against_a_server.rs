@@ -135,7 +135,7 @@ async fn play_a_match(encoding: Encoding) {
         scene.send(0, server_frame::Body::SceneMessage(v1::SceneMessage { body: "world".into() })).await;
         let (_, body) = scene.receive().await;
         let client_frame::Body::Ping(v1::Ping { payload, .. }) = body else { panic!("{body:?}") };
-        scene.send(0, server_frame::Body::Pong(v1::Pong { payload })).await;
+        scene.send(0, server_frame::Body::Pong(v1::Pong { payload, received: 0 })).await;
         let (request, body) = scene.receive().await;
         assert_eq!(body, client_frame::Body::ReqLeaveScene(v1::ReqLeaveScene {}));
         let left = v1::SynSceneEnded { reason: v1::syn_scene_ended::Reason::Left.into(), ..Default::default() };
@@ -284,7 +284,7 @@ async fn old_events_give_way_to_new_ones() {
             peer.send(0, server_frame::Body::SynMatchState(state)).await;
         }
         let (request, _) = peer.receive().await;
-        peer.send(request, server_frame::Body::Pong(v1::Pong { payload: 0 })).await;
+        peer.send(request, server_frame::Body::Pong(v1::Pong { payload: 0, received: 0 })).await;
         peer
     })
     .await;
