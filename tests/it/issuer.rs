@@ -4,6 +4,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, sleep, spawn};
@@ -11,7 +12,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
-use rcgen::KeyPair;
+use rcgen::{CertifiedKey, KeyPair};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 /// What all issuers here call themselves, whatever their address.
@@ -116,6 +119,7 @@ pub struct Issuer {
 }
 
 struct State {
+    tls: Option<Arc<ServerConfig>>,
     reply: Mutex<Reply>,
     requests: AtomicUsize,
     stopped: AtomicBool,
@@ -123,10 +127,28 @@ struct State {
 
 impl Issuer {
     pub fn start(reply: Reply) -> Self {
+        Self::start_over(None, reply)
+    }
+
+    /// An issuer that is asked by https; its certificate, signed by itself, is written to this folder.
+    pub fn over_tls(keys: &[&Key], folder: &Path) -> (Self, PathBuf) {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+        let CertifiedKey { cert, signing_key } = made;
+        let file = folder.join("certificate.pem");
+        std::fs::write(&file, cert.pem()).expect("the folder is writable");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der()).into();
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.expect("TLS").with_no_client_auth().with_single_cert(vec![cert.der().clone()], key);
+        let config = Arc::new(config.expect("the key belongs to the certificate"));
+        (Self::start_over(Some(config), Reply::Keys(jwks(keys))), file)
+    }
+
+    fn start_over(tls: Option<Arc<ServerConfig>>, reply: Reply) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound");
-        let state = State { reply: Mutex::new(reply), requests: AtomicUsize::new(0), stopped: AtomicBool::new(false) };
-        let state = Arc::new(state);
+        let (reply, requests, stopped) = (Mutex::new(reply), AtomicUsize::new(0), AtomicBool::new(false));
+        let state = Arc::new(State { tls, reply, requests, stopped });
         let of_thread = Arc::clone(&state);
         let thread = Some(spawn(move || accept(&listener, &of_thread)));
         Self { address, state, thread }
@@ -142,7 +164,8 @@ impl Issuer {
 
     /// Where its keys are.
     pub fn url(&self) -> String {
-        format!("http://{}/keys", self.address)
+        let scheme = if self.state.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/keys", self.address)
     }
 
     pub fn reply(&self, reply: Reply) {
@@ -176,13 +199,20 @@ fn accept(listener: &TcpListener, state: &Arc<State>) {
         }
         let (stream, state) = (stream.expect("a connection"), Arc::clone(state));
         spawn(move || {
-            let _ = answer(stream, &state); // The host may hang up at any time.
+            stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket has the option");
+            // The host may hang up at any time.
+            let _ = match &state.tls {
+                Some(tls) => {
+                    let connection = ServerConnection::new(Arc::clone(tls)).expect("TLS");
+                    answer(StreamOwned::new(connection, stream), &state)
+                }
+                None => answer(stream, &state),
+            };
         });
     }
 }
 
-fn answer(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+fn answer(mut stream: impl Read + Write, state: &State) -> std::io::Result<()> {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         stream.read_exact(&mut byte)?;

@@ -241,6 +241,23 @@ async fn whatever_an_issuer_answers_ends_soon_and_holds_up_nobody_else() {
 }
 
 #[tokio::test]
+async fn by_https_keys_come_only_from_whom_the_system_trusts() {
+    let key = Key::es256("a");
+    let [folder, other_folder] = [(); 2].map(|()| tempfile::TempDir::new().expect("a temporary folder"));
+    let (trusted, certificate) = Issuer::over_tls(&[&key], folder.path());
+    let (stranger, _) = Issuer::over_tls(&[&key], other_folder.path());
+    let (of_trusted, of_stranger) = (by_url(&trusted), by_url(&stranger));
+    let config = config(&[("test", &of_trusted), ("stranger", &of_stranger)]);
+    let host = Host::start_where(&config, &[("SSL_CERT_FILE", certificate.as_os_str())]);
+    user(&host, &key.token("ada")).await;
+    assert_eq!(refused(&host, "stranger", &key.token("ada")).await, service_down());
+    assert_eq!(stranger.requests(), 0, "it is not even asked");
+    let failures = logged(&host, NO_KEYS, 1).await;
+    let error = failures[0]["fields"]["error"].as_str().expect("a text");
+    assert!(error.contains("certificate"), "{error}");
+}
+
+#[tokio::test]
 async fn a_withdrawn_key_is_good_no_longer_than_the_keys_may_be_old() {
     let [old, new] = [Key::es256("old"), Key::es256("new")];
     let issuer = Issuer::with_keys(&[&old]);

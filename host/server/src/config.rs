@@ -12,7 +12,7 @@ use scenehost_core::config::{self, Domain, Fleet};
 use scenehost_core::{DomainName, FleetName};
 use serde::Deserialize;
 
-pub use provider::{KeysFrom, Provider};
+pub use provider::{KeysFrom, Provider, is_loopback};
 
 /// The longest message that a game may send; every client can take it, in either encoding.
 const MESSAGE_BYTES_MAX: usize = 64 * 1_024;

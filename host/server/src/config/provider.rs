@@ -118,7 +118,7 @@ fn secure_url(setting: &str, text: &str) -> Result<Url, String> {
 }
 
 /// Whether a URL stays on this machine.
-fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())

@@ -13,7 +13,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
 
 use super::keys::{self, KeySet};
-use crate::config::KeysFrom;
+use crate::config::{KeysFrom, is_loopback};
 
 /// How long a fetch may take; those who wait for it have to be answered within a sign-in's deadline.
 const FETCH_MAX: Duration = Duration::from_secs(3);
@@ -84,16 +84,17 @@ pub fn read_keys(path: &Path) -> Result<KeySet, Error> {
     Ok(KeySet::parse(&document)?)
 }
 
-/// Trusts the authorities that the system trusts, and uses a proxy if HTTPS_PROXY names one.
-/// Nothing of both for an address on this machine.
+/// Trusts the authorities that the system trusts, and uses a proxy if HTTPS_PROXY names one, but not
+/// to this machine.
 fn client(url: &Url) -> anyhow::Result<Client> {
     let client = Client::builder()
         .user_agent(concat!("scenehost/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
         .pool_max_idle_per_host(0);
+    let client = if is_loopback(url) { client.no_proxy() } else { client };
     let client = match url.scheme() {
         "https" => client.https_only(true),
-        _ => client.no_proxy().tls_certs_only([]),
+        _ => client.tls_certs_only([]),
     };
     client
         .build()
