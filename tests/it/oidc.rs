@@ -12,6 +12,8 @@ use crate::player::{device, options};
 
 /// How long the host does not ask an issuer again because of a token.
 const PAUSE: Duration = Duration::from_secs(5);
+/// How many tokens of a provider wait for its keys.
+const WAITING_MAX: usize = 256;
 /// What the log says when keys could not be fetched.
 const NO_KEYS: &str = "the keys of a sign-in provider cannot be had";
 
@@ -238,6 +240,21 @@ async fn whatever_an_issuer_answers_ends_soon_and_holds_up_nobody_else() {
         until(&format!("the log to say why {name} has no keys"), async || host.logged(NO_KEYS).iter().any(says_why))
             .await;
     }
+}
+
+#[tokio::test]
+async fn only_so_many_tokens_wait_for_an_issuer_that_does_not_answer() {
+    let key = Key::es256("a");
+    let (good, silent) = (Issuer::with_keys(&[&key]), Issuer::start(Reply::Silence));
+    let (of_good, of_silent) = (by_url(&good), by_url(&silent));
+    let host = Host::start(&config(&[("test", &of_good), ("silent", &of_silent)]));
+    let token = key.token("ada");
+    let waiting = join_all((0..WAITING_MAX + 40).map(|_| refused(&host, "silent", &token)));
+    let (answers, _) = tokio::join!(waiting, user(&host, &token));
+    let overloaded = (503, "OVERLOADED".to_owned());
+    assert!(answers.iter().all(|answer| *answer == service_down() || *answer == overloaded), "{answers:?}");
+    let refused_at_once = answers.iter().filter(|answer| **answer == overloaded).count();
+    assert!((1..=40).contains(&refused_at_once), "{refused_at_once}");
 }
 
 #[tokio::test]
