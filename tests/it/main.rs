@@ -12,11 +12,12 @@
 //! | [`lines`], [`cut`] | connections that are lost: what is kept, and that nothing is missed |
 //! | [`startup`] | what the host refuses to start with |
 //! | [`stop`] | how the host stops |
+//! | [`oidc`] | whose ID tokens sign in, and how their keys come |
 //! | [`ops`] | what operators see and do |
 //! | [`pages`] | the games in a real browser |
 //!
 //! Help: [`host`] runs the binary, [`player`] plays by the Rust client, [`raw`] speaks the bare
-//! protocol. `cargo xtask test` builds what they need.
+//! protocol, [`issuer`] makes ID tokens. `cargo xtask test` builds what they need.
 
 mod accounts;
 mod bots;
@@ -27,6 +28,7 @@ mod frames;
 mod hostile;
 mod keep_alive;
 mod lines;
+mod oidc;
 mod ops;
 mod pages;
 mod sessions;
@@ -36,5 +38,6 @@ mod tokens;
 mod transcript;
 
 mod host;
+mod issuer;
 mod player;
 mod raw;

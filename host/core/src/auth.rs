@@ -160,12 +160,12 @@ impl Auth {
                     Credential::Guest(_) if !self.rules.guests => {
                         Err(Refusal::Invalid("this server takes no guests: sign in with an account".to_owned()))
                     }
-                    credential => self.check_password(credential),
+                    credential => self.check_credential(credential),
                 }
             }
             Request::Own { action: Action::Link(credential), .. } => match credential {
                 Credential::Session(_) => Err(Refusal::Invalid("a session cannot be linked".to_owned())),
-                credential => self.check_password(credential),
+                credential => self.check_credential(credential),
             },
             Request::Operator { order: Order::Ban { reason, .. }, .. } => {
                 check_text(reason, REASON_CHARS_MAX, "the reason")
@@ -174,12 +174,13 @@ impl Auth {
         }
     }
 
-    fn check_password(&self, credential: &Credential) -> Result<(), Refusal> {
+    fn check_credential(&self, credential: &Credential) -> Result<(), Refusal> {
         match credential {
             Credential::Password { .. } if !self.rules.passwords => {
                 Err(Refusal::Invalid("this server has no accounts with passwords".to_owned()))
             }
             Credential::Password { password, .. } => identity::check_password(password),
+            Credential::Oidc { provider, token } => identity::check_id_token(provider, token),
             _ => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use scenehost_core::auth::identity::{IdentityKey, IdentityRecord};
+use scenehost_core::auth::identity::{ID_TOKEN_BYTES_MAX, IdentityKey, IdentityRecord};
 use scenehost_core::auth::{
     Action, Answer, Asker, Auth, Check, Checked, Credential, Event, Identity, Load, Order, REQUEST_MS_MAX, Request,
     SWEEP_MS, Scan, Work,
@@ -252,6 +252,15 @@ fn an_id_token_and_a_backends_word_sign_in() {
     let forged = Credential::Oidc { provider: "test".to_owned(), token: "forged".to_owned() };
     assert!(matches!(host.sign_in(forged), Err(Refusal::BadCredential(_))));
     let custom = |id: &str| Credential::Custom(id.to_owned());
+    for (provider, length) in
+        [("", 1), ("te st", 1), (&*"x".repeat(33), 1), ("test", 0), ("test", ID_TOKEN_BYTES_MAX + 1)]
+    {
+        let none = Credential::Oidc { provider: provider.to_owned(), token: "x".repeat(length) };
+        assert!(matches!(host.sign_in(none.clone()), Err(Refusal::Invalid(_))), "{provider:?}, {length} bytes");
+        assert!(matches!(host.own(&ada, Action::Link(none)), Err(Refusal::Invalid(_))));
+    }
+    let longest = Credential::Oidc { provider: "x".repeat(32), token: "x".repeat(ID_TOKEN_BYTES_MAX) };
+    assert!(matches!(host.sign_in(longest), Err(Refusal::BadCredential(_))), "it is looked at");
     let backend = host.sign_in(custom("player 1")).unwrap();
     assert_eq!(host.sign_in(custom("player 1")).unwrap().user, backend.user);
     assert!(matches!(host.sign_in(custom("")), Err(Refusal::Invalid(_))));
