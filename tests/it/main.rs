@@ -8,6 +8,7 @@
 //! | [`transcript`] | that the protocol's page shows what happens |
 //! | [`frames`] | what clients may not send |
 //! | [`hostile`] | what components may not do, and that their neighbours do not notice |
+//! | [`resume`] | that cut connections lose nothing, by the Rust client |
 //! | [`bots`] | a hundred players, every message accounted for |
 //! | [`startup`] | what the host refuses to start with |
 //! | [`stop`] | how the host stops |
@@ -27,6 +28,7 @@ mod keep_alive;
 mod lines;
 mod ops;
 mod pages;
+mod resume;
 mod sessions;
 mod startup;
 mod stop;
