@@ -59,9 +59,8 @@ impl Line {
         let sign_in = v1::ReqSignIn { credential, device: String::new(), resume_seq };
         let answer = self.raw.ask(client_frame::Body::ReqSignIn(sign_in)).await;
         let Body::ResSignIn(session) = answer else { panic!("no sign-in: {answer:?}") };
-        if session.resumed {
-            self.raw.expect_after(resume_seq.unwrap_or_default());
-        }
+        assert!(!session.resumed || Some(session.after_seq) == resume_seq);
+        self.raw.expect_after(session.after_seq);
         session
     }
 

@@ -10,6 +10,7 @@
 //! | [`hostile`] | what components may not do, and that their neighbours do not notice |
 //! | [`resume`] | that cut connections lose nothing, by the Rust client |
 //! | [`bots`] | a hundred players, every message accounted for |
+//! | [`lines`], [`cut`] | connections that are lost: what is kept, and that nothing is missed |
 //! | [`startup`] | what the host refuses to start with |
 //! | [`stop`] | how the host stops |
 //! | [`ops`] | what operators see and do |
@@ -21,6 +22,7 @@
 mod accounts;
 mod bots;
 mod crash;
+mod cut;
 mod flow;
 mod frames;
 mod hostile;

@@ -167,7 +167,7 @@ impl Raw {
     }
 
     fn message(&self, request: u32, body: client_frame::Body) -> Message {
-        let frame = ClientFrame { request, body: Some(body) };
+        let frame = ClientFrame { request, seen: self.seq, body: Some(body) };
         match self.encoding.encode_client(&frame) {
             Payload::Binary(bytes) => Message::Binary(bytes),
             Payload::Text(text) => Message::Text(text.into()),
@@ -278,7 +278,12 @@ pub fn find_match(domain: &str) -> client_frame::Body {
 }
 
 pub fn join(scene_token: &str) -> client_frame::Body {
-    client_frame::Body::ReqJoinScene(v1::ReqJoinScene { scene_token: scene_token.to_owned() })
+    resume(scene_token, None)
+}
+
+/// Goes on with the line that a token began, after this frame.
+pub fn resume(scene_token: &str, resume_seq: Option<u32>) -> client_frame::Body {
+    client_frame::Body::ReqJoinScene(v1::ReqJoinScene { scene_token: scene_token.to_owned(), resume_seq })
 }
 
 pub fn message(body: &[u8]) -> client_frame::Body {
@@ -286,5 +291,5 @@ pub fn message(body: &[u8]) -> client_frame::Body {
 }
 
 pub fn ping(payload: u64) -> client_frame::Body {
-    client_frame::Body::Ping(v1::Ping { payload, seen: 0 })
+    client_frame::Body::Ping(v1::Ping { payload })
 }

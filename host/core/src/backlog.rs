@@ -1,7 +1,7 @@
 //! The last frames of a line, by their numbers, so that a user who comes back gets exactly what was
 //! missed.
 //!
-//! Invariants: frames are numbered from 1 without gaps; what is held is always the newest, within the
+//! Invariants: frames are numbered from 1, without gaps but where it begins anew; what is held is always the newest, within the
 //! limits. Who has missed more than that cannot be served from here and is told so.
 
 use std::collections::VecDeque;
@@ -60,6 +60,15 @@ impl<T> Backlog<T> {
         while self.frames.len() > missed as usize {
             self.let_go();
         }
+    }
+
+    /// Begins anew for a client that has seen the frames up to number `seen`, and not all that followed:
+    /// lets go of everything, and leaves a number out, so that nobody can go on from before it. Tells the
+    /// number after which it goes on.
+    pub fn begin_after(&mut self, seen: u32) -> u32 {
+        self.clear();
+        self.last = self.last.max(seen).checked_add(1).unwrap_or(0);
+        self.last
     }
 
     /// Lets go of everything; the numbers go on.

@@ -33,10 +33,15 @@ const SEARCH_MARGIN_MS: u64 = 30_000;
 /// How many frames are kept for a user who may have missed them; for more, everything begins anew.
 const BACKLOG_FRAMES_MAX: usize = 32;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Connection {
-    Fresh,
-    SigningIn { request: u32, resume: Option<u32> },
+    /// The line is a user's when the sign-in is accepted, unless the user has one already.
+    Fresh(Line),
+    SigningIn {
+        line: Line,
+        request: u32,
+        resume: Option<u32>,
+    },
     Of(UserId),
 }
 
@@ -99,8 +104,9 @@ impl Service for Lobby {
     fn step(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
             Event::Opened { connection } => {
-                self.connections.insert(connection, Connection::Fresh);
-                self.deadlines.set(Due::Connection(connection), cx.now.plus_ms(FIRST_FRAME_MS_MAX));
+                let until = self.first_frame_until(connection, cx);
+                self.connections
+                    .insert(connection, Connection::Fresh(Line::connecting(connection, until, self.grace_ms)));
             }
             Event::Closed { connection, left } => self.closed(connection, left, cx),
             Event::Heard { connection, seen } => self.heard(connection, seen, cx),
@@ -176,7 +182,7 @@ impl Lobby {
     pub fn connection_name(&self, connection: ConnectionId) -> &'static str {
         match self.connections.get(&connection) {
             None => "unknown",
-            Some(Connection::Fresh) => "Fresh",
+            Some(Connection::Fresh(_)) => "Fresh",
             Some(Connection::SigningIn { .. }) => "SigningIn",
             Some(Connection::Of(_)) => "SignedIn",
         }
@@ -272,11 +278,13 @@ impl Lobby {
         cx: &mut Context<'_>,
     ) {
         match self.connections.get_mut(&connection) {
-            Some(state @ Connection::Fresh) => {
-                if self.services_down.contains(&ServiceName::Auth) {
-                    return refuse(connection, request, Refusal::ServiceDown(ServiceName::Auth), cx);
+            Some(Connection::Fresh(_)) if self.services_down.contains(&ServiceName::Auth) => {
+                refuse(connection, request, Refusal::ServiceDown(ServiceName::Auth), cx);
+            }
+            Some(state @ Connection::Fresh(_)) => {
+                if let Connection::Fresh(line) = state.clone() {
+                    *state = Connection::SigningIn { line, request, resume };
                 }
-                *state = Connection::SigningIn { request, resume };
                 self.deadlines.set(Due::Connection(connection), cx.now.plus_ms(ANSWER_MS_MAX));
                 cx.send(auth::Event::Req { asker: Asker::Lobby(connection), request: sign_in });
             }
@@ -286,23 +294,25 @@ impl Lobby {
     }
 
     fn res_sign_in(&mut self, connection: ConnectionId, result: Result<Box<Identity>, Refusal>, cx: &mut Context<'_>) {
-        let Some(state) = self.connections.get_mut(&connection) else { return };
-        let Connection::SigningIn { request, resume } = *state else { return };
+        let Some(Connection::SigningIn { line, request, resume }) = self.connections.get(&connection) else { return };
+        let (mut line, request, resume) = (line.clone(), *request, *resume);
         let identity = match result {
             Ok(identity) => identity,
             Err(refusal) => {
                 // The client may try another credential until the first-frame deadline.
-                *state = Connection::Fresh;
-                self.deadlines.set(Due::Connection(connection), cx.now.plus_ms(FIRST_FRAME_MS_MAX));
+                let until = self.first_frame_until(connection, cx);
+                let line = Line::connecting(connection, until, self.grace_ms);
+                self.connections.insert(connection, Connection::Fresh(line));
                 return refuse(connection, request, refusal, cx);
             }
         };
-        *state = Connection::Of(identity.user);
+        line.step(cx.now, line::Event::Accepted);
+        self.connections.insert(connection, Connection::Of(identity.user));
         self.deadlines.clear(&Due::Connection(connection));
         let Identity { user: id, record, session, tokens, created } = *identity;
-        let same_line = self.take_line(id, connection, cx);
+        let same_line = self.take_line(id, connection, &line, cx);
         let user = self.users.entry(id).or_insert_with(|| User {
-            line: Line::connected(connection, self.grace_ms),
+            line,
             backlog: new_backlog(),
             last_request: 0,
             session,
@@ -314,9 +324,10 @@ impl Lobby {
         let of_line = resume.filter(|_| same_line && user.session == session);
         let missed: Option<Vec<(u32, (u32, Notice))>> = of_line
             .and_then(|seen| Some(user.backlog.since(seen)?.map(|(seq, missed)| (seq, missed.clone())).collect()));
-        if missed.is_none() {
-            begin_anew(user, session);
-        }
+        let after_seq = match (of_line, &missed) {
+            (Some(seen), Some(_)) => seen,
+            _ => begin_anew(user, session, resume),
+        };
         let signed_in = SignedIn {
             user: id,
             name: user.record.name.clone(),
@@ -324,6 +335,8 @@ impl Lobby {
             tokens,
             created,
             resumed: missed.is_some(),
+            after_seq,
+            grace_ms: self.grace_ms,
             last_request: user.last_request,
             match_state: user.match_state.clone(),
             scene: match user.phase {
@@ -339,9 +352,16 @@ impl Lobby {
         cx.send(auth::Event::SynOnline { user: id, session: Some(session) });
     }
 
+    /// How long a connection may wait with its sign-in; the deadline is set.
+    fn first_frame_until(&mut self, connection: ConnectionId, cx: &Context<'_>) -> Time {
+        let until = cx.now.plus_ms(FIRST_FRAME_MS_MAX);
+        self.deadlines.set(Due::Connection(connection), until);
+        until
+    }
+
     /// Gives the line of a user who is known to this connection; an older connection gives way. Whether
-    /// it is the line that there was.
-    fn take_line(&mut self, id: UserId, connection: ConnectionId, cx: &mut Context<'_>) -> bool {
+    /// it is the line that there was; else the user has the `new` one.
+    fn take_line(&mut self, id: UserId, connection: ConnectionId, new: &Line, cx: &mut Context<'_>) -> bool {
         let Some(user) = self.users.get_mut(&id) else { return false };
         let outcome = user.line.step(cx.now, line::Event::Returned(connection));
         match outcome {
@@ -356,20 +376,20 @@ impl Lobby {
             // The grace period is over; the tick has not come yet.
             Outcome::Closed { .. } => {
                 self.log_out(id, cx);
-                self.renew_line(id, connection);
+                self.renew_line(id, new);
                 false
             }
             Outcome::TooLate | Outcome::Nothing | Outcome::Away => {
-                self.renew_line(id, connection);
+                self.renew_line(id, new);
                 false
             }
         }
     }
 
     /// A user who has logged out and is still remembered is here again.
-    fn renew_line(&mut self, id: UserId, connection: ConnectionId) {
+    fn renew_line(&mut self, id: UserId, new: &Line) {
         if let Some(user) = self.users.get_mut(&id) {
-            user.line = Line::connected(connection, self.grace_ms);
+            user.line = new.clone();
             user.backlog = new_backlog();
         }
     }
@@ -599,10 +619,12 @@ impl Lobby {
     fn expire(&mut self, cx: &mut Context<'_>) {
         while let Some(due) = self.deadlines.pop_due(cx.now) {
             match due {
-                Due::Connection(connection) => match self.connections.get(&connection) {
-                    Some(Connection::Fresh) => {
-                        self.connections.remove(&connection);
-                        tell_connection(connection, 0, Notice::SynClosing(Refusal::Unauthenticated), cx);
+                Due::Connection(connection) => match self.connections.get_mut(&connection) {
+                    Some(Connection::Fresh(line)) => {
+                        if let Outcome::Closed { .. } = line.step(cx.now, line::Event::Tick) {
+                            self.connections.remove(&connection);
+                            tell_connection(connection, 0, Notice::SynClosing(Refusal::Unauthenticated), cx);
+                        }
                     }
                     Some(Connection::SigningIn { .. }) => {
                         self.res_sign_in(connection, Err(Refusal::TimedOut("signing in")), cx);
@@ -665,7 +687,7 @@ impl Lobby {
                 user.last_request = user.last_request.max(request);
                 Some((id, user))
             }
-            Connection::Fresh | Connection::SigningIn { .. } => {
+            Connection::Fresh(_) | Connection::SigningIn { .. } => {
                 refuse(connection, request, Refusal::Unauthenticated, cx);
                 None
             }
@@ -684,11 +706,17 @@ fn new_backlog() -> Backlog<(u32, Notice)> {
     Backlog::new(BACKLOG_FRAMES_MAX, usize::MAX)
 }
 
-/// A client that does not go on with its line: numbers begin anew, and requests of an older client are
-/// not answered to this one.
-fn begin_anew(user: &mut User, session: SessionId) {
+/// A client that does not go on with its line: requests of an older client are not answered to this one,
+/// and numbers begin anew, beyond what the client has seen elsewhere. Tells after which number.
+fn begin_anew(user: &mut User, session: SessionId, seen: Option<u32>) -> u32 {
     user.session = session;
-    user.backlog = new_backlog();
+    let after_seq = match seen {
+        Some(seen) => user.backlog.begin_after(seen),
+        None => {
+            user.backlog = new_backlog();
+            0
+        }
+    };
     user.last_request = 0;
     match &mut user.phase {
         Phase::Searching { asked, cancel, .. } => {
@@ -698,6 +726,7 @@ fn begin_anew(user: &mut User, session: SessionId) {
         Phase::InScene { rejoin, .. } => *rejoin = None,
         Phase::Idle => {}
     }
+    after_seq
 }
 
 /// Tells a user something, now or on return; a user who has logged out is not told.

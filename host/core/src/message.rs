@@ -162,6 +162,10 @@ pub struct SignedIn {
     pub created: bool,
     /// The line goes on: what was missed follows. Else everything begins anew.
     pub resumed: bool,
+    /// The number after which frames go on.
+    pub after_seq: u32,
+    /// How long everything is kept after a drop.
+    pub grace_ms: u64,
     /// The highest number of a request that has come over this line.
     pub last_request: u32,
     /// How the search stands that the user is in.

@@ -1,166 +1,31 @@
 //! Scene: the seats of one game instance, and the door to them.
 //!
 //! Invariants: a seat belongs to one user for the scene's life and has at most one connection; a
-//! token opens its seat once and before its deadline; the game hears of a player as
-//! `joined (dropped resumed)* left`, each in its turn; after the scene has asked for its end nothing
-//! more reaches the game.
+//! token opens its seat once and before its deadline, and after that only goes on with the line that
+//! it began; the game hears of a player as `joined (dropped resumed)* left`, each in its turn; after the
+//! scene has asked for its end nothing more reaches the game.
 //!
 //! Main type: [`Scene`]. It does not know the game: the thread that owns the game's component
 //! carries out the [`Effect`]s and reports what the game wants. Messages of the game do not pass
-//! through `step`; the thread asks [`Scene::connections`] where they go.
+//! through `step`: [`Scene::tell`] numbers and keeps those to users, [`Scene::received`] counts those
+//! of users. What they look like is the thread's business; here they are of any type `F`.
+
+mod event;
+mod seat;
 
 use crate::config::Fleet;
 use crate::ids::{ConnectionId, DomainName, Epoch, SceneId, Seat, Time};
-use crate::message::{EndReason, Message, Player, PlayerResult, SceneEnded};
+use crate::line::{self, Outcome};
+use crate::message::{EndReason, Message, PlayerResult, SceneEnded};
 use crate::refusal::Refusal;
 use crate::scene_master::{self, Ask};
-use crate::scene_service::{self, SeatGrant, Start, ToScene};
+use crate::scene_service::{self, Start, ToScene};
 use crate::token::SecretHash;
+pub use event::{Effect, Event, GameEvent, Notice};
+use seat::{SeatRow, SeatState};
 
 /// How long an asked-for end may be unanswered before the scene asks again.
 pub const ASK_AGAIN_MS: u64 = 5_000;
-
-/// What a scene can be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// An order of the SceneService other than to begin, which is [`Scene::start`].
-    Order(ToScene),
-    /// Whether the game's component has begun.
-    Started(Result<(), Refusal>),
-    /// A connection wants to enter.
-    ReqJoinScene {
-        /// Which connection.
-        connection: ConnectionId,
-        /// The client's number.
-        request: u32,
-        /// What it presents.
-        token: SecretHash,
-    },
-    /// The game's answer to [`Effect::Admit`]; the text of a refusal is the game's.
-    Admitted {
-        /// Which seat.
-        seat: Seat,
-        /// Which connection.
-        connection: ConnectionId,
-        /// The client's number.
-        request: u32,
-        /// The game's own condition.
-        result: Result<(), String>,
-    },
-    /// A user leaves for good.
-    ReqLeaveScene {
-        /// Which connection.
-        connection: ConnectionId,
-        /// The client's number.
-        request: u32,
-    },
-    /// A connection is lost.
-    Closed {
-        /// Which.
-        connection: ConnectionId,
-    },
-    /// The game removes a player.
-    Kick {
-        /// Which seat.
-        seat: Seat,
-        /// The game's text for the player.
-        reason: String,
-    },
-    /// The game is over as intended.
-    Finish(Vec<PlayerResult>),
-    /// The game's logic failed or passed a limit, and its component is gone.
-    Failed(String),
-    /// Time has passed.
-    Tick,
-}
-
-/// What a scene wants done, in this order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// Ask the game whether it lets this player in; answered by [`Event::Admitted`].
-    Admit {
-        /// Who.
-        player: Player,
-        /// On which connection.
-        connection: ConnectionId,
-        /// The client's number.
-        request: u32,
-    },
-    /// Tell the game.
-    Game(GameEvent),
-    /// Tell a connection.
-    Tell {
-        /// Which connection.
-        connection: ConnectionId,
-        /// The request that this answers; 0 if none.
-        request: u32,
-        /// What.
-        notice: Notice,
-    },
-    /// Close a connection after what was told.
-    Close(ConnectionId),
-    /// Send to a service.
-    Send(Box<Message>),
-    /// The scene is over: drop it and its component.
-    Gone,
-}
-
-/// What the game is told of its players and its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GameEvent {
-    /// A player is inside.
-    Joined(Player),
-    /// A player's connection is lost; the seat is kept.
-    Dropped(Seat),
-    /// A dropped player is back.
-    Resumed(Seat),
-    /// A player is gone for good.
-    Left(Seat, EndReason),
-    /// The scene will end.
-    Stopping {
-        /// Why.
-        reason: EndReason,
-        /// How long it has.
-        grace_ms: u32,
-    },
-}
-
-/// What a scene connection is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
-    /// The user is inside.
-    Joined {
-        /// The user's seat.
-        seat: Seat,
-        /// Everyone with a seat.
-        players: Vec<Player>,
-    },
-    /// A request was refused.
-    Refused(Refusal),
-    /// The scene is over for the user.
-    Ended(SceneEnded),
-    /// The last thing told: the connection is closed for this reason.
-    Closing(Refusal),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum SeatState {
-    /// Reserved for a user who has not been inside.
-    Expected,
-    /// Inside.
-    Inside(ConnectionId),
-    /// The connection is lost; until when the seat is kept.
-    Dropped(Time),
-    Gone,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct SeatRow {
-    player: Player,
-    state: SeatState,
-    /// The way in that is open, and until when.
-    token: Option<(SecretHash, Time)>,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
@@ -181,31 +46,26 @@ enum Phase {
 
 /// The handler of one scene.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scene {
+pub struct Scene<F> {
     id: SceneId,
     epoch: Epoch,
     limits: Fleet,
     domain: Option<DomainName>,
-    seats: Vec<SeatRow>,
+    seats: Vec<SeatRow<F>>,
     phase: Phase,
-    effects: Vec<Effect>,
+    effects: Vec<Effect<F>>,
 }
 
-impl Scene {
+impl<F: Clone> Scene<F> {
     /// A scene that is about to begin: its component is started next, and [`Event::Started`] tells
     /// how that went.
     pub fn start(id: SceneId, start: Start) -> Self {
-        let seat = |grant: SeatGrant| SeatRow {
-            player: grant.player,
-            state: SeatState::Expected,
-            token: Some((grant.token, grant.until)),
-        };
         Self {
             id,
             epoch: start.epoch,
             limits: start.limits,
             domain: start.domain,
-            seats: start.seats.into_iter().map(seat).collect(),
+            seats: start.seats.into_iter().map(SeatRow::expected).collect(),
             phase: Phase::Starting,
             effects: Vec::new(),
         }
@@ -228,24 +88,47 @@ impl Scene {
 
     /// The seat whose user is inside on this connection.
     pub fn seat_of(&self, connection: ConnectionId) -> Option<Seat> {
-        let inside = SeatState::Inside(connection);
-        self.seats.iter().find(|row| row.state == inside).map(|row| row.player.seat)
+        self.connections().find(|(_, it)| *it == connection).map(|(seat, _)| seat)
     }
 
     /// The connection of a seat, if its user is inside.
     pub fn connection(&self, seat: Seat) -> Option<ConnectionId> {
-        match self.seats.get(seat as usize)?.state {
-            SeatState::Inside(connection) => Some(connection),
-            _ => None,
-        }
+        self.seats.get(seat as usize)?.connection()
     }
 
     /// The seats whose users are inside, with their connections.
     pub fn connections(&self) -> impl Iterator<Item = (Seat, ConnectionId)> {
-        self.seats.iter().filter_map(|row| match row.state {
-            SeatState::Inside(connection) => Some((row.player.seat, connection)),
-            _ => None,
-        })
+        self.seats.iter().filter_map(|row| Some((row.player.seat, row.connection()?)))
+    }
+
+    /// A frame of this size for every seat that is meant: numbered in each one's line, and kept for who
+    /// is dropped or may drop before it has arrived. Tells over which connections it goes now, with its
+    /// number on each.
+    pub fn tell(&mut self, is_meant: impl Fn(Seat) -> bool, frame: &F, bytes: usize) -> Vec<(ConnectionId, u32)> {
+        let meant = self.seats.iter_mut().filter(|row| is_meant(row.player.seat));
+        meant.filter_map(|row| row.tell(frame, bytes)).collect()
+    }
+
+    /// Something came from the user of a seat, who has seen the frames up to this number; 0: not said.
+    pub fn heard(&mut self, now: Time, seat: Seat, seen: u32) {
+        if let Some(present) = self.seats.get_mut(seat as usize).and_then(SeatRow::present) {
+            present.heard(now, seen);
+        }
+    }
+
+    /// Counts a message of a seat's user to the game.
+    pub fn count_message(&mut self, seat: Seat) {
+        if let Some(present) = self.seats.get_mut(seat as usize).and_then(SeatRow::present) {
+            present.received = present.received.wrapping_add(1);
+        }
+    }
+
+    /// How many messages of a seat's user to the game came over the line.
+    pub fn received(&self, seat: Seat) -> u32 {
+        match self.seats.get(seat as usize).map(|row| &row.state) {
+            Some(SeatState::Present(present)) => present.received,
+            _ => 0,
+        }
     }
 
     /// Whether messages of users still reach the game.
@@ -263,12 +146,7 @@ impl Scene {
         if !self.is_open() {
             return phase;
         }
-        let seats = self.seats.iter().filter_map(|row| match row.state {
-            SeatState::Expected => row.token.map(|(_, until)| until),
-            SeatState::Dropped(until) => Some(until),
-            SeatState::Inside(_) | SeatState::Gone => None,
-        });
-        seats.chain(phase).min()
+        self.seats.iter().filter_map(SeatRow::deadline).chain(phase).min()
     }
 
     /// The state, for tables and logs.
@@ -284,17 +162,11 @@ impl Scene {
 
     /// The state of a seat, for tables and logs.
     pub fn seat_name(&self, seat: Seat) -> &'static str {
-        match self.seats.get(seat as usize).map(|row| &row.state) {
-            None => "none",
-            Some(SeatState::Expected) => "Expected",
-            Some(SeatState::Inside(_)) => "Inside",
-            Some(SeatState::Dropped(_)) => "Dropped",
-            Some(SeatState::Gone) => "Gone",
-        }
+        self.seats.get(seat as usize).map_or("none", SeatRow::name)
     }
 
     /// Takes one event; the effects are to be carried out in their order.
-    pub fn step(&mut self, now: Time, event: Event) -> Vec<Effect> {
+    pub fn step(&mut self, now: Time, event: Event) -> Vec<Effect<F>> {
         match event {
             Event::Order(ToScene::Start(_)) => {} // A scene begins once; the service asks for no other.
             Event::Order(ToScene::AddToken { epoch, seat, token, until }) => self.add_token(epoch, seat, token, until),
@@ -308,8 +180,12 @@ impl Scene {
             }
             Event::Order(ToScene::End { .. }) => {}
             Event::Started(result) => self.started(result),
-            Event::ReqJoinScene { connection, request, token } => self.req_join_scene(now, connection, request, token),
-            Event::Admitted { seat, connection, request, result } => self.admitted(seat, connection, request, result),
+            Event::ReqJoinScene { connection, request, token, resume } => {
+                self.req_join_scene(now, connection, request, token, resume)
+            }
+            Event::Admitted { seat, connection, request, result } => {
+                self.admitted(now, seat, connection, request, result)
+            }
             Event::ReqLeaveScene { connection, request } => self.req_leave_scene(now, connection, request),
             Event::Closed { connection } => self.closed(now, connection),
             Event::Kick { seat, reason } => self.remove(now, seat, EndReason::Kicked(reason)),
@@ -336,71 +212,112 @@ impl Scene {
         }
     }
 
-    fn req_join_scene(&mut self, now: Time, connection: ConnectionId, request: u32, token: SecretHash) {
-        let refusal = match self.phase {
-            Phase::Starting => Some(Refusal::Overloaded("the scene is still starting")),
-            Phase::Asked { .. } | Phase::Ended => Some(Refusal::SceneEnded),
-            Phase::Running | Phase::Stopping { .. } => None,
-        };
-        let row = self.seats.iter_mut().find(|row| row.token.is_some_and(|(it, _)| it == token));
-        let result = match (refusal, row) {
-            (Some(refusal), _) => Err(refusal),
-            (None, None) => Err(Refusal::BadToken(
-                "this scene token is wrong or was used: ask the lobby for a new one with req_rejoin",
-            )),
-            (None, Some(row)) if row.token.is_some_and(|(_, until)| until <= now) => Err(Refusal::TokenExpired),
-            (None, Some(row)) => {
-                // Used up even if the game refuses: a token opens a seat once.
-                row.token = None;
-                Ok(row)
+    fn req_join_scene(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        request: u32,
+        token: SecretHash,
+        resume: Option<u32>,
+    ) {
+        match self.phase {
+            Phase::Starting => {
+                return self.refuse(connection, request, Refusal::Overloaded("the scene is still starting"));
             }
-        };
-        match result {
-            Err(refusal) => self.refuse(connection, request, refusal),
-            // Inside before: the seat is the user's already, only the connection changes.
-            Ok(SeatRow { player, state: SeatState::Inside(_) | SeatState::Dropped(_), .. }) => {
-                let seat = player.seat;
-                self.enter(seat, connection, request);
+            Phase::Asked { .. } | Phase::Ended => return self.refuse(connection, request, Refusal::SceneEnded),
+            Phase::Running | Phase::Stopping { .. } => {}
+        }
+        if let Some(row) = self.seats.iter_mut().find(|row| row.is_opened_by(token)) {
+            match row.open(now) {
+                Err(refusal) => self.refuse(connection, request, refusal),
+                Ok(()) => {
+                    let player = row.player.clone();
+                    match row.state {
+                        SeatState::Expected | SeatState::Gone => {
+                            self.effects.push(Effect::Admit { player, connection, request });
+                        }
+                        // Inside before: the seat is the user's already, only the client changes.
+                        SeatState::Present(_) => self.come_back(now, player.seat, connection, request, None),
+                    }
+                }
             }
-            Ok(row) => {
-                let player = row.player.clone();
-                self.effects.push(Effect::Admit { player, connection, request });
+            return;
+        }
+        let line = self.seats.iter().find(|row| row.is_gone_on_with_by(token)).map(|row| row.player.seat);
+        match (line, resume) {
+            (Some(seat), Some(seen)) => self.come_back(now, seat, connection, request, Some(seen)),
+            (Some(_), None) | (None, _) => {
+                let text = "this scene token is wrong or was used: ask the lobby for a new one with req_rejoin";
+                self.refuse(connection, request, Refusal::BadToken(text));
             }
         }
     }
 
-    fn admitted(&mut self, seat: Seat, connection: ConnectionId, request: u32, result: Result<(), String>) {
+    fn admitted(&mut self, now: Time, seat: Seat, connection: ConnectionId, request: u32, result: Result<(), String>) {
         if !self.is_open() {
             return self.refuse(connection, request, Refusal::SceneEnded);
         }
-        match result {
-            Ok(()) => self.enter(seat, connection, request),
-            Err(text) => {
-                self.refuse(connection, request, Refusal::NotAdmitted(text.clone()));
-                self.leave(seat, EndReason::Kicked(text));
+        if let Err(text) = result {
+            self.refuse(connection, request, Refusal::NotAdmitted(text.clone()));
+            return self.leave(seat, EndReason::Kicked(text));
+        }
+        let grace_ms = self.limits.grace_ms;
+        let Some(row) = self.seats.get_mut(seat as usize) else { return };
+        if row.present().is_some() {
+            return self.come_back(now, seat, connection, request, None);
+        }
+        row.enter(connection, grace_ms);
+        let player = row.player.clone();
+        self.tell_joined(seat, connection, request, false, 0);
+        self.effects.push(Effect::Game(GameEvent::Joined(player)));
+        self.tell_master(scene_master::Event::SynUserJoined { scene: self.id, epoch: self.epoch, seat });
+    }
+
+    /// A user who was inside is here on another connection: with the number of the last frame that came,
+    /// to go on with the line; without, as a client that begins anew.
+    fn come_back(&mut self, now: Time, seat: Seat, connection: ConnectionId, request: u32, seen: Option<u32>) {
+        let Some(present) = self.seats.get_mut(seat as usize).and_then(SeatRow::present) else { return };
+        let taken_over = match present.line.step(now, line::Event::Returned(connection)) {
+            Outcome::Back { taken_over } => taken_over,
+            // The grace period is over; the tick has not come yet.
+            _ => {
+                self.refuse(connection, request, Refusal::NoSeat);
+                self.leave(seat, EndReason::Expired);
+                return self.ask_if_empty(now);
+            }
+        };
+        let missed = seen.and_then(|seen| present.since(seen));
+        let resumed = missed.is_some();
+        let after_seq = match seen {
+            None => {
+                present.begin_anew();
+                0
+            }
+            Some(seen) if resumed => seen,
+            Some(seen) => present.begin_after(seen),
+        };
+        self.tell_joined(seat, connection, request, resumed, after_seq);
+        for (seq, frame) in missed.into_iter().flatten() {
+            self.effects.push(Effect::Repeat { connection, seq, frame });
+        }
+        match taken_over {
+            None => self.effects.push(Effect::Game(GameEvent::Resumed { seat, missed: !resumed })),
+            Some(older) => {
+                self.notify(older, 0, Notice::Closing(Refusal::TakenOver));
+                // The game has not noticed anything, and if nothing was missed there is nothing to notice.
+                if !resumed {
+                    self.effects.push(Effect::Game(GameEvent::Dropped(seat)));
+                    self.effects.push(Effect::Game(GameEvent::Resumed { seat, missed: true }));
+                }
             }
         }
     }
 
-    fn enter(&mut self, seat: Seat, connection: ConnectionId, request: u32) {
-        let Some(row) = self.seats.get_mut(seat as usize) else { return };
-        let before = std::mem::replace(&mut row.state, SeatState::Inside(connection));
-        let player = row.player.clone();
-        let players =
-            self.seats.iter().filter(|row| row.state != SeatState::Gone).map(|row| row.player.clone()).collect();
-        self.tell(connection, request, Notice::Joined { seat, players });
-        match before {
-            SeatState::Expected | SeatState::Gone => {
-                self.effects.push(Effect::Game(GameEvent::Joined(player)));
-                self.tell_master(scene_master::Event::SynUserJoined { scene: self.id, epoch: self.epoch, seat });
-            }
-            SeatState::Dropped(_) => self.effects.push(Effect::Game(GameEvent::Resumed(seat))),
-            SeatState::Inside(older) => {
-                self.tell(older, 0, Notice::Closing(Refusal::TakenOver));
-                self.effects.push(Effect::Game(GameEvent::Dropped(seat)));
-                self.effects.push(Effect::Game(GameEvent::Resumed(seat)));
-            }
-        }
+    fn tell_joined(&mut self, seat: Seat, connection: ConnectionId, request: u32, resumed: bool, after_seq: u32) {
+        let with_seat = self.seats.iter().filter(|row| !matches!(row.state, SeatState::Gone));
+        let players = with_seat.map(|row| row.player.clone()).collect();
+        let received = self.received(seat);
+        self.notify(connection, request, Notice::Joined { seat, players, resumed, after_seq, received });
     }
 
     fn req_leave_scene(&mut self, now: Time, connection: ConnectionId, request: u32) {
@@ -408,7 +325,7 @@ impl Scene {
             return self.refuse(connection, request, Refusal::OutOfOrder("enter the scene first, with req_join_scene"));
         };
         let ended = SceneEnded { scene: self.id, reason: EndReason::Left, results: Vec::new() };
-        self.tell(connection, request, Notice::Ended(ended));
+        self.notify(connection, request, Notice::Ended(ended));
         self.effects.push(Effect::Close(connection));
         self.leave(seat, EndReason::Left);
         self.ask_if_empty(now);
@@ -416,9 +333,9 @@ impl Scene {
 
     fn closed(&mut self, now: Time, connection: ConnectionId) {
         let Some(seat) = self.seat_of(connection) else { return };
-        let grace_ms = self.limits.grace_ms;
-        self.seats[seat as usize].state = SeatState::Dropped(now.plus_ms(grace_ms));
-        if self.is_open() {
+        let Some(present) = self.seats[seat as usize].present() else { return };
+        let outcome = present.line.step(now, line::Event::Lost(connection));
+        if outcome == Outcome::Away && self.is_open() {
             self.effects.push(Effect::Game(GameEvent::Dropped(seat)));
         }
     }
@@ -426,7 +343,7 @@ impl Scene {
     fn remove(&mut self, now: Time, seat: Seat, reason: EndReason) {
         if let Some(connection) = self.connection(seat) {
             let ended = SceneEnded { scene: self.id, reason: reason.clone(), results: Vec::new() };
-            self.tell(connection, 0, Notice::Ended(ended));
+            self.notify(connection, 0, Notice::Ended(ended));
             self.effects.push(Effect::Close(connection));
         }
         self.leave(seat, reason);
@@ -452,8 +369,8 @@ impl Scene {
     fn add_token(&mut self, epoch: Epoch, seat: Seat, token: SecretHash, until: Time) {
         let open = self.is_open();
         let result = match self.seats.get_mut(seat as usize) {
-            Some(row) if open && epoch == self.epoch && row.state != SeatState::Gone => {
-                row.token = Some((token, until));
+            Some(row) if open && epoch == self.epoch && !matches!(row.state, SeatState::Gone) => {
+                row.grant(token, until);
                 Ok(())
             }
             _ if !open || epoch != self.epoch => Err(Refusal::SceneEnded),
@@ -481,7 +398,7 @@ impl Scene {
         let inside: Vec<ConnectionId> = self.connections().map(|(_, connection)| connection).collect();
         for connection in inside {
             let ended = SceneEnded { scene: self.id, reason: reason.clone(), results: results.clone() };
-            self.tell(connection, 0, Notice::Ended(ended));
+            self.notify(connection, 0, Notice::Ended(ended));
             self.effects.push(Effect::Close(connection));
         }
         self.phase = Phase::Ended;
@@ -503,13 +420,8 @@ impl Scene {
             _ => {}
         }
         for seat in 0..self.seats.len() as Seat {
-            let row = &self.seats[seat as usize];
-            match row.state {
-                SeatState::Expected if row.token.is_none_or(|(_, until)| until <= now) => {
-                    self.leave(seat, EndReason::NeverJoined);
-                }
-                SeatState::Dropped(until) if until <= now => self.leave(seat, EndReason::Expired),
-                _ => {}
+            if let Some(reason) = self.seats[seat as usize].expire(now) {
+                self.leave(seat, reason);
             }
         }
         self.ask_if_empty(now);
@@ -517,11 +429,9 @@ impl Scene {
 
     fn leave(&mut self, seat: Seat, reason: EndReason) {
         let Some(row) = self.seats.get_mut(seat as usize) else { return };
-        if row.state == SeatState::Gone {
+        if !row.leave() {
             return;
         }
-        row.state = SeatState::Gone;
-        row.token = None;
         if self.is_open() {
             self.effects.push(Effect::Game(GameEvent::Left(seat, reason.clone())));
         }
@@ -530,7 +440,7 @@ impl Scene {
 
     /// A scene whose seats are all given up has nobody to play for.
     fn ask_if_empty(&mut self, now: Time) {
-        let nobody = !self.seats.is_empty() && self.seats.iter().all(|row| row.state == SeatState::Gone);
+        let nobody = !self.seats.is_empty() && self.seats.iter().all(|row| matches!(row.state, SeatState::Gone));
         if nobody && self.phase == Phase::Running {
             self.ask(now, Ask::Empty);
         }
@@ -549,11 +459,11 @@ impl Scene {
         self.effects.push(Effect::Send(Box::new(Message::OwnSceneService(event))));
     }
 
-    fn tell(&mut self, connection: ConnectionId, request: u32, notice: Notice) {
+    fn notify(&mut self, connection: ConnectionId, request: u32, notice: Notice) {
         self.effects.push(Effect::Tell { connection, request, notice });
     }
 
     fn refuse(&mut self, connection: ConnectionId, request: u32, refusal: Refusal) {
-        self.tell(connection, request, Notice::Refused(refusal));
+        self.notify(connection, request, Notice::Refused(refusal));
     }
 }

@@ -9,9 +9,9 @@ mod generated {
 }
 
 pub use generated::exports::scenehost::scene::logic::{
-    Alarm, Amount, Command, Departure, Ending, Event, Eviction, External, Incoming, Init, LeaveReason, Moment,
-    Outgoing, Player, PlayerResult, SaveAnswer, SaveError, SaveOperation, SaveRequest, Search, StopNotice, StopReason,
-    StoredRecord, Target,
+    Alarm, Amount, Comeback, Command, Departure, Ending, Event, Eviction, External, Incoming, Init, LeaveReason,
+    Moment, Outgoing, Player, PlayerResult, SaveAnswer, SaveError, SaveOperation, SaveRequest, Search, StopNotice,
+    StopReason, StoredRecord, Target,
 };
 pub use generated::scenehost::scene::diagnostics::Level;
 

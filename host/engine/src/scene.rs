@@ -162,7 +162,7 @@ impl Presence {
     fn of(event: &Event) -> Presence {
         match event {
             Event::Joined(player) => Presence::In(player.seat),
-            Event::Resumed(seat) => Presence::In(*seat),
+            Event::Resumed(comeback) => Presence::In(comeback.seat),
             Event::Dropped(seat) => Presence::Out(*seat),
             Event::Left(departure) => Presence::Out(departure.seat),
             Event::Message(_) | Event::Timer(_) | Event::Signal(_) | Event::Saved(_) | Event::Stopping(_) => {

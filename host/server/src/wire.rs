@@ -3,8 +3,9 @@
 use scenehost_core::auth::account::{SessionInfo, Tokens};
 use scenehost_core::auth::{Credential, Identity, Request};
 use scenehost_core::message::{EndReason, Entry, MatchState, Notice, SceneEnded};
-use scenehost_core::{DomainName, Player, PlayerResult, Refusal, SceneId, Seat, ServiceName, SessionId};
-use scenehost_core::{scene, token};
+use scenehost_core::scene::{self, Scene};
+use scenehost_core::token;
+use scenehost_core::{Player, PlayerResult, Refusal, Seat, ServiceName, SessionId};
 use scenehost_protocol::v1::{self, req_sign_in, server_frame::Body};
 
 /// The close code of the WebSocket that fits a refusal; sdk/protocol/README.md lists them.
@@ -63,6 +64,8 @@ pub fn lobby_notice(notice: &Notice) -> Body {
             scene_id: signed_in.scene.map(|scene| scene.to_string()).unwrap_or_default(),
             services_down: signed_in.services_down.iter().map(|it| service(*it).into()).collect(),
             resumed: signed_in.resumed,
+            after_seq: signed_in.after_seq,
+            grace_ms: signed_in.grace_ms.try_into().unwrap_or(u32::MAX),
             last_request: signed_in.last_request,
             match_state: signed_in.match_state.as_ref().map(match_state),
             ..session(signed_in.session, &signed_in.tokens, signed_in.created)
@@ -169,14 +172,18 @@ fn res_match(entry: &Entry) -> v1::ResMatch {
 }
 
 /// What a scene connection is told.
-pub fn scene_notice(notice: scene::Notice, id: SceneId, domain: Option<&DomainName>, tick_rate_hz: u32) -> Body {
+pub fn scene_notice<F: Clone>(notice: scene::Notice, scene: &Scene<F>) -> Body {
     match notice {
-        scene::Notice::Joined { seat, players } => Body::ResJoinScene(v1::ResJoinScene {
-            scene_id: id.to_string(),
-            domain: domain.map(ToString::to_string).unwrap_or_default(),
+        scene::Notice::Joined { seat, players, resumed, after_seq, received } => Body::ResJoinScene(v1::ResJoinScene {
+            scene_id: scene.id().to_string(),
+            domain: scene.domain().map(ToString::to_string).unwrap_or_default(),
             seat,
             players: players.iter().map(player).collect(),
-            tick_rate_hz,
+            tick_rate_hz: scene.limits().tick_rate_hz,
+            resumed,
+            received,
+            grace_ms: scene.limits().grace_ms.try_into().unwrap_or(u32::MAX),
+            after_seq,
         }),
         scene::Notice::Refused(refusal) => Body::Refused(refused(&refusal)),
         scene::Notice::Ended(ended) => Body::SynSceneEnded(scene_ended(&ended)),

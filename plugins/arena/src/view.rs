@@ -19,8 +19,12 @@ impl System<World, Request> for View {
         came(world, ctx, player.seat);
     }
 
-    fn resumed(&mut self, world: &mut World, ctx: &mut Context, seat: Seat) {
-        came(world, ctx, seat);
+    fn resumed(&mut self, world: &mut World, ctx: &mut Context, seat: Seat, missed: bool) {
+        if missed {
+            return came(world, ctx, seat);
+        }
+        let players = everybody_here(ctx, None);
+        ctx.send(Target::All, &Reply::Players { players });
     }
 
     fn dropped(&mut self, _: &mut World, ctx: &mut Context, _: Seat) {

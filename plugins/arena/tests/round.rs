@@ -265,7 +265,7 @@ fn a_dropped_players_ship_stays_and_stands_still() {
     round.ticks(20);
     assert_eq!(position(&round, 0), stopped);
     round.reload();
-    round.resume(0);
+    round.resume(0, true);
     round.ticks(1);
     assert!(matches!(round.received::<Reply>(0)[0], Reply::Welcome { seat: 0, .. }));
     round.assert_replays();

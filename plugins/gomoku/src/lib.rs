@@ -108,11 +108,11 @@ impl Scene for Gomoku {
 
     fn joined(&mut self, ctx: &mut Context, player: &Player) {
         self.names[player.seat as usize].clone_from(&player.name);
-        self.came(ctx, player.seat);
+        self.came(ctx, player.seat, true);
     }
 
-    fn resumed(&mut self, ctx: &mut Context, seat: Seat) {
-        self.came(ctx, seat);
+    fn resumed(&mut self, ctx: &mut Context, seat: Seat, missed: bool) {
+        self.came(ctx, seat, missed);
     }
 
     fn dropped(&mut self, ctx: &mut Context, seat: Seat) {
@@ -168,12 +168,13 @@ impl Scene for Gomoku {
 
 impl Gomoku {
     /// A player is inside, for the first time or again. The first game begins when both are.
-    fn came(&mut self, ctx: &mut Context, seat: Seat) {
+    fn came(&mut self, ctx: &mut Context, seat: Seat, needs_state: bool) {
         tell_presence(ctx, seat, true);
         let both = ctx.is_present(0) && ctx.is_present(1);
         match self.phase {
             Phase::Waiting if both => self.begin(ctx),
-            _ => ctx.send(seat, &self.state(ctx)),
+            _ if needs_state => ctx.send(seat, &self.state(ctx)),
+            _ => {}
         }
     }
 

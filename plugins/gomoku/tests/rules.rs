@@ -110,7 +110,7 @@ fn a_row_does_not_go_around_the_edge() {
     table.play(&[(11, 3), (0, 14), (12, 3), (2, 14), (13, 3), (4, 14), (14, 3), (6, 14), (0, 4)]);
     let state = {
         table.game.drop_out(0);
-        table.game.resume(0);
+        table.game.resume(0, true);
         last_state(&mut table.game, 0)
     };
     assert_eq!(state.phase, PhaseName::Playing);
@@ -156,7 +156,7 @@ fn nobody_moves_before_both_are_inside() {
     game.drop_out(0);
     game.join(1);
     assert_eq!(last_state(&mut game, 1).phase, PhaseName::Waiting);
-    game.resume(0);
+    game.resume(0, true);
     let state = last_state(&mut game, 0);
     assert_eq!((state.phase, state.clocks_ms), (PhaseName::Playing, [300_000; 2]));
     assert_eq!(state.names, ["player 0", "player 1"]);
@@ -186,7 +186,7 @@ fn a_dropped_players_clock_runs_on() {
     let told = table.game.received::<Reply>(white);
     assert_eq!(told, [Reply::Presence { seat: black, present: false }]);
     table.game.advance_ms(1_500);
-    table.game.resume(black);
+    table.game.resume(black, true);
     let state = last_state(&mut table.game, black);
     assert_eq!(state.clocks_ms[black as usize], 298_500);
     assert_eq!((state.turn, state.present), (Some(black), [true; 2]));
@@ -201,7 +201,7 @@ fn a_player_who_is_back_gets_the_whole_state() {
     table.game.send(table.black, &Request::OfferDraw);
     table.game.drop_out(0);
     table.game.reload();
-    table.game.resume(0);
+    table.game.resume(0, true);
     let state = last_state(&mut table.game, 0);
     assert_eq!(state.moves, [(7, 7), (8, 8), (6, 6)]);
     assert_eq!(state.turn, Some(table.white()));

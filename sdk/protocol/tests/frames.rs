@@ -45,12 +45,13 @@ fn client_frame() -> impl Strategy<Value = v1::ClientFrame> {
         text().prop_map(|domain| Body::ReqMatch(v1::ReqMatch { domain })),
         Just(Body::ReqCancelMatch(v1::ReqCancelMatch {})),
         Just(Body::ReqRejoin(v1::ReqRejoin {})),
-        text().prop_map(|scene_token| Body::ReqJoinScene(v1::ReqJoinScene { scene_token })),
+        (text(), option::of(any::<u32>()))
+            .prop_map(|(scene_token, resume_seq)| { Body::ReqJoinScene(v1::ReqJoinScene { scene_token, resume_seq }) }),
         scene_message().prop_map(Body::SceneMessage),
         Just(Body::ReqLeaveScene(v1::ReqLeaveScene {})),
-        (any::<u64>(), any::<u32>()).prop_map(|(payload, seen)| Body::Ping(v1::Ping { payload, seen })),
+        any::<u64>().prop_map(|payload| Body::Ping(v1::Ping { payload })),
     ];
-    (any::<u32>(), body).prop_map(|(request, body)| v1::ClientFrame { request, body: Some(body) })
+    (any::<[u32; 2]>(), body).prop_map(|([request, seen], body)| v1::ClientFrame { request, seen, body: Some(body) })
 }
 
 fn refused() -> impl Strategy<Value = v1::Refused> {
@@ -81,6 +82,8 @@ fn lobby_body() -> impl Strategy<Value = server_frame::Body> {
                     refresh_token: "r".repeat(3),
                     refresh_expires_ms: expires_ms / 2,
                     session_id: "0".repeat(16),
+                    grace_ms: 30_000,
+                    after_seq: 8,
                 })
             }
         ),
@@ -119,13 +122,23 @@ fn scene_body() -> impl Strategy<Value = server_frame::Body> {
         (text(), 0..=7, text(), vec(result, 0..4)).prop_map(|(scene_id, reason, text, results)| {
             Body::SynSceneEnded(v1::SynSceneEnded { scene_id, reason, text, results })
         }),
-        (text(), text(), any::<[u32; 2]>(), vec(player(), 0..4)).prop_map(
-            |(scene_id, domain, [seat, tick_rate_hz], players)| {
-                Body::ResJoinScene(v1::ResJoinScene { scene_id, domain, seat, players, tick_rate_hz })
+        ((text(), text()), any::<[u32; 5]>(), vec(player(), 0..4), any::<bool>()).prop_map(
+            |((scene_id, domain), [seat, tick_rate_hz, received, grace_ms, after_seq], players, resumed)| {
+                Body::ResJoinScene(v1::ResJoinScene {
+                    scene_id,
+                    domain,
+                    seat,
+                    players,
+                    tick_rate_hz,
+                    resumed,
+                    received,
+                    grace_ms,
+                    after_seq,
+                })
             }
         ),
         scene_message().prop_map(Body::SceneMessage),
-        any::<u64>().prop_map(|payload| Body::Pong(v1::Pong { payload })),
+        (any::<u64>(), any::<u32>()).prop_map(|(payload, received)| Body::Pong(v1::Pong { payload, received })),
         (0..=18, text()).prop_map(|(code, text)| Body::SynClosing(v1::SynClosing { code, text })),
     ]
 }
@@ -200,7 +213,7 @@ proptest! {
 
 #[test]
 fn shared_event_in_json_differs_in_nothing() {
-    let body = server_frame::Body::Pong(v1::Pong { payload: 7 });
+    let body = server_frame::Body::Pong(v1::Pong { payload: 7, received: 0 });
     let event = SharedEvent::new(body.clone());
     for seq in [1, 9, 10, u32::MAX] {
         let frame = v1::ServerFrame { seq, request: 0, body: Some(body.clone()) };

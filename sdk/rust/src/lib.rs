@@ -38,9 +38,9 @@ pub mod bindings {
 }
 
 pub use bindings::exports::scenehost::scene::logic::{
-    Alarm, Amount, Command, Departure, Ending, Event, Eviction, External, Incoming, Init, LeaveReason, Moment,
-    Outgoing, Player, PlayerResult, SaveAnswer, SaveError, SaveOperation, SaveRequest, Search, Seat, StopNotice,
-    StopReason, StoredRecord, Target,
+    Alarm, Amount, Comeback, Command, Departure, Ending, Event, Eviction, External, Incoming, Init, LeaveReason,
+    Moment, Outgoing, Player, PlayerResult, SaveAnswer, SaveError, SaveOperation, SaveRequest, Search, Seat,
+    StopNotice, StopReason, StoredRecord, Target,
 };
 pub use bindings::scenehost::scene::diagnostics::Level;
 pub use context::Context;

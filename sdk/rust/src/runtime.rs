@@ -3,7 +3,7 @@
 
 use crate::context::{Context, Kept};
 use crate::roster::Presence;
-use crate::{Command, Event, Fault, Init, Moment, Player, Scene, Timer};
+use crate::{Comeback, Command, Event, Fault, Init, Moment, Player, Scene, Timer};
 
 /// A scene in a host: what the contract's five functions do.
 pub struct Runtime<S> {
@@ -68,9 +68,9 @@ impl<S: Scene> Runtime<S> {
                 ctx.kept.roster.mark(seat, Presence::Dropped);
                 scene.dropped(ctx, seat);
             }
-            Event::Resumed(seat) => {
+            Event::Resumed(Comeback { seat, missed }) => {
                 ctx.kept.roster.mark(seat, Presence::Inside);
-                scene.resumed(ctx, seat);
+                scene.resumed(ctx, seat, missed);
             }
             Event::Left(departure) => {
                 let seat = departure.seat;

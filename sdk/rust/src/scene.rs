@@ -45,9 +45,10 @@ pub trait Scene: Serialize + DeserializeOwned + Sized {
         let _ = (ctx, seat);
     }
 
-    /// A dropped player is back. Send what the client needs to go on.
-    fn resumed(&mut self, ctx: &mut Context, seat: Seat) {
-        let _ = (ctx, seat);
+    /// A dropped player is back. `missed`: messages of this scene did not reach the client, so send its
+    /// whole state; else it has got all that was sent meanwhile.
+    fn resumed(&mut self, ctx: &mut Context, seat: Seat, missed: bool) {
+        let _ = (ctx, seat, missed);
     }
 
     /// A player is gone for good, or never came.

@@ -68,9 +68,9 @@ pub trait System<W, M> {
         let _ = (world, ctx, seat);
     }
 
-    /// A dropped player is back.
-    fn resumed(&mut self, world: &mut W, ctx: &mut Context, seat: Seat) {
-        let _ = (world, ctx, seat);
+    /// A dropped player is back, and needs the whole state if messages were `missed`.
+    fn resumed(&mut self, world: &mut W, ctx: &mut Context, seat: Seat, missed: bool) {
+        let _ = (world, ctx, seat, missed);
     }
 
     /// A player is gone for good, or never came.
@@ -127,9 +127,9 @@ macro_rules! systems {
             );)+
         }
 
-        fn resumed(&mut self, ctx: &mut $crate::Context, seat: $crate::Seat) {
+        fn resumed(&mut self, ctx: &mut $crate::Context, seat: $crate::Seat, missed: bool) {
             $($crate::System::<_, Self::Message>::resumed(
-                &mut self.$system, &mut self.$world, ctx, seat,
+                &mut self.$system, &mut self.$world, ctx, seat, missed,
             );)+
         }
 

@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 
 use crate::runtime::Runtime;
 use crate::{
-    Command, Departure, Ending, Event, Eviction, External, Incoming, Init, LeaveReason, Level, Moment, Outgoing,
-    Player, SaveAnswer, SaveError, SaveRequest, Scene, Search, Seat, StopNotice, StopReason, Target, Timer,
+    Comeback, Command, Departure, Ending, Event, Eviction, External, Incoming, Init, LeaveReason, Level, Moment,
+    Outgoing, Player, SaveAnswer, SaveError, SaveRequest, Scene, Search, Seat, StopNotice, StopReason, Target, Timer,
 };
 
 thread_local! {
@@ -121,10 +121,10 @@ impl<S: Scene> SceneTest<S> {
         self.event(Event::Dropped(seat));
     }
 
-    /// A dropped player is back.
-    pub fn resume(&mut self, seat: Seat) {
+    /// A dropped player is back, and has missed messages if `missed`.
+    pub fn resume(&mut self, seat: Seat, missed: bool) {
         self.connected.insert(seat);
-        self.event(Event::Resumed(seat));
+        self.event(Event::Resumed(Comeback { seat, missed }));
     }
 
     /// A player leaves by wish.

@@ -56,9 +56,9 @@ impl Scene for Parrot {
         self.hear(ctx, format!("{seat} dropped, present {present}"));
     }
 
-    fn resumed(&mut self, ctx: &mut Context, seat: Seat) {
+    fn resumed(&mut self, ctx: &mut Context, seat: Seat, missed: bool) {
         let present = ctx.is_present(seat);
-        self.hear(ctx, format!("{seat} resumed, present {present}"));
+        self.hear(ctx, format!("{seat} resumed, missed {missed}, present {present}"));
     }
 
     fn left(&mut self, ctx: &mut Context, seat: Seat, reason: LeaveReason) {
@@ -128,7 +128,7 @@ fn every_event_reaches_its_handler_with_the_players_as_they_are_then() {
     let mut scene = parrot(0);
     scene.drop_out(1);
     scene.advance_ms(30);
-    scene.resume(1);
+    scene.resume(1, true);
     scene.leave_because(1, LeaveReason::Removed);
     scene.signal("rain", [1, 2]);
     scene.stop(StopReason::Drain, 500);
@@ -138,7 +138,7 @@ fn every_event_reaches_its_handler_with_the_players_as_they_are_then() {
         heard(&scene),
         [
             "0 1 dropped, present false",
-            "30 1 resumed, present true",
+            "30 1 resumed, missed true, present true",
             "30 Some(\"player 1\") left, LeaveReason::Removed",
             "30 signal rain [1, 2]",
             "30 stopping, StopReason::Drain in 500",

@@ -2,7 +2,7 @@
 
 use scenehost_core::config::Fleet;
 use scenehost_core::message::EndReason;
-use scenehost_core::scene::{ASK_AGAIN_MS, Effect, Event, GameEvent, Notice, Scene};
+use scenehost_core::scene::{ASK_AGAIN_MS, Event, GameEvent, Notice};
 use scenehost_core::scene_service::{SeatGrant, Start, ToScene};
 use scenehost_core::token::SecretHash;
 use scenehost_core::{ConnectionId, Epoch, Message, Player, SceneId, Time, UserId};
@@ -18,6 +18,10 @@ const TOKEN_MS: u64 = 30_000;
 fn token(seat: u32) -> SecretHash {
     SecretHash::of(&format!("token {seat}"))
 }
+
+/// What the game says is a number here.
+type Scene = scenehost_core::scene::Scene<u32>;
+type Effect = scenehost_core::scene::Effect<u32>;
 
 fn starting() -> Scene {
     let grant = |seat| SeatGrant {
@@ -52,7 +56,17 @@ fn enter(scene: &mut Scene, now: Time, connection: ConnectionId, seat: u32) -> V
 }
 
 fn join(connection: ConnectionId, token: SecretHash) -> Event {
-    Event::ReqJoinScene { connection, request: 1, token }
+    Event::ReqJoinScene { connection, request: 1, token, resume: None }
+}
+
+/// The user of seat 0 goes on with the line, having seen so much.
+fn resume(connection: ConnectionId, seen: u32) -> Event {
+    Event::ReqJoinScene { connection, request: 1, token: token(0), resume: Some(seen) }
+}
+
+/// The game says these to everybody; what goes out now, over which connection and with which number.
+fn says(scene: &mut Scene, frames: impl IntoIterator<Item = u32>) -> Vec<(ConnectionId, u32)> {
+    frames.into_iter().flat_map(|frame| scene.tell(|_| true, &frame, 100)).collect()
 }
 
 fn inside() -> Scene {
@@ -78,6 +92,7 @@ fn short(effect: &Effect) -> String {
         }
         Effect::Tell { notice: Notice::Ended(ended), .. } => format!("tell Ended {}", ended.reason.name()),
         Effect::Tell { notice, .. } => format!("tell {}", table::variant(notice)),
+        Effect::Repeat { seq, frame, .. } => format!("repeat {seq}: {frame}"),
         Effect::Close(_) => "close".to_owned(),
         Effect::Send(message) => table::short(message),
         Effect::Gone => "gone".to_owned(),
@@ -123,6 +138,124 @@ fn a_dropped_user_returns_with_a_new_token_and_the_game_hears_resumed() {
     assert_eq!(shorts(&scene.step(START, add_token(0, "new"))), ["SceneMaster ResAddToken"]);
     assert_eq!(shorts(&scene.step(START, join(BOB, SecretHash::of("new")))), ["tell Joined", "game Resumed"]);
     assert_eq!(scene.seat_of(BOB), Some(0));
+}
+
+#[test]
+fn who_returns_with_the_last_number_gets_exactly_what_was_missed_and_the_game_hears_that_it_is_all() {
+    let mut scene = inside();
+    assert_eq!(says(&mut scene, [10, 20]), [(ADA, 1), (ADA, 2)]);
+    scene.step(START, Event::Closed { connection: ADA });
+    assert_eq!(says(&mut scene, [30, 40]), [], "nobody is there");
+    let effects = scene.step(START, resume(BOB, 1));
+    assert_eq!(shorts(&effects), ["tell Joined", "repeat 2: 20", "repeat 3: 30", "repeat 4: 40", "game Resumed"]);
+    assert_eq!(effects[4], Effect::Game(GameEvent::Resumed { seat: 0, missed: false }));
+    assert_eq!(says(&mut scene, [50]), [(BOB, 5)]);
+}
+
+#[test]
+fn who_has_missed_more_than_is_kept_is_told_so_and_the_game_gives_its_whole_state() {
+    let mut scene = inside();
+    says(&mut scene, 0..1_000);
+    let effects = scene.step(START, resume(BOB, 1));
+    assert_eq!(shorts(&effects), ["tell Joined", "tell TakenOver", "game Dropped", "game Resumed"]);
+    assert_eq!(effects[3], Effect::Game(GameEvent::Resumed { seat: 0, missed: true }));
+    let after_seq = |effects: &[Effect]| match &effects[0] {
+        Effect::Tell { notice: Notice::Joined { resumed, after_seq, .. }, .. } => (*resumed, *after_seq),
+        other => panic!("{other:?}"),
+    };
+    let (resumed, after) = after_seq(&effects);
+    assert!(!resumed && after > 1_000);
+    assert_eq!(says(&mut scene, [7]), [(BOB, after + 1)]);
+    // The answer was lost: who comes with the old number once more has still missed the state.
+    for seen in [1, 1_000] {
+        let (resumed, _) = after_seq(&scene.step(START, resume(ADA, seen)));
+        assert!(!resumed, "{seen}");
+    }
+}
+
+#[test]
+fn a_stale_connection_gives_way_without_the_game_noticing() {
+    let mut scene = inside();
+    says(&mut scene, [10]);
+    assert_eq!(shorts(&scene.step(START, resume(BOB, 0))), ["tell Joined", "repeat 1: 10", "tell TakenOver"]);
+    assert_eq!(shorts(&scene.step(START, Event::Closed { connection: ADA })), [] as [&str; 0]);
+    assert_eq!(scene.connections().collect::<Vec<_>>(), [(0, BOB)]);
+}
+
+#[test]
+fn an_answer_that_was_lost_is_asked_for_again() {
+    let mut scene = running();
+    // The token was not used yet: it opens the seat, whatever the client says that it has seen.
+    assert_eq!(shorts(&scene.step(START, resume(ADA, 0))), ["ask the game"]);
+    scene.step(START, Event::Admitted { seat: 0, connection: ADA, request: 1, result: Ok(()) });
+    scene.step(START, Event::Closed { connection: ADA });
+    says(&mut scene, [10]);
+    assert_eq!(shorts(&scene.step(START, resume(BOB, 0))), ["tell Joined", "repeat 1: 10", "game Resumed"]);
+}
+
+#[test]
+fn what_was_seen_is_let_go_of() {
+    let mut scene = inside();
+    says(&mut scene, 0..200);
+    scene.heard(START, 0, 150);
+    says(&mut scene, 200..400);
+    // 150 to 400 are within what is kept.
+    let repeats = scene.clone().step(START, resume(BOB, 150));
+    assert_eq!(repeats.iter().filter(|effect| matches!(effect, Effect::Repeat { .. })).count(), 250);
+    assert!(!shorts(&scene.step(START, resume(BOB, 149))).iter().any(|it| it.starts_with("repeat")));
+}
+
+#[test]
+fn messages_of_a_user_are_counted_over_the_whole_line() {
+    let mut scene = inside();
+    let received = |effects: &[Effect]| match &effects[0] {
+        Effect::Tell { notice: Notice::Joined { received, .. }, .. } => *received,
+        other => panic!("{other:?}"),
+    };
+    for _ in 0..3 {
+        scene.count_message(0);
+    }
+    scene.step(START, Event::Closed { connection: ADA });
+    assert_eq!(received(&scene.step(START, resume(BOB, 0))), 3);
+    scene.count_message(0);
+    assert_eq!(received(&scene.step(START, resume(ADA, 77))), 4, "also when frames begin anew");
+    scene.step(START, add_token(0, "new"));
+    assert_eq!(received(&scene.step(START, join(BOB, SecretHash::of("new")))), 0, "another client counts anew");
+}
+
+#[test]
+fn who_comes_back_and_says_nothing_does_not_win_time() {
+    let grace_ms = Fleet::default().grace_ms;
+    let mut scene = inside();
+    scene.step(START, Event::Closed { connection: ADA });
+    let later = START.plus_ms(grace_ms - 1);
+    scene.step(later, resume(BOB, 0));
+    let mut silent = scene.clone();
+    silent.step(later, Event::Closed { connection: BOB });
+    assert_eq!(silent.deadline(), Some(START.plus_ms(grace_ms)));
+    scene.heard(later, 0, 0);
+    scene.step(later, Event::Closed { connection: BOB });
+    assert_eq!(scene.seat_name(0), "Dropped");
+    assert_eq!(shorts(&scene.step(START.plus_ms(grace_ms), resume(ADA, 0))), ["tell Joined", "game Resumed"]);
+}
+
+#[test]
+fn after_the_grace_period_there_is_no_seat_to_come_back_to() {
+    let mut scene = inside();
+    scene.step(START, Event::Closed { connection: ADA });
+    let late = START.plus_ms(Fleet::default().grace_ms);
+    // The scene's own tick has not come yet.
+    let expected = ["tell NoSeat", "game Left", "SceneMaster SynUserLeft"];
+    assert_eq!(shorts(&scene.step(late, resume(ADA, 0))), expected);
+    assert_eq!(shorts(&scene.step(late, resume(ADA, 0))), ["tell BadToken"]);
+}
+
+#[test]
+fn a_used_token_goes_on_with_its_own_line_only() {
+    let mut scene = inside();
+    scene.step(START, add_token(0, "new"));
+    scene.step(START, join(BOB, SecretHash::of("new")));
+    assert_eq!(shorts(&scene.step(START, resume(ADA, 0))), ["tell BadToken"], "another client has the seat");
 }
 
 #[test]
@@ -186,6 +319,11 @@ fn every_state_and_event() {
         scene.step(START, Event::Closed { connection: ADA });
         scene
     };
+    let resumed = {
+        let mut scene = dropped.clone();
+        scene.step(START, resume(ADA, 0));
+        scene
+    };
     let asked = {
         let mut scene = inside();
         scene.step(START, Event::Finish(Vec::new()));
@@ -210,6 +348,7 @@ fn every_state_and_event() {
             ("Running, seat 0 expected", running()),
             ("Running, seat 0 inside", inside()),
             ("Running, seat 0 dropped", dropped),
+            ("Running, seat 0 resumed", resumed),
             ("Asked", asked),
             ("Stopping", stopping),
             ("Ended", ended),
@@ -218,6 +357,8 @@ fn every_state_and_event() {
             ("Started", Event::Started(Ok(()))),
             ("Started, refused", Event::Started(refused())),
             ("ReqJoinScene, seat 0", join(ConnectionId(3), token(0))),
+            ("ReqJoinScene, seat 0, after a frame", resume(ConnectionId(3), 0)),
+            ("ReqJoinScene, seat 0, after a frame that is not known", resume(ConnectionId(3), 9)),
             ("ReqJoinScene, seat 1", join(BOB, token(1))),
             ("Admitted, seat 1", Event::Admitted { seat: 1, connection: BOB, request: 1, result: Ok(()) }),
             (
@@ -259,6 +400,7 @@ fn the_game_hears_of_players_in_turn() {
         (1..5u64, 0..2u32).prop_map(|(connection, seat)| join(ConnectionId(connection), token(seat))),
         (1..5u64, 0..2u32)
             .prop_map(|(connection, seat)| join(ConnectionId(connection), SecretHash::of(&format!("new {seat}")))),
+        (1..5u64, 0..3u32).prop_map(|(connection, seen)| resume(ConnectionId(connection), seen)),
         (1..5u64).prop_map(|connection| Event::Closed { connection: ConnectionId(connection) }),
         (1..5u64).prop_map(|connection| Event::ReqLeaveScene { connection: ConnectionId(connection), request: 1 }),
         (0..2u32).prop_map(|seat| add_token(seat, &format!("new {seat}"))),
@@ -288,7 +430,7 @@ fn the_game_hears_of_players_in_turn() {
                             let (seat, next) = match &event {
                                 GameEvent::Joined(player) => (player.seat, "inside"),
                                 GameEvent::Dropped(seat) => (*seat, "dropped"),
-                                GameEvent::Resumed(seat) => (*seat, "inside again"),
+                                GameEvent::Resumed { seat, .. } => (*seat, "inside again"),
                                 GameEvent::Left(seat, _) => (*seat, "left"),
                                 GameEvent::Stopping { .. } => continue,
                             };

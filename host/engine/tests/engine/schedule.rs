@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use scenehost_engine::{
-    CONTROL_EVENTS_MAX, CallError, Command, CreateError, DeliverError, Departure, Event, LeaveReason, Limits, SceneKey,
-    SceneSpec, StopNotice, StopReason, WorkerOptions,
+    CONTROL_EVENTS_MAX, CallError, Comeback, Command, CreateError, DeliverError, Departure, Event, LeaveReason, Limits,
+    SceneKey, SceneSpec, StopNotice, StopReason, WorkerOptions,
 };
 
 use crate::support::{A, B, JOINED, TIMER, Table, answer, init, ms, player, say, sent};
@@ -104,7 +104,7 @@ fn presence_is_counted_by_seats() {
     table.run_for(ms(500));
     assert_eq!(table.take_ticks(A).len(), 10);
     table.deliver(A, Event::Dropped(0));
-    table.deliver(A, Event::Resumed(0));
+    table.deliver(A, Event::Resumed(Comeback { seat: 0, missed: true }));
     table.run_for(ms(500));
     assert_eq!(table.take_ticks(A).len(), 10);
 }

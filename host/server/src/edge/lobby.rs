@@ -143,6 +143,10 @@ impl Connection {
             Err(error) => return Err(End::CutOff(Refusal::Malformed(error.to_string()))),
         };
         let (connection, request) = (self.id, frame.request);
+        if frame.seen != 0 || matches!(frame.body, Some(client_frame::Body::Ping(_))) {
+            // Only for the backlog's sake; it may be left out when the lobby has much to do.
+            self.edge.0.bus.to_lobby(Event::Heard { connection, seen: frame.seen });
+        }
         let event = match frame.body {
             Some(client_frame::Body::ReqSignIn(sign_in)) => {
                 let resume = sign_in.resume_seq;
@@ -158,9 +162,7 @@ impl Connection {
             Some(client_frame::Body::ReqCancelMatch(_)) => Event::ReqCancelMatch { connection, request },
             Some(client_frame::Body::ReqRejoin(_)) => Event::ReqRejoin { connection, request },
             Some(client_frame::Body::Ping(ping)) => {
-                // Only for the backlog's sake; it may be left out when the lobby has much to do.
-                self.edge.0.bus.to_lobby(Event::Heard { connection, seen: ping.seen });
-                return self.answer(request, Body::Pong(v1::Pong { payload: ping.payload })).await;
+                return self.answer(request, Body::Pong(v1::Pong { payload: ping.payload, received: 0 })).await;
             }
             Some(
                 client_frame::Body::ReqJoinScene(_)

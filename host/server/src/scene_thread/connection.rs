@@ -48,7 +48,6 @@ pub struct Connection {
     pub pinged: bool,
     websocket: WebSocket<Socket>,
     encoding: Encoding,
-    seq: u32,
     window: Window,
     /// Free for another client when this connection is gone.
     _place: Place,
@@ -103,7 +102,6 @@ impl Connection {
             pinged: false,
             websocket: WebSocket::from_partially_read(stream, part, Role::Server, Some(config)),
             encoding: socket.encoding,
-            seq: 0,
             window: Window::default(),
             _place: socket.place,
         }
@@ -155,18 +153,17 @@ impl Connection {
         }
     }
 
-    /// Puts an event behind what waits to be sent; false if the client has not read for too long.
+    /// Puts an event behind what waits to be sent, with its number in the user's line; false if the client
+    /// has not read for too long.
     #[must_use]
-    pub fn tell(&mut self, event: &SharedEvent) -> bool {
-        self.seq = self.seq.wrapping_add(1);
-        self.write(event.payload(self.encoding, self.seq))
+    pub fn tell(&mut self, event: &SharedEvent, seq: u32) -> bool {
+        self.write(event.payload(self.encoding, seq))
     }
 
-    /// Answers a request, or tells something that only this connection is told (request 0).
+    /// Answers a request, or tells something that is about this connection only (request 0).
     #[must_use]
     pub fn answer(&mut self, body: Body, request: u32) -> bool {
-        self.seq = self.seq.wrapping_add(1);
-        let frame = ServerFrame { seq: self.seq, request, body: Some(body) };
+        let frame = ServerFrame { seq: 0, request, body: Some(body) };
         self.write(self.encoding.encode_server(&frame))
     }
 

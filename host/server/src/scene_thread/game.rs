@@ -32,7 +32,7 @@ pub fn event(event: GameEvent) -> engine::Event {
     match event {
         GameEvent::Joined(it) => engine::Event::Joined(player(&it)),
         GameEvent::Dropped(seat) => engine::Event::Dropped(seat),
-        GameEvent::Resumed(seat) => engine::Event::Resumed(seat),
+        GameEvent::Resumed { seat, missed } => engine::Event::Resumed(engine::Comeback { seat, missed }),
         GameEvent::Left(seat, reason) => engine::Event::Left(engine::Departure { seat, reason: leave_reason(&reason) }),
         GameEvent::Stopping { reason, grace_ms } => {
             engine::Event::Stopping(engine::StopNotice { reason: stop_reason(&reason), grace_ms })

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
@@ -58,6 +59,12 @@ const QUANTUM: Duration = Duration::from_millis(5);
 /// How many messages in a turn's span of [`REST`] make a thread busy.
 const BUSY_MESSAGES: u32 = 2;
 
+/// What a user is told in the line of a seat. One event is shared by all whom it is for, also while it
+/// is kept for those who may have missed it.
+type Told = Rc<SharedEvent>;
+/// What keeping it costs besides its body.
+const TOLD_BYTES: usize = 64;
+
 /// The scenes of one thread.
 pub struct SceneThread {
     poll: Poll,
@@ -68,7 +75,7 @@ pub struct SceneThread {
     bus: Bus,
     clock: Clock,
     worker: Worker,
-    scenes: HashMap<SceneId, Scene>,
+    scenes: HashMap<SceneId, Scene<Told>>,
     /// The scenes' deadlines; an entry that is no longer its scene's is passed over.
     deadlines: BinaryHeap<Reverse<(Time, SceneId)>>,
     connections: Slab<Connection>,
@@ -240,7 +247,7 @@ impl SceneThread {
         }
     }
 
-    fn carry_out(&mut self, id: SceneId, effect: Effect, waiting: &mut VecDeque<scene::Event>) {
+    fn carry_out(&mut self, id: SceneId, effect: Effect<Told>, waiting: &mut VecDeque<scene::Event>) {
         match effect {
             Effect::Admit { player, connection, request } => {
                 let seat = player.seat;
@@ -271,9 +278,10 @@ impl SceneThread {
                     connection.seat = Some(*seat);
                 }
                 let Some(scene) = self.scenes.get(&id) else { return };
-                let body = wire::scene_notice(notice, id, scene.domain(), scene.limits().tick_rate_hz);
+                let body = wire::scene_notice(notice, scene);
                 self.answer(connection, request, body);
             }
+            Effect::Repeat { connection, seq, frame } => self.tell(connection, seq, &frame),
             Effect::Close(connection) => self.close(connection, 1000),
             Effect::Send(message) => self.bus.send(*message),
             Effect::Gone => {
@@ -338,27 +346,19 @@ impl SceneThread {
 
     /// The hot path: one message of the game to those it is for, encoded once.
     fn send(&mut self, id: SceneId, outgoing: Outgoing) {
-        let Some(scene) = self.scenes.get(&id) else { return };
-        let event = SharedEvent::new(Body::SceneMessage(v1::SceneMessage { body: outgoing.body.into() }));
-        let mut slow = Vec::new();
-        for (seat, connection_id) in scene.connections() {
-            if !wire::is_target(&outgoing.to, seat) {
-                continue;
-            }
-            let index = index_of(connection_id);
-            let Some(connection) = self.connections.get_mut(index) else { continue };
-            if !connection.tell(&event) {
-                slow.push(index);
-            } else if !connection.touched {
-                connection.touched = true;
-                self.touched.push(index);
-            }
-            self.meters.messages_out += 1;
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
+        let bytes = TOLD_BYTES + outgoing.body.len();
+        let event = Rc::new(SharedEvent::new(Body::SceneMessage(v1::SceneMessage { body: outgoing.body.into() })));
+        for (connection, seq) in scene.tell(|seat| wire::is_target(&outgoing.to, seat), &event, bytes) {
+            self.tell(connection, seq, &event);
         }
-        for index in slow {
-            self.meters.slow_connections += 1;
-            self.drop_connection(index);
-        }
+    }
+
+    fn tell(&mut self, id: ConnectionId, seq: u32, event: &SharedEvent) {
+        let Some(connection) = self.connection(id) else { return };
+        let took = connection.tell(event, seq);
+        self.meters.messages_out += 1;
+        self.wrote(id, took);
     }
 
     fn expire(&mut self) {
@@ -429,46 +429,60 @@ impl SceneThread {
 
     fn frame(&mut self, index: usize, now: Duration, frame: Frame) {
         self.messages_in_turn += 1;
-        let is_message = matches!(frame, Frame::Binary(_) | Frame::Text(_));
-        self.meters.messages_in += u64::from(is_message);
         let connection = &mut self.connections[index];
-        let (id, scene) = (connection.id, connection.scene);
+        let (id, scene, seat) = (connection.id, connection.scene, connection.seat);
         let of_fleet = self.scenes.get(&scene).map(|scene| scene.limits().messages_per_s_max);
-        let per_second = match connection.seat {
-            Some(_) => of_fleet.unwrap_or(FRAMES_PER_SECOND_OUTSIDE),
-            None => FRAMES_PER_SECOND_OUTSIDE,
-        };
-        match connection.count(now, per_second) {
-            Allowed::Yes => {}
-            Allowed::TellNo => {
-                self.meters.refused_messages += 1;
-                return self.refuse(id, 0, &Refusal::RateLimited { per_second });
-            }
-            Allowed::No => {
-                self.meters.refused_messages += 1;
-                return;
-            }
-            Allowed::CutOff => return self.cut_off(id, &Refusal::RateLimited { per_second }),
+        let per_second = seat.and(of_fleet).unwrap_or(FRAMES_PER_SECOND_OUTSIDE);
+        let allowed = connection.count(now, per_second);
+        if allowed == Allowed::CutOff {
+            return self.cut_off(id, &Refusal::RateLimited { per_second });
         }
         let payload = match &frame {
             Frame::Binary(bytes) => PayloadRef::Binary(bytes),
             Frame::Text(text) => PayloadRef::Text(text),
-            Frame::Ping(_) | Frame::Pong(_) | Frame::Close(_) | Frame::Frame(_) => return,
+            Frame::Ping(_) | Frame::Pong(_) | Frame::Close(_) | Frame::Frame(_) => return self.heard(scene, seat, 0),
         };
-        let connection = &mut self.connections[index];
         let decoded = match connection.encoding().decode_client(payload) {
             Ok(decoded) => decoded,
             Err(error) => return self.cut_off(id, &Refusal::Malformed(error.to_string())),
         };
-        let request = decoded.request;
-        match (decoded.body, connection.seat) {
+        self.meters.messages_in += 1;
+        self.heard(scene, seat, decoded.seen);
+        if let (Some(client_frame::Body::SceneMessage(_)), Some(seat), Some(scene)) =
+            (&decoded.body, seat, self.scenes.get_mut(&scene))
+        {
+            scene.count_message(seat); // Whatever becomes of it: the client counts what it sends.
+        }
+        match allowed {
+            Allowed::Yes => self.request(index, now, decoded),
+            Allowed::TellNo => {
+                self.meters.refused_messages += 1;
+                self.refuse(id, decoded.request, &Refusal::RateLimited { per_second });
+            }
+            Allowed::No | Allowed::CutOff => self.meters.refused_messages += 1,
+        }
+    }
+
+    /// A sign of life of a seat's user, who has seen the frames up to this number; 0: not said.
+    fn heard(&mut self, scene: SceneId, seat: Option<Seat>, seen: u32) {
+        if let (Some(seat), Some(scene)) = (seat, self.scenes.get_mut(&scene)) {
+            scene.heard(self.clock.now(), seat, seen);
+        }
+    }
+
+    fn request(&mut self, index: usize, now: Duration, frame: v1::ClientFrame) {
+        let connection = &self.connections[index];
+        let (id, scene, seat) = (connection.id, connection.scene, connection.seat);
+        let request = frame.request;
+        match (frame.body, seat) {
             (Some(client_frame::Body::SceneMessage(message)), Some(seat)) => {
                 self.message(index, seat, now, message.body.into());
             }
-            (Some(client_frame::Body::Ping(ping)), _) => {
-                self.answer(id, request, Body::Pong(v1::Pong { payload: ping.payload }));
+            (Some(client_frame::Body::Ping(ping)), seat) => {
+                let received = seat.and_then(|seat| Some(self.scenes.get(&scene)?.received(seat))).unwrap_or_default();
+                self.answer(id, request, Body::Pong(v1::Pong { payload: ping.payload, received }));
             }
-            (Some(client_frame::Body::ReqJoinScene(join)), None) => self.join(id, scene, request, &join.scene_token),
+            (Some(client_frame::Body::ReqJoinScene(join)), None) => self.join(id, scene, request, &join),
             (Some(client_frame::Body::ReqLeaveScene(_)), Some(_)) => {
                 self.scene_event(scene, scene::Event::ReqLeaveScene { connection: id, request });
             }
@@ -496,10 +510,11 @@ impl SceneThread {
         }
     }
 
-    fn join(&mut self, id: ConnectionId, scene: SceneId, request: u32, presented: &str) {
-        match token::parse_scene_token(presented) {
+    fn join(&mut self, id: ConnectionId, scene: SceneId, request: u32, join: &v1::ReqJoinScene) {
+        match token::parse_scene_token(&join.scene_token) {
             Some((of, token)) if of == scene => {
-                self.scene_event(scene, scene::Event::ReqJoinScene { connection: id, request, token });
+                let resume = join.resume_seq;
+                self.scene_event(scene, scene::Event::ReqJoinScene { connection: id, request, token, resume });
             }
             _ => {
                 self.refuse(id, request, &Refusal::BadToken("this is no token of this scene: use the one of res_match"))
@@ -514,13 +529,20 @@ impl SceneThread {
     fn answer(&mut self, id: ConnectionId, request: u32, body: Body) {
         let Some(connection) = self.connection(id) else { return };
         let took = connection.answer(body, request);
-        let newly_touched = !std::mem::replace(&mut connection.touched, true);
-        if newly_touched {
-            self.touched.push(index_of(id));
-        }
+        self.wrote(id, took);
+    }
+
+    /// What was put behind what waits leaves with the next flush; a client that did not take it, because
+    /// it has not read for too long, is dropped.
+    fn wrote(&mut self, id: ConnectionId, took: bool) {
+        let index = index_of(id);
         if !took {
             self.meters.slow_connections += 1;
-            self.drop_connection(index_of(id));
+            return self.drop_connection(index);
+        }
+        let Some(connection) = self.connection(id) else { return };
+        if !std::mem::replace(&mut connection.touched, true) {
+            self.touched.push(index);
         }
     }
 

@@ -106,7 +106,7 @@ impl Contender for Scenehost {
             let server_frame::Body::ResMatch(made) = body else { bail!("no match") };
             let path = made.scene_url.strip_prefix(&format!("ws://{CLIENTS}")).unwrap_or(&made.scene_url);
             let mut player = Connection::open(CLIENTS, path, Some(ENCODING.subprotocol()))?;
-            let join = v1::ReqJoinScene { scene_token: made.scene_token };
+            let join = v1::ReqJoinScene { scene_token: made.scene_token, resume_seq: None };
             send(&mut player, 1, client_frame::Body::ReqJoinScene(join))?;
             players.push(player);
         }
@@ -118,7 +118,7 @@ impl Contender for Scenehost {
 
     fn put_message(&self, message: &Message, payload: &mut Vec<u8>) {
         let body = client_frame::Body::SceneMessage(v1::SceneMessage { body: Bytes::copy_from_slice(message) });
-        let frame = v1::ClientFrame { request: 0, body: Some(body) };
+        let frame = v1::ClientFrame { body: Some(body), ..Default::default() };
         payload.extend_from_slice(ENCODING.encode_client(&frame).as_bytes());
     }
 
@@ -152,7 +152,7 @@ impl Contender for Scenehost {
 }
 
 fn send(connection: &mut Connection, request: u32, body: client_frame::Body) -> Result<()> {
-    let frame = v1::ClientFrame { request, body: Some(body) };
+    let frame = v1::ClientFrame { request, seen: 0, body: Some(body) };
     connection.send(ENCODING.encode_client(&frame).as_bytes())
 }
 

@@ -1,0 +1,152 @@
+//! What a scene is told, what it wants done, and what it says.
+
+use crate::ids::{ConnectionId, Seat};
+use crate::message::{EndReason, Message, Player, PlayerResult, SceneEnded};
+use crate::refusal::Refusal;
+use crate::scene_service::ToScene;
+use crate::token::SecretHash;
+
+/// What a scene can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// An order of the SceneService other than to begin, which is [`Scene::start`].
+    Order(ToScene),
+    /// Whether the game's component has begun.
+    Started(Result<(), Refusal>),
+    /// A connection wants to enter.
+    ReqJoinScene {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The client's number.
+        request: u32,
+        /// What it presents.
+        token: SecretHash,
+        /// To go on with the line that the token began: the number of the last frame that came.
+        resume: Option<u32>,
+    },
+    /// The game's answer to [`Effect::Admit`]; the text of a refusal is the game's.
+    Admitted {
+        /// Which seat.
+        seat: Seat,
+        /// Which connection.
+        connection: ConnectionId,
+        /// The client's number.
+        request: u32,
+        /// The game's own condition.
+        result: Result<(), String>,
+    },
+    /// A user leaves for good.
+    ReqLeaveScene {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The client's number.
+        request: u32,
+    },
+    /// A connection is lost.
+    Closed {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// The game removes a player.
+    Kick {
+        /// Which seat.
+        seat: Seat,
+        /// The game's text for the player.
+        reason: String,
+    },
+    /// The game is over as intended.
+    Finish(Vec<PlayerResult>),
+    /// The game's logic failed or passed a limit, and its component is gone.
+    Failed(String),
+    /// Time has passed.
+    Tick,
+}
+
+/// What a scene wants done, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect<F> {
+    /// Ask the game whether it lets this player in; answered by [`Event::Admitted`].
+    Admit {
+        /// Who.
+        player: Player,
+        /// On which connection.
+        connection: ConnectionId,
+        /// The client's number.
+        request: u32,
+    },
+    /// Tell the game.
+    Game(GameEvent),
+    /// Tell a connection.
+    Tell {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The request that this answers; 0 if none.
+        request: u32,
+        /// What.
+        notice: Notice,
+    },
+    /// Tell a connection again what it has missed.
+    Repeat {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The frame's number.
+        seq: u32,
+        /// The frame.
+        frame: F,
+    },
+    /// Close a connection after what was told.
+    Close(ConnectionId),
+    /// Send to a service.
+    Send(Box<Message>),
+    /// The scene is over: drop it and its component.
+    Gone,
+}
+
+/// What the game is told of its players and its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GameEvent {
+    /// A player is inside.
+    Joined(Player),
+    /// A player's connection is lost; the seat is kept.
+    Dropped(Seat),
+    /// A dropped player is back.
+    Resumed {
+        /// Whose seat.
+        seat: Seat,
+        /// Whether the client has missed messages of the game, and needs its whole state.
+        missed: bool,
+    },
+    /// A player is gone for good.
+    Left(Seat, EndReason),
+    /// The scene will end.
+    Stopping {
+        /// Why.
+        reason: EndReason,
+        /// How long it has.
+        grace_ms: u32,
+    },
+}
+
+/// What a scene connection is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The user is inside.
+    Joined {
+        /// The user's seat.
+        seat: Seat,
+        /// Everyone with a seat.
+        players: Vec<Player>,
+        /// The line goes on; what was missed follows.
+        resumed: bool,
+        /// The number after which frames go on.
+        after_seq: u32,
+        /// How many messages of the user came over the line.
+        received: u32,
+    },
+    /// A request was refused.
+    Refused(Refusal),
+    /// The scene is over for the user.
+    Ended(SceneEnded),
+    /// The last thing told: the connection is closed for this reason.
+    Closing(Refusal),
+}

@@ -1,0 +1,179 @@
+//! A seat: who it belongs to, the way in, and the line of the user who is in it.
+//!
+//! Invariants: at most one token opens a seat; the token that was used last is the only one that goes on
+//! with its line.
+
+use crate::backlog::Backlog;
+use crate::ids::{ConnectionId, Time};
+use crate::line::{self, Line, Outcome, State};
+use crate::message::{EndReason, Player};
+use crate::refusal::Refusal;
+use crate::scene_service::SeatGrant;
+use crate::token::SecretHash;
+
+/// How much is kept for a user who may have missed it; for more, the game tells its state anew. At 20
+/// messages a second this is about 13 s.
+const BACKLOG_FRAMES_MAX: usize = 256;
+const BACKLOG_BYTES_MAX: usize = 64 * 1_024;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SeatRow<F> {
+    pub player: Player,
+    pub state: SeatState<F>,
+    /// The way in that is open, and until when.
+    open: Option<(SecretHash, Time)>,
+    /// The token that was used last.
+    used: Option<SecretHash>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SeatState<F> {
+    /// Reserved for a user who has not been inside.
+    Expected,
+    /// The user has been inside, and is or may come back.
+    Present(Box<Present<F>>),
+    Gone,
+}
+
+/// What is between a seat and its user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Present<F> {
+    pub line: Line,
+    backlog: Backlog<F>,
+    /// How many messages of the user came over the line.
+    pub received: u32,
+}
+
+impl<F: Clone> SeatRow<F> {
+    pub fn expected(grant: SeatGrant) -> Self {
+        Self { player: grant.player, state: SeatState::Expected, open: Some((grant.token, grant.until)), used: None }
+    }
+
+    /// The seat's state in a word.
+    pub fn name(&self) -> &'static str {
+        match &self.state {
+            SeatState::Expected => "Expected",
+            SeatState::Present(present) => match present.line.state() {
+                State::Connecting { .. } | State::Connected { .. } => "Inside",
+                State::Resumed { .. } => "Resumed",
+                State::Dropped { .. } | State::Closed(_) => "Dropped",
+            },
+            SeatState::Gone => "Gone",
+        }
+    }
+
+    pub fn present(&mut self) -> Option<&mut Present<F>> {
+        match &mut self.state {
+            SeatState::Present(present) => Some(present),
+            SeatState::Expected | SeatState::Gone => None,
+        }
+    }
+
+    pub fn connection(&self) -> Option<ConnectionId> {
+        match &self.state {
+            SeatState::Present(present) => present.line.connection(),
+            SeatState::Expected | SeatState::Gone => None,
+        }
+    }
+
+    /// When the seat's state ends by itself.
+    pub fn deadline(&self) -> Option<Time> {
+        match &self.state {
+            SeatState::Expected => self.open.map(|(_, until)| until),
+            SeatState::Present(present) => present.line.deadline(),
+            SeatState::Gone => None,
+        }
+    }
+
+    /// Another way in; one that was not used is void.
+    pub fn grant(&mut self, token: SecretHash, until: Time) {
+        self.open = Some((token, until));
+    }
+
+    pub fn is_opened_by(&self, token: SecretHash) -> bool {
+        self.open.is_some_and(|(it, _)| it == token)
+    }
+
+    pub fn is_gone_on_with_by(&self, token: SecretHash) -> bool {
+        self.used == Some(token) && matches!(self.state, SeatState::Present(_))
+    }
+
+    /// Uses the way in, before the game is asked: a token opens a seat once.
+    pub fn open(&mut self, now: Time) -> Result<(), Refusal> {
+        match self.open {
+            Some((_, until)) if until <= now => Err(Refusal::TokenExpired),
+            Some((token, _)) => {
+                self.open = None;
+                self.used = Some(token);
+                Ok(())
+            }
+            None => Err(Refusal::NoSeat),
+        }
+    }
+
+    /// The user is inside for the first time.
+    pub fn enter(&mut self, connection: ConnectionId, grace_ms: u64) {
+        let line = Line::connected(connection, grace_ms);
+        self.state = SeatState::Present(Box::new(Present { line, backlog: new_backlog(), received: 0 }));
+    }
+
+    /// Numbers and keeps a frame; over which connection it goes now, if the user is there.
+    pub fn tell(&mut self, frame: &F, bytes: usize) -> Option<(ConnectionId, u32)> {
+        let present = self.present()?;
+        let seq = present.backlog.push(frame.clone(), bytes);
+        Some((present.line.connection()?, seq))
+    }
+
+    /// Why the seat is to be given up now, if its time has passed.
+    pub fn expire(&mut self, now: Time) -> Option<EndReason> {
+        match &mut self.state {
+            SeatState::Expected if self.open.is_none_or(|(_, until)| until <= now) => Some(EndReason::NeverJoined),
+            SeatState::Present(present) => match present.line.step(now, line::Event::Tick) {
+                Outcome::Closed { .. } => Some(EndReason::Expired),
+                _ => None,
+            },
+            SeatState::Expected | SeatState::Gone => None,
+        }
+    }
+
+    /// Gives the seat up; false if it was already.
+    pub fn leave(&mut self) -> bool {
+        if matches!(self.state, SeatState::Gone) {
+            return false;
+        }
+        self.state = SeatState::Gone;
+        self.open = None;
+        true
+    }
+}
+
+impl<F: Clone> Present<F> {
+    /// Something came, from a user who has seen the frames up to this number.
+    pub fn heard(&mut self, now: Time, seen: u32) {
+        if let Some(connection) = self.line.connection() {
+            self.line.step(now, line::Event::Heard(connection));
+        }
+        self.backlog.acknowledge(seen);
+    }
+
+    /// The frames after this number, if all of them are still here.
+    pub fn since(&self, seen: u32) -> Option<Vec<(u32, F)>> {
+        Some(self.backlog.since(seen)?.map(|(seq, frame)| (seq, frame.clone())).collect())
+    }
+
+    /// The user is back and has seen too little to go on from there: what is held is let go of. The user's
+    /// messages are still counted. Tells after which number frames go on.
+    pub fn begin_after(&mut self, seen: u32) -> u32 {
+        self.backlog.begin_after(seen)
+    }
+
+    /// Another client: it has seen and sent nothing.
+    pub fn begin_anew(&mut self) {
+        self.backlog = new_backlog();
+        self.received = 0;
+    }
+}
+
+fn new_backlog<F>() -> Backlog<F> {
+    Backlog::new(BACKLOG_FRAMES_MAX, BACKLOG_BYTES_MAX)
+}
