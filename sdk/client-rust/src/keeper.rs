@@ -56,6 +56,8 @@ pub(crate) trait Side: Send + Sync + 'static {
 pub(crate) struct Welcome {
     /// The line goes on where it was.
     pub resumed: bool,
+    /// The next frame of the line has the number after this one.
+    pub after_seq: u32,
     /// How long everything is kept after a drop.
     pub grace: Duration,
 }
@@ -104,7 +106,8 @@ enum End {
 pub(crate) async fn begin<S: Side>(mut side: S, url: Uri, door: Door) -> Result<Owned, Error> {
     let (socket, welcome) = attempt(&mut side, &url, &door, None).await?;
     let options = &door.options;
-    let inbound = Inbound::new(Instant::now(), options.ping_after, options.pong_timeout);
+    let mut inbound = Inbound::new(Instant::now(), options.ping_after, options.pong_timeout);
+    inbound.returned(welcome.after_seq, Instant::now());
     let backoff = Backoff::new(options.backoff_first, options.backoff_max);
     let (owned, owner) = oneshot::channel();
     let keeper = Keeper { side, url, door, inbound, backoff, grace: welcome.grace, owner };
@@ -289,7 +292,7 @@ impl<S: Side> Keeper<S> {
 
     async fn returned(&mut self, mut socket: Socket, welcome: Welcome) -> Result<Socket, Error> {
         self.grace = welcome.grace;
-        self.inbound.returned(welcome.resumed, Instant::now());
+        self.inbound.returned(welcome.after_seq, Instant::now());
         self.side.news(News::Resumed { complete: welcome.resumed });
         // A client that comes back and says nothing does not win time.
         self.send(&mut socket, 0, ping()).await?;

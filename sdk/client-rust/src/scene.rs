@@ -40,8 +40,8 @@ pub enum SceneEvent {
     /// The connection is back. `complete`: all that the game has sent is or will be here. Else some of it is lost, and
     /// the game has been told to send its whole state. What the user sent is complete in both cases.
     Resumed { complete: bool },
-    /// The connection is gone for good; it is the last event. Whether the seat is still kept depends on the reason;
-    /// [`Lobby::rejoin`](crate::Lobby::rejoin) tells.
+    /// The connection is gone for good; it is the last event. If the scene has ended during a drop, this says so, and
+    /// the lobby has the results. Else [`Lobby::rejoin`](crate::Lobby::rejoin) tells whether the seat is still kept.
     Gone(Arc<Error>),
 }
 

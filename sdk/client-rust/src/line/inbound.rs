@@ -85,11 +85,9 @@ impl Inbound {
         self.unsaid = 0;
     }
 
-    /// The line is up again on another connection. If it does not go on, numbers begin anew.
-    pub fn returned(&mut self, resumed: bool, now: Instant) {
-        if !resumed {
-            self.last = 0;
-        }
+    /// The line is up again on another connection, and the next frame has the number after this one.
+    pub fn returned(&mut self, after_seq: u32, now: Instant) {
+        self.last = after_seq;
         self.unsaid = 0;
         self.not_listening(now);
     }

@@ -228,7 +228,8 @@ impl Side for LobbySide {
             return Err(Error::Unexpected);
         };
         self.credential = None;
-        let welcome = Welcome { resumed: session.resumed, grace: Duration::from_millis(session.grace_ms.into()) };
+        let grace = Duration::from_millis(session.grace_ms.into());
+        let welcome = Welcome { resumed: session.resumed, after_seq: session.after_seq, grace };
         let last_request = session.last_request;
         let mut book = self.shared.book();
         book.signed_in(session);

@@ -188,7 +188,8 @@ impl Side for SceneSide {
         let mut state = self.shared.state();
         state.outbox.returned(info.received, now).map_err(|_| Error::Unexpected)?;
         state.leave.iter_mut().for_each(|leave| leave.sent = false);
-        let welcome = Welcome { resumed: info.resumed, grace: Duration::from_millis(info.grace_ms.into()) };
+        let grace = Duration::from_millis(info.grace_ms.into());
+        let welcome = Welcome { resumed: info.resumed, after_seq: info.after_seq, grace };
         state.info = info;
         Ok(welcome)
     }

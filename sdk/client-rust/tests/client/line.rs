@@ -35,10 +35,12 @@ fn frames_are_counted_without_gaps() {
     assert_eq!(inbound.came(5, now), Err(Lost { expected: 4, got: 5 }));
     assert_eq!(inbound.came(3, now), Err(Lost { expected: 4, got: 3 }));
     assert_eq!(inbound.seen(), 3);
-    inbound.returned(true, now);
+    inbound.returned(3, now);
     assert_eq!(inbound.came(4, now), Ok(()));
-    inbound.returned(false, now);
-    assert_eq!((inbound.seen(), inbound.came(1, now)), (0, Ok(())));
+    inbound.returned(1_000, now);
+    assert_eq!((inbound.seen(), inbound.came(1_001, now)), (1_000, Ok(())));
+    inbound.returned(u32::MAX, now);
+    assert_eq!(inbound.came(1, now), Ok(()), "0 is no number of a frame");
 }
 
 #[test]

@@ -46,7 +46,8 @@ async fn sign_in_again(listener: &TcpListener, seq: u32, answer: v1::ResSignIn) 
     let (mut peer, request, sign_in) = Peer::asks_to_sign_in(listener).await;
     assert_eq!(sign_in.resume_seq, Some(seq));
     assert_eq!(sign_in.credential, Some(req_sign_in::Credential::SessionToken("session".into())));
-    peer.seq = if answer.resumed { seq } else { 0 };
+    peer.seq = if answer.resumed { seq } else { seq + 1_000 };
+    let answer = v1::ResSignIn { after_seq: peer.seq, ..answer };
     peer.tell(request, server_frame::Body::ResSignIn(answer)).await;
     peer
 }
@@ -164,13 +165,13 @@ async fn a_match_that_was_made_and_missed_is_asked_for() {
         // The next search ends with its match's scene.
         peer.expect_match_request().await;
         peer.cut();
-        let mut peer = sign_in_again(&listener, 2, v1::ResSignIn { scene_id: "s".into(), ..session() }).await;
+        let mut peer = sign_in_again(&listener, 1_003, v1::ResSignIn { scene_id: "s".into(), ..session() }).await;
         let (request, _) = peer.receive().await;
         peer.send(request, server_frame::Body::Refused(refused(v1::Code::NoSeat))).await;
         // And one after which there is neither search nor scene.
         peer.expect_match_request().await;
         peer.cut();
-        sign_in_again(&listener, 2, session()).await
+        sign_in_again(&listener, 2_005, session()).await
     })
     .await;
     let lobby = connect(&url).await;

@@ -87,7 +87,7 @@ async fn a_lost_connection_goes_on_with_exactly_what_was_missed() {
 }
 
 #[tokio::test]
-async fn a_line_that_does_not_go_on_begins_anew_and_says_so() {
+async fn a_line_that_cannot_go_on_says_so_and_its_frames_have_new_numbers() {
     let (url, server) = serve(|listener| async move {
         let mut peer = Peer::enter(&listener).await;
         peer.say("old").await;
@@ -97,8 +97,8 @@ async fn a_line_that_does_not_go_on_begins_anew_and_says_so() {
         let (mut peer, request, join) = Peer::asks_to_enter(&listener).await;
         assert_eq!(join.resume_seq, Some(1));
         // Messages to the game are counted on.
-        peer.received = 1;
-        let info = v1::ResJoinScene { seat: 3, received: 1, ..info() };
+        (peer.seq, peer.received) = (1_000, 1);
+        let info = v1::ResJoinScene { seat: 3, received: 1, after_seq: 1_000, ..info() };
         peer.tell(request, server_frame::Body::ResJoinScene(info)).await;
         peer.say("state").await;
         assert_eq!(peer.message().await, "second");

@@ -172,7 +172,7 @@ impl Peer {
         let (mut peer, request, join) = Self::asks_to_enter(listener).await;
         assert_eq!(join.resume_seq, Some(seq));
         (peer.seq, peer.received) = (seq, received);
-        let info = v1::ResJoinScene { resumed: true, received, ..info() };
+        let info = v1::ResJoinScene { resumed: true, received, after_seq: seq, ..info() };
         peer.tell(request, server_frame::Body::ResJoinScene(info)).await;
         peer
     }
