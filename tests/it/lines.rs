@@ -1,4 +1,4 @@
-//! Lobby connections that are lost: what is kept, what was missed, and when it is over.
+//! Connections that are lost: what is kept, what was missed, and when it is over.
 
 use scenehost_client::{Encoding, Scene, v1};
 use scenehost_protocol::v1::server_frame::Body;
@@ -15,6 +15,15 @@ scene_threads = 1
 
 [fleets.echo]
 plugin = "hostile"
+
+[fleets.arena]
+plugin = "arena"
+scene = { tick_rate_hz = 20 }
+
+[domains.arena]
+fleet = "arena"
+players_min = 1
+players_max = 1
 
 [domains.pair]
 fleet = "echo"
@@ -146,4 +155,42 @@ async fn after_the_grace_period_the_search_is_over_and_the_session_is_not() {
     .await;
     let back = ada.come_back(Some(seen)).await;
     assert!(!back.resumed && back.match_state.is_none());
+}
+
+#[tokio::test]
+async fn who_has_missed_too_much_of_a_game_is_told_its_whole_state_and_what_was_sent_still_counts() {
+    let host = Host::start(CONFIG);
+    for encoding in [Encoding::Proto, Encoding::Json] {
+        let mut ada = Line::begin(&host, encoding).await;
+        ada.raw.ask(find_match("arena")).await;
+        let made = ada.next_match().await;
+        let mut scene = Raw::scene(&host, &made.scene_id, encoding).await;
+        let Body::ResJoinScene(_) = scene.ask(raw::join(&made.scene_token)).await else { panic!("not inside") };
+        assert!(game_says(&mut scene).await.contains("welcome"));
+        for _ in 0..3 {
+            scene.tell(raw::message(b"{}")).await;
+        }
+        let Body::Pong(pong) = scene.ask(raw::ping(1)).await else { panic!("no pong") };
+        assert_eq!(pong.received, 3);
+        scene.cut();
+
+        let mut back = Raw::scene(&host, &made.scene_id, encoding).await;
+        let unknown = 4_000_000_000;
+        let Body::ResJoinScene(joined) = back.ask(raw::resume(&made.scene_token, Some(unknown))).await else {
+            panic!("not inside again")
+        };
+        assert!(!joined.resumed && joined.received == 3 && joined.after_seq > unknown, "{joined:?}");
+        back.expect_after(joined.after_seq);
+        assert!(game_says(&mut back).await.contains("welcome"));
+    }
+}
+
+/// The next message of the game that is no snapshot.
+async fn game_says(scene: &mut Raw) -> String {
+    let said = scene.next_that(|body| {
+        let Body::SceneMessage(message) = body else { return None };
+        let text = String::from_utf8_lossy(&message.body).into_owned();
+        (!text.contains("snapshot")).then_some(text)
+    });
+    said.await
 }

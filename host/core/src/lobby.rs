@@ -9,16 +9,17 @@
 //! period, a deliberate leave and the end of the session all lead to [`Lobby::log_out`]. A user who
 //! has logged out is remembered only while in a scene or while a search is being taken back.
 
+mod connections;
 mod event;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::auth::{self, Asker, Identity, Order, Request};
+use crate::auth;
 use crate::backlog::Backlog;
 use crate::deadlines::Deadlines;
 use crate::ids::{ConnectionId, DomainName, SceneId, SessionId, Time, UserId};
 use crate::line::{self, Line, Outcome, State};
-use crate::message::{Entry, MatchState, Message, Notice, SceneEnded, ServiceName, SignedIn, ToUser};
+use crate::message::{Entry, MatchState, Message, Notice, SceneEnded, ServiceName, ToUser};
 use crate::record::{RATING_START, UserRecord};
 use crate::refusal::Refusal;
 use crate::{Context, Service, matching, scene_master};
@@ -185,212 +186,6 @@ impl Lobby {
             Some(Connection::Fresh(_)) => "Fresh",
             Some(Connection::SigningIn { .. }) => "SigningIn",
             Some(Connection::Of(_)) => "SignedIn",
-        }
-    }
-
-    fn closed(&mut self, connection: ConnectionId, left: bool, cx: &mut Context<'_>) {
-        self.deadlines.clear(&Due::Connection(connection));
-        let Some(Connection::Of(id)) = self.connections.remove(&connection) else { return };
-        let Some(user) = self.users.get_mut(&id) else { return };
-        let event = if left { line::Event::Left(connection) } else { line::Event::Lost(connection) };
-        let outcome = user.line.step(cx.now, event);
-        self.line_went(id, outcome, cx);
-    }
-
-    /// What follows when a user's connection went, or time passed without one.
-    fn line_went(&mut self, id: UserId, outcome: Outcome, cx: &mut Context<'_>) {
-        match outcome {
-            Outcome::Away => {
-                let deadline = self.users.get(&id).and_then(|user| user.line.deadline());
-                deadline.into_iter().for_each(|deadline| self.deadlines.set(Due::Line(id), deadline));
-            }
-            Outcome::Closed { .. } => self.log_out(id, cx),
-            Outcome::Nothing | Outcome::Back { .. } | Outcome::TooLate => {}
-        }
-    }
-
-    /// The one way out: a user whose line is closed gives up what was begun. A seat is given up by its
-    /// scene, after a grace period of its own.
-    fn log_out(&mut self, id: UserId, cx: &mut Context<'_>) {
-        self.deadlines.clear(&Due::Line(id));
-        let Some(user) = self.users.get_mut(&id) else { return };
-        user.backlog.clear();
-        cx.send(auth::Event::SynOnline { user: id, session: None });
-        match &mut user.phase {
-            Phase::Idle => {
-                self.users.remove(&id);
-            }
-            Phase::Searching { domain, ticket, cancel, .. } => {
-                // The answer decides: taken back, or already on the way into a scene.
-                if cancel.replace(0).is_none() {
-                    let event = matching::Event::ReqCancelMatch { user: id, ticket: *ticket };
-                    cx.send(Message::Match(domain.clone(), event));
-                }
-                self.deadlines.set(Due::User(id), cx.now.plus_ms(ANSWER_MS_MAX));
-            }
-            Phase::InScene { rejoin, .. } => *rejoin = None,
-        }
-    }
-
-    fn heard(&mut self, connection: ConnectionId, seen: u32, cx: &mut Context<'_>) {
-        let Some(Connection::Of(id)) = self.connections.get(&connection) else { return };
-        let Some(user) = self.users.get_mut(id) else { return };
-        user.line.step(cx.now, line::Event::Heard(connection));
-        user.backlog.acknowledge(seen);
-    }
-
-    fn req_sign_out(&mut self, connection: ConnectionId, request: u32, cx: &mut Context<'_>) {
-        let Some((id, user)) = self.signed_in(connection, request, cx) else { return };
-        // Auth's word that the session has ended closes the connection.
-        let request = Request::Operator { user: id, order: Order::EndSession(user.session) };
-        cx.send(auth::Event::Req { asker: Asker::Nobody, request: Box::new(request) });
-    }
-
-    fn sessions_ended(&mut self, id: UserId, sessions: &[SessionId], refusal: Refusal, cx: &mut Context<'_>) {
-        if self.users.get(&id).is_some_and(|user| sessions.contains(&user.session)) {
-            self.disconnect(id, refusal, cx);
-        }
-    }
-
-    fn account_closed(&mut self, id: UserId, refusal: Refusal, cx: &mut Context<'_>) {
-        self.disconnect(id, refusal, cx);
-        // Also where this lobby does not know of a seat: the user may play without a lobby connection.
-        cx.send(scene_master::Event::ReqRemoveUser { user: id });
-    }
-
-    /// Ends a user's line, and says why.
-    fn disconnect(&mut self, id: UserId, refusal: Refusal, cx: &mut Context<'_>) {
-        let Some(user) = self.users.get_mut(&id) else { return };
-        let outcome = user.line.step(cx.now, line::Event::End);
-        if let Outcome::Closed { connection: Some(connection), .. } = outcome {
-            self.connections.remove(&connection);
-            tell_connection(connection, 0, Notice::SynClosing(refusal), cx);
-        }
-        self.line_went(id, outcome, cx);
-    }
-
-    fn req_sign_in(
-        &mut self,
-        connection: ConnectionId,
-        request: u32,
-        sign_in: Box<Request>,
-        resume: Option<u32>,
-        cx: &mut Context<'_>,
-    ) {
-        match self.connections.get_mut(&connection) {
-            Some(Connection::Fresh(_)) if self.services_down.contains(&ServiceName::Auth) => {
-                refuse(connection, request, Refusal::ServiceDown(ServiceName::Auth), cx);
-            }
-            Some(state @ Connection::Fresh(_)) => {
-                if let Connection::Fresh(line) = state.clone() {
-                    *state = Connection::SigningIn { line, request, resume };
-                }
-                self.deadlines.set(Due::Connection(connection), cx.now.plus_ms(ANSWER_MS_MAX));
-                cx.send(auth::Event::Req { asker: Asker::Lobby(connection), request: sign_in });
-            }
-            Some(_) => refuse(connection, request, Refusal::OutOfOrder("this connection has signed in already"), cx),
-            None => {}
-        }
-    }
-
-    fn res_sign_in(&mut self, connection: ConnectionId, result: Result<Box<Identity>, Refusal>, cx: &mut Context<'_>) {
-        let Some(Connection::SigningIn { line, request, resume }) = self.connections.get(&connection) else { return };
-        let (mut line, request, resume) = (line.clone(), *request, *resume);
-        let identity = match result {
-            Ok(identity) => identity,
-            Err(refusal) => {
-                // The client may try another credential until the first-frame deadline.
-                let until = self.first_frame_until(connection, cx);
-                let line = Line::connecting(connection, until, self.grace_ms);
-                self.connections.insert(connection, Connection::Fresh(line));
-                return refuse(connection, request, refusal, cx);
-            }
-        };
-        line.step(cx.now, line::Event::Accepted);
-        self.connections.insert(connection, Connection::Of(identity.user));
-        self.deadlines.clear(&Due::Connection(connection));
-        let Identity { user: id, record, session, tokens, created } = *identity;
-        let same_line = self.take_line(id, connection, &line, cx);
-        let user = self.users.entry(id).or_insert_with(|| User {
-            line,
-            backlog: new_backlog(),
-            last_request: 0,
-            session,
-            record: record.clone(),
-            phase: Phase::Idle,
-            match_state: None,
-        });
-        user.record = record;
-        let of_line = resume.filter(|_| same_line && user.session == session);
-        let missed: Option<Vec<(u32, (u32, Notice))>> = of_line
-            .and_then(|seen| Some(user.backlog.since(seen)?.map(|(seq, missed)| (seq, missed.clone())).collect()));
-        let after_seq = match (of_line, &missed) {
-            (Some(seen), Some(_)) => seen,
-            _ => begin_anew(user, session, resume),
-        };
-        let signed_in = SignedIn {
-            user: id,
-            name: user.record.name.clone(),
-            session,
-            tokens,
-            created,
-            resumed: missed.is_some(),
-            after_seq,
-            grace_ms: self.grace_ms,
-            last_request: user.last_request,
-            match_state: user.match_state.clone(),
-            scene: match user.phase {
-                Phase::InScene { scene, .. } => Some(scene),
-                _ => None,
-            },
-            services_down: self.services_down.iter().copied().collect(),
-        };
-        tell_connection(connection, request, Notice::ResSignIn(signed_in), cx);
-        for (seq, (request, notice)) in missed.into_iter().flatten() {
-            cx.send(ToUser { connection, seq, request, notice });
-        }
-        cx.send(auth::Event::SynOnline { user: id, session: Some(session) });
-    }
-
-    /// How long a connection may wait with its sign-in; the deadline is set.
-    fn first_frame_until(&mut self, connection: ConnectionId, cx: &Context<'_>) -> Time {
-        let until = cx.now.plus_ms(FIRST_FRAME_MS_MAX);
-        self.deadlines.set(Due::Connection(connection), until);
-        until
-    }
-
-    /// Gives the line of a user who is known to this connection; an older connection gives way. Whether
-    /// it is the line that there was; else the user has the `new` one.
-    fn take_line(&mut self, id: UserId, connection: ConnectionId, new: &Line, cx: &mut Context<'_>) -> bool {
-        let Some(user) = self.users.get_mut(&id) else { return false };
-        let outcome = user.line.step(cx.now, line::Event::Returned(connection));
-        match outcome {
-            Outcome::Back { taken_over } => {
-                self.deadlines.clear(&Due::Line(id));
-                if let Some(older) = taken_over {
-                    self.connections.remove(&older);
-                    tell_connection(older, 0, Notice::SynClosing(Refusal::TakenOver), cx);
-                }
-                true
-            }
-            // The grace period is over; the tick has not come yet.
-            Outcome::Closed { .. } => {
-                self.log_out(id, cx);
-                self.renew_line(id, new);
-                false
-            }
-            Outcome::TooLate | Outcome::Nothing | Outcome::Away => {
-                self.renew_line(id, new);
-                false
-            }
-        }
-    }
-
-    /// A user who has logged out and is still remembered is here again.
-    fn renew_line(&mut self, id: UserId, new: &Line) {
-        if let Some(user) = self.users.get_mut(&id) {
-            user.line = new.clone();
-            user.backlog = new_backlog();
         }
     }
 
@@ -700,33 +495,6 @@ impl Lobby {
             tell(user, request, notice, cx);
         }
     }
-}
-
-fn new_backlog() -> Backlog<(u32, Notice)> {
-    Backlog::new(BACKLOG_FRAMES_MAX, usize::MAX)
-}
-
-/// A client that does not go on with its line: requests of an older client are not answered to this one,
-/// and numbers begin anew, beyond what the client has seen elsewhere. Tells after which number.
-fn begin_anew(user: &mut User, session: SessionId, seen: Option<u32>) -> u32 {
-    user.session = session;
-    let after_seq = match seen {
-        Some(seen) => user.backlog.begin_after(seen),
-        None => {
-            user.backlog = new_backlog();
-            0
-        }
-    };
-    user.last_request = 0;
-    match &mut user.phase {
-        Phase::Searching { asked, cancel, .. } => {
-            *asked = 0;
-            *cancel = cancel.map(|_| 0);
-        }
-        Phase::InScene { rejoin, .. } => *rejoin = None,
-        Phase::Idle => {}
-    }
-    after_seq
 }
 
 /// Tells a user something, now or on return; a user who has logged out is not told.

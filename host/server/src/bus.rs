@@ -14,6 +14,7 @@ use scenehost_core::{auth, lobby, matching, scene_master, scene_service};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::scene_thread::SceneThreads;
+use crate::store::Store;
 
 /// How many events may wait for a service.
 pub const INBOX_LEN_MAX: usize = 65_536;
@@ -45,6 +46,7 @@ pub struct ToHost {
 pub struct Bus(Arc<Senders>);
 
 struct Senders {
+    store: Store,
     auth: mpsc::Sender<auth::Event>,
     questions: mpsc::Sender<Question>,
     checks: mpsc::Sender<auth::Check>,
@@ -96,7 +98,11 @@ impl<T> Waiting<T> {
 }
 
 impl Bus {
-    pub fn new(domains: impl Iterator<Item = DomainName>, scene_threads: SceneThreads) -> (Self, Inboxes, ToHost) {
+    pub fn new(
+        domains: impl Iterator<Item = DomainName>,
+        scene_threads: SceneThreads,
+        store: Store,
+    ) -> (Self, Inboxes, ToHost) {
         let (auth, auth_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (questions, questions_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (checks, checks_inbox) = mpsc::channel(INBOX_LEN_MAX);
@@ -111,6 +117,7 @@ impl Bus {
             match_inboxes.insert(domain, inbox);
         }
         let senders = Senders {
+            store,
             auth,
             questions,
             checks,
@@ -139,7 +146,11 @@ impl Bus {
         let senders = &*self.0;
         match message {
             Message::Auth(event) => put(&senders.auth, event, "auth"),
-            Message::Load(load) => put(&senders.questions, Question::Load(load), "store"),
+            // What is in memory is there at once; for the disk there is a thread that may wait.
+            Message::Load(load) => match senders.store.get_from_memory(&load.keys) {
+                Some(values) => put(&senders.auth, auth::Event::Loaded { job: load.job, values: Ok(values) }, "auth"),
+                None => put(&senders.questions, Question::Load(load), "store"),
+            },
             Message::Scan(scan) => put(&senders.questions, Question::Scan(scan), "store"),
             Message::Check(check) => put(&senders.checks, check, "checks"),
             Message::Lobby(event) => put(&senders.lobby, event, "lobby"),

@@ -56,13 +56,13 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
         threads => threads,
     };
     let (scene_threads, seeds) = SceneThreads::new(threads)?;
-    let (bus, inboxes, to_host) = Bus::new(config.domains.keys().cloned(), scene_threads.clone());
+    let (bus, inboxes, to_host) = Bus::new(config.domains.keys().cloned(), scene_threads.clone(), store.clone());
     let joins = scene_thread::spawn(seeds, &engine, fleets, &bus, clock)?;
 
     let (stopping, stopping_seen) = watch::channel(false);
     let (draining, draining_seen) = watch::channel(false);
     let slots = engine.scenes_max().min(config.server.scenes_max);
-    let shell = Shell { clock, bus: bus.clone(), store };
+    let shell = Shell { clock, bus: bus.clone(), store: store.clone() };
     records::spawn(to_host.questions, shell.store.clone(), bus.clone())?;
     checks::spawn(to_host.checks, bus.clone(), StdRng::try_from_rng(&mut SysRng)?)?;
     let mut services = start_services(&config, inboxes, &shell, slots);
@@ -107,6 +107,7 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     }
     tokio::time::sleep(LAST_FRAMES).await;
     services.shutdown().await;
+    store.rest();
     tracing::info!("stopped");
     Ok(())
 }

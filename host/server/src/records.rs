@@ -1,4 +1,4 @@
-//! Reads for Auth: one thread that answers what Auth asks of the store.
+//! Reads for Auth: one thread that answers what Auth asks of the store and memory does not hold.
 //!
 //! Invariant: questions that wait together are read together and answered in their order.
 

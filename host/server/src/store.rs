@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use rocksdb::{BlockBasedOptions, DB, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{
+    BlockBasedOptions, DB, Direction, IteratorMode, Options, ReadOptions, ReadTier, WriteBatch, WriteOptions,
+};
 use scenehost_core::Write;
 use tokio::sync::oneshot;
 
@@ -101,6 +103,20 @@ impl Store {
                 Err(TrySendError::Disconnected(_)) => return Err(Error::Write("the writer has ended".to_owned())),
             }
         }
+    }
+
+    /// Ends the database's own work. A process may end with a store that is open still, held by a thread
+    /// that reads, but not while the database works.
+    pub fn rest(&self) {
+        self.0.db.cancel_all_background_work(true);
+    }
+
+    /// Reads records without the disk; `None` if that cannot be done.
+    pub fn get_from_memory(&self, keys: &[String]) -> Option<Vec<Option<Vec<u8>>>> {
+        let mut options = ReadOptions::default();
+        options.set_read_tier(ReadTier::BlockCache);
+        // What only the disk has is an error here; an error of the disk shows when it is read.
+        keys.iter().map(|key| self.0.db.get_opt(key, &options).ok()).collect()
     }
 
     /// Reads a record. Blocks for a disk read at most.
