@@ -255,3 +255,28 @@ async fn pilots(proxy: &Proxy, count: usize) -> (Vec<Lobby>, Vec<Scene>) {
     });
     join_all(pilots).await.into_iter().unzip()
 }
+
+#[tokio::test]
+async fn a_session_token_that_is_good_no_more_is_refreshed_and_the_line_goes_on() {
+    let host = Host::start(CONFIG);
+    let proxy = Proxy::before(&host).await;
+    let first = sign_in(&proxy, "Ada", Encoding::Proto).await;
+    let kept = first.session();
+    first.close().await;
+    // The host cannot tell one that has expired from one that never was.
+    let tokens = Credential::Tokens { session_token: "0".repeat(64), refresh_token: kept.refresh_token.clone() };
+    let ada = Lobby::connect(&proxy.url(), tokens, quick(Encoding::Proto)).await.expect("the refresh token is good");
+    assert_eq!(ada.session().user_id, kept.user_id);
+    let Some(LobbyEvent::Refreshed(fresh)) = ada.next().await else { panic!("the new tokens are told") };
+    assert_ne!(fresh.session_token, kept.session_token);
+    proxy.cut();
+    let returned = async {
+        loop {
+            if let LobbyEvent::Resumed { complete } = ada.next().await.expect("it goes on") {
+                return complete;
+            }
+        }
+    };
+    assert!(within("the return", returned).await);
+    assert_eq!(ada.session().refresh_token, fresh.refresh_token, "a sign-in by a token does not tell it again");
+}

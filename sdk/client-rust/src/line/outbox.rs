@@ -134,7 +134,7 @@ impl<T: Clone> Outbox<T> {
     pub fn returned(&mut self, received: u32, now: Instant) -> Result<(), WrongCount> {
         self.acknowledge(received)?;
         self.sent = 0;
-        self.catching_up = Some(now);
+        self.catching_up = (!self.kept.is_empty()).then_some(now);
         Ok(())
     }
 }

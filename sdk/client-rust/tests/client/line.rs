@@ -105,6 +105,10 @@ fn messages_leave_again_after_a_drop_unless_the_server_has_them() {
     outbox.push(6, 1).unwrap();
     outbox.push(7, 1).unwrap();
     assert_eq!(leaving(&mut outbox, now + ms(60)), [6, 7], "at their own pace when all was made up for");
+    outbox.returned(7, now).unwrap();
+    outbox.push(8, 1).unwrap();
+    outbox.push(9, 1).unwrap();
+    assert_eq!(leaving(&mut outbox, now), [8, 9], "there was nothing to make up for");
 }
 
 #[test]

@@ -202,7 +202,7 @@ async fn while_connected_a_full_outbox_waits_for_the_server() {
         drop(peer);
     })
     .await;
-    let options = Options { kept_messages_max: 2, request_timeout: Duration::from_millis(500), ..patient() };
+    let options = Options { kept_messages_max: 2, request_timeout: Duration::from_millis(200), ..patient() };
     let scene = join(&url, options).await;
     for message in ["a", "b", "c"] {
         scene.send(message).await.unwrap();
