@@ -39,7 +39,8 @@ pub struct Options {
     pub root_certificates: Vec<CertificateDer<'static>>,
     /// Until the connection stands and the first frame is answered.
     pub connect_timeout: Duration,
-    /// Until a request is answered, and until a message is taken over by the system.
+    /// Until a request is answered, until there is room for a message to a scene, and until the system has taken a
+    /// frame over.
     pub request_timeout: Duration,
     /// Until a search for a match ends, in [`Lobby::find_match`].
     pub match_timeout: Duration,
