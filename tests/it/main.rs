@@ -8,6 +8,7 @@
 //! | [`transcript`] | that the protocol's page shows what happens |
 //! | [`frames`] | what clients may not send |
 //! | [`hostile`] | what components may not do, and that their neighbours do not notice |
+//! | [`resume`] | that cut connections lose nothing, by the Rust client |
 //! | [`bots`] | a hundred players, every message accounted for |
 //! | [`lines`], [`cut`] | connections that are lost: what is kept, and that nothing is missed |
 //! | [`startup`] | what the host refuses to start with |
@@ -31,6 +32,7 @@ mod lines;
 mod oidc;
 mod ops;
 mod pages;
+mod resume;
 mod sessions;
 mod startup;
 mod stop;
