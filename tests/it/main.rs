@@ -16,12 +16,14 @@
 //! | [`oidc`] | whose ID tokens sign in, and how their keys come |
 //! | [`ops`] | what operators see and do |
 //! | [`pages`] | the games in a real browser |
+//! | [`client_ts`] | the TypeScript client, with its connections cut |
 //!
 //! Help: [`host`] runs the binary, [`player`] plays by the Rust client, [`raw`] speaks the bare
 //! protocol, [`issuer`] makes ID tokens. `cargo xtask test` builds what they need.
 
 mod accounts;
 mod bots;
+mod client_ts;
 mod crash;
 mod cut;
 mod flow;
