@@ -75,12 +75,15 @@ struct User {
     phase: Phase,
     /// What was last told of the search.
     match_state: Option<MatchState>,
+    /// The request that ends the session, until Auth has ended it.
+    sign_out: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     Connection(ConnectionId),
     Line(UserId),
+    SignOut(UserId),
     User(UserId),
 }
 
@@ -240,10 +243,28 @@ impl Lobby {
     }
 
     fn req_sign_out(&mut self, connection: ConnectionId, request: u32, cx: &mut Context<'_>) {
+        let down = self.services_down.contains(&ServiceName::Auth);
         let Some((id, user)) = self.signed_in(connection, request, cx) else { return };
-        // Auth's word that the session has ended closes the connection.
-        let request = Request::Operator { user: id, order: Order::EndSession(user.session) };
-        cx.send(auth::Event::Req { asker: Asker::Nobody, request: Box::new(request) });
+        match user.sign_out {
+            _ if down => refuse_user(user, request, Refusal::ServiceDown(ServiceName::Auth), cx),
+            Some(_) => refuse_user(user, request, Refusal::Busy("you are being signed out already"), cx),
+            None => {
+                user.sign_out = Some(request);
+                // Auth's word that the session has ended closes the connection.
+                let request = Request::Operator { user: id, order: Order::EndSession(user.session) };
+                cx.send(auth::Event::Req { asker: Asker::Nobody, request: Box::new(request) });
+                self.deadlines.set(Due::SignOut(id), cx.now.plus_ms(ANSWER_MS_MAX));
+            }
+        }
+    }
+
+    /// A sign-out of which Auth has said nothing.
+    fn sign_out_failed(&mut self, id: UserId, refusal: Refusal, cx: &mut Context<'_>) {
+        self.deadlines.clear(&Due::SignOut(id));
+        let Some(user) = self.users.get_mut(&id) else { return };
+        if let Some(request) = user.sign_out.take() {
+            refuse_user(user, request, refusal, cx);
+        }
     }
 
     fn sessions_ended(&mut self, id: UserId, sessions: &[SessionId], refusal: Refusal, cx: &mut Context<'_>) {
@@ -319,6 +340,7 @@ impl Lobby {
             record: record.clone(),
             phase: Phase::Idle,
             match_state: None,
+            sign_out: None,
         });
         user.record = record;
         let of_line = resume.filter(|_| same_line && user.session == session);
@@ -473,11 +495,11 @@ impl Lobby {
 
     fn res_match(&mut self, id: UserId, of_ticket: u64, result: Result<Entry, Refusal>, cx: &mut Context<'_>) {
         let Some(user) = self.users.get(&id) else { return };
-        let Phase::Searching { ticket, cancel, .. } = &user.phase else { return };
+        let Phase::Searching { ticket, asked, cancel, .. } = &user.phase else { return };
         if *ticket != of_ticket {
             return;
         }
-        let cancel = *cancel;
+        let (asked, cancel) = (*asked, *cancel);
         self.deadlines.clear(&Due::User(id));
         match result {
             Ok(entry) => {
@@ -485,7 +507,7 @@ impl Lobby {
                 if let Some(request) = cancel.filter(|request| *request != 0) {
                     self.tell(id, request, Notice::Refused(Refusal::Busy("the match is already made")), cx);
                 }
-                self.tell(id, 0, Notice::ResMatch(entry), cx);
+                self.tell(id, asked, Notice::ResMatch(entry), cx);
             }
             Err(refusal) => self.end_search(id, Some(refusal), cx),
         }
@@ -597,6 +619,9 @@ impl Lobby {
                 for connection in waiting {
                     self.res_sign_in(connection, Err(refusal.clone()), cx);
                 }
+                for id in self.users_where(|user| user.sign_out.is_some()) {
+                    self.sign_out_failed(id, refusal.clone(), cx);
+                }
             }
             ServiceName::Lobby | ServiceName::SceneService | ServiceName::Db => {}
         }
@@ -635,6 +660,7 @@ impl Lobby {
                     let outcome = self.users.get_mut(&id).map(|user| user.line.step(cx.now, line::Event::Tick));
                     outcome.into_iter().for_each(|outcome| self.line_went(id, outcome, cx));
                 }
+                Due::SignOut(id) => self.sign_out_failed(id, Refusal::TimedOut("signing out"), cx),
                 Due::User(id) => match self.users.get(&id).map(|user| &user.phase) {
                     Some(Phase::Searching { .. }) => self.end_search(id, Some(Refusal::TimedOut("the search")), cx),
                     Some(Phase::InScene { rejoin: Some(_), .. }) => {
@@ -649,10 +675,16 @@ impl Lobby {
     /// Ends a search without a match, and tells why.
     fn end_search(&mut self, id: UserId, refusal: Option<Refusal>, cx: &mut Context<'_>) {
         let Some(User { phase: Phase::Searching { asked, cancel, .. }, .. }) = self.users.get(&id) else { return };
-        let request = cancel.unwrap_or(*asked);
+        // The request for it waits, too, if Match has never said how it stands.
+        let mut waiting: Vec<u32> = [Some(*asked), *cancel].into_iter().flatten().filter(|it| *it != 0).collect();
+        if waiting.is_empty() {
+            waiting.push(0);
+        }
         let refusal = refusal.or_else(|| self.stopping.then_some(Refusal::Stopping));
         self.set_phase(id, Phase::Idle);
-        self.tell(id, request, Notice::SynMatchState(MatchState::Idle(refusal)), cx);
+        for request in waiting {
+            self.tell(id, request, Notice::SynMatchState(MatchState::Idle(refusal.clone())), cx);
+        }
     }
 
     /// A user who has logged out is forgotten when there is nothing left to wait for.
@@ -718,6 +750,7 @@ fn begin_anew(user: &mut User, session: SessionId, seen: Option<u32>) -> u32 {
         }
     };
     user.last_request = 0;
+    user.sign_out = None;
     match &mut user.phase {
         Phase::Searching { asked, cancel, .. } => {
             *asked = 0;
