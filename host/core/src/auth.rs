@@ -363,7 +363,7 @@ impl Auth {
         let Request::SignIn { name, device, credential } = &job.request else {
             return Err(Refusal::Internal("only a sign-in makes an account"));
         };
-        let (key, _) = job.identity.clone().expect("registered by it");
+        let (key, _) = job.identity.clone().ok_or(Refusal::Internal("an account needs an identity"))?;
         let user = UserId(cx.rng.next_u64());
         let name = match (name.trim(), credential) {
             ("", Credential::Password { name, .. }) => name.clone(),

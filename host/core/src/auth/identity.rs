@@ -96,7 +96,7 @@ impl IdentityKey {
     pub fn label(&self) -> String {
         match self.0.split_once('/') {
             Some(("name", name)) => format!("name/{name}"),
-            Some((kind, hash)) => format!("{kind}/{}", &hash[..hash.len().min(12)]),
+            Some((kind, hash)) => format!("{kind}/{}", hash.get(..12).unwrap_or(hash)),
             None => self.0.clone(),
         }
     }

@@ -562,6 +562,30 @@ fn a_record_that_cannot_be_read_is_an_answer_and_a_fault() {
 }
 
 #[test]
+fn an_identity_that_is_not_what_was_written_can_still_be_shown() {
+    let mut host = Host::new();
+    let ada = host.sign_in(guest(DEVICE)).unwrap();
+    let account = host.store.get_mut(&record::account_key(ada.user)).unwrap();
+    let text = String::from_utf8(account.clone()).unwrap();
+    let (before, rest) = text.split_once("guest/").unwrap();
+    // The twelfth byte of what is shown is inside of a letter.
+    *account = format!("{before}guest/01234567890é{}", &rest[13..]).into_bytes();
+    let shown = host.identities(&ada);
+    assert!(shown[0].starts_with("guest/01234567890é"), "{shown:?}");
+}
+
+#[test]
+fn an_answer_of_another_kind_than_was_asked_for_is_refused() {
+    let mut host = Host::new();
+    let credential = Credential::Oidc { provider: "issuer".to_owned(), token: "token".to_owned() };
+    let request = Request::SignIn { credential, name: String::new(), device: String::new() };
+    host.auth.step(Event::Req { asker: Asker::Door(1), request: Box::new(request) });
+    let effects = host.auth.step(Event::Checked { job: 1, result: Ok(Checked::Hashed("hash".to_owned())) });
+    assert!(matches!(host.follow(effects)[..], [Err(Refusal::Internal(_))]));
+    assert!(host.store.is_empty());
+}
+
+#[test]
 fn a_request_ends_by_its_deadline_and_the_next_one_gets_its_turn() {
     let mut host = Host::new();
     let request = || Request::SignIn { credential: guest(DEVICE), name: String::new(), device: String::new() };
