@@ -13,14 +13,17 @@
 //! | [`lines`], [`cut`] | connections that are lost: what is kept, and that nothing is missed |
 //! | [`startup`] | what the host refuses to start with |
 //! | [`stop`] | how the host stops |
+//! | [`oidc`] | whose ID tokens sign in, and how their keys come |
 //! | [`ops`] | what operators see and do |
 //! | [`pages`] | the games in a real browser |
+//! | [`client_ts`] | the TypeScript client, with its connections cut |
 //!
 //! Help: [`host`] runs the binary, [`player`] plays by the Rust client, [`raw`] speaks the bare
-//! protocol. `cargo xtask test` builds what they need.
+//! protocol, [`issuer`] makes ID tokens. `cargo xtask test` builds what they need.
 
 mod accounts;
 mod bots;
+mod client_ts;
 mod crash;
 mod cut;
 mod flow;
@@ -28,6 +31,7 @@ mod frames;
 mod hostile;
 mod keep_alive;
 mod lines;
+mod oidc;
 mod ops;
 mod pages;
 mod resume;
@@ -38,5 +42,6 @@ mod tokens;
 mod transcript;
 
 mod host;
+mod issuer;
 mod player;
 mod raw;

@@ -38,6 +38,11 @@ fn two_people_fly_and_shoot_in_the_arena() {
     play("arena-smoke.mjs");
 }
 
+#[test]
+fn people_come_back_after_lost_connections_and_reloads_and_keep_accounts() {
+    play("coming-back.mjs");
+}
+
 #[tokio::test]
 async fn pages_are_served_with_careful_headers_and_nothing_beside_them_is() {
     let host = host_with_pages();

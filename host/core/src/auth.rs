@@ -160,12 +160,12 @@ impl Auth {
                     Credential::Guest(_) if !self.rules.guests => {
                         Err(Refusal::Invalid("this server takes no guests: sign in with an account".to_owned()))
                     }
-                    credential => self.check_password(credential),
+                    credential => self.check_credential(credential),
                 }
             }
             Request::Own { action: Action::Link(credential), .. } => match credential {
                 Credential::Session(_) => Err(Refusal::Invalid("a session cannot be linked".to_owned())),
-                credential => self.check_password(credential),
+                credential => self.check_credential(credential),
             },
             Request::Operator { order: Order::Ban { reason, .. }, .. } => {
                 check_text(reason, REASON_CHARS_MAX, "the reason")
@@ -174,12 +174,13 @@ impl Auth {
         }
     }
 
-    fn check_password(&self, credential: &Credential) -> Result<(), Refusal> {
+    fn check_credential(&self, credential: &Credential) -> Result<(), Refusal> {
         match credential {
             Credential::Password { .. } if !self.rules.passwords => {
                 Err(Refusal::Invalid("this server has no accounts with passwords".to_owned()))
             }
             Credential::Password { password, .. } => identity::check_password(password),
+            Credential::Oidc { provider, token } => identity::check_id_token(provider, token),
             _ => Ok(()),
         }
     }
@@ -362,7 +363,7 @@ impl Auth {
         let Request::SignIn { name, device, credential } = &job.request else {
             return Err(Refusal::Internal("only a sign-in makes an account"));
         };
-        let (key, _) = job.identity.clone().expect("registered by it");
+        let (key, _) = job.identity.clone().ok_or(Refusal::Internal("an account needs an identity"))?;
         let user = UserId(cx.rng.next_u64());
         let name = match (name.trim(), credential) {
             ("", Credential::Password { name, .. }) => name.clone(),

@@ -5,10 +5,15 @@ import "./styles/base.css";
 import "./styles/home.css";
 import "./styles/gomoku.css";
 import "./styles/arena.css";
+import "./styles/account.css";
 import { render } from "preact";
 import { App } from "./app.js";
+import { claim } from "./identity.js";
 import { Root } from "./ui/root.js";
 
 const app = new App();
 render(<Root app={app} />, document.getElementById("app")!);
-app.start();
+addEventListener("pagehide", () => app.hide());
+// A page that the browser has kept and shows again has lost its connections.
+addEventListener("pageshow", ({ persisted }) => persisted && app.start());
+void claim().then(() => app.start());

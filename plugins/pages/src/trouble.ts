@@ -1,11 +1,11 @@
 // What the player is told when something goes wrong, and what can be done about it.
-import { Closed, Refused, TimedOut, type SceneEnd } from "@scenehost/client";
+import { Closed, OutcomeUnknown, Refused, TimedOut, type SceneEnd } from "@scenehost/client";
 
 export interface Trouble {
   title: string;
   text: string;
-  /** `retry` starts over, `rejoin` goes back to the seat, `lobby` chooses a game again. */
-  action: "retry" | "rejoin" | "lobby";
+  /** `retry` starts over, and goes back to a seat that is held; `lobby` chooses a game again. */
+  action: "retry" | "lobby";
 }
 
 /** Trouble with the lobby: signing in, finding a match, entering its scene. */
@@ -18,7 +18,14 @@ export function troubleOf(error: unknown): Trouble {
       action: "retry",
     };
   }
-  if (error instanceof Closed) return lobbyClosed(error);
+  if (error instanceof OutcomeUnknown) {
+    return {
+      title: "The search was lost",
+      text: "The connection was away for too long, and the server has let the search go.",
+      action: "lobby",
+    };
+  }
+  if (error instanceof Closed) return lobbyGone(error).trouble;
   return {
     title: "Something went wrong",
     text: error instanceof Error ? error.message : String(error),
@@ -46,32 +53,61 @@ function refusal(refused: Refused): Trouble {
   };
 }
 
-function lobbyClosed(closed: Closed): Trouble {
-  if (closed.code === "TAKEN_OVER") {
-    return {
-      title: "You are playing in another window",
-      text: "A copied tab is the same player, and only one may be connected. Continue here to take over.",
-      action: "retry",
-    };
-  }
-  if (closed.kind === "server") {
-    return { title: "The server closed the connection", text: closed.message, action: "retry" };
-  }
+/** Codes after which a session is void. */
+const SESSION_OVER: readonly Closed["code"][] = ["BAD_TOKEN", "SESSION_ENDED", "BANNED"];
+
+/** Why there is no lobby any more, and whether the session is over with it. */
+export function lobbyGone(closed: Closed): { over: boolean; trouble: Trouble } {
   return {
-    title: "The server cannot be reached",
-    text: "The connection is gone. Check that the host is running, then try again.",
-    action: "retry",
+    over: closed.kind === "server" && SESSION_OVER.includes(closed.code),
+    trouble: { ...goneWords(closed), action: "retry" },
   };
 }
 
-/** Trouble with a scene whose connection ended without a word from the server. */
-export function sceneLost(closed: Closed): Trouble {
-  if (closed.code === "TAKEN_OVER") return lobbyClosed(closed);
+function goneWords(closed: Closed): Omit<Trouble, "action"> {
+  if (closed.code === "TAKEN_OVER") {
+    return {
+      title: "You are playing in another window",
+      text: "Another window of this player has connected, and only one may be. Continue here to take over.",
+    };
+  }
+  if (closed.code === "SESSION_ENDED" || closed.code === "BAD_TOKEN") {
+    return {
+      title: "You are signed out",
+      text: "This session was ended, here or on another device. Go on as a guest, or sign in again.",
+    };
+  }
+  if (closed.code === "BANNED") return { title: "This account is closed", text: closed.message };
+  if (closed.kind === "server") {
+    return { title: "The server closed the connection", text: closed.message };
+  }
+  if (closed.kind === "protocol") {
+    return { title: "Something went wrong", text: closed.message };
+  }
   return {
-    title: "Connection lost",
-    text: "The game goes on without you, and your seat is kept for a while.",
-    action: "rejoin",
+    title: "The server cannot be reached",
+    text: "The connection is lost, and every attempt to come back has failed. Check your network, then try again.",
   };
+}
+
+/** Codes of a seat that is not this player's any more. */
+const SEAT_OVER: readonly Closed["code"][] = [
+  "BAD_TOKEN",
+  "NO_SEAT",
+  "SCENE_ENDED",
+  "TOKEN_EXPIRED",
+];
+
+/** Trouble with a seat to which the client could not come back. */
+export function sceneGone(closed: Closed): Trouble {
+  if (SEAT_OVER.includes(closed.code)) {
+    return {
+      title: "Your seat is gone",
+      text: "You were away for longer than the game keeps a seat, or the game is over.",
+      action: "lobby",
+    };
+  }
+  return { ...goneWords(closed), action: "retry" };
 }
 
 /** Trouble for every end of a scene that is not the game's own; undefined for those that are. */

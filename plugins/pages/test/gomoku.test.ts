@@ -82,6 +82,21 @@ test("the end is told from each side, and a rematch starts afresh", () => {
   assert.equal(again?.over, null);
 });
 
+test("an end that was missed is told by the places", () => {
+  const end = (mine: number, theirs: number) => {
+    const result = { score: 0n };
+    const results = [
+      { seat: 0, place: mine, ...result },
+      { seat: 1, place: theirs, ...result },
+    ];
+    return { sceneId: "s1", reason: "FINISHED", text: "", results } as const;
+  };
+  const title = (mine: number, theirs: number) =>
+    resultText(after(placed(0, 7, 7)), 0, end(mine, theirs)).title;
+  assert.deepEqual([title(1, 2), title(2, 1), title(1, 1)], ["You win", "Bob wins", "A draw"]);
+  assert.equal(resultText(after(), 0).title, "The game ended");
+});
+
 test("a refusal and an absence change nothing else", () => {
   const game = after({ type: "presence", seat: 1, present: false });
   assert.deepEqual(game.present, [true, false]);

@@ -39,16 +39,26 @@ export class TimedOut extends ScenehostError {
 }
 
 /**
+ * The connection was lost, and the server does not know any more what was asked over it. Whether
+ * the request had an effect is unknown; the state after `resumed` tells.
+ */
+export class OutcomeUnknown extends ScenehostError {
+  constructor(readonly what: string) {
+    super(`${what}: the connection was lost, and what came of this is unknown`);
+  }
+}
+
+/**
  * Why a connection is closed.
  * - `left`: this side closed it.
- * - `server`: the server closed it, and said why by `code` and `message`.
+ * - `server`: the server closed it or refused the return, and said why by `code` and `message`.
  * - `lost`: it broke, or could not be opened.
  * - `silent`: the server stopped answering.
  * - `protocol`: the server sent what the protocol does not allow; the bug is on one of the sides.
  */
 export type CloseKind = "left" | "server" | "lost" | "silent" | "protocol";
 
-/** The connection is closed, so the request cannot be sent or will not be answered. */
+/** There is no connection any more, so the request cannot be sent or will not be answered. */
 export class Closed extends ScenehostError {
   constructor(
     readonly kind: CloseKind,
@@ -61,8 +71,8 @@ export class Closed extends ScenehostError {
 }
 
 /**
- * A limit of this side: too many bytes wait to be sent, too many requests wait for an answer, or
- * one message is too large. The message was not sent.
+ * A limit of this side: too much is kept for sending, too many requests wait for an answer, or one
+ * message is too large. The message was not sent and will not be.
  */
 export class Overflow extends ScenehostError {}
 

@@ -1,11 +1,13 @@
 // The client of Scenehost: `Lobby` signs in and finds matches, `Scene` is a seat in a game.
-export type { ConnectOptions } from "./connection.js";
-export { MESSAGE_BYTES_MAX } from "./connection.js";
+export { Account, type AccountInfo, type SessionInfo } from "./account.js";
 export type { Encoding } from "./codec.js";
+export type { SocketOptions } from "./connection.js";
+export type { Credential } from "./credential.js";
 export type { Listener } from "./emitter.js";
 export {
   Cancelled,
   Closed,
+  OutcomeUnknown,
   Overflow,
   Refused,
   ScenehostError,
@@ -13,16 +15,18 @@ export {
   type CloseKind,
   type CodeName,
 } from "./errors.js";
+export { MESSAGE_BYTES_MAX, type ConnectOptions, type Dropped, type Resumed } from "./line.js";
 export {
   Lobby,
-  type Credential,
   type FindMatchOptions,
   type LobbyEvents,
+  type LobbyOptions,
   type Match,
   type MatchState,
   type ServiceName,
   type User,
 } from "./lobby.js";
+export type { ReconnectOptions } from "./reconnect.js";
 export {
   Scene,
   type EndReason,
@@ -32,3 +36,4 @@ export {
   type SceneEnd,
   type SceneEvents,
 } from "./scene.js";
+export type { Tokens } from "./session.js";

@@ -1,58 +1,42 @@
 // The lobby: signs in, finds matches, and tells what happens to the services.
 //
 // Invariant: at most one search for a match is under way, and it ends by a match, a refusal,
-// taking it back, a deadline, or the end of the connection.
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { Connection, socketUrl, type ConnectOptions, type ServerBody } from "./connection.js";
+// taking it back, a deadline, or the end of the line.
+import { Account } from "./account.js";
+import type { ClientBody } from "./codec.js";
+import { requestDeadlineMs, socketUrl } from "./connection.js";
+import { toFrame, type Credential } from "./credential.js";
 import { Emitter, type Listener } from "./emitter.js";
-import { Cancelled, Closed, Overflow, Refused, TimedOut } from "./errors.js";
+import { Cancelled, Closed, OutcomeUnknown, Overflow, Refused, TimedOut } from "./errors.js";
 import {
-  ReqSignInSchema,
   Service,
   SynMatchState_State,
   type ResMatch,
   type ResSignIn,
   type SynMatchState,
 } from "./gen/scenehost/v1/client_pb.js";
+import {
+  Line,
+  type ConnectOptions,
+  type Dropped,
+  type Entered,
+  type Resumed,
+  type Role,
+  type ServerBody,
+} from "./line.js";
 import { Scene, toSceneEnd, type SceneEnd } from "./scene.js";
+import { Session, type Tokens } from "./session.js";
 
 /** A part of the server: the schema's names, for example `"MATCH"`. */
 export type ServiceName = keyof typeof Service;
 
-/**
- * Who signs in: a guest by a secret of the device, a session that began earlier, an account with a
- * name and a password, or a user of an OpenID Connect provider.
- */
-export type Credential =
-  | {
-      guest: {
-        /** 16 to 128 characters from a secure random source; whoever has it is the user. */
-        deviceId: string;
-        /** 1 to 32 characters; left out, the known name stays or the server chooses one. */
-        name?: string;
-      };
-    }
-  | { sessionToken: string }
-  | {
-      password: {
-        /** 3 to 32 letters, digits, or - _ . ; capitals make no difference. */
-        name: string;
-        /** 8 to 128 characters. */
-        password: string;
-        /** Make the account; else it must be there. */
-        create?: boolean;
-      };
-    }
-  | {
-      oidc: {
-        /** The provider's name in the server's configuration. */
-        provider: string;
-        /** The ID token that the provider gave the user. */
-        idToken: string;
-      };
-    };
-
-type CredentialFrame = NonNullable<MessageInitShape<typeof ReqSignInSchema>["credential"]>;
+export interface LobbyOptions extends ConnectOptions {
+  /**
+   * Called with every new pair of tokens, also before `connect` is done: the next one voids the one
+   * before it, so keep each at once. The event `tokens` tells the same from then on.
+   */
+  onTokens?: (tokens: Tokens) => void;
+}
 
 export interface User {
   /** The same at every sign-in: 16 hexadecimal digits. */
@@ -97,8 +81,14 @@ export interface LobbyEvents {
   refused: Refused;
   /** The scene that the user was in has ended, told to the lobby as well. */
   sceneEnded: SceneEnd;
-  /** The connection is closed; every call that waits has been rejected. */
-  closed: Closed;
+  /** There is a new pair of tokens, and the old one is void or will be. */
+  tokens: Tokens;
+  /** The connection is lost, and the way back is being tried; again after each attempt that failed. */
+  dropped: Dropped;
+  /** The connection is there again. */
+  resumed: Resumed;
+  /** There will be no connection any more; every call that waits has been rejected. The last event. */
+  gone: Closed;
 }
 
 export interface FindMatchOptions {
@@ -121,22 +111,26 @@ interface Search {
 }
 
 export class Lobby {
-  readonly #connection: Connection;
-  readonly #options: ConnectOptions;
+  readonly #line: Line;
+  readonly #options: LobbyOptions;
+  readonly #credential: Credential;
+  readonly #session: Session;
   readonly #events = new Emitter<LobbyEvents>();
   readonly #servicesDown = new Set<ServiceName>();
-  #signIn!: ResSignIn;
+  #signIn: ResSignIn | undefined;
+  #heldSceneId = "";
   #matchState: MatchState | undefined;
   #search: Search | undefined;
 
-  private constructor(connection: Connection, options: ConnectOptions) {
-    this.#connection = connection;
+  private constructor(url: URL, credential: Credential, options: LobbyOptions) {
     this.#options = options;
-    connection.onFrame = (body) => this.#receive(body);
-    connection.onClosed = (closed) => {
-      this.#search?.reject(closed);
-      this.#events.emit("closed", closed);
-    };
+    this.#credential = credential;
+    const known = "sessionToken" in credential ? credential : {};
+    this.#session = new Session(url, requestDeadlineMs(options), known, (tokens) => {
+      options.onTokens?.(tokens);
+      this.#events.emit("tokens", tokens);
+    });
+    this.#line = new Line(url, options, this.#role());
   }
 
   /**
@@ -146,47 +140,30 @@ export class Lobby {
   static async connect(
     url: string | URL,
     credential: Credential,
-    options: ConnectOptions = {},
+    options: LobbyOptions = {},
   ): Promise<Lobby> {
-    const connection = await Connection.open(url, options);
-    const lobby = new Lobby(connection, options);
-    try {
-      const answer = await connection.request({
-        case: "reqSignIn",
-        value: { credential: toFrame(credential), device: options.device ?? "" },
-      });
-      connection.expect(answer, "resSignIn");
-    } catch (error) {
-      connection.close();
-      throw error;
-    }
+    const lobby = new Lobby(socketUrl(url), credential, options);
+    await lobby.#line.begin();
     return lobby;
   }
 
   get user(): User {
-    return { id: this.#signIn.userId, name: this.#signIn.name };
+    return { id: this.#signIn!.userId, name: this.#signIn!.name };
   }
 
-  /** Signs in again without the credential; keep it like a password. */
-  get sessionToken(): string {
-    return this.#signIn.sessionToken;
+  /** What signs in again without the credential; renewed when it has expired. */
+  get tokens(): Tokens {
+    return this.#session.tokens;
   }
 
-  /**
-   * Gets the next pair of tokens, by `POST /v1/auth/refresh`; empty after a sign-in with a session
-   * token, since the one that came with it stays good.
-   */
-  get refreshToken(): string {
-    return this.#signIn.refreshToken;
+  /** The account of the user: its sessions, and what leads to it. */
+  get account(): Account {
+    return new Account(this.#session);
   }
 
-  get sessionExpires(): Date {
-    return new Date(Number(this.#signIn.sessionExpiresMs));
-  }
-
-  /** The scene in which the user held a seat at sign-in, if any; `rejoin` leads back to it. */
+  /** The scene in which the user holds a seat, if any; `rejoin` leads back to it. */
   get heldSceneId(): string | undefined {
-    return this.#signIn.sceneId || undefined;
+    return this.#heldSceneId || undefined;
   }
 
   /** The services that are not available now. */
@@ -202,9 +179,14 @@ export class Lobby {
     return this.#matchState;
   }
 
-  /** Why the connection is closed, once it is. */
-  get closed(): Closed | undefined {
-    return this.#connection.closed;
+  /** Why there is no connection and when the next attempt is, while the way back is being tried. */
+  get dropped(): Dropped | undefined {
+    return this.#line.dropped;
+  }
+
+  /** Why there will be no connection any more, once that is so. */
+  get gone(): Closed | undefined {
+    return this.#line.gone;
   }
 
   /** Calls `listener` at every `event` from now on; the returned function ends that. */
@@ -213,9 +195,11 @@ export class Lobby {
   }
 
   /**
-   * Waits for a match in a domain, for example `"gomoku"`.
+   * Waits for a match in a domain, for example `"gomoku"`. A search in it that goes on from an
+   * earlier connection (`matchState` tells) is taken up.
    * Throws `Refused`, `Cancelled` after `cancelMatch`, the reason of the signal, `TimedOut`,
-   * `Closed`, and `Overflow` when a search is already under way.
+   * `OutcomeUnknown` when the search ended during a drop, `Closed`, and `Overflow` when a search is
+   * already under way.
    */
   async findMatch(domain: string, options: FindMatchOptions = {}): Promise<Match> {
     const { signal, onState = () => {}, deadlineMs = 600_000 } = options;
@@ -233,7 +217,7 @@ export class Lobby {
       );
       signal?.addEventListener("abort", onAbort, { once: true });
     });
-    this.#ask(this.#search!, domain);
+    this.#begin(this.#search!, domain);
     try {
       return await found;
     } finally {
@@ -250,26 +234,30 @@ export class Lobby {
   async cancelMatch(): Promise<void> {
     const search = this.#search;
     if (search) search.takenBack ??= new Cancelled();
-    await this.#connection.request({ case: "reqCancelMatch", value: {} });
+    await this.#line.request({ case: "reqCancelMatch", value: {} });
     search?.reject(search.takenBack);
   }
 
   /** A new scene token for the seat that the user holds; `join` enters with it. */
   async rejoin(): Promise<Match> {
-    const answer = await this.#connection.request({ case: "reqRejoin", value: {} });
-    return this.#toMatch(this.#connection.expect(answer, "resMatch"));
+    const answer = await this.#line.request({ case: "reqRejoin", value: {} });
+    return this.#toMatch(this.#line.expect(answer, "resMatch"));
   }
 
   /** Enters the scene of a match, by a connection of its own. */
-  join(match: Match, options: ConnectOptions = {}): Promise<Scene> {
+  async join(match: Match, options: ConnectOptions = {}): Promise<Scene> {
     // The signal of `connect` was for the lobby's connection only.
-    const { signal: _, ...inherited } = this.#options;
-    return Scene.join(match.sceneUrl, match.sceneToken, { ...inherited, ...options });
+    const { signal: _, onTokens: __, ...inherited } = this.#options;
+    const all = { ...inherited, ...options };
+    const scene = await Scene.join(match.sceneUrl, match.sceneToken, all);
+    const off = this.on("sceneEnded", (end) => scene.hearOfEnd(end));
+    scene.on("gone", off);
+    return scene;
   }
 
   /** Asks whether the server is there; the answer is the round trip in milliseconds. */
   ping(): Promise<number> {
-    return this.#connection.ping();
+    return this.#line.ping();
   }
 
   /**
@@ -278,72 +266,135 @@ export class Lobby {
    */
   async signOut(): Promise<void> {
     try {
-      await this.#connection.request({ case: "reqSignOut", value: {} });
+      await this.#line.request({ case: "reqSignOut", value: {} });
     } catch (error) {
       if (!(error instanceof Closed && error.code === "SESSION_ENDED")) throw error;
     }
   }
 
-  /** Closes the connection. The session stays: sign in again with `sessionToken`. */
+  /** Leaves: a search is taken back. The session stays: sign in again with `tokens`. */
   close(): void {
-    this.#connection.close();
+    this.#line.close();
   }
 
-  #ask(search: Search, domain: string): void {
-    this.#connection
+  #begin(search: Search, domain: string): void {
+    const known = this.#matchState;
+    if (known && known.state !== "IDLE" && known.domain === domain) {
+      search.answered = true;
+      search.onState(known);
+      return;
+    }
+    this.#line
       .request({ case: "reqMatch", value: { domain } }, () => (search.answered = true))
-      .catch((error) => search.reject(error));
+      .catch((error) => {
+        // After a drop the state of the search that goes on has answered already.
+        if (!(error instanceof OutcomeUnknown && search.answered)) search.reject(error);
+      });
   }
 
   /** The search ends by the server's answer, so that a match made meanwhile is not lost. */
   #takeBack(search: Search, reason: unknown): void {
     search.takenBack ??= reason;
     this.cancelMatch().catch((error) => {
+      if (error instanceof OutcomeUnknown) return this.#takeBack(search, reason);
       if (!(error instanceof Refused)) search.reject(search.takenBack);
     });
   }
 
+  #role(): Role {
+    return {
+      enter: (resumeSeq) => this.#toEnter(resumeSeq),
+      entered: (body) => this.#entered(body),
+      mend: (refused) => this.#session.mend(refused),
+      receive: (body) => this.#receive(body),
+      dropped: (dropped) => this.#events.emit("dropped", dropped),
+      resumed: (resumed) => this.#resumed(resumed),
+      gone: (closed) => {
+        this.#search?.reject(closed);
+        this.#events.emit("gone", closed);
+      },
+    };
+  }
+
+  /** Whoever has a session comes by it. Only a line that this side was on can go on. */
+  #toEnter(resumeSeq: number | undefined): ClientBody {
+    const { sessionToken } = this.#session.tokens;
+    const credential = toFrame(sessionToken ? { sessionToken } : this.#credential);
+    const resume = this.#signIn && resumeSeq !== undefined ? { resumeSeq } : {};
+    const { device = "" } = this.#options;
+    return { case: "reqSignIn", value: { credential, device, ...resume } };
+  }
+
+  #entered(body: ServerBody): Entered {
+    const signIn = this.#line.expect(body, "resSignIn");
+    const first = !this.#signIn;
+    this.#signIn = signIn;
+    this.#session.adopt(signIn);
+    this.#heldSceneId = signIn.sceneId;
+    if (first) {
+      for (const service of signIn.servicesDown) this.#servicesDown.add(serviceName(service));
+      if (signIn.matchState) this.#matchState = toMatchState(signIn.matchState);
+    }
+    const { resumed, afterSeq, graceMs, lastRequest } = signIn;
+    const requestsArrived = resumed ? lastRequest : undefined;
+    return { resumed, afterSeq, graceMs, requestsArrived, messagesArrived: 0 };
+  }
+
+  #resumed(resumed: Resumed): void {
+    this.#events.emit("resumed", resumed);
+    if (!resumed.complete) this.#adopt(this.#signIn!);
+  }
+
+  /** Takes the whole state over, as it is after more was missed than the server has kept. */
+  #adopt(signIn: ResSignIn): void {
+    const down = new Set(signIn.servicesDown.map(serviceName));
+    for (const service of this.#servicesDown) {
+      if (!down.has(service)) this.#receiveService(service, true);
+    }
+    for (const service of down) {
+      if (!this.#servicesDown.has(service)) this.#receiveService(service, false);
+    }
+    const search = this.#search;
+    if (signIn.matchState) {
+      // Whatever the search had been told, this is what became of it.
+      if (search) search.answered = true;
+      return this.#receiveMatchState(toMatchState(signIn.matchState));
+    }
+    this.#matchState = undefined;
+    if (!search?.answered) return;
+    // The match that was made meanwhile is not told again, but its seat is there.
+    if (signIn.sceneId) this.rejoin().then(search.resolve, search.reject);
+    else search.reject(search.takenBack ?? new OutcomeUnknown("findMatch"));
+  }
+
   #receive(body: ServerBody): void {
     switch (body.case) {
-      case "resSignIn":
-        this.#signIn = body.value;
-        for (const service of body.value.servicesDown) {
-          this.#servicesDown.add(serviceName(service));
-        }
-        // A search that was begun on a connection before this one goes on.
-        if (body.value.matchState) this.#receiveMatchState(body.value.matchState);
-        return;
       case "synMatchState":
-        return this.#receiveMatchState(body.value);
+        return this.#receiveMatchState(toMatchState(body.value));
       case "resMatch": {
         const match = this.#toMatch(body.value);
+        this.#matchState = undefined;
+        this.#heldSceneId = match.sceneId;
         this.#search?.resolve(match);
         return this.#events.emit("match", match);
       }
-      case "synService": {
-        const service = serviceName(body.value.service);
-        if (body.value.up) this.#servicesDown.delete(service);
-        else this.#servicesDown.add(service);
-        return this.#events.emit("service", { service, up: body.value.up });
-      }
+      case "synService":
+        return this.#receiveService(serviceName(body.value.service), body.value.up);
       case "refused":
         return this.#events.emit("refused", Refused.from(body.value));
       case "synSceneEnded":
+        if (body.value.sceneId === this.#heldSceneId) this.#heldSceneId = "";
         return this.#events.emit("sceneEnded", toSceneEnd(body.value));
     }
   }
 
-  #receiveMatchState(frame: SynMatchState): void {
-    const state: MatchState = {
-      state: (SynMatchState_State[frame.state] as MatchState["state"] | undefined) ?? "IDLE",
-      domain: frame.domain,
-      waitedMs: Number(frame.waitedMs),
-      ratingRange: frame.ratingRange,
-      waiting: frame.waiting,
-      playersMin: frame.playersMin,
-      playersMax: frame.playersMax,
-      refused: frame.refused && Refused.from(frame.refused),
-    };
+  #receiveService(service: ServiceName, up: boolean): void {
+    if (up) this.#servicesDown.delete(service);
+    else this.#servicesDown.add(service);
+    this.#events.emit("service", { service, up });
+  }
+
+  #receiveMatchState(state: MatchState): void {
     this.#matchState = state;
     const search = this.#search;
     if (search?.answered) {
@@ -359,18 +410,24 @@ export class Lobby {
     return {
       sceneId,
       domain,
-      sceneUrl: socketUrl(sceneUrl, this.#connection.url).href,
+      sceneUrl: socketUrl(sceneUrl, this.#line.url).href,
       sceneToken,
       tokenExpires: new Date(Date.now() + tokenExpiresInMs),
     };
   }
 }
 
-function toFrame(credential: Credential): CredentialFrame {
-  if ("guest" in credential) return { case: "guest", value: credential.guest };
-  if ("password" in credential) return { case: "password", value: credential.password };
-  if ("oidc" in credential) return { case: "oidc", value: credential.oidc };
-  return { case: "sessionToken", value: credential.sessionToken };
+function toMatchState(frame: SynMatchState): MatchState {
+  return {
+    state: (SynMatchState_State[frame.state] as MatchState["state"] | undefined) ?? "IDLE",
+    domain: frame.domain,
+    waitedMs: Number(frame.waitedMs),
+    ratingRange: frame.ratingRange,
+    waiting: frame.waiting,
+    playersMin: frame.playersMin,
+    playersMax: frame.playersMax,
+    refused: frame.refused && Refused.from(frame.refused),
+  };
 }
 
 function serviceName(service: Service): ServiceName {

@@ -1,8 +1,9 @@
 // A seat in a scene: messages to and from the game, and how it ended.
 //
 // Invariant: no message is lost between entering and the first listener; `ended` comes at most
-// once and `closed` exactly once, as the last event.
-import { Connection, type ConnectOptions, type ServerBody } from "./connection.js";
+// once and `gone` exactly once, as the last event.
+import type { ClientBody } from "./codec.js";
+import { socketUrl } from "./connection.js";
 import { Emitter, type Listener } from "./emitter.js";
 import { Closed, Refused } from "./errors.js";
 import {
@@ -10,6 +11,15 @@ import {
   type ResJoinScene,
   type SynSceneEnded,
 } from "./gen/scenehost/v1/client_pb.js";
+import {
+  Line,
+  type ConnectOptions,
+  type Dropped,
+  type Entered,
+  type Resumed,
+  type Role,
+  type ServerBody,
+} from "./line.js";
 
 /** Why a scene ended for this user: the schema's names, for example `"FINISHED"`. */
 export type EndReason = keyof typeof SynSceneEnded_Reason;
@@ -42,10 +52,20 @@ export interface SceneEvents {
   message: Uint8Array;
   /** The server refused something that was sent, for example because messages came too fast. */
   refused: Refused;
-  /** The scene has ended, or this user has left it. `closed` follows. */
+  /** The connection is lost, and the way back is being tried; again after each attempt that failed. */
+  dropped: Dropped;
+  /**
+   * The connection is there again. What was sent meanwhile goes out. If more was missed than the
+   * server has kept, the game has been asked to tell this user its whole state.
+   */
+  resumed: Resumed;
+  /** The scene has ended, or this user has left it. `gone` follows. */
   ended: SceneEnd;
-  /** The connection is closed; without `ended` before it, the seat may still be held. */
-  closed: Closed;
+  /**
+   * There will be no connection any more; the last event. Without `ended` before it, the seat may
+   * still be held: `Lobby.rejoin` tells.
+   */
+  gone: Closed;
 }
 
 /** A scene whose game speaks JSON; see `Scene.json`. */
@@ -58,21 +78,22 @@ export interface JsonScene<In, Out> {
 const EARLY_MESSAGES_MAX = 1_024;
 
 export class Scene {
-  readonly #connection: Connection;
+  readonly #line: Line;
+  readonly #token: string;
   readonly #events = new Emitter<SceneEvents>();
   #joined!: ResJoinScene;
   /** What came before the first listener for messages; undefined from then on. */
   #early: Uint8Array[] | undefined = [];
   #end: SceneEnd | undefined;
+  #heardOfEnd: SceneEnd | undefined;
 
-  private constructor(connection: Connection) {
-    this.#connection = connection;
-    connection.onFrame = (body) => this.#receive(body);
-    connection.onClosed = (closed) => this.#events.emit("closed", closed);
+  private constructor(url: URL, token: string, options: ConnectOptions) {
+    this.#token = token;
+    this.#line = new Line(url, options, this.#role());
   }
 
   /**
-   * Enters the seat of a scene token; a token enters once.
+   * Enters the seat of a scene token; a token enters once, and leads back to its seat after a drop.
    * Throws `Refused`, `TimedOut`, `Closed`, or the reason of the signal.
    */
   static async join(
@@ -80,18 +101,8 @@ export class Scene {
     token: string,
     options: ConnectOptions = {},
   ): Promise<Scene> {
-    const connection = await Connection.open(url, options);
-    const scene = new Scene(connection);
-    try {
-      const answer = await connection.request({
-        case: "reqJoinScene",
-        value: { sceneToken: token },
-      });
-      scene.#joined = connection.expect(answer, "resJoinScene");
-    } catch (error) {
-      connection.close();
-      throw error;
-    }
+    const scene = new Scene(socketUrl(url), token, options);
+    await scene.#line.begin();
     return scene;
   }
 
@@ -108,7 +119,7 @@ export class Scene {
     return this.#joined.seat;
   }
 
-  /** Everyone who had a seat when this user entered, inside or still expected. */
+  /** Everyone who had a seat when this user entered or came back, inside or still expected. */
   get players(): readonly Player[] {
     return this.#joined.players;
   }
@@ -123,36 +134,42 @@ export class Scene {
     return this.#end;
   }
 
-  /** Why the connection is closed, once it is. */
-  get closed(): Closed | undefined {
-    return this.#connection.closed;
+  /** Why there is no connection and when the next attempt is, while the way back is being tried. */
+  get dropped(): Dropped | undefined {
+    return this.#line.dropped;
   }
 
-  /** Bytes that were sent but have not left yet. A game that can skip an update looks here. */
+  /** Why there will be no connection any more, once that is so. */
+  get gone(): Closed | undefined {
+    return this.#line.gone;
+  }
+
+  /** Bytes that have not left yet. A game that can skip an update looks here, and at `dropped`. */
   get sendBufferBytes(): number {
-    return this.#connection.sendBufferBytes;
+    return this.#line.waitingBytes;
   }
 
   /**
    * Calls `listener` at every `event`; the returned function ends that. The first listener for
-   * messages gets those that came before it, and `ended` and `closed` are told late, too.
+   * messages gets those that came before it, and `ended` and `gone` are told late, too.
    */
   on<E extends keyof SceneEvents>(event: E, listener: Listener<SceneEvents[E]>): () => void {
     const off = this.#events.on(event, listener);
     if (event === "message") this.#flushEarly();
-    const past = event === "ended" ? this.#end : event === "closed" ? this.closed : undefined;
+    const past = event === "ended" ? this.#end : event === "gone" ? this.gone : undefined;
     if (past) queueMicrotask(() => listener(past as SceneEvents[E]));
     return off;
   }
 
   /**
-   * Sends a message to the game: bytes as they are, any other value as JSON.
-   * Throws `Overflow` when too much waits to be sent already (the message is then dropped, never
-   * queued without limit) and `Closed` after the end.
+   * Sends a message to the game: bytes as they are, any other value as JSON. During a drop it is
+   * kept; it goes out after the return, once and in order.
+   * Throws `Overflow` when too much is kept already (the message is then not sent, never queued
+   * without limit) and `Closed` after the end.
    */
   send(message: unknown): void {
     const body = message instanceof Uint8Array ? message : encodeJson(message);
-    this.#connection.send({ case: "sceneMessage", value: { body } });
+    this.#line.send({ case: "sceneMessage", value: { body } });
   }
 
   /** The scene seen as one whose messages are JSON of these types; nothing checks the types. */
@@ -165,7 +182,7 @@ export class Scene {
           try {
             message = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as In;
           } catch {
-            this.#connection.breach("the game sent a message that is not JSON");
+            this.#line.breach("the game sent a message that is not JSON");
             return;
           }
           listener(message);
@@ -176,18 +193,58 @@ export class Scene {
   /** Leaves the scene for good. Throws `TimedOut` and `Closed`; then the seat may be held still. */
   async leave(): Promise<SceneEnd> {
     if (this.#end) return this.#end;
-    const answer = await this.#connection.request({ case: "reqLeaveScene", value: {} });
-    return toSceneEnd(this.#connection.expect(answer, "synSceneEnded"));
+    try {
+      const answer = await this.#line.request({ case: "reqLeaveScene", value: {} });
+      return toSceneEnd(this.#line.expect(answer, "synSceneEnded"));
+    } catch (error) {
+      // The scene has ended by itself meanwhile, or its answer came by another number after a drop.
+      if (this.#end) return this.#end;
+      throw error;
+    }
   }
 
   /** Asks whether the scene's host is there; the answer is the round trip in milliseconds. */
   ping(): Promise<number> {
-    return this.#connection.ping();
+    return this.#line.ping();
   }
 
   /** Closes the connection and keeps the seat: `Lobby.rejoin` leads back as long as it is held. */
   close(): void {
-    this.#connection.close();
+    this.#line.close();
+  }
+
+  /**
+   * Takes the lobby's word that a scene has ended; `Lobby.join` sees to that. A connection that stands
+   * tells it by itself, after what the game said last; one that is lost has nothing to come back to.
+   */
+  hearOfEnd(end: SceneEnd): void {
+    if (end.sceneId !== this.sceneId || this.#end) return;
+    if (this.dropped) this.#ended(end);
+    else this.#heardOfEnd = end;
+  }
+
+  #role(): Role {
+    return {
+      enter: (resumeSeq) => this.#toEnter(resumeSeq),
+      entered: (body) => this.#entered(body),
+      mend: () => Promise.resolve(false),
+      receive: (body) => this.#receive(body),
+      dropped: (dropped) => this.#events.emit("dropped", dropped),
+      resumed: (resumed) => this.#events.emit("resumed", resumed),
+      gone: (closed) => this.#gone(closed),
+    };
+  }
+
+  #toEnter(resumeSeq: number | undefined): ClientBody {
+    const resume = resumeSeq === undefined ? {} : { resumeSeq };
+    return { case: "reqJoinScene", value: { sceneToken: this.#token, ...resume } };
+  }
+
+  #entered(body: ServerBody): Entered {
+    this.#joined = this.#line.expect(body, "resJoinScene");
+    const { resumed, afterSeq, graceMs, received } = this.#joined;
+    // Whoever is let in has not left: a request to leave that was sent did not arrive.
+    return { resumed, afterSeq, graceMs, requestsArrived: 0, messagesArrived: received };
   }
 
   #receive(body: ServerBody): void {
@@ -197,16 +254,28 @@ export class Scene {
       case "refused":
         return this.#events.emit("refused", Refused.from(body.value));
       case "synSceneEnded":
-        this.#end = toSceneEnd(body.value);
-        this.#events.emit("ended", this.#end);
-        return this.#connection.close();
+        return this.#ended(toSceneEnd(body.value));
     }
+  }
+
+  #ended(end: SceneEnd): void {
+    this.#end = end;
+    this.#events.emit("ended", end);
+    this.#line.close();
+  }
+
+  #gone(closed: Closed): void {
+    if (!this.#end && this.#heardOfEnd) {
+      this.#end = this.#heardOfEnd;
+      this.#events.emit("ended", this.#end);
+    }
+    this.#events.emit("gone", closed);
   }
 
   #receiveMessage(bytes: Uint8Array): void {
     if (!this.#early) return this.#events.emit("message", bytes);
     if (this.#early.length < EARLY_MESSAGES_MAX) return void this.#early.push(bytes);
-    this.#connection.close(
+    this.#line.close(
       new Closed("left", `${EARLY_MESSAGES_MAX} messages came and nothing listens to them`),
     );
   }

@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { Code, Service, SynMatchState_State as State } from "../src/gen/scenehost/v1/client_pb.js";
-import { Cancelled, Closed, Lobby, Refused, TimedOut, type MatchState } from "../src/index.js";
+import {
+  Cancelled,
+  Closed,
+  Lobby,
+  Refused,
+  TimedOut,
+  type Dropped,
+  type MatchState,
+} from "../src/index.js";
 import { guest, Host, options, play, type Peer, type Script } from "./host.js";
 
 let host: Host;
@@ -44,7 +52,7 @@ for (const encoding of ["proto", "json"] as const) {
       { encoding },
     );
     assert.deepEqual(lobby.user, { id: "00000000000000aa", name: "Ada" });
-    assert.equal(lobby.sessionToken, "session");
+    assert.equal(lobby.tokens.sessionToken, "session");
     assert.equal(lobby.heldSceneId, undefined);
     const states: MatchState[] = [];
     const match = await lobby.findMatch("gomoku", { onState: (state) => states.push(state) });
@@ -81,6 +89,7 @@ test("a session token signs in, and a held seat leads back", async () => {
           },
         },
         frame.request,
+        0,
       );
     } else made(peer, frame.request, "ws://127.0.0.1:9/elsewhere");
   });
@@ -97,6 +106,7 @@ test("a refused sign-in says why and when to try again", async () => {
     peer.send(
       { case: "refused", value: { code: Code.OVERLOADED, text: "full", retryAfterMs: 500 } },
       frame.request,
+      0,
     ),
   );
   await assert.rejects(
@@ -209,11 +219,29 @@ test("a search past its deadline is taken back", async () => {
   lobby.close();
 });
 
+test("a seat is held from the match to the end of its scene", async () => {
+  const lobby = await lobbyAt(
+    play((frame, peer) => {
+      if (frame.body.case === "reqMatch") made(peer, frame.request);
+      else peer.send({ case: "synSceneEnded", value: { sceneId: "s1" } });
+    }),
+  );
+  await lobby.findMatch("gomoku");
+  assert.equal(lobby.heldSceneId, "s1");
+  const ended = new Promise((resolve) => lobby.on("sceneEnded", resolve));
+  void lobby.ping().catch(() => {});
+  await ended;
+  assert.equal(lobby.heldSceneId, undefined);
+  lobby.close();
+});
+
 test("services that come and go are told", async () => {
   const lobby = await lobbyAt(
     play((frame, peer) => {
       peer.send({ case: "synService", value: { service: Service.MATCH, up: false } });
-      peer.send({ case: "pong", value: { payload: 1n } }, frame.request);
+      if (frame.body.case === "ping") {
+        peer.send({ case: "pong", value: { payload: frame.body.value.payload! } }, 0, 0);
+      }
     }),
   );
   const told: unknown[] = [];
@@ -224,32 +252,34 @@ test("services that come and go are told", async () => {
   lobby.close();
 });
 
-test("the server's reason for closing reaches waiting calls and the closed event", async () => {
+test("the server's reason for closing reaches waiting calls and the last event", async () => {
   const lobby = await lobbyAt(
     play((_, peer) => {
       peer.send({ case: "synClosing", value: { code: Code.TAKEN_OVER, text: "elsewhere" } });
       peer.socket.close();
     }),
   );
-  const closed = new Promise<Closed>((resolve) => lobby.on("closed", resolve));
+  const closed = new Promise<Closed>((resolve) => lobby.on("gone", resolve));
   await assert.rejects(lobby.findMatch("gomoku"), Closed);
   assert.equal((await closed).kind, "server");
   assert.equal((await closed).code, "TAKEN_OVER");
-  assert.equal(lobby.closed, await closed);
+  assert.equal(lobby.gone, await closed);
 });
 
-test("a gap in the server's numbers closes the connection", async () => {
+test("a gap in the server's numbers is the end: nothing would mend it", async () => {
   const lobby = await lobbyAt(
-    play((frame, peer) => peer.send({ case: "pong", value: {} }, frame.request, 7)),
+    play((frame, peer) => peer.send({ case: "synMatchState", value: {} }, frame.request, 7)),
   );
   await assert.rejects(
-    lobby.ping(),
+    lobby.findMatch("gomoku"),
     (error) => error instanceof Closed && error.kind === "protocol",
   );
 });
 
-test("a server that stops answering is noticed", async () => {
+test("a server that stops answering is noticed, and tried again", async () => {
   const lobby = await lobbyAt(play(), { keepAliveMs: 30, requestDeadlineMs: 60 });
-  const closed = await new Promise<Closed>((resolve) => lobby.on("closed", resolve));
-  assert.equal(closed.kind, "silent");
+  const dropped = await new Promise<Dropped>((resolve) => lobby.on("dropped", resolve));
+  assert.equal(dropped.reason.kind, "silent");
+  await new Promise((resolve) => lobby.on("resumed", resolve));
+  lobby.close();
 });

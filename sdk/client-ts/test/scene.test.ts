@@ -55,7 +55,7 @@ test("a scene to which nobody listens is closed before it fills the memory", asy
     play()(frame, peer);
     for (let i = 0; i < 1_100; i++) say(peer, "0");
   });
-  const closed = await new Promise<Closed>((resolve) => scene.on("closed", resolve));
+  const closed = await new Promise<Closed>((resolve) => scene.on("gone", resolve));
   assert.match(closed.message, /nothing listens/);
 });
 
@@ -68,7 +68,7 @@ test("a token that does not enter is a refusal", async () => {
   );
 });
 
-test("an end is told once, with its reason and results, and then the connection is closed", async () => {
+test("an end is told once, with its reason and results, and then all is over", async () => {
   const scene = await sceneAt((frame, peer) => {
     play()(frame, peer);
     peer.send({
@@ -84,12 +84,12 @@ test("an end is told once, with its reason and results, and then the connection 
   const order: string[] = [];
   scene.on("ended", (end) => order.push(end.reason));
   await new Promise<void>((resolve) =>
-    scene.on("closed", () => {
-      order.push("closed");
+    scene.on("gone", () => {
+      order.push("gone");
       resolve();
     }),
   );
-  assert.deepEqual(order, ["CRASHED", "closed"]);
+  assert.deepEqual(order, ["CRASHED", "gone"]);
   assert.equal(scene.end?.text, "out of memory");
   assert.equal(scene.end?.results[0]?.score, 3n);
   assert.throws(() => scene.send({}), Closed);
@@ -128,7 +128,7 @@ test("a refusal of a message is told", async () => {
 
 test("a game that says it speaks JSON and does not is a breach", async () => {
   const scene = await sceneAt(play((_, peer) => say(peer, "{")));
-  const closed = new Promise<Closed>((resolve) => scene.on("closed", resolve));
+  const closed = new Promise<Closed>((resolve) => scene.on("gone", resolve));
   scene.json().on(() => assert.fail("unreadable"));
   scene.send({});
   assert.equal((await closed).kind, "protocol");

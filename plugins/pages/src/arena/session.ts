@@ -207,7 +207,8 @@ export class Session {
     this.#prediction?.input(moves ? intent.move : { x: 0, y: 0 }, nowMs);
     const last = this.#sent;
     if (last && (nowMs - last.atMs < TICK_MS || !differs(intent, last.intent))) return;
-    if (this.#scene.closed || this.#hud?.over) return;
+    // What was meant during a drop is worth nothing after it; then the intent of that moment is sent.
+    if (this.#scene.gone || this.#scene.dropped || this.#hud?.over) return;
     const n = ++this.#inputLast;
     const { move, aim, fire } = intent;
     try {

@@ -1,5 +1,5 @@
 // The table of a game of Gomoku: the board, both players, and what can be done now.
-import type { Scene } from "@scenehost/client";
+import type { Scene, SceneEnd } from "@scenehost/client";
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import type { App } from "../app.js";
@@ -38,7 +38,7 @@ export function Gomoku({ app, scene }: { app: App; scene: Scene }) {
   const me: Seat = scene.seat === 0 ? 0 : 1;
   const mine = game.phase === "playing" && game.turn === me;
   const send = (command: Command) => {
-    if (!scene.closed) channel.send(command);
+    if (!scene.gone) channel.send(command);
   };
   const place = ([x, y]: Point) => {
     setPreview(null);
@@ -50,7 +50,8 @@ export function Gomoku({ app, scene }: { app: App; scene: Scene }) {
       <Board
         moves={game.moves}
         line={game.over?.line ?? []}
-        hand={mine ? stoneOf(game, me) : null}
+        // During a drop nothing shows whether a stone is taken, so none can be placed.
+        hand={mine && !scene.dropped ? stoneOf(game, me) : null}
         preview={preview}
         onPreview={setPreview}
         onPlace={place}
@@ -58,7 +59,7 @@ export function Gomoku({ app, scene }: { app: App; scene: Scene }) {
       <PlayerCard game={game} seat={me} me={me} />
       <div class="panel">
         {game.phase === "over" || scene.end ? (
-          <Result app={app} game={game} me={me} ended={scene.end !== undefined} send={send} />
+          <Result app={app} game={game} me={me} end={scene.end} send={send} />
         ) : (
           <>
             <p class="status" role="status" data-testid="status" data-turn={mine ? "me" : "them"}>
@@ -168,10 +169,10 @@ function DrawOffer({ game, me, send }: Omit<GameProps, "app">) {
   );
 }
 
-function Result({ app, game, me, ended, send }: GameProps & { ended: boolean }) {
+function Result({ app, game, me, end, send }: GameProps & { end: SceneEnd | undefined }) {
   const them = game.names[other(me)];
-  const { title, text } = resultText(game, me);
-  const gone = ended || !game.present[other(me)];
+  const { title, text } = resultText(game, me, end);
+  const gone = end !== undefined || !game.present[other(me)];
   const note = gone
     ? game.over?.reason === "left"
       ? ""

@@ -1,4 +1,5 @@
 // What the page says about a game of Gomoku.
+import type { SceneEnd } from "@scenehost/client";
 import { other, type Game, type Refusal, type Seat } from "./game.js";
 
 /** How the game stands, in one line. */
@@ -9,10 +10,10 @@ export function statusText(game: Game, me: Seat): string {
   return game.turn === me ? "Your turn" : `${them} is thinking`;
 }
 
-/** How the game ended, for `me`. */
-export function resultText(game: Game, me: Seat): { title: string; text: string } {
+/** How the game ended, for `me`; `end` is the server's word, if the game's own did not arrive. */
+export function resultText(game: Game, me: Seat, end?: SceneEnd): { title: string; text: string } {
   const over = game.over;
-  if (!over) return { title: "The game ended", text: "It was not played to its end." };
+  if (!over) return endText(game, me, end);
   const them = game.names[other(me)];
   const won = over.winner === me;
   const loser = won ? them : "You";
@@ -26,6 +27,17 @@ export function resultText(game: Game, me: Seat): { title: string; text: string 
   };
   const title = over.winner === null ? "A draw" : won ? "You win" : `${them} wins`;
   return { title, text: reasons[over.reason] };
+}
+
+function endText(game: Game, me: Seat, end?: SceneEnd): { title: string; text: string } {
+  const places = new Map(end?.results.map(({ seat, place }) => [seat, place]));
+  const [mine, theirs] = [places.get(me), places.get(other(me))];
+  if (mine === undefined || theirs === undefined) {
+    return { title: "The game ended", text: "It was not played to its end." };
+  }
+  const them = game.names[other(me)];
+  const title = mine === theirs ? "A draw" : mine < theirs ? "You win" : `${them} wins`;
+  return { title, text: "It ended while you were away." };
 }
 
 /** What to tell besides the status; empty for nothing. */

@@ -29,13 +29,15 @@ export function Header({ app }: { app: App }) {
 
 function Services({ app }: { app: App }) {
   const { lobby } = app;
-  const connecting = app.view.at === "connecting";
+  const connecting = app.view.at === "connecting" || app.lobby?.dropped !== undefined;
   const down = lobby ? [...lobby.servicesDown].map((service) => serviceTitles[service]) : [];
-  const [state, text] = !lobby
-    ? ([connecting ? "wait" : "down", connecting ? "Connecting" : "Not connected"] as const)
-    : down.length > 0
-      ? (["down", `${down.join(", ")} down`] as const)
-      : (["up", "All services up"] as const);
+  const [state, text] = connecting
+    ? (["wait", lobby ? "Reconnecting" : "Connecting"] as const)
+    : !lobby
+      ? (["down", "Not connected"] as const)
+      : down.length > 0
+        ? (["down", `${down.join(", ")} down`] as const)
+        : (["up", "All services up"] as const);
   return (
     <span
       class={`services services-${state}`}

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import type { App } from "../app.js";
 import { titles, type Domain } from "../domains.js";
 import { chosenName } from "../identity.js";
+import { AccountPanel } from "./account.js";
 import { ArenaArt, GomokuArt } from "./art.js";
 
 /** Without these nobody gets into a game. */
@@ -36,19 +37,14 @@ export function Home({ app }: { app: App }) {
           Each game is a sandboxed component on this host. Alone? Open this page in a second window:
           every window is a player of its own.
         </p>
-        <label class="name">
-          <span>Your name</span>
-          <input
-            data-testid="name"
-            type="text"
-            value={name}
-            maxLength={NAME_CHARS_MAX}
-            autocomplete="nickname"
-            spellcheck={false}
-            placeholder="Anyone"
-            onInput={(event) => setName(event.currentTarget.value)}
-          />
-        </label>
+        {app.hasAccount ? (
+          <div class="name">
+            <span>You play as</span>
+            <b data-testid="player-name">{app.lobby?.user.name}</b>
+          </div>
+        ) : (
+          <NameInput name={name} onName={setName} />
+        )}
       </section>
       {closed && (
         <p class="banner" role="alert" data-testid="services-closed">
@@ -72,7 +68,26 @@ export function Home({ app }: { app: App }) {
           </li>
         ))}
       </ul>
+      <AccountPanel app={app} />
     </div>
+  );
+}
+
+function NameInput({ name, onName }: { name: string; onName: (name: string) => void }) {
+  return (
+    <label class="name">
+      <span>Your name</span>
+      <input
+        data-testid="name"
+        type="text"
+        value={name}
+        maxLength={NAME_CHARS_MAX}
+        autocomplete="nickname"
+        spellcheck={false}
+        placeholder="Anyone"
+        onInput={(event) => onName(event.currentTarget.value)}
+      />
+    </label>
   );
 }
 

@@ -4,6 +4,7 @@ import type { App, View } from "../app.js";
 import { Arena } from "../arena/arena.js";
 import { Gomoku } from "../gomoku/gomoku.js";
 import { Header } from "./header.js";
+import { Reconnecting } from "./reconnecting.js";
 import { Home } from "./home.js";
 import { Connecting, Waiting } from "./waiting.js";
 import { TroubleView } from "./trouble.js";
@@ -21,6 +22,7 @@ export function Root({ app }: { app: App }) {
   return (
     <div class="page" data-view={view.at}>
       <Header app={app} />
+      <Reconnecting dropped={app.dropped !== undefined} playing={view.at === "playing"} />
       <main ref={main} tabIndex={-1}>
         <Body app={app} view={view} />
       </main>

@@ -4,7 +4,6 @@ import type { Trouble } from "../trouble.js";
 
 const actions: Record<Trouble["action"], { text: string; run: (app: App) => void }> = {
   retry: { text: "Try again", run: (app) => app.start() },
-  rejoin: { text: "Return to your seat", run: (app) => app.returnToSeat() },
   lobby: { text: "Back to the games", run: (app) => app.home() },
 };
 

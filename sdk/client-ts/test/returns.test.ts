@@ -1,0 +1,398 @@
+// Behaviour of a lobby connection that is lost, and of its session, against a scripted server.
+import assert from "node:assert/strict";
+import { afterEach, test } from "node:test";
+import {
+  Code,
+  Service,
+  SynSceneEnded_Reason as Reason,
+  SynMatchState_State as State,
+  type ClientFrame,
+  type ResSignIn,
+} from "../src/gen/scenehost/v1/client_pb.js";
+import {
+  Closed,
+  Lobby,
+  OutcomeUnknown,
+  Refused,
+  type LobbyOptions,
+  type MatchState,
+  type Resumed,
+  type Tokens,
+} from "../src/index.js";
+import { guest, Host, options, until, type Calls, type Peer, type Script } from "./host.js";
+import { Seat } from "./seat.js";
+
+let host: Host;
+afterEach(() => host.stop());
+
+type SignIn = Partial<
+  Pick<ResSignIn, "resumed" | "lastRequest" | "sceneId" | "servicesDown" | "sessionToken">
+> & { matchState?: { state: State; domain: string } };
+
+/** Lets a client in, whose frames go on after number `afterSeq`. */
+function letIn(frame: ClientFrame, peer: Peer, signIn: SignIn = {}, afterSeq = 0): void {
+  peer.seq = afterSeq;
+  const known = { userId: "aa", name: "Ada", sessionToken: "s1" };
+  const value = { ...known, graceMs: 1_000, afterSeq, ...signIn };
+  peer.send({ case: "resSignIn", value }, frame.request, 0);
+}
+
+const refuse = (frame: ClientFrame, peer: Peer, code: Code) =>
+  peer.send({ case: "refused", value: { code, text: "no" } }, frame.request, 0);
+const searching = (peer: Peer, request = 0) => {
+  const value = { state: State.SEARCHING, domain: "gomoku" };
+  peer.send({ case: "synMatchState", value }, request);
+};
+const made = (peer: Peer, request = 0) => {
+  const value = { sceneId: "s1", domain: "gomoku", sceneUrl: "/v1/scene", sceneToken: "t" };
+  peer.send({ case: "resMatch", value }, request);
+};
+const resumeSeqs = () =>
+  host.received.flatMap(({ body }) =>
+    body.case === "reqSignIn" ? [body.value.resumeSeq ?? "anew"] : [],
+  );
+
+/** A lobby at a server that lets it in by the first script; what it meets after a drop is `then`. */
+async function enter(first: Script, then: Script, more: LobbyOptions = {}, calls?: Calls) {
+  host = await Host.start((frame, peer) => {
+    if (frame.body.case === "reqSignIn" && host.opened === 1) {
+      return letIn(frame, peer, { refreshToken: "r1" } as SignIn);
+    }
+    (host.opened === 1 ? first : then)(frame, peer);
+  }, calls);
+  const lobby = await Lobby.connect(host.url("/v1/lobby"), guest, { ...options, ...more });
+  const told = { lobby, resumed: [] as Resumed[], gone: [] as Closed[], tokens: [] as Tokens[] };
+  lobby.on("resumed", (event) => told.resumed.push(event));
+  lobby.on("gone", (event) => told.gone.push(event));
+  lobby.on("tokens", (event) => told.tokens.push(event));
+  return told;
+}
+
+test("a search goes on over a drop, and what was missed is heard", async () => {
+  const told = await enter(
+    (frame, peer) => searching(peer, frame.request),
+    (frame, peer) => {
+      if (frame.body.case !== "reqSignIn") return;
+      letIn(frame, peer, { resumed: true, lastRequest: 2 }, 1);
+      searching(peer);
+      made(peer);
+    },
+  );
+  const states: MatchState[] = [];
+  const search = told.lobby.findMatch("gomoku", { onState: (state) => states.push(state) });
+  await until("the search has begun", () => states.length === 1);
+  host.cut();
+  assert.equal((await search).sceneId, "s1");
+  assert.equal(states.length, 2);
+  assert.deepEqual(told.resumed, [{ complete: true }]);
+  assert.deepEqual(resumeSeqs(), ["anew", 1]);
+  told.lobby.close();
+});
+
+test("requests that did not arrive are sent again, and the others are not", async () => {
+  const asked: string[] = [];
+  let arrived = 0;
+  const told = await enter(
+    (frame, peer) => {
+      // The first is taken and not answered, the second is lost with the connection.
+      asked.push(`${frame.body.case}`);
+      if (frame.body.case === "reqMatch") arrived = frame.request;
+      else peer.socket.terminate();
+    },
+    (frame, peer) => {
+      if (frame.body.case === "reqSignIn") {
+        letIn(frame, peer, { resumed: true, lastRequest: arrived });
+        searching(peer, arrived);
+      } else if (frame.body.case === "reqCancelMatch") {
+        asked.push(`${frame.body.case}, again`);
+        const refused = { code: Code.BUSY };
+        peer.send({ case: "refused", value: refused }, frame.request);
+        made(peer);
+      }
+    },
+  );
+  const search = told.lobby.findMatch("gomoku");
+  await assert.rejects(told.lobby.cancelMatch(), Refused);
+  assert.equal((await search).sceneId, "s1");
+  assert.deepEqual(asked, ["reqMatch", "reqCancelMatch", "reqCancelMatch, again"]);
+  told.lobby.close();
+});
+
+test("after too long a drop what was asked is unknown, and what can be shown is shown", async () => {
+  const told = await enter(
+    (_, peer) => peer.socket.terminate(),
+    (frame, peer) => {
+      if (frame.body.case === "reqSignIn") letIn(frame, peer, { servicesDown: [Service.MATCH] });
+    },
+  );
+  const services: unknown[] = [];
+  told.lobby.on("service", (event) => services.push(event));
+  await assert.rejects(told.lobby.findMatch("gomoku"), OutcomeUnknown);
+  assert.deepEqual(told.resumed, [{ complete: false }]);
+  assert.deepEqual(services, [{ service: "MATCH", up: false }]);
+  assert.ok(told.lobby.servicesDown.has("MATCH"));
+  told.lobby.close();
+});
+
+test("a search that goes on without its line is taken up", async () => {
+  const told = await enter(
+    (_, peer) => peer.socket.terminate(),
+    (frame, peer) => {
+      if (frame.body.case !== "reqSignIn") return;
+      letIn(frame, peer, { matchState: { state: State.SEARCHING, domain: "gomoku" } }, 7);
+      made(peer);
+    },
+  );
+  const states: MatchState[] = [];
+  const match = await told.lobby.findMatch("gomoku", { onState: (state) => states.push(state) });
+  assert.equal(match.sceneId, "s1");
+  assert.deepEqual(
+    states.map(({ state }) => state),
+    ["SEARCHING"],
+  );
+  told.lobby.close();
+});
+
+test("a line that goes on elsewhere than this side was is wrong", async () => {
+  const told = await enter(
+    (frame, peer) => searching(peer, frame.request),
+    (frame, peer) => letIn(frame, peer, { resumed: true }, 9),
+  );
+  const search = told.lobby.findMatch("gomoku");
+  await until("the search has begun", () => told.lobby.matchState !== undefined);
+  host.cut();
+  await assert.rejects(search, (error) => error instanceof Closed && error.kind === "protocol");
+  assert.deepEqual([told.resumed.length, told.gone.length], [0, 1]);
+});
+
+test("a match that was made during too long a drop is asked for by its seat", async () => {
+  const told = await enter(
+    (frame, peer) => searching(peer, frame.request),
+    (frame, peer) => {
+      if (frame.body.case === "reqSignIn") letIn(frame, peer, { sceneId: "s1" });
+      else if (frame.body.case === "reqRejoin") made(peer, frame.request);
+    },
+  );
+  const states: MatchState[] = [];
+  const search = told.lobby.findMatch("gomoku", { onState: (state) => states.push(state) });
+  await until("the search has begun", () => states.length === 1);
+  host.cut();
+  assert.equal((await search).sceneId, "s1");
+  told.lobby.close();
+});
+
+test("a search that is taken back during too long a drop is taken back after it", async () => {
+  const told = await enter(
+    (frame, peer) => {
+      if (frame.body.case === "reqMatch") searching(peer, frame.request);
+      else peer.socket.terminate();
+    },
+    (frame, peer) => {
+      if (frame.body.case === "reqSignIn") {
+        letIn(frame, peer, { matchState: { state: State.SEARCHING, domain: "gomoku" } });
+      } else if (frame.body.case === "reqCancelMatch") {
+        peer.send({ case: "synMatchState", value: { state: State.IDLE } }, frame.request);
+      }
+    },
+  );
+  const controller = new AbortController();
+  const reason = new Error("changed my mind");
+  const onState = () => controller.abort(reason);
+  const search = told.lobby.findMatch("gomoku", { signal: controller.signal, onState });
+  await assert.rejects(search, reason);
+  told.lobby.close();
+});
+
+test("a scene that ends during its drop ends by the lobby's word", async () => {
+  const seat = new Seat();
+  let lobbyPeer: Peer | undefined;
+  host = await Host.start((frame, peer) => {
+    if (peer.path === "/v1/scene") return seat.script(frame, peer);
+    lobbyPeer = peer;
+    if (frame.body.case === "reqSignIn") letIn(frame, peer, { sceneId: "s1" });
+    else if (frame.body.case === "reqRejoin") made(peer, frame.request);
+  });
+  const lobby = await Lobby.connect(host.url("/v1/lobby"), guest, options);
+  const ended = async (before: boolean) => {
+    seat.refusing = undefined;
+    const scene = await lobby.join(await lobby.rejoin());
+    const order: string[] = [];
+    scene.on("ended", ({ reason }) => order.push(reason));
+    scene.on("gone", () => order.push("gone"));
+    const tell = () => {
+      const value = { sceneId: "s1", reason: Reason.FINISHED };
+      lobbyPeer!.send({ case: "synSceneEnded", value });
+    };
+    const heard = new Promise((resolve) => lobby.on("sceneEnded", resolve));
+    // The word comes before the drop is noticed, or during it.
+    if (before) (tell(), await heard);
+    seat.refusing = before ? { code: Code.SCENE_ENDED } : { code: Code.STOPPING };
+    seat.cut();
+    if (!before) {
+      await until("the drop is told", () => scene.dropped !== undefined);
+      tell();
+    }
+    await until("it is gone", () => scene.gone !== undefined);
+    assert.deepEqual(order, ["FINISHED", "gone"]);
+    seat.forget();
+  };
+  await ended(true);
+  await ended(false);
+  lobby.close();
+});
+
+test("a page that is loaded again takes its search up", async () => {
+  host = await Host.start((frame, peer) => {
+    if (frame.body.case !== "reqSignIn") return assert.fail(`${frame.body.case} is not asked`);
+    letIn(frame, peer, { matchState: { state: State.SEARCHING, domain: "gomoku" } });
+    setTimeout(() => made(peer), 10);
+  });
+  const lobby = await Lobby.connect(host.url("/v1/lobby"), { sessionToken: "s1" }, options);
+  assert.equal(lobby.matchState?.domain, "gomoku");
+  const states: MatchState[] = [];
+  const match = await lobby.findMatch("gomoku", { onState: (state) => states.push(state) });
+  assert.deepEqual([match.sceneId, states.length], ["s1", 1]);
+  assert.equal(lobby.matchState, undefined);
+  lobby.close();
+});
+
+test("an expired session is renewed on the way back, and the new tokens are told first", async () => {
+  const calls: unknown[] = [];
+  const told = await enter(
+    () => {},
+    (frame, peer) => {
+      if (frame.body.case !== "reqSignIn") return;
+      const { credential } = frame.body.value;
+      if (credential.value === "s2") letIn(frame, peer, { sessionToken: "s2", resumed: true });
+      else refuse(frame, peer, Code.BAD_TOKEN);
+    },
+    {},
+    (call, _, body) => {
+      calls.push([call, body]);
+      return { status: 200, json: { sessionToken: "s2", refreshToken: "r2" } };
+    },
+  );
+  host.cut();
+  await until("this side is back", () => told.resumed.length === 1);
+  assert.deepEqual(calls, [["POST /v1/auth/refresh", { refreshToken: "r1" }]]);
+  assert.deepEqual(
+    told.tokens.map(({ sessionToken, refreshToken }) => [sessionToken, refreshToken]),
+    [["s2", "r2"]],
+  );
+  assert.equal(told.lobby.tokens.refreshToken, "r2");
+  assert.deepEqual(told.resumed, [{ complete: true }]);
+  told.lobby.close();
+});
+
+test("a session that cannot be renewed is the end", async () => {
+  const told = await enter(
+    () => {},
+    (frame, peer) => refuse(frame, peer, Code.BAD_TOKEN),
+    {},
+    () => ({ status: 401, json: { code: "BAD_TOKEN", text: "sign in again" } }),
+  );
+  host.cut();
+  await until("it is gone", () => told.gone.length === 1);
+  assert.deepEqual([told.gone[0]?.code, told.gone[0]?.message], ["BAD_TOKEN", "sign in again"]);
+});
+
+test("a renewal that cannot be reached is tried again", async () => {
+  let calls = 0;
+  const told = await enter(
+    () => {},
+    (frame, peer) => {
+      if (frame.body.case !== "reqSignIn") return;
+      if (frame.body.value.credential.value === "s2") letIn(frame, peer, { sessionToken: "s2" });
+      else refuse(frame, peer, Code.BAD_TOKEN);
+    },
+    {},
+    () => {
+      calls += 1;
+      if (calls === 1) return { status: 503, json: { code: "SERVICE_DOWN", retryAfterMs: 5 } };
+      return { status: 200, json: { sessionToken: "s2", refreshToken: "r2" } };
+    },
+  );
+  host.cut();
+  await until("this side is back", () => told.resumed.length === 1);
+  assert.equal(calls, 2);
+  told.lobby.close();
+});
+
+test("a session that was ended elsewhere is the end", async () => {
+  const told = await enter(
+    (_, peer) => {
+      peer.send({ case: "synClosing", value: { code: Code.SESSION_ENDED } }, 0, 0);
+      peer.socket.close();
+    },
+    () => assert.fail("nobody comes back"),
+  );
+  await assert.rejects(told.lobby.findMatch("gomoku"), Closed);
+  assert.equal(told.gone[0]?.code, "SESSION_ENDED");
+  assert.equal(host.opened, 1);
+});
+
+test("the first sign-in renews an expired session, too, and every pair of tokens is told", async () => {
+  host = await Host.start(
+    (frame, peer) => {
+      if (frame.body.case !== "reqSignIn") return;
+      if (frame.body.value.credential.value === "s1") letIn(frame, peer, { sessionToken: "s1" });
+      else refuse(frame, peer, Code.BAD_TOKEN);
+    },
+    () => ({ status: 200, json: { sessionToken: "s1", refreshToken: "r1" } }),
+  );
+  const told: Tokens[] = [];
+  const credential = { sessionToken: "s0", refreshToken: "r0" };
+  const onTokens = (tokens: Tokens) => told.push(tokens);
+  const url = host.url("/v1/lobby");
+  const lobby = await Lobby.connect(url, credential, { ...options, onTokens });
+  assert.deepEqual(
+    told.map(({ refreshToken }) => refreshToken),
+    ["r1"],
+  );
+  lobby.close();
+  const without = Lobby.connect(url, { sessionToken: "s0" }, options);
+  await assert.rejects(without, (error) => error instanceof Refused && error.code === "BAD_TOKEN");
+});
+
+test("the account is shown and changed over HTTP, with a session that is renewed when it must be", async () => {
+  const calls: string[] = [];
+  const told = await enter(
+    () => {},
+    () => {},
+    {},
+    (call, token, body) => {
+      calls.push(`${call} ${token ?? ""} ${body ? JSON.stringify(body) : ""}`.trim());
+      if (call.endsWith("refresh")) {
+        return { status: 200, json: { sessionToken: "s2", refreshToken: "r2" } };
+      }
+      if (token !== "s2") return { status: 401, json: { code: "BAD_TOKEN" } };
+      if (call.endsWith("link")) return { status: 409, json: { code: "TAKEN", text: "taken" } };
+      if (!call.startsWith("GET")) return { status: 204 };
+      const session = { sessionId: "0a", device: "Firefox", usedMs: "3600000", own: true };
+      return { status: 200, json: { sessions: [session], identities: ["name/ada"] } };
+    },
+  );
+  const { account } = told.lobby;
+  const { sessions, identities } = await account.show();
+  assert.deepEqual(identities, ["name/ada"]);
+  assert.deepEqual(
+    sessions.map(({ sessionId, device, used, own }) => [sessionId, device, used.getTime(), own]),
+    [["0a", "Firefox", 3_600_000, true]],
+  );
+  await account.endSession("0a");
+  const link = account.link({ password: { name: "ada", password: "12345678" } });
+  await assert.rejects(link, (error) => error instanceof Refused && error.code === "TAKEN");
+  await account.signOutEverywhere();
+  assert.deepEqual(calls, [
+    "GET /v1/account s1",
+    'POST /v1/auth/refresh  {"refreshToken":"r1"}',
+    "GET /v1/account s2",
+    "DELETE /v1/account/sessions/0a s2",
+    'POST /v1/account/link s2 {"password":{"name":"ada","password":"12345678"}}',
+    'POST /v1/auth/sign-out s2 {"everywhere":true}',
+  ]);
+  const { lobby } = told;
+  host.stop();
+  await assert.rejects(account.show(), Closed);
+  lobby.close();
+});
