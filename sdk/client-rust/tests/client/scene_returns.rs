@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scenehost_client::v1::{self, client_frame, server_frame};
 use scenehost_client::{Error, Options, Scene, SceneEvent};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::server::{PATIENCE, Peer, expect_nobody, info, patient, refused, serve};
@@ -370,29 +370,34 @@ async fn what_was_sent_leaves_although_the_scene_is_dropped() {
 
 #[tokio::test]
 async fn who_does_not_read_is_not_sent_more_and_loses_nothing() {
-    let (read, reads) = oneshot::channel();
-    let (url, server) = serve(|listener| async move {
+    // More than the system keeps between the two.
+    let (messages, padding) = (400, "x".repeat(60_000));
+    let (sent, has_sent) = watch::channel(0);
+    let (url, server) = serve(async move |listener| {
         let mut peer = Peer::enter(&listener).await;
-        for number in 0..20 {
-            peer.say(&number.to_string()).await;
+        for number in 0..messages {
+            peer.say(&format!("{number} {padding}")).await;
+            sent.send_replace(number + 1);
         }
-        reads.await.unwrap();
         assert_eq!(peer.message().await, "all here");
     })
     .await;
     let options = Options {
         events_len_max: 4,
         ping_after: Duration::from_millis(50),
-        pong_timeout: Duration::from_millis(100),
+        pong_timeout: Duration::from_millis(500),
         ..patient()
     };
     let mut scene = join(&url, options).await;
     // Nothing is read, so silence is no reason to leave.
-    sleep(Duration::from_millis(500)).await;
-    for number in 0..20 {
-        expect_message(&mut scene, &number.to_string()).await;
+    sleep(Duration::from_millis(1_000)).await;
+    assert!(*has_sent.borrow() < messages, "the server is held up");
+    for number in 0..messages {
+        match event(&mut scene).await {
+            Some(SceneEvent::Message(body)) => assert!(body.starts_with(format!("{number} ").as_bytes())),
+            other => panic!("{other:?}"),
+        }
     }
     scene.send("all here").await.unwrap();
-    read.send(()).unwrap();
     server.await.unwrap();
 }
