@@ -1,5 +1,6 @@
 //! `cargo xtask fuzz`, and the short run of it in `cargo xtask test`: builds the targets of `tests/fuzz`
-//! with libFuzzer and the coverage that leads it, by stable flags and without cargo-fuzz.
+//! with libFuzzer and the coverage that leads it, by stable flags and without cargo-fuzz. All of it is in
+//! a target folder of its own, `target/fuzz`, so these builds need not name the whole workspace.
 //!
 //! Invariant: a run changes nothing in the work tree unless it is told to keep what it has found.
 
