@@ -51,7 +51,8 @@ struct Host {
     asked: BTreeSet<u64>,
     last_asked: u64,
     /// What users know by now.
-    tokens: Vec<String>,
+    session_tokens: Vec<String>,
+    refresh_tokens: Vec<String>,
     users: Vec<UserId>,
     sessions: Vec<SessionId>,
 }
@@ -71,7 +72,8 @@ impl Host {
             checks: Vec::new(),
             asked: BTreeSet::new(),
             last_asked: 0,
-            tokens: Vec::new(),
+            session_tokens: Vec::new(),
+            refresh_tokens: Vec::new(),
             users: vec![UserId(1)],
             sessions: vec![SessionId(1)],
         }
@@ -79,7 +81,11 @@ impl Host {
 
     fn next(&mut self, script: &mut Script) {
         match script.below(12) {
-            0..=3 => self.ask(script),
+            0 | 1 => self.ask(script),
+            2 | 3 => {
+                self.ask(script);
+                self.answer_everything();
+            }
             4 | 5 => self.answer_load(script),
             6 => self.answer_check(script),
             7 => self.answer_scan(script),
@@ -117,8 +123,8 @@ impl Host {
                 name: if script.chance() { script.text() } else { String::new() },
                 device: if script.chance() { script.text() } else { "a test".to_owned() },
             },
-            2 => Request::Refresh(self.token(script)),
-            3 | 4 => Request::Own { token: self.token(script), action: self.action(script) },
+            2 => Request::Refresh(known_or_not(&self.refresh_tokens, script)),
+            3 | 4 => Request::Own { token: known_or_not(&self.session_tokens, script), action: self.action(script) },
             _ => Request::Operator {
                 user: script.choice(&self.users).expect("there is always one"),
                 order: self.order(script),
@@ -138,18 +144,8 @@ impl Host {
             3 => Credential::Password { name: script.text(), password: script.text(), create: script.chance() },
             4 => Credential::Oidc { provider: "issuer".to_owned(), token: script.text() },
             5 => Credential::Custom(script.text()),
-            _ => Credential::Session(self.token(script)),
+            _ => Credential::Session(known_or_not(&self.session_tokens, script)),
         }
-    }
-
-    fn token(&self, script: &mut Script) -> String {
-        let token = script.choice(&self.tokens).unwrap_or_default();
-        if script.below(8) > 0 {
-            return token;
-        }
-        let mut bytes = token.into_bytes();
-        change(&mut bytes, script);
-        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     fn action(&self, script: &mut Script) -> Action {
@@ -312,7 +308,9 @@ impl Host {
             Ok(Answer::SignedIn(identity)) => {
                 self.users.push(identity.user);
                 self.sessions.push(identity.session);
-                self.tokens.extend([identity.tokens.session, identity.tokens.refresh]);
+                self.session_tokens.push(identity.tokens.session);
+                // Who signs in with a session token has its other half already.
+                self.refresh_tokens.extend(Some(identity.tokens.refresh).filter(|token| !token.is_empty()));
             }
             Ok(Answer::Export(json)) => {
                 assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok_and(|export| export.is_object()));
@@ -330,6 +328,17 @@ impl Host {
         assert_eq!(self.auth.requests(), 0, "requests end by their deadline");
         assert!(self.asked.is_empty(), "not answered: {:?}", self.asked);
     }
+}
+
+/// A token that was given to a user, or one that is almost the same.
+fn known_or_not(tokens: &[String], script: &mut Script) -> String {
+    let token = script.choice(tokens).unwrap_or_default();
+    if script.below(8) > 0 {
+        return token;
+    }
+    let mut bytes = token.into_bytes();
+    change(&mut bytes, script);
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// What the host would say to this.

@@ -1,8 +1,10 @@
 //! `cargo xtask fuzz`, and the short run of it in `cargo xtask test`: builds the targets of `tests/fuzz`
-//! with libFuzzer and the coverage that leads it, by stable flags and without cargo-fuzz.
+//! with libFuzzer and the coverage that leads it, by stable flags and without cargo-fuzz. All of it is in
+//! a target folder of its own, `target/fuzz`, so these builds need not name the whole workspace.
 //!
 //! Invariant: a run changes nothing in the work tree unless it is told to keep what it has found.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -55,8 +57,11 @@ pub fn long(folders: &Folders, wanted: &Wanted) -> anyhow::Result<()> {
         command.args(search(folders, &target, &found)?).arg(format!("-max_total_time={}", wanted.seconds));
         shell::run(command)?;
         if wanted.keep {
+            let kept = kept(folders, &target);
+            std::fs::create_dir_all(&kept)?;
             let mut merge = Command::new(programs.join(&target));
-            merge.arg("-merge=1").args(LIMITS).arg(kept(folders, &target)).arg(&found);
+            // Code that is reached counts, and not how often, so that few inputs are kept.
+            merge.args(["-set_cover_merge=1", "-use_counters=0", "-use_cmp=0"]).args(LIMITS).arg(kept).arg(&found);
             shell::run(merge)?;
         }
     }
@@ -118,13 +123,12 @@ fn build(folders: &Folders) -> anyhow::Result<PathBuf> {
 }
 
 /// The arguments of a search: where it begins, where what it finds goes, its limits.
-fn search(folders: &Folders, target: &str, found: &Path) -> anyhow::Result<Vec<std::ffi::OsString>> {
-    let mut failures = folder(folders, "failures", target)?.into_os_string();
-    failures.push("/");
-    let mut prefix = std::ffi::OsString::from("-artifact_prefix=");
-    prefix.push(failures);
-    let folders = [found.as_os_str().to_owned(), kept(folders, target).into_os_string(), prefix];
-    Ok(folders.into_iter().chain(LIMITS.map(Into::into)).collect())
+fn search(folders: &Folders, target: &str, found: &Path) -> anyhow::Result<Vec<OsString>> {
+    let mut prefix = OsString::from("-artifact_prefix=");
+    prefix.push(folder(folders, "failures", target)?.join("")); // It ends in a slash.
+    // A new target has none yet.
+    let kept = Some(kept(folders, target)).filter(|folder| folder.is_dir()).map(PathBuf::into_os_string);
+    Ok([found.as_os_str().to_owned()].into_iter().chain(kept).chain([prefix]).chain(LIMITS.map(Into::into)).collect())
 }
 
 /// The inputs that are kept with the code.
