@@ -215,7 +215,7 @@ async fn a_backend_signs_its_users_in_with_the_server_key() {
 async fn a_ban_ends_sessions_connections_and_the_game_and_outlives_kill_9() {
     let mut host = Host::start(CONFIG);
     let players = gather(&host, "pair", 2).await;
-    let session = players[0].lobby.session().clone();
+    let session = players[0].lobby.session();
     let path = format!("/v1/users/{}/ban", session.user_id);
     let body = r#"{"reason":"shouting","minutes":60}"#;
     assert_eq!(http(host.address(), "POST", &path, &[], body).await.status, 404, "not where players connect");

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::host::{Host, within};
 use crate::player::{
-    Player, device, enter, free_to_play, gather, lobby_ended, matched, options, refusal, scene_ended, sign_in,
-    sign_in_as,
+    Player, closed_with, device, enter, free_to_play, gather, lobby_ended, matched, options, refusal, scene_ended,
+    sign_in, sign_in_as,
 };
 use crate::raw::{Raw, find_match};
 
@@ -226,7 +226,7 @@ async fn a_second_sign_in_takes_the_lobby_connection_over_and_leads_back_to_the_
     let host = Host::start(GOMOKU);
     let device_id = device();
     let older = sign_in_as(&host, &device_id, "Ada", Encoding::Proto).await;
-    let user = older.session().user_id.clone();
+    let user = older.session().user_id;
     let mut players = enter(vec![older, sign_in(&host, "Bob").await], "gomoku").await;
     let seat = players.iter().position(|player| player.lobby.session().user_id == user).expect("Ada is in");
 
@@ -236,27 +236,27 @@ async fn a_second_sign_in_takes_the_lobby_connection_over_and_leads_back_to_the_
     let told = within("the older connection's end", async {
         loop {
             match players[seat].lobby.next().await {
-                Some(LobbyEvent::Closing(closing)) => return closing,
+                Some(LobbyEvent::Gone(why)) => return closed_with(&why),
                 Some(_) => {}
                 None => panic!("it ended without a word"),
             }
         }
     });
-    assert_eq!(told.await.code(), v1::Code::TakenOver);
+    assert_eq!(told.await, v1::Code::TakenOver);
 
     let way_in = newer.rejoin().await.expect("the seat is kept");
     let again = Scene::join(&way_in, &options(Encoding::Json)).await.expect("the token lets her in");
     assert_eq!(again.info().seat as usize, seat);
     let told = within("the older scene connection's end", async {
         loop {
-            match players[seat].scene.next().await.expect("it is told before it ends") {
-                Some(SceneEvent::Closing(closing)) => return closing,
+            match players[seat].scene.next().await {
+                Some(SceneEvent::Gone(why)) => return closed_with(&why),
                 Some(_) => {}
                 None => panic!("it ended without a word"),
             }
         }
     });
-    assert_eq!(told.await.code(), v1::Code::TakenOver);
+    assert_eq!(told.await, v1::Code::TakenOver);
 }
 
 #[tokio::test]

@@ -59,6 +59,13 @@ impl Host {
         Self { folder, process, serving }
     }
 
+    /// The same, with more variables in its environment.
+    pub fn start_where(config: &str, variables: &[(&str, &OsStr)]) -> Self {
+        let folder = folder_with(config);
+        let (process, serving) = Process::serves(Process::spawn(folder.path(), &[], variables));
+        Self { folder, process, serving }
+    }
+
     /// A host whose syncs to disk are noted, so that [`Host::power_failure`] can forget the rest.
     pub fn start_on_noted_disk(config: &str) -> Self {
         let folder = folder_with(config);

@@ -8,16 +8,18 @@
 //! | [`transcript`] | that the protocol's page shows what happens |
 //! | [`frames`] | what clients may not send |
 //! | [`hostile`] | what components may not do, and that their neighbours do not notice |
+//! | [`resume`] | that cut connections lose nothing, by the Rust client |
 //! | [`bots`] | a hundred players, every message accounted for |
 //! | [`lines`], [`cut`] | connections that are lost: what is kept, and that nothing is missed |
 //! | [`startup`] | what the host refuses to start with |
 //! | [`stop`] | how the host stops |
+//! | [`oidc`] | whose ID tokens sign in, and how their keys come |
 //! | [`ops`] | what operators see and do |
 //! | [`pages`] | the games in a real browser |
 //! | [`client_ts`] | the TypeScript client, with its connections cut |
 //!
 //! Help: [`host`] runs the binary, [`player`] plays by the Rust client, [`raw`] speaks the bare
-//! protocol. `cargo xtask test` builds what they need.
+//! protocol, [`issuer`] makes ID tokens. `cargo xtask test` builds what they need.
 
 mod accounts;
 mod bots;
@@ -29,8 +31,10 @@ mod frames;
 mod hostile;
 mod keep_alive;
 mod lines;
+mod oidc;
 mod ops;
 mod pages;
+mod resume;
 mod sessions;
 mod startup;
 mod stop;
@@ -38,5 +42,6 @@ mod tokens;
 mod transcript;
 
 mod host;
+mod issuer;
 mod player;
 mod raw;

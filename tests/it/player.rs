@@ -22,6 +22,19 @@ pub fn options(encoding: Encoding) -> Options {
     Options { encoding, connect_timeout, request_timeout, match_timeout, ..Options::default() }
 }
 
+/// The same, where every lost connection is the end.
+pub fn without_return(encoding: Encoding) -> Options {
+    Options { reconnect: false, ..options(encoding) }
+}
+
+/// What the server has said when it closed a connection.
+pub fn closed_with(why: &Error) -> v1::Code {
+    match why {
+        Error::Closing(closing) => closing.code(),
+        other => panic!("it ended without a word: {other}"),
+    }
+}
+
 /// A device that nobody knows yet.
 pub fn device() -> String {
     format!("{:032x}", rand::rng().random::<u128>())
@@ -106,7 +119,7 @@ impl Player {
     }
 
     async fn event(&mut self) -> SceneEvent {
-        self.scene.next().await.expect("the scene's connection lives").expect("the scene goes on")
+        self.scene.next().await.expect("the scene goes on")
     }
 
     /// Waits for the end of the scene, as both connections tell it.
@@ -123,9 +136,9 @@ impl Player {
 pub async fn scene_ended(scene: &mut Scene) -> v1::SynSceneEnded {
     within("the scene's end on its connection", async {
         loop {
-            match scene.next().await.expect("the scene's connection lives") {
+            match scene.next().await {
                 Some(SceneEvent::Ended(ended)) => return ended,
-                Some(SceneEvent::Closing(closing)) => panic!("closed: {closing:?}"),
+                Some(SceneEvent::Gone(why)) => panic!("gone: {why}"),
                 Some(_) => {}
                 None => panic!("the connection ended without a word"),
             }
@@ -140,7 +153,7 @@ pub async fn lobby_ended(lobby: &Lobby) -> v1::SynSceneEnded {
         loop {
             match lobby.next().await {
                 Some(LobbyEvent::SceneEnded(ended)) => return ended,
-                Some(LobbyEvent::Closing(closing)) => panic!("closed: {closing:?}"),
+                Some(LobbyEvent::Gone(why)) => panic!("gone: {why}"),
                 Some(_) => {}
                 None => panic!("the lobby's connection ended: {:?}", lobby.end()),
             }

@@ -33,7 +33,7 @@ async fn a_device_is_always_the_same_user_and_another_one_is_not() {
     let host = Host::start(GOMOKU);
     let device_id = device();
     let first = sign_in_as(&host, &device_id, "Ada", Encoding::Proto).await;
-    let user = first.session().user_id.clone();
+    let user = first.session().user_id;
     assert_eq!(user.len(), 16);
     first.close().await;
     let again = sign_in_as(&host, &device_id, "", Encoding::Json).await;
@@ -54,7 +54,7 @@ async fn two_first_sign_ins_of_one_device_at_the_same_time_make_one_user() {
     let users: Vec<String> = <[_; 2]>::from(tokio::join!(one, two))
         .into_iter()
         .filter_map(|result| match result {
-            Ok(lobby) => Some(lobby.session().user_id.clone()),
+            Ok(lobby) => Some(lobby.session().user_id),
             Err(Error::Closing(closing)) if closing.code() == v1::Code::TakenOver => None,
             Err(other) => panic!("{other}"),
         })
@@ -70,7 +70,7 @@ async fn two_first_sign_ins_of_one_device_at_the_same_time_make_one_user() {
 async fn a_session_token_signs_in_and_a_wrong_one_does_not() {
     let host = Host::start(GOMOKU);
     let ada = sign_in(&host, "Ada").await;
-    let session = ada.session().clone();
+    let session = ada.session();
     let again = by_session(&host, &session.session_token).await.expect("the session lives");
     assert_eq!((&again.session().user_id, &again.session().name), (&session.user_id, &session.name));
     assert_eq!(again.session().session_token, session.session_token);
@@ -100,7 +100,7 @@ async fn a_device_id_that_can_be_guessed_and_a_bad_name_are_refused() {
 async fn after_kill_9_a_session_still_signs_in_and_what_was_playing_is_over() {
     let mut host = Host::start(GOMOKU);
     let players = gather(&host, "gomoku", 2).await;
-    let sessions: Vec<v1::ResSignIn> = players.iter().map(|player| player.lobby.session().clone()).collect();
+    let sessions: Vec<v1::ResSignIn> = players.iter().map(|player| player.lobby.session()).collect();
     host.kill9();
     drop(players);
 

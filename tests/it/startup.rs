@@ -74,6 +74,55 @@ fn a_configuration_that_cannot_work_is_refused_with_what_to_change() {
 }
 
 #[test]
+fn a_sign_in_provider_that_cannot_work_is_refused_with_what_to_change() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let (empty, missing) = (folder.path().join("empty.json"), folder.path().join("missing.json"));
+    std::fs::write(&empty, r#"{"keys":[]}"#).expect("it is writable");
+    let (empty, missing) = (format!("jwks_file = {empty:?}"), format!("jwks_file = {missing:?}"));
+    let (empty, missing) = (empty.as_str(), missing.as_str());
+    let (issuer, audience, url) =
+        (r#"issuer = "https://issuer.test""#, r#"audience = "game""#, r#"jwks_url = "https://issuer.test/keys""#);
+    let provider = |name: &str, lines: &[&str]| format!("{GOOD}\n[auth.providers.{name}]\n{}\n", lines.join("\n"));
+    let (code, _, errors) = check(&provider("test", &[issuer, audience, url]));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    let local = [issuer, r#"audience = ["game", "game-on-phones"]"#, r#"jwks_url = "http://[::1]:80/keys""#];
+    assert_eq!(check(&provider("test", &local)).0, Some(0));
+
+    for (lines, words) in [
+        ([audience, url, ""], ["issuer", "missing"]),
+        ([issuer, url, ""], ["audience", "missing"]),
+        ([issuer, "audience = 7", url], ["audience", "a client id or a list of client ids"]),
+        ([issuer, "audience = []", url], ["audience", "client id at the issuer"]),
+        ([issuer, r#"audience = [""]"#, url], ["audience", "client ids of 1 to"]),
+        ([r#"issuer = "issuer.test""#, audience, url], ["issuer", "https://host/path"]),
+        ([r#"issuer = "http://issuer.test""#, audience, url], ["issuer", "https://"]),
+        ([issuer, audience, ""], ["[auth.providers.test]", "jwks_url or jwks_file"]),
+        ([issuer, audience, r#"jwks_url = "http://issuer.test/keys""#], ["jwks_url", "http:// only on this machine"]),
+        ([issuer, audience, r#"jwks_url = "http://127.0.0.1.issuer.test/keys""#], ["jwks_url", "only on this machine"]),
+        ([issuer, audience, r#"jwks_url = "file:///keys""#], ["jwks_url", "https://"]),
+        ([issuer, audience, r#"jwks_url = "https://me:secret@issuer.test/keys""#], ["jwks_url", "leave it out"]),
+        ([issuer, audience, missing], ["missing.json", "cannot be read"]),
+        ([issuer, audience, empty], ["empty.json", "no key that can check signatures"]),
+    ] {
+        let (code, _, errors) = check(&provider("test", &lines));
+        assert_eq!(code, Some(1), "{lines:?}");
+        assert!(words.iter().all(|word| errors.contains(word)), "{words:?} should be in {errors:?}");
+    }
+    refused(&provider("test", &[issuer, audience, url, empty]), &[], &["jwks_url and jwks_file", "keep one"]);
+    refused(
+        &provider("test", &[issuer, audience, empty, "jwks_max_age_ms = 1000"]),
+        &[],
+        &["jwks_file", "leave it out"],
+    );
+    for age in ["999", "43200001"] {
+        let too = format!("jwks_max_age_ms = {age}");
+        refused(&provider("test", &[issuer, audience, url, &too]), &[], &["jwks_max_age_ms", age, "1000 to 43200000"]);
+    }
+    let spaced = provider("\"a name\"", &[issuer, audience, url]);
+    refused(&spaced, &[], &["[auth.providers.a name]", "letters, digits"]);
+}
+
+#[test]
 fn a_component_that_is_missing_or_none_is_refused_by_name() {
     refused(&with(r#""gomoku""#, r#""chess""#), &[], &["[fleets.gomoku]", "chess.wasm cannot be read"]);
 

@@ -11,20 +11,22 @@
 pub mod account;
 pub mod event;
 pub mod identity;
+mod open;
 mod throttle;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::config::{self, Sessions};
+use crate::config;
 use crate::deadlines::Deadlines;
 use crate::ids::{SessionId, Time, UserId};
 use crate::message::{Message, ServiceName};
 use crate::record::{self, UserRecord};
 use crate::refusal::Refusal;
 use crate::{Context, Service, lobby};
-use account::{Account, Ban, Kind, Presented};
+use account::{Account, Kind, Presented};
 pub use event::{Action, Answer, Asker, Check, Checked, Credential, Event, Identity, Load, Order, Request, Scan, Work};
 use identity::{IdentityKey, IdentityRecord};
+use open::{Open, save};
 use throttle::Throttle;
 
 /// How many requests may be under way at once; more are refused as overloaded.
@@ -160,12 +162,12 @@ impl Auth {
                     Credential::Guest(_) if !self.rules.guests => {
                         Err(Refusal::Invalid("this server takes no guests: sign in with an account".to_owned()))
                     }
-                    credential => self.check_password(credential),
+                    credential => self.check_credential(credential),
                 }
             }
             Request::Own { action: Action::Link(credential), .. } => match credential {
                 Credential::Session(_) => Err(Refusal::Invalid("a session cannot be linked".to_owned())),
-                credential => self.check_password(credential),
+                credential => self.check_credential(credential),
             },
             Request::Operator { order: Order::Ban { reason, .. }, .. } => {
                 check_text(reason, REASON_CHARS_MAX, "the reason")
@@ -174,12 +176,13 @@ impl Auth {
         }
     }
 
-    fn check_password(&self, credential: &Credential) -> Result<(), Refusal> {
+    fn check_credential(&self, credential: &Credential) -> Result<(), Refusal> {
         match credential {
             Credential::Password { .. } if !self.rules.passwords => {
                 Err(Refusal::Invalid("this server has no accounts with passwords".to_owned()))
             }
             Credential::Password { password, .. } => identity::check_password(password),
+            Credential::Oidc { provider, token } => identity::check_id_token(provider, token),
             _ => Ok(()),
         }
     }
@@ -362,7 +365,7 @@ impl Auth {
         let Request::SignIn { name, device, credential } = &job.request else {
             return Err(Refusal::Internal("only a sign-in makes an account"));
         };
-        let (key, _) = job.identity.clone().expect("registered by it");
+        let (key, _) = job.identity.clone().ok_or(Refusal::Internal("an account needs an identity"))?;
         let user = UserId(cx.rng.next_u64());
         let name = match (name.trim(), credential) {
             ("", Credential::Password { name, .. }) => name.clone(),
@@ -468,237 +471,6 @@ impl Auth {
             }
         }
     }
-}
-
-/// An account that a job holds.
-struct Open {
-    user: UserId,
-    account: Account,
-    profile: UserRecord,
-    online: Option<SessionId>,
-}
-
-impl Open {
-    fn resume(&mut self, token: String, cx: &mut Context<'_>) -> Outcome {
-        let presented = Presented::parse(Kind::Session, &token)?;
-        let found = self.account.present(&presented, cx.now)?;
-        self.account.check_open(cx.now)?;
-        if found.changed {
-            self.save(cx);
-        }
-        let tokens = account::Tokens {
-            session: token,
-            session_expires: found.token_expires,
-            refresh: String::new(),
-            refresh_expires: found.expires,
-        };
-        Ok(self.signed_in(found.session, tokens))
-    }
-
-    fn sign_in(&mut self, name: &str, device: String, rules: &config::Auth, cx: &mut Context<'_>) -> Outcome {
-        self.account.check_open(cx.now)?;
-        if rules.sessions == Sessions::Refuse && self.online.is_some() {
-            return Err(Refusal::Busy("you are signed in elsewhere: sign out there first"));
-        }
-        let name = name.trim();
-        if !name.is_empty() && name != self.profile.name {
-            name.clone_into(&mut self.profile.name);
-            cx.put(record::user_key(self.user), record::encode(&self.profile));
-        }
-        let (tokens, session, ended) = self.account.open_session(self.user, device, rules, cx.now, cx.rng);
-        self.save(cx);
-        self.tell_ended(ended, Refusal::TakenOver, cx);
-        Ok(self.signed_in(session, tokens))
-    }
-
-    fn refresh(&mut self, token: String, rules: &config::Auth, cx: &mut Context<'_>) -> Outcome {
-        self.account.check_open(cx.now)?;
-        let presented = Presented::parse(Kind::Refresh, &token)?;
-        match self.account.refresh(&presented, rules, cx.now, cx.rng) {
-            Ok((tokens, session)) => {
-                self.save(cx);
-                Ok(self.signed_in(session, tokens))
-            }
-            Err(not) => {
-                if let account::NotRefreshed::Reused(ended) = not {
-                    self.save(cx);
-                    self.tell_ended(vec![ended], Refusal::SessionEnded, cx);
-                }
-                Err(not.into())
-            }
-        }
-    }
-
-    fn own(
-        &mut self,
-        token: &str,
-        action: Action,
-        identity: Option<(IdentityKey, Option<IdentityRecord>)>,
-        password: Option<String>,
-        cx: &mut Context<'_>,
-    ) -> Outcome {
-        let found = self.account.present(&Presented::parse(Kind::Session, token)?, cx.now)?;
-        let own = found.session;
-        if found.changed {
-            self.save(cx);
-        }
-        match action {
-            Action::SignOut => self.end_session(own, cx),
-            Action::EndSession(id) => self.end_session(id, cx),
-            Action::SignOutEverywhere => {
-                let ended = self.account.end_sessions(None);
-                self.save(cx);
-                self.tell_ended(ended, Refusal::SessionEnded, cx);
-                Ok(Answer::Done)
-            }
-            Action::Show => Ok(Answer::Account {
-                sessions: self.account.infos(Some(own)),
-                identities: self.account.identities.iter().map(|linked| linked.key.label()).collect(),
-            }),
-            Action::Link(_) => {
-                self.account.check_open(cx.now)?;
-                let (key, _) = identity.ok_or(Refusal::Internal("nothing to link"))?;
-                self.link(key, password, own, cx)
-            }
-            Action::Unlink(label) => self.unlink(&label, cx),
-            Action::Export => Ok(Answer::Export(self.export())),
-            Action::Delete => {
-                for linked in &self.account.identities {
-                    cx.delete(linked.key.record_key());
-                }
-                cx.delete(record::account_key(self.user));
-                cx.delete(record::user_key(self.user));
-                cx.send(lobby::Event::SynAccountClosed { user: self.user, refusal: Refusal::SessionEnded });
-                Ok(Answer::Done)
-            }
-        }
-    }
-
-    fn link(&mut self, key: IdentityKey, password: Option<String>, own: SessionId, cx: &mut Context<'_>) -> Outcome {
-        let linked = self.account.identities.iter().any(|linked| linked.key == key);
-        if !linked {
-            if self.account.identities.len() >= account::IDENTITIES_MAX {
-                return Err(Refusal::Invalid(format!("an account has at most {} identities", account::IDENTITIES_MAX)));
-            }
-            self.account.identities.push(account::Linked { key: key.clone(), since: cx.now });
-        } else if password.is_some() {
-            // Who changes a password may be shutting somebody out.
-            let ended = self.account.end_sessions(Some(own));
-            self.tell_ended(ended, Refusal::SessionEnded, cx);
-        }
-        cx.put(key.record_key(), record::encode(&IdentityRecord { user: self.user, password }));
-        self.save(cx);
-        Ok(Answer::Done)
-    }
-
-    fn unlink(&mut self, label: &str, cx: &mut Context<'_>) -> Outcome {
-        let index = self.account.identities.iter().position(|linked| linked.key.label() == label);
-        let index = index.ok_or_else(|| Refusal::NotFound(format!("identity {label:?} of your account")))?;
-        if self.account.identities.len() == 1 {
-            let text = "this is the last way into your account: link another one first, or delete the account";
-            return Err(Refusal::Invalid(text.to_owned()));
-        }
-        let linked = self.account.identities.remove(index);
-        cx.delete(linked.key.record_key());
-        self.save(cx);
-        Ok(Answer::Done)
-    }
-
-    fn order(&mut self, order: Order, cx: &mut Context<'_>) -> Outcome {
-        match order {
-            Order::Ban { reason, until } => {
-                self.account.ban = Some(Ban { reason: reason.clone(), until, since: cx.now });
-                self.account.end_sessions(None);
-                self.save(cx);
-                let refusal = Refusal::Banned { reason, until };
-                cx.send(lobby::Event::SynAccountClosed { user: self.user, refusal });
-                Ok(Answer::Done)
-            }
-            Order::Unban => {
-                self.account.ban = None;
-                self.save(cx);
-                Ok(Answer::Done)
-            }
-            Order::EndSession(id) => self.end_session(id, cx),
-            Order::Export => Ok(Answer::Export(self.export())),
-        }
-    }
-
-    fn end_session(&mut self, id: SessionId, cx: &mut Context<'_>) -> Outcome {
-        if !self.account.end_session(id) {
-            return Err(Refusal::NotFound(format!("session {id}")));
-        }
-        self.save(cx);
-        self.tell_ended(vec![id], Refusal::SessionEnded, cx);
-        Ok(Answer::Done)
-    }
-
-    fn sweep(&mut self, key: String, cx: &mut Context<'_>) -> Outcome {
-        cx.delete(key);
-        self.account.sweep_hour = None;
-        self.save(cx);
-        Ok(Answer::Done)
-    }
-
-    fn save(&mut self, cx: &mut Context<'_>) {
-        save(self.user, &mut self.account, cx);
-    }
-
-    fn signed_in(&self, session: SessionId, tokens: account::Tokens) -> Answer {
-        let record = self.profile.clone();
-        Answer::SignedIn(Box::new(Identity { user: self.user, record, session, tokens, created: false }))
-    }
-
-    fn tell_ended(&self, sessions: Vec<SessionId>, refusal: Refusal, cx: &mut Context<'_>) {
-        if !sessions.is_empty() {
-            cx.send(lobby::Event::SynSessionsEnded { user: self.user, sessions, refusal });
-        }
-    }
-
-    /// All that is kept about the user, without what opens doors.
-    fn export(&self) -> String {
-        let moment = |time: Time| time.utc();
-        let account = &self.account;
-        let identities = account
-            .identities
-            .iter()
-            .map(|linked| serde_json::json!({ "identity": linked.key.label(), "linked": moment(linked.since) }));
-        let sessions = account.infos(None).into_iter().map(|session| {
-            serde_json::json!({
-                "session": session.id.to_string(),
-                "device": session.device,
-                "created": moment(session.created),
-                "used": moment(session.used),
-                "expires": moment(session.expires),
-            })
-        });
-        let ban = account.ban.as_ref().map(|ban| {
-            serde_json::json!({ "reason": ban.reason, "since": moment(ban.since), "until": ban.until.map(moment) })
-        });
-        let export = serde_json::json!({
-            "user_id": self.user.to_string(),
-            "name": self.profile.name,
-            "created": moment(account.created),
-            "ratings": self.profile.ratings,
-            "identities": identities.collect::<Vec<_>>(),
-            "sessions": sessions.collect::<Vec<_>>(),
-            "ban": ban,
-        });
-        export.to_string()
-    }
-}
-
-/// Writes an account, without what has expired, and sees to it that it is looked at when the next
-/// session of it expires.
-fn save(user: UserId, account: &mut Account, cx: &mut Context<'_>) {
-    account.forget_expired(cx.now);
-    if let Some(next) = account.next_sweep_hour()
-        && account.sweep_hour.is_none_or(|hour| next < hour)
-    {
-        account.sweep_hour = Some(next);
-        cx.put(record::expiry_key(next, user), Vec::new());
-    }
-    cx.put(record::account_key(user), record::encode(account));
 }
 
 fn check_text(text: &str, chars_max: usize, what: &str) -> Result<(), Refusal> {

@@ -28,6 +28,11 @@ impl Time {
     }
 }
 
+/// A text that is no id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an id has 16 hexadecimal digits")]
+pub struct NoId;
+
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -42,10 +47,12 @@ macro_rules! number {
         }
 
         impl std::str::FromStr for $name {
-            type Err = std::num::ParseIntError;
+            type Err = NoId;
 
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                u64::from_str_radix(text, 16).map(Self)
+            fn from_str(text: &str) -> Result<Self, NoId> {
+                // Checked here, for `from_str_radix` would take a sign, and fewer digits, as well.
+                let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+                digits.then(|| u64::from_str_radix(text, 16).ok().map(Self)).flatten().ok_or(NoId)
             }
         }
     };

@@ -76,12 +76,15 @@ struct User {
     phase: Phase,
     /// What was last told of the search.
     match_state: Option<MatchState>,
+    /// The request that ends the session, until Auth has ended it.
+    sign_out: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     Connection(ConnectionId),
     Line(UserId),
+    SignOut(UserId),
     User(UserId),
 }
 
@@ -268,11 +271,11 @@ impl Lobby {
 
     fn res_match(&mut self, id: UserId, of_ticket: u64, result: Result<Entry, Refusal>, cx: &mut Context<'_>) {
         let Some(user) = self.users.get(&id) else { return };
-        let Phase::Searching { ticket, cancel, .. } = &user.phase else { return };
+        let Phase::Searching { ticket, asked, cancel, .. } = &user.phase else { return };
         if *ticket != of_ticket {
             return;
         }
-        let cancel = *cancel;
+        let (asked, cancel) = (*asked, *cancel);
         self.deadlines.clear(&Due::User(id));
         match result {
             Ok(entry) => {
@@ -280,7 +283,7 @@ impl Lobby {
                 if let Some(request) = cancel.filter(|request| *request != 0) {
                     self.tell(id, request, Notice::Refused(Refusal::Busy("the match is already made")), cx);
                 }
-                self.tell(id, 0, Notice::ResMatch(entry), cx);
+                self.tell(id, asked, Notice::ResMatch(entry), cx);
             }
             Err(refusal) => self.end_search(id, Some(refusal), cx),
         }
@@ -392,6 +395,9 @@ impl Lobby {
                 for connection in waiting {
                     self.res_sign_in(connection, Err(refusal.clone()), cx);
                 }
+                for id in self.users_where(|user| user.sign_out.is_some()) {
+                    self.sign_out_failed(id, refusal.clone(), cx);
+                }
             }
             ServiceName::Lobby | ServiceName::SceneService | ServiceName::Db => {}
         }
@@ -430,6 +436,7 @@ impl Lobby {
                     let outcome = self.users.get_mut(&id).map(|user| user.line.step(cx.now, line::Event::Tick));
                     outcome.into_iter().for_each(|outcome| self.line_went(id, outcome, cx));
                 }
+                Due::SignOut(id) => self.sign_out_failed(id, Refusal::TimedOut("signing out"), cx),
                 Due::User(id) => match self.users.get(&id).map(|user| &user.phase) {
                     Some(Phase::Searching { .. }) => self.end_search(id, Some(Refusal::TimedOut("the search")), cx),
                     Some(Phase::InScene { rejoin: Some(_), .. }) => {
@@ -444,10 +451,16 @@ impl Lobby {
     /// Ends a search without a match, and tells why.
     fn end_search(&mut self, id: UserId, refusal: Option<Refusal>, cx: &mut Context<'_>) {
         let Some(User { phase: Phase::Searching { asked, cancel, .. }, .. }) = self.users.get(&id) else { return };
-        let request = cancel.unwrap_or(*asked);
+        // The request for it waits, too, if Match has never said how it stands.
+        let mut waiting: Vec<u32> = [Some(*asked), *cancel].into_iter().flatten().filter(|it| *it != 0).collect();
+        if waiting.is_empty() {
+            waiting.push(0);
+        }
         let refusal = refusal.or_else(|| self.stopping.then_some(Refusal::Stopping));
         self.set_phase(id, Phase::Idle);
-        self.tell(id, request, Notice::SynMatchState(MatchState::Idle(refusal)), cx);
+        for request in waiting {
+            self.tell(id, request, Notice::SynMatchState(MatchState::Idle(refusal.clone())), cx);
+        }
     }
 
     /// A user who has logged out is forgotten when there is nothing left to wait for.

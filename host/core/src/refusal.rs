@@ -37,6 +37,9 @@ pub enum Refusal {
     /// A credential that its provider did not make, or not for this server.
     #[error("{0}")]
     BadCredential(String),
+    /// The keys of a sign-in provider cannot be had.
+    #[error("the sign-in provider cannot be asked now: try again in a moment, or sign in another way")]
+    ProviderDown,
     /// Somebody else's already.
     #[error("{0}")]
     Taken(&'static str),
@@ -102,7 +105,7 @@ impl Refusal {
             Self::Overloaded(_) | Self::TimedOut(_) => 1_000,
             Self::RateLimited { .. } => 1_000,
             Self::TriedTooOften { ms } => u32::try_from(*ms).unwrap_or(u32::MAX),
-            Self::ServiceDown(_) => 5_000,
+            Self::ServiceDown(_) | Self::ProviderDown => 5_000,
             Self::Stopping => 60_000,
             _ => 0,
         }

@@ -179,7 +179,7 @@ impl<F: Clone> Scene<F> {
                 self.end_ordered(now, reason, results)
             }
             Event::Order(ToScene::End { .. }) => {}
-            Event::Started(result) => self.started(result),
+            Event::Started(result) => self.started(now, result),
             Event::ReqJoinScene { connection, request, token, resume } => {
                 self.req_join_scene(now, connection, request, token, resume)
             }
@@ -200,7 +200,7 @@ impl<F: Clone> Scene<F> {
         std::mem::take(&mut self.effects)
     }
 
-    fn started(&mut self, result: Result<(), Refusal>) {
+    fn started(&mut self, now: Time, result: Result<(), Refusal>) {
         if self.phase != Phase::Starting {
             return;
         }
@@ -210,6 +210,8 @@ impl<F: Clone> Scene<F> {
         if failed {
             self.effects.push(Effect::Gone);
         }
+        // All its users may be gone before it has begun.
+        self.ask_if_empty(now);
     }
 
     fn req_join_scene(
@@ -259,7 +261,8 @@ impl<F: Clone> Scene<F> {
         }
         if let Err(text) = result {
             self.refuse(connection, request, Refusal::NotAdmitted(text.clone()));
-            return self.leave(seat, EndReason::Kicked(text));
+            self.leave(seat, EndReason::Kicked(text));
+            return self.ask_if_empty(now);
         }
         let grace_ms = self.limits.grace_ms;
         let Some(row) = self.seats.get_mut(seat as usize) else { return };

@@ -78,7 +78,8 @@ impl TryFrom<String> for SecretHash {
     fn try_from(text: String) -> Result<Self, NoHash> {
         let digits = text.as_bytes();
         let mut bytes = [0; 32];
-        if digits.len() != 64 || !digits.is_ascii() {
+        // A sign is no digit, though `from_str_radix` would take it.
+        if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
             return Err(NoHash);
         }
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {

@@ -1,4 +1,5 @@
-//! Work for Auth that takes long: passwords by Argon2id, on threads of their own.
+//! Work for Auth that takes long: passwords by Argon2id, on threads of their own. ID tokens are passed
+//! on to [`IdTokens`].
 //!
 //! Invariant: at most [`threads`] passwords are hashed at once, each in [`MEMORY_KIB`], and at most
 //! [`WAITING_MAX`] wait; more are refused. Whether a name exists does not change how long a check
@@ -13,6 +14,7 @@ use scenehost_core::{Refusal, token::Secret};
 use tokio::sync::mpsc;
 
 use crate::bus::Bus;
+use crate::id_tokens::IdTokens;
 
 /// OWASP's Password Storage Cheat Sheet: Argon2id with 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1_024;
@@ -27,7 +29,12 @@ fn threads() -> usize {
 }
 
 /// Starts the threads, which end when every sender of checks is gone.
-pub fn spawn(mut checks: mpsc::Receiver<Check>, bus: Bus, rng: impl rand::CryptoRng) -> anyhow::Result<()> {
+pub fn spawn(
+    mut checks: mpsc::Receiver<Check>,
+    id_tokens: IdTokens,
+    bus: Bus,
+    rng: impl rand::CryptoRng,
+) -> anyhow::Result<()> {
     let (waiting, jobs) = std::sync::mpsc::sync_channel::<Check>(WAITING_MAX);
     let jobs = Arc::new(Mutex::new(jobs));
     let passwords = Arc::new(Passwords::new(rng)?);
@@ -42,11 +49,16 @@ pub fn spawn(mut checks: mpsc::Receiver<Check>, bus: Bus, rng: impl rand::Crypto
         })?;
     }
     tokio::spawn(async move {
-        while let Some(check) = checks.recv().await {
-            let job = check.job;
-            if waiting.try_send(check).is_err() {
-                let result = Err(Refusal::Overloaded("passwords being checked"));
-                bus.send(auth::Event::Checked { job, result }.into());
+        while let Some(Check { job, work }) = checks.recv().await {
+            let begun = match work {
+                Work::CheckIdToken { provider, token } => id_tokens.check(job, &provider, token),
+                work => {
+                    let refused = |_| Refusal::Overloaded("passwords being checked");
+                    waiting.try_send(Check { job, work }).map_err(refused)
+                }
+            };
+            if let Err(refusal) = begun {
+                bus.send(auth::Event::Checked { job, result: Err(refusal) }.into());
             }
         }
     });
@@ -80,9 +92,7 @@ impl Passwords {
                 let right = self.argon2.verify_password(password.as_bytes(), &hash).is_ok();
                 Ok(Checked::Verified(right && known))
             }
-            Work::CheckIdToken { provider, .. } => {
-                Err(Refusal::NotFound(format!("sign-in provider named {provider:?} on this server")))
-            }
+            Work::CheckIdToken { .. } => Err(Refusal::Internal("an ID token is no password")),
         }
     }
 }

@@ -1,13 +1,18 @@
 //! The configuration: a TOML file, and flags that stand above it. Everything is checked here, so
 //! that the rest of the host sees only what can work.
 
+mod provider;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use scenehost_core::auth::identity::{PROVIDER_CHARS_MAX, is_provider_name};
 use scenehost_core::config::{self, Domain, Fleet};
 use scenehost_core::{DomainName, FleetName};
 use serde::Deserialize;
+
+pub use provider::{KeysFrom, Provider, is_loopback};
 
 /// The longest message that a game may send; every client can take it, in either encoding.
 const MESSAGE_BYTES_MAX: usize = 64 * 1_024;
@@ -87,6 +92,33 @@ pub struct Auth {
     pub server_key: Option<String>,
     /// The rules of accounts and sessions.
     pub accounts: config::Auth,
+    /// Whose ID tokens sign users in, by the name that clients call them.
+    pub providers: BTreeMap<String, Provider>,
+}
+
+impl Auth {
+    /// What is wrong with it, if anything, and where.
+    fn check(&self) -> Result<(), Error> {
+        let wrong = |place: String, what: String| Err(Error::Wrong { place, what });
+        if let Err(what) = self.accounts.check() {
+            return wrong("[auth.accounts]".to_owned(), what);
+        }
+        if self.server_key.as_ref().is_some_and(|key| key.len() < 32) {
+            let what = "server_key needs at least 32 characters from a secure random source";
+            return wrong("[auth]".to_owned(), what.to_owned());
+        }
+        for (name, provider) in &self.providers {
+            let place = format!("[auth.providers.{name}]");
+            if !is_provider_name(name) {
+                let what = format!("a provider's name has 1 to {PROVIDER_CHARS_MAX} letters, digits, - and _");
+                return wrong(place, what);
+            }
+            if let Err(what) = provider.check() {
+                return wrong(place, what);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The listener for operators.
@@ -176,6 +208,9 @@ impl Config {
         for relative in [&mut config.server.data_dir, &mut config.server.plugins_dir] {
             *relative = folder.join(&*relative);
         }
+        for file in config.auth.providers.values_mut().filter_map(|provider| provider.jwks_file.as_mut()) {
+            *file = folder.join(&*file);
+        }
         config.server.pages_dir = config.server.pages_dir.map(|pages| folder.join(pages));
         Ok(config)
     }
@@ -208,13 +243,7 @@ impl Config {
                 return wrong(place, "plugin needs a name of letters, digits, - and _".to_owned());
             }
         }
-        if let Err(what) = self.auth.accounts.check() {
-            return wrong("[auth.accounts]".to_owned(), what);
-        }
-        if self.auth.server_key.as_ref().is_some_and(|key| key.len() < 32) {
-            let what = "server_key needs at least 32 characters from a secure random source";
-            return wrong("[auth]".to_owned(), what.to_owned());
-        }
+        self.auth.check()?;
         if let Some(token) = &self.ops.token
             && token.len() < 16
         {

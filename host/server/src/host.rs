@@ -27,6 +27,7 @@ use crate::checks;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::edge::{self, Edge};
+use crate::id_tokens::IdTokens;
 use crate::ops::Ops;
 use crate::records;
 use crate::scene_thread::{self, FleetRun, SceneThreads};
@@ -64,7 +65,8 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     let slots = engine.scenes_max().min(config.server.scenes_max);
     let shell = Shell { clock, bus: bus.clone(), store: store.clone() };
     records::spawn(to_host.questions, shell.store.clone(), bus.clone())?;
-    checks::spawn(to_host.checks, bus.clone(), StdRng::try_from_rng(&mut SysRng)?)?;
+    let id_tokens = IdTokens::spawn(&config.auth.providers, clock, &bus)?;
+    checks::spawn(to_host.checks, id_tokens, bus.clone(), StdRng::try_from_rng(&mut SysRng)?)?;
     let mut services = start_services(&config, inboxes, &shell, slots);
     bus.send(scene_master::Event::Recovered { scenes: recovered }.into());
     bus.send(scene_master::Event::NodeUp { node: NODE, url: "/v1/scene".to_owned(), slots }.into());

@@ -11,6 +11,7 @@
 //! | [`scene_thread`] | runs scenes and holds their users' sockets |
 //! | [`store`] | keeps what was acknowledged |
 //! | [`records`], [`checks`] | reads records and checks passwords for Auth |
+//! | [`id_tokens`] | checks the ID tokens of OpenID Connect providers |
 //! | [`wire`] | the services' words in the client protocol |
 
 mod bus;
@@ -19,6 +20,7 @@ mod clock;
 mod config;
 mod edge;
 mod host;
+mod id_tokens;
 mod meters;
 mod ops;
 mod records;

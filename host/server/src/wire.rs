@@ -36,7 +36,7 @@ pub fn refused(refusal: &Refusal) -> v1::Refused {
         Refusal::SceneEnded => v1::Code::SceneEnded,
         Refusal::Overloaded(_) => v1::Code::Overloaded,
         Refusal::RateLimited { .. } | Refusal::TriedTooOften { .. } => v1::Code::RateLimited,
-        Refusal::ServiceDown(_) => v1::Code::ServiceDown,
+        Refusal::ServiceDown(_) | Refusal::ProviderDown => v1::Code::ServiceDown,
         Refusal::TimedOut(_) | Refusal::NoMatch => v1::Code::TimedOut,
         Refusal::Busy(_) => v1::Code::Busy,
         Refusal::Stopping => v1::Code::Stopping,

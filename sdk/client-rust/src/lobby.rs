@@ -1,25 +1,25 @@
 //! The lobby's connection: sign-in, matches, news.
 //!
-//! Invariant: a task owns the socket and serves it until the [`Lobby`] is dropped or the connection
-//! ends, so that the user stays in the lobby while playing. Handle and task exchange messages over
-//! bounded queues only.
+//! Invariant: a task serves the connection, and makes a new one when it is lost, until the [`Lobby`] is dropped or
+//! the line is gone, so that the user stays in the lobby while playing. What handle and task share has limits.
 
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+mod side;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use scenehost_protocol::v1::{self, client_frame, req_sign_in, server_frame, syn_match_state};
-use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
+use scenehost_protocol::v1::{self, client_frame, req_sign_in, server_frame};
+use tokio::sync::{Mutex, broadcast, oneshot};
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::http::Uri;
-use tokio_tungstenite::tungstenite::http::uri::{Authority, Scheme};
 
-use crate::socket::{Socket, answer, within};
+use crate::address::ServerAddress;
+use crate::door::Door;
+use crate::keeper::{self, Owned};
+use crate::socket::{fits, within};
 use crate::{Error, Options};
+use side::{Answer, LobbySide, Shared};
 
 const LOBBY_PATH: &str = "/v1/lobby";
-/// How many requests may wait for their answers; the next is refused.
-const REQUESTS_LEN_MAX: usize = 32;
 
 /// With what a user signs in.
 #[derive(Clone, Debug)]
@@ -33,6 +33,9 @@ pub enum Credential {
     },
     /// The session token of an earlier sign-in.
     Session(String),
+    /// The tokens of an earlier sign-in: if the session token is not good any more they are refreshed, and
+    /// [`LobbyEvent::Refreshed`] has the new ones.
+    Tokens { session_token: String, refresh_token: String },
     /// An account with a name and a password.
     Password {
         /// 3 to 32 letters, digits, or - _ .
@@ -55,7 +58,9 @@ impl From<Credential> for req_sign_in::Credential {
     fn from(credential: Credential) -> Self {
         match credential {
             Credential::Guest { device_id, name } => Self::Guest(req_sign_in::Guest { device_id, name }),
-            Credential::Session(token) => Self::SessionToken(token),
+            Credential::Session(session_token) | Credential::Tokens { session_token, .. } => {
+                Self::SessionToken(session_token)
+            }
             Credential::Password { name, password, create } => {
                 Self::Password(req_sign_in::Password { name, password, create })
             }
@@ -65,7 +70,7 @@ impl From<Credential> for req_sign_in::Credential {
 }
 
 /// What the lobby tells without being asked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum LobbyEvent {
     /// How the search for a match stands.
     MatchState(v1::SynMatchState),
@@ -75,8 +80,17 @@ pub enum LobbyEvent {
     Service(v1::SynService),
     /// The scene that the user was in has ended, or the user has left it.
     SceneEnded(v1::SynSceneEnded),
-    /// The server is about to close the connection; it is the last event.
-    Closing(v1::SynClosing),
+    /// The connection is lost, or could not be made again; the next attempt comes after this time. Requests made now
+    /// are kept and sent after the return.
+    Dropped { why: Arc<Error>, next_attempt: Duration },
+    /// The connection is back. `complete`: nothing was missed, and what was asked for is still answered. Else
+    /// [`Lobby::session`] has the whole state, and requests without an answer have ended with
+    /// [`Error::OutcomeUnknown`].
+    Resumed { complete: bool },
+    /// The session has new tokens: keep them for the next sign-in, the old ones will soon be void.
+    Refreshed(v1::ResSignIn),
+    /// The connection is gone for good; it is the last event.
+    Gone(Arc<Error>),
     /// So many events were let go, because they were not fetched in time.
     Missed(u64),
 }
@@ -94,57 +108,35 @@ pub struct Match {
     pub token_expires_in: Duration,
 }
 
-/// A signed-in user's connection to the lobby. Dropping it, as closing it, leaves the lobby: a search
-/// ends, and the session stays.
+/// A signed-in user's connection to the lobby, which is made again when it is lost. Dropping it, as closing it,
+/// leaves the lobby: a search ends, and the session stays.
 pub struct Lobby {
-    session: v1::ResSignIn,
+    shared: Arc<Shared>,
     server: ServerAddress,
-    commands: mpsc::Sender<Command>,
     events: Mutex<broadcast::Receiver<LobbyEvent>>,
-    end: Arc<OnceLock<Error>>,
     options: Options,
-}
-
-struct Command {
-    body: client_frame::Body,
-    answer: oneshot::Sender<Result<server_frame::Body, Error>>,
-    found: Option<oneshot::Sender<Result<Match, Error>>>,
+    owned: Owned,
 }
 
 impl Lobby {
-    /// Connects to a server, for example `ws://127.0.0.1:7350`, and signs in.
+    /// Connects to a server, for example `ws://127.0.0.1:7350` or `wss://example.org`, and signs in. This is tried
+    /// once; only a connection that has stood is made again by itself.
     ///
     /// # Errors
     /// [`Error::Refused`] if the credential is wrong or the server takes no sign-ins now.
     pub async fn connect(url: &str, credential: Credential, options: Options) -> Result<Self, Error> {
         let server = ServerAddress::parse(url)?;
-        let device = options.device.clone();
-        let sign_in = v1::ReqSignIn { credential: Some(credential.into()), device, resume_seq: None };
-        let sign_in = client_frame::Body::ReqSignIn(sign_in);
         let url = server.url(LOBBY_PATH)?;
-        let (socket, body) = Socket::connect(&url, sign_in, &options).await?;
-        let server_frame::Body::ResSignIn(session) = body else {
-            return Err(Error::Unexpected);
-        };
-
-        let (command_sender, commands) = mpsc::channel(REQUESTS_LEN_MAX);
+        let door = Door::new(Some(server.scheme()), options.clone())?;
         let (event_sender, events) = broadcast::channel(options.events_len_max.max(1));
-        let end = Arc::new(OnceLock::new());
-        let task = Task {
-            socket,
-            server: server.clone(),
-            commands,
-            events: event_sender,
-            waiting: HashMap::new(),
-            found: None,
-        };
-        tokio::spawn(task.run(Arc::clone(&end)));
-        Ok(Self { session, server, commands: command_sender, events: Mutex::new(events), end, options })
+        let (side, shared) = LobbySide::new(credential, options.device.clone(), server.clone(), event_sender);
+        let owned = keeper::begin(side, url, door).await?;
+        Ok(Self { shared, server, events: Mutex::new(events), options, owned })
     }
 
-    /// Who signed in, and the token for the next time.
-    pub fn session(&self) -> &v1::ResSignIn {
-        &self.session
+    /// Who signed in, how things stood at the last sign-in, which may have been a return, and the newest tokens.
+    pub fn session(&self) -> v1::ResSignIn {
+        self.shared.session()
     }
 
     /// Searches a match in a domain and waits until it is made. Dropping the future does not end
@@ -212,7 +204,7 @@ impl Lobby {
         }
     }
 
-    /// The next event, or `None` after the connection has ended; [`Self::end`] tells why.
+    /// The next event, or `None` after the line has ended; [`Self::end`] tells why.
     /// Dropping the future loses nothing.
     pub async fn next(&self) -> Option<LobbyEvent> {
         match self.events.lock().await.recv().await {
@@ -222,15 +214,15 @@ impl Lobby {
         }
     }
 
-    /// Why the connection ended, if it has.
+    /// Why the line ended, if it has.
     pub fn end(&self) -> Option<&Error> {
-        self.end.get()
+        self.shared.end()
     }
 
-    /// Ends the connection.
+    /// Leaves the lobby, and waits until the server has been told. What was asked for before is still sent.
     pub async fn close(self) {
-        let Self { commands, events, .. } = self;
-        drop(commands);
+        let Self { owned, events, .. } = self;
+        drop(owned);
         // The task answers by closing its end of the events.
         let mut events = events.into_inner();
         while !matches!(events.recv().await, Err(broadcast::error::RecvError::Closed)) {}
@@ -241,172 +233,12 @@ impl Lobby {
         body: client_frame::Body,
         found: Option<oneshot::Sender<Result<Match, Error>>>,
     ) -> Result<server_frame::Body, Error> {
+        fits(self.options.encoding, &body)?;
         within(self.options.request_timeout, async {
             let (answer, answered) = oneshot::channel();
-            let command = Command { body, answer, found };
-            self.commands.send(command).await.map_err(|_| Error::Closed)?;
+            self.shared.ask(body, Answer::Asker(answer), found)?;
             answered.await.unwrap_or(Err(Error::Closed))
         })
         .await
-    }
-}
-
-/// The owner of the lobby's socket.
-struct Task {
-    socket: Socket,
-    server: ServerAddress,
-    commands: mpsc::Receiver<Command>,
-    events: broadcast::Sender<LobbyEvent>,
-    waiting: HashMap<u32, oneshot::Sender<Result<server_frame::Body, Error>>>,
-    /// Who waits for the match that is being made.
-    found: Option<oneshot::Sender<Result<Match, Error>>>,
-}
-
-impl Task {
-    async fn run(mut self, end: Arc<OnceLock<Error>>) {
-        let error = loop {
-            let result = tokio::select! {
-                frame = self.socket.next() => match frame {
-                    Ok(frame) => self.on_frame(frame.request, frame.body),
-                    Err(error) => Err(error),
-                },
-                command = self.commands.recv() => match command {
-                    Some(command) => self.on_command(command).await,
-                    None => Err(Error::Closed),
-                },
-            };
-            if let Err(error) = result {
-                break error;
-            }
-        };
-        end.set(error).expect("only the task sets it");
-        self.socket.close().await;
-    }
-
-    async fn on_command(&mut self, command: Command) -> Result<(), Error> {
-        self.waiting.retain(|_, answer| !answer.is_closed());
-        if self.waiting.len() == REQUESTS_LEN_MAX {
-            let _ = command.answer.send(Err(Error::TooManyRequests { requests_max: REQUESTS_LEN_MAX }));
-            return Ok(());
-        }
-        match self.socket.request(command.body).await {
-            Ok(request) => {
-                self.waiting.insert(request, command.answer);
-                // A second search is refused, and must not take the first one's match.
-                if command.found.is_some() && self.found.as_ref().is_none_or(oneshot::Sender::is_closed) {
-                    self.found = command.found;
-                }
-                Ok(())
-            }
-            Err(error @ Error::TooLarge(_)) => {
-                let _ = command.answer.send(Err(error));
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn on_frame(&mut self, request: u32, body: Option<server_frame::Body>) -> Result<(), Error> {
-        let body = body.ok_or(Error::Unexpected)?;
-        let waiting = self.waiting.remove(&request);
-        let event = match &body {
-            server_frame::Body::SynMatchState(state) => {
-                self.on_match_state(state);
-                Some(LobbyEvent::MatchState(state.clone()))
-            }
-            server_frame::Body::ResMatch(_) if waiting.is_some() => None,
-            server_frame::Body::ResMatch(made) => {
-                let made = self.server.resolve(made)?;
-                self.on_match(made)
-            }
-            server_frame::Body::SynService(service) => Some(LobbyEvent::Service(*service)),
-            server_frame::Body::SynSceneEnded(ended) => Some(LobbyEvent::SceneEnded(ended.clone())),
-            server_frame::Body::SynClosing(closing) => {
-                let _ = self.events.send(LobbyEvent::Closing(closing.clone()));
-                return Err(Error::Closing(closing.clone()));
-            }
-            server_frame::Body::Refused(_) | server_frame::Body::Pong(_) => None,
-            server_frame::Body::ResSignIn(_)
-            | server_frame::Body::ResJoinScene(_)
-            | server_frame::Body::SceneMessage(_) => return Err(Error::Unexpected),
-        };
-        if let Some(event) = event {
-            // Nobody may be listening; then the event is of no use.
-            let _ = self.events.send(event);
-        }
-        if let Some(waiting) = waiting {
-            // Who asked may have given up.
-            let _ = waiting.send(answer(body));
-        }
-        Ok(())
-    }
-
-    /// A search that ends without a match ends the wait for it.
-    fn on_match_state(&mut self, state: &v1::SynMatchState) {
-        if state.state() != syn_match_state::State::Idle {
-            return;
-        }
-        if let Some(found) = self.found.take() {
-            let error = match &state.refused {
-                Some(refused) => Error::Refused(refused.clone()),
-                None => Error::Cancelled,
-            };
-            let _ = found.send(Err(error));
-        }
-    }
-
-    /// A match goes to who waits for it, else to the events.
-    fn on_match(&mut self, made: Match) -> Option<LobbyEvent> {
-        let Some(found) = self.found.take() else {
-            return Some(LobbyEvent::Match(made));
-        };
-        match found.send(Ok(made)) {
-            Ok(()) => None,
-            Err(made) => made.ok().map(LobbyEvent::Match),
-        }
-    }
-}
-
-/// Where the server is: scheme and host of its URLs.
-#[derive(Clone)]
-struct ServerAddress {
-    scheme: Scheme,
-    authority: Authority,
-}
-
-impl ServerAddress {
-    fn parse(url: &str) -> Result<Self, Error> {
-        let uri: Uri = url.parse().map_err(|_| Error::Url(url.to_owned()))?;
-        match (uri.scheme(), uri.authority(), uri.path()) {
-            (Some(scheme), Some(authority), "" | "/") => {
-                Ok(Self { scheme: scheme.clone(), authority: authority.clone() })
-            }
-            _ => Err(Error::Url(url.to_owned())),
-        }
-    }
-
-    fn url(&self, path: &str) -> Result<Uri, Error> {
-        Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query(path)
-            .build()
-            .map_err(|_| Error::Url(format!("{}://{}{path}", self.scheme, self.authority)))
-    }
-
-    /// A match with the scene's whole URL, which may be given as a path on this host.
-    fn resolve(&self, made: &v1::ResMatch) -> Result<Match, Error> {
-        let scene_url = if made.scene_url.starts_with('/') {
-            self.url(&made.scene_url)?.to_string()
-        } else {
-            made.scene_url.clone()
-        };
-        Ok(Match {
-            scene_id: made.scene_id.clone(),
-            domain: made.domain.clone(),
-            scene_url,
-            scene_token: made.scene_token.clone(),
-            token_expires_in: Duration::from_millis(made.token_expires_in_ms.into()),
-        })
     }
 }

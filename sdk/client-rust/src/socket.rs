@@ -1,6 +1,6 @@
 //! One WebSocket connection that carries frames.
 //!
-//! Invariant: the server's frames are handed on in order and without a gap, or not at all.
+//! Invariant: frames are handed on as they came; [`crate::line`] counts them.
 
 use std::time::Duration;
 
@@ -14,9 +14,10 @@ use tokio_tungstenite::tungstenite::http::Uri;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
-use crate::{Error, Options};
+use crate::Error;
+use crate::door::Door;
 
 /// The number of a connection's first request.
 const FIRST_REQUEST: u32 = 1;
@@ -26,8 +27,6 @@ pub(crate) struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     encoding: Encoding,
     send_timeout: Duration,
-    request_last: u32,
-    seq_last: u32,
 }
 
 impl Socket {
@@ -35,12 +34,11 @@ impl Socket {
     pub async fn connect(
         url: &Uri,
         first: client_frame::Body,
-        options: &Options,
+        door: &Door,
     ) -> Result<(Self, server_frame::Body), Error> {
-        within(options.connect_timeout, async {
-            let mut socket = Self::open(url, options).await?;
-            let request = socket.request(first).await?;
-            assert_eq!(request, FIRST_REQUEST);
+        within(door.options.connect_timeout, async {
+            let mut socket = Self::open(url, door).await?;
+            socket.send(ClientFrame { request: FIRST_REQUEST, seen: 0, body: Some(first) }).await?;
             match socket.next().await? {
                 ServerFrame { request: FIRST_REQUEST, body: Some(body), .. } => Ok((socket, answer(body)?)),
                 ServerFrame { body: Some(server_frame::Body::SynClosing(closing)), .. } => Err(Error::Closing(closing)),
@@ -50,8 +48,9 @@ impl Socket {
         .await
     }
 
-    async fn open(url: &Uri, options: &Options) -> Result<Self, Error> {
-        let request = ClientRequestBuilder::new(url.clone()).with_sub_protocol(options.encoding.subprotocol());
+    async fn open(url: &Uri, door: &Door) -> Result<Self, Error> {
+        let encoding = door.options.encoding;
+        let request = ClientRequestBuilder::new(url.clone()).with_sub_protocol(encoding.subprotocol());
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
@@ -59,69 +58,30 @@ impl Socket {
             .max_message_size(Some(SERVER_FRAME_BYTES_MAX))
             .max_frame_size(Some(SERVER_FRAME_BYTES_MAX));
         let nodelay = true;
-        let (stream, _) = connect_async_with_config(request, Some(config), nodelay)
+        let connector = door.tls.clone().map_or(Connector::Plain, Connector::Rustls);
+        let (stream, _) = connect_async_tls_with_config(request, Some(config), nodelay, Some(connector))
             .await
             .map_err(|source| Error::Connect { url: url.to_string(), source: Box::new(source) })?;
-        Ok(Self {
-            stream,
-            encoding: options.encoding,
-            send_timeout: options.request_timeout,
-            request_last: 0,
-            seq_last: 0,
-        })
+        Ok(Self { stream, encoding, send_timeout: door.options.request_timeout })
     }
 
-    /// Sends a request and tells its number, which the answer will carry.
-    pub async fn request(&mut self, body: client_frame::Body) -> Result<u32, Error> {
-        // After the last number comes 1: 0 is not a request.
-        let request = self.request_last.checked_add(1).unwrap_or(FIRST_REQUEST);
-        self.send(request, body).await?;
-        self.request_last = request;
-        Ok(request)
-    }
-
-    /// Sends a message that nothing answers.
-    pub async fn tell(&mut self, body: client_frame::Body) -> Result<(), Error> {
-        self.send(0, body).await
-    }
-
-    async fn send(&mut self, request: u32, body: client_frame::Body) -> Result<(), Error> {
-        let frame = ClientFrame { request, seen: self.seq_last, body: Some(body) };
-        let payload = self.encoding.encode_client(&frame);
-        let payload_bytes = payload.as_bytes().len();
-        if payload_bytes > FRAME_BYTES_MAX {
-            return Err(Error::TooLarge(payload_bytes));
-        }
-        let message = match payload {
-            Payload::Binary(bytes) => Message::Binary(bytes),
-            Payload::Text(text) => Message::Text(text.into()),
-        };
+    /// Sends a frame, and waits until the system has taken it over.
+    pub async fn send(&mut self, frame: ClientFrame) -> Result<(), Error> {
+        let message = message(self.encoding, &frame)?;
         within(self.send_timeout, async { self.stream.send(message).await.map_err(broken) }).await
     }
 
     /// The next frame. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Result<ServerFrame, Error> {
         loop {
-            let frame = match self.stream.next().await {
-                None | Some(Ok(Message::Close(_))) => return Err(Error::Closed),
-                Some(Err(error)) => return Err(broken(error)),
-                Some(Ok(Message::Binary(bytes))) => self.encoding.decode_server(&bytes[..])?,
-                Some(Ok(Message::Text(text))) => self.encoding.decode_server(text.as_str())?,
+            return match self.stream.next().await {
+                None | Some(Ok(Message::Close(_))) => Err(Error::Closed),
+                Some(Err(error)) => Err(broken(error)),
+                Some(Ok(Message::Binary(bytes))) => Ok(self.encoding.decode_server(&bytes[..])?),
+                Some(Ok(Message::Text(text))) => Ok(self.encoding.decode_server(text.as_str())?),
                 // Pings are answered by the library.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
             };
-            // 0 is outside of the count.
-            if frame.seq != 0 {
-                let expected = self.seq_last.wrapping_add(1);
-                if frame.seq != expected {
-                    return Err(Error::FrameLost { expected, got: frame.seq });
-                }
-                self.seq_last = frame.seq;
-            }
-            // A newer server's event, which this client does not know.
-            if frame.body.is_some() {
-                return Ok(frame);
-            }
         }
     }
 
@@ -131,6 +91,25 @@ impl Socket {
         let on_purpose = CloseFrame { code: CloseCode::Normal, reason: "".into() };
         let _ = timeout(self.send_timeout, self.stream.close(Some(on_purpose))).await;
     }
+}
+
+/// A frame as it is sent.
+fn message(encoding: Encoding, frame: &ClientFrame) -> Result<Message, Error> {
+    let payload = encoding.encode_client(frame);
+    let payload_bytes = payload.as_bytes().len();
+    if payload_bytes > FRAME_BYTES_MAX {
+        return Err(Error::TooLarge(payload_bytes));
+    }
+    Ok(match payload {
+        Payload::Binary(bytes) => Message::Binary(bytes),
+        Payload::Text(text) => Message::Text(text.into()),
+    })
+}
+
+/// Whether a body can be sent, whatever numbers its frame will have.
+pub(crate) fn fits(encoding: Encoding, body: &client_frame::Body) -> Result<(), Error> {
+    let frame = ClientFrame { request: u32::MAX, seen: u32::MAX, body: Some(body.clone()) };
+    message(encoding, &frame).map(|_| ())
 }
 
 /// An answer, if it is not a refusal.

@@ -1,15 +1,17 @@
-//! `cargo xtask play | test | bench`: all set-up, then the thing itself.
+//! `cargo xtask play | test | bench | fuzz`: all set-up, then the thing itself.
 //!
 //! Invariant: on a machine that has everything, set-up costs nothing and touches nothing.
 //! Every build names the whole workspace, since the packages that are named decide the features of
 //! what they share, and another choice would build RocksDB or wasmtime once more.
 //! This crate depends on nothing that needs set-up itself.
 
+mod fuzz;
 mod machine;
 mod pages;
 mod shell;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -43,6 +45,19 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Fuzzes: bytes from outside, and events in any order.
+    Fuzz {
+        /// What to fuzz, a file of tests/fuzz/fuzz_targets; without it everything in turn.
+        target: Option<String>,
+        /// For how many seconds each.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Afterwards keep what reaches new code in tests/fuzz/corpus.
+        #[arg(long)]
+        keep: bool,
+        /// Run only these files.
+        inputs: Vec<PathBuf>,
+    },
 }
 
 /// The demo games.
@@ -57,6 +72,10 @@ fn main() -> anyhow::Result<()> {
         Command::Play { listen } => play(&folders, listen),
         Command::Test => test(&folders),
         Command::Bench { name, options } => bench(&folders, &name, &options),
+        Command::Fuzz { target, seconds, keep, inputs } => {
+            machine::set_up(&[Need::Store])?;
+            fuzz::long(&folders, &fuzz::Wanted { target, seconds, keep, inputs })
+        }
     }
 }
 
@@ -111,7 +130,8 @@ fn test(folders: &Folders) -> anyhow::Result<()> {
     shell::cargo(folders, &["build", "--workspace", "--bin", "scenehost"])?;
     shell::cargo(folders, &["test", "--workspace", "--no-run"])?;
     shell::step("tests");
-    shell::cargo(folders, &["test", "--workspace"])
+    shell::cargo(folders, &["test", "--workspace"])?;
+    fuzz::short(folders)
 }
 
 fn bench(folders: &Folders, name: &str, options: &[String]) -> anyhow::Result<()> {

@@ -16,6 +16,10 @@ pub const DEVICE_ID_CHARS: std::ops::RangeInclusive<usize> = 16..=128;
 pub const NAME_CHARS: std::ops::RangeInclusive<usize> = 3..=32;
 /// The lengths that a password may have. NIST SP 800-63B, section 5.1.1.2, asks for at least 8 and for room for 64.
 pub const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=128;
+/// The longest name of a sign-in provider, in characters.
+pub const PROVIDER_CHARS_MAX: usize = 32;
+/// The longest ID token; issuers that name all groups of a user in it come to some 10 KB.
+pub const ID_TOKEN_BYTES_MAX: usize = 12 * 1_024;
 /// The longest name that another system may give a user.
 const SUBJECT_CHARS_MAX: usize = 256;
 
@@ -92,7 +96,7 @@ impl IdentityKey {
     pub fn label(&self) -> String {
         match self.0.split_once('/') {
             Some(("name", name)) => format!("name/{name}"),
-            Some((kind, hash)) => format!("{kind}/{}", &hash[..hash.len().min(12)]),
+            Some((kind, hash)) => format!("{kind}/{}", hash.get(..12).unwrap_or(hash)),
             None => self.0.clone(),
         }
     }
@@ -119,6 +123,28 @@ pub fn check_password(password: &str) -> Result<(), Refusal> {
         true => Ok(()),
         false => Err(Refusal::Invalid("a password has 8 to 128 characters".to_owned())),
     }
+}
+
+/// Whether an ID token may be looked at: before anybody works on it or keeps it waiting.
+///
+/// # Errors
+///
+/// When the provider's name cannot be one, or the token is empty or too long.
+pub fn check_id_token(provider: &str, token: &str) -> Result<(), Refusal> {
+    if !is_provider_name(provider) {
+        let text = format!("provider is a name of 1 to {PROVIDER_CHARS_MAX} letters, digits, - and _");
+        return Err(Refusal::Invalid(text));
+    }
+    match (1..=ID_TOKEN_BYTES_MAX).contains(&token.len()) {
+        true => Ok(()),
+        false => Err(Refusal::Invalid(format!("id_token has 1 to {ID_TOKEN_BYTES_MAX} bytes"))),
+    }
+}
+
+/// Whether a sign-in provider can have this name.
+pub fn is_provider_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    (1..=PROVIDER_CHARS_MAX).contains(&name.len()) && name.chars().all(plain)
 }
 
 fn check_subject(subject: &str) -> Result<(), Refusal> {

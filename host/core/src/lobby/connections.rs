@@ -1,7 +1,7 @@
 //! Connections and lines: who is here, who came back, and who is gone.
 
 use super::{ANSWER_MS_MAX, BACKLOG_FRAMES_MAX, Connection, Due, FIRST_FRAME_MS_MAX, Lobby, Phase, User};
-use super::{refuse, tell_connection};
+use super::{refuse, refuse_user, tell_connection};
 use crate::auth::{self, Asker, Identity, Order, Request};
 use crate::backlog::Backlog;
 use crate::ids::{ConnectionId, SessionId, Time, UserId};
@@ -63,10 +63,28 @@ impl Lobby {
     }
 
     pub(super) fn req_sign_out(&mut self, connection: ConnectionId, request: u32, cx: &mut Context<'_>) {
+        let down = self.services_down.contains(&ServiceName::Auth);
         let Some((id, user)) = self.signed_in(connection, request, cx) else { return };
-        // Auth's word that the session has ended closes the connection.
-        let request = Request::Operator { user: id, order: Order::EndSession(user.session) };
-        cx.send(auth::Event::Req { asker: Asker::Nobody, request: Box::new(request) });
+        match user.sign_out {
+            _ if down => refuse_user(user, request, Refusal::ServiceDown(ServiceName::Auth), cx),
+            Some(_) => refuse_user(user, request, Refusal::Busy("you are being signed out already"), cx),
+            None => {
+                user.sign_out = Some(request);
+                // Auth's word that the session has ended closes the connection.
+                let request = Request::Operator { user: id, order: Order::EndSession(user.session) };
+                cx.send(auth::Event::Req { asker: Asker::Nobody, request: Box::new(request) });
+                self.deadlines.set(Due::SignOut(id), cx.now.plus_ms(ANSWER_MS_MAX));
+            }
+        }
+    }
+
+    /// A sign-out of which Auth has said nothing.
+    pub(super) fn sign_out_failed(&mut self, id: UserId, refusal: Refusal, cx: &mut Context<'_>) {
+        self.deadlines.clear(&Due::SignOut(id));
+        let Some(user) = self.users.get_mut(&id) else { return };
+        if let Some(request) = user.sign_out.take() {
+            refuse_user(user, request, refusal, cx);
+        }
     }
 
     pub(super) fn sessions_ended(
@@ -153,6 +171,7 @@ impl Lobby {
             record: record.clone(),
             phase: Phase::Idle,
             match_state: None,
+            sign_out: None,
         });
         user.record = record;
         let of_line = resume.filter(|_| same_line && user.session == session);
@@ -245,6 +264,7 @@ fn begin_anew(user: &mut User, session: SessionId, seen: Option<u32>) -> u32 {
         }
     };
     user.last_request = 0;
+    user.sign_out = None;
     match &mut user.phase {
         Phase::Searching { asked, cancel, .. } => {
             *asked = 0;

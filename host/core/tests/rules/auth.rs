@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use scenehost_core::auth::identity::{IdentityKey, IdentityRecord};
+use scenehost_core::auth::identity::{ID_TOKEN_BYTES_MAX, IdentityKey, IdentityRecord};
 use scenehost_core::auth::{
     Action, Answer, Asker, Auth, Check, Checked, Credential, Event, Identity, Load, Order, REQUEST_MS_MAX, Request,
     SWEEP_MS, Scan, Work,
@@ -252,6 +252,15 @@ fn an_id_token_and_a_backends_word_sign_in() {
     let forged = Credential::Oidc { provider: "test".to_owned(), token: "forged".to_owned() };
     assert!(matches!(host.sign_in(forged), Err(Refusal::BadCredential(_))));
     let custom = |id: &str| Credential::Custom(id.to_owned());
+    for (provider, length) in
+        [("", 1), ("te st", 1), (&*"x".repeat(33), 1), ("test", 0), ("test", ID_TOKEN_BYTES_MAX + 1)]
+    {
+        let none = Credential::Oidc { provider: provider.to_owned(), token: "x".repeat(length) };
+        assert!(matches!(host.sign_in(none.clone()), Err(Refusal::Invalid(_))), "{provider:?}, {length} bytes");
+        assert!(matches!(host.own(&ada, Action::Link(none)), Err(Refusal::Invalid(_))));
+    }
+    let longest = Credential::Oidc { provider: "x".repeat(32), token: "x".repeat(ID_TOKEN_BYTES_MAX) };
+    assert!(matches!(host.sign_in(longest), Err(Refusal::BadCredential(_))), "it is looked at");
     let backend = host.sign_in(custom("player 1")).unwrap();
     assert_eq!(host.sign_in(custom("player 1")).unwrap().user, backend.user);
     assert!(matches!(host.sign_in(custom("")), Err(Refusal::Invalid(_))));
@@ -550,6 +559,30 @@ fn a_record_that_cannot_be_read_is_an_answer_and_a_fault() {
         host.store.insert(key, kept);
     }
     assert!(host.sign_in(guest(DEVICE)).is_ok(), "nothing was lost");
+}
+
+#[test]
+fn an_identity_that_is_not_what_was_written_can_still_be_shown() {
+    let mut host = Host::new();
+    let ada = host.sign_in(guest(DEVICE)).unwrap();
+    let account = host.store.get_mut(&record::account_key(ada.user)).unwrap();
+    let text = String::from_utf8(account.clone()).unwrap();
+    let (before, rest) = text.split_once("guest/").unwrap();
+    // The twelfth byte of what is shown is inside of a letter.
+    *account = format!("{before}guest/01234567890é{}", &rest[13..]).into_bytes();
+    let shown = host.identities(&ada);
+    assert!(shown[0].starts_with("guest/01234567890é"), "{shown:?}");
+}
+
+#[test]
+fn an_answer_of_another_kind_than_was_asked_for_is_refused() {
+    let mut host = Host::new();
+    let credential = Credential::Oidc { provider: "issuer".to_owned(), token: "token".to_owned() };
+    let request = Request::SignIn { credential, name: String::new(), device: String::new() };
+    host.auth.step(Event::Req { asker: Asker::Door(1), request: Box::new(request) });
+    let effects = host.auth.step(Event::Checked { job: 1, result: Ok(Checked::Hashed("hash".to_owned())) });
+    assert!(matches!(host.follow(effects)[..], [Err(Refusal::Internal(_))]));
+    assert!(host.store.is_empty());
 }
 
 #[test]

@@ -178,6 +178,25 @@ fn a_sign_out_asks_auth_to_end_the_session() {
 }
 
 #[test]
+fn a_sign_out_that_auth_does_not_carry_out_is_refused() {
+    let sign_out = |request| Event::ReqSignOut { connection: CONNECTION, request };
+    let refused = |request, why: &str| (0, request, format!("User Refused {why}"));
+    let without_seq = |told: Vec<(u32, u32, String)>| told.into_iter().map(|(_, request, text)| (0, request, text));
+    let of_user = |told: &[Message]| without_seq(numbered(told, CONNECTION)).collect::<Vec<_>>();
+
+    let mut world = idle();
+    world.tell(sign_out(3));
+    assert_eq!(of_user(&world.tell(sign_out(4))), [refused(4, "Busy")]);
+    assert_eq!(of_user(&world.pass_ms(ANSWER_MS_MAX)), [refused(3, "TimedOut")], "Auth has said nothing");
+
+    world.tell(sign_out(5));
+    let told = world.tell(Event::Service { service: ServiceName::Auth, up: false });
+    assert_eq!(of_user(&told), [(0, 0, "User SynService".to_owned()), refused(5, "ServiceDown")]);
+    assert_eq!(of_user(&world.tell(sign_out(6))), [refused(6, "ServiceDown")]);
+    assert!(world.pass_ms(ANSWER_MS_MAX).is_empty(), "each was answered once");
+}
+
+#[test]
 fn a_user_who_returns_hears_of_the_scene_and_finds_the_way_back() {
     let mut world = in_scene();
     world.tell(left());
@@ -277,6 +296,25 @@ fn a_search_whose_match_service_is_lost_ends_and_the_door_is_closed_until_it_is_
     let told = world.tell(Event::Service { service: ServiceName::Match, up: true });
     assert_eq!(shorts(&told), ["User SynService"]);
     assert_eq!(shorts(&world.tell(req_match())), ["Match ReqMatch"]);
+}
+
+#[test]
+fn a_search_that_ends_before_its_first_answer_answers_all_who_wait() {
+    let cancelling = || {
+        let mut world = searching();
+        world.tell(Event::ReqCancelMatch { connection: CONNECTION, request: 3 });
+        world
+    };
+    let answered = |told: Vec<Message>| {
+        let told = numbered(&told, CONNECTION).into_iter();
+        told.map(|(_, request, _)| request).filter(|request| *request != 0).collect::<Vec<_>>()
+    };
+    let down = Event::Service { service: ServiceName::Match, up: false };
+    assert_eq!(answered(cancelling().tell(down)), [2, 3]);
+    let made = Event::ResMatch { user: USER, ticket: 1, result: Ok(entry(1)) };
+    assert_eq!(answered(cancelling().tell(made)), [3, 2], "the match is made");
+    let taken_back = Event::ResCancelMatch { user: USER, ticket: 1, result: Ok(()) };
+    assert_eq!(answered(cancelling().tell(taken_back)), [2, 3]);
 }
 
 #[test]

@@ -9,4 +9,5 @@ mod scene;
 mod scene_master;
 mod scene_service;
 mod table;
+mod texts;
 mod world;

@@ -132,6 +132,27 @@ fn the_game_may_keep_a_user_out() {
 }
 
 #[test]
+fn a_scene_whose_last_user_is_kept_out_asks_for_its_end() {
+    let mut scene = running();
+    scene.step(START, Event::Kick { seat: 1, reason: "a foul".to_owned() });
+    scene.step(START, join(ADA, token(0)));
+    let result = Err("only in a hat".to_owned());
+    let effects = scene.step(START, Event::Admitted { seat: 0, connection: ADA, request: 1, result });
+    let asked = ["tell NotAdmitted", "game Left", "SceneMaster SynUserLeft", "SceneMaster ReqAskDestroyScene"];
+    assert_eq!(shorts(&effects), asked);
+}
+
+#[test]
+fn a_scene_whose_users_are_gone_before_it_has_begun_asks_for_its_end() {
+    let mut scene = starting();
+    for seat in [0, 1] {
+        scene.step(START, Event::Order(ToScene::RemoveUser { epoch: EPOCH, seat }));
+    }
+    let effects = scene.step(START, Event::Started(Ok(())));
+    assert_eq!(shorts(&effects), ["SceneService ResStart", "SceneMaster ReqAskDestroyScene"]);
+}
+
+#[test]
 fn a_dropped_user_returns_with_a_new_token_and_the_game_hears_resumed() {
     let mut scene = inside();
     assert_eq!(shorts(&scene.step(START, Event::Closed { connection: ADA })), ["game Dropped"]);

@@ -183,7 +183,9 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::NotFound(_) | Refusal::NoSeat | Refusal::SceneEnded | Refusal::NoMatch => StatusCode::NOT_FOUND,
         Refusal::Taken(_) | Refusal::Busy(_) | Refusal::TakenOver => StatusCode::CONFLICT,
         Refusal::RateLimited { .. } | Refusal::TriedTooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Refusal::Overloaded(_) | Refusal::ServiceDown(_) | Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::Overloaded(_) | Refusal::ServiceDown(_) | Refusal::ProviderDown | Refusal::Stopping => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Refusal::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
         Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -1,124 +1,15 @@
-//! The client against a small server that follows a script, for what a real one does rarely.
-
-use std::time::Duration;
+//! Sign-in, matches and games, and what a server does rarely.
 
 use futures_util::{SinkExt, StreamExt};
 use scenehost_client::v1::{self, client_frame, server_frame};
 use scenehost_client::{Credential, Encoding, Error, Lobby, LobbyEvent, Options, Scene, SceneEvent};
-use scenehost_protocol::Payload;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
-use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
-/// The server's end of one connection.
-struct Peer {
-    stream: WebSocketStream<TcpStream>,
-    path: String,
-    encoding: Encoding,
-    seq: u32,
-}
+use crate::server::{Peer, guest, match_made, match_state, options, refused, serve};
 
-impl Peer {
-    async fn accept(listener: &TcpListener) -> Self {
-        let (stream, _) = listener.accept().await.unwrap();
-        let mut path = String::new();
-        let mut encoding = None;
-        #[allow(clippy::result_large_err, reason = "the library's signature")]
-        let callback = |request: &Request, mut response: Response| {
-            path = request.uri().path().to_owned();
-            let name = request.headers()["sec-websocket-protocol"].clone();
-            encoding = Encoding::from_subprotocol(name.to_str().unwrap());
-            response.headers_mut().insert("sec-websocket-protocol", name);
-            Ok(response)
-        };
-        let stream = accept_hdr_async(stream, callback).await.unwrap();
-        Self { stream, path, encoding: encoding.unwrap(), seq: 0 }
-    }
-
-    async fn receive(&mut self) -> (u32, client_frame::Body) {
-        let frame = match self.stream.next().await.unwrap().unwrap() {
-            Message::Binary(bytes) => self.encoding.decode_client(&bytes[..]).unwrap(),
-            Message::Text(text) => self.encoding.decode_client(text.as_str()).unwrap(),
-            other => panic!("not a frame: {other:?}"),
-        };
-        (frame.request, frame.body.unwrap())
-    }
-
-    async fn send(&mut self, request: u32, body: server_frame::Body) {
-        self.seq += 1;
-        let frame = v1::ServerFrame { seq: self.seq, request, body: Some(body) };
-        let message = match self.encoding.encode_server(&frame) {
-            Payload::Binary(bytes) => Message::Binary(bytes),
-            Payload::Text(text) => Message::Text(text.into()),
-        };
-        self.stream.send(message).await.unwrap();
-    }
-
-    /// Lets the user in, whoever it is.
-    async fn sign_in(listener: &TcpListener) -> Self {
-        let mut peer = Self::accept(listener).await;
-        assert_eq!(peer.path, "/v1/lobby");
-        let (request, body) = peer.receive().await;
-        assert!(matches!(body, client_frame::Body::ReqSignIn(_)));
-        let session = v1::ResSignIn { user_id: "00".repeat(8), name: "Ada".into(), ..Default::default() };
-        peer.send(request, server_frame::Body::ResSignIn(session)).await;
-        peer
-    }
-
-    /// Lets the user into the scene.
-    async fn enter(listener: &TcpListener) -> Self {
-        let mut peer = Self::accept(listener).await;
-        assert_eq!(peer.path, "/v1/scene");
-        let (request, body) = peer.receive().await;
-        assert!(matches!(body, client_frame::Body::ReqJoinScene(join) if join.scene_token == "token"));
-        let info = v1::ResJoinScene { scene_id: "s".into(), seat: 2, ..Default::default() };
-        peer.send(request, server_frame::Body::ResJoinScene(info)).await;
-        peer
-    }
-
-    async fn expect_match_request(&mut self) {
-        let (request, body) = self.receive().await;
-        assert!(matches!(body, client_frame::Body::ReqMatch(_)));
-        self.send(request, match_state(v1::syn_match_state::State::Searching, None)).await;
-    }
-}
-
-fn match_state(state: v1::syn_match_state::State, refused: Option<v1::Refused>) -> server_frame::Body {
-    server_frame::Body::SynMatchState(v1::SynMatchState { state: state.into(), refused, ..Default::default() })
-}
-
-fn refused(code: v1::Code) -> v1::Refused {
-    v1::Refused { code: code.into(), text: "try later".into(), retry_after_ms: 1 }
-}
-
-fn match_made() -> server_frame::Body {
-    server_frame::Body::ResMatch(v1::ResMatch {
-        scene_id: "s".into(),
-        domain: "arena".into(),
-        scene_url: "/v1/scene".into(),
-        scene_token: "token".into(),
-        token_expires_in_ms: 5000,
-    })
-}
-
-fn guest() -> Credential {
-    Credential::Guest { device_id: "0123456789abcdef".into(), name: String::new() }
-}
-
-fn options() -> Options {
-    Options { request_timeout: Duration::from_millis(200), ..Options::default() }
-}
-
-/// A listening server, its address and what it does.
-async fn serve<F>(script: impl FnOnce(TcpListener) -> F) -> (String, JoinHandle<F::Output>)
-where
-    F: Future<Output: Send> + Send + 'static,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("ws://{}", listener.local_addr().unwrap());
-    (url, tokio::spawn(script(listener)))
+/// A client for which every loss is the end.
+fn without_return() -> Options {
+    Options { reconnect: false, ..options() }
 }
 
 async fn play_a_match(encoding: Encoding) {
@@ -134,8 +25,8 @@ async fn play_a_match(encoding: Encoding) {
         assert_eq!(body, client_frame::Body::SceneMessage(v1::SceneMessage { body: "hello".into() }));
         scene.send(0, server_frame::Body::SceneMessage(v1::SceneMessage { body: "world".into() })).await;
         let (_, body) = scene.receive().await;
-        let client_frame::Body::Ping(v1::Ping { payload, .. }) = body else { panic!("{body:?}") };
-        scene.send(0, server_frame::Body::Pong(v1::Pong { payload, received: 0 })).await;
+        let client_frame::Body::Ping(v1::Ping { payload }) = body else { panic!("{body:?}") };
+        scene.tell(0, server_frame::Body::Pong(v1::Pong { payload, received: 1 })).await;
         let (request, body) = scene.receive().await;
         assert_eq!(body, client_frame::Body::ReqLeaveScene(v1::ReqLeaveScene {}));
         let left = v1::SynSceneEnded { reason: v1::syn_scene_ended::Reason::Left.into(), ..Default::default() };
@@ -154,9 +45,9 @@ async fn play_a_match(encoding: Encoding) {
     let mut scene = Scene::join(&seat, &options).await.unwrap();
     assert_eq!(scene.info().seat, 2);
     scene.send("hello").await.unwrap();
-    assert_eq!(scene.next().await.unwrap(), Some(SceneEvent::Message("world".into())));
-    scene.ping().await.unwrap();
-    assert!(matches!(scene.next().await.unwrap(), Some(SceneEvent::Pong { .. })));
+    assert!(matches!(scene.next().await, Some(SceneEvent::Message(body)) if body == "world"));
+    scene.ping();
+    assert!(matches!(scene.next().await, Some(SceneEvent::Pong { .. })));
     assert_eq!(scene.leave().await.unwrap().reason(), v1::syn_scene_ended::Reason::Left);
 
     for _ in 0..2 {
@@ -178,7 +69,7 @@ async fn a_refused_sign_in_tells_why() {
     let (url, _server) = serve(|listener| async move {
         let mut peer = Peer::accept(&listener).await;
         let (request, _) = peer.receive().await;
-        peer.send(request, server_frame::Body::Refused(refused(v1::Code::BadToken))).await;
+        peer.tell(request, server_frame::Body::Refused(refused(v1::Code::BadToken))).await;
     })
     .await;
     let result = Lobby::connect(&url, Credential::Session("old".into()), options()).await;
@@ -264,12 +155,13 @@ async fn the_servers_goodbye_is_passed_on() {
     let (url, _server) = serve(|listener| async move {
         let mut peer = Peer::sign_in(&listener).await;
         let closing = v1::SynClosing { code: v1::Code::Stopping.into(), text: "back soon".into() };
-        peer.send(0, server_frame::Body::SynClosing(closing)).await;
+        peer.tell(0, server_frame::Body::SynClosing(closing)).await;
     })
     .await;
-    let lobby = Lobby::connect(&url, guest(), options()).await.unwrap();
-    assert!(matches!(lobby.next().await, Some(LobbyEvent::Closing(closing)) if closing.text == "back soon"));
-    assert_eq!(lobby.next().await, None);
+    let lobby = Lobby::connect(&url, guest(), without_return()).await.unwrap();
+    let Some(LobbyEvent::Gone(why)) = lobby.next().await else { panic!("it goes on") };
+    assert!(matches!(&*why, Error::Closing(closing) if closing.text == "back soon"));
+    assert!(lobby.next().await.is_none());
     let end = lobby.end().unwrap().to_string();
     assert_eq!(end, "the server closed the connection (STOPPING): back soon");
     assert!(matches!(lobby.ping().await, Err(Error::Closed)));
@@ -284,13 +176,13 @@ async fn old_events_give_way_to_new_ones() {
             peer.send(0, server_frame::Body::SynMatchState(state)).await;
         }
         let (request, _) = peer.receive().await;
-        peer.send(request, server_frame::Body::Pong(v1::Pong { payload: 0, received: 0 })).await;
+        peer.tell(request, server_frame::Body::Pong(v1::Pong::default())).await;
         peer
     })
     .await;
     let lobby = Lobby::connect(&url, guest(), Options { events_len_max: 4, ..options() }).await.unwrap();
     lobby.ping().await.unwrap();
-    assert_eq!(lobby.next().await, Some(LobbyEvent::Missed(6)));
+    assert!(matches!(lobby.next().await, Some(LobbyEvent::Missed(6))));
     assert!(matches!(lobby.next().await, Some(LobbyEvent::MatchState(state)) if state.waiting == 6));
 }
 
@@ -311,20 +203,26 @@ async fn a_scene_is_left_by_every_door() {
     })
     .await;
     let url = format!("{url}/v1/scene");
-    let join = || async { Scene::join_at(&url, "token", &options()).await.unwrap() };
+    let join = || async { Scene::join_at(&url, "token", &without_return()).await.unwrap() };
 
     let mut ended = join().await;
-    assert!(matches!(ended.next().await.unwrap(), Some(SceneEvent::Ended(_))));
-    assert_eq!(ended.next().await.unwrap(), None);
+    assert!(matches!(ended.next().await, Some(SceneEvent::Ended(_))));
+    assert!(ended.next().await.is_none());
 
-    let mut gap = join().await;
-    assert!(matches!(gap.next().await, Err(Error::FrameLost { expected: 2, got: 3 })));
+    let gone = async |scene: &mut Scene| {
+        let Some(SceneEvent::Gone(why)) = scene.next().await else { panic!("it goes on") };
+        assert!(scene.next().await.is_none());
+        why
+    };
+    let gap = gone(&mut join().await).await;
+    assert!(matches!(*gap, Error::FrameLost { expected: 1, got: 2 }));
 
-    let mut wrong_kind = join().await;
-    assert!(matches!(wrong_kind.next().await, Err(Error::Malformed(_))));
+    let wrong_kind = gone(&mut join().await).await;
+    assert!(matches!(*wrong_kind, Error::Malformed(_)));
 
-    let mut gone = join().await;
-    assert!(matches!(gone.next().await, Err(Error::Broken(_) | Error::Closed)));
-    assert!(matches!(gone.send(vec![0; 100_000]).await, Err(Error::TooLarge(_))));
+    let mut scene = join().await;
+    assert!(matches!(*gone(&mut scene).await, Error::Broken(_) | Error::Closed));
+    assert!(matches!(scene.send(vec![0; 100_000]).await, Err(Error::TooLarge(_))));
+    assert!(matches!(scene.send("late").await, Err(Error::Closed)));
     server.await.unwrap();
 }

@@ -1,0 +1,286 @@
+//! The lobby under connections, users and services in any order.
+//!
+//! A user has at most one connection; nothing is said to a connection that is closed; the frames of
+//! a line are numbered without gaps; and whoever stays connected is answered, by the deadlines at the
+//! latest, also when no other service ever answers.
+
+use std::collections::BTreeMap;
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use scenehost_core::auth::account::Tokens;
+use scenehost_core::auth::{Credential, Identity, Request};
+use scenehost_core::lobby::{Event, Lobby};
+use scenehost_core::message::{EndReason, Entry, MatchState, Notice, SceneEnded, Searching, ToUser};
+use scenehost_core::record::UserRecord;
+use scenehost_core::token::Secret;
+use scenehost_core::{
+    ConnectionId, Context, DomainName, Effects, Message, Refusal, SceneId, Service, ServiceName, SessionId, Time,
+    UserId,
+};
+
+use crate::script::Script;
+
+const STEPS_MAX: usize = 256;
+const CONNECTIONS_MAX: usize = 64;
+const USERS: [UserId; 3] = [UserId(1), UserId(2), UserId(3)];
+const SESSIONS: [SessionId; 2] = [SessionId(1), SessionId(2)];
+const SCENES: [SceneId; 2] = [SceneId(1), SceneId(2)];
+const WAIT_MS_MAX: u64 = 60_000;
+const GRACE_MS: u64 = 30_000;
+/// A search, and all that may come after it.
+const SETTLED_MS_MAX: u64 = WAIT_MS_MAX + 4 * GRACE_MS;
+
+/// A script of events.
+pub fn run(data: &[u8]) {
+    let mut script = Script::new(data);
+    let mut world = World::new();
+    for _ in 0..STEPS_MAX {
+        if script.is_over() {
+            break;
+        }
+        match world.next(&mut script) {
+            Some(event) => world.step(event),
+            None => world.now = world.now.plus_ms(script.span_ms()),
+        }
+    }
+    world.settle();
+}
+
+/// The other end of a connection.
+#[derive(Default)]
+struct Peer {
+    closed: bool,
+    /// The number of the last frame.
+    seq: Option<u32>,
+    /// The requests, and whether they were answered.
+    asked: BTreeMap<u32, bool>,
+}
+
+struct World {
+    lobby: Lobby,
+    now: Time,
+    rng: ChaCha20Rng,
+    peers: BTreeMap<ConnectionId, Peer>,
+    last_request: u32,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            lobby: Lobby::new(BTreeMap::from([(DomainName::from("gomoku"), WAIT_MS_MAX)]), GRACE_MS),
+            now: Time(1_000_000),
+            rng: ChaCha20Rng::seed_from_u64(7),
+            peers: BTreeMap::new(),
+            last_request: 0,
+        }
+    }
+
+    /// What happens next; `None`: time passes and nobody notices yet.
+    fn next(&mut self, script: &mut Script) -> Option<Event> {
+        let known = script.below(self.peers.len().clamp(1, CONNECTIONS_MAX)) as u64;
+        let connection = ConnectionId(known);
+        Some(match script.below(24) {
+            0 | 1 => return self.open(),
+            2 => self.close(connection, script),
+            3 => Event::Heard { connection, seen: script.number() },
+            4..=6 => self.sign_in(connection, script),
+            7 => Event::ReqSignOut { connection, request: self.request(connection) },
+            8 | 9 => {
+                let domain = DomainName::from(if script.below(8) > 0 { "gomoku" } else { "nowhere" });
+                Event::ReqMatch { connection, request: self.request(connection), domain }
+            }
+            10 => Event::ReqCancelMatch { connection, request: self.request(connection) },
+            11 => Event::ReqRejoin { connection, request: self.request(connection) },
+            12..=14 => Event::ResSignIn { connection, result: identity(script) },
+            15..=21 => self.of_a_user(script),
+            22 => Event::Service { service: service(script), up: script.chance() },
+            _ => match script.below(8) {
+                0 => Event::Stopping,
+                1..=3 => return None,
+                _ => {
+                    self.now = self.now.plus_ms(script.span_ms());
+                    Event::Tick
+                }
+            },
+        })
+    }
+
+    fn open(&mut self) -> Option<Event> {
+        if self.peers.len() >= CONNECTIONS_MAX {
+            return None;
+        }
+        let connection = ConnectionId(self.peers.len() as u64);
+        self.peers.insert(connection, Peer::default());
+        Some(Event::Opened { connection })
+    }
+
+    fn close(&mut self, connection: ConnectionId, script: &mut Script) -> Event {
+        if let Some(peer) = self.peers.get_mut(&connection) {
+            peer.closed = true;
+        }
+        Event::Closed { connection, left: script.chance() }
+    }
+
+    fn sign_in(&mut self, connection: ConnectionId, script: &mut Script) -> Event {
+        let credential = Credential::Session("token".to_owned());
+        let sign_in = Box::new(Request::SignIn { credential, name: String::new(), device: String::new() });
+        let resume = script.chance().then(|| script.number());
+        Event::ReqSignIn { connection, request: self.request(connection), sign_in, resume }
+    }
+
+    /// The number of a request that is about to be made.
+    fn request(&mut self, connection: ConnectionId) -> u32 {
+        self.last_request += 1;
+        // Over a closed connection something may still be on its way; nobody waits for its answer.
+        if let Some(peer) = self.peers.get_mut(&connection).filter(|peer| !peer.closed) {
+            peer.asked.insert(self.last_request, false);
+        }
+        self.last_request
+    }
+
+    /// What other services say of a user, whether or not they were asked.
+    fn of_a_user(&mut self, script: &mut Script) -> Event {
+        let user = USERS[script.below(USERS.len())];
+        // Searches are counted from 1, over all users.
+        let ticket = script.below(8) as u64;
+        match script.below(8) {
+            0 | 1 => Event::SynMatchState { user, ticket, state: match_state(script) },
+            2 => Event::ResMatch { user, ticket, result: self.entry(script) },
+            3 => Event::ResCancelMatch { user, ticket, result: ok_or_refused(script) },
+            4 => Event::ResRejoin { user, result: self.entry(script) },
+            5 => {
+                let scene = SCENES[script.below(2)];
+                Event::SynSceneEnded {
+                    user,
+                    ended: SceneEnded { scene, reason: EndReason::Finished, results: Vec::new() },
+                }
+            }
+            6 => Event::SynSessionsEnded {
+                user,
+                sessions: SESSIONS[script.below(2)..].to_vec(),
+                refusal: Refusal::SessionEnded,
+            },
+            _ => Event::SynAccountClosed {
+                user,
+                refusal: Refusal::Banned { reason: "cheating".to_owned(), until: None },
+            },
+        }
+    }
+
+    fn entry(&mut self, script: &mut Script) -> Result<Entry, Refusal> {
+        ok_or_refused(script)?;
+        Ok(Entry {
+            scene: SCENES[script.below(2)],
+            domain: DomainName::from("gomoku"),
+            url: "/v1/scene".to_owned(),
+            secret: Secret::draw(&mut self.rng),
+            expires_in_ms: 30_000,
+        })
+    }
+
+    fn step(&mut self, event: Event) {
+        let is_tick = event == Event::Tick;
+        let mut out = Effects::default();
+        self.lobby.step(event, &mut Context { now: self.now, rng: &mut self.rng, out: &mut out });
+        assert!(out.writes.is_empty(), "the lobby keeps nothing");
+        for message in out.messages {
+            if let Message::User(to_user) = message {
+                self.told(to_user);
+            }
+        }
+        if is_tick {
+            assert!(self.lobby.deadline().is_none_or(|deadline| deadline > self.now), "woken for what is done");
+        }
+        self.check_connections();
+    }
+
+    fn told(&mut self, to_user: ToUser) {
+        let ToUser { connection, seq, request, notice } = to_user;
+        let peer = self.peers.get_mut(&connection).expect("only who has connected is told something");
+        assert!(!peer.closed, "{connection} is closed, and is told {notice:?}");
+        if let Some(answered) = peer.asked.get_mut(&request) {
+            assert!(!std::mem::replace(answered, true), "request {request} is answered twice");
+        }
+        match notice {
+            Notice::ResSignIn(signed_in) => peer.seq = Some(signed_in.after_seq),
+            Notice::SynClosing(_) => peer.closed = true,
+            _ => {}
+        }
+        if seq != 0 {
+            let last = peer.seq.replace(seq).expect("a line begins with the sign-in");
+            assert_eq!(seq, last.checked_add(1).unwrap_or(1), "after {last}");
+        }
+    }
+
+    fn check_connections(&self) {
+        let names = self.peers.iter().map(|(id, peer)| (peer, self.lobby.connection_name(*id)));
+        let mut signed_in = 0;
+        for (peer, name) in names {
+            assert_eq!(peer.closed, name == "unknown", "both ends agree whether there is a connection");
+            signed_in += usize::from(name == "SignedIn");
+        }
+        assert_eq!(signed_in, self.lobby.users_connected(), "a user has at most one connection");
+    }
+
+    /// No other service says anything any more, and time passes.
+    fn settle(mut self) {
+        let begun = self.now;
+        while let Some(deadline) = self.lobby.deadline() {
+            self.now = self.now.max(deadline);
+            assert!(self.now.ms_since(begun) <= SETTLED_MS_MAX, "the lobby waits for ever");
+            self.step(Event::Tick);
+        }
+        for (connection, peer) in self.peers.iter().filter(|(_, peer)| !peer.closed) {
+            let waiting: Vec<&u32> = peer.asked.iter().filter(|(_, answered)| !**answered).map(|(it, _)| it).collect();
+            assert!(waiting.is_empty(), "connection {connection} waits for the answers to {waiting:?}");
+        }
+        for user in USERS {
+            let phase = self.lobby.phase_name(user);
+            let at_rest = ["absent", "Idle", "InScene", "InScene, away"].contains(&phase.as_str());
+            assert!(at_rest, "{user} is for ever {phase}");
+        }
+    }
+}
+
+fn identity(script: &mut Script) -> Result<Box<Identity>, Refusal> {
+    ok_or_refused(script)?;
+    let record = UserRecord { name: "Ada".to_owned(), created: Time(1), ratings: BTreeMap::new() };
+    let token = || "token".to_owned();
+    let tokens = Tokens { session: token(), session_expires: Time(9), refresh: token(), refresh_expires: Time(99) };
+    let (user, session) = (USERS[script.below(USERS.len())], SESSIONS[script.below(2)]);
+    Ok(Box::new(Identity { user, record, session, tokens, created: false }))
+}
+
+fn match_state(script: &mut Script) -> MatchState {
+    let domain = DomainName::from("gomoku");
+    match script.below(4) {
+        0 => MatchState::Idle(ok_or_refused(script).err()),
+        1 => MatchState::Placing { domain },
+        _ => {
+            let (waited_ms, rating_range, waiting) = (script.span_ms(), script.number(), script.number());
+            MatchState::Searching(Searching {
+                domain,
+                waited_ms,
+                rating_range,
+                waiting,
+                players_min: 2,
+                players_max: 2,
+            })
+        }
+    }
+}
+
+fn ok_or_refused(script: &mut Script) -> Result<(), Refusal> {
+    match script.below(8) {
+        0 => Err(Refusal::NoSeat),
+        1 => Err(Refusal::Busy("the match is already made")),
+        2 => Err(Refusal::ServiceDown(service(script))),
+        _ => Ok(()),
+    }
+}
+
+fn service(script: &mut Script) -> ServiceName {
+    use ServiceName::{Auth, Db, Lobby, Match, SceneMaster, SceneService};
+    [Auth, Lobby, Match, SceneMaster, SceneService, Db][script.below(6)]
+}
