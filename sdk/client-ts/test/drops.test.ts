@@ -115,15 +115,18 @@ test("more than may be kept is refused at once, and the rest is sent", async () 
   told.scene.close();
 });
 
-test("what has arrived is let go of, so that a long game never fills the buffer", async () => {
-  const told = await enter({ sendBufferMessagesMax: 8 });
-  for (const text of numbers(0, 100)) {
-    say(told.scene, text);
-    await until("its echo is back", () => told.messages.includes(text));
-  }
-  assert.deepEqual(seat.heard, numbers(0, 100));
-  told.scene.close();
-});
+for (const limit of [{ sendBufferMessagesMax: 8 }, { sendBufferBytesMax: 200 }]) {
+  const what = Object.keys(limit)[0];
+  test(`what has arrived is let go of, so that a long game never fills ${what}`, async () => {
+    const told = await enter(limit);
+    for (const text of numbers(0, 100)) {
+      say(told.scene, text);
+      await until("its echo is back", () => told.messages.includes(text));
+    }
+    assert.deepEqual(seat.heard, numbers(0, 100));
+    told.scene.close();
+  });
+}
 
 test("the server hears what has come, from the next frame or by a ping of its own", async () => {
   const told = await enter();

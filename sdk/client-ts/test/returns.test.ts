@@ -103,8 +103,10 @@ test("requests that did not arrive are sent again, and the others are not", asyn
       if (frame.body.case === "reqSignIn") {
         letIn(frame, peer, { resumed: true, lastRequest: arrived });
         searching(peer, arrived);
-      } else if (frame.body.case === "reqCancelMatch") {
-        asked.push(`${frame.body.case}, again`);
+        return;
+      }
+      asked.push(`${frame.body.case}, again`);
+      if (frame.body.case === "reqCancelMatch") {
         const refused = { code: Code.BUSY };
         peer.send({ case: "refused", value: refused }, frame.request);
         made(peer);
@@ -114,7 +116,44 @@ test("requests that did not arrive are sent again, and the others are not", asyn
   const search = told.lobby.findMatch("gomoku");
   await assert.rejects(told.lobby.cancelMatch(), Refused);
   assert.equal((await search).sceneId, "s1");
-  assert.deepEqual(asked, ["reqMatch", "reqCancelMatch", "reqCancelMatch, again"]);
+  const again = asked.filter((name) => name !== "ping, again");
+  assert.deepEqual(again, ["reqMatch", "reqCancelMatch", "reqCancelMatch, again"]);
+  told.lobby.close();
+});
+
+test("the deadline of a request stands still during a drop", async () => {
+  let away = true;
+  const told = await enter(
+    (_, peer) => peer.socket.terminate(),
+    (frame, peer) => {
+      if (away) return peer.socket.terminate();
+      if (frame.body.case === "reqSignIn") letIn(frame, peer, { resumed: true });
+      else if (frame.body.case === "reqRejoin") made(peer, frame.request);
+    },
+    { requestDeadlineMs: 100 },
+  );
+  const match = told.lobby.rejoin();
+  await new Promise((resolve) => setTimeout(resolve, 250));
+  away = false;
+  assert.equal((await match).sceneId, "s1");
+  told.lobby.close();
+});
+
+test("an attempt that is given up is no leaving: the server may have let this side in", async () => {
+  const codes: number[] = [];
+  const told = await enter(
+    () => {},
+    (frame, peer) => {
+      if (frame.body.case !== "reqSignIn") return;
+      if (host.opened > 2) return letIn(frame, peer, { resumed: true });
+      peer.socket.on("close", (code) => codes.push(code));
+    },
+    { requestDeadlineMs: 50 },
+  );
+  host.cut();
+  await until("this side is back", () => told.resumed.length === 1);
+  await until("the other connection is closed", () => codes.length === 1);
+  assert.deepEqual(codes, [4000]);
   told.lobby.close();
 });
 
@@ -156,12 +195,14 @@ test("a search that goes on without its line is taken up", async () => {
 test("a line that goes on elsewhere than this side was is wrong", async () => {
   const told = await enter(
     (frame, peer) => searching(peer, frame.request),
-    (frame, peer) => letIn(frame, peer, { resumed: true }, 9),
+    (frame, peer) => {
+      if (frame.body.case === "reqSignIn") letIn(frame, peer, { resumed: true, lastRequest: 2 }, 9);
+    },
   );
-  const search = told.lobby.findMatch("gomoku");
+  const search = told.lobby.findMatch("gomoku", { deadlineMs: 1_000 });
   await until("the search has begun", () => told.lobby.matchState !== undefined);
   host.cut();
-  await assert.rejects(search, (error) => error instanceof Closed && error.kind === "protocol");
+  await assert.rejects(search, /frames go on after 9 and not after 1/);
   assert.deepEqual([told.resumed.length, told.gone.length], [0, 1]);
 });
 
