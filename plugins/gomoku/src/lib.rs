@@ -108,11 +108,12 @@ impl Scene for Gomoku {
 
     fn joined(&mut self, ctx: &mut Context, player: &Player) {
         self.names[player.seat as usize].clone_from(&player.name);
-        self.came(ctx, player.seat, true);
+        self.came(ctx, player.seat);
     }
 
-    fn resumed(&mut self, ctx: &mut Context, seat: Seat, missed: bool) {
-        self.came(ctx, seat, missed);
+    fn resumed(&mut self, ctx: &mut Context, seat: Seat, _missed: bool) {
+        // Also where nothing was missed: the clocks in older messages are those of then.
+        self.came(ctx, seat);
     }
 
     fn dropped(&mut self, ctx: &mut Context, seat: Seat) {
@@ -168,13 +169,12 @@ impl Scene for Gomoku {
 
 impl Gomoku {
     /// A player is inside, for the first time or again. The first game begins when both are.
-    fn came(&mut self, ctx: &mut Context, seat: Seat, needs_state: bool) {
+    fn came(&mut self, ctx: &mut Context, seat: Seat) {
         tell_presence(ctx, seat, true);
         let both = ctx.is_present(0) && ctx.is_present(1);
         match self.phase {
             Phase::Waiting if both => self.begin(ctx),
-            _ if needs_state => ctx.send(seat, &self.state(ctx)),
-            _ => {}
+            _ => ctx.send(seat, &self.state(ctx)),
         }
     }
 
