@@ -316,14 +316,13 @@ async fn a_client_that_never_says_who_it_is_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_full_host_lets_the_next_client_in_when_one_has_gone() {
+async fn a_full_host_says_so_and_lets_the_next_client_in_when_one_has_gone() {
     let host = Host::start(&ECHO.replacen("scene_threads = 1", "scene_threads = 1\nconnections_max = 2", 1));
     let player = enter(vec![sign_in(&host, "Ada").await], "solo").await.remove(0);
-    let mut next = Box::pin(Raw::guest(&host, Encoding::Proto));
-    let early = tokio::time::timeout(Duration::from_millis(500), &mut next).await;
-    assert!(early.is_err(), "Ada's lobby and scene connections take both places");
+    let protocol = [("sec-websocket-protocol", Encoding::Proto.subprotocol())];
+    let early = upgrade(host.address(), LOBBY, &protocol).await.expect_err("Ada's two connections take both places");
+    assert_eq!(early.status, 503);
+    assert!(early.text.contains("try again"), "{}", early.text);
     drop(player.scene);
-    let mut next = next.await;
-    let pong = next.ask(ping(1)).await;
-    assert!(matches!(pong, server_frame::Body::Pong(_)), "{pong:?}");
+    until("the next client to be let in", async || upgrade(host.address(), LOBBY, &protocol).await.is_ok()).await;
 }

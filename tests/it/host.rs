@@ -129,6 +129,19 @@ impl Host {
         kill_process(pid, Signal::TERM).expect("it runs");
     }
 
+    /// Tells it to read its certificate again.
+    pub fn hang_up(&self) {
+        let pid = Pid::from_child(&self.process.child);
+        kill_process(pid, Signal::HUP).expect("it runs");
+    }
+
+    /// How much memory it has in use, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the system tells");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     /// Waits until it has ended.
     pub async fn ended(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
@@ -196,8 +209,19 @@ fn notes(folder: &Path) -> PathBuf {
     folder.join("synced")
 }
 
+/// All clients of a test come from one address, so unless the test is about that it is unlimited.
+const NO_LIMITS_PER_ADDRESS: &str = "
+[server.per_address]
+connections = 1000000
+sign_ins_per_minute = 60000000
+";
+
 fn folder_with(config: &str) -> TempDir {
     let folder = TempDir::new().expect("a temporary folder");
+    let mut config = config.to_owned();
+    if !config.contains("[server.per_address]") {
+        config += NO_LIMITS_PER_ADDRESS;
+    }
     std::fs::write(folder.path().join("host.toml"), config).expect("it is writable");
     folder
 }

@@ -6,6 +6,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::host::within;
+
 /// A connection that stays open.
 pub struct KeepAlive {
     stream: TcpStream,
@@ -18,6 +20,11 @@ impl KeepAlive {
         let stream = TcpStream::connect(address).await.expect("the host listens");
         stream.set_nodelay(true).expect("a socket has the option");
         Self { stream, address, read: Vec::new() }
+    }
+
+    /// Waits until the host has closed it without another word.
+    pub async fn ended(&mut self) -> bool {
+        matches!(within("the host to hang up", self.stream.read_buf(&mut self.read)).await, Ok(0) | Err(_))
     }
 
     pub async fn sign_in(&mut self, credential: Value) -> Option<(u16, Value)> {

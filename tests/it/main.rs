@@ -7,6 +7,8 @@
 //! | [`tokens`] | the door of a scene |
 //! | [`transcript`] | that the protocol's page shows what happens |
 //! | [`frames`] | what clients may not send |
+//! | [`door`] | deadlines, sizes, limits per address, proxies, ten thousand connections |
+//! | [`secure`] | TLS, and certificates that change |
 //! | [`hostile`] | what components may not do, and that their neighbours do not notice |
 //! | [`resume`] | that cut connections lose nothing, by the Rust client |
 //! | [`bots`] | a hundred players, every message accounted for |
@@ -19,13 +21,14 @@
 //! | [`client_ts`] | the TypeScript client, with its connections cut |
 //!
 //! Help: [`host`] runs the binary, [`player`] plays by the Rust client, [`raw`] speaks the bare
-//! protocol, [`issuer`] makes ID tokens. `cargo xtask test` builds what they need.
+//! protocol, [`issuer`] makes ID tokens, [`tls`] certificates. `cargo xtask test` builds what they need.
 
 mod accounts;
 mod bots;
 mod client_ts;
 mod crash;
 mod cut;
+mod door;
 mod flow;
 mod frames;
 mod hostile;
@@ -35,6 +38,7 @@ mod oidc;
 mod ops;
 mod pages;
 mod resume;
+mod secure;
 mod sessions;
 mod startup;
 mod stop;
@@ -45,3 +49,4 @@ mod host;
 mod issuer;
 mod player;
 mod raw;
+mod tls;

@@ -8,11 +8,13 @@ use futures_util::{SinkExt, StreamExt};
 use scenehost_client::Match;
 use scenehost_protocol::v1::{self, ClientFrame, ServerFrame, client_frame, req_sign_in, server_frame};
 use scenehost_protocol::{Encoding, Payload};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{WebSocketStream, client_async};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::host::{Host, within};
 use crate::player::device;
@@ -35,15 +37,15 @@ pub struct End {
 }
 
 /// A connection on which anything can be sent.
-pub struct Raw {
-    stream: WebSocketStream<TcpStream>,
+pub struct Raw<S = TcpStream> {
+    stream: WebSocketStream<S>,
     encoding: Encoding,
     seq: u32,
     request: u32,
 }
 
 /// The next WebSocket message that is no ping or pong; `None` if the connection is gone.
-pub async fn receive(stream: &mut WebSocketStream<TcpStream>) -> Option<Message> {
+pub async fn receive<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut WebSocketStream<S>) -> Option<Message> {
     within("a message from the host", async {
         loop {
             match stream.next().await {
@@ -71,15 +73,25 @@ async fn upgrade_on(
     path: &str,
     headers: &[(&str, &str)],
 ) -> Result<WebSocketStream<TcpStream>, NoUpgrade> {
+    let stream = within("a connection", socket.connect(address)).await.expect("the host listens");
+    upgrade_over(stream, address, path, headers).await
+}
+
+/// Opens a WebSocket over a connection that is there.
+async fn upgrade_over<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Result<WebSocketStream<S>, NoUpgrade> {
     let mut request = format!("ws://{address}{path}").into_client_request().expect("an address");
     for (name, value) in headers {
         let name: HeaderName = name.parse().expect("a header's name");
         request.headers_mut().insert(name, HeaderValue::from_str(value).expect("a header's value"));
     }
-    let upgraded = within("the upgrade", async {
-        let stream = socket.connect(address).await.expect("the host listens");
-        client_async(request, stream).await
-    });
+    // Small, since there may be many.
+    let config = WebSocketConfig::default().read_buffer_size(4 << 10);
+    let upgraded = within("the upgrade", client_async_with_config(request, stream, Some(config)));
     match upgraded.await {
         Ok((stream, _)) => Ok(stream),
         Err(Error::Http(answer)) => Err(NoUpgrade {
@@ -127,6 +139,30 @@ impl Raw {
         let headers = [("sec-websocket-protocol", encoding.subprotocol())];
         let stream = upgrade_on(socket, address, path, &headers).await.expect("the upgrade is allowed");
         Self { stream, encoding, seq: 0, request: 0 }
+    }
+
+    /// Cuts the connection as a broken network does: reset, without a word.
+    pub fn cut(self) {
+        self.stream.get_ref().set_zero_linger().expect("a socket has the option");
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    /// A WebSocket over a connection that is there.
+    pub async fn over(stream: S, address: SocketAddr, path: &str, encoding: Encoding) -> Self {
+        let headers = [("sec-websocket-protocol", encoding.subprotocol())];
+        let stream = upgrade_over(stream, address, path, &headers).await.expect("the upgrade is allowed");
+        Self { stream, encoding, seq: 0, request: 0 }
+    }
+
+    /// The connection beneath.
+    pub fn into_inner(self) -> S {
+        self.stream.into_inner()
+    }
+
+    /// Sends bytes that need not be WebSocket's. The other side may have gone by then.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        within("bytes to leave", self.stream.get_mut().write_all(bytes)).await
     }
 
     /// Sends a WebSocket message as it is. The other side may have gone by then.
@@ -201,11 +237,6 @@ impl Raw {
     /// The line goes on after this number.
     pub fn expect_after(&mut self, seq: u32) {
         self.seq = seq;
-    }
-
-    /// Cuts the connection as a broken network does: reset, without a word.
-    pub fn cut(self) {
-        self.stream.get_ref().set_zero_linger().expect("a socket has the option");
     }
 
     /// The next frame.

@@ -1,6 +1,8 @@
 //! What the host refuses to start with: it ends at once, with one clear word on what to change.
 
-use crate::host::{Host, run};
+use std::process::{Command, Stdio};
+
+use crate::host::{Host, binary, run};
 
 const GOOD: &str = r#"
 [server]
@@ -67,6 +69,14 @@ fn a_configuration_that_cannot_work_is_refused_with_what_to_change() {
     refused(&brief, &[], &["[auth.accounts]", "session_ms"]);
     let weak_key = format!("{GOOD}\n[auth]\nserver_key = \"secret\"\n");
     refused(&weak_key, &[], &["[auth]", "server_key", "32 characters"]);
+    let hasty = with("scenes_max = 16", "idle_ms = 10");
+    refused(&hasty, &[], &["[server]", "idle_ms"]);
+    let anybody = with("scenes_max = 16", r#"trusted_proxies = ["everybody"]"#);
+    refused(&anybody, &[], &["trusted_proxies", "\"everybody\" is no address and no network"]);
+    for nothing in ["connections = 0", "sign_ins_per_minute = 0", "sign_ins_per_minute = 100000000"] {
+        let config = format!("{GOOD}\n[server.per_address]\n{nothing}\n");
+        refused(&config, &[], &["[server.per_address]", "at least 1", "1 to 60000000"]);
+    }
     let weak = format!("{GOOD}\n[ops]\ntoken = \"secret\"\n");
     let (code, _, errors) = check(&weak);
     assert_eq!(code, Some(1));
@@ -157,6 +167,20 @@ fn an_address_that_is_taken_is_refused() {
     let host = Host::start(GOOD);
     let address = host.address().to_string();
     refused(GOOD, &["--listen", &address], &[&address, "server.listen", "is another scenehost running"]);
+}
+
+#[test]
+fn a_system_that_allows_too_few_open_files_is_refused() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let path = folder.path().join("host.toml");
+    std::fs::write(&path, "[server]\nlisten = \"127.0.0.1:0\"\n[ops]\nlisten = \"127.0.0.1:0\"\n")
+        .expect("it is writable");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -n 400 && exec \"$0\" serve --config \"$1\""]).arg(binary()).arg(&path);
+    let output = shell.stdin(Stdio::null()).output().expect("there is a shell");
+    let errors = String::from_utf8(output.stderr).expect("the host writes UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("open 400 files") && errors.contains("ulimit -n"), "{errors}");
 }
 
 /// Runs `scenehost check` on a configuration.

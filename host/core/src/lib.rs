@@ -20,6 +20,7 @@
 
 #![warn(missing_docs)]
 
+pub mod address;
 pub mod auth;
 pub mod backlog;
 pub mod config;
@@ -29,6 +30,7 @@ pub mod line;
 pub mod lobby;
 pub mod matching;
 pub mod message;
+pub mod rate;
 pub mod record;
 pub mod refusal;
 pub mod scene;

@@ -75,6 +75,14 @@ pub enum Refusal {
         /// How many are allowed.
         per_second: u32,
     },
+    /// Too much of something in too short a time, from one address or with one session.
+    #[error("too many {what}: try again in {} s", ms.div_ceil(1_000))]
+    TooOften {
+        /// What there was too much of, and from where.
+        what: &'static str,
+        /// How long the next one has to wait.
+        ms: u64,
+    },
     /// A service that this needs is down.
     #[error("{0} is not available now; you will be told when it is back")]
     ServiceDown(ServiceName),
@@ -104,7 +112,7 @@ impl Refusal {
         match self {
             Self::Overloaded(_) | Self::TimedOut(_) => 1_000,
             Self::RateLimited { .. } => 1_000,
-            Self::TriedTooOften { ms } => u32::try_from(*ms).unwrap_or(u32::MAX),
+            Self::TriedTooOften { ms } | Self::TooOften { ms, .. } => u32::try_from(*ms).unwrap_or(u32::MAX),
             Self::ServiceDown(_) | Self::ProviderDown => 5_000,
             Self::Stopping => 60_000,
             _ => 0,

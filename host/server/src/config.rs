@@ -7,10 +7,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use scenehost_core::address::Network;
 use scenehost_core::auth::identity::{PROVIDER_CHARS_MAX, is_provider_name};
 use scenehost_core::config::{self, Domain, Fleet};
+use scenehost_core::rate;
 use scenehost_core::{DomainName, FleetName};
 use serde::Deserialize;
+
+use crate::edge::tls;
 
 pub use provider::{KeysFrom, Provider, is_loopback};
 
@@ -64,6 +68,15 @@ pub struct Server {
     pub connections_max: usize,
     /// Pages of other sites that may connect, such as `https://example.org`; the host's own always may.
     pub allowed_origins: Vec<String>,
+    /// Whose `X-Forwarded-For` is believed: addresses and networks of the proxies in front of the host.
+    pub trusted_proxies: Vec<Network>,
+    /// How long a client may get nowhere with what is its turn: the handshake of TLS, the head of a
+    /// request (from its connection, or the answer before it), taking what is sent.
+    pub idle_ms: u64,
+    /// What one client address may do.
+    pub per_address: PerAddress,
+    /// With it clients connect by TLS, and only so.
+    pub tls: Option<Tls>,
     /// How long running games have to end when the host stops.
     pub drain_ms: u64,
 }
@@ -79,9 +92,61 @@ impl Default for Server {
             scenes_max: 10_000,
             connections_max: 20_000,
             allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            idle_ms: 10_000,
+            per_address: PerAddress::default(),
+            tls: None,
             drain_ms: 10_000,
         }
     }
+}
+
+impl Server {
+    fn check(&self) -> Result<(), Error> {
+        let wrong = |place: &str, what: String| Err(Error::Wrong { place: place.to_owned(), what });
+        if self.scenes_max == 0 || self.connections_max == 0 {
+            return wrong("[server]", "scenes_max and connections_max need at least 1".to_owned());
+        }
+        if self.idle_ms < 100 {
+            return wrong("[server]", "idle_ms is below 100: clients need the time to answer".to_owned());
+        }
+        let PerAddress { connections, sign_ins_per_minute } = self.per_address;
+        if connections == 0 || sign_ins_per_minute == 0 || sign_ins_per_minute > rate::PER_MINUTE_MAX {
+            let most = rate::PER_MINUTE_MAX;
+            let what = format!("connections needs at least 1, and sign_ins_per_minute 1 to {most}");
+            return wrong("[server.per_address]", what);
+        }
+        match self.tls.as_ref().map(tls::load) {
+            Some(Err(error)) => wrong("[server.tls]", error.to_string()),
+            Some(Ok(_)) | None => Ok(()),
+        }
+    }
+}
+
+/// The limits of one client address; IPv6 addresses count by their /64.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PerAddress {
+    /// The most connections at once.
+    pub connections: u32,
+    /// The most tries to sign in, of any kind, in a minute.
+    pub sign_ins_per_minute: u32,
+}
+
+impl Default for PerAddress {
+    fn default() -> Self {
+        Self { connections: 256, sign_ins_per_minute: 300 }
+    }
+}
+
+/// Where the certificate lies; both files are PEM.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The server's certificate, then those that lead to its issuer.
+    pub certificate: PathBuf,
+    /// The private key of the first of them.
+    pub key: PathBuf,
 }
 
 /// Who may sign in, and how.
@@ -212,6 +277,10 @@ impl Config {
             *file = folder.join(&*file);
         }
         config.server.pages_dir = config.server.pages_dir.map(|pages| folder.join(pages));
+        if let Some(tls) = &mut config.server.tls {
+            tls.certificate = folder.join(&tls.certificate);
+            tls.key = folder.join(&tls.key);
+        }
         Ok(config)
     }
 
@@ -252,10 +321,7 @@ impl Config {
                 "token needs at least 16 characters from a secure random source".to_owned(),
             );
         }
-        if self.server.scenes_max == 0 || self.server.connections_max == 0 {
-            return wrong("[server]".to_owned(), "scenes_max and connections_max need at least 1".to_owned());
-        }
-        Ok(())
+        self.server.check()
     }
 
     /// The rules' part of the fleets.

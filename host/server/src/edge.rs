@@ -1,33 +1,33 @@
-//! The edge: where clients connect. HTTP by axum on sockets that this file accepts; the lobby's
+//! The edge: where clients connect. HTTP by axum on connections that [`door`] takes in; the lobby's
 //! WebSockets stay here ([`lobby`]), the scenes' are handed to the threads of their scenes
-//! ([`scene`]), everything else is pages.
+//! ([`scene`]), everything else is calls about accounts ([`account`]) and pages.
 //!
 //! Invariant: nothing that a client sends is trusted before it is checked, and every wait for a
 //! client has a limit.
 
 mod account;
+mod body;
+mod door;
+mod limits;
 mod lobby;
 mod scene;
+pub mod tls;
+mod transport;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use scenehost_core::Refusal;
+use scenehost_core::address::Client;
 use scenehost_core::token::SecretHash;
 use scenehost_protocol::Encoding;
-use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tower::ServiceExt as _;
+use tokio::sync::watch;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -35,8 +35,8 @@ use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::config::Config;
 
-/// How long a client may take with the head of its request.
-const HEADER_MAX: Duration = Duration::from_secs(10);
+pub use door::Door;
+pub use limits::{Limits, Place};
 
 const ORIGIN_TEXT: &str = "this page may not connect: the operator can allow its origin with server.allowed_origins";
 
@@ -49,17 +49,19 @@ struct Parts {
     allowed_origins: Vec<String>,
     /// What the game's own backend signs users in with.
     server_key: Option<SecretHash>,
+    limits: Arc<Limits>,
     connections: AtomicU64,
     stopping: watch::Receiver<bool>,
 }
 
 impl Edge {
-    pub fn new(bus: Bus, clock: Clock, config: &Config, stopping: watch::Receiver<bool>) -> Self {
+    pub fn new(bus: Bus, clock: Clock, config: &Config, limits: Arc<Limits>, stopping: watch::Receiver<bool>) -> Self {
         Self(Arc::new(Parts {
             bus,
             clock,
             allowed_origins: config.server.allowed_origins.clone(),
             server_key: config.auth.server_key.as_deref().map(SecretHash::of),
+            limits,
             connections: AtomicU64::new(1),
             stopping,
         }))
@@ -110,6 +112,11 @@ impl Edge {
         }
     }
 
+    /// Counts a try of this client to sign in.
+    fn count_sign_in(&self, client: Client) -> Result<(), Refusal> {
+        self.0.limits.sign_in(client, self.0.clock.now())
+    }
+
     /// Why an upgrade is refused, if it is.
     #[expect(clippy::result_large_err, reason = "the error is the answer, made once a connection")]
     fn check(&self, headers: &HeaderMap) -> Result<Encoding, Response> {
@@ -123,48 +130,6 @@ impl Edge {
             let text = "ask for the WebSocket subprotocol scenehost.v1.proto or scenehost.v1.json\n";
             (StatusCode::BAD_REQUEST, text).into_response()
         })
-    }
-}
-
-/// A place among `connections_max`, free again when its last clone is gone: with the HTTP connection,
-/// or with the WebSocket that came of it.
-#[derive(Clone)]
-pub struct Place(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
-
-/// Accepts clients until the host stops. At most `connections_max` are served at once; more wait
-/// in the system's queue.
-pub async fn serve(listener: TcpListener, router: Router, connections_max: usize, mut stopping: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(connections_max));
-    let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_MAX).max_buf_size(16 * 1_024);
-    loop {
-        let place = Place(Arc::new(Arc::clone(&places).acquire_owned().await.expect("never closed")));
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stopping.wait_for(|stopping| *stopping) => return,
-        };
-        let (stream, address): (_, SocketAddr) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, most likely: others have to close first.
-                tracing::warn!(%error, "a connection cannot be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, %address, "no-delay cannot be set");
-        }
-        let service = router.clone().map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
-            request.extensions_mut().insert(place.clone());
-            request
-        });
-        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-        tokio::spawn(async move {
-            if let Err(error) = connection.with_upgrades().await {
-                tracing::debug!(%error, %address, "a connection ended early");
-            }
-        });
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -26,8 +27,9 @@ use crate::bus::{Bus, Inboxes};
 use crate::checks;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::edge::{self, Edge};
+use crate::edge::{self, Door, Edge, Limits};
 use crate::id_tokens::IdTokens;
+use crate::open_files;
 use crate::ops::Ops;
 use crate::records;
 use crate::scene_thread::{self, FleetRun, SceneThreads};
@@ -45,6 +47,7 @@ type Services = JoinSet<Result<(), service_loop::Error>>;
 pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result<()> {
     let clock = Clock::start();
     let metrics = install_metrics()?;
+    let connections_max = open_files::connections(config.server.connections_max)?;
     let engine = Engine::new(Options { scenes_max: config.server.scenes_max, ..Options::default() })?;
     let fleets = compile(&engine, &config)?;
     std::fs::create_dir_all(&config.server.data_dir)
@@ -74,10 +77,12 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     let listener = listen(config.server.listen, "server.listen").await?;
     let ops_listener = listen(config.ops.listen, "ops.listen").await?;
     let (address, ops_address) = (listener.local_addr()?, ops_listener.local_addr()?);
-    let edge = Edge::new(bus.clone(), clock, &config, stopping_seen.clone());
+    let limits = Arc::new(Limits::new(connections_max, &config.server.per_address));
+    let tls = certificate(&config)?;
+    let edge = Edge::new(bus.clone(), clock, &config, Arc::clone(&limits), stopping_seen.clone());
     let router = edge.router(config.server.pages_dir.clone());
     let ops = Ops::new(bus.clone(), clock, metrics.clone(), config.ops.token.as_deref(), draining_seen).router();
-    tokio::spawn(edge::serve(listener, router, config.server.connections_max, stopping_seen));
+    tokio::spawn(Door::new(router, limits, tls, &config.server).serve(listener, stopping_seen));
     tokio::spawn(async move { axum::serve(ops_listener, ops).await });
     tokio::spawn(keep_metrics(metrics));
     // Tests and tools wait for this line.
@@ -112,6 +117,15 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     store.rest();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What clients are served with by TLS, kept current, if the host speaks that.
+fn certificate(config: &Config) -> anyhow::Result<Option<Arc<edge::tls::Served>>> {
+    let Some(files) = config.server.tls.clone() else { return Ok(None) };
+    let served = Arc::new(edge::tls::Served::new(files).context("[server.tls]")?);
+    let (hang_ups, kept) = (edge::tls::Served::hang_ups()?, Arc::clone(&served));
+    tokio::spawn(async move { kept.keep_current(hang_ups).await });
+    Ok(Some(served))
 }
 
 /// Gives running games the configured time, then ends them. A second signal ends the wait.

@@ -6,6 +6,7 @@
 //! | [`host`] | puts the parts together, stops them in order |
 //! | [`edge`] | where clients connect |
 //! | [`ops`] | where operators connect |
+//! | [`open_files`] | how many connections the system allows |
 //! | [`service_loop`] | runs the services of `host/core` |
 //! | [`bus`] | brings their messages to each other |
 //! | [`scene_thread`] | runs scenes and holds their users' sockets |
@@ -22,6 +23,7 @@ mod edge;
 mod host;
 mod id_tokens;
 mod meters;
+mod open_files;
 mod ops;
 mod records;
 mod scene_thread;

@@ -9,6 +9,7 @@
 
 mod connection;
 mod game;
+mod socket;
 mod turn;
 
 use std::collections::BTreeMap;

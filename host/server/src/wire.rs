@@ -8,22 +8,13 @@ use scenehost_core::token;
 use scenehost_core::{Player, PlayerResult, Refusal, Seat, ServiceName, SessionId};
 use scenehost_protocol::v1::{self, req_sign_in, server_frame::Body};
 
-/// The close code of the WebSocket that fits a refusal; sdk/protocol/README.md lists them.
+/// The close code of the WebSocket that fits a refusal.
 pub fn close_code(refusal: &Refusal) -> u16 {
-    match refusal {
-        Refusal::Malformed(_) => 4400,
-        Refusal::Unauthenticated => 4401,
-        Refusal::TimedOut(_) => 4408,
-        Refusal::TakenOver => 4409,
-        Refusal::SessionEnded | Refusal::Banned { .. } => 4403,
-        Refusal::RateLimited { .. } | Refusal::Overloaded(_) => 4429,
-        Refusal::Stopping => 4503,
-        _ => 4500,
-    }
+    scenehost_protocol::close_code(code(refusal))
 }
 
-pub fn refused(refusal: &Refusal) -> v1::Refused {
-    let code = match refusal {
+fn code(refusal: &Refusal) -> v1::Code {
+    match refusal {
         Refusal::Malformed(_) => v1::Code::Malformed,
         Refusal::OutOfOrder(_) => v1::Code::OutOfOrder,
         Refusal::Unauthenticated => v1::Code::Unauthenticated,
@@ -35,7 +26,7 @@ pub fn refused(refusal: &Refusal) -> v1::Refused {
         Refusal::NotAdmitted(_) => v1::Code::NotAdmitted,
         Refusal::SceneEnded => v1::Code::SceneEnded,
         Refusal::Overloaded(_) => v1::Code::Overloaded,
-        Refusal::RateLimited { .. } | Refusal::TriedTooOften { .. } => v1::Code::RateLimited,
+        Refusal::RateLimited { .. } | Refusal::TriedTooOften { .. } | Refusal::TooOften { .. } => v1::Code::RateLimited,
         Refusal::ServiceDown(_) | Refusal::ProviderDown => v1::Code::ServiceDown,
         Refusal::TimedOut(_) | Refusal::NoMatch => v1::Code::TimedOut,
         Refusal::Busy(_) => v1::Code::Busy,
@@ -46,8 +37,11 @@ pub fn refused(refusal: &Refusal) -> v1::Refused {
         Refusal::Taken(_) => v1::Code::Taken,
         Refusal::Banned { .. } => v1::Code::Banned,
         Refusal::SessionEnded => v1::Code::SessionEnded,
-    };
-    v1::Refused { code: code.into(), text: refusal.to_string(), retry_after_ms: refusal.retry_after_ms() }
+    }
+}
+
+pub fn refused(refusal: &Refusal) -> v1::Refused {
+    v1::Refused { code: code(refusal).into(), text: refusal.to_string(), retry_after_ms: refusal.retry_after_ms() }
 }
 
 pub fn closing(refusal: &Refusal) -> Body {

@@ -7,9 +7,11 @@
 //! Invariant: no input makes a decoder panic, and no frame longer than its side's
 //! limit is read.
 
+mod closing;
 mod encoding;
 mod shared_event;
 
+pub use closing::close_code;
 pub use encoding::{DecodeError, Encoding, Payload, PayloadRef, SUBPROTOCOLS};
 pub use shared_event::SharedEvent;
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use scenehost_protocol::v1::Code;
-use scenehost_protocol::{Encoding, FRAME_BYTES_MAX, Payload, SUBPROTOCOLS};
+use scenehost_protocol::{Encoding, FRAME_BYTES_MAX, Payload, SUBPROTOCOLS, close_code};
 
 const PAGE: &str = include_str!("../README.md");
 const SCHEMA: &str = include_str!("../proto/scenehost/v1/client.proto");
@@ -61,9 +61,33 @@ fn every_name_of_the_schema_is_explained() {
     assert!(missing.is_empty(), "not on the page: {missing:?}");
 }
 
+fn codes() -> Vec<Code> {
+    (0..).map_while(|number| Code::try_from(number).ok()).collect()
+}
+
+/// What the page says of a close code: the codes of `syn_closing` that go with it.
+fn close_row(close: u16) -> &'static str {
+    let start = format!("| {close} | ");
+    let row = PAGE.lines().find_map(|line| line.strip_prefix(start.as_str()));
+    row.and_then(|row| row.split(" | ").next()).unwrap_or_else(|| panic!("the page lacks the close code {close}"))
+}
+
+#[test]
+fn every_close_code_has_its_row() {
+    for code in codes() {
+        let row = close_row(close_code(code));
+        let told: Vec<&str> = row.split(", ").collect();
+        assert!(row == "any other" || told.contains(&code.as_str_name()), "{code:?} is not in {row:?}");
+        for name in told.into_iter().filter(|_| row != "any other") {
+            let told = Code::from_str_name(name).unwrap_or_else(|| panic!("{name:?} is no code"));
+            assert_eq!(close_code(told), close_code(code), "{name}");
+        }
+    }
+}
+
 #[test]
 fn every_refusal_has_its_row() {
-    let codes: Vec<Code> = (0..).map_while(|number| Code::try_from(number).ok()).collect();
+    let codes = codes();
     assert_eq!(codes.last(), Some(&Code::SessionEnded));
     for code in codes {
         let row = format!("| {} | `{}` |", code as i32, code.as_str_name());

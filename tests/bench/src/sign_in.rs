@@ -22,6 +22,14 @@ use crate::report::{self, Machine};
 
 const CLIENTS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7450);
 const OPS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7451);
+/// All load comes from one address, so what one may do is not limited here.
+const CONFIG: &str = "[server]
+scenes_max = 16
+scene_threads = 1
+
+[server.per_address]
+sign_ins_per_minute = 60000000
+";
 const SIGN_IN: &str = "/v1/auth/sign-in";
 /// Connections that are kept open, each with one request at a time.
 const CONNECTIONS: usize = 16;
@@ -65,7 +73,7 @@ pub fn run(settings: &Settings, program: &Path, out: &Path) -> Result<PathBuf> {
         fs::remove_dir_all(&data).context("the data of the last run cannot be removed")?;
     }
     let config = out.join("sign-in.toml");
-    fs::write(&config, "[server]\nscenes_max = 16\nscene_threads = 1\n")?;
+    fs::write(&config, CONFIG)?;
     let program = fs::canonicalize(program).with_context(|| format!("{} is not there", program.display()))?;
     let configure = |command: &mut std::process::Command| {
         command.args(["serve", "--config"]).arg(&config).arg("--data-dir").arg(&data);

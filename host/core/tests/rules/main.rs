@@ -1,10 +1,12 @@
 //! The rules of `host/core`, described through its public interface. One module a service; `table`
 //! shows every state and event.
 
+mod address;
 mod auth;
 mod line;
 mod lobby;
 mod matching;
+mod rate;
 mod scene;
 mod scene_master;
 mod scene_service;

@@ -3,29 +3,20 @@
 //!
 //! Invariant: what is refused is answered by a `Refused` of the schema, with the HTTP status that fits.
 
-use std::time::Duration;
-
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
+use axum::{Extension, Router};
 use scenehost_core::auth::{Action, Answer, Credential, Request};
 use scenehost_core::token::SecretHash;
 use scenehost_core::{Refusal, SessionId};
 use scenehost_protocol::v1;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use super::Edge;
+use super::body::{BODY_BYTES_MAX, Body};
+use super::{Edge, Place};
 use crate::wire;
-
-/// The longest body; an ID token is the longest thing in one.
-const BODY_BYTES_MAX: usize = 16 * 1_024;
-/// How long a client may take with its body.
-const BODY_MAX: Duration = Duration::from_secs(5);
 
 pub fn router() -> Router<Edge> {
     Router::new()
@@ -39,88 +30,125 @@ pub fn router() -> Router<Edge> {
         .route("/v1/account/unlink", post(unlink))
         .route("/v1/account/sessions/{session}", delete(end_session))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(tower_http::timeout::RequestBodyTimeoutLayer::new(BODY_MAX))
 }
 
-type Body = Result<Bytes, BytesRejection>;
 type Answered = Result<Response, Refusal>;
 
-async fn sign_in(State(edge): State<Edge>, headers: HeaderMap, body: Body) -> Response {
+async fn sign_in(
+    State(edge): State<Edge>,
+    Extension(place): Extension<Place>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     respond(async {
         edge.check_origin(&headers)?;
-        signed_in(&edge, wire::sign_in(parse(body)?)?).await
+        edge.count_sign_in(place.client())?;
+        signed_in(&edge, wire::sign_in(body.parse()?)?).await
     })
     .await
 }
 
 /// For the game's own backend, which has the server key and vouches for its users.
-async fn sign_in_custom(State(edge): State<Edge>, headers: HeaderMap, body: Body) -> Response {
+async fn sign_in_custom(
+    State(edge): State<Edge>,
+    Extension(place): Extension<Place>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     respond(async {
         let Some(expected) = edge.0.server_key else {
             let text = "this server vouches for nobody: its operator can set auth.server_key";
             return Err(Refusal::Invalid(text.to_owned()));
         };
-        // Hashes are compared, so the time tells nothing about the key.
+        // Hashes are compared, so the time tells nothing about the key. The backend signs in as many as
+        // it likes; who guesses at the key does not.
         if SecretHash::of(bearer(&headers)?) != expected {
+            edge.count_sign_in(place.client())?;
             return Err(Refusal::BadToken("the server key is wrong"));
         }
-        let v1::ReqSignInCustom { id, name, device } = parse(body)?;
+        let v1::ReqSignInCustom { id, name, device } = body.parse()?;
         signed_in(&edge, Request::SignIn { credential: Credential::Custom(id), name, device }).await
     })
     .await
 }
 
-async fn refresh(State(edge): State<Edge>, headers: HeaderMap, body: Body) -> Response {
+async fn refresh(
+    State(edge): State<Edge>,
+    Extension(place): Extension<Place>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     respond(async {
         edge.check_origin(&headers)?;
-        let v1::ReqRefresh { refresh_token } = parse(body)?;
+        edge.count_sign_in(place.client())?;
+        let v1::ReqRefresh { refresh_token } = body.parse()?;
         signed_in(&edge, Request::Refresh(refresh_token)).await
     })
     .await
 }
 
-async fn sign_out(State(edge): State<Edge>, headers: HeaderMap, body: Body) -> Response {
+async fn sign_out(
+    State(edge): State<Edge>,
+    Extension(place): Extension<Place>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     respond(async {
-        let v1::ReqSignOutHttp { everywhere } = parse(body)?;
-        own(&edge, &headers, if everywhere { Action::SignOutEverywhere } else { Action::SignOut }).await
+        let v1::ReqSignOutHttp { everywhere } = body.parse()?;
+        own(&edge, &place, &headers, if everywhere { Action::SignOutEverywhere } else { Action::SignOut }).await
     })
     .await
 }
 
-async fn show(State(edge): State<Edge>, headers: HeaderMap) -> Response {
-    respond(own(&edge, &headers, Action::Show)).await
+async fn show(State(edge): State<Edge>, Extension(place): Extension<Place>, headers: HeaderMap) -> Response {
+    respond(own(&edge, &place, &headers, Action::Show)).await
 }
 
-async fn export(State(edge): State<Edge>, headers: HeaderMap) -> Response {
-    respond(own(&edge, &headers, Action::Export)).await
+async fn export(State(edge): State<Edge>, Extension(place): Extension<Place>, headers: HeaderMap) -> Response {
+    respond(own(&edge, &place, &headers, Action::Export)).await
 }
 
-async fn delete_account(State(edge): State<Edge>, headers: HeaderMap) -> Response {
-    respond(own(&edge, &headers, Action::Delete)).await
+async fn delete_account(State(edge): State<Edge>, Extension(place): Extension<Place>, headers: HeaderMap) -> Response {
+    respond(own(&edge, &place, &headers, Action::Delete)).await
 }
 
-async fn link(State(edge): State<Edge>, headers: HeaderMap, body: Body) -> Response {
+async fn link(
+    State(edge): State<Edge>,
+    Extension(place): Extension<Place>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     respond(async {
-        let v1::ReqSignIn { credential, .. } = parse(body)?;
+        let v1::ReqSignIn { credential, .. } = body.parse()?;
         let (credential, _) = wire::credential(credential)?;
-        own(&edge, &headers, Action::Link(credential)).await
+        own(&edge, &place, &headers, Action::Link(credential)).await
     })
     .await
 }
 
-async fn unlink(State(edge): State<Edge>, headers: HeaderMap, body: Body) -> Response {
+async fn unlink(
+    State(edge): State<Edge>,
+    Extension(place): Extension<Place>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     respond(async {
-        let v1::ReqUnlink { identity } = parse(body)?;
-        own(&edge, &headers, Action::Unlink(identity)).await
+        let v1::ReqUnlink { identity } = body.parse()?;
+        own(&edge, &place, &headers, Action::Unlink(identity)).await
     })
     .await
 }
 
-async fn end_session(State(edge): State<Edge>, headers: HeaderMap, Path(session): Path<String>) -> Response {
+async fn end_session(
+    State(edge): State<Edge>,
+    Extension(place): Extension<Place>,
+    headers: HeaderMap,
+    Path(session): Path<String>,
+) -> Response {
     respond(async {
         let id = (session.len() == 16).then(|| session.parse::<SessionId>().ok()).flatten();
         let id = id.ok_or_else(|| Refusal::Invalid("a session's id has 16 hexadecimal digits".to_owned()))?;
-        own(&edge, &headers, Action::EndSession(id)).await
+        own(&edge, &place, &headers, Action::EndSession(id)).await
     })
     .await
 }
@@ -133,10 +161,19 @@ async fn signed_in(edge: &Edge, request: Request) -> Answered {
 }
 
 /// What a user does with the own account, by the session token.
-async fn own(edge: &Edge, headers: &HeaderMap, action: Action) -> Answered {
+async fn own(edge: &Edge, place: &Place, headers: &HeaderMap, action: Action) -> Answered {
     edge.check_origin(headers)?;
     let token = bearer(headers)?.to_owned();
-    Ok(match edge.0.bus.ask_auth(Request::Own { token, action }).await? {
+    edge.0.limits.call(&token, edge.0.clock.now())?;
+    let answer = match edge.0.bus.ask_auth(Request::Own { token, action }).await {
+        // Each wrong token is another one, so who tries them is counted by address.
+        Err(refusal @ Refusal::BadToken(_)) => {
+            edge.count_sign_in(place.client())?;
+            return Err(refusal);
+        }
+        answer => answer?,
+    };
+    Ok(match answer {
         Answer::Done => StatusCode::NO_CONTENT.into_response(),
         Answer::Account { sessions, identities } => json(StatusCode::OK, &wire::account(&sessions, identities)),
         Answer::Export(export) => ([(header::CONTENT_TYPE, "application/json")], export).into_response(),
@@ -150,24 +187,20 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     value.and_then(|value| value.strip_prefix("Bearer ")).ok_or(missing)
 }
 
-/// Reads a body whatever its type is said to be: it is JSON or refused.
-fn parse<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
-    let body = body.map_err(|rejection| Refusal::Malformed(rejection.body_text()))?;
-    serde_json::from_slice(&body).map_err(|error| Refusal::Malformed(format!("the body is not right: {error}")))
-}
-
 async fn respond(answer: impl Future<Output = Answered>) -> Response {
     match answer.await {
         Ok(response) => response,
-        Err(refusal) => {
-            let refused = wire::refused(&refusal);
-            let mut response = json(status(&refusal), &refused);
-            if refused.retry_after_ms > 0 {
-                response.headers_mut().insert(header::RETRY_AFTER, refused.retry_after_ms.div_ceil(1_000).into());
-            }
-            response
-        }
+        Err(refusal) => refused(status(&refusal), &wire::refused(&refusal)),
     }
+}
+
+/// The answer to a call that is refused.
+pub fn refused(status: StatusCode, refused: &v1::Refused) -> Response {
+    let mut response = json(status, refused);
+    if refused.retry_after_ms > 0 {
+        response.headers_mut().insert(header::RETRY_AFTER, refused.retry_after_ms.div_ceil(1_000).into());
+    }
+    response
 }
 
 fn status(refusal: &Refusal) -> StatusCode {
@@ -182,7 +215,9 @@ fn status(refusal: &Refusal) -> StatusCode {
         Refusal::Banned { .. } | Refusal::NotAdmitted(_) => StatusCode::FORBIDDEN,
         Refusal::NotFound(_) | Refusal::NoSeat | Refusal::SceneEnded | Refusal::NoMatch => StatusCode::NOT_FOUND,
         Refusal::Taken(_) | Refusal::Busy(_) | Refusal::TakenOver => StatusCode::CONFLICT,
-        Refusal::RateLimited { .. } | Refusal::TriedTooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::RateLimited { .. } | Refusal::TriedTooOften { .. } | Refusal::TooOften { .. } => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         Refusal::Overloaded(_) | Refusal::ServiceDown(_) | Refusal::ProviderDown | Refusal::Stopping => {
             StatusCode::SERVICE_UNAVAILABLE
         }

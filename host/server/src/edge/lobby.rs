@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use scenehost_core::address::Client;
 use scenehost_core::lobby::Event;
 use scenehost_core::message::{Notice, ToUser};
 use scenehost_core::{ConnectionId, DomainName, Refusal};
@@ -46,7 +47,7 @@ pub async fn upgrade(
             .write_buffer_size(0)
             .max_write_buffer_size(256 * 1_024)
             .on_upgrade(move |socket| async move {
-                run(edge, socket, encoding).await;
+                run(edge, place.client(), socket, encoding).await;
                 drop(place);
             }),
         Err(rejection) => rejection.into_response(),
@@ -65,15 +66,16 @@ enum End {
 
 struct Connection {
     edge: Edge,
+    client: Client,
     id: ConnectionId,
     socket: WebSocket,
     encoding: Encoding,
 }
 
-async fn run(edge: Edge, socket: WebSocket, encoding: Encoding) {
+async fn run(edge: Edge, client: Client, socket: WebSocket, encoding: Encoding) {
     let id = ConnectionId(edge.0.connections.fetch_add(1, Ordering::Relaxed));
     let frames = edge.0.bus.open_user(id);
-    let mut connection = Connection { edge: edge.clone(), id, socket, encoding };
+    let mut connection = Connection { edge: edge.clone(), client, id, socket, encoding };
     let end = if edge.0.bus.to_lobby(Event::Opened { connection: id }) {
         connection.serve(frames).await
     } else {
@@ -150,7 +152,8 @@ impl Connection {
         let event = match frame.body {
             Some(client_frame::Body::ReqSignIn(sign_in)) => {
                 let resume = sign_in.resume_seq;
-                match wire::sign_in(sign_in) {
+                let allowed = self.edge.count_sign_in(self.client);
+                match allowed.and_then(|()| wire::sign_in(sign_in)) {
                     Ok(sign_in) => Event::ReqSignIn { connection, request, sign_in: Box::new(sign_in), resume },
                     Err(refusal) => return self.refuse(request, &refusal).await,
                 }

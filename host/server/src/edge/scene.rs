@@ -1,5 +1,5 @@
-//! Scene connections: the HTTP upgrade happens here, then the bare socket goes to the thread that
-//! runs the scene.
+//! Scene connections: the HTTP upgrade happens here, then the bare socket, with the state of TLS if it
+//! speaks that, goes to the thread that runs the scene.
 
 use axum::Extension;
 use axum::extract::{Path, State};
@@ -7,8 +7,8 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use hyper_util::rt::TokioIo;
 use scenehost_core::SceneId;
-use tokio::net::TcpStream;
 
+use super::transport::Transport;
 use super::{Edge, Place, Upgrade};
 use crate::scene_thread::NewSocket;
 
@@ -44,12 +44,13 @@ pub async fn upgrade(
             Ok(upgraded) => upgraded,
             Err(error) => return tracing::debug!(%error, "an upgrade failed"),
         };
-        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+        let Ok(parts) = upgraded.downcast::<TokioIo<Transport>>() else {
             return tracing::error!("a scene connection came over a transport that scene threads do not know");
         };
-        match parts.io.into_inner().into_std() {
+        let (stream, tls) = parts.io.into_inner().into_parts();
+        match stream.into_std() {
             Ok(stream) => {
-                let socket = NewSocket { stream, read_already: parts.read_buf, encoding, place };
+                let socket = NewSocket { stream, tls, read_already: parts.read_buf, encoding, place };
                 if !edge.0.bus.scene_threads().socket(scene, socket) {
                     tracing::warn!(%scene, "a scene thread's inbox is full, connection closed");
                 }

@@ -3,17 +3,19 @@
 //! Invariant: a connection holds at most [`WRITE_BUFFER_BYTES_MAX`] that its client has not taken;
 //! a client that is slower than that loses the connection, not the scene its pace.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
 use mio::net::TcpStream;
+use rustls::ServerConnection;
 use scenehost_core::{ConnectionId, SceneId, Seat};
 use scenehost_protocol::v1::{ServerFrame, server_frame::Body};
 use scenehost_protocol::{Encoding, FRAME_BYTES_MAX, Payload, SharedEvent};
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode};
 use tungstenite::{Message, WebSocket};
 
+use super::socket::Socket;
 use crate::edge::Place;
 
 /// What may wait for a client that does not read.
@@ -27,6 +29,8 @@ const FLOOD_FRAMES: u32 = 1_000;
 /// A socket handed over by the edge after its HTTP upgrade.
 pub struct NewSocket {
     pub stream: std::net::TcpStream,
+    /// The state of TLS, if it speaks that.
+    pub tls: Option<Box<ServerConnection>>,
     /// What the client sent behind the upgrade.
     pub read_already: Bytes,
     pub encoding: Encoding,
@@ -76,20 +80,22 @@ pub enum Incoming {
     Frame(Message),
     /// Nothing more for now.
     Drained,
+    /// There is more, but others have waited long enough.
+    Paused,
     /// The client is gone, or has to go; why, if it should be told.
     Gone(Option<String>),
 }
 
 impl Connection {
     pub fn new(id: ConnectionId, scene: SceneId, socket: NewSocket, now: Duration) -> Self {
+        let stream = Socket::new(TcpStream::from_std(socket.stream), socket.tls);
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BYTES)
             // Frames gather until the end of a step, then leave in one system call.
             .write_buffer_size(WRITE_BUFFER_BYTES_MAX / 2)
-            .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+            .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX - stream.held_bytes_max())
             .max_message_size(Some(FRAME_BYTES_MAX))
             .max_frame_size(Some(FRAME_BYTES_MAX));
-        let stream = Socket { stream: TcpStream::from_std(socket.stream), drained: false, trust_short_reads: true };
         let part = socket.read_already.to_vec();
         Self {
             id,
@@ -108,7 +114,7 @@ impl Connection {
     }
 
     pub fn source(&mut self) -> &mut TcpStream {
-        &mut self.websocket.get_mut().stream
+        self.websocket.get_mut().source()
     }
 
     pub fn encoding(&self) -> Encoding {
@@ -117,9 +123,7 @@ impl Connection {
 
     /// The socket has something to read. `ending`: the client has closed its side.
     pub fn wake(&mut self, ending: bool) {
-        let socket = self.websocket.get_mut();
-        socket.drained = false;
-        socket.trust_short_reads = !ending;
+        self.websocket.get_mut().wake(ending);
     }
 
     /// Reads the next frame, if there is one.
@@ -130,7 +134,12 @@ impl Connection {
                 self.pinged = false;
                 Incoming::Frame(message)
             }
-            Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Incoming::Drained,
+            Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                match self.websocket.get_mut().take_pause() {
+                    true => Incoming::Paused,
+                    false => Incoming::Drained,
+                }
+            }
             Err(tungstenite::Error::Capacity(error)) => Incoming::Gone(Some(error.to_string())),
             Err(tungstenite::Error::Protocol(error)) => Incoming::Gone(Some(error.to_string())),
             Err(tungstenite::Error::Utf8(error)) => Incoming::Gone(Some(error.to_string())),
@@ -203,38 +212,5 @@ impl Connection {
             let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
             let _ = self.websocket.close(Some(frame)); // A broken socket shows when it is read.
         }
-    }
-}
-
-/// Saves the system call that would only learn that there is nothing more to read: after a read
-/// that did not fill its buffer a socket is empty, and the next event says when that changes.
-struct Socket {
-    stream: TcpStream,
-    drained: bool,
-    /// Not true any more once the client has closed its side, since no event would follow.
-    trust_short_reads: bool,
-}
-
-impl Read for Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.drained {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let result = self.stream.read(buffer);
-        self.drained = match &result {
-            Ok(size) => self.trust_short_reads && *size < buffer.len(),
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-        };
-        result
-    }
-}
-
-impl Write for Socket {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

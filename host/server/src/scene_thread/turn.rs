@@ -415,6 +415,7 @@ impl SceneThread {
                 Incoming::Frame(_) if connection.closing.is_some() => {}
                 Incoming::Frame(frame) => self.frame(index, now, frame),
                 Incoming::Drained => return,
+                Incoming::Paused => break,
                 Incoming::Gone(None) => return self.drop_connection(index),
                 Incoming::Gone(Some(text)) => {
                     let id = connection.id;
