@@ -132,18 +132,21 @@ async fn a_slow_reader_is_cut_off_when_too_much_waits_for_it_and_gets_it_all_whe
     let took = host.metrics().await.sum(SENT) as usize;
     assert!((32..=told).contains(&took), "{took} of {told} messages until then");
 
-    // Half of what the host keeps waits in it, behind all that the system takes.
+    // Less than what the host keeps waits in it, behind all that the system takes.
     let (_lobby, mut scene) = inside(&host, &certificate).await;
     let count = took - 16;
     for _ in 0..count {
         scene.tell(message(&BODY)).await;
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    until("all to be on its way", async || host.metrics().await.sum(SENT) as usize == took + count).await;
+    // A library's own ping, whose answer cannot leave either, and one more word: no reason to be cut off.
+    scene.send(Message::Ping(vec![1].into())).await.expect("the host reads");
+    scene.tell(message(b"and on")).await;
+    until("all to be on its way", async || host.metrics().await.sum(SENT) as usize == took + count + 1).await;
     for _ in 0..count {
         heard(&mut scene, &BODY).await;
     }
-    echo(&mut scene, b"and on").await;
+    heard(&mut scene, b"and on").await;
     assert_eq!(host.metrics().await.get(SLOW), 1.0, "only the first one");
 }
 

@@ -50,8 +50,9 @@ impl<T> Backlog<T> {
         let missed = self.last.checked_sub(seen)? as usize;
         let held = self.frames.len();
         let skipped = held.checked_sub(missed)?;
-        let first = seen.wrapping_add(1);
-        Some((first..).zip(self.frames.iter().skip(skipped).map(|(frame, _)| frame)))
+        // The numbers end with the frames, so none passes the last number there is.
+        let numbers = (0..missed as u32).map(move |after| seen + 1 + after);
+        Some(numbers.zip(self.frames.iter().skip(skipped).map(|(frame, _)| frame)))
     }
 
     /// Lets go of the frames up to number `seen`, which have arrived.

@@ -32,7 +32,10 @@ pub const ANSWER_MS_MAX: u64 = 8_000;
 /// How much longer than its domain's limit a search may take before the lobby gives it up itself.
 const SEARCH_MARGIN_MS: u64 = 30_000;
 /// How many frames are kept for a user who may have missed them; for more, everything begins anew.
+/// None of them is longer than a few hundred bytes, but for the results of a scene.
 const BACKLOG_FRAMES_MAX: usize = 32;
+/// The longest name that a domain may be asked for by.
+const DOMAIN_CHARS_MAX: usize = 64;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Connection {
@@ -195,6 +198,9 @@ impl Lobby {
     fn req_match(&mut self, connection: ConnectionId, request: u32, domain: DomainName, cx: &mut Context<'_>) {
         let Some((id, user)) = self.signed_in(connection, request, cx) else { return };
         let refusal = match &user.phase {
+            _ if domain.as_str().chars().count() > DOMAIN_CHARS_MAX => {
+                Some(Refusal::Invalid(format!("the name of a domain has at most {DOMAIN_CHARS_MAX} characters")))
+            }
             Phase::Searching { .. } => Some(Refusal::Busy("you are already looking for a match: cancel it first")),
             Phase::InScene { .. } => {
                 Some(Refusal::Busy("you are in a game: go back with req_rejoin, or leave it first"))

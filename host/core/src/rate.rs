@@ -42,17 +42,31 @@ impl<K: Ord + Clone> Buckets<K> {
         for _ in 0..FORGOTTEN_PER_TAKE {
             self.full_at.pop_due(now_us);
         }
-        let full_at = self.full_at.get(&key).map_or(now_us, |full_at| full_at.max(now_us));
-        let full_after = full_at.saturating_add(self.interval_us);
-        let wait_us = full_after.saturating_sub(now_us.saturating_add(MINUTE_US));
-        if wait_us > 0 {
-            return Err(wait_us.div_ceil(1_000));
-        }
+        let full_after = self.full_after(&key, now_us)?;
         if self.full_at.get(&key).is_none() && self.full_at.len() >= self.keys_max {
             self.full_at.pop_first();
         }
         self.full_at.set(key, full_after);
         Ok(())
+    }
+
+    /// Whether [`Self::take`] would give one.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn look(&self, key: &K, now: Time) -> Result<(), u64> {
+        self.full_after(key, now.0.saturating_mul(1_000)).map(|_| ())
+    }
+
+    /// When a bucket is full again if one is taken out of it now, in microseconds; or how many milliseconds it is
+    /// until that can be.
+    fn full_after(&self, key: &K, now_us: u64) -> Result<u64, u64> {
+        let full_at = self.full_at.get(key).map_or(now_us, |full_at| full_at.max(now_us));
+        let full_after = full_at.saturating_add(self.interval_us);
+        match full_after.saturating_sub(now_us.saturating_add(MINUTE_US)) {
+            0 => Ok(full_after),
+            wait_us => Err(wait_us.div_ceil(1_000)),
+        }
     }
 
     /// How many buckets are not full, or not forgotten yet.

@@ -178,6 +178,11 @@ impl Bus {
         self.0.lobby.try_send(event).is_ok()
     }
 
+    /// Tells the lobby what it must hear, as soon as its inbox has room.
+    pub async fn tell_lobby(&self, event: lobby::Event) {
+        let _ = self.0.lobby.send(event).await; // A lobby that has ended needs no news.
+    }
+
     /// Says to everyone concerned that a service went up or down.
     pub fn announce(&self, service: ServiceName, up: bool) {
         self.send(lobby::Event::Service { service, up }.into());

@@ -117,6 +117,11 @@ impl Edge {
         self.0.limits.sign_in(client, self.0.clock.now())
     }
 
+    /// For what counts only when it fails: who has failed too often does not try again.
+    fn may_sign_in(&self, client: Client) -> Result<(), Refusal> {
+        self.0.limits.may_sign_in(client, self.0.clock.now())
+    }
+
     /// Why an upgrade is refused, if it is.
     #[expect(clippy::result_large_err, reason = "the error is the answer, made once a connection")]
     fn check(&self, headers: &HeaderMap) -> Result<Encoding, Response> {

@@ -199,3 +199,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn frames_at_the_end_of_the_numbers_are_told_like_others() {
+    let mut backlog = Backlog::new(8, 100);
+    let after = backlog.begin_after(u32::MAX - 3);
+    assert_eq!(after, u32::MAX - 2);
+    assert_eq!([backlog.push('a', 1), backlog.push('b', 1)], [u32::MAX - 1, u32::MAX]);
+    let since =
+        |backlog: &Backlog<char>, seen| backlog.since(seen).map(|it| it.map(|(seq, _)| seq).collect::<Vec<_>>());
+    assert_eq!(since(&backlog, after), Some(vec![u32::MAX - 1, u32::MAX]));
+    assert_eq!(since(&backlog, u32::MAX), Some(vec![]));
+    assert_eq!(backlog.push('c', 1), 1);
+    assert_eq!(since(&backlog, u32::MAX), None, "nobody goes on across the end");
+    let mut at_the_end = Backlog::<char>::new(8, 100);
+    assert_eq!(at_the_end.begin_after(u32::MAX), 0);
+}

@@ -437,3 +437,13 @@ fn every_state_and_event() {
         },
     );
 }
+
+#[test]
+fn a_name_that_no_domain_has_is_refused_and_a_long_one_is_not_said_again() {
+    let mut world = idle();
+    for (name, said) in [("chess".to_owned(), true), ("x".repeat(64), true), ("x".repeat(65), false)] {
+        let told = world.tell(Event::ReqMatch { connection: CONNECTION, request: 5, domain: name.as_str().into() });
+        let [Message::User(ToUser { notice: Notice::Refused(refusal), .. })] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(refusal.to_string().contains(&name), said, "{refusal}");
+    }
+}

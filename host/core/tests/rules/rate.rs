@@ -57,6 +57,19 @@ fn a_full_table_forgets_the_one_who_did_the_least() {
     assert_eq!(given(&mut buckets, 3, START), 60, "who has done the least was forgotten");
 }
 
+#[test]
+fn a_look_takes_nothing_and_says_what_a_take_would() {
+    let mut buckets = Buckets::new(2, 8);
+    for _ in 0..10 {
+        assert_eq!(buckets.look(&1, START), Ok(()));
+    }
+    assert!(buckets.is_empty());
+    assert_eq!(given(&mut buckets, 1, START), 2);
+    let wait_ms = buckets.look(&1, START).expect_err("it is empty");
+    assert_eq!(buckets.take(1, START), Err(wait_ms));
+    assert_eq!(buckets.look(&1, START.plus_ms(wait_ms)), Ok(()));
+}
+
 proptest! {
     /// Whatever the moments: what the bucket holds and what has flown in, and no more.
     #[test]

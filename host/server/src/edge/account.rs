@@ -61,7 +61,8 @@ async fn sign_in_custom(
             return Err(Refusal::Invalid(text.to_owned()));
         };
         // Hashes are compared, so the time tells nothing about the key. The backend signs in as many as
-        // it likes; who guesses at the key does not.
+        // it likes, but not from an address where somebody guesses at the key.
+        edge.may_sign_in(place.client())?;
         if SecretHash::of(bearer(&headers)?) != expected {
             edge.count_sign_in(place.client())?;
             return Err(Refusal::BadToken("the server key is wrong"));
@@ -121,6 +122,8 @@ async fn link(
     respond(async {
         let v1::ReqSignIn { credential, .. } = body.parse()?;
         let (credential, _) = wire::credential(credential)?;
+        // Work for a password or an ID token, and a word about whose it is, as for a sign-in.
+        edge.count_sign_in(place.client())?;
         own(&edge, &place, &headers, Action::Link(credential)).await
     })
     .await
@@ -165,6 +168,7 @@ async fn own(edge: &Edge, place: &Place, headers: &HeaderMap, action: Action) ->
     edge.check_origin(headers)?;
     let token = bearer(headers)?.to_owned();
     edge.0.limits.call(&token, edge.0.clock.now())?;
+    edge.may_sign_in(place.client())?;
     let answer = match edge.0.bus.ask_auth(Request::Own { token, action }).await {
         // Each wrong token is another one, so who tries them is counted by address.
         Err(refusal @ Refusal::BadToken(_)) => {

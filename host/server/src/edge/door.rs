@@ -25,7 +25,7 @@ use tower::ServiceExt as _;
 
 use super::limits::{HostPlace, Limits, OwnPlace, Place};
 use super::tls::Served;
-use super::transport::{Io, Transport};
+use super::transport::{Transport, Watched};
 use crate::config;
 
 /// The longest head of a request.
@@ -172,11 +172,11 @@ impl Door {
     }
 
     async fn transport(&self, stream: TcpStream) -> std::io::Result<Transport> {
-        let io = match &self.tls {
-            None => Io::Plain(stream),
-            Some(tls) => Io::Tls(Box::new(TlsAcceptor::from(tls.now()).accept(stream).await?)),
-        };
-        Ok(Transport::new(io, self.idle))
+        let stream = Watched::new(stream, self.idle);
+        Ok(match &self.tls {
+            None => Transport::Plain(stream),
+            Some(tls) => Transport::Tls(Box::new(TlsAcceptor::from(tls.now()).accept(stream).await?)),
+        })
     }
 
     /// The place that a request is served in: the connection's own, or behind a proxy one of the client

@@ -92,8 +92,12 @@ impl Limits {
 
     /// Counts a try to sign in.
     pub fn sign_in(&self, client: Client, now: Time) -> Result<(), Refusal> {
-        let taken = lock(&self.sign_ins).take(client, now);
-        taken.map_err(|ms| Refusal::TooOften { what: "sign-ins from your address", ms })
+        lock(&self.sign_ins).take(client, now).map_err(too_many_sign_ins)
+    }
+
+    /// Whether this client may try at all; nothing is counted.
+    pub fn may_sign_in(&self, client: Client, now: Time) -> Result<(), Refusal> {
+        lock(&self.sign_ins).look(&client, now).map_err(too_many_sign_ins)
     }
 
     /// Counts a call with this session token.
@@ -101,6 +105,10 @@ impl Limits {
         let taken = lock(&self.calls).take(SecretHash::of(token), now);
         taken.map_err(|ms| Refusal::TooOften { what: "calls about your account", ms })
     }
+}
+
+fn too_many_sign_ins(ms: u64) -> Refusal {
+    Refusal::TooOften { what: "sign-ins from your address", ms }
 }
 
 impl Drop for OwnPlace {

@@ -24,7 +24,7 @@ use crate::wire;
 const FRAMES_PER_SECOND_MAX: u32 = 50;
 /// A client that was silent for a whole such span is asked for a sign of life, and given up after
 /// another one.
-const PING_AFTER: Duration = Duration::from_secs(20);
+const PING_AFTER: Duration = Duration::from_secs(8);
 /// How long a frame may take to leave.
 const SEND_MAX: Duration = Duration::from_secs(10);
 
@@ -82,7 +82,8 @@ async fn run(edge: Edge, client: Client, socket: WebSocket, encoding: Encoding) 
         End::CutOff(Refusal::Overloaded("connections"))
     };
     edge.0.bus.close_user(id);
-    edge.0.bus.send(Event::Closed { connection: id, left: matches!(end, End::Left) }.into());
+    // Waits for room if it must: a lobby that does not hear of it would keep the user for ever.
+    edge.0.bus.tell_lobby(Event::Closed { connection: id, left: matches!(end, End::Left) }).await;
     if let End::CutOff(refusal) = end {
         connection.cut_off(&refusal).await;
     }

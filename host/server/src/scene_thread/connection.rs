@@ -3,7 +3,7 @@
 //! Invariant: a connection holds at most [`WRITE_BUFFER_BYTES_MAX`] that its client has not taken;
 //! a client that is slower than that loses the connection, not the scene its pace.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -50,6 +50,10 @@ pub struct Connection {
     /// Whether something waits to be flushed.
     pub touched: bool,
     pub pinged: bool,
+    /// Whether it waits for its turn to read on.
+    pub queued: bool,
+    /// What comes cannot be read any more.
+    discarding: bool,
     websocket: WebSocket<Socket>,
     encoding: Encoding,
     window: Window,
@@ -106,6 +110,8 @@ impl Connection {
             closing: None,
             touched: false,
             pinged: false,
+            queued: false,
+            discarding: false,
             websocket: WebSocket::from_partially_read(stream, part, Role::Server, Some(config)),
             encoding: socket.encoding,
             window: Window::default(),
@@ -126,8 +132,17 @@ impl Connection {
         self.websocket.get_mut().wake(ending);
     }
 
+    /// What comes from now on is thrown away, since it cannot be read. It is taken all the same: a system
+    /// that closes a socket with something unread in it may take back what the client was told.
+    pub fn discard(&mut self) {
+        self.discarding = true;
+    }
+
     /// Reads the next frame, if there is one.
     pub fn read(&mut self, now: Duration) -> Incoming {
+        if self.discarding {
+            return self.read_nothing();
+        }
         match self.websocket.read() {
             Ok(message) => {
                 self.heard = now;
@@ -144,6 +159,20 @@ impl Connection {
             Err(tungstenite::Error::Protocol(error)) => Incoming::Gone(Some(error.to_string())),
             Err(tungstenite::Error::Utf8(error)) => Incoming::Gone(Some(error.to_string())),
             Err(_) => Incoming::Gone(None),
+        }
+    }
+
+    fn read_nothing(&mut self) -> Incoming {
+        let socket = self.websocket.get_mut();
+        let mut nowhere = [0; READ_BYTES];
+        loop {
+            match socket.read(&mut nowhere) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return if socket.take_pause() { Incoming::Paused } else { Incoming::Drained };
+                }
+                Ok(0) | Err(_) => return Incoming::Gone(None),
+            }
         }
     }
 
@@ -184,7 +213,12 @@ impl Connection {
             Payload::Binary(bytes) => Message::Binary(bytes),
             Payload::Text(text) => Message::Text(text.into()),
         };
-        self.websocket.write(message).is_ok()
+        match self.websocket.write(message) {
+            Ok(()) => true,
+            // The socket takes no more for now. What was written waits, and has a limit, which is another error.
+            Err(tungstenite::Error::Io(error)) => error.kind() == io::ErrorKind::WouldBlock,
+            Err(_) => false,
+        }
     }
 
     /// Asks the client for a sign of life.

@@ -43,8 +43,9 @@ pub const CONNECTIONS_MAX: usize = 65_536;
 /// How long a new connection may wait with its scene token.
 const FIRST_FRAME_MAX: Duration = Duration::from_secs(10);
 /// After so much silence a client is asked for a sign of life, and after more it is given up.
-const PING_AFTER: Duration = Duration::from_secs(20);
-const SILENCE_MAX: Duration = Duration::from_secs(40);
+/// Within a grace period, so that who comes back from elsewhere finds the place of the old connection free.
+const PING_AFTER: Duration = Duration::from_secs(8);
+const SILENCE_MAX: Duration = Duration::from_secs(16);
 /// How long a client has to agree to a close.
 const CLOSE_MAX: Duration = Duration::from_secs(3);
 /// How often connections are looked through for these.
@@ -160,6 +161,9 @@ impl SceneThread {
                 return;
             }
             for index in std::mem::take(&mut self.unread) {
+                if let Some(connection) = self.connections.get_mut(index) {
+                    connection.queued = false;
+                }
                 self.read(index);
             }
             for event in &events {
@@ -404,7 +408,10 @@ impl SceneThread {
             connection.touched = true;
             self.touched.push(index);
         }
-        self.read(index);
+        // One that has more to read than a turn takes has its turn already.
+        if !connection.queued {
+            self.read(index);
+        }
     }
 
     fn read(&mut self, index: usize) {
@@ -418,14 +425,16 @@ impl SceneThread {
                 Incoming::Paused => break,
                 Incoming::Gone(None) => return self.drop_connection(index),
                 Incoming::Gone(Some(text)) => {
+                    connection.discard();
                     let id = connection.id;
                     self.cut_off(id, &Refusal::Malformed(text));
-                    let _ = self.connections.get_mut(index).map(Connection::flush); // It goes either way.
-                    return self.drop_connection(index);
                 }
             }
         }
-        self.unread.push(index);
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        if !std::mem::replace(&mut connection.queued, true) {
+            self.unread.push(index);
+        }
     }
 
     fn frame(&mut self, index: usize, now: Duration, frame: Frame) {
@@ -441,7 +450,8 @@ impl SceneThread {
         let payload = match &frame {
             Frame::Binary(bytes) => PayloadRef::Binary(bytes),
             Frame::Text(text) => PayloadRef::Text(text),
-            Frame::Ping(_) | Frame::Pong(_) | Frame::Close(_) | Frame::Frame(_) => return self.heard(scene, seat, 0),
+            // Libraries say these by themselves: they keep a connection, and are no word of the user's.
+            Frame::Ping(_) | Frame::Pong(_) | Frame::Close(_) | Frame::Frame(_) => return,
         };
         let decoded = match connection.encoding().decode_client(payload) {
             Ok(decoded) => decoded,
