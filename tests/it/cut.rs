@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::Barrier;
 use tokio::time::{Instant, timeout_at};
 
-use crate::host::Host;
+use crate::host::{Host, alone};
 use crate::player::device;
 use crate::raw::{self, Raw, find_match, ping};
 
@@ -32,6 +32,7 @@ const BACK_MAX: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_clients_that_are_cut_at_once_are_back_in_their_seats_and_have_missed_nothing() {
+    let _alone = alone().await;
     let host = Host::start(&format!(
         r#"
 [server]

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use crate::host::{Host, http, until, within};
+use crate::host::{Host, alone, http, until, within};
 use crate::keep_alive::KeepAlive;
 use crate::player::{device, enter, matched, sign_in};
 use crate::raw::{LOBBY, Raw, ping, scene_path, sign_in as req_sign_in, upgrade};
@@ -476,6 +476,7 @@ async fn idle_guests(address: SocketAddr, count: usize) -> Vec<Raw> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_idle_connections_take_little_and_slow_nobody_down() {
     const CONNECTIONS: usize = 10_000;
+    let _alone = alone().await;
     const KIB_EACH_MAX: u64 = 32;
     open_files(CONNECTIONS as u64 + 2_000);
     let host = Host::start(&config(&format!("connections_max = {}", CONNECTIONS + 100)));

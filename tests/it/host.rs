@@ -46,6 +46,12 @@ struct Serving {
     ops_address: SocketAddr,
 }
 
+/// Held by tests that fill the machine and measure, so that they do not measure each other.
+pub async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
+    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    ALONE.lock().await
+}
+
 impl Host {
     /// Starts a host with this configuration, and waits until it serves.
     pub fn start(config: &str) -> Self {
