@@ -31,8 +31,9 @@ pub trait Contender {
     /// Brings the players of some more rooms in, as real clients come in.
     fn seat(&self, rooms: u32) -> Result<Seated>;
 
-    /// Writes a player's message as the payload of a WebSocket message.
-    fn put_message(&self, message: &Message, payload: &mut Vec<u8>);
+    /// Writes a player's message as the payload of a WebSocket message. `seen` frames of the game have
+    /// come by then, which some protocols say.
+    fn put_message(&self, message: &Message, seen: u32, payload: &mut Vec<u8>);
 
     /// The game's messages in the payload of a WebSocket message, or `None` if it is something
     /// else.

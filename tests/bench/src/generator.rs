@@ -85,6 +85,8 @@ struct Client {
     /// What the socket would not take yet.
     unsent: Vec<u8>,
     role: Role,
+    /// How many frames of the game have come.
+    seen: u32,
     lost: Option<String>,
 }
 
@@ -150,7 +152,7 @@ impl<'a> Generator<'a> {
         let mut stream = TcpStream::from_std(stream);
         let token = Token(self.clients.len());
         self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        self.clients.push(Client { stream, partial: unread, unsent: Vec::new(), role, lost: None });
+        self.clients.push(Client { stream, partial: unread, unsent: Vec::new(), role, seen: 0, lost: None });
         Ok(())
     }
 
@@ -230,7 +232,7 @@ impl<'a> Generator<'a> {
         message[8..12].copy_from_slice(&id.to_le_bytes());
         message[12..16].copy_from_slice(&sequence.to_le_bytes());
         self.payload.clear();
-        self.contender.put_message(&message, &mut self.payload);
+        self.contender.put_message(&message, client.seen, &mut self.payload);
         self.frame.clear();
         websocket::put_client_frame(&mut self.frame, BINARY, &self.payload);
         self.account.on_sent(now_us, due_us);
@@ -282,6 +284,7 @@ impl<'a> Generator<'a> {
                 (BINARY | TEXT, Role::Player { id, .. }) => {
                     if let Some(messages) = self.contender.read(payload)? {
                         self.account.on_received(micros(self.epoch.elapsed()), *id, &messages)?;
+                        client.seen = client.seen.wrapping_add(1);
                     }
                 }
                 (PING, _) => {

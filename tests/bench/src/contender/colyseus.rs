@@ -111,7 +111,7 @@ impl Contender for Colyseus {
         Ok(Seated { players, bystanders: Vec::new() })
     }
 
-    fn put_message(&self, message: &Message, payload: &mut Vec<u8>) {
+    fn put_message(&self, message: &Message, _seen: u32, payload: &mut Vec<u8>) {
         payload.extend_from_slice(&MESSAGE_HEAD);
         payload.extend_from_slice(message);
     }

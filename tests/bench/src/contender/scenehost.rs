@@ -116,9 +116,9 @@ impl Contender for Scenehost {
         Ok(Seated { players, bystanders: lobbies })
     }
 
-    fn put_message(&self, message: &Message, payload: &mut Vec<u8>) {
+    fn put_message(&self, message: &Message, seen: u32, payload: &mut Vec<u8>) {
         let body = client_frame::Body::SceneMessage(v1::SceneMessage { body: Bytes::copy_from_slice(message) });
-        let frame = v1::ClientFrame { body: Some(body), ..Default::default() };
+        let frame = v1::ClientFrame { request: 0, seen, body: Some(body) };
         payload.extend_from_slice(ENCODING.encode_client(&frame).as_bytes());
     }
 
