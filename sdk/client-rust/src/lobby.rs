@@ -34,7 +34,7 @@ pub enum Credential {
     /// The session token of an earlier sign-in.
     Session(String),
     /// The tokens of an earlier sign-in: if the session token is not good any more they are refreshed, and
-    /// [`LobbyEvent::Refreshed`] has the new ones.
+    /// [`Options::on_tokens`] gets the new ones, also if the sign-in then fails.
     Tokens { session_token: String, refresh_token: String },
     /// An account with a name and a password.
     Password {
@@ -87,7 +87,8 @@ pub enum LobbyEvent {
     /// [`Lobby::session`] has the whole state, and requests without an answer have ended with
     /// [`Error::OutcomeUnknown`].
     Resumed { complete: bool },
-    /// The session has new tokens: keep them for the next sign-in, the old ones will soon be void.
+    /// The session has new tokens, and the old ones will soon be void. To keep them for a later sign-in set
+    /// [`Options::on_tokens`], which has them before they are used.
     Refreshed(v1::ResSignIn),
     /// The connection is gone for good; it is the last event.
     Gone(Arc<Error>),

@@ -10,13 +10,13 @@ use tokio::sync::{Notify, broadcast, oneshot};
 use tokio::time::Instant;
 
 use super::{Credential, LobbyEvent, Match};
-use crate::Error;
 use crate::address::ServerAddress;
 use crate::door::Door;
 use crate::keeper::{Flow, News, Side, Welcome};
 use crate::line::{Next, Requests};
 use crate::refresh::refresh;
 use crate::socket::answer;
+use crate::{Error, Tokens};
 
 /// How many requests may wait for their answers; the next is refused.
 const REQUESTS_LEN_MAX: usize = 32;
@@ -249,6 +249,10 @@ impl Side for LobbySide {
         let session = refresh(&self.server, &refresh_token, door).await?;
         self.credential = None;
         let session = self.shared.book().refreshed(session);
+        // Now, since with the next attempt the old tokens may become void, whatever comes of it.
+        if let Some(on_tokens) = &door.options.on_tokens {
+            on_tokens.call(&Tokens::from(&session));
+        }
         self.event(LobbyEvent::Refreshed(session));
         Ok(true)
     }

@@ -1,10 +1,11 @@
 //! Lobby connections that are lost.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scenehost_client::v1::syn_match_state::State;
 use scenehost_client::v1::{self, client_frame, req_sign_in, server_frame};
-use scenehost_client::{Credential, Error, Lobby, LobbyEvent};
+use scenehost_client::{Credential, Error, Lobby, LobbyEvent, OnTokens, Options, Tokens};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -262,6 +263,80 @@ async fn kept_tokens_sign_in_also_when_they_are_old() {
     assert!(matches!(lobby.next().await, Some(LobbyEvent::Refreshed(_))));
     assert_eq!(lobby.session().refresh_token, "refresh 2");
     server.await.unwrap();
+}
+
+/// What a program has stored, as session token and refresh token.
+type Store = Arc<Mutex<Vec<(String, String)>>>;
+
+/// Options that store refreshed tokens here.
+fn storing(store: &Store) -> Options {
+    let store = Arc::clone(store);
+    let keep = move |tokens: &Tokens| {
+        store.lock().unwrap().push((tokens.session_token.clone(), tokens.refresh_token.clone()));
+    };
+    Options { on_tokens: Some(OnTokens::new(keep)), ..patient() }
+}
+
+fn expect_stored(store: &Store) {
+    assert_eq!(*store.lock().unwrap(), [("session 2".to_owned(), "refresh 2".to_owned())]);
+}
+
+#[tokio::test]
+async fn refreshed_tokens_can_be_stored_before_a_sign_in_with_them_fails() {
+    let store = Store::default();
+    let seen = Arc::clone(&store);
+    let (url, server) = serve(|listener| async move {
+        refresh_after_refusal(&listener, "200 OK", &next_tokens()).await;
+        // The server has used the new token, and its answer is lost.
+        let (peer, _, _) = Peer::asks_to_sign_in(&listener).await;
+        expect_stored(&seen);
+        peer.cut();
+        expect_new_token(&listener, None).await
+    })
+    .await;
+    let tokens = Credential::Tokens { session_token: "session".into(), refresh_token: "refresh".into() };
+    let Err(error) = Lobby::connect(&url, tokens, storing(&store)).await else { panic!("signed in") };
+    assert!(matches!(error, Error::Broken(_) | Error::Closed), "{error}");
+
+    let (session_token, refresh_token) = store.lock().unwrap().pop().unwrap();
+    let tokens = Credential::Tokens { session_token, refresh_token };
+    let lobby = Lobby::connect(&url, tokens, storing(&store)).await.unwrap();
+    assert_eq!(lobby.session().refresh_token, "refresh 2");
+    assert!(store.lock().unwrap().is_empty(), "those are not new");
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn tokens_refreshed_during_a_drop_are_stored_before_they_are_used() {
+    let store = Store::default();
+    let seen = Arc::clone(&store);
+    let (url, server) = serve(|listener| async move {
+        Peer::sign_in(&listener).await.cut();
+        refresh_after_refusal(&listener, "200 OK", &next_tokens()).await;
+        let (peer, _, _) = Peer::asks_to_sign_in(&listener).await;
+        expect_stored(&seen);
+        peer.cut();
+        expect_new_token(&listener, Some(0)).await
+    })
+    .await;
+    let lobby = Lobby::connect(&url, guest(), storing(&store)).await.unwrap();
+    assert!(returned(&lobby).await);
+    expect_stored(&store);
+    server.await.unwrap();
+}
+
+#[test]
+fn tokens_are_not_printed() {
+    let tokens = Tokens {
+        session_token: "the session".into(),
+        session_expires_ms: 1,
+        refresh_token: "the refresh".into(),
+        refresh_expires_ms: 2,
+    };
+    assert_eq!(format!("{tokens:?}"), "Tokens { session_expires_ms: 1, refresh_expires_ms: 2, .. }");
+    let options = Options { on_tokens: Some(OnTokens::new(move |new| assert_eq!(*new, tokens))), ..patient() };
+    let printed = format!("{options:?}");
+    assert!(printed.contains("on_tokens: Some(OnTokens(..))") && !printed.contains("the "), "{printed}");
 }
 
 #[tokio::test]
