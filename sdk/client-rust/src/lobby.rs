@@ -81,7 +81,7 @@ pub enum LobbyEvent {
     /// The scene that the user was in has ended, or the user has left it.
     SceneEnded(v1::SynSceneEnded),
     /// The connection is lost, or could not be made again; the next attempt comes after this time. Requests made now
-    /// are kept and sent after the return.
+    /// are kept and sent after the return, unless they have timed out by then or their futures are dropped.
     Dropped { why: Arc<Error>, next_attempt: Duration },
     /// The connection is back. `complete`: nothing was missed, and what was asked for is still answered. Else
     /// [`Lobby::session`] has the whole state, and requests without an answer have ended with
@@ -141,7 +141,8 @@ impl Lobby {
     }
 
     /// Searches a match in a domain and waits until it is made. Dropping the future does not end
-    /// the search: [`Self::cancel_match`] does.
+    /// the search: [`Self::cancel_match`] does. A search that has not been asked for yet, because the connection is
+    /// lost, does not begin after that.
     ///
     /// # Errors
     /// [`Error::Refused`] if there is no such domain, the user is busy or the search failed;
@@ -220,7 +221,7 @@ impl Lobby {
         self.shared.end()
     }
 
-    /// Leaves the lobby, and waits until the server has been told. What was asked for before is still sent.
+    /// Leaves the lobby, and waits until the server has been told.
     pub async fn close(self) {
         let Self { owned, events, .. } = self;
         drop(owned);

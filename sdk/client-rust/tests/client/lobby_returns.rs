@@ -12,7 +12,8 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::server::{
-    PATIENCE, Peer, answer_refresh, expect_nobody, guest, match_made, match_state, patient, refused, serve, session,
+    PATIENCE, Peer, answer_refresh, expect_nobody, guest, match_made, match_state, options, patient, refused, serve,
+    session,
 };
 
 async fn connect(url: &str) -> Lobby {
@@ -102,10 +103,60 @@ async fn what_is_asked_during_a_drop_is_sent_once_after_it() {
     })
     .await;
     let lobby = connect(&url).await;
-    event(&lobby, |event| matches!(event, LobbyEvent::Dropped { .. }).then_some(())).await;
+    dropped(&lobby).await;
     let (rejoined, ()) = tokio::join!(biased; lobby.rejoin(), async { asked.send(()).unwrap() });
     assert_eq!(rejoined.unwrap().scene_id, "s");
     lobby.ping().await.unwrap();
+    server.await.unwrap();
+}
+
+async fn dropped(lobby: &Lobby) {
+    event(lobby, |event| matches!(event, LobbyEvent::Dropped { .. }).then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_timed_out_during_a_drop_is_not_sent_after_it() {
+    for resumed in [true, false] {
+        let (give_up, has_given_up) = oneshot::channel();
+        let (url, server) = serve(async move |listener| {
+            Peer::sign_in(&listener).await.cut();
+            has_given_up.await.unwrap();
+            let mut peer = sign_in_again(&listener, 0, v1::ResSignIn { resumed, ..session() }).await;
+            // All that waits leaves before the client reads this.
+            peer.closing(v1::Code::TakenOver).await;
+            peer.expect_silence().await;
+        })
+        .await;
+        let lobby = Lobby::connect(&url, guest(), options()).await.unwrap();
+        dropped(&lobby).await;
+        let found = lobby.find_match("arena").await;
+        assert!(matches!(found, Err(Error::TimedOut { .. })), "{found:?}");
+        give_up.send(()).unwrap();
+        assert_eq!(returned(&lobby).await, resumed);
+        gone(&lobby).await;
+        server.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_search_that_was_given_up_during_a_drop_does_not_hide_how_the_one_before_ended() {
+    let (give_up, has_given_up) = oneshot::channel();
+    let (url, server) = serve(|listener| async move {
+        let mut peer = Peer::sign_in(&listener).await;
+        peer.expect_match_request().await;
+        peer.cut();
+        has_given_up.await.unwrap();
+        sign_in_again(&listener, 1, session()).await
+    })
+    .await;
+    let lobby = connect(&url).await;
+    let (found, ()) = tokio::join!(lobby.find_match("arena"), async {
+        dropped(&lobby).await;
+        let second = timeout(Duration::from_millis(10), lobby.find_match("arena")).await;
+        assert!(second.is_err(), "{second:?}");
+        give_up.send(()).unwrap();
+    });
+    assert!(matches!(found, Err(Error::OutcomeUnknown)), "{found:?}");
     server.await.unwrap();
 }
 

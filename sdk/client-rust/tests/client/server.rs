@@ -129,6 +129,20 @@ impl Peer {
         self.stream.get_ref().set_zero_linger().unwrap();
     }
 
+    /// The client says nothing more until it closes the connection.
+    pub async fn expect_silence(mut self) {
+        loop {
+            match timeout(PATIENCE, self.stream.next()).await.expect("the client closes") {
+                Some(Ok(Message::Binary(bytes))) => {
+                    let frame = self.encoding.decode_client(&bytes[..]).unwrap();
+                    assert!(matches!(frame.body, Some(client_frame::Body::Ping(_))), "{frame:?}");
+                }
+                Some(Ok(Message::Close(_))) => return,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
     /// A connection to the lobby that asks to sign in, with this request.
     pub async fn asks_to_sign_in(listener: &TcpListener) -> (Self, u32, v1::ReqSignIn) {
         let mut peer = Self::accept(listener).await;
