@@ -57,7 +57,8 @@ pub struct Options {
     pub reconnect: bool,
     /// The first attempt comes at once, the second after at most this time, which doubles with each further one.
     pub backoff_first: Duration,
-    /// The longest time between attempts.
+    /// The longest time between attempts, unless the server asks for more; then a random part of a quarter of what it
+    /// asks for, or of this, whichever is shorter, comes on top.
     pub backoff_max: Duration,
     /// How much longer to try than the server says that it keeps everything: it may notice a loss later than this side.
     pub grace_margin: Duration,
