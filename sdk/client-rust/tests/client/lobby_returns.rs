@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::server::{
     PATIENCE, Peer, answer_refresh, expect_nobody, guest, match_made, match_state, options, patient, refused, serve,
-    session,
+    session, turn_away,
 };
 
 async fn connect(url: &str) -> Lobby {
@@ -242,10 +242,10 @@ fn body_of(call: &str) -> Value {
 }
 
 /// Refuses a sign-in because of its token, and answers the call that follows.
-async fn refresh_after_refusal(listener: &TcpListener, status: &str, answer: &Value) -> v1::ReqSignIn {
+async fn refresh_after_refusal(listener: &TcpListener, head: &str, answer: &Value) -> v1::ReqSignIn {
     let (mut peer, request, sign_in) = Peer::asks_to_sign_in(listener).await;
     peer.tell(request, server_frame::Body::Refused(refused(v1::Code::BadToken))).await;
-    let call = answer_refresh(listener, status, &answer.to_string()).await;
+    let call = answer_refresh(listener, head, &answer.to_string()).await;
     assert_eq!(body_of(&call), json!({ "refreshToken": "refresh" }));
     sign_in
 }
@@ -388,6 +388,64 @@ fn tokens_are_not_printed() {
     let options = Options { on_tokens: Some(OnTokens::new(move |new| assert_eq!(*new, tokens))), ..patient() };
     let printed = format!("{options:?}");
     assert!(printed.contains("on_tokens: Some(OnTokens(..))") && !printed.contains("the "), "{printed}");
+}
+
+/// Answers an attempt to come back so; when the next one comes.
+async fn next_attempt_after<F>(answer: impl FnOnce(TcpListener) -> F + Send + 'static) -> Duration
+where
+    F: Future<Output = TcpListener> + Send,
+{
+    let (url, server) = serve(async move |listener| {
+        Peer::sign_in(&listener).await.cut();
+        answer(listener).await
+    })
+    .await;
+    // Longer than a minute.
+    let options = Options { grace_margin: Duration::from_secs(600), ..patient() };
+    let lobby = Lobby::connect(&url, guest(), options).await.unwrap();
+    let next_attempt = event(&lobby, |event| match event {
+        LobbyEvent::Dropped { why, next_attempt } if matches!(*why, Error::Connect { .. } | Error::Refresh { .. }) => {
+            Some(next_attempt)
+        }
+        _ => None,
+    })
+    .await;
+    lobby.close().await;
+    server.await.unwrap();
+    next_attempt
+}
+
+#[tokio::test]
+async fn what_an_http_answer_asks_for_is_waited_within_limits() {
+    // The first time after which the client waits, and the least over which those spread that were told one.
+    let random_max = Duration::from_millis(100);
+    for (head, asked_s) in [
+        ("503 Service Unavailable\r\nretry-after: 7", 7),
+        ("429 Too Many Requests\r\nRetry-After: 7", 7),
+        ("503 Service Unavailable\r\nretry-after: 86400", 60),
+        ("503 Service Unavailable", 0),
+        ("503 Service Unavailable\r\nretry-after: Wed, 21 Oct 2026 07:28:00 GMT", 0),
+        ("503 Service Unavailable\r\nretry-after: -1", 0),
+    ] {
+        let asked = Duration::from_secs(asked_s);
+        let expect = |waits: Duration| {
+            assert!(asked <= waits && waits <= asked + random_max, "{head:?}: {waits:?}");
+        };
+        expect(
+            next_attempt_after(async move |listener| {
+                turn_away(&listener, head).await;
+                listener
+            })
+            .await,
+        );
+        expect(
+            next_attempt_after(async move |listener| {
+                refresh_after_refusal(&listener, head, &json!({ "error": "no" })).await;
+                listener
+            })
+            .await,
+        );
+    }
 }
 
 #[tokio::test]
