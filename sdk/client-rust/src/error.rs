@@ -8,6 +8,11 @@ use scenehost_protocol::{DecodeError, FRAME_BYTES_MAX};
 use thiserror::Error;
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::http::StatusCode;
+use tokio_tungstenite::tungstenite::http::header::{HeaderMap, RETRY_AFTER};
+
+/// The longest wait that an HTTP answer may ask for. It may come from something in front of the server, which knows
+/// nothing of the grace period.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// Why a request, a message or a connection failed.
 #[derive(Debug, Error)]
@@ -21,9 +26,10 @@ pub enum Error {
     Tls(rustls::Error),
     #[error("cannot connect to {url}; is the server running there?")]
     Connect { url: String, source: Box<tungstenite::Error> },
-    /// The session's tokens could not be refreshed; they are as good as before.
+    /// The session's tokens could not be refreshed; they are as good as before. `retry_after`: so long the answer asks
+    /// to wait, at most a minute; zero if it says nothing of it.
     #[error("cannot refresh the session at {url}")]
-    Refresh { url: String, source: Box<reqwest::Error> },
+    Refresh { url: String, retry_after: Duration, source: Box<reqwest::Error> },
     /// The server said no; nothing was changed.
     #[error("refused ({}): {}", .0.code().as_str_name(), .0.text)]
     Refused(v1::Refused),
@@ -79,15 +85,9 @@ impl Error {
     pub(crate) fn verdict(&self) -> Verdict {
         let again = Verdict::Again { after: Duration::ZERO };
         match self {
-            Self::Closed
-            | Self::Silent { .. }
-            | Self::TimedOut { .. }
-            | Self::FrameLost { .. }
-            | Self::Refresh { .. } => again,
-            Self::Broken(source) | Self::Connect { source, .. } => match passes(source) {
-                true => again,
-                false => Verdict::Never,
-            },
+            Self::Closed | Self::Silent { .. } | Self::TimedOut { .. } | Self::FrameLost { .. } => again,
+            Self::Refresh { retry_after, .. } => Verdict::Again { after: *retry_after },
+            Self::Broken(source) | Self::Connect { source, .. } => connection_verdict(source),
             Self::Refused(refused) if refused.code() == Code::RateLimited || code_passes(refused.code()) => {
                 Verdict::Again { after: Duration::from_millis(refused.retry_after_ms.into()) }
             }
@@ -115,16 +115,27 @@ fn code_passes(code: Code) -> bool {
     matches!(code, Code::Stopping | Code::Overloaded | Code::ServiceDown | Code::TimedOut | Code::Internal)
 }
 
-fn passes(error: &tungstenite::Error) -> bool {
+fn connection_verdict(error: &tungstenite::Error) -> Verdict {
     match error {
-        tungstenite::Error::Http(answer) => {
-            let status = answer.status();
-            status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT
+        tungstenite::Error::Http(answer) if status_passes(answer.status()) => {
+            Verdict::Again { after: retry_after(answer.headers()) }
         }
-        tungstenite::Error::Url(_)
+        tungstenite::Error::Http(_)
+        | tungstenite::Error::Url(_)
         | tungstenite::Error::HttpFormat(_)
         | tungstenite::Error::Capacity(_)
-        | tungstenite::Error::Utf8(_) => false,
-        _ => true,
+        | tungstenite::Error::Utf8(_) => Verdict::Never,
+        _ => Verdict::Again { after: Duration::ZERO },
     }
+}
+
+fn status_passes(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT
+}
+
+/// For how long an HTTP answer asks to wait. Only seconds count: a date would need the server's clock.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Duration {
+    let value = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let seconds = value.and_then(|value| value.trim().parse().ok());
+    seconds.map_or(Duration::ZERO, Duration::from_secs).min(RETRY_AFTER_MAX)
 }

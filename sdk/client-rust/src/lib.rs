@@ -19,6 +19,7 @@ mod lobby;
 mod refresh;
 mod scene;
 mod socket;
+mod tokens;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub use lobby::{Credential, Lobby, LobbyEvent, Match};
 pub use rustls::pki_types::CertificateDer;
 pub use scene::{Scene, SceneEvent};
 pub use scenehost_protocol::{Encoding, v1};
+pub use tokens::{OnTokens, Tokens};
 
 /// How a client connects, how long it waits and how much it keeps.
 #[derive(Clone, Debug)]
@@ -37,6 +39,10 @@ pub struct Options {
     pub device: String,
     /// What TLS trusts beside the system's roots, for example a private deployment's root.
     pub root_certificates: Vec<CertificateDer<'static>>,
+    /// Takes a session's refreshed tokens before they are used for the first time, on the way to a first connection as
+    /// well as to a new one. With the first use the old ones are void, and a refresh by the old refresh token ends the
+    /// session; so a program that stores tokens needs this, for [`Lobby::connect`] may still fail after that use.
+    pub on_tokens: Option<OnTokens>,
     /// Until the connection stands and the first frame is answered.
     pub connect_timeout: Duration,
     /// Until a request is answered, until there is room for a message to a scene, and until the system has taken a
@@ -51,7 +57,8 @@ pub struct Options {
     pub reconnect: bool,
     /// The first attempt comes at once, the second after at most this time, which doubles with each further one.
     pub backoff_first: Duration,
-    /// The longest time between attempts.
+    /// The longest time between attempts, unless the server asks for more; then a random part of a quarter of what it
+    /// asks for, or of this, whichever is shorter, comes on top.
     pub backoff_max: Duration,
     /// How much longer to try than the server says that it keeps everything: it may notice a loss later than this side.
     pub grace_margin: Duration,
@@ -74,6 +81,7 @@ impl Default for Options {
             encoding: Encoding::Proto,
             device: String::new(),
             root_certificates: Vec::new(),
+            on_tokens: None,
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),
             match_timeout: Duration::from_secs(300),

@@ -34,7 +34,7 @@ pub enum Credential {
     /// The session token of an earlier sign-in.
     Session(String),
     /// The tokens of an earlier sign-in: if the session token is not good any more they are refreshed, and
-    /// [`LobbyEvent::Refreshed`] has the new ones.
+    /// [`Options::on_tokens`] gets the new ones, also if the sign-in then fails.
     Tokens { session_token: String, refresh_token: String },
     /// An account with a name and a password.
     Password {
@@ -81,13 +81,14 @@ pub enum LobbyEvent {
     /// The scene that the user was in has ended, or the user has left it.
     SceneEnded(v1::SynSceneEnded),
     /// The connection is lost, or could not be made again; the next attempt comes after this time. Requests made now
-    /// are kept and sent after the return.
+    /// are kept and sent after the return, unless they have timed out by then or their futures are dropped.
     Dropped { why: Arc<Error>, next_attempt: Duration },
     /// The connection is back. `complete`: nothing was missed, and what was asked for is still answered. Else
     /// [`Lobby::session`] has the whole state, and requests without an answer have ended with
     /// [`Error::OutcomeUnknown`].
     Resumed { complete: bool },
-    /// The session has new tokens: keep them for the next sign-in, the old ones will soon be void.
+    /// The session has new tokens, and the old ones will soon be void. To keep them for a later sign-in set
+    /// [`Options::on_tokens`], which has them before they are used.
     Refreshed(v1::ResSignIn),
     /// The connection is gone for good; it is the last event.
     Gone(Arc<Error>),
@@ -140,7 +141,8 @@ impl Lobby {
     }
 
     /// Searches a match in a domain and waits until it is made. Dropping the future does not end
-    /// the search: [`Self::cancel_match`] does.
+    /// the search: [`Self::cancel_match`] does. A search that has not been asked for yet, because the connection is
+    /// lost, does not begin after that.
     ///
     /// # Errors
     /// [`Error::Refused`] if there is no such domain, the user is busy or the search failed;
@@ -219,7 +221,7 @@ impl Lobby {
         self.shared.end()
     }
 
-    /// Leaves the lobby, and waits until the server has been told. What was asked for before is still sent.
+    /// Leaves the lobby, and waits until the server has been told.
     pub async fn close(self) {
         let Self { owned, events, .. } = self;
         drop(owned);

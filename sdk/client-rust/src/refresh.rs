@@ -2,6 +2,8 @@
 //!
 //! Invariant: asking again is safe. The server keeps the old pair until the new one is used.
 
+use std::time::Duration;
+
 use reqwest::redirect;
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
@@ -10,6 +12,7 @@ use scenehost_protocol::v1;
 use crate::Error;
 use crate::address::ServerAddress;
 use crate::door::Door;
+use crate::error::retry_after;
 
 const REFRESH_PATH: &str = "/v1/auth/refresh";
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
@@ -17,7 +20,8 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024;
 /// Asks for the next pair.
 pub(crate) async fn refresh(server: &ServerAddress, refresh_token: &str, door: &Door) -> Result<v1::ResSignIn, Error> {
     let url = server.http_url(REFRESH_PATH);
-    let failed = |source| Error::Refresh { url: url.clone(), source: Box::new(source) };
+    let failed_until = |source, retry_after| Error::Refresh { url: url.clone(), retry_after, source: Box::new(source) };
+    let failed = |source| failed_until(source, Duration::ZERO);
     let tls = match &door.tls {
         Some(tls) => ClientConfig::clone(tls),
         None => trusts_nobody()?,
@@ -33,6 +37,7 @@ pub(crate) async fn refresh(server: &ServerAddress, refresh_token: &str, door: &
     let call = client.post(&url).header("content-type", "application/json").body(body);
     let mut response = call.send().await.map_err(failed)?;
     let status = response.error_for_status_ref().map(|_| ());
+    let retry_after = retry_after(response.headers());
     let mut answer = Vec::new();
     while let Some(part) = response.chunk().await.map_err(failed)? {
         if answer.len() + part.len() > ANSWER_BYTES_MAX {
@@ -46,7 +51,7 @@ pub(crate) async fn refresh(server: &ServerAddress, refresh_token: &str, door: &
         Err(status) => {
             let refused = serde_json::from_slice(&answer).ok();
             let refused = refused.filter(|refused: &v1::Refused| refused.code() != v1::Code::Unspecified);
-            Err(refused.map_or_else(|| failed(status), Error::Refused))
+            Err(refused.map_or_else(|| failed_until(status, retry_after), Error::Refused))
         }
     }
 }

@@ -10,13 +10,13 @@ use tokio::sync::{Notify, broadcast, oneshot};
 use tokio::time::Instant;
 
 use super::{Credential, LobbyEvent, Match};
-use crate::Error;
 use crate::address::ServerAddress;
 use crate::door::Door;
 use crate::keeper::{Flow, News, Side, Welcome};
 use crate::line::{Next, Requests};
 use crate::refresh::refresh;
 use crate::socket::answer;
+use crate::{Error, Tokens};
 
 /// How many requests may wait for their answers; the next is refused.
 const REQUESTS_LEN_MAX: usize = 32;
@@ -86,11 +86,16 @@ impl Shared {
 
 impl Book {
     fn ask(&mut self, body: client_frame::Body, answer: Answer) -> Result<(), Error> {
-        self.requests.retain(|asked| !matches!(&asked.answer, Answer::Asker(asker) if asker.is_closed()));
+        self.forget_unwanted();
         // The answer to a ping is about its connection.
         let of_connection = matches!(body, client_frame::Body::Ping(_));
         let full = |_| Error::TooManyRequests { requests_max: REQUESTS_LEN_MAX };
         self.requests.push(Asked { body, answer }, of_connection).map_err(full)
+    }
+
+    /// Lets go of the requests whose askers have given up. Those that have not left yet never will.
+    fn forget_unwanted(&mut self) {
+        self.requests.retain(|asked| !matches!(&asked.answer, Answer::Asker(asker) if asker.is_closed()));
     }
 
     /// Takes what a sign-in says; a sign-in with a session token says nothing of its tokens.
@@ -118,6 +123,7 @@ impl Book {
     /// The line does not go on: what was asked for may have happened or not. A search goes on if the server says
     /// that there is one.
     fn begin_anew(&mut self) {
+        self.forget_unwanted();
         let search = self.session.match_state.clone();
         let search = search.filter(|state| state.state() != syn_match_state::State::Idle);
         for asked in self.requests.begin_anew() {
@@ -249,12 +255,18 @@ impl Side for LobbySide {
         let session = refresh(&self.server, &refresh_token, door).await?;
         self.credential = None;
         let session = self.shared.book().refreshed(session);
+        // Now, since with the next attempt the old tokens may become void, whatever comes of it.
+        if let Some(on_tokens) = &door.options.on_tokens {
+            on_tokens.call(&Tokens::from(&session));
+        }
         self.event(LobbyEvent::Refreshed(session));
         Ok(true)
     }
 
     fn next(&mut self, _now: Instant) -> Next<(u32, client_frame::Body)> {
-        match self.shared.book().requests.next_unsent() {
+        let mut book = self.shared.book();
+        book.forget_unwanted();
+        match book.requests.next_unsent() {
             Some((number, asked)) => Next::Message((number, asked.body.clone())),
             None => Next::Nothing,
         }

@@ -26,6 +26,22 @@ fn attempts_come_at_once_then_at_random_in_times_that_double() {
 }
 
 #[test]
+fn clients_that_were_told_the_same_time_do_not_come_back_in_step() {
+    let next = |backoff: &Backoff, random, told| backoff.clone().next(random, told);
+    let first = Backoff::new(ms(100), ms(5_000));
+    assert_eq!(next(&first, 0.0, ms(8_000)), ms(8_000), "not before the server wants");
+    assert_eq!(next(&first, 1.0, ms(8_000)), ms(10_000), "a first attempt waits at random, too");
+    assert_eq!(next(&first, 1.0, ms(60_000)), ms(65_000));
+    assert_eq!(next(&first, 1.0, ms(1)), ms(101));
+    assert_eq!(next(&Backoff::new(ms(0), ms(0)), 1.0, ms(8_000)), ms(8_100), "without times of its own, too");
+    let mut later = first;
+    for _ in 0..9 {
+        later.next(1.0, Duration::ZERO);
+    }
+    assert_eq!(next(&later, 1.0, ms(8_000)), ms(13_000), "the longer one counts");
+}
+
+#[test]
 fn frames_are_counted_without_gaps() {
     let now = Instant::now();
     let mut inbound = Inbound::new(now, ms(20), ms(10));

@@ -1,17 +1,19 @@
 //! Lobby connections that are lost.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scenehost_client::v1::syn_match_state::State;
 use scenehost_client::v1::{self, client_frame, req_sign_in, server_frame};
-use scenehost_client::{Credential, Error, Lobby, LobbyEvent};
+use scenehost_client::{Credential, Error, Lobby, LobbyEvent, OnTokens, Options, Tokens};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::server::{
-    PATIENCE, Peer, answer_refresh, expect_nobody, guest, match_made, match_state, patient, refused, serve, session,
+    PATIENCE, Peer, answer_refresh, expect_nobody, guest, match_made, match_state, options, patient, refused, serve,
+    session, turn_away,
 };
 
 async fn connect(url: &str) -> Lobby {
@@ -101,10 +103,60 @@ async fn what_is_asked_during_a_drop_is_sent_once_after_it() {
     })
     .await;
     let lobby = connect(&url).await;
-    event(&lobby, |event| matches!(event, LobbyEvent::Dropped { .. }).then_some(())).await;
+    dropped(&lobby).await;
     let (rejoined, ()) = tokio::join!(biased; lobby.rejoin(), async { asked.send(()).unwrap() });
     assert_eq!(rejoined.unwrap().scene_id, "s");
     lobby.ping().await.unwrap();
+    server.await.unwrap();
+}
+
+async fn dropped(lobby: &Lobby) {
+    event(lobby, |event| matches!(event, LobbyEvent::Dropped { .. }).then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_timed_out_during_a_drop_is_not_sent_after_it() {
+    for resumed in [true, false] {
+        let (give_up, has_given_up) = oneshot::channel();
+        let (url, server) = serve(async move |listener| {
+            Peer::sign_in(&listener).await.cut();
+            has_given_up.await.unwrap();
+            let mut peer = sign_in_again(&listener, 0, v1::ResSignIn { resumed, ..session() }).await;
+            // All that waits leaves before the client reads this.
+            peer.closing(v1::Code::TakenOver).await;
+            peer.expect_silence().await;
+        })
+        .await;
+        let lobby = Lobby::connect(&url, guest(), options()).await.unwrap();
+        dropped(&lobby).await;
+        let found = lobby.find_match("arena").await;
+        assert!(matches!(found, Err(Error::TimedOut { .. })), "{found:?}");
+        give_up.send(()).unwrap();
+        assert_eq!(returned(&lobby).await, resumed);
+        gone(&lobby).await;
+        server.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_search_that_was_given_up_during_a_drop_does_not_hide_how_the_one_before_ended() {
+    let (give_up, has_given_up) = oneshot::channel();
+    let (url, server) = serve(|listener| async move {
+        let mut peer = Peer::sign_in(&listener).await;
+        peer.expect_match_request().await;
+        peer.cut();
+        has_given_up.await.unwrap();
+        sign_in_again(&listener, 1, session()).await
+    })
+    .await;
+    let lobby = connect(&url).await;
+    let (found, ()) = tokio::join!(lobby.find_match("arena"), async {
+        dropped(&lobby).await;
+        let second = timeout(Duration::from_millis(10), lobby.find_match("arena")).await;
+        assert!(second.is_err(), "{second:?}");
+        give_up.send(()).unwrap();
+    });
+    assert!(matches!(found, Err(Error::OutcomeUnknown)), "{found:?}");
     server.await.unwrap();
 }
 
@@ -190,10 +242,10 @@ fn body_of(call: &str) -> Value {
 }
 
 /// Refuses a sign-in because of its token, and answers the call that follows.
-async fn refresh_after_refusal(listener: &TcpListener, status: &str, answer: &Value) -> v1::ReqSignIn {
+async fn refresh_after_refusal(listener: &TcpListener, head: &str, answer: &Value) -> v1::ReqSignIn {
     let (mut peer, request, sign_in) = Peer::asks_to_sign_in(listener).await;
     peer.tell(request, server_frame::Body::Refused(refused(v1::Code::BadToken))).await;
-    let call = answer_refresh(listener, status, &answer.to_string()).await;
+    let call = answer_refresh(listener, head, &answer.to_string()).await;
     assert_eq!(body_of(&call), json!({ "refreshToken": "refresh" }));
     sign_in
 }
@@ -262,6 +314,138 @@ async fn kept_tokens_sign_in_also_when_they_are_old() {
     assert!(matches!(lobby.next().await, Some(LobbyEvent::Refreshed(_))));
     assert_eq!(lobby.session().refresh_token, "refresh 2");
     server.await.unwrap();
+}
+
+/// What a program has stored, as session token and refresh token.
+type Store = Arc<Mutex<Vec<(String, String)>>>;
+
+/// Options that store refreshed tokens here.
+fn storing(store: &Store) -> Options {
+    let store = Arc::clone(store);
+    let keep = move |tokens: &Tokens| {
+        store.lock().unwrap().push((tokens.session_token.clone(), tokens.refresh_token.clone()));
+    };
+    Options { on_tokens: Some(OnTokens::new(keep)), ..patient() }
+}
+
+fn expect_stored(store: &Store) {
+    assert_eq!(*store.lock().unwrap(), [("session 2".to_owned(), "refresh 2".to_owned())]);
+}
+
+#[tokio::test]
+async fn refreshed_tokens_can_be_stored_before_a_sign_in_with_them_fails() {
+    let store = Store::default();
+    let seen = Arc::clone(&store);
+    let (url, server) = serve(|listener| async move {
+        refresh_after_refusal(&listener, "200 OK", &next_tokens()).await;
+        // The server has used the new token, and its answer is lost.
+        let (peer, _, _) = Peer::asks_to_sign_in(&listener).await;
+        expect_stored(&seen);
+        peer.cut();
+        expect_new_token(&listener, None).await
+    })
+    .await;
+    let tokens = Credential::Tokens { session_token: "session".into(), refresh_token: "refresh".into() };
+    let Err(error) = Lobby::connect(&url, tokens, storing(&store)).await else { panic!("signed in") };
+    assert!(matches!(error, Error::Broken(_) | Error::Closed), "{error}");
+
+    let (session_token, refresh_token) = store.lock().unwrap().pop().unwrap();
+    let tokens = Credential::Tokens { session_token, refresh_token };
+    let lobby = Lobby::connect(&url, tokens, storing(&store)).await.unwrap();
+    assert_eq!(lobby.session().refresh_token, "refresh 2");
+    assert!(store.lock().unwrap().is_empty(), "those are not new");
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn tokens_refreshed_during_a_drop_are_stored_before_they_are_used() {
+    let store = Store::default();
+    let seen = Arc::clone(&store);
+    let (url, server) = serve(|listener| async move {
+        Peer::sign_in(&listener).await.cut();
+        refresh_after_refusal(&listener, "200 OK", &next_tokens()).await;
+        let (peer, _, _) = Peer::asks_to_sign_in(&listener).await;
+        expect_stored(&seen);
+        peer.cut();
+        expect_new_token(&listener, Some(0)).await
+    })
+    .await;
+    let lobby = Lobby::connect(&url, guest(), storing(&store)).await.unwrap();
+    assert!(returned(&lobby).await);
+    expect_stored(&store);
+    server.await.unwrap();
+}
+
+#[test]
+fn tokens_are_not_printed() {
+    let tokens = Tokens {
+        session_token: "the session".into(),
+        session_expires_ms: 1,
+        refresh_token: "the refresh".into(),
+        refresh_expires_ms: 2,
+    };
+    assert_eq!(format!("{tokens:?}"), "Tokens { session_expires_ms: 1, refresh_expires_ms: 2, .. }");
+    let options = Options { on_tokens: Some(OnTokens::new(move |new| assert_eq!(*new, tokens))), ..patient() };
+    let printed = format!("{options:?}");
+    assert!(printed.contains("on_tokens: Some(OnTokens(..))") && !printed.contains("the "), "{printed}");
+}
+
+/// Answers an attempt to come back so; when the next one comes.
+async fn next_attempt_after<F>(answer: impl FnOnce(TcpListener) -> F + Send + 'static) -> Duration
+where
+    F: Future<Output = TcpListener> + Send,
+{
+    let (url, server) = serve(async move |listener| {
+        Peer::sign_in(&listener).await.cut();
+        answer(listener).await
+    })
+    .await;
+    // Longer than a minute.
+    let options = Options { grace_margin: Duration::from_secs(600), ..patient() };
+    let lobby = Lobby::connect(&url, guest(), options).await.unwrap();
+    let next_attempt = event(&lobby, |event| match event {
+        LobbyEvent::Dropped { why, next_attempt } if matches!(*why, Error::Connect { .. } | Error::Refresh { .. }) => {
+            Some(next_attempt)
+        }
+        _ => None,
+    })
+    .await;
+    lobby.close().await;
+    server.await.unwrap();
+    next_attempt
+}
+
+#[tokio::test]
+async fn what_an_http_answer_asks_for_is_waited_within_limits() {
+    // The first time after which the client waits, and the least over which those spread that were told one.
+    let random_max = Duration::from_millis(100);
+    for (head, asked_s) in [
+        ("503 Service Unavailable\r\nretry-after: 7", 7),
+        ("429 Too Many Requests\r\nRetry-After: 7", 7),
+        ("503 Service Unavailable\r\nretry-after: 86400", 60),
+        ("503 Service Unavailable", 0),
+        ("503 Service Unavailable\r\nretry-after: Wed, 21 Oct 2026 07:28:00 GMT", 0),
+        ("503 Service Unavailable\r\nretry-after: -1", 0),
+    ] {
+        let asked = Duration::from_secs(asked_s);
+        let expect = |waits: Duration| {
+            assert!(asked <= waits && waits <= asked + random_max, "{head:?}: {waits:?}");
+        };
+        expect(
+            next_attempt_after(async move |listener| {
+                turn_away(&listener, head).await;
+                listener
+            })
+            .await,
+        );
+        expect(
+            next_attempt_after(async move |listener| {
+                refresh_after_refusal(&listener, head, &json!({ "error": "no" })).await;
+                listener
+            })
+            .await,
+        );
+    }
 }
 
 #[tokio::test]

@@ -129,6 +129,20 @@ impl Peer {
         self.stream.get_ref().set_zero_linger().unwrap();
     }
 
+    /// The client says nothing more until it closes the connection.
+    pub async fn expect_silence(mut self) {
+        loop {
+            match timeout(PATIENCE, self.stream.next()).await.expect("the client closes") {
+                Some(Ok(Message::Binary(bytes))) => {
+                    let frame = self.encoding.decode_client(&bytes[..]).unwrap();
+                    assert!(matches!(frame.body, Some(client_frame::Body::Ping(_))), "{frame:?}");
+                }
+                Some(Ok(Message::Close(_))) => return,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
     /// A connection to the lobby that asks to sign in, with this request.
     pub async fn asks_to_sign_in(listener: &TcpListener) -> (Self, u32, v1::ReqSignIn) {
         let mut peer = Self::accept(listener).await;
@@ -241,18 +255,28 @@ where
     (url, tokio::spawn(script(listener)))
 }
 
-/// Answers one call to refresh a session's tokens; what was sent.
-pub async fn answer_refresh(listener: &TcpListener, status: &str, answer: &str) -> String {
+/// Answers one call to refresh a session's tokens; what was sent. `head`: the status, and headers on further lines.
+pub async fn answer_refresh(listener: &TcpListener, head: &str, answer: &str) -> String {
+    // The body is the last part, and an object.
+    answer_http(listener, "}", head, answer).await
+}
+
+/// Answers one attempt to connect by something else than a connection. `head`: as in `answer_refresh`.
+pub async fn turn_away(listener: &TcpListener, head: &str) {
+    answer_http(listener, "\r\n\r\n", head, "go away").await;
+}
+
+/// Answers a request that ends with this; what was sent.
+async fn answer_http(listener: &TcpListener, end: &str, head: &str, answer: &str) -> String {
     let (mut stream, _) = timeout(PATIENCE, listener.accept()).await.expect("a client comes").unwrap();
     let mut text = String::new();
-    // The body is the last part, and an object.
-    while !text.ends_with('}') {
+    while !text.ends_with(end) {
         let mut part = [0; 4096];
         let part_bytes = stream.read(&mut part).await.unwrap();
         assert_ne!(part_bytes, 0, "{text}");
         text.push_str(std::str::from_utf8(&part[..part_bytes]).unwrap());
     }
-    let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
+    let head = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(answer.as_bytes()).await.unwrap();
     text
