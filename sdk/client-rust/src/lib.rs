@@ -3,7 +3,7 @@
 //! # Map
 //! - [`Lobby`]: the connection that a user keeps while signed in.
 //! - [`Scene`]: the second connection, straight to the scene of a match.
-//! - [`line`]: what survives a lost connection: numbers, what is kept, when to try again. Pure.
+//! - [`mod@line`]: what survives a lost connection: numbers, what is kept, when to try again. Pure.
 //! - `keeper`: the task that serves either of them, and connects again.
 //! - [`Error`]: why something did not work, with what to do.
 //!
