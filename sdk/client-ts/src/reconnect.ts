@@ -86,7 +86,8 @@ export function retryAfterMs(error: unknown): number | undefined {
   }
   if (!(error instanceof Closed)) return undefined;
   const transient = error.kind === "server" && TRANSIENT.has(error.code);
-  return error.kind === "lost" || error.kind === "silent" || transient ? 0 : undefined;
+  const broken = error.kind === "lost" || error.kind === "silent";
+  return broken || transient ? error.retryAfterMs : undefined;
 }
 
 /** Any failure to come back, as what is told of the connection. */

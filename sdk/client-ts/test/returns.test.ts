@@ -14,12 +14,22 @@ import {
   Lobby,
   OutcomeUnknown,
   Refused,
+  type Dropped,
   type LobbyOptions,
   type MatchState,
   type Resumed,
   type Tokens,
 } from "../src/index.js";
-import { guest, Host, options, until, type Calls, type Peer, type Script } from "./host.js";
+import {
+  guest,
+  Host,
+  options,
+  until,
+  type Answer,
+  type Calls,
+  type Peer,
+  type Script,
+} from "./host.js";
 import { Seat } from "./seat.js";
 
 let host: Host;
@@ -357,6 +367,64 @@ test("a renewal that cannot be reached is tried again", async () => {
   await until("this side is back", () => told.resumed.length === 1);
   assert.equal(calls, 2);
   told.lobby.close();
+});
+
+const foreign: [string, Answer, number][] = [
+  [
+    "the door's line of text",
+    {
+      status: 429,
+      text: "too many connections from your address\n",
+      headers: { "content-type": "text/plain; charset=utf-8", "retry-after": "1" },
+    },
+    1_000,
+  ],
+  ["a gateway's JSON", { status: 503, json: { code: 6, message: "upstream is away" } }, 0],
+  ["a proxy's page", { status: 502, text: "<html>Bad Gateway</html>" }, 0],
+];
+for (const [what, answer, retryAfterMs] of foreign) {
+  test(`a renewal that is answered by ${what} is tried again, and the tokens stay`, async () => {
+    let calls = 0;
+    const told = await enter(
+      () => {},
+      (frame, peer) => {
+        if (frame.body.case !== "reqSignIn") return;
+        if (frame.body.value.credential.value === "s2") letIn(frame, peer, { sessionToken: "s2" });
+        else refuse(frame, peer, Code.BAD_TOKEN);
+      },
+      { reconnect: { ...options.reconnect, forMsMax: 5_000 } },
+      () => {
+        calls += 1;
+        if (calls === 1) return answer;
+        return { status: 200, json: { sessionToken: "s2", refreshToken: "r2" } };
+      },
+    );
+    const dropped: Dropped[] = [];
+    told.lobby.on("dropped", (event) => dropped.push(event));
+    host.cut();
+    await until("the answer is told", () => dropped.length === 2);
+    const { reason, retryInMs } = dropped[1]!;
+    assert.equal(reason.kind, "lost");
+    assert.match(reason.message, new RegExp(`answered ${answer.status}: .`));
+    assert.ok(!reason.message.includes("<"), "a page is not shown");
+    assert.ok(retryInMs >= retryAfterMs, `${retryInMs} ms`);
+    assert.equal(told.lobby.tokens.refreshToken, "r1");
+    await until("this side is back", () => told.resumed.length === 1);
+    told.lobby.close();
+  });
+}
+
+test("an answer that is not the server's and stays as it is is the end", async () => {
+  const told = await enter(
+    () => {},
+    (frame, peer) => refuse(frame, peer, Code.BAD_TOKEN),
+    {},
+    () => ({ status: 403, json: { code: "ACCESS_DENIED", text: "by the firewall" } }),
+  );
+  host.cut();
+  await until("it is gone", () => told.gone.length === 1);
+  assert.deepEqual([told.gone[0]?.kind, told.gone[0]?.code], ["protocol", "CODE_UNSPECIFIED"]);
+  assert.match(told.gone[0]!.message, /answered 403/);
 });
 
 test("a session that was ended elsewhere is the end", async () => {
