@@ -533,7 +533,9 @@ export class Line {
     if (frame.seq !== 0) {
       const due = this.#seqLast === NUMBER_MAX ? 1 : this.#seqLast + 1;
       if (frame.seq !== due) {
-        this.breach(`frame ${frame.seq} came where ${due} was due`);
+        const message = `frame ${frame.seq} came where ${due} was due: frames were lost`;
+        // The server sends them again to who comes back.
+        connection.abandon(new Closed("lost", message));
         return;
       }
       this.#seqLast = due;
