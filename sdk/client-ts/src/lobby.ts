@@ -261,10 +261,13 @@ export class Lobby {
   }
 
   /**
-   * Ends the session: its tokens are void, and the connection is closed. Throws `Closed` if the
-   * connection ends without the server's word; whether the session has ended is unknown then.
+   * Ends the session: its tokens are void, and the connection is closed. During a drop it is asked
+   * for over HTTP, so that it need not wait for the return. Throws `Refused`, `TimedOut`, and `Closed`
+   * if the server cannot be reached, or the connection ends without its word; after the last two it
+   * is unknown whether the session has ended.
    */
   async signOut(): Promise<void> {
+    if (this.dropped) return this.#signOutOverHttp();
     try {
       await this.#line.request({ case: "reqSignOut", value: {} });
     } catch (error) {
@@ -275,6 +278,16 @@ export class Lobby {
   /** Leaves: a search is taken back. The session stays: sign in again with `tokens`. */
   close(): void {
     this.#line.close();
+  }
+
+  async #signOutOverHttp(): Promise<void> {
+    try {
+      await this.#session.call("POST", "auth/sign-out", {});
+    } catch (error) {
+      // A session that is void already needs no end.
+      if (!(error instanceof Refused && error.code === "BAD_TOKEN")) throw error;
+    }
+    this.close();
   }
 
   #begin(search: Search, domain: string): void {

@@ -440,6 +440,48 @@ test("a session that was ended elsewhere is the end", async () => {
   assert.equal(host.opened, 1);
 });
 
+for (const [how, answer] of [
+  ["ends the session over HTTP", { status: 204 }],
+  ["is done if the session is void", { status: 401, json: { code: "BAD_TOKEN" } }],
+] as const) {
+  test(`signing out during a drop ${how}, and waits for no return`, async () => {
+    const calls: string[] = [];
+    const told = await enter(
+      () => {},
+      (_, peer) => peer.socket.terminate(),
+      {},
+      (call, token) => {
+        calls.push(`${call} ${token ?? ""}`.trim());
+        return answer;
+      },
+    );
+    host.cut();
+    await until("the drop is told", () => told.lobby.dropped !== undefined);
+    await told.lobby.signOut();
+    assert.equal(calls[0], "POST /v1/auth/sign-out s1");
+    assert.equal(told.gone[0]?.kind, "left");
+  });
+}
+
+test("signing out during a drop fails when the server cannot be reached, and the way back goes on", async () => {
+  let away = true;
+  const told = await enter(
+    () => {},
+    (frame, peer) => {
+      if (away) return peer.socket.terminate();
+      if (frame.body.case === "reqSignIn") letIn(frame, peer, { resumed: true });
+    },
+    {},
+    () => ({ status: 502 }),
+  );
+  host.cut();
+  await until("the drop is told", () => told.lobby.dropped !== undefined);
+  await assert.rejects(told.lobby.signOut(), Closed);
+  away = false;
+  await until("this side is back", () => told.resumed.length === 1);
+  told.lobby.close();
+});
+
 test("the first sign-in renews an expired session, too, and every pair of tokens is told", async () => {
   host = await Host.start(
     (frame, peer) => {
