@@ -228,12 +228,14 @@ export class Lobby {
   }
 
   /**
-   * Takes the search for a match back. Throws `Refused` if the match is already made; then the
-   * search gives that match.
+   * Takes the search for a match back; at once if it waits for the end of a drop. Throws `Refused` if
+   * the match is already made; then the search gives that match. Throws also `TimedOut`,
+   * `OutcomeUnknown`, `Closed` and `Overflow`; then the search may go on.
    */
   async cancelMatch(): Promise<void> {
     const search = this.#search;
     if (search) search.takenBack ??= new Cancelled();
+    if (search && this.#line.withdraw("reqMatch", search.takenBack)) return;
     await this.#line.request({ case: "reqCancelMatch", value: {} });
     search?.reject(search.takenBack);
   }

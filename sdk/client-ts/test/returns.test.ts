@@ -10,6 +10,7 @@ import {
   type ResSignIn,
 } from "../src/gen/scenehost/v1/client_pb.js";
 import {
+  Cancelled,
   Closed,
   Lobby,
   OutcomeUnknown,
@@ -128,6 +129,33 @@ test("requests that did not arrive are sent again, and the others are not", asyn
   assert.equal((await search).sceneId, "s1");
   const again = asked.filter((name) => name !== "ping, again");
   assert.deepEqual(again, ["reqMatch", "reqCancelMatch", "reqCancelMatch, again"]);
+  told.lobby.close();
+});
+
+test("a search that is taken back before it could be sent is never sent", async () => {
+  let away = true;
+  const told = await enter(
+    () => {},
+    (frame, peer) => {
+      if (away) return peer.socket.terminate();
+      if (frame.body.case === "reqSignIn") letIn(frame, peer, { resumed: true });
+    },
+  );
+  host.cut();
+  await until("the drop is told", () => told.lobby.dropped !== undefined);
+  const search = assert.rejects(told.lobby.findMatch("gomoku"), Cancelled);
+  await told.lobby.cancelMatch();
+  await search;
+  const reason = new Error("changed my mind");
+  const controller = new AbortController();
+  const { signal } = controller;
+  const another = assert.rejects(told.lobby.findMatch("gomoku", { signal }), reason);
+  controller.abort(reason);
+  await another;
+  away = false;
+  await until("this side is back", () => told.resumed.length === 1);
+  await until("a ping came", () => host.cases().at(-1) === "ping");
+  assert.ok(!host.cases().some((name) => name === "reqMatch" || name === "reqCancelMatch"));
   told.lobby.close();
 });
 
