@@ -91,7 +91,7 @@ function goneWords(closed: Closed): Omit<Trouble, "action"> {
   }
   return {
     title: "The server cannot be reached",
-    text: "There is no connection to it, or it is too busy to answer. Check your network, then try again in a moment.",
+    text: "There is no connection, or the server is too busy to answer. Check your network, then try again in a moment.",
   };
 }
 
