@@ -121,8 +121,9 @@ export class App {
    * loaded in this one's place finds it and searches again.
    */
   hide(): void {
-    if (this.#view.at !== "waiting") return;
-    identity.noteSearch(this.#view.domain);
+    const view = this.#view;
+    if (view.at !== "waiting") return;
+    if (view.stage !== "cancelling") identity.noteSearch(view.domain);
     this.#task.abort();
     // A page that the browser keeps and shows again has to connect anew.
     const lobby = this.#lobby;

@@ -209,6 +209,18 @@ test("a page that the browser kept while it searched connects anew, and searches
   assert.deepEqual([stage(app), next.asked], ["searching", ["findMatch arena"]]);
 });
 
+test("a page that is loaded again while it takes its search back does not search on", async () => {
+  const [app] = await atHome();
+  app.play("arena");
+  await settled();
+  app.cancel();
+  app.hide();
+  doors.push(new FakeLobby());
+  app.start();
+  await settled();
+  assert.equal(app.view.at, "home");
+});
+
 for (const code of ["BAD_TOKEN", "SESSION_ENDED", "BANNED"] as const) {
   test(`an account whose session is over with ${code} is told so before the tab is a guest`, async () => {
     identity.becomeAccount(tokens);
