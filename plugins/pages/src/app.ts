@@ -143,8 +143,8 @@ export class App {
   }
 
   /**
-   * Takes the search back, after the return if the connection is lost. A match that is already made
-   * is played all the same.
+   * Takes the search back; one that the server may know of, after the return if the connection is
+   * lost. A match that is already made is played all the same.
    */
   cancel(): void {
     const view = this.#view;
