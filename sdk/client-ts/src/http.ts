@@ -13,6 +13,8 @@ export interface Call {
 
 /** What is shown at most of words that are not the server's own. */
 const WORDS_CHARS_MAX = 200;
+/** What is believed at most of a wait that something before the server asks for. */
+const RETRY_AFTER_MS_MAX = 60_000;
 
 /**
  * Makes a call; the answer's JSON, undefined if it has none.
@@ -74,7 +76,7 @@ function turnedAway(url: URL, { status, statusText, headers }: Response, text: s
 function toMs(retryAfter: string | null): number {
   const text = retryAfter?.trim() ?? "";
   const ms = /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now();
-  return Number.isFinite(ms) ? Math.max(0, ms) : 0;
+  return Number.isFinite(ms) ? Math.min(Math.max(0, ms), RETRY_AFTER_MS_MAX) : 0;
 }
 
 /** A message of the schema, of what a call answered. Throws `Closed` when it is none. */

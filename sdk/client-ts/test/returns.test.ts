@@ -442,6 +442,25 @@ for (const [what, answer, retryAfterMs] of foreign) {
   });
 }
 
+for (const [retryAfter, retryAfterMs] of [
+  ["3600", 60_000],
+  ["Thu, 31 Dec 2099 23:59:59 GMT", 60_000],
+  ["Thu, 01 Jan 1970 00:00:00 GMT", 0],
+  ["soon", 0],
+] as const) {
+  test(`a proxy that asks to wait with "${retryAfter}" is waited for ${retryAfterMs} ms`, async () => {
+    const told = await enter(
+      () => {},
+      () => {},
+      {},
+      () => ({ status: 503, headers: { "retry-after": retryAfter } }),
+    );
+    const shown = told.lobby.account.show();
+    await assert.rejects(shown, (e) => e instanceof Closed && e.retryAfterMs === retryAfterMs);
+    told.lobby.close();
+  });
+}
+
 test("an answer that is not the server's and stays as it is is the end", async () => {
   const told = await enter(
     () => {},
