@@ -32,6 +32,18 @@ await run("coming-back", async (table) => {
   await bob.press("cancel");
   await bob.at("name").waitFor();
 
+  table.begin("a search that is taken back while the connection is lost is never begun");
+  proxy.away();
+  await bob.at("reconnecting").waitFor();
+  await bob.play("gomoku");
+  await bob.at("waiting").waitFor();
+  await bob.press("cancel");
+  await bob.at("name").waitFor();
+  proxy.back();
+  await bob.at("reconnecting").waitFor({ state: "detached" });
+  await ada.at("reconnecting").waitFor({ state: "detached" });
+  await ada.until(() => document.querySelector('[data-testid="waiting"][data-state="SEARCHING"]'));
+
   table.begin("a search goes on over a lost connection, and leads to a game");
   await lose(table, proxy, [ada], "waiting");
   await bob.play("gomoku");
@@ -63,6 +75,7 @@ await run("coming-back", async (table) => {
   await ada.at("account-password").fill(PASSWORD);
   await ada.press("account-submit");
   await ada.until((name) => document.body.innerText.includes(`Signed in as ${name}`), name);
+  await ada.until(() => document.activeElement?.getAttribute("data-testid") === "account");
   await ada.page.reload();
   await ada.until((name) => document.body.innerText.includes(`Signed in as ${name}`), name);
   assert.equal(await ada.at("session").count(), 1);
@@ -84,11 +97,21 @@ await run("coming-back", async (table) => {
   await table.picture(ada, "sessions");
   await ada.press("end-session");
   await ada.until(() => document.querySelectorAll('[data-testid="session"]').length === 1);
+  // That one had given way by then. It is told that its session is over, and a guest only then.
   await bob.at("trouble").waitFor();
+  await bob.press("retry");
+  await bob.until(() => document.body.innerText.includes("You are signed out"));
   await bob.press("retry");
 
   table.begin("who is signed out is a guest");
   await bob.at("name").waitFor();
+  proxy.away();
+  await ada.at("reconnecting").waitFor();
+  await ada.press("sign-out");
+  await ada.until(() => document.querySelector('[data-testid="account-problem"]')?.textContent);
+  await table.picture(ada, "sign-out-dropped");
+  proxy.back();
+  await ada.at("reconnecting").waitFor({ state: "detached" });
   await ada.press("sign-out");
   await ada.at("name").waitFor();
   await ada.page.reload();

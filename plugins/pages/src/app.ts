@@ -5,9 +5,9 @@
 // says `gone` when it does not.
 import {
   Cancelled,
+  Closed,
   Lobby,
   Refused,
-  type Closed,
   type Credential,
   type Dropped,
   type Match,
@@ -18,22 +18,58 @@ import {
 import { isDomain, type Domain } from "./domains.js";
 import * as identity from "./identity.js";
 import { deviceName } from "./device.js";
-import { lobbyGone, sceneEnded, sceneGone, troubleOf, type Trouble } from "./trouble.js";
+import {
+  isSessionOver,
+  lobbyGone,
+  sceneEnded,
+  sceneGone,
+  troubleOf,
+  type Trouble,
+} from "./trouble.js";
 
 export type View =
   | { at: "connecting"; text: string }
   | { at: "home" }
-  | { at: "waiting"; domain: Domain; sinceMs: number; state: MatchState | undefined }
+  | Waiting
   | { at: "playing"; domain: Domain; scene: Scene }
   | { at: "trouble"; trouble: Trouble };
 
+/** The wait for a match. */
+export interface Waiting {
+  at: "waiting";
+  domain: Domain;
+  sinceMs: number;
+  /**
+   * `searching`: the lobby has been asked for a match, so the search may go on until the server has
+   * taken it back, whatever this page has heard of it. `cancelling`: that is being asked for.
+   */
+  stage: "connecting" | "searching" | "cancelling";
+  state: MatchState | undefined;
+}
+
+/** Signs in at the lobby. */
+export type Connect = (
+  credential: Credential,
+  onTokens: (tokens: Tokens) => void,
+  signal: AbortSignal,
+) => Promise<Lobby>;
+
+const NO_CONNECTION = "There is no connection. Try again in a moment.";
+
 export class App {
+  readonly #connectLobby: Connect;
   #view: View = { at: "connecting", text: "Connecting" };
   #lobby: Lobby | undefined;
+  /** The lobby whose session is being ended: that it goes is wanted and no trouble. */
+  #signingOut: Lobby | undefined;
   #task = new AbortController();
   /** The last leaving of a scene; a search before its end would lead back to the old seat. */
   #left: Promise<unknown> = Promise.resolve();
   #listeners = new Set<() => void>();
+
+  constructor(connect: Connect = connectLobby) {
+    this.#connectLobby = connect;
+  }
 
   get view(): View {
     return this.#view;
@@ -85,10 +121,14 @@ export class App {
    * loaded in this one's place finds it and searches again.
    */
   hide(): void {
-    if (this.#view.at !== "waiting") return;
-    identity.noteSearch(this.#view.domain);
+    const view = this.#view;
+    if (view.at !== "waiting") return;
+    if (view.stage !== "cancelling") identity.noteSearch(view.domain);
     this.#task.abort();
-    this.#lobby?.close();
+    // A page that the browser keeps and shows again has to connect anew.
+    const lobby = this.#lobby;
+    this.#lobby = undefined;
+    lobby?.close();
   }
 
   /** Waits for a match, under `name` if one is given, and enters its scene; an old seat is left. */
@@ -102,14 +142,21 @@ export class App {
     });
   }
 
-  /** Takes the search back. A match that is already made is played all the same. */
+  /**
+   * Takes the search back; one that the server may know of, after the return if the connection is
+   * lost. A match that is already made is played all the same.
+   */
   cancel(): void {
-    const lobby = this.lobby;
-    if (lobby && this.#view.at === "waiting" && this.#view.state) {
-      lobby.cancelMatch().catch(() => {});
-    } else {
-      this.start();
-    }
+    const view = this.#view;
+    if (view.at !== "waiting" || view.stage === "cancelling") return;
+    const { lobby } = this;
+    if (view.stage === "connecting" || !lobby) return this.home();
+    this.#show({ ...view, stage: "cancelling" });
+    lobby.cancelMatch().catch(() => {
+      // It goes on, or that is not known: the player can ask again, or is shown the match.
+      const now = this.#view;
+      if (now.at === "waiting") this.#show({ ...now, stage: "searching" });
+    });
   }
 
   /** Leaves the scene for good, then shows the home view. */
@@ -127,7 +174,8 @@ export class App {
   /** Signs in to an account with a name, which is made if `create` says so. Throws as the client. */
   async signIn(name: string, password: string, create: boolean): Promise<void> {
     const credential = { password: { name, password, create } };
-    const lobby = await connect(credential, identity.becomeAccount, this.#task.signal);
+    const { signal } = this.#task;
+    const lobby = await this.#connectLobby(credential, identity.becomeAccount, signal);
     const guest = this.#lobby;
     this.#adopt(lobby);
     guest?.close();
@@ -137,7 +185,7 @@ export class App {
   /** Makes this tab's guest an account with a name. Throws as the client. */
   async keepGuest(name: string, password: string): Promise<void> {
     const { lobby } = this;
-    if (!lobby) throw new Error("There is no connection. Try again in a moment.");
+    if (!lobby) throw new Error(NO_CONNECTION);
     await lobby.account.link({ password: { name, password } });
     identity.becomeAccount(lobby.tokens);
     identity.forgetGuest();
@@ -147,16 +195,21 @@ export class App {
   /** Ends the session, or all sessions of the account; this tab is a guest then. Throws as the client. */
   async signOut(everywhere: boolean): Promise<void> {
     const { lobby } = this;
-    // Its end is wanted and no trouble.
-    this.#lobby = undefined;
+    if (!lobby) throw new Error(NO_CONNECTION);
+    this.#signingOut = lobby;
     try {
-      if (everywhere) await lobby?.account.signOutEverywhere();
-      else await lobby?.signOut();
+      if (everywhere) await lobby.account.signOutEverywhere();
+      else await lobby.signOut();
     } catch (error) {
-      this.#lobby = lobby;
+      this.#signingOut = undefined;
+      if (lobby.gone) this.#gone(lobby, lobby.gone);
       throw error;
     }
-    lobby?.close();
+    // Whatever lobby there is by now is of the session that has ended.
+    const current = this.#lobby;
+    this.#lobby = undefined;
+    for (const each of new Set([lobby, current])) each?.close();
+    this.#signingOut = undefined;
     identity.forgetSession();
     this.start();
   }
@@ -203,28 +256,52 @@ export class App {
     // A guest gets another name by another sign-in; the session under the old one would only lie about.
     await current?.signOut().catch(() => current.close());
     signal.throwIfAborted();
-    const lobby = await signIn(signal, current !== undefined);
+    const lobby = await this.#signIn(signal, current !== undefined);
     if (signal.aborted) lobby.close();
     signal.throwIfAborted();
     this.#adopt(lobby);
     return lobby;
   }
 
+  /**
+   * Signs in: by the session if there is one, else as a guest. A guest's sign-in also sets the name,
+   * so a `renamed` player signs in as one.
+   */
+  async #signIn(signal: AbortSignal, renamed: boolean): Promise<Lobby> {
+    const session = renamed ? undefined : identity.sessionCredential();
+    if (session) {
+      try {
+        return await this.#connectLobby(session, identity.keepTokens, signal);
+      } catch (error) {
+        if (!isSessionOver(error)) throw error;
+        const wasAccount = identity.hasAccount();
+        identity.forgetSession();
+        // A guest is known by the device. Whoever had an account shall know why it is not played with.
+        if (wasAccount) throw new Closed("server", error.message, error.code);
+      }
+    }
+    return this.#connectLobby(identity.guestCredential(), identity.keepTokens, signal);
+  }
+
   #adopt(lobby: Lobby): void {
     this.#lobby = lobby;
     const changed = () => this.#changed();
     for (const event of ["service", "dropped", "resumed"] as const) lobby.on(event, changed);
-    lobby.on("gone", (closed) => {
-      if (this.#lobby !== lobby) return;
-      const { over, trouble } = lobbyGone(closed);
-      if (over) identity.forgetSession();
-      if (this.#view.at === "home") this.#fail(trouble);
-      else this.#changed();
-    });
+    lobby.on("gone", (closed) => this.#gone(lobby, closed));
+  }
+
+  #gone(lobby: Lobby, closed: Closed): void {
+    if (this.#lobby !== lobby || this.#signingOut === lobby) return;
+    const { over, trouble } = lobbyGone(closed);
+    if (over) identity.forgetSession();
+    if (this.#view.at === "home") this.#fail(trouble);
+    else this.#changed();
   }
 
   async #search(domain: Domain, lobby: Lobby, signal: AbortSignal): Promise<void> {
-    if (this.#view.at !== "waiting") this.#show(waiting(domain, lobby.matchState));
+    signal.throwIfAborted();
+    const view = this.#view.at === "waiting" ? this.#view : waiting(domain, lobby.matchState);
+    this.#show({ ...view, stage: "searching" });
     const match = await this.#find(domain, lobby);
     signal.throwIfAborted();
     this.#show({ at: "connecting", text: "Entering the game" });
@@ -268,32 +345,11 @@ export class App {
 }
 
 /** The view of a search that begins, or that goes on in this state. */
-function waiting(domain: Domain, state?: MatchState): View {
+function waiting(domain: Domain, state?: MatchState): Waiting {
   const sinceMs = performance.now() - (state?.waitedMs ?? 0);
-  return { at: "waiting", domain, sinceMs, state };
+  return { at: "waiting", domain, sinceMs, stage: "connecting", state };
 }
 
-/**
- * Signs in: by the session if there is one, else as a guest. A guest's sign-in also sets the name,
- * so a `renamed` player signs in as one.
- */
-async function signIn(signal: AbortSignal, renamed: boolean): Promise<Lobby> {
-  const session = renamed ? undefined : identity.sessionCredential();
-  if (session) {
-    try {
-      return await connect(session, identity.keepTokens, signal);
-    } catch (error) {
-      if (!(error instanceof Refused) || error.retryAfterMs > 0) throw error;
-      identity.forgetSession();
-    }
-  }
-  return connect(identity.guestCredential(), identity.keepTokens, signal);
-}
-
-function connect(
-  credential: Credential,
-  onTokens: (tokens: Tokens) => void,
-  signal: AbortSignal,
-): Promise<Lobby> {
+function connectLobby(...[credential, onTokens, signal]: Parameters<Connect>): Promise<Lobby> {
   return Lobby.connect("/v1/lobby", credential, { signal, onTokens, device: deviceName() });
 }

@@ -42,6 +42,7 @@ function refusal(refused: Refused): Trouble {
     NOT_ADMITTED: "You cannot enter this game",
     SCENE_ENDED: "That game is over",
     NO_SEAT: "Your seat is gone",
+    BANNED: "This account is closed",
   };
   const again = refused.retryAfterMs
     ? ` Try again in ${Math.ceil(refused.retryAfterMs / 1000)} s.`
@@ -56,12 +57,16 @@ function refusal(refused: Refused): Trouble {
 /** Codes after which a session is void. */
 const SESSION_OVER: readonly Closed["code"][] = ["BAD_TOKEN", "SESSION_ENDED", "BANNED"];
 
+/** Whether the server says by this that the session is void: it let nobody in, or ended a connection. */
+export function isSessionOver(error: unknown): error is Refused | Closed {
+  const saidByServer =
+    error instanceof Refused || (error instanceof Closed && error.kind === "server");
+  return saidByServer && SESSION_OVER.includes(error.code);
+}
+
 /** Why there is no lobby any more, and whether the session is over with it. */
 export function lobbyGone(closed: Closed): { over: boolean; trouble: Trouble } {
-  return {
-    over: closed.kind === "server" && SESSION_OVER.includes(closed.code),
-    trouble: { ...goneWords(closed), action: "retry" },
-  };
+  return { over: isSessionOver(closed), trouble: { ...goneWords(closed), action: "retry" } };
 }
 
 function goneWords(closed: Closed): Omit<Trouble, "action"> {
@@ -86,7 +91,7 @@ function goneWords(closed: Closed): Omit<Trouble, "action"> {
   }
   return {
     title: "The server cannot be reached",
-    text: "The connection is lost, and every attempt to come back has failed. Check your network, then try again.",
+    text: "There is no connection, or the server is too busy to answer. Check your network, then try again in a moment.",
   };
 }
 

@@ -27,7 +27,7 @@ export interface AccountInfo {
 
 /**
  * The account, over HTTP. Every call throws `Refused` (the server said no), `TimedOut` (the outcome
- * is unknown), or `Closed` (the server cannot be reached).
+ * is unknown), or `Closed` (the server cannot be reached, or something else answers in its place).
  */
 export class Account {
   readonly #session: Session;

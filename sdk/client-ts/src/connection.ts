@@ -3,7 +3,7 @@
 // Invariant: `onClosed` is called exactly once, and after it no frame arrives.
 import { codecs, type ClientBody, type Codec, type Encoding } from "./codec.js";
 import { Closed, codeName, Overflow, TimedOut } from "./errors.js";
-import type { Pong, ServerFrame } from "./gen/scenehost/v1/client_pb.js";
+import type { Pong, ServerFrame, SynClosing } from "./gen/scenehost/v1/client_pb.js";
 
 /** How a connection is made. */
 export interface SocketOptions {
@@ -20,6 +20,8 @@ export interface SocketOptions {
 const REQUEST_DEADLINE_MS = 10_000;
 const KEEP_ALIVE_MS = 20_000;
 const CLOSE_DEADLINE_MS = 1_000;
+/** How long the server's close may take after its word that it ends the connection. */
+const SERVER_CLOSE_DEADLINE_MS = 5_000;
 /** After so many frames without one of this side, the server is told what has arrived. */
 const ACKNOWLEDGE_FRAMES = 64;
 const PINGS_MAX = 64;
@@ -178,15 +180,22 @@ export class Connection {
       const detail = error instanceof Error ? error.message : error;
       return this.close(new Closed("protocol", `unreadable frame: ${detail}`));
     }
-    this.#restartKeepAlive();
+    if (this.isOpen) this.#restartKeepAlive();
     this.#heardSinceSent += 1;
-    if (frame.body.case === "synClosing") {
-      const { code, text } = frame.body.value;
-      this.#closing = new Closed("server", text || codeName(code), codeName(code));
-    }
+    if (frame.body.case === "synClosing") this.#awaitClose(frame.body.value);
     if (frame.body.case === "pong") this.#settle(frame.body.value);
     this.onFrame(frame);
     if (this.#heardSinceSent >= ACKNOWLEDGE_FRAMES && this.isOpen) this.#sendPing();
+  }
+
+  /** The server ends the connection. Its close may never come: the network may be gone by then. */
+  #awaitClose({ code, text }: SynClosing): void {
+    if (this.#closing) return;
+    const closing = new Closed("server", text || codeName(code), codeName(code));
+    this.#closing = closing;
+    clearTimeout(this.#keepAlive);
+    const deadlineMs = Math.min(SERVER_CLOSE_DEADLINE_MS, this.#requestDeadlineMs);
+    this.#keepAlive = setTimeout(() => this.abandon(closing), deadlineMs);
   }
 
   #settle({ payload }: Pong): void {

@@ -52,7 +52,8 @@ export class OutcomeUnknown extends ScenehostError {
  * Why a connection is closed.
  * - `left`: this side closed it.
  * - `server`: the server closed it or refused the return, and said why by `code` and `message`.
- * - `lost`: it broke, or could not be opened.
+ * - `lost`: it broke, could not be opened, or a call over HTTP was answered by something before the
+ *   server that could not let it through.
  * - `silent`: the server stopped answering.
  * - `protocol`: the server sent what the protocol does not allow; the bug is on one of the sides.
  */
@@ -65,6 +66,8 @@ export class Closed extends ScenehostError {
     message: string,
     /** What the server gave as the reason; only of the kind `server`. */
     readonly code: CodeName = "CODE_UNSPECIFIED",
+    /** When to try again at the earliest, in milliseconds from now; 0: nobody said. */
+    readonly retryAfterMs = 0,
   ) {
     super(message);
   }

@@ -11,9 +11,15 @@ export interface Call {
   body?: JsonValue;
 }
 
+/** What is shown at most of words that are not the server's own. */
+const WORDS_CHARS_MAX = 200;
+/** What is believed at most of a wait that something before the server asks for. */
+const RETRY_AFTER_MS_MAX = 60_000;
+
 /**
  * Makes a call; the answer's JSON, undefined if it has none.
- * Throws `Refused`, `TimedOut`, and `Closed` when the server cannot be reached.
+ * Throws `Refused`, `TimedOut`, and `Closed` when the server cannot be reached (`lost`) or what
+ * answers is not it (`protocol`).
  */
 export async function call(
   lobby: URL,
@@ -40,7 +46,37 @@ export async function call(
     throw new Closed("lost", `${url.host} cannot be reached`);
   }
   if (response.ok) return text === "" ? undefined : parse(text);
-  throw Refused.from(read(RefusedSchema, parse(text)));
+  throw toRefused(text) ?? turnedAway(url, response, text);
+}
+
+/** The server's refusal, if the body is one: a proxy has words of its own, and maybe a `code`, too. */
+function toRefused(text: string): Refused | undefined {
+  try {
+    const json = JSON.parse(text) as { code?: unknown } | null;
+    // The server writes codes by their names. A number is somebody else's, and means something else.
+    if (typeof json?.code !== "string") return undefined;
+    const refused = Refused.from(read(RefusedSchema, json as JsonValue));
+    return refused.code === "CODE_UNSPECIFIED" ? undefined : refused;
+  } catch {
+    return undefined;
+  }
+}
+
+/** An answer from the server's door or from a proxy; whether it may be another one later, its status tells. */
+function turnedAway(url: URL, { status, statusText, headers }: Response, text: string): Closed {
+  const plain = headers.get("Content-Type")?.startsWith("text/plain") ?? false;
+  const words = (plain && text.trim().slice(0, WORDS_CHARS_MAX)) || statusText;
+  const message = `${url.host} answered ${status}${words && `: ${words}`}`;
+  const transient = status === 408 || status === 429 || status >= 500;
+  if (!transient) return new Closed("protocol", message);
+  return new Closed("lost", message, undefined, toMs(headers.get("Retry-After")));
+}
+
+/** `Retry-After`, in seconds or as a date; 0 if it is neither, or a page may not see it. */
+function toMs(retryAfter: string | null): number {
+  const text = retryAfter?.trim() ?? "";
+  const ms = /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now();
+  return Number.isFinite(ms) ? Math.min(Math.max(0, ms), RETRY_AFTER_MS_MAX) : 0;
 }
 
 /** A message of the schema, of what a call answered. Throws `Closed` when it is none. */

@@ -101,7 +101,7 @@ interface Request {
   timer: ReturnType<typeof setTimeout> | undefined;
   onAnswer(): void;
   resolve(body: ServerBody): void;
-  reject(error: Error): void;
+  reject(error: unknown): void;
 }
 
 /** A frame that the server may not have. */
@@ -238,6 +238,15 @@ export class Line {
       }
       this.#runDeadline(request);
     });
+  }
+
+  /** Takes a request back that waits to be sent, so that it never is: whether there was one. */
+  withdraw(what: ClientBody["case"], reason: unknown): boolean {
+    const unsent = [...this.#requests].find(
+      (request) => request.what === what && request.number === 0,
+    );
+    if (unsent) this.#forget(unsent).reject(reason);
+    return unsent !== undefined;
   }
 
   /** The round trip in milliseconds. Throws `TimedOut`, `Overflow`, and `Closed` during a drop. */
@@ -533,7 +542,9 @@ export class Line {
     if (frame.seq !== 0) {
       const due = this.#seqLast === NUMBER_MAX ? 1 : this.#seqLast + 1;
       if (frame.seq !== due) {
-        this.breach(`frame ${frame.seq} came where ${due} was due`);
+        const message = `frame ${frame.seq} came where ${due} was due: frames were lost`;
+        // The server sends them again to who comes back.
+        connection.abandon(new Closed("lost", message));
         return;
       }
       this.#seqLast = due;

@@ -228,12 +228,14 @@ export class Lobby {
   }
 
   /**
-   * Takes the search for a match back. Throws `Refused` if the match is already made; then the
-   * search gives that match.
+   * Takes the search for a match back; at once if it waits for the end of a drop. Throws `Refused` if
+   * the match is already made; then the search gives that match. Throws also `TimedOut`,
+   * `OutcomeUnknown`, `Closed` and `Overflow`; then the search may go on.
    */
   async cancelMatch(): Promise<void> {
     const search = this.#search;
     if (search) search.takenBack ??= new Cancelled();
+    if (search && this.#line.withdraw("reqMatch", search.takenBack)) return;
     await this.#line.request({ case: "reqCancelMatch", value: {} });
     search?.reject(search.takenBack);
   }
@@ -261,10 +263,13 @@ export class Lobby {
   }
 
   /**
-   * Ends the session: its tokens are void, and the connection is closed. Throws `Closed` if the
-   * connection ends without the server's word; whether the session has ended is unknown then.
+   * Ends the session: its tokens are void, and the connection is closed. During a drop it is asked
+   * for over HTTP, so that it need not wait for the return. Throws `Refused`, `TimedOut`, and `Closed`
+   * if the server cannot be reached, or the connection ends without its word; after the last two it
+   * is unknown whether the session has ended.
    */
   async signOut(): Promise<void> {
+    if (this.dropped) return this.#signOutOverHttp();
     try {
       await this.#line.request({ case: "reqSignOut", value: {} });
     } catch (error) {
@@ -275,6 +280,16 @@ export class Lobby {
   /** Leaves: a search is taken back. The session stays: sign in again with `tokens`. */
   close(): void {
     this.#line.close();
+  }
+
+  async #signOutOverHttp(): Promise<void> {
+    try {
+      await this.#session.call("POST", "auth/sign-out", {});
+    } catch (error) {
+      // A session that is void already needs no end.
+      if (!(error instanceof Refused && error.code === "BAD_TOKEN")) throw error;
+    }
+    this.close();
   }
 
   #begin(search: Search, domain: string): void {

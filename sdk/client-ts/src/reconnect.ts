@@ -4,11 +4,16 @@ import { Closed, Refused, TimedOut, type CodeName } from "./errors.js";
 export interface ReconnectOptions {
   /**
    * The first attempt comes at once, the second after a random time up to this, and so on up to
-   * twice as long each. A connection that stands for longer than that ends the series. Default: 100.
+   * twice as long each. If the server asks for time, the random time comes after it. Default: 100.
    */
   backOffMs?: number;
-  /** The longest such time. Default: 5,000. */
+  /** The longest such random time. Default: 5,000. */
   backOffMsMax?: number;
+  /**
+   * A connection that stands for so long, and for longer than the longest time to the next attempt,
+   * was a good one: after it the first attempt comes at once again. Default: 1,000.
+   */
+  stoodMsMin?: number;
   /**
    * How long to try at most after a drop. The server says how long it keeps everything; this is the
    * limit of that, and of the half minute after it in which a server may start anew.
@@ -24,13 +29,17 @@ export interface ReconnectOptions {
 /** How long to try after the server has let go of everything: it may have been started anew. */
 const AFTER_GRACE_MS = 30_000;
 
-/** The times between attempts: at once, then random up to a bound that doubles ("full jitter"). */
+/**
+ * The times between attempts: at once, then random up to a bound that doubles ("full jitter"), so
+ * that many clients that are cut off or sent away together do not come back in step.
+ */
 export class BackOff {
   /** Attempts since the last connection that lasted. */
   attempts = 0;
   readonly first: boolean;
   readonly #ms: number;
   readonly #msMax: number;
+  readonly #stoodMsMin: number;
   readonly #forMsMax: number;
   readonly #random: () => number;
 
@@ -38,23 +47,26 @@ export class BackOff {
     this.first = options.first ?? false;
     this.#ms = options.backOffMs ?? 100;
     this.#msMax = options.backOffMsMax ?? 5_000;
+    this.#stoodMsMin = options.stoodMsMin ?? 1_000;
     this.#forMsMax = options.forMsMax ?? 600_000;
     this.#random = options.random ?? Math.random;
   }
 
-  /** How long to wait before the next attempt, at least so long as the server asks for. */
+  /** How long to wait before the next attempt: the time that the server asks for, and a random one. */
   nextMs(retryAfterMs: number): number {
-    const jitterMs = Math.round(this.#bound * this.#random());
+    // Whoever is told to wait is told together with others: even the first of them has to scatter.
+    const scatterMs = retryAfterMs > 0 ? Math.max(this.#ms, retryAfterMs / 2) : 0;
+    const boundMs = Math.min(this.#msMax, Math.max(this.#bound, scatterMs));
     this.attempts += 1;
-    return Math.max(jitterMs, retryAfterMs);
+    return retryAfterMs + Math.round(boundMs * this.#random());
   }
 
   /** A connection has ended that stood for so long. Those that break at once come ever more slowly. */
   stood(ms: number): void {
-    if (ms >= this.#bound) this.attempts = 0;
+    if (ms >= Math.max(this.#bound, this.#stoodMsMin)) this.attempts = 0;
   }
 
-  /** The longest that the next attempt may have to wait. */
+  /** The longest that the next attempt may have to wait, unless the server asks for more. */
   get #bound(): number {
     return this.attempts === 0 ? 0 : Math.min(this.#msMax, this.#ms * 2 ** (this.attempts - 1));
   }
@@ -76,6 +88,7 @@ const TRANSIENT: ReadonlySet<CodeName> = new Set<CodeName>([
   "SERVICE_DOWN",
   "TIMED_OUT",
   "STOPPING",
+  "INTERNAL",
 ]);
 
 /** How long to wait at least before trying again after this; undefined: it will not get better. */
@@ -86,7 +99,8 @@ export function retryAfterMs(error: unknown): number | undefined {
   }
   if (!(error instanceof Closed)) return undefined;
   const transient = error.kind === "server" && TRANSIENT.has(error.code);
-  return error.kind === "lost" || error.kind === "silent" || transient ? 0 : undefined;
+  const broken = error.kind === "lost" || error.kind === "silent";
+  return broken || transient ? error.retryAfterMs : undefined;
 }
 
 /** Any failure to come back, as what is told of the connection. */

@@ -196,6 +196,27 @@ test("a seat that was entered elsewhere is not taken back", async () => {
   assert.deepEqual([told.dropped.length, host.opened], [0, 1]);
 });
 
+for (const [code, back] of [
+  ["STOPPING", true],
+  ["TAKEN_OVER", false],
+] as const) {
+  test(`a server that says ${code} and then nothing is not waited for`, async () => {
+    const told = await enter({ requestDeadlineMs: 100, keepAliveMs: 20_000 });
+    const { script } = host;
+    host.script = (_, peer) => {
+      host.script = script;
+      peer.send({ case: "synClosing", value: { code: Code[code] } }, 0, 0);
+      // Nothing goes out or comes in any more, and no reset tells of it.
+      peer.socket.pause();
+    };
+    say(told.scene, "anything");
+    await until("its end is told", () => told.dropped.length + told.gone.length > 0);
+    assert.equal((told.dropped[0]?.reason ?? told.gone[0])?.code, code);
+    await until("it came to this", () => (back ? told.resumed : told.gone).length === 1);
+    told.scene.close();
+  });
+}
+
 test("a server that stops is tried again", async () => {
   const told = await enter();
   const { script } = host;
@@ -231,7 +252,7 @@ test("attempts come at once, then ever later, until there is no sense in it", as
 
 test("connections that break at once come ever more slowly, and one that stands ends that", async () => {
   const told = await enter({
-    reconnect: { backOffMs: 200, backOffMsMax: 400, random: () => 0.999999 },
+    reconnect: { backOffMs: 200, backOffMsMax: 400, stoodMsMin: 300, random: () => 0.999999 },
   });
   for (let drops = 1; drops <= 3; drops++) {
     host.cut();
@@ -247,15 +268,59 @@ test("connections that break at once come ever more slowly, and one that stands 
   told.scene.close();
 });
 
-test("a server that asks for time gets it", async () => {
-  const told = await enter();
+test("connections that stand for less than a second come more slowly, too", async () => {
+  const told = await enter({
+    reconnect: { backOffMs: 10, backOffMsMax: 40, random: () => 0.999999 },
+  });
+  for (let drops = 1; drops <= 4; drops++) {
+    host.cut();
+    await until("this side is back", () => told.resumed.length === drops);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.deepEqual(
+    told.dropped.map(({ retryInMs }) => retryInMs),
+    [0, 10, 20, 40],
+  );
+  told.scene.close();
+});
+
+test("a server that asks for time gets it, and those it asks do not come in step", async () => {
+  const told = await enter({
+    reconnect: { backOffMs: 20, backOffMsMax: 30, random: () => 0.5 },
+  });
   seat.refusing = { code: Code.OVERLOADED, retryAfterMs: 70 };
   host.cut();
   await until("the refusal is told", () => told.dropped.length === 2);
   seat.refusing = undefined;
-  assert.equal(told.dropped[1]?.retryInMs, 70);
+  assert.equal(told.dropped[1]?.retryInMs, 70 + 15);
   assert.equal(told.dropped[1]?.reason.code, "OVERLOADED");
   await until("this side is back", () => told.resumed.length === 1);
+  told.scene.close();
+});
+
+test("a fault of the server at the return is tried again", async () => {
+  const told = await enter();
+  seat.refusing = { code: Code.INTERNAL };
+  host.cut();
+  await until("the refusal is told", () => told.dropped.length >= 2);
+  seat.refusing = undefined;
+  await until("this side is back", () => told.resumed.length === 1);
+  assert.equal(told.dropped[1]?.reason.code, "INTERNAL");
+  told.scene.close();
+});
+
+test("a frame that was lost is asked for again by another connection", async () => {
+  const told = await enter();
+  await until("the state is told", () => told.messages.length === 1);
+  seat.tell("one");
+  seat.lose("two");
+  seat.tell("three");
+  await until("this side is back", () => told.resumed.length === 1);
+  await until("all is told", () => told.messages.length === 4);
+  assert.deepEqual(told.messages, ["the whole state", "one", "two", "three"]);
+  assert.deepEqual(told.resumed, [{ complete: true }]);
+  assert.equal(told.dropped[0]?.reason.kind, "lost");
+  assert.match(told.dropped[0]!.reason.message, /frame 4 came where 3 was due/);
   told.scene.close();
 });
 

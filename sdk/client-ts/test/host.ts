@@ -38,7 +38,12 @@ export class Peer {
 export type Script = (frame: ClientFrame, peer: Peer) => void;
 
 /** What a call over HTTP is answered with. */
-export type Answer = { status: number; json?: unknown };
+export type Answer = {
+  status: number;
+  json?: unknown;
+  text?: string;
+  headers?: Record<string, string>;
+};
 export type Calls = (call: string, token: string | undefined, body: unknown) => Answer;
 
 export class Host {
@@ -82,8 +87,9 @@ export class Host {
         const token = request.headers.authorization?.replace("Bearer ", "");
         const body: unknown = text && JSON.parse(text);
         const answer = calls(`${request.method} ${request.url}`, token, body);
-        response.writeHead(answer.status, { connection: "close" });
-        response.end(answer.json === undefined ? "" : JSON.stringify(answer.json));
+        response.writeHead(answer.status, { connection: "close", ...answer.headers });
+        const { json, text: words = "" } = answer;
+        response.end(json === undefined ? words : JSON.stringify(json));
       });
     });
     server.listen(0, "127.0.0.1");

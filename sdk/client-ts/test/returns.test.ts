@@ -10,16 +10,27 @@ import {
   type ResSignIn,
 } from "../src/gen/scenehost/v1/client_pb.js";
 import {
+  Cancelled,
   Closed,
   Lobby,
   OutcomeUnknown,
   Refused,
+  type Dropped,
   type LobbyOptions,
   type MatchState,
   type Resumed,
   type Tokens,
 } from "../src/index.js";
-import { guest, Host, options, until, type Calls, type Peer, type Script } from "./host.js";
+import {
+  guest,
+  Host,
+  options,
+  until,
+  type Answer,
+  type Calls,
+  type Peer,
+  type Script,
+} from "./host.js";
 import { Seat } from "./seat.js";
 
 let host: Host;
@@ -118,6 +129,33 @@ test("requests that did not arrive are sent again, and the others are not", asyn
   assert.equal((await search).sceneId, "s1");
   const again = asked.filter((name) => name !== "ping, again");
   assert.deepEqual(again, ["reqMatch", "reqCancelMatch", "reqCancelMatch, again"]);
+  told.lobby.close();
+});
+
+test("a search that is taken back before it could be sent is never sent", async () => {
+  let away = true;
+  const told = await enter(
+    () => {},
+    (frame, peer) => {
+      if (away) return peer.socket.terminate();
+      if (frame.body.case === "reqSignIn") letIn(frame, peer, { resumed: true });
+    },
+  );
+  host.cut();
+  await until("the drop is told", () => told.lobby.dropped !== undefined);
+  const search = assert.rejects(told.lobby.findMatch("gomoku"), Cancelled);
+  await told.lobby.cancelMatch();
+  await search;
+  const reason = new Error("changed my mind");
+  const controller = new AbortController();
+  const { signal } = controller;
+  const another = assert.rejects(told.lobby.findMatch("gomoku", { signal }), reason);
+  controller.abort(reason);
+  await another;
+  away = false;
+  await until("this side is back", () => told.resumed.length === 1);
+  await until("a ping came", () => host.cases().at(-1) === "ping");
+  assert.ok(!host.cases().some((name) => name === "reqMatch" || name === "reqCancelMatch"));
   told.lobby.close();
 });
 
@@ -359,6 +397,83 @@ test("a renewal that cannot be reached is tried again", async () => {
   told.lobby.close();
 });
 
+const foreign: [string, Answer, number][] = [
+  [
+    "the door's line of text",
+    {
+      status: 429,
+      text: "too many connections from your address\n",
+      headers: { "content-type": "text/plain; charset=utf-8", "retry-after": "1" },
+    },
+    1_000,
+  ],
+  ["a gateway's JSON", { status: 503, json: { code: 6, message: "upstream is away" } }, 0],
+  ["a proxy's page", { status: 502, text: "<html>Bad Gateway</html>" }, 0],
+];
+for (const [what, answer, retryAfterMs] of foreign) {
+  test(`a renewal that is answered by ${what} is tried again, and the tokens stay`, async () => {
+    let calls = 0;
+    const told = await enter(
+      () => {},
+      (frame, peer) => {
+        if (frame.body.case !== "reqSignIn") return;
+        if (frame.body.value.credential.value === "s2") letIn(frame, peer, { sessionToken: "s2" });
+        else refuse(frame, peer, Code.BAD_TOKEN);
+      },
+      { reconnect: { ...options.reconnect, forMsMax: 5_000 } },
+      () => {
+        calls += 1;
+        if (calls === 1) return answer;
+        return { status: 200, json: { sessionToken: "s2", refreshToken: "r2" } };
+      },
+    );
+    const dropped: Dropped[] = [];
+    told.lobby.on("dropped", (event) => dropped.push(event));
+    host.cut();
+    await until("the answer is told", () => dropped.length === 2);
+    const { reason, retryInMs } = dropped[1]!;
+    assert.equal(reason.kind, "lost");
+    assert.match(reason.message, new RegExp(`answered ${answer.status}: .`));
+    assert.ok(!reason.message.includes("<"), "a page is not shown");
+    assert.ok(retryInMs >= retryAfterMs, `${retryInMs} ms`);
+    assert.equal(told.lobby.tokens.refreshToken, "r1");
+    await until("this side is back", () => told.resumed.length === 1);
+    told.lobby.close();
+  });
+}
+
+for (const [retryAfter, retryAfterMs] of [
+  ["3600", 60_000],
+  ["Thu, 31 Dec 2099 23:59:59 GMT", 60_000],
+  ["Thu, 01 Jan 1970 00:00:00 GMT", 0],
+  ["soon", 0],
+] as const) {
+  test(`a proxy that asks to wait with "${retryAfter}" is waited for ${retryAfterMs} ms`, async () => {
+    const told = await enter(
+      () => {},
+      () => {},
+      {},
+      () => ({ status: 503, headers: { "retry-after": retryAfter } }),
+    );
+    const shown = told.lobby.account.show();
+    await assert.rejects(shown, (e) => e instanceof Closed && e.retryAfterMs === retryAfterMs);
+    told.lobby.close();
+  });
+}
+
+test("an answer that is not the server's and stays as it is is the end", async () => {
+  const told = await enter(
+    () => {},
+    (frame, peer) => refuse(frame, peer, Code.BAD_TOKEN),
+    {},
+    () => ({ status: 403, json: { code: "ACCESS_DENIED", text: "by the firewall" } }),
+  );
+  host.cut();
+  await until("it is gone", () => told.gone.length === 1);
+  assert.deepEqual([told.gone[0]?.kind, told.gone[0]?.code], ["protocol", "CODE_UNSPECIFIED"]);
+  assert.match(told.gone[0]!.message, /answered 403/);
+});
+
 test("a session that was ended elsewhere is the end", async () => {
   const told = await enter(
     (_, peer) => {
@@ -370,6 +485,48 @@ test("a session that was ended elsewhere is the end", async () => {
   await assert.rejects(told.lobby.findMatch("gomoku"), Closed);
   assert.equal(told.gone[0]?.code, "SESSION_ENDED");
   assert.equal(host.opened, 1);
+});
+
+for (const [how, answer] of [
+  ["ends the session over HTTP", { status: 204 }],
+  ["is done if the session is void", { status: 401, json: { code: "BAD_TOKEN" } }],
+] as const) {
+  test(`signing out during a drop ${how}, and waits for no return`, async () => {
+    const calls: string[] = [];
+    const told = await enter(
+      () => {},
+      (_, peer) => peer.socket.terminate(),
+      {},
+      (call, token) => {
+        calls.push(`${call} ${token ?? ""}`.trim());
+        return answer;
+      },
+    );
+    host.cut();
+    await until("the drop is told", () => told.lobby.dropped !== undefined);
+    await told.lobby.signOut();
+    assert.equal(calls[0], "POST /v1/auth/sign-out s1");
+    assert.equal(told.gone[0]?.kind, "left");
+  });
+}
+
+test("signing out during a drop fails when the server cannot be reached, and the way back goes on", async () => {
+  let away = true;
+  const told = await enter(
+    () => {},
+    (frame, peer) => {
+      if (away) return peer.socket.terminate();
+      if (frame.body.case === "reqSignIn") letIn(frame, peer, { resumed: true });
+    },
+    {},
+    () => ({ status: 502 }),
+  );
+  host.cut();
+  await until("the drop is told", () => told.lobby.dropped !== undefined);
+  await assert.rejects(told.lobby.signOut(), Closed);
+  away = false;
+  await until("this side is back", () => told.resumed.length === 1);
+  told.lobby.close();
 });
 
 test("the first sign-in renews an expired session, too, and every pair of tokens is told", async () => {

@@ -44,10 +44,20 @@ export class Seat {
 
   /** Tells the client something of the game, now or at its return. */
   tell(text: string): void {
+    const body = this.#keep(text);
+    this.#peer?.send(body, 0, this.#last);
+  }
+
+  /** Tells something that gets lost on the way. */
+  lose(text: string): void {
+    this.#keep(text);
+  }
+
+  #keep(text: string): Body {
     const body = { case: "sceneMessage", value: { body: new TextEncoder().encode(text) } } as const;
     this.#kept.push({ seq: ++this.#last, body });
     this.#kept = this.#kept.slice(-this.keptMax);
-    this.#peer?.send(body, 0, this.#last);
+    return body;
   }
 
   /** Cuts the connection of this seat only. */

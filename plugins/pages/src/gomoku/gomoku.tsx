@@ -37,6 +37,8 @@ export function Gomoku({ app, scene }: { app: App; scene: Scene }) {
 
   const me: Seat = scene.seat === 0 ? 0 : 1;
   const mine = game.phase === "playing" && game.turn === me;
+  // During a drop nothing shows whether a stone is taken, so none can be placed.
+  const mayPlace = mine && !scene.dropped;
   const send = (command: Command) => {
     if (!scene.gone) channel.send(command);
   };
@@ -50,8 +52,7 @@ export function Gomoku({ app, scene }: { app: App; scene: Scene }) {
       <Board
         moves={game.moves}
         line={game.over?.line ?? []}
-        // During a drop nothing shows whether a stone is taken, so none can be placed.
-        hand={mine && !scene.dropped ? stoneOf(game, me) : null}
+        hand={mayPlace ? stoneOf(game, me) : null}
         preview={preview}
         onPreview={setPreview}
         onPlace={place}
@@ -68,7 +69,7 @@ export function Gomoku({ app, scene }: { app: App; scene: Scene }) {
             <p class="note" aria-live="polite" data-testid="note">
               {noteText(game, me)}
             </p>
-            {preview && mine ? (
+            {preview && mayPlace ? (
               <ConfirmMove point={preview} onPlace={place} onClear={() => setPreview(null)} />
             ) : (
               <Actions app={app} game={game} me={me} send={send} />

@@ -1,6 +1,6 @@
 // The account on the home view: sign in, make one, see where it is signed in, sign out.
 import type { AccountInfo, SessionInfo } from "@scenehost/client";
-import { useEffect, useId, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { App } from "../app.js";
 import { troubleOf } from "../trouble.js";
 
@@ -9,9 +9,23 @@ const PASSWORD_CHARS_MIN = 8;
 const PASSWORD_CHARS_MAX = 128;
 
 export function AccountPanel({ app }: { app: App }) {
+  const { hasAccount } = app;
+  const section = useRef<HTMLElement>(null);
+  const shown = useRef(hasAccount);
+  useEffect(() => {
+    // The form that had the focus is gone.
+    if (shown.current !== hasAccount) section.current?.focus({ preventScroll: true });
+    shown.current = hasAccount;
+  }, [hasAccount]);
   return (
-    <section class="account" data-testid="account" aria-labelledby="account-title">
-      {app.hasAccount ? <SignedIn app={app} /> : <SignIn app={app} />}
+    <section
+      ref={section}
+      class="account"
+      data-testid="account"
+      aria-labelledby="account-title"
+      tabIndex={-1}
+    >
+      {hasAccount ? <SignedIn app={app} /> : <SignIn app={app} />}
     </section>
   );
 }

@@ -1,6 +1,6 @@
 // The line on top of every view: what this is, who plays, and how the host is.
-import type { ServiceName } from "@scenehost/client";
-import type { App } from "../app.js";
+import type { Lobby, ServiceName } from "@scenehost/client";
+import type { App, View } from "../app.js";
 
 const serviceTitles: Record<ServiceName, string> = {
   SERVICE_UNSPECIFIED: "A service",
@@ -27,17 +27,23 @@ export function Header({ app }: { app: App }) {
   );
 }
 
+type State = readonly [state: "wait" | "down" | "up", text: string];
+
+function stateOf(lobby: Lobby): State {
+  if (lobby.dropped) return ["wait", "Reconnecting"];
+  const down = [...lobby.servicesDown].map((service) => serviceTitles[service]);
+  return down.length > 0 ? ["down", `${down.join(", ")} down`] : ["up", "All services up"];
+}
+
+/** Without a lobby: two views are on the way to one. */
+function stateWithout({ at }: View): State {
+  const connecting = at === "connecting" || at === "waiting";
+  return connecting ? ["wait", "Connecting"] : ["down", "Not connected"];
+}
+
 function Services({ app }: { app: App }) {
   const { lobby } = app;
-  const connecting = app.view.at === "connecting" || app.lobby?.dropped !== undefined;
-  const down = lobby ? [...lobby.servicesDown].map((service) => serviceTitles[service]) : [];
-  const [state, text] = connecting
-    ? (["wait", lobby ? "Reconnecting" : "Connecting"] as const)
-    : !lobby
-      ? (["down", "Not connected"] as const)
-      : down.length > 0
-        ? (["down", `${down.join(", ")} down`] as const)
-        : (["up", "All services up"] as const);
+  const [state, text] = lobby ? stateOf(lobby) : stateWithout(app.view);
   return (
     <span
       class={`services services-${state}`}

@@ -1,6 +1,6 @@
 // The time between choosing a game and playing it.
 import { useEffect, useState } from "preact/hooks";
-import type { App, View } from "../app.js";
+import type { App, Waiting as WaitingView } from "../app.js";
 import { titles } from "../domains.js";
 
 export function Connecting({ text }: { text: string }) {
@@ -12,11 +12,10 @@ export function Connecting({ text }: { text: string }) {
   );
 }
 
-type WaitingState = Extract<View, { at: "waiting" }>;
-
-export function Waiting({ app, view }: { app: App; view: WaitingState }) {
-  const { domain, state, sinceMs } = view;
+export function Waiting({ app, view }: { app: App; view: WaitingView }) {
+  const { domain, stage, state, sinceMs } = view;
   const placing = state?.state === "PLACING";
+  const cancelling = stage === "cancelling";
   const others = Math.max(0, (state?.waiting ?? 1) - 1);
   return (
     <section class="card waiting" data-testid="waiting" data-state={state?.state ?? "ASKING"}>
@@ -37,8 +36,13 @@ export function Waiting({ app, view }: { app: App; view: WaitingState }) {
         />
         <Fact term="Players" value={playersText(state)} testId="waiting-players" />
       </dl>
-      <button class="button" data-testid="cancel" disabled={placing} onClick={() => app.cancel()}>
-        Cancel
+      <button
+        class="button"
+        data-testid="cancel"
+        disabled={placing || cancelling}
+        onClick={() => app.cancel()}
+      >
+        {cancelling ? "Cancelling…" : "Cancel"}
       </button>
       <p class="hint">Nobody around? A second window of this page is another player.</p>
     </section>
@@ -69,7 +73,7 @@ function Stopwatch({ sinceMs }: { sinceMs: number }) {
   );
 }
 
-function playersText(state: WaitingState["state"]): string {
+function playersText(state: WaitingView["state"]): string {
   if (!state) return "…";
   const { playersMin, playersMax } = state;
   return playersMin === playersMax ? String(playersMin) : `${playersMin} to ${playersMax}`;

@@ -1,0 +1,312 @@
+// Behaviour of how one view leads to the next, at lobbies that do as each test says.
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import {
+  Cancelled,
+  Closed,
+  Refused,
+  TimedOut,
+  type Credential,
+  type Dropped,
+  type Lobby,
+  type Match,
+  type MatchState,
+  type Scene,
+} from "@scenehost/client";
+import { App } from "../src/app.js";
+import * as identity from "../src/identity.js";
+
+const tokens = { sessionToken: "session", refreshToken: "refresh", sessionExpires: new Date(0) };
+const lost = new Closed("lost", "the connection is lost");
+
+/** An answer that the test gives later. */
+class Answer<T> {
+  resolve!: (value: T) => void;
+  reject!: (error: Error) => void;
+  readonly promise = new Promise<T>((resolve, reject) => Object.assign(this, { resolve, reject }));
+}
+
+/** What the app uses of a lobby. */
+class FakeLobby {
+  readonly user = { id: "aa", name: "Ada" };
+  readonly tokens = tokens;
+  readonly servicesDown = new Set();
+  heldSceneId: string | undefined;
+  matchState: MatchState | undefined;
+  dropped: Dropped | undefined;
+  gone: Closed | undefined;
+  /** What was asked of it, in order. */
+  readonly asked: string[] = [];
+  search = new Answer<Match>();
+  /** Of what was asked last, other than a match. */
+  answer = new Answer<void>();
+  /** Of the scene. */
+  readonly left = new Answer<void>();
+  readonly account = { signOutEverywhere: () => this.#ask("signOutEverywhere") };
+  readonly #listeners = new Map<string, (value: never) => void>();
+
+  findMatch(domain: string): Promise<Match> {
+    this.asked.push(`findMatch ${domain}`);
+    this.search = new Answer();
+    return this.search.promise;
+  }
+
+  rejoin(): Promise<Match> {
+    this.asked.push("rejoin");
+    return Promise.resolve({ domain: "gomoku" } as Match);
+  }
+
+  join(): Promise<Scene> {
+    const leave = () => {
+      this.asked.push("leave");
+      return this.left.promise;
+    };
+    return Promise.resolve({ on: () => {}, leave } as unknown as Scene);
+  }
+
+  cancelMatch(): Promise<void> {
+    return this.#ask("cancelMatch");
+  }
+
+  signOut(): Promise<void> {
+    return this.#ask("signOut");
+  }
+
+  on(event: string, listener: (value: never) => void): void {
+    this.#listeners.set(event, listener);
+  }
+
+  /** A lobby whose connection stands is gone when the server has heard of it, and not before. */
+  close(): void {
+    this.asked.push("close");
+  }
+
+  drop(): void {
+    this.dropped = { reason: lost, retryInMs: 0, attempts: 0 };
+  }
+
+  end(closed: Closed): void {
+    this.gone = closed;
+    this.#listeners.get("gone")?.(closed as never);
+  }
+
+  #ask(what: string): Promise<void> {
+    this.asked.push(what);
+    this.answer = new Answer();
+    return this.answer.promise;
+  }
+}
+
+/** Whoever signs in meets the next of these. */
+let doors: (FakeLobby | Error | Promise<FakeLobby>)[];
+let signedIn: Credential[];
+beforeEach(() => {
+  doors = [];
+  signedIn = [];
+  identity.forgetSession();
+  identity.chooseName("");
+});
+
+function newApp(): App {
+  return new App(async (credential) => {
+    signedIn.push(credential);
+    const door = await doors.shift();
+    if (!door) return assert.fail("nobody signs in now");
+    if (door instanceof Error) throw door;
+    return door as unknown as Lobby;
+  });
+}
+
+/** Until everything that can go on has done so. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+async function atHome(lobby = new FakeLobby()): Promise<[App, FakeLobby]> {
+  doors.push(lobby);
+  const app = newApp();
+  app.start();
+  await settled();
+  assert.equal(app.view.at, "home");
+  return [app, lobby];
+}
+
+const stage = ({ view }: App) => (view.at === "waiting" ? view.stage : view.at);
+const troubleTitle = ({ view }: App) => (view.at === "trouble" ? view.trouble.title : view.at);
+
+test("a search that nothing has been heard of is taken back, and the player waits for its end", async () => {
+  const [app, lobby] = await atHome();
+  lobby.drop();
+  app.play("gomoku");
+  await settled();
+  assert.equal(stage(app), "searching");
+  app.cancel();
+  assert.deepEqual(lobby.asked, ["findMatch gomoku", "cancelMatch"]);
+  await settled();
+  assert.equal(stage(app), "cancelling");
+  app.cancel();
+  assert.equal(lobby.asked.length, 2);
+  lobby.search.reject(new Cancelled());
+  await settled();
+  assert.equal(app.view.at, "home");
+});
+
+test("a search that could not be taken back is still shown", async () => {
+  const [app, lobby] = await atHome();
+  app.play("gomoku");
+  await settled();
+  app.cancel();
+  lobby.answer.reject(new TimedOut("reqCancelMatch", 10_000));
+  await settled();
+  assert.equal(stage(app), "searching");
+  app.cancel();
+  assert.equal(stage(app), "cancelling");
+});
+
+test("whoever cancels before the lobby is there searches for nothing", async () => {
+  const first = new Answer<FakeLobby>();
+  const [app, lobby] = await atHome();
+  lobby.end(lost);
+  doors.push(first.promise, new FakeLobby());
+  app.play("gomoku");
+  await settled();
+  assert.equal(stage(app), "connecting");
+  app.cancel();
+  await settled();
+  const late = new FakeLobby();
+  first.resolve(late);
+  await settled();
+  assert.equal(app.view.at, "home");
+  assert.deepEqual(late.asked, ["close"]);
+});
+
+test("whoever cancels before the old seat is left searches for nothing", async () => {
+  const lobby = new FakeLobby();
+  lobby.heldSceneId = "s1";
+  doors.push(lobby);
+  const app = newApp();
+  app.start();
+  await settled();
+  assert.equal(stage(app), "playing");
+  app.play("arena");
+  await settled();
+  app.cancel();
+  assert.equal(stage(app), "home");
+  lobby.left.resolve();
+  await settled();
+  assert.equal(stage(app), "home");
+  assert.deepEqual(lobby.asked, ["rejoin", "leave"]);
+});
+
+test("a page that the browser kept while it searched connects anew, and searches on", async () => {
+  const [app, lobby] = await atHome();
+  app.play("arena");
+  await settled();
+  app.hide();
+  assert.equal(lobby.asked.at(-1), "close");
+  const next = new FakeLobby();
+  doors.push(next);
+  app.start();
+  await settled();
+  assert.deepEqual([stage(app), next.asked], ["searching", ["findMatch arena"]]);
+});
+
+test("a page that is loaded again while it takes its search back does not search on", async () => {
+  const [app] = await atHome();
+  app.play("arena");
+  await settled();
+  app.cancel();
+  app.hide();
+  doors.push(new FakeLobby());
+  app.start();
+  await settled();
+  assert.equal(app.view.at, "home");
+});
+
+for (const code of ["BAD_TOKEN", "SESSION_ENDED", "BANNED"] as const) {
+  test(`an account whose session is over with ${code} is told so before the tab is a guest`, async () => {
+    identity.becomeAccount(tokens);
+    doors.push(new Refused(code, "the server's words", 0), new FakeLobby());
+    const app = newApp();
+    app.start();
+    await settled();
+    const title = code === "BANNED" ? "This account is closed" : "You are signed out";
+    assert.equal(troubleTitle(app), title);
+    assert.equal(identity.hasAccount(), false);
+    app.start();
+    await settled();
+    assert.equal(app.view.at, "home");
+    assert.ok("guest" in signedIn.at(-1)!);
+  });
+}
+
+test("a guest whose session is over is the same guest by the device, without a word", async () => {
+  identity.keepTokens(tokens);
+  doors.push(new Refused("BAD_TOKEN", "", 0));
+  await atHome();
+  assert.deepEqual(
+    signedIn.map((credential) => Object.keys(credential)[0]),
+    ["sessionToken", "guest"],
+  );
+});
+
+for (const [what, error] of [
+  ["is connected elsewhere", new Refused("BUSY", "elsewhere", 0)],
+  ["meets a fault of the server", new Refused("INTERNAL", "", 0)],
+  ["finds no server", lost],
+] as const) {
+  test(`an account that ${what} stays the tab's`, async () => {
+    identity.becomeAccount(tokens);
+    doors.push(error);
+    const app = newApp();
+    app.start();
+    await settled();
+    assert.equal(app.view.at, "trouble");
+    assert.ok(identity.hasAccount());
+    assert.ok(identity.sessionCredential());
+  });
+}
+
+test("signing out ends the session and leads to the guest, without a word of trouble", async () => {
+  identity.becomeAccount(tokens);
+  const [app, lobby] = await atHome();
+  const out = app.signOut(false);
+  const next = new FakeLobby();
+  doors.push(next);
+  lobby.end(new Closed("server", "the session was ended", "SESSION_ENDED"));
+  assert.equal(app.view.at, "home");
+  lobby.answer.resolve();
+  await out;
+  await settled();
+  assert.deepEqual([app.view.at, app.lobby], ["home", next as unknown as Lobby]);
+  assert.ok("guest" in signedIn.at(-1)!);
+});
+
+for (const everywhere of [false, true]) {
+  test(`signing out during a drop shows the drop, and fails as one (everywhere: ${everywhere})`, async () => {
+    identity.becomeAccount(tokens);
+    const [app, lobby] = await atHome();
+    lobby.drop();
+    const out = app.signOut(everywhere);
+    assert.equal(app.dropped?.reason, lost);
+    lobby.answer.reject(lost);
+    await assert.rejects(out, lost);
+    assert.equal(app.lobby, lobby as unknown as Lobby);
+    assert.ok(identity.hasAccount());
+    lobby.end(lost);
+    assert.equal(troubleTitle(app), "The server cannot be reached");
+  });
+}
+
+test("a failed sign-out does not bring back a lobby that another one has replaced", async () => {
+  identity.becomeAccount(tokens);
+  const [app, lobby] = await atHome();
+  const out = app.signOut(true);
+  lobby.end(lost);
+  const next = new FakeLobby();
+  doors.push(next);
+  app.play("gomoku");
+  await settled();
+  lobby.answer.reject(lost);
+  await assert.rejects(out, lost);
+  assert.equal(app.lobby, next as unknown as Lobby);
+  assert.equal(stage(app), "searching");
+});
