@@ -16,12 +16,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::host::{Host, within};
+use crate::host::{Host, alone, within};
 use crate::player::{device, matched, options};
 
 const CONFIG: &str = r#"
 [server]
-scenes_max = 64
+scenes_max = 512
 scene_threads = 2
 
 [fleets.echo]
@@ -132,10 +132,12 @@ async fn enter(lobbies: &[Lobby], domain: &str, encodings: &[Encoding]) -> Vec<S
 struct Returns {
     complete: u32,
     incomplete: u32,
+    last: Option<Instant>,
 }
 
 impl Returns {
     fn count(&mut self, complete: bool) {
+        self.last = Some(Instant::now());
         match complete {
             true => self.complete += 1,
             false => self.incomplete += 1,
@@ -243,6 +245,35 @@ async fn every_tick_of_an_arena_is_seen_once_although_connections_are_cut() {
         assert!(ticks > 20, "{ticks}");
         assert!(returns.complete >= CUTS / 3 && returns.incomplete == 0, "{returns:?}");
     }
+}
+
+/// As in `cut.rs`, here with clients that come back by themselves, in their own time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_clients_that_are_cut_at_once_come_back_by_themselves() {
+    const PILOTS: usize = 1_000;
+    const BACK_MAX: Duration = Duration::from_secs(5);
+    let _alone = alone().await;
+    let host = Host::start(CONFIG);
+    let proxy = Proxy::before(&host).await;
+    let (_lobbies, mut scenes) = pilots(&proxy, PILOTS).await;
+    let (stop, playing) = watch::channel(true);
+    let cutting = async {
+        sleep(Duration::from_secs(2)).await;
+        let cut_at = Instant::now();
+        proxy.cut();
+        sleep(BACK_MAX).await;
+        stop.send_replace(false);
+        cut_at
+    };
+    let play = scenes.iter_mut().map(|scene| watch_ticks(scene, &playing));
+    let (cut_at, played) = within("the game", async { tokio::join!(cutting, join_all(play)) }).await;
+    let back = played.iter().map(|(ticks, returns)| {
+        assert!(returns.complete >= 1 && returns.incomplete == 0, "back in time, after {ticks} ticks: {returns:?}");
+        returns.last.map_or(Duration::ZERO, |last| last - cut_at)
+    });
+    let slowest = back.max().expect("there are pilots");
+    println!("{PILOTS} clients with two connections each: the slowest was back after {slowest:.2?}");
+    assert!(slowest < BACK_MAX, "{slowest:?}");
 }
 
 /// Users in arenas of four.
