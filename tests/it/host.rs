@@ -148,6 +148,16 @@ impl Host {
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
+    /// Runs `scenehost store` on its store, whether it runs or not: whether that went well, and what it said.
+    pub fn store(&self, arguments: &[&str]) -> (bool, String) {
+        let mut command = Command::new(binary());
+        command.arg("store").args(arguments).arg("--config").arg(self.folder.path().join("host.toml"));
+        command.arg("--data-dir").arg(self.data_dir());
+        let output = command.output().expect("the binary can be run");
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("text"));
+        (output.status.success(), said.concat())
+    }
+
     /// Waits until it has ended.
     pub async fn ended(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;

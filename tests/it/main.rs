@@ -16,7 +16,7 @@
 //! | [`startup`] | what the host refuses to start with |
 //! | [`stop`] | how the host stops |
 //! | [`oidc`] | whose ID tokens sign in, and how their keys come |
-//! | [`ops`] | what operators see and do |
+//! | [`ops`], [`store`] | what operators see and do; backups and checks of the store |
 //! | [`pages`] | the games in a real browser |
 //! | [`client_ts`] | the TypeScript client, with its connections cut |
 //!
@@ -42,6 +42,7 @@ mod secure;
 mod sessions;
 mod startup;
 mod stop;
+mod store;
 mod tokens;
 mod transcript;
 

@@ -24,6 +24,7 @@ pub mod address;
 pub mod auth;
 pub mod backlog;
 pub mod config;
+pub mod consistency;
 mod deadlines;
 pub mod ids;
 pub mod line;

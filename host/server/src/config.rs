@@ -56,6 +56,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Where the store lives.
     pub data_dir: PathBuf,
+    /// Where backups of the store go, instead of `backups` in `data_dir`.
+    pub backup_dir: Option<PathBuf>,
     /// Where `<plugin>.wasm` of each fleet lies.
     pub plugins_dir: PathBuf,
     /// Pages that are served at `/`, if any.
@@ -87,6 +89,7 @@ impl Default for Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 7350)),
             data_dir: PathBuf::from("scenehost-data"),
             plugins_dir: PathBuf::from("plugins"),
+            backup_dir: None,
             pages_dir: None,
             scene_threads: 0,
             scenes_max: 10_000,
@@ -147,6 +150,18 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// The private key of the first of them.
     pub key: PathBuf,
+}
+
+impl Server {
+    /// Where the store is.
+    pub fn store_dir(&self) -> PathBuf {
+        self.data_dir.join("store")
+    }
+
+    /// Where its backups are.
+    pub fn backup_dir(&self) -> PathBuf {
+        self.backup_dir.clone().unwrap_or_else(|| self.data_dir.join("backups"))
+    }
 }
 
 /// Who may sign in, and how.
@@ -276,6 +291,7 @@ impl Config {
         for file in config.auth.providers.values_mut().filter_map(|provider| provider.jwks_file.as_mut()) {
             *file = folder.join(&*file);
         }
+        config.server.backup_dir = config.server.backup_dir.map(|backups| folder.join(backups));
         config.server.pages_dir = config.server.pages_dir.map(|pages| folder.join(pages));
         if let Some(tls) = &mut config.server.tls {
             tls.certificate = folder.join(&tls.certificate);

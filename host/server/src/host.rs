@@ -30,7 +30,7 @@ use crate::config::Config;
 use crate::edge::{self, Door, Edge, Limits};
 use crate::id_tokens::IdTokens;
 use crate::open_files;
-use crate::ops::Ops;
+use crate::ops::{Backups, Ops};
 use crate::records;
 use crate::scene_thread::{self, FleetRun, SceneThreads};
 use crate::service_loop::{self, Shell};
@@ -52,7 +52,7 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     let fleets = compile(&engine, &config)?;
     std::fs::create_dir_all(&config.server.data_dir)
         .with_context(|| format!("the data folder {} cannot be made", config.server.data_dir.display()))?;
-    let store = Store::open(&config.server.data_dir.join("store"))?;
+    let store = Store::open(&config.server.store_dir())?;
     let recovered = recover(&store)?;
 
     let threads = match config.server.scene_threads {
@@ -81,9 +81,10 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     let tls = certificate(&config)?;
     let edge = Edge::new(bus.clone(), clock, &config, Arc::clone(&limits), stopping_seen.clone());
     let router = edge.router(config.server.pages_dir.clone());
-    let ops = Ops::new(bus.clone(), clock, metrics.clone(), config.ops.token.as_deref(), draining_seen).router();
+    let backups = Backups::new(store.clone(), config.server.backup_dir());
+    let ops = Ops::new(bus.clone(), clock, metrics.clone(), config.ops.token.as_deref(), draining_seen, backups);
     tokio::spawn(Door::new(router, limits, tls, &config.server).serve(listener, stopping_seen));
-    tokio::spawn(async move { axum::serve(ops_listener, ops).await });
+    tokio::spawn(async move { axum::serve(ops_listener, ops.router()).await });
     tokio::spawn(keep_metrics(metrics));
     // Tests and tools wait for this line.
     tracing::info!(%address, %ops_address, scenes_max = slots, scene_threads = threads, "scenehost serves");

@@ -54,6 +54,11 @@ struct Arguments {
 enum Command {
     /// Runs the host until it is told to stop (ctrl-c or SIGTERM; twice to end running games now).
     Serve(Serve),
+    /// Backs the store up, restores it, checks it.
+    Store {
+        #[command(subcommand)]
+        command: store::command::StoreCommand,
+    },
     /// Checks a configuration and says what is wrong with it.
     Check {
         /// The configuration, a TOML file.
@@ -101,6 +106,7 @@ enum LogFormat {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Serve(serve) => run(serve),
+        Command::Store { command } => store::command::run(command),
         Command::Check { config } => check(&config),
     };
     match done {

@@ -3,6 +3,9 @@
 //! Invariant: a commit that was acknowledged has been synced to disk. One writer thread takes all
 //! batches that wait and syncs them together (group commit), so a sync is paid once for many.
 
+pub mod backup;
+pub mod command;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -105,6 +108,17 @@ impl Store {
         }
     }
 
+    /// Opens the store in this folder to read it, as it is now; a host may be using it.
+    pub fn read_only(path: &Path) -> Result<ReadOnly, Error> {
+        let opened = DB::open_for_read_only(&Options::default(), path, false);
+        opened.map(ReadOnly).map_err(|cause| Error::Open { path: path.display().to_string(), cause })
+    }
+
+    /// Makes a backup while everything goes on. Blocks as long as copying takes.
+    pub fn backup(&self, folder: &Path, keep: usize) -> Result<backup::Backup, backup::Error> {
+        backup::make(&self.0.db, folder, keep)
+    }
+
     /// Ends the database's own work. A process may end with a store that is open still, held by a thread
     /// that reads, but not while the database works.
     pub fn rest(&self) {
@@ -145,6 +159,31 @@ impl Store {
         }
         Ok(records)
     }
+}
+
+/// A store as it was when it was opened.
+pub struct ReadOnly(DB);
+
+impl ReadOnly {
+    /// All records, in the order of keys.
+    pub fn records(&self) -> impl Iterator<Item = Result<(String, Vec<u8>), Error>> {
+        let text = |key: Box<[u8]>| String::from_utf8_lossy(&key).into_owned();
+        let all = self.0.iterator(IteratorMode::Start);
+        all.map(move |record| record.map(|(key, value)| (text(key), value.into_vec())).map_err(Error::Read))
+    }
+
+    pub fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.0.get(key).map_err(Error::Read)
+    }
+}
+
+/// Whether somebody has the store in this folder open; one that cannot be opened for another reason is not.
+pub fn is_in_use(path: &Path) -> bool {
+    if !path.exists() {
+        return false;
+    }
+    // RocksDB says it by a lock on a file of this name.
+    DB::open(&Options::default(), path).err().is_some_and(|error| error.to_string().contains("LOCK"))
 }
 
 fn options() -> Options {

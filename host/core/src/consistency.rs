@@ -1,0 +1,158 @@
+//! Whether what is stored fits together: every record can be read, and what names another finds it.
+//!
+//! Invariant: nothing is changed here, and no record, however damaged, ends the check.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+
+use crate::auth::account::Account;
+use crate::auth::identity::IdentityRecord;
+use crate::ids::{SceneId, UserId};
+use crate::record::{self, EXPIRY_PREFIX, SCENE_PREFIX, SceneRecord, UserRecord};
+
+/// How many problems are told one by one; more are counted.
+pub const PROBLEMS_TOLD_MAX: usize = 100;
+
+/// What a check has found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How many records there are of each kind.
+    pub records: BTreeMap<String, u64>,
+    /// The first problems, each with its key and what to do.
+    pub problems: Vec<String>,
+    /// How many there are in all.
+    pub problems_count: u64,
+}
+
+/// Looks at all records; `get` reads one.
+///
+/// # Errors
+/// What reading says, if the store itself cannot be read.
+pub fn check<E>(
+    records: impl Iterator<Item = Result<(String, Vec<u8>), E>>,
+    get: impl Fn(&str) -> Result<Option<Vec<u8>>, E>,
+) -> Result<Report, E> {
+    let mut check = Check { get, report: Report::default() };
+    for record in records {
+        let (key, value) = record?;
+        check.record(&key, &value)?;
+    }
+    Ok(check.report)
+}
+
+struct Check<G> {
+    get: G,
+    report: Report,
+}
+
+impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
+    fn record(&mut self, key: &str, value: &[u8]) -> Result<(), E> {
+        let kind = key.split('/').next().unwrap_or_default();
+        *self.report.records.entry(kind.to_owned()).or_default() += 1;
+        match kind {
+            "account" => self.account(key, value),
+            "user" => self.user(key, value),
+            "identity" => self.identity(key, value),
+            "expiry" => {
+                // One whose account is gone is taken away by the next sweep.
+                if record::expiry_user(key).is_none() || !key.starts_with(EXPIRY_PREFIX) {
+                    self.problem(key, "names no account: delete it");
+                }
+                Ok(())
+            }
+            "scene" => {
+                self.readable::<SceneRecord>(key, value);
+                if id_of::<SceneId>(key, SCENE_PREFIX).is_none() {
+                    self.problem(key, "is no scene's: delete it");
+                }
+                Ok(())
+            }
+            _ => {
+                self.problem(
+                    key,
+                    "is of a kind that this version does not know: a newer one wrote it, or it is damaged",
+                );
+                Ok(())
+            }
+        }
+    }
+
+    fn account(&mut self, key: &str, value: &[u8]) -> Result<(), E> {
+        let Some(account) = self.readable::<Account>(key, value) else { return Ok(()) };
+        let Some(user) = id_of::<UserId>(key, "account/") else {
+            self.problem(key, "is no account's: delete it");
+            return Ok(());
+        };
+        if (self.get)(&record::user_key(user))?.is_none() {
+            self.problem(key, "has no user record: restore a backup, or delete the account");
+        }
+        if account.identities.is_empty() {
+            self.problem(key, "has no identity, so nobody can sign in to it: restore a backup, or delete the account");
+        }
+        for linked in &account.identities {
+            let identity_key = linked.key.record_key();
+            let leads_here = (self.get)(&identity_key)?
+                .and_then(|value| record::decode::<IdentityRecord>(&identity_key, &value).ok())
+                .is_some_and(|identity| identity.user == user);
+            if !leads_here {
+                self.problem(key, &format!("lists {identity_key}, which does not lead to it: restore a backup"));
+            }
+        }
+        if let Some(hour) = account.sweep_hour
+            && (self.get)(&record::expiry_key(hour, user))?.is_none()
+        {
+            self.problem(
+                key,
+                "is not in the index of expiry: its sessions end in time, but stay stored until its next use",
+            );
+        }
+        Ok(())
+    }
+
+    fn user(&mut self, key: &str, value: &[u8]) -> Result<(), E> {
+        self.readable::<UserRecord>(key, value);
+        let Some(user) = id_of::<UserId>(key, "user/") else {
+            self.problem(key, "is no user's: delete it");
+            return Ok(());
+        };
+        if (self.get)(&record::account_key(user))?.is_none() {
+            self.problem(key, "has no account: restore a backup, or delete it");
+        }
+        Ok(())
+    }
+
+    fn identity(&mut self, key: &str, value: &[u8]) -> Result<(), E> {
+        let Some(identity) = self.readable::<IdentityRecord>(key, value) else { return Ok(()) };
+        let account_key = record::account_key(identity.user);
+        let account = (self.get)(&account_key)?.and_then(|value| record::decode::<Account>(&account_key, &value).ok());
+        if !account.is_some_and(|account| account.identities.iter().any(|linked| linked.key.record_key() == key)) {
+            self.problem(
+                key,
+                &format!("leads to {account_key}, which does not list it: restore a backup, or delete it"),
+            );
+        }
+        Ok(())
+    }
+
+    fn readable<T: DeserializeOwned>(&mut self, key: &str, value: &[u8]) -> Option<T> {
+        match record::decode(key, value) {
+            Ok(record) => Some(record),
+            Err(unreadable) => {
+                self.problem(key, &format!("cannot be read ({}): restore a backup, or delete it", unreadable.cause));
+                None
+            }
+        }
+    }
+
+    fn problem(&mut self, key: &str, what: &str) {
+        self.report.problems_count += 1;
+        if self.report.problems.len() < PROBLEMS_TOLD_MAX {
+            self.report.problems.push(format!("{key} {what}"));
+        }
+    }
+}
+
+fn id_of<T: std::str::FromStr>(key: &str, prefix: &str) -> Option<T> {
+    key.strip_prefix(prefix)?.parse().ok()
+}

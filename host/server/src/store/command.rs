@@ -1,0 +1,163 @@
+//! `scenehost store`: backups and checks from the command line. A running host makes its backups itself,
+//! asked over its operators' listener; everything else needs no host.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::{Args, Subcommand};
+use scenehost_core::consistency;
+
+use super::backup::{self, Backup};
+use super::{Store, is_in_use};
+use crate::config::Config;
+
+/// How many backups are kept unless it is said.
+pub const KEEP: usize = 7;
+
+#[derive(Subcommand)]
+pub enum StoreCommand {
+    /// Makes a backup, also while the host runs.
+    Backup {
+        #[command(flatten)]
+        place: Place,
+        /// So many backups are kept, the newest.
+        #[arg(long, default_value_t = KEEP)]
+        keep: usize,
+        /// Where the running host's operators connect, instead of ops.listen.
+        #[arg(long)]
+        ops_listen: Option<SocketAddr>,
+        /// The secret for operators' calls, instead of ops.token.
+        #[arg(long, env = "SCENEHOST_OPS_TOKEN", hide_env_values = true)]
+        ops_token: Option<String>,
+    },
+    /// Shows the backups that are there.
+    List {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Puts a backup in the place of the store, which is moved aside. The host must not run.
+    Restore {
+        #[command(flatten)]
+        place: Place,
+        /// Which one, instead of the newest.
+        #[arg(long)]
+        backup: Option<u32>,
+    },
+    /// Looks whether every record can be read and fits the others, also while the host runs.
+    Check {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Where the store is.
+#[derive(Args)]
+pub struct Place {
+    /// The host's configuration.
+    #[arg(long, env = "SCENEHOST_CONFIG")]
+    config: PathBuf,
+    /// Where the store lives, instead of server.data_dir.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+}
+
+impl Place {
+    fn config(&self) -> anyhow::Result<Config> {
+        let mut config = Config::read(&self.config)?;
+        if let Some(data_dir) = &self.data_dir {
+            config.server.data_dir.clone_from(data_dir);
+        }
+        Ok(config)
+    }
+}
+
+pub fn run(command: StoreCommand) -> anyhow::Result<()> {
+    match command {
+        StoreCommand::Backup { place, keep, ops_listen, ops_token } => {
+            let mut config = place.config()?;
+            config.ops.listen = ops_listen.unwrap_or(config.ops.listen);
+            config.ops.token = ops_token.or(config.ops.token);
+            let made = make(&config, keep)?;
+            println!("{made}, in {}", config.server.backup_dir().display());
+            Ok(())
+        }
+        StoreCommand::List { place } => list(&place.config()?),
+        StoreCommand::Restore { place, backup } => restore(&place.config()?, backup),
+        StoreCommand::Check { place } => check(&place.config()?),
+    }
+}
+
+fn make(config: &Config, keep: usize) -> anyhow::Result<Backup> {
+    let path = config.server.store_dir();
+    if !path.is_dir() {
+        bail!("there is no store at {}", path.display());
+    }
+    if is_in_use(&path) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        return runtime.block_on(ask_host(config, keep));
+    }
+    Ok(Store::open(&path)?.backup(&config.server.backup_dir(), keep)?)
+}
+
+/// The host that has the store makes the backup.
+async fn ask_host(config: &Config, keep: usize) -> anyhow::Result<Backup> {
+    let Some(token) = &config.ops.token else {
+        bail!("a host is running, and makes backups for who has its ops.token: set it in the configuration");
+    };
+    let url = format!("http://{}/v1/store/backup", config.ops.listen);
+    let request = reqwest::Client::new().post(&url).bearer_auth(token).header("content-type", "application/json");
+    let asked = request.body(serde_json::json!({ "keep": keep }).to_string()).send().await;
+    let answer = asked.with_context(|| {
+        format!("a host uses the store, and does not answer at {url}: say where with --ops-listen, or stop it")
+    })?;
+    let status = answer.status();
+    let body = answer.text().await?;
+    match status.is_success() {
+        true => serde_json::from_str(&body).with_context(|| format!("no answer of a host at {url}: {body}")),
+        false => Err(anyhow!("the host refuses ({status}): {body}")),
+    }
+}
+
+fn list(config: &Config) -> anyhow::Result<()> {
+    let folder = config.server.backup_dir();
+    let backups = backup::list(&folder)?;
+    for backup in &backups {
+        println!("{backup}");
+    }
+    println!(
+        "{} in {}",
+        if backups.len() == 1 { "1 backup".to_owned() } else { format!("{} backups", backups.len()) },
+        folder.display()
+    );
+    Ok(())
+}
+
+fn restore(config: &Config, id: Option<u32>) -> anyhow::Result<()> {
+    let store = config.server.store_dir();
+    let (backup, aside) = backup::restore(&config.server.backup_dir(), id, &store)?;
+    println!("{backup}, restored to {}", store.display());
+    if let Some(aside) = aside {
+        println!("what was there is in {}: delete it when all is well", aside.display());
+    }
+    Ok(())
+}
+
+fn check(config: &Config) -> anyhow::Result<()> {
+    let path = config.server.store_dir();
+    let store = Store::read_only(&path)?;
+    let report = consistency::check(store.records(), |key| store.get(key))?;
+    for (kind, count) in &report.records {
+        println!("{count:10} {kind}");
+    }
+    for problem in &report.problems {
+        println!("wrong: {problem}");
+    }
+    match report.problems_count {
+        0 => {
+            println!("{} is right", path.display());
+            Ok(())
+        }
+        count => bail!("{count} records of {} are not right", path.display()),
+    }
+}
