@@ -19,7 +19,7 @@ use crate::keep_alive::KeepAlive;
 use crate::player::device;
 
 /// How often the host is killed in one test; `SCENEHOST_CRASHES` says otherwise, for a longer run.
-const CRASHES: u64 = 100;
+const CRASHES: u64 = 200;
 /// How many clients there are, each of which does one thing after the other.
 const CLIENTS: u64 = 8;
 /// The load lasts at most so long before the host is killed.

@@ -5,6 +5,7 @@
 
 mod side;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +17,14 @@ use crate::address::ServerAddress;
 use crate::door::Door;
 use crate::keeper::{self, Owned};
 use crate::socket::{fits, within};
+use crate::tokens::Tokens;
 use crate::{Error, Options};
 use side::{Answer, LobbySide, Shared};
 
 const LOBBY_PATH: &str = "/v1/lobby";
 
-/// With what a user signs in.
-#[derive(Clone, Debug)]
+/// With what a user signs in. What is printed for debugging does not show the secrets.
+#[derive(Clone)]
 pub enum Credential {
     /// A guest, known by a secret of the device.
     Guest {
@@ -52,6 +54,20 @@ pub enum Credential {
         /// The ID token, a JWT.
         id_token: String,
     },
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Guest { name, .. } => f.debug_struct("Guest").field("name", name).finish_non_exhaustive(),
+            Self::Session(_) => f.write_str("Session(..)"),
+            Self::Tokens { .. } => f.debug_struct("Tokens").finish_non_exhaustive(),
+            Self::Password { name, create, .. } => {
+                f.debug_struct("Password").field("name", name).field("create", create).finish_non_exhaustive()
+            }
+            Self::Oidc { provider, .. } => f.debug_struct("Oidc").field("provider", provider).finish_non_exhaustive(),
+        }
+    }
 }
 
 impl From<Credential> for req_sign_in::Credential {
@@ -89,15 +105,16 @@ pub enum LobbyEvent {
     Resumed { complete: bool },
     /// The session has new tokens, and the old ones will soon be void. To keep them for a later sign-in set
     /// [`Options::on_tokens`], which has them before they are used.
-    Refreshed(v1::ResSignIn),
+    Refreshed(Tokens),
     /// The connection is gone for good; it is the last event.
     Gone(Arc<Error>),
     /// So many events were let go, because they were not fetched in time.
     Missed(u64),
 }
 
-/// A seat in a scene, ready to be taken with [`Scene::join`](crate::Scene::join).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A seat in a scene, ready to be taken with [`Scene::join`](crate::Scene::join). What is printed for debugging
+/// does not show the token.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Match {
     pub scene_id: String,
     pub domain: String,
@@ -107,6 +124,18 @@ pub struct Match {
     pub scene_token: String,
     /// Until when the token must have been used, from the match on.
     pub token_expires_in: Duration,
+}
+
+impl fmt::Debug for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scene_id, domain, scene_url, scene_token: _, token_expires_in } = self;
+        f.debug_struct("Match")
+            .field("scene_id", scene_id)
+            .field("domain", domain)
+            .field("scene_url", scene_url)
+            .field("token_expires_in", token_expires_in)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A signed-in user's connection to the lobby, which is made again when it is lost. Dropping it, as closing it,

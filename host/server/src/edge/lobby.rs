@@ -25,6 +25,8 @@ const FRAMES_PER_SECOND_MAX: u32 = 50;
 /// A client that was silent for a whole such span is asked for a sign of life, and given up after
 /// another one.
 const PING_AFTER: Duration = Duration::from_secs(8);
+/// How long a client has to agree to a close.
+const CLOSE_MAX: Duration = Duration::from_secs(3);
 /// How long a frame may take to leave.
 const SEND_MAX: Duration = Duration::from_secs(10);
 
@@ -222,9 +224,20 @@ impl Connection {
         if told.is_ok() {
             let frame = CloseFrame { code: wire::close_code(refusal), reason: "".into() };
             let _ = self.send(Message::Close(Some(frame))).await; // The client may be gone by now.
-            // Until the client agrees, or else the system would discard what it has not read.
-            let agreed = async { while let Some(Ok(_)) = self.socket.recv().await {} };
-            let _ = tokio::time::timeout(Duration::from_secs(3), agreed).await;
+            let _ = tokio::time::timeout(CLOSE_MAX, self.agreed()).await;
+        }
+    }
+
+    /// Waits until the client has agreed to the close, or is gone. Else its system might discard what it has
+    /// been told and has not read. Of a client whose frames cannot be read no agreement can be read either:
+    /// it has all the time there is.
+    async fn agreed(&mut self) {
+        while let Some(message) = self.socket.recv().await {
+            match message.as_ref().map_err(why) {
+                Ok(_) => {}
+                Err(End::CutOff(_)) => std::future::pending().await,
+                Err(End::Left | End::Gone) => return,
+            }
         }
     }
 }

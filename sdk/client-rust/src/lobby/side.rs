@@ -254,12 +254,12 @@ impl Side for LobbySide {
         }
         let session = refresh(&self.server, &refresh_token, door).await?;
         self.credential = None;
-        let session = self.shared.book().refreshed(session);
+        let tokens = Tokens::from(&self.shared.book().refreshed(session));
         // Now, since with the next attempt the old tokens may become void, whatever comes of it.
         if let Some(on_tokens) = &door.options.on_tokens {
-            on_tokens.call(&Tokens::from(&session));
+            on_tokens.call(&tokens);
         }
-        self.event(LobbyEvent::Refreshed(session));
+        self.event(LobbyEvent::Refreshed(tokens));
         Ok(true)
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use scenehost_client::v1::syn_match_state::State;
 use scenehost_client::v1::{self, client_frame, req_sign_in, server_frame};
-use scenehost_client::{Credential, Error, Lobby, LobbyEvent, OnTokens, Options, Tokens};
+use scenehost_client::{Credential, Error, Lobby, LobbyEvent, Match, OnTokens, Options, Tokens};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -474,4 +474,25 @@ async fn a_lobby_that_is_left_during_a_drop_ends() {
     event(&lobby, |event| matches!(event, LobbyEvent::Dropped { next_attempt: Duration::ZERO, .. }).then_some(()))
         .await;
     timeout(PATIENCE, lobby.close()).await.expect("nobody waits for a server that is not there");
+}
+
+#[test]
+fn what_is_printed_for_debugging_shows_no_secret() {
+    let secret = || "hush".to_owned();
+    let credentials = [
+        Credential::Guest { device_id: secret(), name: "Ada".to_owned() },
+        Credential::Session(secret()),
+        Credential::Tokens { session_token: secret(), refresh_token: secret() },
+        Credential::Password { name: "Ada".to_owned(), password: secret(), create: true },
+        Credential::Oidc { provider: "example".to_owned(), id_token: secret() },
+    ];
+    let seat = Match {
+        scene_id: "1".to_owned(),
+        domain: "arena".to_owned(),
+        scene_url: "/v1/scene/1".to_owned(),
+        scene_token: secret(),
+        token_expires_in: Duration::ZERO,
+    };
+    let printed = format!("{credentials:?} {seat:?}");
+    assert!(!printed.contains("hush") && printed.contains("Ada") && printed.contains("arena"), "{printed}");
 }
