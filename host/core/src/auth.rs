@@ -20,11 +20,12 @@ use crate::config;
 use crate::deadlines::Deadlines;
 use crate::ids::{SessionId, Time, UserId};
 use crate::message::{Message, ServiceName};
+use crate::read::{Load, Loaded, Scan};
 use crate::record::{self, UserRecord};
 use crate::refusal::Refusal;
 use crate::{Context, Service, lobby};
 use account::{Account, Kind, Presented};
-pub use event::{Action, Answer, Asker, Check, Checked, Credential, Event, Identity, Load, Order, Request, Scan, Work};
+pub use event::{Action, Answer, Asker, Check, Checked, Credential, Event, Identity, Order, Request, Work};
 use identity::{IdentityKey, IdentityRecord};
 use open::{Open, save};
 use throttle::Throttle;
@@ -261,7 +262,7 @@ impl Auth {
         cx.send(Load { job: number, keys });
     }
 
-    fn loaded(&mut self, number: u64, values: Result<Vec<Option<Vec<u8>>>, ()>, cx: &mut Context<'_>) {
+    fn loaded(&mut self, number: u64, values: Loaded, cx: &mut Context<'_>) {
         let Some(job) = self.jobs.get(&number) else { return }; // Its deadline was first.
         let stage = match (values, job.waits_for) {
             (Err(()), _) => Err(Refusal::ServiceDown(ServiceName::Db)),

@@ -3,6 +3,8 @@
 //! Invariant: it is a listener of its own, on loopback unless configured otherwise, and a call
 //! that changes something needs the token.
 
+mod ask;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,6 +113,7 @@ impl Ops {
         Router::new()
             .route("/health", get(health))
             .route("/metrics", get(show_metrics))
+            .route("/v1/ask", post(ask::ask))
             .route("/v1/scenes", post(create_scenes))
             .route("/v1/store/backup", post(make_backup))
             .route("/v1/users/{user}", get(show_user))

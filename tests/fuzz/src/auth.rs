@@ -10,9 +10,10 @@ use rand_chacha::rand_core::SeedableRng;
 use scenehost_core::auth::account::Account;
 use scenehost_core::auth::identity::{IdentityKey, IdentityRecord};
 use scenehost_core::auth::{
-    Action, Answer, Asker, Auth, Check, Checked, Credential, Event, Load, Order, REQUEST_MS_MAX, Request, Scan, Work,
+    Action, Answer, Asker, Auth, Check, Checked, Credential, Event, Order, REQUEST_MS_MAX, Request, Work,
 };
 use scenehost_core::config::{self, Sessions};
+use scenehost_core::read::{Load, Scan};
 use scenehost_core::record::{self, UserRecord};
 use scenehost_core::{
     ConnectionId, Context, Effects, Message, Refusal, Service, SessionId, Time, UserId, Write, lobby,

@@ -5,11 +5,12 @@ use std::convert::Infallible;
 
 use scenehost_core::auth::identity::{ID_TOKEN_BYTES_MAX, IdentityKey, IdentityRecord};
 use scenehost_core::auth::{
-    Action, Answer, Asker, Auth, Check, Checked, Credential, Event, Identity, Load, Order, REQUEST_MS_MAX, Request,
-    SWEEP_MS, Scan, Work,
+    Action, Answer, Asker, Auth, Check, Checked, Credential, Event, Identity, Order, REQUEST_MS_MAX, Request, SWEEP_MS,
+    Work,
 };
 use scenehost_core::config::{self, Sessions};
 use scenehost_core::consistency::{self, PROBLEMS_TOLD_MAX, Report};
+use scenehost_core::read::{Load, Scan};
 use scenehost_core::{Effects, Message, Refusal, SessionId, Time, UserId, Write, lobby, record, scene_master};
 
 use crate::table;

@@ -3,6 +3,8 @@
 
 mod address;
 mod auth;
+mod db;
+mod desk;
 mod line;
 mod lobby;
 mod matching;

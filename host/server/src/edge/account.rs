@@ -207,7 +207,8 @@ pub fn refused(status: StatusCode, refused: &v1::Refused) -> Response {
     response
 }
 
-fn status(refusal: &Refusal) -> StatusCode {
+/// The status that fits a refusal.
+pub fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::Malformed(_) | Refusal::Invalid(_) | Refusal::OutOfOrder(_) => StatusCode::BAD_REQUEST,
         Refusal::Unauthenticated
@@ -216,9 +217,9 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::BadCredential(_)
         | Refusal::TokenExpired
         | Refusal::SessionEnded => StatusCode::UNAUTHORIZED,
-        Refusal::Banned { .. } | Refusal::NotAdmitted(_) => StatusCode::FORBIDDEN,
+        Refusal::Banned { .. } | Refusal::NotAdmitted(_) | Refusal::Forbidden(_) => StatusCode::FORBIDDEN,
         Refusal::NotFound(_) | Refusal::NoSeat | Refusal::SceneEnded | Refusal::NoMatch => StatusCode::NOT_FOUND,
-        Refusal::Taken(_) | Refusal::Busy(_) | Refusal::TakenOver => StatusCode::CONFLICT,
+        Refusal::Taken(_) | Refusal::Conflict(_) | Refusal::Busy(_) | Refusal::TakenOver => StatusCode::CONFLICT,
         Refusal::RateLimited { .. } | Refusal::TriedTooOften { .. } | Refusal::TooOften { .. } => {
             StatusCode::TOO_MANY_REQUESTS
         }
