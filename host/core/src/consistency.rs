@@ -11,7 +11,7 @@ use crate::auth::identity::IdentityRecord;
 use crate::ids::{SceneId, UserId};
 use crate::profile::Profile;
 use crate::record::{self, EXPIRY_PREFIX, SCENE_PREFIX, SceneRecord, UserRecord};
-use crate::storage::{self, Shelf};
+use crate::storage::{self, Shelf, Shelves};
 
 /// How many problems are told one by one; more are counted.
 pub const PROBLEMS_TOLD_MAX: usize = 100;
@@ -70,6 +70,8 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
                 }
                 Ok(())
             }
+            "forget" => Ok(()), // Db does it, at the latest after the next start.
+            "shelves" => self.shelves(key, value),
             "profile" => {
                 self.readable::<Profile>(key, value);
                 if id_of::<UserId>(key, "profile/").is_none() {
@@ -146,9 +148,28 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
         Ok(())
     }
 
+    fn shelves(&mut self, key: &str, value: &[u8]) -> Result<(), E> {
+        let Some(shelves) = self.readable::<Shelves>(key, value) else { return Ok(()) };
+        let user = key.trim_start_matches("shelves/");
+        for game in shelves.games {
+            let shelf_key = format!("shelf/{game}/{user}");
+            if (self.get)(&shelf_key)?.is_none() {
+                self.problem(key, &format!("names {shelf_key}, which is not there: restore a backup"));
+            }
+        }
+        Ok(())
+    }
+
     fn shelf(&mut self, key: &str, value: &[u8]) -> Result<(), E> {
         let Some(shelf) = self.readable::<Shelf>(key, value) else { return Ok(()) };
         let place = key.trim_start_matches("shelf/");
+        if let Some((game, user)) = place.rsplit_once('/').filter(|(_, owner)| *owner != "game") {
+            let list_key = format!("shelves/{user}");
+            let list = (self.get)(&list_key)?.and_then(|value| record::decode::<Shelves>(&list_key, &value).ok());
+            if !list.is_some_and(|list| list.games.contains(&game.into())) {
+                self.problem(key, &format!("is not named in {list_key}: restore a backup"));
+            }
+        }
         for name in shelf.keys {
             let record_key = format!("storage/{place}/{name}");
             if (self.get)(&record_key)?.is_none() {

@@ -12,6 +12,7 @@
 //!
 //! Main type: [`Db`]. What a request does is in the module of its feature; [`request::run`] leads there.
 
+mod account;
 mod cache;
 mod enter;
 mod event;

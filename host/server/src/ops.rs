@@ -24,6 +24,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::bus::Bus;
 use crate::clock::Clock;
+use crate::export;
 use crate::store::{self, Store};
 
 /// How many scenes one call may order.
@@ -269,9 +270,12 @@ async fn order(ops: &Ops, headers: &HeaderMap, user: &str, wanted: impl FnOnce()
         Err(text) => return problem(StatusCode::BAD_REQUEST, &text),
     };
     tracing::info!(target: "audit", %user, ?order, "an operator's order about an account");
-    match ops.0.bus.ask_auth(Request::Operator { user, order }).await {
-        Ok(Answer::Export(export)) => ([(header::CONTENT_TYPE, "application/json")], export).into_response(),
-        Ok(_) => StatusCode::NO_CONTENT.into_response(),
+    let answer = match ops.0.bus.ask_auth(Request::Operator { user, order }).await {
+        Ok(Answer::Export(user, export)) => export::answer(&ops.0.bus, user, export).await,
+        answer => answer.map(|_| StatusCode::NO_CONTENT.into_response()),
+    };
+    match answer {
+        Ok(response) => response,
         Err(refusal @ Refusal::NotFound(_)) => problem(StatusCode::NOT_FOUND, &refusal.to_string()),
         Err(refusal @ Refusal::Invalid(_)) => problem(StatusCode::BAD_REQUEST, &refusal.to_string()),
         Err(refusal) => problem(StatusCode::SERVICE_UNAVAILABLE, &refusal.to_string()),

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
+use super::account;
 use super::enter::{self, Entered};
 use super::{Caller, Stop, Transaction};
 use crate::ids::{GameName, UserId};
@@ -12,6 +15,10 @@ use crate::{profile, storage};
 pub enum Request {
     /// A user comes in with this name; asked by the lobby.
     Enter(UserId, String),
+    /// All that is kept of a user.
+    Export(UserId),
+    /// Remove all that is kept of a user, whose account is deleted.
+    Forget(UserId),
     /// About users as others see them.
     Profile(profile::Request),
     /// About stored records.
@@ -25,6 +32,8 @@ pub enum Answer {
     Done,
     /// What the lobby has to know of a user who comes in.
     Entered(Box<Entered>),
+    /// All that is kept of a user, one field for each feature.
+    Export(Value),
     /// About users as others see them.
     Profile(profile::Answer),
     /// About stored records.
@@ -35,7 +44,7 @@ impl Answer {
     /// About how many bytes it has.
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Done | Self::Entered(_) => 0,
+            Self::Done | Self::Entered(_) | Self::Export(_) => 0,
             Self::Profile(answer) => answer.bytes(),
             Self::Storage(answer) => answer.bytes(),
         }
@@ -65,6 +74,8 @@ pub struct Rules {
 pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Result<Answer, Stop> {
     match request {
         Request::Enter(user, name) => enter::enter(*user, name, tx).map(|entered| Answer::Entered(Box::new(entered))),
+        Request::Export(user) => account::export(*user, tx).map(Answer::Export),
+        Request::Forget(user) => account::forget(*user, tx).map(|()| Answer::Done),
         Request::Profile(request) => profile::run(caller, request, tx),
         Request::Storage(request) => storage::run(caller, request, tx),
     }

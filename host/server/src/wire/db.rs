@@ -17,7 +17,7 @@ pub fn request(body: client_frame::Body) -> Option<Result<Request, Refusal>> {
 
 pub fn answer(answer: &Answer) -> Body {
     match answer {
-        Answer::Done | Answer::Entered(_) => Body::Done(v1::Done {}),
+        Answer::Done | Answer::Entered(_) | Answer::Export(_) => Body::Done(v1::Done {}),
         Answer::Profile(answer) => profile::answer(answer),
         Answer::Storage(answer) => records::answer(answer),
     }
