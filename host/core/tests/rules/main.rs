@@ -3,6 +3,7 @@
 
 mod address;
 mod auth;
+mod consistency;
 mod line;
 mod lobby;
 mod matching;
