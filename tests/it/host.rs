@@ -129,6 +129,14 @@ impl Host {
         (self.process, self.serving) = Process::serve(self.folder.path(), &[]);
     }
 
+    /// Starts it again on the same data and expects that it refuses; what it says.
+    pub fn restart_fails(&mut self) -> String {
+        self.process = Process::spawn(self.folder.path(), &[], &[]).0;
+        let status = self.process.ended();
+        assert_eq!(status.code(), Some(1), "{status}");
+        self.process.log.text()
+    }
+
     /// Asks it to stop.
     pub fn terminate(&self) {
         let pid = Pid::from_child(&self.process.child);
@@ -150,7 +158,13 @@ impl Host {
 
     /// Runs `scenehost store` on its store, whether it runs or not: whether that went well, and what it said.
     pub fn store(&self, arguments: &[&str]) -> (bool, String) {
+        self.store_where(arguments, &[])
+    }
+
+    /// The same, with more variables in its environment.
+    pub fn store_where(&self, arguments: &[&str], variables: &[(&str, &str)]) -> (bool, String) {
         let mut command = Command::new(binary());
+        command.envs(variables.iter().copied());
         command.arg("store").args(arguments).arg("--config").arg(self.folder.path().join("host.toml"));
         command.arg("--data-dir").arg(self.data_dir());
         let output = command.output().expect("the binary can be run");

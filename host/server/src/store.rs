@@ -5,6 +5,7 @@
 
 pub mod backup;
 pub mod command;
+pub mod lock;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +27,12 @@ const GROUP_MAX: usize = 1_024;
 pub enum Error {
     #[error("the store at {path} cannot be opened ({cause}); is another scenehost using it, or is the disk full?")]
     Open { path: String, cause: rocksdb::Error },
+    #[error(
+        "there is no store at {path}, but {left} stands beside it, from a restore that was interrupted: run \
+         `scenehost store restore` again, or rename the newest {path}.before-restore-N to {path}. \
+         For a host without anything that was, move these away"
+    )]
+    Interrupted { path: String, left: String },
     #[error("the store cannot be read ({0})")]
     Read(rocksdb::Error),
     #[error("the store cannot be written ({0}); nothing is acknowledged any more")]
@@ -76,8 +83,13 @@ impl Commit {
 }
 
 impl Store {
-    /// Opens the store in this folder, or makes a new one.
+    /// Opens the store in this folder, or makes a new one; not where an interrupted restore has left none.
     pub fn open(path: &Path) -> Result<Self, Error> {
+        if !path.exists()
+            && let Some(left) = backup::interrupted(path)
+        {
+            return Err(Error::Interrupted { path: path.display().to_string(), left: left.display().to_string() });
+        }
         let opened = DB::open(&options(), path);
         let db = Arc::new(opened.map_err(|cause| Error::Open { path: path.display().to_string(), cause })?);
         let (writer, commits) = sync_channel(BATCHES_MAX);
@@ -175,15 +187,6 @@ impl ReadOnly {
     pub fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         self.0.get(key).map_err(Error::Read)
     }
-}
-
-/// Whether somebody has the store in this folder open; one that cannot be opened for another reason is not.
-pub fn is_in_use(path: &Path) -> bool {
-    if !path.exists() {
-        return false;
-    }
-    // RocksDB says it by a lock on a file of this name.
-    DB::open(&Options::default(), path).err().is_some_and(|error| error.to_string().contains("LOCK"))
 }
 
 fn options() -> Options {
