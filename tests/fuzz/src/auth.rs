@@ -15,7 +15,7 @@ use scenehost_core::auth::{
 use scenehost_core::config::{self, Sessions};
 use scenehost_core::record::{self, UserRecord};
 use scenehost_core::{
-    ConnectionId, Context, Effects, Message, Refusal, Service, SessionId, Time, UserId, Write, lobby,
+    ConnectionId, Context, Effects, Message, Refusal, Service, ServiceName, SessionId, Time, UserId, Write, lobby,
 };
 
 use crate::script::Script;
@@ -80,7 +80,7 @@ impl Host {
     }
 
     fn next(&mut self, script: &mut Script) {
-        match script.below(12) {
+        match script.below(13) {
             0 | 1 => self.ask(script),
             2 | 3 => {
                 self.ask(script);
@@ -95,6 +95,11 @@ impl Host {
                 let session = script.chance().then(|| script.choice(&self.sessions)).flatten();
                 let user = script.choice(&self.users).expect("there is always one");
                 self.step(Event::SynOnline { user, session });
+            }
+            11 => {
+                let up = script.chance();
+                self.step(Event::Service { service: ServiceName::Db, up });
+                assert_eq!(self.auth.speaks_at_once(), !up);
             }
             _ => {
                 self.now = self.now.plus_ms(script.span_ms());
@@ -276,7 +281,9 @@ impl Host {
 
     fn step(&mut self, event: Event) {
         let mut out = Effects::default();
+        let at_once = self.auth.speaks_at_once();
         self.auth.step(event, &mut Context { now: self.now, rng: &mut self.rng, out: &mut out });
+        assert!(!at_once && !self.auth.speaks_at_once() || out.writes.is_empty(), "written while the store is down");
         for write in out.writes {
             match write {
                 Write::Put { key, value } => {

@@ -8,23 +8,24 @@ use scenehost_core::auth::{
     SWEEP_MS, Scan, Work,
 };
 use scenehost_core::config::{self, Sessions};
-use scenehost_core::{Effects, Message, Refusal, SessionId, Time, UserId, Write, lobby, record, scene_master};
+use scenehost_core::{Effects, Message, Refusal, ServiceName, SessionId, Time, UserId, Write};
+use scenehost_core::{lobby, record, scene_master};
 
 use crate::table;
 use crate::world::World;
 
-const HOUR_MS: u64 = 3_600_000;
-const DEVICE: &str = "0123456789abcdef";
-const PASSWORD: &str = "correct horse";
+pub const HOUR_MS: u64 = 3_600_000;
+pub const DEVICE: &str = "0123456789abcdef";
+pub const PASSWORD: &str = "correct horse";
 
 /// Auth with a store behind it and somebody who checks passwords, as the host has it.
 #[derive(Clone)]
 pub struct Host {
-    auth: World<Auth>,
+    pub auth: World<Auth>,
     pub store: BTreeMap<String, Vec<u8>>,
     /// What the lobby was told.
     told: Vec<lobby::Event>,
-    faults: usize,
+    pub faults: usize,
 }
 
 impl Host {
@@ -53,7 +54,7 @@ impl Host {
     }
 
     /// Carries out everything that follows; the answers, in their order.
-    fn follow(&mut self, effects: Effects) -> Vec<Result<Answer, Refusal>> {
+    pub fn follow(&mut self, effects: Effects) -> Vec<Result<Answer, Refusal>> {
         let mut answers = Vec::new();
         let mut all = vec![effects];
         while let Some(effects) = all.pop() {
@@ -117,12 +118,12 @@ impl Host {
         self.sign_in_as(credential, "")
     }
 
-    fn sign_in_as(&mut self, credential: Credential, name: &str) -> Result<Identity, Refusal> {
+    pub fn sign_in_as(&mut self, credential: Credential, name: &str) -> Result<Identity, Refusal> {
         let request = Request::SignIn { credential, name: name.to_owned(), device: "a test".to_owned() };
         self.ask(request).map(signed_in)
     }
 
-    fn resume(&mut self, token: &str) -> Result<Identity, Refusal> {
+    pub fn resume(&mut self, token: &str) -> Result<Identity, Refusal> {
         self.sign_in(Credential::Session(token.to_owned()))
     }
 
@@ -145,7 +146,7 @@ impl Host {
         }
     }
 
-    fn pass_ms(&mut self, ms: u64) {
+    pub fn pass_ms(&mut self, ms: u64) {
         let end = self.auth.now.plus_ms(ms);
         let mut wakes = 0;
         while let Some(deadline) = self.auth.deadline().filter(|deadline| *deadline <= end) {
@@ -174,11 +175,11 @@ pub fn guest(device: &str) -> Credential {
     Credential::Guest(device.to_owned())
 }
 
-fn password(name: &str, password: &str, create: bool) -> Credential {
+pub fn password(name: &str, password: &str, create: bool) -> Credential {
     Credential::Password { name: name.to_owned(), password: password.to_owned(), create }
 }
 
-fn id_token(subject: &str) -> Credential {
+pub fn id_token(subject: &str) -> Credential {
     Credential::Oidc { provider: "test".to_owned(), token: format!("id token of {subject}") }
 }
 
@@ -675,6 +676,7 @@ fn every_state_and_event() {
             ("Checked: refused", Event::Checked { job: 1, result: Err(Refusal::Overloaded("passwords")) }),
             ("SynOnline", Event::SynOnline { user: ada.user, session: Some(ada.session) }),
             ("Scanned", Event::Scanned { keys: Ok(vec![record::expiry_key(3, ada.user)]) }),
+            ("Db down", Event::Service { service: ServiceName::Db, up: false }),
             ("Tick at the deadline", Event::Tick),
         ],
         |state, event| {

@@ -11,6 +11,7 @@ mod rate;
 mod scene;
 mod scene_master;
 mod scene_service;
+mod store_down;
 mod table;
 mod texts;
 mod world;
