@@ -79,6 +79,22 @@ impl Host {
         Self { folder, process, serving }
     }
 
+    /// A host whose disk can be full or hang; see [`Host::disk_is`].
+    pub fn start_on_bad_disk(config: &str) -> Self {
+        let folder = folder_with(config);
+        let (data, library) = (folder.path().join("data"), built("debug/deps/libforgetful.so"));
+        let variables = [("LD_PRELOAD", library.as_os_str()), (forgetful::DISK, data.as_os_str())];
+        let (process, serving) = Process::serves(Process::spawn(folder.path(), &[], &variables));
+        Self { folder, process, serving }
+    }
+
+    /// Lets the disk of [`Host::start_on_bad_disk`] be [`forgetful::FULL`] or [`forgetful::STUCK`], or well again.
+    pub fn disk_is(&self, what: &str, so: bool) {
+        let marker = forgetful::marker(&self.data_dir(), what);
+        let done = if so { std::fs::write(marker, "") } else { std::fs::remove_file(marker) };
+        done.expect("the folder is writable");
+    }
+
     /// Kills it, and forgets what it has written and not synced; how many bytes those were.
     pub fn power_failure(&mut self) -> u64 {
         self.kill9();
@@ -182,6 +198,11 @@ impl Host {
             assert!(Instant::now() < deadline, "the host should have ended");
             tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// Its log so far.
+    pub fn log(&self) -> String {
+        self.process.log.text()
     }
 
     /// The lines of its log so far with this message.

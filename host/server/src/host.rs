@@ -41,6 +41,8 @@ use crate::store::lock::DataLock;
 const NODE: NodeId = NodeId(1);
 /// How long the last frames have to leave when the host stops.
 const LAST_FRAMES: Duration = Duration::from_millis(500);
+/// How long the store has for what waits to be written.
+const LAST_WRITES: Duration = Duration::from_secs(5);
 /// How long a backup that is being made has when everything else has stopped.
 const LAST_BACKUP: Duration = Duration::from_secs(10);
 
@@ -58,6 +60,7 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     // Dropped after the store.
     let _lock = DataLock::take(&config.server.data_dir)?;
     let store = Store::open(&config.server.store_dir())?;
+    tokio::spawn(store.clone().watch());
     let recovered = recover(&store)?;
 
     let threads = match config.server.scene_threads {
@@ -122,10 +125,12 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     }
     tokio::time::sleep(LAST_FRAMES).await;
     services.shutdown().await;
+    let written = store.finish(LAST_WRITES).await;
     if !backups.ended(LAST_BACKUP).await {
         tracing::warn!("a backup was not ready in time: it is given up");
     }
     store.rest();
+    written?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -121,6 +121,10 @@ async fn health(State(ops): State<Ops>) -> Response {
     if !ops.0.bus.scene_threads().all_running() {
         return (StatusCode::INTERNAL_SERVER_ERROR, "a scene thread has ended\n").into_response();
     }
+    if !ops.0.backups.store_up() {
+        let text = "the store cannot be written: new sign-ins and matches are refused, running games go on\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    }
     "ok\n".into_response()
 }
 
@@ -149,6 +153,9 @@ async fn create_scenes(
         Ok(Ok(Ok(scenes))) => {
             let scenes: Vec<String> = scenes.iter().map(ToString::to_string).collect();
             Json(Created { created: scenes.len(), scenes }).into_response()
+        }
+        Ok(Ok(Err(refusal @ Refusal::ServiceDown(_)))) => {
+            problem(StatusCode::SERVICE_UNAVAILABLE, &refusal.to_string())
         }
         Ok(Ok(Err(refusal))) => problem(StatusCode::CONFLICT, &refusal.to_string()),
         Ok(Err(_)) | Err(_) => problem(StatusCode::GATEWAY_TIMEOUT, "no answer in time; the scenes may exist"),

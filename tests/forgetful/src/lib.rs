@@ -1,8 +1,13 @@
-//! A power failure without pulling a plug. Preloaded into a process (`LD_PRELOAD`), it notes for each file how long it
-//! was when it was last synced; after the process was killed, [`forget`] cuts the files back to that.
+//! A disk that fails, without pulling a plug. Preloaded into a process (`LD_PRELOAD`), it does two things if it is told
+//! to by a variable.
 //!
-//! What it cannot see: writes that change synced bytes in place (RocksDB only appends), and syncs by other calls than
-//! `fsync` and `fdatasync`.
+//! A power failure ([`NOTES`]): it notes for each file how long it was when it was last synced; after the process was
+//! killed, [`forget`] cuts the files back to that. What it cannot see: writes that change synced bytes in place
+//! (RocksDB only appends), and syncs by other calls than `fsync` and `fdatasync`.
+//!
+//! A disk that is full or hangs ([`DISK`]): while a file stands beside the folder, of the same name and ending so,
+//! every write and sync of the files in it fails ([`FULL`]) or waits until that is gone ([`STUCK`]). What it cannot
+//! see: files that are made, and writes by other calls than `write`.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, c_int, c_void};
@@ -15,6 +20,28 @@ use std::sync::{Mutex, OnceLock};
 
 /// The variable that names the file of notes; without it nothing is noted.
 pub const NOTES: &str = "FORGETFUL_NOTES";
+/// The variable that names the folder whose disk can be full or hang; without it there is none.
+pub const DISK: &str = "FORGETFUL_DISK";
+/// What the folder's name has after it in that of the file that says that the disk is full.
+pub const FULL: &str = ".full";
+/// The same for a disk that hangs.
+pub const STUCK: &str = ".stuck";
+
+/// # Safety
+///
+/// As the system's own.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn write(file: RawFd, bytes: *const c_void, count: usize) -> isize {
+    static NEXT: OnceLock<usize> = OnceLock::new();
+    if is_full(file) {
+        return -1;
+    }
+    let next = *NEXT.get_or_init(|| system(c"write"));
+    // SAFETY: the system's function of this name.
+    let next: unsafe extern "C" fn(RawFd, *const c_void, usize) -> isize = unsafe { std::mem::transmute(next) };
+    // SAFETY: the caller's own arguments.
+    unsafe { next(file, bytes, count) }
+}
 
 /// # Safety
 ///
@@ -48,6 +75,9 @@ fn system(name: &CStr) -> usize {
 ///
 /// `next` is the address of the system's `fsync` or `fdatasync`.
 unsafe fn sync(file: RawFd, next: usize) -> c_int {
+    if is_full(file) {
+        return -1;
+    }
     // What was written before the call is what it syncs.
     let seen = fs::metadata(format!("/proc/self/fd/{file}"));
     // SAFETY: the caller's promise.
@@ -60,6 +90,39 @@ unsafe fn sync(file: RawFd, next: usize) -> c_int {
         note(&seen);
     }
     done
+}
+
+/// Whether this file lies on a disk that is full, with the system's word for that; waits as long as it hangs.
+fn is_full(file: RawFd) -> bool {
+    static DISK_FOLDER: OnceLock<Option<Disk>> = OnceLock::new();
+    let find = || {
+        let folder = PathBuf::from(std::env::var_os(DISK)?);
+        Some(Disk { full: marker(&folder, FULL), stuck: marker(&folder, STUCK), folder })
+    };
+    let Some(disk) = DISK_FOLDER.get_or_init(find) else { return false };
+    let lies_there = || fs::read_link(format!("/proc/self/fd/{file}")).is_ok_and(|path| path.starts_with(&disk.folder));
+    while disk.stuck.exists() && lies_there() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let full = disk.full.exists() && lies_there();
+    if full {
+        // SAFETY: the address is this thread's own.
+        unsafe { *libc::__errno_location() = libc::ENOSPC };
+    }
+    full
+}
+
+struct Disk {
+    folder: PathBuf,
+    full: PathBuf,
+    stuck: PathBuf,
+}
+
+/// The file whose being there says how the disk of a folder is.
+pub fn marker(folder: &Path, what: &str) -> PathBuf {
+    let mut path = folder.as_os_str().to_owned();
+    path.push(what);
+    path.into()
 }
 
 fn note(file: &Metadata) {

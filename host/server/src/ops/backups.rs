@@ -34,6 +34,10 @@ impl Backups {
         Self { store, path, folder, one: Arc::default() }
     }
 
+    pub fn store_up(&self) -> bool {
+        *self.store.up().borrow()
+    }
+
     /// Waits for the one that is being made, if any, at most so long; whether there is none now.
     pub async fn ended(&self, limit: Duration) -> bool {
         tokio::time::timeout(limit, self.one.lock()).await.is_ok()
@@ -77,6 +81,10 @@ pub async fn make(
         Ok(body) => body,
         Err(rejection) => return problem(StatusCode::BAD_REQUEST, &rejection.body_text()),
     };
+    if !ops.0.backups.store_up() {
+        let text = "the store cannot be written now: make the backup when it can";
+        return problem(StatusCode::SERVICE_UNAVAILABLE, text);
+    }
     let Backups { store, path, folder, one } = ops.0.backups.clone();
     if meant.is_some_and(|meant| meant != path) {
         let text = format!("this host's store is {}: ask the host that has yours", path.display());
