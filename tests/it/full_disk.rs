@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use forgetful::{FULL, STUCK};
+use forgetful::{FULL, STUCK, UNSYNCED};
 use futures_util::future::join_all;
 use scenehost_client::{Lobby, LobbyEvent, v1};
 use serde_json::{Value, json};
@@ -95,7 +95,7 @@ impl Load {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_disk_is_full_games_go_on_and_sign_ins_are_refused_and_all_of_it_opens_again() {
-    let mut host = Host::start_on_bad_disk(CONFIG);
+    let mut host = Host::start_on_noted_disk(CONFIG);
     let mut http = KeepAlive::connect(host.address()).await;
     let mut players = gather(&host, "pair", 2).await;
     let watcher = sign_in(&host, "Watcher").await;
@@ -103,8 +103,8 @@ async fn while_the_disk_is_full_games_go_on_and_sign_ins_are_refused_and_all_of_
     let running = tokio::spawn(Arc::clone(&load).run(host.address()));
     until("the load to begin", async || load.acknowledged() > 50).await;
 
-    for round in 1..=2 {
-        host.disk_is(FULL, true);
+    for fault in [FULL, UNSYNCED, FULL] {
+        host.disk_is("data", fault, true);
         told(&watcher, false).await;
         let at_begin = load.acknowledged();
         let (status, refused) = new_guest(&mut http).await;
@@ -127,11 +127,11 @@ async fn while_the_disk_is_full_games_go_on_and_sign_ins_are_refused_and_all_of_
         let refused = load.refused.load(Relaxed);
         until("others to be refused", async || load.refused.load(Relaxed) > refused + 50).await;
         for player in &mut players {
-            player.echo(&format!("round {round}")).await;
+            player.echo(&format!("while it is {fault}")).await;
         }
         assert!(load.acknowledged() <= at_begin + 8, "no more than what was written already");
 
-        host.disk_is(FULL, false);
+        host.disk_is("data", fault, false);
         told(&watcher, true).await;
         assert_eq!(host.health().await, (200, "ok\n".to_owned()));
         let before = load.acknowledged();
@@ -142,8 +142,9 @@ async fn while_the_disk_is_full_games_go_on_and_sign_ins_are_refused_and_all_of_
     within("the load to end", running).await.expect("it does not panic");
     players[0].echo("still here").await;
 
-    host.kill9();
-    host.restart();
+    // What was written and not synced is gone with the power.
+    host.power_failure();
+    host.restart_on_noted_disk();
     let mut http = KeepAlive::connect(host.address()).await;
     let acknowledged = load.acknowledged.lock().expect("no holder panics").clone();
     for token in &acknowledged {
@@ -155,11 +156,11 @@ async fn while_the_disk_is_full_games_go_on_and_sign_ins_are_refused_and_all_of_
 
 #[tokio::test]
 async fn a_disk_that_hangs_is_down_too_and_what_was_on_its_way_is_done_in_the_end() {
-    let host = Host::start_on_bad_disk(CONFIG);
+    let host = Host::start_on_noted_disk(CONFIG);
     let watcher = sign_in(&host, "Watcher").await;
     let device_id = device();
     let mut http = KeepAlive::connect(host.address()).await;
-    host.disk_is(STUCK, true);
+    host.disk_is("data", STUCK, true);
     // Nobody hears whether this was done.
     let guest = json!({ "guest": { "deviceId": device_id } });
     let (status, refused) = http.sign_in(guest.clone()).await.expect("an answer");
@@ -167,7 +168,7 @@ async fn a_disk_that_hangs_is_down_too_and_what_was_on_its_way_is_done_in_the_en
     told(&watcher, false).await;
     let (status, refused) = new_guest(&mut http).await;
     assert_eq!((status, refused["code"].as_str()), (503, Some("SERVICE_DOWN")), "{refused}");
-    host.disk_is(STUCK, false);
+    host.disk_is("data", STUCK, false);
     told(&watcher, true).await;
     let (status, answer) = http.sign_in(guest).await.expect("an answer");
     assert_eq!((status, answer["created"].as_bool()), (200, None), "the account is there already: {answer}");
@@ -175,10 +176,10 @@ async fn a_disk_that_hangs_is_down_too_and_what_was_on_its_way_is_done_in_the_en
 
 #[tokio::test]
 async fn a_host_that_stops_while_its_disk_is_full_says_what_was_never_written() {
-    let mut host = Host::start_on_bad_disk(CONFIG);
+    let mut host = Host::start_on_noted_disk(CONFIG);
     let mut http = KeepAlive::connect(host.address()).await;
     let (_, known) = new_guest(&mut http).await;
-    host.disk_is(FULL, true);
+    host.disk_is("data", FULL, true);
     let (status, refused) = new_guest(&mut http).await;
     assert_eq!((status, refused["code"].as_str()), (504, Some("TIMED_OUT")), "{refused}");
     assert_eq!(new_guest(&mut http).await.0, 503);
@@ -190,4 +191,29 @@ async fn a_host_that_stops_while_its_disk_is_full_says_what_was_never_written() 
     host.restart();
     let mut http = KeepAlive::connect(host.address()).await;
     assert_eq!(resume(&mut http, &token(&known)).await, 200);
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_opened_again_is_read_meanwhile() {
+    let part = "data/store";
+    let host = Host::start_on_disk_of(CONFIG, part);
+    let watcher = sign_in(&host, "Watcher").await;
+    let mut http = KeepAlive::connect(host.address()).await;
+    let (_, known) = new_guest(&mut http).await;
+    // Beside the store there is room, so it is closed and opened again, and finds none.
+    host.disk_is(part, FULL, true);
+    let mut lost = KeepAlive::connect(host.address()).await;
+    let asked = tokio::spawn(async move { new_guest(&mut lost).await.0 });
+    told(&watcher, false).await;
+    until("tries to open it", async || host.log().matches("cannot be opened again").count() >= 3).await;
+    for _ in 0..20 {
+        assert_eq!(resume(&mut http, &token(&known)).await, 200, "a session goes on");
+    }
+    assert_eq!(new_guest(&mut http).await.0, 503);
+    host.disk_is(part, FULL, false);
+    told(&watcher, true).await;
+    let (status, after) = new_guest(&mut http).await;
+    assert_eq!(status, 200, "{after}");
+    assert_eq!(resume(&mut http, &token(&after)).await, 200);
+    assert!(matches!(within("an answer", asked).await, Ok(200 | 504)), "it was written in the end");
 }

@@ -72,25 +72,22 @@ impl Host {
         Self { folder, process, serving }
     }
 
-    /// A host whose syncs to disk are noted, so that [`Host::power_failure`] can forget the rest.
+    /// A host whose syncs to disk are noted, so that [`Host::power_failure`] can forget the rest, and whose
+    /// disk can fail, see [`Host::disk_is`].
     pub fn start_on_noted_disk(config: &str) -> Self {
+        Self::start_on_disk_of(config, "data")
+    }
+
+    /// The same, where only the disk of this part of its folder can fail.
+    pub fn start_on_disk_of(config: &str, part: &str) -> Self {
         let folder = folder_with(config);
-        let (process, serving) = Process::serve_noted(folder.path());
+        let (process, serving) = Process::serve_noted(folder.path(), part);
         Self { folder, process, serving }
     }
 
-    /// A host whose disk can be full or hang; see [`Host::disk_is`].
-    pub fn start_on_bad_disk(config: &str) -> Self {
-        let folder = folder_with(config);
-        let (data, library) = (folder.path().join("data"), built("debug/deps/libforgetful.so"));
-        let variables = [("LD_PRELOAD", library.as_os_str()), (forgetful::DISK, data.as_os_str())];
-        let (process, serving) = Process::serves(Process::spawn(folder.path(), &[], &variables));
-        Self { folder, process, serving }
-    }
-
-    /// Lets the disk of [`Host::start_on_bad_disk`] be [`forgetful::FULL`] or [`forgetful::STUCK`], or well again.
-    pub fn disk_is(&self, what: &str, so: bool) {
-        let marker = forgetful::marker(&self.data_dir(), what);
+    /// Lets the disk of this part of its folder be so ([`forgetful::FULL`], say), or well again.
+    pub fn disk_is(&self, part: &str, what: &str, so: bool) {
+        let marker = forgetful::marker(&self.folder.path().join(part), what);
         let done = if so { std::fs::write(marker, "") } else { std::fs::remove_file(marker) };
         done.expect("the folder is writable");
     }
@@ -103,7 +100,7 @@ impl Host {
 
     /// Starts it again on the same data, as [`Host::start_on_noted_disk`] does.
     pub fn restart_on_noted_disk(&mut self) {
-        (self.process, self.serving) = Process::serve_noted(self.folder.path());
+        (self.process, self.serving) = Process::serve_noted(self.folder.path(), "data");
     }
 
     /// Runs a host that is expected to refuse this configuration.
@@ -337,11 +334,13 @@ impl Process {
         Self::serves(Self::spawn(folder, flags, &[]))
     }
 
-    fn serve_noted(folder: &Path) -> (Self, Serving) {
+    fn serve_noted(folder: &Path, part: &str) -> (Self, Serving) {
+        let disk = folder.join(part);
         let (data, notes, library) = (folder.join("data"), notes(folder), built("debug/deps/libforgetful.so"));
         std::fs::create_dir_all(&data).expect("the folder is writable");
         forgetful::begin(&data, &notes).expect("the folder is writable");
-        let variables = [("LD_PRELOAD", library.as_os_str()), (forgetful::NOTES, notes.as_os_str())];
+        let noted = (forgetful::NOTES, notes.as_os_str());
+        let variables = [("LD_PRELOAD", library.as_os_str()), noted, (forgetful::DISK, disk.as_os_str())];
         Self::serves(Self::spawn(folder, &[], &variables))
     }
 

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use forgetful::STUCK;
 use serde_json::{Value, json};
 
-use crate::host::{Host, OPS_TOKEN, until, within};
+use crate::host::{Host, OPS_TOKEN, http, until, within};
 use crate::keep_alive::KeepAlive;
 use crate::player::device;
 
@@ -248,4 +249,29 @@ async fn the_operators_call_needs_the_token_and_tells_what_was_made() {
     assert_eq!(elsewhere.status, 409, "{}", elsewhere.body);
     let (done, said) = host.store(&["check"]);
     assert!(done, "also while the host runs: {said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_stops_waits_for_the_backup_that_it_makes() {
+    let part = "data/backups";
+    let mut host = Host::start_on_disk_of(CONFIG, part);
+    fs::create_dir(host.data_dir().join("backups")).expect("it is writable");
+    host.disk_is(part, STUCK, true);
+    let (address, bearer) = (host.ops_address(), format!("Bearer {OPS_TOKEN}"));
+    let asked = tokio::spawn(async move {
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        http(address, "POST", "/v1/store/backup", &headers, "{}").await.status
+    });
+    let begun = host.data_dir().join("backups/private");
+    until("the backup to begin", async || begun.is_dir()).await;
+    host.terminate();
+    until("the host to say that it stops", async || host.health().await.0 == 503).await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await; // It would have stopped by now.
+    host.disk_is(part, STUCK, false);
+    let status = host.ended().await;
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert!(!host.log().contains("given up"), "{}", host.log());
+    let (done, said) = host.store(&["list"]);
+    assert!(done && said.contains("backup 1 of ") && said.contains("1 backup in"), "{said}");
+    asked.abort(); // Nobody promises an answer of a host that stops.
 }
