@@ -187,7 +187,7 @@ async fn a_host_that_stops_while_its_disk_is_full_says_what_was_never_written() 
     let status = host.ended().await;
     let log = host.log();
     assert_eq!(status.code(), Some(1), "{status}");
-    assert!(log.contains("1 commits were never written nor acknowledged") && log.contains("No space left"), "{log}");
+    assert!(log.contains("never written nor acknowledged: 1, for") && log.contains("No space left"), "{log}");
     host.restart();
     let mut http = KeepAlive::connect(host.address()).await;
     assert_eq!(resume(&mut http, &token(&known)).await, 200);

@@ -57,9 +57,8 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     let fleets = compile(&engine, &config)?;
     std::fs::create_dir_all(&config.server.data_dir)
         .with_context(|| format!("the data folder {} cannot be made", config.server.data_dir.display()))?;
-    // Dropped after the store.
-    let _lock = DataLock::take(&config.server.data_dir)?;
-    let store = Store::open(&config.server.store_dir())?;
+    let lock = DataLock::take(&config.server.data_dir)?;
+    let store = Store::open(&config.server.store_dir(), lock)?;
     tokio::spawn(store.clone().watch());
     let recovered = recover(&store)?;
 

@@ -19,6 +19,7 @@ use rocksdb::{BlockBasedOptions, DB, Direction, IteratorMode, Options, ReadOptio
 use scenehost_core::Write;
 use tokio::sync::{oneshot, watch};
 
+use lock::DataLock;
 use writer::{Batch, Shared};
 
 /// How many batches may wait for the writer; a commit beyond that waits in its service.
@@ -42,7 +43,9 @@ pub enum Error {
     Down,
     #[error("the store has ended, and what was to be written was not")]
     Ended,
-    #[error("{commits} commits were never written nor acknowledged: the store could not be written ({cause})")]
+    #[error(
+        "commits that were never written nor acknowledged: {commits}, for the store could not be written ({cause})"
+    )]
     Unwritten { commits: usize, cause: String },
 }
 
@@ -91,7 +94,8 @@ impl Commit {
 
 impl Store {
     /// Opens the store in this folder, or makes a new one; not where an interrupted restore has left none.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    /// Whoever does so holds the lock of the folder around it, which is given back when the store is closed.
+    pub fn open(path: &Path, lock: DataLock) -> Result<Self, Error> {
         if !path.exists()
             && let Some(left) = backup::interrupted(path)
         {
@@ -99,7 +103,7 @@ impl Store {
         }
         let opened = DB::open(&options(), path);
         let db = opened.map_err(|cause| Error::Open { path: path.display().to_string(), cause })?;
-        let shared = Arc::new(Shared::new(path, db));
+        let shared = Arc::new(Shared::new(path, db, lock));
         let (writer, commits) = sync_channel(BATCHES_MAX);
         let of_writer = Arc::clone(&shared);
         let thread = std::thread::Builder::new()

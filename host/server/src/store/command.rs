@@ -96,9 +96,9 @@ fn make(config: &Config, keep: usize) -> anyhow::Result<Made> {
         bail!("there is no store at {}", path.display());
     }
     match DataLock::take(&config.server.data_dir) {
-        Ok(_lock) => {
+        Ok(lock) => {
             let folder = config.server.backup_dir();
-            Ok(Made { backup: Store::open(&path)?.backup(&folder, keep)?, folder })
+            Ok(Made { backup: Store::open(&path, lock)?.backup(&folder, keep)?, folder })
         }
         Err(lock::Error::Held { .. }) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

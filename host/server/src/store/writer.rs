@@ -15,6 +15,7 @@ use rocksdb::{DB, WriteBatch, WriteOptions};
 use scenehost_core::Write;
 use tokio::sync::{oneshot, watch};
 
+use super::lock::DataLock;
 use super::options;
 
 /// How many batches go into one sync.
@@ -42,6 +43,8 @@ pub struct Shared {
     state: Mutex<State>,
     gives_up: Condvar,
     up: watch::Sender<bool>,
+    /// Given back when the database is closed, which a write that hangs can put off beyond everything else.
+    _lock: DataLock,
 }
 
 #[derive(Default)]
@@ -57,7 +60,7 @@ struct State {
 }
 
 impl Shared {
-    pub fn new(path: &Path, db: DB) -> Self {
+    pub fn new(path: &Path, db: DB, lock: DataLock) -> Self {
         metrics::gauge!("scenehost_store_up").set(1.0);
         Self {
             path: path.to_owned(),
@@ -65,6 +68,7 @@ impl Shared {
             state: Mutex::default(),
             gives_up: Condvar::new(),
             up: watch::Sender::new(true),
+            _lock: lock,
         }
     }
 
@@ -129,7 +133,7 @@ impl Shared {
 
     /// Says to everyone concerned how it is, if that is new.
     fn set_up(&self, up: bool, why: &str) {
-        if self.up.send_replace(up) == up {
+        if !self.up.send_if_modified(|was| std::mem::replace(was, up) != up) {
             return;
         }
         metrics::gauge!("scenehost_store_up").set(if up { 1.0 } else { 0.0 });
