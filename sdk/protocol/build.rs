@@ -9,7 +9,7 @@ use prost_build::Config;
 const SCHEMA: &str = "proto/scenehost/v1/client.proto";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed={SCHEMA}");
+    println!("cargo::rerun-if-changed=proto");
     let descriptors = protox::compile([SCHEMA], ["proto"])?;
 
     let mut json = pbjson_build::Builder::new();

@@ -15,6 +15,7 @@
 //! | [`lines`], [`cut`] | connections that are lost: what is kept, and that nothing is missed |
 //! | [`startup`] | what the host refuses to start with |
 //! | [`stop`] | how the host stops |
+//! | [`records`] | profiles and stored records
 //! | [`oidc`] | whose ID tokens sign in, and how their keys come |
 //! | [`ops`], [`store`] | what operators see and do; backups and checks of the store |
 //! | [`full_disk`] | a store that cannot be written for a while |
@@ -39,6 +40,7 @@ mod lines;
 mod oidc;
 mod ops;
 mod pages;
+mod records;
 mod resume;
 mod secure;
 mod sessions;

@@ -22,11 +22,12 @@ use crate::config;
 use crate::deadlines::Deadlines;
 use crate::ids::{SessionId, Time, UserId};
 use crate::message::{Message, ServiceName};
+use crate::read::{Load, Loaded, Scan};
 use crate::record::{self, UserRecord};
 use crate::refusal::Refusal;
 use crate::{Context, Service, lobby};
 use account::{Account, Kind, Presented};
-pub use event::{Action, Answer, Asker, Check, Checked, Credential, Event, Identity, Load, Order, Request, Scan, Work};
+pub use event::{Action, Answer, Asker, Check, Checked, Credential, Event, Identity, Order, Request, Work};
 use identity::{IdentityKey, IdentityRecord};
 use open::{Open, save};
 use throttle::Throttle;
@@ -288,7 +289,7 @@ impl Auth {
         cx.send(Load { job: number, keys });
     }
 
-    fn loaded(&mut self, number: u64, values: Result<Vec<Option<Vec<u8>>>, ()>, cx: &mut Context<'_>) {
+    fn loaded(&mut self, number: u64, values: Loaded, cx: &mut Context<'_>) {
         let Some(job) = self.jobs.get(&number) else { return }; // Its deadline was first.
         let stage = match (values, job.waits_for) {
             (Err(()), _) => Err(Refusal::ServiceDown(ServiceName::Db)),
@@ -502,6 +503,8 @@ impl Auth {
             }
             let to = record::expiry_hour_key(account::hour_of(cx.now) + 1);
             cx.send(Scan { from: record::EXPIRY_PREFIX.to_owned(), to, limit: SWEEP_MAX });
+            let (from, to) = (record::FORGET_PREFIX.to_owned(), record::FORGET_PREFIX.replace('/', "0"));
+            cx.send(Scan { from, to, limit: SWEEP_MAX });
         }
     }
 
@@ -514,6 +517,10 @@ impl Auth {
             self.sweep_at = cx.now.plus_ms(1_000);
         }
         for key in keys {
+            if let Some(user) = key.strip_prefix(record::FORGET_PREFIX).and_then(|user| user.parse().ok()) {
+                open::forget(user, cx);
+                continue;
+            }
             match record::expiry_user(&key) {
                 Some(user) => self.begin(Asker::Nobody, Request::Sweep { user, key }, cx),
                 None => {

@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 use crate::auth::account::Account;
 use crate::auth::identity::IdentityRecord;
 use crate::ids::{SceneId, UserId};
+use crate::profile::Profile;
 use crate::record::{self, EXPIRY_PREFIX, SCENE_PREFIX, SceneRecord, UserRecord};
+use crate::storage::{self, Shelf, Shelves};
 
 /// How many problems are told one by one; more are counted.
 pub const PROBLEMS_TOLD_MAX: usize = 100;
@@ -68,6 +70,17 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
                 }
                 Ok(())
             }
+            "forget" => Ok(()), // Db does it, at the latest after the next start.
+            "shelves" => self.shelves(key, value),
+            "profile" => {
+                self.readable::<Profile>(key, value);
+                if id_of::<UserId>(key, "profile/").is_none() {
+                    self.problem(key, "is no user's: delete it");
+                }
+                Ok(())
+            }
+            "shelf" => self.shelf(key, value),
+            "storage" => self.stored(key, value),
             _ => {
                 self.problem(
                     key,
@@ -131,6 +144,52 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
                 key,
                 &format!("leads to {account_key}, which does not list it: restore a backup, or delete it"),
             );
+        }
+        Ok(())
+    }
+
+    fn shelves(&mut self, key: &str, value: &[u8]) -> Result<(), E> {
+        let Some(shelves) = self.readable::<Shelves>(key, value) else { return Ok(()) };
+        let user = key.trim_start_matches("shelves/");
+        for game in shelves.games {
+            let shelf_key = format!("shelf/{game}/{user}");
+            if (self.get)(&shelf_key)?.is_none() {
+                self.problem(key, &format!("names {shelf_key}, which is not there: restore a backup"));
+            }
+        }
+        Ok(())
+    }
+
+    fn shelf(&mut self, key: &str, value: &[u8]) -> Result<(), E> {
+        let Some(shelf) = self.readable::<Shelf>(key, value) else { return Ok(()) };
+        let place = key.trim_start_matches("shelf/");
+        if let Some((game, user)) = place.rsplit_once('/').filter(|(_, owner)| *owner != "game") {
+            let list_key = format!("shelves/{user}");
+            let list = (self.get)(&list_key)?.and_then(|value| record::decode::<Shelves>(&list_key, &value).ok());
+            if !list.is_some_and(|list| list.games.contains(&game.into())) {
+                self.problem(key, &format!("is not named in {list_key}: restore a backup"));
+            }
+        }
+        for name in shelf.keys {
+            let record_key = format!("storage/{place}/{name}");
+            if (self.get)(&record_key)?.is_none() {
+                self.problem(key, &format!("lists {record_key}, which is not there: restore a backup"));
+            }
+        }
+        Ok(())
+    }
+
+    fn stored(&mut self, key: &str, value: &[u8]) -> Result<(), E> {
+        self.readable::<storage::Record>(key, value);
+        let mut parts = key.splitn(4, '/').skip(1);
+        let (Some(game), Some(owner), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
+            self.problem(key, "is no record's: delete it");
+            return Ok(());
+        };
+        let shelf_key = format!("shelf/{game}/{owner}");
+        let shelf = (self.get)(&shelf_key)?.and_then(|value| record::decode::<Shelf>(&shelf_key, &value).ok());
+        if !shelf.is_some_and(|shelf| shelf.keys.contains(name)) {
+            self.problem(key, &format!("is not listed in {shelf_key}: restore a backup"));
         }
         Ok(())
     }

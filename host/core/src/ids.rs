@@ -135,6 +135,10 @@ name! {
     DomainName
 }
 name! {
+    /// A game: the name of the plugin that runs its scenes.
+    GameName
+}
+name! {
     /// How scenes of one plugin version and configuration run.
     FleetName
 }

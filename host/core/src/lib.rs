@@ -10,10 +10,13 @@
 //! |---|---|---|
 //! | [`auth`] | who a user is, sessions | one |
 //! | [`lobby`] | users' connections and what they wait for | one a node |
+//! | [`db`] | what players keep between games | one |
 //! | [`matching`] | tickets and groups | one a domain |
 //! | [`scene_master`] | life and death of scenes | one |
 //! | [`scene_service`] | the scenes of one node | one a node |
 //! | [`scene`] | the seats of one scene | one a scene |
+//!
+//! What they compute with besides: ratings, leaderboards and their seasons are in [`results`].
 //!
 //! Architecture Invariant: a service never waits and never fails. What it waits for is a state
 //! with a deadline; what goes wrong is an outcome with a [`Refusal`].
@@ -25,21 +28,28 @@ pub mod auth;
 pub mod backlog;
 pub mod config;
 pub mod consistency;
+pub mod db;
 mod deadlines;
 pub mod ids;
 pub mod line;
 pub mod lobby;
 pub mod matching;
 pub mod message;
+pub mod profile;
 pub mod rate;
+pub mod read;
 pub mod record;
 pub mod refusal;
+pub mod results;
 pub mod scene;
 pub mod scene_master;
 pub mod scene_service;
+pub mod storage;
 pub mod token;
 
-pub use ids::{ConnectionId, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, SessionId, Time, UserId};
+pub use ids::{
+    ConnectionId, DomainName, Epoch, FleetName, GameName, MatchId, NodeId, SceneId, Seat, SessionId, Time, UserId,
+};
 pub use message::{Message, Player, PlayerResult, ServiceName};
 pub use refusal::Refusal;
 

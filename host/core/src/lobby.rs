@@ -11,11 +11,13 @@
 
 mod connections;
 mod event;
+mod requests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::auth;
+use crate::auth::{self, Identity};
 use crate::backlog::Backlog;
+use crate::db::Entered;
 use crate::deadlines::Deadlines;
 use crate::ids::{ConnectionId, DomainName, SceneId, SessionId, Time, UserId};
 use crate::line::{self, Line, Outcome, State};
@@ -24,6 +26,7 @@ use crate::record::{RATING_START, UserRecord};
 use crate::refusal::Refusal;
 use crate::{Context, Service, matching, scene_master};
 pub use event::Event;
+pub use requests::REQUESTS_PER_USER_MAX;
 
 /// How long a new connection may wait with its sign-in.
 pub const FIRST_FRAME_MS_MAX: u64 = 10_000;
@@ -32,8 +35,9 @@ pub const ANSWER_MS_MAX: u64 = 8_000;
 /// How much longer than its domain's limit a search may take before the lobby gives it up itself.
 const SEARCH_MARGIN_MS: u64 = 30_000;
 /// How many frames are kept for a user who may have missed them; for more, everything begins anew.
-/// None of them is longer than a few hundred bytes, but for the results of a scene.
-const BACKLOG_FRAMES_MAX: usize = 32;
+const BACKLOG_FRAMES_MAX: usize = 64;
+/// How many bytes those frames may have, about.
+const BACKLOG_BYTES_MAX: usize = 128 * 1_024;
 /// The longest name that a domain may be asked for by.
 const DOMAIN_CHARS_MAX: usize = 64;
 
@@ -45,6 +49,13 @@ enum Connection {
         line: Line,
         request: u32,
         resume: Option<u32>,
+    },
+    /// Auth has accepted the sign-in; what the lobby has to know is to come.
+    Entering {
+        line: Line,
+        request: u32,
+        resume: Option<u32>,
+        identity: Box<Identity>,
     },
     Of(UserId),
 }
@@ -76,6 +87,10 @@ struct User {
     /// The session of the line.
     session: SessionId,
     record: UserRecord,
+    /// What Db has told of the user; `None`: it was down.
+    entered: Option<Entered>,
+    /// What was asked of Db, by the lobby's number, and the user's.
+    asked: BTreeMap<u64, u32>,
     phase: Phase,
     /// What was last told of the search.
     match_state: Option<MatchState>,
@@ -89,6 +104,7 @@ enum Due {
     Line(UserId),
     SignOut(UserId),
     User(UserId),
+    Asked(UserId, u64),
 }
 
 /// The service.
@@ -101,6 +117,8 @@ pub struct Lobby {
     deadlines: Deadlines<Due>,
     services_down: BTreeSet<ServiceName>,
     tickets: u64,
+    /// The number of the last request to Db.
+    requests: u64,
     grace_ms: u64,
     stopping: bool,
 }
@@ -132,6 +150,10 @@ impl Service for Lobby {
             Event::ResCancelMatch { user, ticket, result } => self.res_cancel_match(user, ticket, result, cx),
             Event::ResRejoin { user, result } => self.res_rejoin(user, result, cx),
             Event::SynSceneEnded { user, ended } => self.syn_scene_ended(user, ended, cx),
+            Event::ReqDb { connection, request, what } => self.req_db(connection, request, what, cx),
+            Event::ResDb { user, number, result } => self.res_db(user, number, result, cx),
+            Event::ResEnter { user, connection, result } => self.res_enter(user, connection, result, cx),
+            Event::SynNews { user, news } => self.syn_news(user, news, cx),
             Event::Service { service, up } => self.service(service, up, cx),
             Event::Stopping => self.stop(cx),
             Event::Tick => self.expire(cx),
@@ -162,6 +184,7 @@ impl Lobby {
             deadlines: Deadlines::default(),
             services_down: BTreeSet::new(),
             tickets: 0,
+            requests: 0,
             grace_ms,
             stopping: false,
         }
@@ -195,6 +218,7 @@ impl Lobby {
             None => "unknown",
             Some(Connection::Fresh(_)) => "Fresh",
             Some(Connection::SigningIn { .. }) => "SigningIn",
+            Some(Connection::Entering { .. }) => "Entering",
             Some(Connection::Of(_)) => "SignedIn",
         }
     }
@@ -371,6 +395,8 @@ impl Lobby {
         }
         if !up {
             self.service_down(service, cx);
+        } else if service == ServiceName::Db {
+            self.db_up(cx);
         } else if service == ServiceName::Auth {
             // A fresh Auth does not know who is here.
             for id in self.users_where(|user| !matches!(user.line.state(), State::Closed(_))) {
@@ -409,7 +435,8 @@ impl Lobby {
                     self.sign_out_failed(id, refusal.clone(), cx);
                 }
             }
-            ServiceName::Lobby | ServiceName::SceneService | ServiceName::Db => {}
+            ServiceName::Db => self.db_down(cx),
+            ServiceName::Lobby | ServiceName::SceneService => {}
         }
     }
 
@@ -440,6 +467,7 @@ impl Lobby {
                     Some(Connection::SigningIn { .. }) => {
                         self.res_sign_in(connection, Err(Refusal::TimedOut("signing in")), cx);
                     }
+                    Some(Connection::Entering { .. }) => self.entered(connection, None, cx),
                     Some(Connection::Of(_)) | None => {}
                 },
                 Due::Line(id) => {
@@ -447,6 +475,7 @@ impl Lobby {
                     outcome.into_iter().for_each(|outcome| self.line_went(id, outcome, cx));
                 }
                 Due::SignOut(id) => self.sign_out_failed(id, Refusal::TimedOut("signing out"), cx),
+                Due::Asked(id, number) => self.db_silent(id, number, cx),
                 Due::User(id) => match self.users.get(&id).map(|user| &user.phase) {
                     Some(Phase::Searching { .. }) => self.end_search(id, Some(Refusal::TimedOut("the search")), cx),
                     Some(Phase::InScene { rejoin: Some(_), .. }) => {
@@ -505,7 +534,7 @@ impl Lobby {
                 user.last_request = user.last_request.max(request);
                 Some((id, user))
             }
-            Connection::Fresh(_) | Connection::SigningIn { .. } => {
+            Connection::Fresh(_) | Connection::SigningIn { .. } | Connection::Entering { .. } => {
                 refuse(connection, request, Refusal::Unauthenticated, cx);
                 None
             }
@@ -525,7 +554,7 @@ fn tell(user: &mut User, request: u32, notice: Notice, cx: &mut Context<'_>) {
     if matches!(user.line.state(), State::Closed(_)) {
         return;
     }
-    let seq = user.backlog.push((request, notice.clone()), 0);
+    let seq = user.backlog.push((request, notice.clone()), notice.bytes());
     if let Some(connection) = user.line.connection() {
         cx.send(ToUser { connection, seq, request, notice });
     }

@@ -6,9 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ConnectionId, DomainName, NodeId, SceneId, Seat, SessionId, UserId};
+use crate::read::{Load, Scan};
 use crate::refusal::Refusal;
 use crate::token::Secret;
-use crate::{auth, lobby, matching, scene_master, scene_service};
+use crate::{auth, db, lobby, matching, scene_master, scene_service};
 
 /// A message with its address. There is one kind for each kind of receiver, so a message cannot
 /// reach a service that does not know it.
@@ -17,13 +18,19 @@ pub enum Message {
     /// To Auth.
     Auth(auth::Event),
     /// To the host's store: asks for records, answered to Auth.
-    Load(auth::Load),
+    Load(Load),
     /// To the host's store: asks for keys, answered to Auth.
-    Scan(auth::Scan),
+    Scan(Scan),
     /// To the host: asks for work that takes long or needs the world, answered to Auth.
     Check(auth::Check),
     /// To whoever asked over HTTP; the number is theirs.
     Door(u64, Result<Box<auth::Answer>, Refusal>),
+    /// To Db.
+    Db(db::Event),
+    /// To the host's store: asks for records, answered to Db.
+    LoadForDb(Load),
+    /// To whoever asked Db over HTTP; the number is theirs.
+    DbDoor(u64, Result<Box<db::Answer>, Refusal>),
     /// To the lobby of this node.
     Lobby(lobby::Event),
     /// To the match handler of a domain.
@@ -48,14 +55,14 @@ impl From<auth::Event> for Message {
     }
 }
 
-impl From<auth::Load> for Message {
-    fn from(load: auth::Load) -> Self {
+impl From<Load> for Message {
+    fn from(load: Load) -> Self {
         Self::Load(load)
     }
 }
 
-impl From<auth::Scan> for Message {
-    fn from(scan: auth::Scan) -> Self {
+impl From<Scan> for Message {
+    fn from(scan: Scan) -> Self {
         Self::Scan(scan)
     }
 }
@@ -63,6 +70,12 @@ impl From<auth::Scan> for Message {
 impl From<auth::Check> for Message {
     fn from(check: auth::Check) -> Self {
         Self::Check(check)
+    }
+}
+
+impl From<db::Event> for Message {
+    fn from(event: db::Event) -> Self {
+        Self::Db(event)
     }
 }
 
@@ -143,8 +156,25 @@ pub enum Notice {
     SynService(ServiceName, bool),
     /// The user's scene is over for the user.
     SynSceneEnded(SceneEnded),
+    /// Db has done what was asked.
+    Answer(Box<db::Answer>),
+    /// Something has changed for the user.
+    News(Box<db::News>),
     /// The connection will be closed after this.
     SynClosing(Refusal),
+}
+
+impl Notice {
+    /// About how many bytes it takes where it is kept for a user's return.
+    pub fn bytes(&self) -> usize {
+        const NOTICE_BYTES: usize = 256;
+        NOTICE_BYTES
+            + match self {
+                Self::Answer(answer) => answer.bytes(),
+                Self::SynSceneEnded(ended) => ended.results.len() * size_of::<PlayerResult>(),
+                _ => 0,
+            }
+    }
 }
 
 /// A user who is signed in.

@@ -65,6 +65,14 @@ pub fn expiry_user(key: &str) -> Option<UserId> {
     key.rsplit('/').next().filter(|user| user.len() == 16)?.parse().ok()
 }
 
+/// Where the orders begin to remove what is kept of users whose accounts are deleted.
+pub const FORGET_PREFIX: &str = "forget/";
+
+/// The key of the order to remove all that is kept of a user.
+pub fn forget_key(user: UserId) -> String {
+    format!("{FORGET_PREFIX}{user}")
+}
+
 /// Where the records of scenes begin.
 pub const SCENE_PREFIX: &str = "scene/";
 
@@ -91,4 +99,26 @@ pub fn encode<T: Serialize>(record: &T) -> Vec<u8> {
 /// A record from bytes.
 pub fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, Unreadable> {
     serde_json::from_slice(bytes).map_err(|cause| Unreadable { key: key.to_owned(), cause })
+}
+
+/// Bytes in a record's JSON, as text of base64.
+pub mod base64 {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    /// Writes bytes.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64_STANDARD.encode(bytes))
+    }
+
+    /// Reads bytes.
+    ///
+    /// # Errors
+    /// The deserializer's, and for text that is not base64.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        BASE64_STANDARD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
 }

@@ -40,6 +40,12 @@ pub enum Refusal {
     /// The keys of a sign-in provider cannot be had.
     #[error("the sign-in provider cannot be asked now: try again in a moment, or sign in another way")]
     ProviderDown,
+    /// The caller may not do this.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// What it depends on has changed meanwhile.
+    #[error("{0}")]
+    Conflict(&'static str),
     /// Somebody else's already.
     #[error("{0}")]
     Taken(&'static str),

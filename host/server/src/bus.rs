@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use scenehost_core::message::ToUser;
+use scenehost_core::read::{Load, Scan};
 use scenehost_core::{ConnectionId, DomainName, Message, Refusal, SceneId, ServiceName};
-use scenehost_core::{auth, lobby, matching, scene_master, scene_service};
+use scenehost_core::{auth, db, lobby, matching, scene_master, scene_service};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::scene_thread::SceneThreads;
@@ -26,16 +27,20 @@ const WAITING_SWEPT: usize = 4_096;
 /// How long Auth may take in any case; its own deadline is shorter.
 const AUTH_MAX: Duration = Duration::from_millis(auth::REQUEST_MS_MAX + 1_000);
 
+/// How long Db may take in any case; its own deadline is shorter.
+const DB_MAX: Duration = Duration::from_millis(db::REQUEST_MS_MAX + 1_000);
+
 /// The receiving ends, one for each service's loop.
 pub struct Inboxes {
     pub auth: mpsc::Receiver<auth::Event>,
+    pub db: mpsc::Receiver<db::Event>,
     pub lobby: mpsc::Receiver<lobby::Event>,
     pub matches: BTreeMap<DomainName, mpsc::Receiver<matching::Event>>,
     pub scene_master: mpsc::Receiver<scene_master::Event>,
     pub scene_service: mpsc::Receiver<scene_service::Event>,
 }
 
-/// The receiving ends of what Auth asks of the host itself.
+/// The receiving ends of what services ask of the host itself.
 pub struct ToHost {
     pub questions: mpsc::Receiver<Question>,
     pub checks: mpsc::Receiver<auth::Check>,
@@ -50,6 +55,7 @@ struct Senders {
     auth: mpsc::Sender<auth::Event>,
     questions: mpsc::Sender<Question>,
     checks: mpsc::Sender<auth::Check>,
+    db: mpsc::Sender<db::Event>,
     lobby: mpsc::Sender<lobby::Event>,
     matches: BTreeMap<DomainName, mpsc::Sender<matching::Event>>,
     scene_master: mpsc::Sender<scene_master::Event>,
@@ -58,12 +64,14 @@ struct Senders {
     users: Mutex<HashMap<ConnectionId, mpsc::Sender<ToUser>>>,
     operators: Mutex<Waiting<Vec<SceneId>>>,
     doors: Mutex<Waiting<auth::Answer>>,
+    db_doors: Mutex<Waiting<db::Answer>>,
 }
 
-/// What Auth asks of the store.
+/// What Auth and Db ask of the store.
 pub enum Question {
-    Load(auth::Load),
-    Scan(auth::Scan),
+    Load(Load),
+    Scan(Scan),
+    LoadForDb(Load),
 }
 
 /// Those outside of the services who wait for an answer, by number.
@@ -106,6 +114,7 @@ impl Bus {
         let (auth, auth_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (questions, questions_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (checks, checks_inbox) = mpsc::channel(INBOX_LEN_MAX);
+        let (db, db_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (lobby, lobby_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (scene_master, scene_master_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (scene_service, scene_service_inbox) = mpsc::channel(INBOX_LEN_MAX);
@@ -121,6 +130,7 @@ impl Bus {
             auth,
             questions,
             checks,
+            db,
             lobby,
             matches,
             scene_master,
@@ -129,9 +139,11 @@ impl Bus {
             users: Mutex::default(),
             operators: Mutex::default(),
             doors: Mutex::default(),
+            db_doors: Mutex::default(),
         };
         let inboxes = Inboxes {
             auth: auth_inbox,
+            db: db_inbox,
             lobby: lobby_inbox,
             matches: match_inboxes,
             scene_master: scene_master_inbox,
@@ -152,6 +164,12 @@ impl Bus {
                 None => put(&senders.questions, Question::Load(load), "store"),
             },
             Message::Scan(scan) => put(&senders.questions, Question::Scan(scan), "store"),
+            Message::LoadForDb(load) => match senders.store.get_from_memory(&load.keys) {
+                Some(values) => put(&senders.db, db::Event::Loaded { job: load.job, values: Ok(values) }, "db"),
+                None => put(&senders.questions, Question::LoadForDb(load), "store"),
+            },
+            Message::Db(event) => put(&senders.db, event, "db"),
+            Message::DbDoor(number, result) => lock(&senders.db_doors).answer(number, result.map(|answer| *answer)),
             Message::Check(check) => put(&senders.checks, check, "checks"),
             Message::Lobby(event) => put(&senders.lobby, event, "lobby"),
             Message::Match(domain, event) => match senders.matches.get(&domain) {
@@ -185,6 +203,7 @@ impl Bus {
 
     /// Says to everyone concerned that a service went up or down.
     pub fn announce(&self, service: ServiceName, up: bool) {
+        self.send(db::Event::Service { service, up }.into());
         self.send(lobby::Event::Service { service, up }.into());
         for domain in self.0.matches.keys() {
             self.send(Message::Match(domain.clone(), matching::Event::Service { service, up }));
@@ -227,6 +246,23 @@ impl Bus {
             Ok(Err(_)) | Err(_) => {
                 lock(&self.0.doors).waiting.remove(&number);
                 Err(Refusal::TimedOut("signing in"))
+            }
+        }
+    }
+
+    /// Asks Db; refused at once if its inbox is full.
+    pub async fn ask_db(&self, caller: db::Caller, request: db::Request) -> Result<db::Answer, Refusal> {
+        let (number, answer) = lock(&self.0.db_doors).add();
+        let event = db::Event::Req { caller, asker: db::Asker::Door(number), request: Box::new(request) };
+        if self.0.db.try_send(event).is_err() {
+            lock(&self.0.db_doors).waiting.remove(&number);
+            return Err(Refusal::Overloaded("requests to the store"));
+        }
+        match tokio::time::timeout(DB_MAX, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) | Err(_) => {
+                lock(&self.0.db_doors).waiting.remove(&number);
+                Err(Refusal::TimedOut("the store"))
             }
         }
     }

@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use scenehost_core::address::Network;
 use scenehost_core::auth::identity::{PROVIDER_CHARS_MAX, is_provider_name};
 use scenehost_core::config::{self, Domain, Fleet};
-use scenehost_core::rate;
-use scenehost_core::{DomainName, FleetName};
+use scenehost_core::{DomainName, FleetName, GameName, db, rate, storage};
 use serde::Deserialize;
 
 use crate::edge::tls;
@@ -43,6 +42,8 @@ pub struct Config {
     pub auth: Auth,
     #[serde(default)]
     pub lobby: config::Lobby,
+    #[serde(default)]
+    pub storage: storage::Limits,
     #[serde(default)]
     pub fleets: BTreeMap<FleetName, FleetConfig>,
     #[serde(default)]
@@ -328,6 +329,9 @@ impl Config {
                 return wrong(place, "plugin needs a name of letters, digits, - and _".to_owned());
             }
         }
+        if let Err(what) = self.storage.check() {
+            return wrong("[storage]".to_owned(), what);
+        }
         self.auth.check()?;
         if let Some(token) = &self.ops.token
             && token.len() < 16
@@ -338,6 +342,12 @@ impl Config {
             );
         }
         self.server.check()
+    }
+
+    /// The rules of what players keep. A game is what one plugin runs.
+    pub fn db_rules(&self) -> db::Rules {
+        let games = self.fleets.values().map(|fleet| GameName::from(fleet.plugin.as_str())).collect();
+        db::Rules { games, storage: self.storage.clone() }
     }
 
     /// The rules' part of the fleets.

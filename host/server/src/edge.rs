@@ -35,6 +35,7 @@ use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::config::Config;
 
+pub use account::status;
 pub use door::Door;
 pub use limits::{Limits, Place};
 

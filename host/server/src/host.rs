@@ -12,6 +12,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rand::SeedableRng as _;
 use rand::rngs::{StdRng, SysRng};
 use scenehost_core::auth::Auth;
+use scenehost_core::db::Db;
 use scenehost_core::lobby::Lobby;
 use scenehost_core::matching::Match;
 use scenehost_core::record::{SCENE_PREFIX, SceneRecord};
@@ -238,7 +239,7 @@ fn start_services(config: &Config, inboxes: Inboxes, shell: &Shell, slots: u32) 
     let fleets = config.fleet_rules();
     let accounts = config.auth.accounts.clone();
     let generations = AtomicU64::new(1);
-    // What Auth and Match hold can be asked for again; the others know what nobody else does.
+    // What Auth, Db and Match hold can be asked for again; the others know what nobody else does.
     services.spawn(service_loop::run(
         ServiceName::Auth,
         Auth::new(accounts.clone()),
@@ -248,6 +249,18 @@ fn start_services(config: &Config, inboxes: Inboxes, shell: &Shell, slots: u32) 
             Auth::new(accounts.clone()).numbered_after(generation << 32)
         }),
         inboxes.auth,
+        shell.clone(),
+    ));
+    let rules = config.db_rules();
+    let generations = AtomicU64::new(1);
+    services.spawn(service_loop::run(
+        ServiceName::Db,
+        Db::new(rules.clone()),
+        Some(move || {
+            let generation = generations.fetch_add(1, Ordering::Relaxed);
+            Db::new(rules.clone()).numbered_after(generation << 32)
+        }),
+        inboxes.db,
         shell.clone(),
     ));
     services.spawn(service_loop::run(

@@ -20,6 +20,7 @@ mod checks;
 mod clock;
 mod config;
 mod edge;
+mod export;
 mod host;
 mod id_tokens;
 mod meters;

@@ -3,6 +3,7 @@
 //! Invariant: it is a listener of its own, on loopback unless configured otherwise, and a call
 //! that changes something needs the token.
 
+mod ask;
 mod backups;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::bus::Bus;
 use crate::clock::Clock;
+use crate::export;
 
 pub use backups::{Backups, Made, MakeBackup};
 
@@ -88,6 +90,7 @@ impl Ops {
         Router::new()
             .route("/health", get(health))
             .route("/metrics", get(show_metrics))
+            .route("/v1/ask", post(ask::ask))
             .route("/v1/scenes", post(create_scenes))
             .route("/v1/store/backup", post(backups::make))
             .route("/v1/users/{user}", get(show_user))
@@ -213,9 +216,12 @@ async fn order(ops: &Ops, headers: &HeaderMap, user: &str, wanted: impl FnOnce()
         Err(text) => return problem(StatusCode::BAD_REQUEST, &text),
     };
     tracing::info!(target: "audit", %user, ?order, "an operator's order about an account");
-    match ops.0.bus.ask_auth(Request::Operator { user, order }).await {
-        Ok(Answer::Export(export)) => ([(header::CONTENT_TYPE, "application/json")], export).into_response(),
-        Ok(_) => StatusCode::NO_CONTENT.into_response(),
+    let answer = match ops.0.bus.ask_auth(Request::Operator { user, order }).await {
+        Ok(Answer::Export(user, export)) => export::answer(&ops.0.bus, user, export).await,
+        answer => answer.map(|_| StatusCode::NO_CONTENT.into_response()),
+    };
+    match answer {
+        Ok(response) => response,
         Err(refusal @ Refusal::NotFound(_)) => problem(StatusCode::NOT_FOUND, &refusal.to_string()),
         Err(refusal @ Refusal::Invalid(_)) => problem(StatusCode::BAD_REQUEST, &refusal.to_string()),
         Err(refusal) => problem(StatusCode::SERVICE_UNAVAILABLE, &refusal.to_string()),

@@ -1,10 +1,11 @@
-//! Reads for Auth: one thread that answers what Auth asks of the store and memory does not hold.
+//! Reads for Auth and Db: one thread that answers what they ask of the store and memory does not hold.
 //!
 //! Invariant: questions that wait together are read together and answered in their order.
 
 use std::thread::JoinHandle;
 
-use scenehost_core::auth::{self, Load, Scan};
+use scenehost_core::read::{Load, Loaded, Scan};
+use scenehost_core::{Message, auth, db};
 use tokio::sync::mpsc;
 
 use crate::bus::{Bus, Question};
@@ -25,17 +26,19 @@ pub fn spawn(mut questions: mpsc::Receiver<Question>, store: Store, bus: Bus) ->
 
 fn answer(questions: impl Iterator<Item = Question>, store: &Store, bus: &Bus) {
     for question in questions {
-        let event = match question {
-            Question::Load(Load { job, keys }) => {
-                let values = keys.iter().map(|key| store.get(key)).collect::<Result<Vec<_>, _>>();
-                auth::Event::Loaded { job, values: values.map_err(report) }
-            }
+        let answer: Message = match question {
+            Question::Load(Load { job, keys }) => auth::Event::Loaded { job, values: load(&keys, store) }.into(),
+            Question::LoadForDb(Load { job, keys }) => db::Event::Loaded { job, values: load(&keys, store) }.into(),
             Question::Scan(Scan { from, to, limit }) => {
-                auth::Event::Scanned { keys: store.keys(&from, &to, limit).map_err(report) }
+                auth::Event::Scanned { keys: store.keys(&from, &to, limit).map_err(report) }.into()
             }
         };
-        bus.send(event.into());
+        bus.send(answer);
     }
+}
+
+fn load(keys: &[String], store: &Store) -> Loaded {
+    keys.iter().map(|key| store.get(key)).collect::<Result<_, _>>().map_err(report)
 }
 
 fn report(error: store::Error) {

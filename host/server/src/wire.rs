@@ -1,11 +1,15 @@
 //! What the services say, in the frames of the client protocol.
 
+pub mod db;
+mod profile;
+mod records;
+
 use scenehost_core::auth::account::{SessionInfo, Tokens};
 use scenehost_core::auth::{Credential, Identity, Request};
 use scenehost_core::message::{EndReason, Entry, MatchState, Notice, SceneEnded};
 use scenehost_core::scene::{self, Scene};
 use scenehost_core::token;
-use scenehost_core::{Player, PlayerResult, Refusal, Seat, ServiceName, SessionId};
+use scenehost_core::{Player, PlayerResult, Refusal, Seat, ServiceName, SessionId, UserId};
 use scenehost_protocol::v1::{self, req_sign_in, server_frame::Body};
 
 /// The close code of the WebSocket that fits a refusal.
@@ -35,6 +39,8 @@ fn code(refusal: &Refusal) -> v1::Code {
         Refusal::TakenOver => v1::Code::TakenOver,
         Refusal::WrongPassword | Refusal::BadCredential(_) => v1::Code::BadCredential,
         Refusal::Taken(_) => v1::Code::Taken,
+        Refusal::Forbidden(_) => v1::Code::Forbidden,
+        Refusal::Conflict(_) => v1::Code::Conflict,
         Refusal::Banned { .. } => v1::Code::Banned,
         Refusal::SessionEnded => v1::Code::SessionEnded,
     }
@@ -69,8 +75,15 @@ pub fn lobby_notice(notice: &Notice) -> Body {
         Notice::ResMatch(entry) => Body::ResMatch(res_match(entry)),
         Notice::SynService(name, up) => Body::SynService(v1::SynService { service: service(*name).into(), up: *up }),
         Notice::SynSceneEnded(ended) => Body::SynSceneEnded(scene_ended(ended)),
+        Notice::Answer(answer) => db::answer(answer),
+        Notice::News(news) => db::news(news),
         Notice::SynClosing(refusal) => closing(refusal),
     }
+}
+
+/// A user's id, as it is said.
+fn user_id(text: &str) -> Result<UserId, Refusal> {
+    text.parse().map_err(|error| Refusal::Invalid(format!("no user's id: {error}")))
 }
 
 /// What is said of a session, wherever it was asked for.

@@ -3,6 +3,8 @@
 //! Invariant: a task serves the connection, and makes a new one when it is lost, until the [`Lobby`] is dropped or
 //! the line is gone, so that the user stays in the lobby while playing. What handle and task share has limits.
 
+mod profile;
+mod records;
 mod side;
 
 use std::fmt;
@@ -20,6 +22,8 @@ use crate::socket::{fits, within};
 use crate::tokens::Tokens;
 use crate::{Error, Options};
 use side::{Answer, LobbySide, Shared};
+
+pub use records::Owner;
 
 const LOBBY_PATH: &str = "/v1/lobby";
 
@@ -96,6 +100,8 @@ pub enum LobbyEvent {
     Service(v1::SynService),
     /// The scene that the user was in has ended, or the user has left it.
     SceneEnded(v1::SynSceneEnded),
+    /// The game has changed stored records of the user's.
+    Records(v1::SynRecords),
     /// The connection is lost, or could not be made again; the next attempt comes after this time. Requests made now
     /// are kept and sent after the return, unless they have timed out by then or their futures are dropped.
     Dropped { why: Arc<Error>, next_attempt: Duration },
@@ -257,6 +263,11 @@ impl Lobby {
         // The task answers by closing its end of the events.
         let mut events = events.into_inner();
         while !matches!(events.recv().await, Err(broadcast::error::RecvError::Closed)) {}
+    }
+
+    /// Asks the lobby; a refusal is an error.
+    async fn ask(&self, body: client_frame::Body) -> Result<server_frame::Body, Error> {
+        self.request(body, None).await
     }
 
     async fn request(

@@ -8,15 +8,20 @@ use scenehost_protocol::v1::Code;
 use scenehost_protocol::{Encoding, FRAME_BYTES_MAX, Payload, SUBPROTOCOLS, close_code};
 
 const PAGE: &str = include_str!("../README.md");
-const SCHEMA: &str = include_str!("../proto/scenehost/v1/client.proto");
+/// The schema's files, and the pages on which their names are explained: the page itself, and one for each feature.
+const AREAS: [(&str, &str); 3] = [
+    (include_str!("../proto/scenehost/v1/client.proto"), PAGE),
+    (include_str!("../proto/scenehost/v1/profile.proto"), include_str!("../features/profile.md")),
+    (include_str!("../proto/scenehost/v1/records.proto"), include_str!("../features/records.md")),
+];
 
 fn words(text: &str) -> BTreeSet<&str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect()
 }
 
 /// The fields and enum values of the schema.
-fn names() -> Vec<&'static str> {
-    let lines = SCHEMA.lines().filter(|line| !line.trim_start().starts_with("//"));
+fn names(schema: &str) -> Vec<&str> {
+    let lines = schema.lines().filter(|line| !line.trim_start().starts_with("//"));
     let names = lines.filter_map(|line| line.split_once(" = ")?.0.split_whitespace().last());
     names.filter(|name| *name != "syntax").collect()
 }
@@ -30,10 +35,10 @@ struct Example {
 }
 
 /// The lines of the page's blocks of frames; the hexadecimal digits are indented.
-fn examples() -> Vec<Example> {
+fn examples(page: &str) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     let mut inside = false;
-    for (line, text) in (1..).zip(PAGE.lines()) {
+    for (line, text) in (1..).zip(page.lines()) {
         match (inside, text) {
             (false, "```frames") => inside = true,
             (true, "```") => inside = false,
@@ -54,11 +59,13 @@ fn examples() -> Vec<Example> {
 
 #[test]
 fn every_name_of_the_schema_is_explained() {
-    let names = names();
-    assert!(names.contains(&"scene_token") && names.contains(&"TAKEN_OVER"), "{names:?}");
-    let words = words(PAGE);
-    let missing: Vec<&str> = names.into_iter().filter(|name| !words.contains(name)).collect();
-    assert!(missing.is_empty(), "not on the page: {missing:?}");
+    let of_client = names(AREAS[0].0);
+    assert!(of_client.contains(&"scene_token") && of_client.contains(&"TAKEN_OVER"), "{of_client:?}");
+    for (schema, page) in AREAS {
+        let words = words(page);
+        let missing: Vec<&str> = names(schema).into_iter().filter(|name| !words.contains(name)).collect();
+        assert!(missing.is_empty(), "not on its page: {missing:?}");
+    }
 }
 
 fn codes() -> Vec<Code> {
@@ -88,7 +95,7 @@ fn every_close_code_has_its_row() {
 #[test]
 fn every_refusal_has_its_row() {
     let codes = codes();
-    assert_eq!(codes.last(), Some(&Code::SessionEnded));
+    assert_eq!(codes.last(), Some(&Code::Conflict));
     for code in codes {
         let row = format!("| {} | `{}` |", code as i32, code.as_str_name());
         assert!(PAGE.contains(&row), "the page lacks the row {row}");
@@ -97,7 +104,7 @@ fn every_refusal_has_its_row() {
 
 #[test]
 fn the_examples_are_what_both_encodings_write() {
-    let examples = examples();
+    let examples: Vec<Example> = AREAS.iter().flat_map(|(_, page)| examples(page)).collect();
     assert!(examples.iter().any(|it| it.from_client && !it.hex.is_empty()), "a client's frame in hexadecimal digits");
     assert!(examples.iter().any(|it| !it.from_client && !it.hex.is_empty()), "a host's frame in hexadecimal digits");
     for Example { line, from_client, json, hex } in examples {

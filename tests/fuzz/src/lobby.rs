@@ -10,13 +10,14 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use scenehost_core::auth::account::Tokens;
 use scenehost_core::auth::{Credential, Identity, Request};
+use scenehost_core::db::{self, Answer};
 use scenehost_core::lobby::{Event, Lobby};
 use scenehost_core::message::{EndReason, Entry, MatchState, Notice, SceneEnded, Searching, ToUser};
 use scenehost_core::record::UserRecord;
 use scenehost_core::token::Secret;
 use scenehost_core::{
     ConnectionId, Context, DomainName, Effects, Message, Refusal, SceneId, Service, ServiceName, SessionId, Time,
-    UserId,
+    UserId, profile, storage,
 };
 
 use crate::script::Script;
@@ -90,6 +91,10 @@ impl World {
                 let domain = DomainName::from(if script.below(8) > 0 { "gomoku" } else { "nowhere" });
                 Event::ReqMatch { connection, request: self.request(connection), domain }
             }
+            10 if script.chance() => {
+                let what = Box::new(db::Request::Profile(profile::Request::Show(vec![USERS[0]])));
+                Event::ReqDb { connection, request: self.request(connection), what }
+            }
             10 => Event::ReqCancelMatch { connection, request: self.request(connection) },
             11 => Event::ReqRejoin { connection, request: self.request(connection) },
             12..=14 => Event::ResSignIn { connection, result: identity(script) },
@@ -144,7 +149,18 @@ impl World {
         let user = USERS[script.below(USERS.len())];
         // Searches are counted from 1, over all users.
         let ticket = script.below(8) as u64;
-        match script.below(8) {
+        match script.below(11) {
+            8 => Event::ResDb { user, number: ticket, result: ok_or_refused(script).map(|()| Box::new(Answer::Done)) },
+            9 => {
+                let waits = script.chance();
+                let connection = waits.then(|| ConnectionId(script.below(CONNECTIONS_MAX) as u64));
+                let result = ok_or_refused(script).map(|()| Box::new(db::Entered::default()));
+                Event::ResEnter { user, connection, result }
+            }
+            10 => {
+                let news = storage::News { game: "gomoku".into(), keys: Vec::new() };
+                Event::SynNews { user, news: Box::new(db::News::Storage(news)) }
+            }
             0 | 1 => Event::SynMatchState { user, ticket, state: match_state(script) },
             2 => Event::ResMatch { user, ticket, result: self.entry(script) },
             3 => Event::ResCancelMatch { user, ticket, result: ok_or_refused(script) },

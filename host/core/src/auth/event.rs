@@ -4,6 +4,7 @@ use crate::auth::account::{SessionInfo, Tokens};
 use crate::auth::identity::IdentityKey;
 use crate::ids::{ConnectionId, SessionId, Time, UserId};
 use crate::message::ServiceName;
+use crate::read::Loaded;
 use crate::record::UserRecord;
 use crate::refusal::Refusal;
 
@@ -24,12 +25,12 @@ pub enum Event {
         /// The session of the connection; `None`: there is no connection any more.
         session: Option<SessionId>,
     },
-    /// The store's answer to a [`Load`].
+    /// The store's answer to a load.
     Loaded {
         /// The number of the load.
         job: u64,
-        /// The records in the order of the keys, `None` where there is none, or that the store could not answer.
-        values: Result<Vec<Option<Vec<u8>>>, ()>,
+        /// The records.
+        values: Loaded,
     },
     /// The host's answer to a [`Check`].
     Checked {
@@ -38,7 +39,7 @@ pub enum Event {
         /// What came of it.
         result: Result<Checked, Refusal>,
     },
-    /// The store's answer to a [`Scan`].
+    /// The store's answer to a scan.
     Scanned {
         /// The keys, or that the store could not answer.
         keys: Result<Vec<String>, ()>,
@@ -194,8 +195,8 @@ pub enum Answer {
         /// The labels of the identities.
         identities: Vec<String>,
     },
-    /// All that is kept about the user, as JSON.
-    Export(String),
+    /// All that Auth keeps about the user.
+    Export(UserId, serde_json::Value),
 }
 
 /// A sign-in that was accepted.
@@ -211,26 +212,6 @@ pub struct Identity {
     pub tokens: Tokens,
     /// Whether the account was made just now.
     pub created: bool,
-}
-
-/// Asks the store for records; answered by [`Event::Loaded`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Load {
-    /// Its number.
-    pub job: u64,
-    /// The records' keys.
-    pub keys: Vec<String>,
-}
-
-/// Asks the store for keys; answered by [`Event::Scanned`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scan {
-    /// The first key.
-    pub from: String,
-    /// The first key that is too far.
-    pub to: String,
-    /// The most keys.
-    pub limit: usize,
 }
 
 /// Asks the host for work that takes long or needs the world; answered by [`Event::Checked`].

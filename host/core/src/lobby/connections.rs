@@ -1,9 +1,14 @@
 //! Connections and lines: who is here, who came back, and who is gone.
 
-use super::{ANSWER_MS_MAX, BACKLOG_FRAMES_MAX, Connection, Due, FIRST_FRAME_MS_MAX, Lobby, Phase, User};
+use std::collections::BTreeMap;
+
+use super::{
+    ANSWER_MS_MAX, BACKLOG_BYTES_MAX, BACKLOG_FRAMES_MAX, Connection, Due, FIRST_FRAME_MS_MAX, Lobby, Phase, User,
+};
 use super::{refuse, refuse_user, tell_connection};
 use crate::auth::{self, Asker, Identity, Order, Request};
 use crate::backlog::Backlog;
+use crate::db::Entered;
 use crate::ids::{ConnectionId, SessionId, Time, UserId};
 use crate::line::{self, Line, Outcome};
 use crate::message::{Message, Notice, ServiceName, SignedIn, ToUser};
@@ -38,6 +43,9 @@ impl Lobby {
         self.deadlines.clear(&Due::Line(id));
         let Some(user) = self.users.get_mut(&id) else { return };
         user.backlog.clear();
+        for number in user.forget_asked() {
+            self.deadlines.clear(&Due::Asked(id, number));
+        }
         cx.send(auth::Event::SynOnline { user: id, session: None });
         match &mut user.phase {
             Phase::Idle => {
@@ -161,6 +169,20 @@ impl Lobby {
             }
         };
         line.step(cx.now, line::Event::Accepted);
+        if self.ask_to_enter(connection, &identity, cx) {
+            self.connections.insert(connection, Connection::Entering { line, request, resume, identity });
+            return self.deadlines.set(Due::Connection(connection), cx.now.plus_ms(ANSWER_MS_MAX));
+        }
+        self.connections.insert(connection, Connection::Entering { line, request, resume, identity });
+        self.entered(connection, None, cx);
+    }
+
+    /// A user whose sign-in was accepted is in the lobby, with what Db has told now, or before.
+    pub(super) fn entered(&mut self, connection: ConnectionId, entered: Option<Box<Entered>>, cx: &mut Context<'_>) {
+        let Some(Connection::Entering { line, request, resume, identity }) = self.connections.get(&connection) else {
+            return;
+        };
+        let (line, request, resume, identity) = (line.clone(), *request, *resume, identity.clone());
         self.connections.insert(connection, Connection::Of(identity.user));
         self.deadlines.clear(&Due::Connection(connection));
         let Identity { user: id, record, session, tokens, created } = *identity;
@@ -171,17 +193,25 @@ impl Lobby {
             last_request: 0,
             session,
             record: record.clone(),
+            entered: None,
+            asked: BTreeMap::new(),
             phase: Phase::Idle,
             match_state: None,
             sign_out: None,
         });
         user.record = record;
+        user.entered = entered.map(|entered| *entered).or_else(|| user.entered.take());
         let of_line = resume.filter(|_| same_line && user.session == session);
         let missed: Option<Vec<(u32, (u32, Notice))>> = of_line
             .and_then(|seen| Some(user.backlog.since(seen)?.map(|(seq, missed)| (seq, missed.clone())).collect()));
         let after_seq = match (of_line, &missed) {
             (Some(seen), Some(_)) => seen,
-            _ => begin_anew(user, session, resume),
+            _ => {
+                for number in user.forget_asked() {
+                    self.deadlines.clear(&Due::Asked(id, number));
+                }
+                begin_anew(user, session, resume)
+            }
         };
         let signed_in = SignedIn {
             user: id,
@@ -251,7 +281,7 @@ impl Lobby {
 }
 
 fn new_backlog() -> Backlog<(u32, Notice)> {
-    Backlog::new(BACKLOG_FRAMES_MAX, usize::MAX)
+    Backlog::new(BACKLOG_FRAMES_MAX, BACKLOG_BYTES_MAX)
 }
 
 /// A client that does not go on with its line: requests of an older client are not answered to this one,

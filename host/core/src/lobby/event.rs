@@ -1,6 +1,7 @@
 //! What the lobby can be told, and by whom.
 
 use crate::auth::{Identity, Request};
+use crate::db;
 use crate::ids::{ConnectionId, DomainName, SessionId, UserId};
 use crate::message::{Entry, MatchState, SceneEnded, ServiceName};
 use crate::refusal::Refusal;
@@ -131,6 +132,40 @@ pub enum Event {
         user: UserId,
         /// Which scene, and why.
         ended: SceneEnded,
+    },
+    /// A user wants something of Db.
+    ReqDb {
+        /// Over which connection.
+        connection: ConnectionId,
+        /// The user's number.
+        request: u32,
+        /// What.
+        what: Box<db::Request>,
+    },
+    /// Db's answer to a user's request.
+    ResDb {
+        /// Whose.
+        user: UserId,
+        /// The lobby's number.
+        number: u64,
+        /// What came of it.
+        result: Result<Box<db::Answer>, Refusal>,
+    },
+    /// Db's answer about a user who comes in.
+    ResEnter {
+        /// Who.
+        user: UserId,
+        /// The connection that waits; `None`: the user is there already.
+        connection: Option<ConnectionId>,
+        /// What the lobby has to know.
+        result: Result<Box<db::Entered>, Refusal>,
+    },
+    /// Something has changed for a user.
+    SynNews {
+        /// For whom.
+        user: UserId,
+        /// What.
+        news: Box<db::News>,
     },
     /// A service went up or down.
     Service {

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use scenehost_core::auth::account::Tokens;
 use scenehost_core::auth::{Credential, Identity, Request};
-use scenehost_core::lobby::{ANSWER_MS_MAX, Event, FIRST_FRAME_MS_MAX, Lobby};
+use scenehost_core::db::{self, Answer, Asker, Caller, Entered, News};
+use scenehost_core::lobby::{ANSWER_MS_MAX, Event, FIRST_FRAME_MS_MAX, Lobby, REQUESTS_PER_USER_MAX};
 use scenehost_core::message::{EndReason, Entry, MatchState, Notice, SceneEnded, Searching, ToUser};
+use scenehost_core::profile::{self, Profile};
 use scenehost_core::record::UserRecord;
 use scenehost_core::token::Secret;
 use scenehost_core::{ConnectionId, DomainName, Message, Refusal, SceneId, ServiceName, SessionId, Time, UserId};
@@ -44,10 +46,21 @@ fn identity(user: UserId) -> Box<Identity> {
     Box::new(Identity { user, record, session: SESSION, tokens, created: false })
 }
 
+fn entered() -> Box<Entered> {
+    let profile = Profile { name: "Ada".to_owned(), ..Profile::default() };
+    Box::new(Entered { profile, ..Entered::default() })
+}
+
+/// Db has told what the lobby has to know of the user who comes in.
+fn res_enter(connection: ConnectionId, user: UserId) -> Event {
+    Event::ResEnter { user, connection: Some(connection), result: Ok(entered()) }
+}
+
 fn signed_in_on(world: &mut World<Lobby>, connection: ConnectionId, user: UserId) {
     world.tell(Event::Opened { connection });
     world.tell(sign_in(connection));
     world.tell(Event::ResSignIn { connection, result: Ok(identity(user)) });
+    world.tell(res_enter(connection, user));
 }
 
 fn lost() -> Event {
@@ -73,7 +86,9 @@ fn numbered(messages: &[Message], connection: ConnectionId) -> Vec<(u32, u32, St
 fn come_back(world: &mut World<Lobby>, connection: ConnectionId, seen: Option<u32>) -> Vec<Message> {
     world.tell(Event::Opened { connection });
     world.tell(sign_in_to_resume(connection, seen));
-    world.tell(Event::ResSignIn { connection, result: Ok(identity(USER)) })
+    let told = world.tell(Event::ResSignIn { connection, result: Ok(identity(USER)) });
+    // A user whom the lobby knows is there at once.
+    if shorts(&told) == ["Db Req"] { world.tell(res_enter(connection, USER)) } else { told }
 }
 
 fn is_resumed(told: &[Message]) -> bool {
@@ -116,6 +131,94 @@ fn in_scene() -> World<Lobby> {
 
 fn shorts(messages: &[scenehost_core::Message]) -> Vec<String> {
     messages.iter().map(short).collect()
+}
+
+fn req_db(request: u32) -> Event {
+    let what = Box::new(db::Request::Profile(profile::Request::Show(vec![USER])));
+    Event::ReqDb { connection: CONNECTION, request, what }
+}
+
+fn news() -> Box<News> {
+    Box::new(News::Storage(scenehost_core::storage::News { game: "gomoku".into(), keys: vec!["best".to_owned()] }))
+}
+
+/// The lobby's number for what it has just asked of Db.
+fn number_of(told: &[Message]) -> u64 {
+    let number = told.iter().find_map(|message| match message {
+        Message::Db(db::Event::Req { asker: Asker::User { user: USER, number }, caller, .. }) => {
+            assert_eq!(*caller, Caller::User(USER));
+            Some(*number)
+        }
+        _ => None,
+    });
+    number.unwrap_or_else(|| panic!("nothing is asked of Db: {told:?}"))
+}
+
+#[test]
+fn what_is_asked_of_db_is_answered_once_to_the_client_that_asked() {
+    let mut world = idle();
+    let number = number_of(&world.tell(req_db(7)));
+    let done = || Event::ResDb { user: USER, number, result: Ok(Box::new(Answer::Done)) };
+    assert_eq!(numbered(&world.tell(done()), CONNECTION), [(1, 7, "User Answer".to_owned())]);
+    assert_eq!(shorts(&world.tell(done())), [] as [&str; 0]);
+
+    // Another client of the user begins anew with the same number; the answer to the first one is not for it.
+    let late = number_of(&world.tell(req_db(8)));
+    come_back(&mut world, ConnectionId(2), None);
+    let own = number_of(&world.tell(Event::ReqDb {
+        connection: ConnectionId(2),
+        request: 8,
+        what: Box::new(db::Request::Profile(profile::Request::Show(vec![USER]))),
+    }));
+    let answer = |number| Event::ResDb { user: USER, number, result: Err(Refusal::Forbidden("x")) };
+    assert_eq!(shorts(&world.tell(answer(late))), [] as [&str; 0]);
+    assert_eq!(shorts(&world.tell(answer(own))), ["User Refused Forbidden"]);
+}
+
+#[test]
+fn who_waits_for_db_hears_when_it_goes_down_and_the_door_is_closed_until_it_is_back() {
+    let mut world = idle();
+    world.tell(req_db(7));
+    let told = world.tell(Event::Service { service: ServiceName::Db, up: false });
+    assert_eq!(shorts(&told), ["User SynService", "User Refused ServiceDown"]);
+    assert_eq!(shorts(&world.tell(req_db(8))), ["User Refused ServiceDown"]);
+    world.tell(Event::Service { service: ServiceName::Db, up: true });
+    assert_eq!(shorts(&world.tell(req_db(9))), ["Db Req"]);
+}
+
+#[test]
+fn a_user_comes_in_without_db_and_is_made_known_when_it_is_back() {
+    let mut world = lobby();
+    world.tell(Event::Service { service: ServiceName::Db, up: false });
+    world.tell(Event::Opened { connection: CONNECTION });
+    world.tell(sign_in(CONNECTION));
+    let told = world.tell(Event::ResSignIn { connection: CONNECTION, result: Ok(identity(USER)) });
+    assert_eq!(shorts(&told), ["User ResSignIn", "Auth SynOnline"]);
+    let told = world.tell(Event::Service { service: ServiceName::Db, up: true });
+    assert_eq!(shorts(&told), ["User SynService", "Db Req"]);
+    world.tell(Event::ResEnter { user: USER, connection: None, result: Ok(entered()) });
+
+    // One who is on the way in when Db goes down comes in, too, and so does one of whom Db never says anything.
+    for end in [Event::Service { service: ServiceName::Db, up: false }, Event::Tick] {
+        let mut world = lobby();
+        world.tell(Event::Opened { connection: CONNECTION });
+        world.tell(sign_in(CONNECTION));
+        let told = world.tell(Event::ResSignIn { connection: CONNECTION, result: Ok(identity(USER)) });
+        assert_eq!(shorts(&told), ["Db Req"]);
+        world.now = world.now.plus_ms(ANSWER_MS_MAX);
+        assert_eq!(shorts(&world.tell(end)), ["User ResSignIn", "Auth SynOnline"]);
+    }
+}
+
+#[test]
+fn requests_to_db_have_a_limit_and_a_deadline() {
+    let mut world = idle();
+    let asked = (1..=REQUESTS_PER_USER_MAX as u32).map(|it| number_of(&world.tell(req_db(it)))).count();
+    assert_eq!(asked, REQUESTS_PER_USER_MAX);
+    assert_eq!(shorts(&world.tell(req_db(100))), ["User Refused Overloaded"]);
+    let told = world.pass_ms(db::REQUEST_MS_MAX + 2_000);
+    assert_eq!(shorts(&told), vec!["User Refused TimedOut"; REQUESTS_PER_USER_MAX]);
+    assert_eq!(shorts(&world.tell(req_db(101))), ["Db Req"]);
 }
 
 #[test]
@@ -360,6 +463,16 @@ fn every_state_and_event() {
         world.tell(sign_in(CONNECTION));
         world
     };
+    let entering = {
+        let mut world = signing_in.clone();
+        world.tell(Event::ResSignIn { connection: CONNECTION, result: Ok(identity(USER)) });
+        world
+    };
+    let asking = {
+        let mut world = idle();
+        world.tell(req_db(9));
+        world
+    };
     let cancelling = {
         let mut world = searching();
         world.tell(Event::ReqCancelMatch { connection: CONNECTION, request: 3 });
@@ -386,7 +499,9 @@ fn every_state_and_event() {
             ("(no connection)", lobby()),
             ("Fresh", fresh),
             ("SigningIn", signing_in),
+            ("Entering", entering),
             ("Idle", idle()),
+            ("Idle, asking", asking),
             ("Searching", searching()),
             ("Cancelling", cancelling),
             ("Idle, dropped", idle_dropped),
@@ -410,6 +525,15 @@ fn every_state_and_event() {
             ("SynAccountClosed", Event::SynAccountClosed { user: USER, refusal: Refusal::SessionEnded }),
             ("ResSignIn", Event::ResSignIn { connection: CONNECTION, result: Ok(identity(USER)) }),
             ("ResSignIn, refused", Event::ResSignIn { connection: CONNECTION, result: refused() }),
+            ("ResEnter", res_enter(CONNECTION, USER)),
+            (
+                "ResEnter, refused",
+                Event::ResEnter { user: USER, connection: Some(CONNECTION), result: Err(Refusal::TimedOut("x")) },
+            ),
+            ("ReqDb", req_db(5)),
+            ("ResDb", Event::ResDb { user: USER, number: 1, result: Ok(Box::new(Answer::Done)) }),
+            ("ResDb, refused", Event::ResDb { user: USER, number: 1, result: Err(Refusal::Forbidden("x")) }),
+            ("SynNews", Event::SynNews { user: USER, news: news() }),
             ("ReqMatch", req_match()),
             (
                 "ReqMatch, unknown domain",

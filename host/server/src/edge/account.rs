@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::body::{BODY_BYTES_MAX, Body};
 use super::{Edge, Place};
-use crate::wire;
+use crate::{export, wire};
 
 pub fn router() -> Router<Edge> {
     Router::new()
@@ -183,7 +183,7 @@ async fn own(edge: &Edge, place: &Place, headers: &HeaderMap, action: Action) ->
     Ok(match answer {
         Answer::Done => StatusCode::NO_CONTENT.into_response(),
         Answer::Account { sessions, identities } => json(StatusCode::OK, &wire::account(&sessions, identities)),
-        Answer::Export(export) => ([(header::CONTENT_TYPE, "application/json")], export).into_response(),
+        Answer::Export(user, export) => export::answer(&edge.0.bus, user, export).await?,
         Answer::SignedIn(_) => return Err(Refusal::Internal("an account has another answer")),
     })
 }
@@ -210,7 +210,8 @@ pub fn refused(status: StatusCode, refused: &v1::Refused) -> Response {
     response
 }
 
-fn status(refusal: &Refusal) -> StatusCode {
+/// The status that fits a refusal.
+pub fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::Malformed(_) | Refusal::Invalid(_) | Refusal::OutOfOrder(_) => StatusCode::BAD_REQUEST,
         Refusal::Unauthenticated
@@ -219,9 +220,9 @@ fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::BadCredential(_)
         | Refusal::TokenExpired
         | Refusal::SessionEnded => StatusCode::UNAUTHORIZED,
-        Refusal::Banned { .. } | Refusal::NotAdmitted(_) => StatusCode::FORBIDDEN,
+        Refusal::Banned { .. } | Refusal::NotAdmitted(_) | Refusal::Forbidden(_) => StatusCode::FORBIDDEN,
         Refusal::NotFound(_) | Refusal::NoSeat | Refusal::SceneEnded | Refusal::NoMatch => StatusCode::NOT_FOUND,
-        Refusal::Taken(_) | Refusal::Busy(_) | Refusal::TakenOver => StatusCode::CONFLICT,
+        Refusal::Taken(_) | Refusal::Conflict(_) | Refusal::Busy(_) | Refusal::TakenOver => StatusCode::CONFLICT,
         Refusal::RateLimited { .. } | Refusal::TriedTooOften { .. } | Refusal::TooOften { .. } => {
             StatusCode::TOO_MANY_REQUESTS
         }

@@ -27,6 +27,9 @@ const FRAMES_PER_SECOND_MAX: u32 = 50;
 const PING_AFTER: Duration = Duration::from_secs(8);
 /// How long a client has to agree to a close.
 const CLOSE_MAX: Duration = Duration::from_secs(3);
+/// What is said to a frame that is none of the lobby's.
+const OF_A_SCENE: Refusal =
+    Refusal::OutOfOrder("this frame belongs on the scene's connection, at scene_url of res_match");
 /// How long a frame may take to leave.
 const SEND_MAX: Duration = Duration::from_secs(10);
 
@@ -170,16 +173,12 @@ impl Connection {
             Some(client_frame::Body::Ping(ping)) => {
                 return self.answer(request, Body::Pong(v1::Pong { payload: ping.payload, received: 0 })).await;
             }
-            Some(
-                client_frame::Body::ReqJoinScene(_)
-                | client_frame::Body::SceneMessage(_)
-                | client_frame::Body::ReqLeaveScene(_),
-            )
-            | None => {
-                let refusal =
-                    Refusal::OutOfOrder("this frame belongs on the scene's connection, at scene_url of res_match");
-                return self.refuse(request, &refusal).await;
-            }
+            Some(body) => match wire::db::request(body) {
+                Some(Ok(what)) => Event::ReqDb { connection, request, what: Box::new(what) },
+                Some(Err(refusal)) => return self.refuse(request, &refusal).await,
+                None => return self.refuse(request, &OF_A_SCENE).await,
+            },
+            None => return self.refuse(request, &OF_A_SCENE).await,
         };
         if !self.edge.0.bus.to_lobby(event) {
             return self.refuse(request, &Refusal::Overloaded("requests to the lobby")).await;

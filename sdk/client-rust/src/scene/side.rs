@@ -257,7 +257,11 @@ impl Side for SceneSide {
             | server_frame::Body::SynMatchState(_)
             | server_frame::Body::ResMatch(_)
             | server_frame::Body::SynService(_)
-            | server_frame::Body::ResJoinScene(_) => return Err(Error::Unexpected),
+            | server_frame::Body::ResJoinScene(_)
+            | server_frame::Body::Done(_)
+            | server_frame::Body::ResProfile(_)
+            | server_frame::Body::ResRecords(_)
+            | server_frame::Body::SynRecords(_) => return Err(Error::Unexpected),
         }
         Ok(Flow::On)
     }

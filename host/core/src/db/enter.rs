@@ -1,0 +1,35 @@
+//! What the lobby has to know of a user who comes in, read in one transaction.
+
+use std::collections::BTreeSet;
+
+use super::{Stop, Transaction};
+use crate::ids::UserId;
+use crate::profile::{self, Profile};
+
+/// What the lobby knows of a user, as long as the user is there. It is told of what changes by
+/// [`crate::lobby::Event::SynNews`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entered {
+    /// The user as others see them.
+    pub profile: Profile,
+    /// Who wants to hear of the user, and of whom the user wants to hear.
+    pub friends: BTreeSet<UserId>,
+    /// With whom the user wants nothing to do.
+    pub blocked: BTreeSet<UserId>,
+}
+
+/// A user comes in with this name, which is kept for those who ask later.
+pub(super) fn enter(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Result<Entered, Stop> {
+    let key = profile::key(user);
+    let known: Option<Profile> = tx.get(&key)?;
+    let profile = match known {
+        Some(profile) if profile.name == name => profile,
+        known => {
+            let mut profile = known.unwrap_or_else(|| Profile { since: tx.now, ..Profile::default() });
+            name.clone_into(&mut profile.name);
+            tx.put(key, &profile);
+            profile
+        }
+    };
+    Ok(Entered { profile, friends: BTreeSet::new(), blocked: BTreeSet::new() })
+}

@@ -1,0 +1,125 @@
+//! What users ask of Db: passed on with a number of the lobby's, so that an answer that comes late is never told to
+//! a client that has asked something else. And what the lobby itself has to know of who comes in.
+
+use super::{Connection, Due, Lobby, User, refuse_user, tell};
+use crate::auth::Identity;
+use crate::db::{self, Answer, Asker, Caller, Entered, News, Request};
+use crate::ids::{ConnectionId, UserId};
+use crate::message::{Notice, ServiceName};
+use crate::refusal::Refusal;
+use crate::{Context, line::State};
+
+/// How long Db may take in any case; its own deadline is shorter.
+const DB_MS_MAX: u64 = db::REQUEST_MS_MAX + 2_000;
+/// How many requests to Db a user may have under way.
+pub const REQUESTS_PER_USER_MAX: usize = 16;
+
+impl Lobby {
+    pub(super) fn req_db(&mut self, connection: ConnectionId, request: u32, what: Box<Request>, cx: &mut Context<'_>) {
+        let down = self.services_down.contains(&ServiceName::Db);
+        let number = self.requests + 1;
+        let Some((id, user)) = self.signed_in(connection, request, cx) else { return };
+        if down {
+            return refuse_user(user, request, Refusal::ServiceDown(ServiceName::Db), cx);
+        }
+        if user.asked.len() >= REQUESTS_PER_USER_MAX {
+            return refuse_user(user, request, Refusal::Overloaded("requests of yours that are under way"), cx);
+        }
+        user.asked.insert(number, request);
+        self.requests = number;
+        self.deadlines.set(Due::Asked(id, number), cx.now.plus_ms(DB_MS_MAX));
+        let asker = Asker::User { user: id, number };
+        cx.send(db::Event::Req { caller: Caller::User(id), asker, request: what });
+    }
+
+    pub(super) fn res_db(
+        &mut self,
+        id: UserId,
+        number: u64,
+        result: Result<Box<Answer>, Refusal>,
+        cx: &mut Context<'_>,
+    ) {
+        self.deadlines.clear(&Due::Asked(id, number));
+        let Some(user) = self.users.get_mut(&id) else { return };
+        let Some(request) = user.asked.remove(&number) else { return };
+        let notice = match result {
+            Ok(answer) => Notice::Answer(answer),
+            Err(refusal) => Notice::Refused(refusal),
+        };
+        tell(user, request, notice, cx);
+    }
+
+    pub(super) fn syn_news(&mut self, id: UserId, news: Box<News>, cx: &mut Context<'_>) {
+        self.tell(id, 0, Notice::News(news), cx);
+    }
+
+    /// Asks what the lobby has to know of a user who comes in over this connection, unless it is known already.
+    /// Whether the connection has to wait for that.
+    pub(super) fn ask_to_enter(&mut self, connection: ConnectionId, identity: &Identity, cx: &mut Context<'_>) -> bool {
+        let known = self.users.get(&identity.user).and_then(|user| user.entered.as_ref());
+        let is_known = known.is_some_and(|entered| entered.profile.name == identity.record.name);
+        if is_known || self.services_down.contains(&ServiceName::Db) {
+            return false;
+        }
+        ask(identity.user, Some(connection), identity.record.name.clone(), cx);
+        true
+    }
+
+    pub(super) fn res_enter(
+        &mut self,
+        id: UserId,
+        connection: Option<ConnectionId>,
+        result: Result<Box<Entered>, Refusal>,
+        cx: &mut Context<'_>,
+    ) {
+        // Without an answer the user comes in all the same: what needs Db says so.
+        let entered = result.ok();
+        if let Some(connection) = connection {
+            self.entered(connection, entered, cx);
+        } else if let (Some(user), Some(entered)) = (self.users.get_mut(&id), entered) {
+            user.entered = Some(*entered);
+        }
+    }
+
+    /// Db is down: who waits for it hears that, and who is on the way in comes in.
+    pub(super) fn db_down(&mut self, cx: &mut Context<'_>) {
+        for id in self.users_where(|user| !user.asked.is_empty()) {
+            let Some(user) = self.users.get_mut(&id) else { continue };
+            for (number, request) in std::mem::take(&mut user.asked) {
+                self.deadlines.clear(&Due::Asked(id, number));
+                refuse_user(user, request, Refusal::ServiceDown(ServiceName::Db), cx);
+            }
+        }
+        let entering = |state: &Connection| matches!(state, Connection::Entering { .. });
+        let mut waiting: Vec<ConnectionId> =
+            self.connections.iter().filter(|(_, state)| entering(state)).map(|(id, _)| *id).collect();
+        waiting.sort();
+        for connection in waiting {
+            self.entered(connection, None, cx);
+        }
+    }
+
+    /// Db is up: what is not known of those who came in meanwhile is asked for.
+    pub(super) fn db_up(&self, cx: &mut Context<'_>) {
+        for id in self.users_where(|user| user.entered.is_none() && !matches!(user.line.state(), State::Closed(_))) {
+            ask(id, None, self.users[&id].record.name.clone(), cx);
+        }
+    }
+
+    /// A request of which Db has said nothing.
+    pub(super) fn db_silent(&mut self, id: UserId, number: u64, cx: &mut Context<'_>) {
+        self.res_db(id, number, Err(Refusal::TimedOut("your request")), cx);
+    }
+}
+
+fn ask(user: UserId, connection: Option<ConnectionId>, name: String, cx: &mut Context<'_>) {
+    let asker = Asker::Lobby { user, connection };
+    cx.send(db::Event::Req { caller: Caller::Host, asker, request: Box::new(Request::Enter(user, name)) });
+}
+
+impl User {
+    /// Forgets what an older client has asked; its answers are for nobody. Tells what was under way.
+    pub(super) fn forget_asked(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.asked).into_keys().collect()
+    }
+}

@@ -1,0 +1,25 @@
+//! What services ask of the store. Answers come as events of the service that asked.
+
+/// Asks for records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Load {
+    /// The number of the question; the answer carries it.
+    pub job: u64,
+    /// The records' keys.
+    pub keys: Vec<String>,
+}
+
+/// Asks for keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    /// The first key.
+    pub from: String,
+    /// The first key that is too far.
+    pub to: String,
+    /// The most keys.
+    pub limit: usize,
+}
+
+/// The records that were asked for, in the order of the keys, `None` where there is none; or that the store could
+/// not answer.
+pub type Loaded = Result<Vec<Option<Vec<u8>>>, ()>;

@@ -1,0 +1,112 @@
+//! Db under test, with a store that can be cut off at any sync: asks it, answers its loads, and keeps what it writes.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use scenehost_core::db::{Answer, Asker, Caller, Db, Event, News, Request, Rules};
+use scenehost_core::{Effects, Message, Refusal, UserId, Write, lobby};
+
+use crate::world::World;
+
+#[derive(Clone)]
+pub struct Desk {
+    pub world: World<Db>,
+    pub rules: Rules,
+    /// What would be there after a loss of power.
+    pub store: BTreeMap<String, Vec<u8>>,
+    /// What users were told.
+    pub news: Vec<(UserId, News)>,
+    /// What was said to other services.
+    pub said: Vec<Message>,
+    /// How many batches were synced.
+    pub syncs: u64,
+    answers: BTreeMap<u64, Result<Answer, Refusal>>,
+    last_request: u64,
+    /// What the loop has not carried out yet, in its order.
+    effects: VecDeque<Effects>,
+}
+
+impl Desk {
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            world: World::new(Db::new(rules.clone())),
+            rules,
+            store: BTreeMap::new(),
+            news: Vec::new(),
+            said: Vec::new(),
+            syncs: 0,
+            answers: BTreeMap::new(),
+            last_request: 0,
+            effects: VecDeque::new(),
+        }
+    }
+
+    /// Asks, and waits until everything that follows is done.
+    pub fn ask(&mut self, caller: Caller, request: Request) -> Result<Answer, Refusal> {
+        let number = self.begin(caller, request);
+        self.settle();
+        self.answer(number).expect("every request is answered")
+    }
+
+    /// Asks as this user.
+    pub fn ask_as(&mut self, user: u64, request: Request) -> Result<Answer, Refusal> {
+        self.ask(Caller::User(UserId(user)), request)
+    }
+
+    /// Asks without waiting for anything.
+    pub fn begin(&mut self, caller: Caller, request: Request) -> u64 {
+        self.last_request += 1;
+        let asker = Asker::Door(self.last_request);
+        self.tell(Event::Req { caller, asker, request: Box::new(request) });
+        self.last_request
+    }
+
+    /// The answer to a request, once there is one.
+    pub fn answer(&mut self, number: u64) -> Option<Result<Answer, Refusal>> {
+        self.answers.remove(&number)
+    }
+
+    pub fn tell(&mut self, event: Event) {
+        let effects = self.world.step(event);
+        assert_eq!(effects.faults, [] as [&str; 0]);
+        self.effects.push_back(effects);
+    }
+
+    /// Syncs the writes of one step, then carries its messages out. False if there is nothing left to do.
+    pub fn sync_one(&mut self) -> bool {
+        let Some(effects) = self.effects.pop_front() else { return false };
+        self.syncs += u64::from(!effects.writes.is_empty());
+        for write in effects.writes {
+            match write {
+                Write::Put { key, value } => _ = self.store.insert(key, value),
+                Write::Delete { key } => _ = self.store.remove(&key),
+            }
+        }
+        for message in effects.messages {
+            match message {
+                Message::Db(event) => self.tell(event),
+                Message::LoadForDb(load) => {
+                    let values = load.keys.iter().map(|key| self.store.get(key).cloned()).collect();
+                    self.tell(Event::Loaded { job: load.job, values: Ok(values) });
+                }
+                Message::DbDoor(number, result) => {
+                    let twice = self.answers.insert(number, result.map(|answer| *answer));
+                    assert_eq!(twice, None, "a request is answered once");
+                }
+                Message::Lobby(lobby::Event::SynNews { user, news }) => self.news.push((user, *news)),
+                message => self.said.push(message),
+            }
+        }
+        true
+    }
+
+    /// Carries everything out.
+    pub fn settle(&mut self) {
+        while self.sync_one() {}
+    }
+
+    /// The power fails: what was not synced is gone, and so is everything in memory. A new Db begins with the store.
+    pub fn crash(&mut self) {
+        self.effects.clear();
+        self.world.service = Db::new(self.rules.clone()).numbered_after(self.syncs << 32);
+    }
+}

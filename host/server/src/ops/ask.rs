@@ -1,0 +1,41 @@
+//! `POST /v1/ask`: what users can ask of Db over their lobby connection, asked by an operator or the game's own
+//! backend. The body and the answer are frames of the client protocol in JSON.
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use scenehost_core::Refusal;
+use scenehost_core::db::Caller;
+use scenehost_protocol::v1::{ClientFrame, ServerFrame, server_frame};
+
+use super::{Ops, problem};
+use crate::edge::status;
+use crate::wire;
+
+pub async fn ask(
+    State(ops): State<Ops>,
+    headers: HeaderMap,
+    body: Result<Json<ClientFrame>, JsonRejection>,
+) -> Response {
+    if let Err(refused) = ops.authorise(&headers) {
+        return refused;
+    }
+    let frame = match body {
+        Ok(Json(frame)) => frame,
+        Err(rejection) => return problem(rejection.status(), &rejection.body_text()),
+    };
+    let request = frame.request;
+    let asked = frame.body.and_then(wire::db::request);
+    let result = match asked {
+        Some(Ok(what)) => ops.0.bus.ask_db(Caller::Operator, what).await,
+        Some(Err(refusal)) => Err(refusal),
+        None => Err(Refusal::Invalid("the frame has no body that can be asked here".to_owned())),
+    };
+    let (status, body) = match result {
+        Ok(answer) => (StatusCode::OK, wire::db::answer(&answer)),
+        Err(refusal) => (status(&refusal), server_frame::Body::Refused(wire::refused(&refusal))),
+    };
+    (status, Json(ServerFrame { seq: 0, request, body: Some(body) })).into_response()
+}

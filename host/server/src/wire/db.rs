@@ -1,0 +1,30 @@
+//! What users ask of Db and are answered: one pair of functions for each feature.
+
+use scenehost_core::Refusal;
+use scenehost_core::db::{Answer, News, Request};
+use scenehost_protocol::v1::{self, client_frame, server_frame::Body};
+
+use super::{profile, records};
+
+/// A request to Db; `None` for a frame that is for somebody else.
+pub fn request(body: client_frame::Body) -> Option<Result<Request, Refusal>> {
+    match body {
+        client_frame::Body::ReqProfile(asked) => Some(profile::request(asked)),
+        client_frame::Body::ReqRecords(asked) => Some(records::request(asked)),
+        _ => None,
+    }
+}
+
+pub fn answer(answer: &Answer) -> Body {
+    match answer {
+        Answer::Done | Answer::Entered(_) | Answer::Export(_) => Body::Done(v1::Done {}),
+        Answer::Profile(answer) => profile::answer(answer),
+        Answer::Storage(answer) => records::answer(answer),
+    }
+}
+
+pub fn news(news: &News) -> Body {
+    match news {
+        News::Storage(news) => records::news(news),
+    }
+}
