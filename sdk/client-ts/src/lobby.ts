@@ -7,6 +7,9 @@ import type { ClientBody } from "./codec.js";
 import { requestDeadlineMs, socketUrl } from "./connection.js";
 import { toFrame, type Credential } from "./credential.js";
 import { Emitter, type Listener } from "./emitter.js";
+import type { Ask } from "./features/ask.js";
+import { Profiles } from "./features/profiles.js";
+import { Records } from "./features/records.js";
 import { Cancelled, Closed, OutcomeUnknown, Overflow, Refused, TimedOut } from "./errors.js";
 import {
   Service,
@@ -77,6 +80,8 @@ export interface LobbyEvents {
   match: Match;
   /** A service went down or is back. */
   service: { readonly service: ServiceName; readonly up: boolean };
+  /** The game has changed stored records of the user's. */
+  recordsChanged: { readonly game: string; readonly keys: readonly string[] };
   /** The server refused a frame that was no request. */
   refused: Refused;
   /** The scene that the user was in has ended, told to the lobby as well. */
@@ -117,6 +122,10 @@ export class Lobby {
   readonly #session: Session;
   readonly #events = new Emitter<LobbyEvents>();
   readonly #servicesDown = new Set<ServiceName>();
+  /** Users as others see them. */
+  readonly profiles: Profiles;
+  /** What games keep for users. */
+  readonly records: Records;
   #signIn: ResSignIn | undefined;
   #heldSceneId = "";
   #matchState: MatchState | undefined;
@@ -131,6 +140,10 @@ export class Lobby {
       this.#events.emit("tokens", tokens);
     });
     this.#line = new Line(url, options, this.#role());
+    const ask: Ask = async (body, answer) =>
+      this.#line.expect(await this.#line.request(body), answer);
+    this.profiles = new Profiles(ask);
+    this.records = new Records(ask);
   }
 
   /**
@@ -395,6 +408,8 @@ export class Lobby {
       }
       case "synService":
         return this.#receiveService(serviceName(body.value.service), body.value.up);
+      case "synRecords":
+        return this.#events.emit("recordsChanged", body.value);
       case "refused":
         return this.#events.emit("refused", Refused.from(body.value));
       case "synSceneEnded":
