@@ -68,6 +68,8 @@ pub struct Db {
     ready: VecDeque<u64>,
     deadlines: Deadlines<u64>,
     up: bool,
+    /// Word of a sync is to be asked for when the store is up again.
+    word_held_back: bool,
 }
 
 impl Service for Db {
@@ -78,8 +80,12 @@ impl Service for Db {
             Event::Req { caller, asker, request } => self.begin(caller, asker, request, cx),
             Event::Loaded { job, values } => self.loaded(job, values, cx),
             Event::Synced { number } => {
-                if self.cache.synced(number) {
-                    cx.send(Event::Synced { number: self.cache.written() });
+                let there_are_newer = self.cache.synced(number);
+                match self.up {
+                    true if there_are_newer => cx.send(Event::Synced { number: self.cache.written() }),
+                    true => {}
+                    // Said at once it would not be true.
+                    false => self.word_held_back |= there_are_newer,
                 }
             }
             Event::Service { service: ServiceName::Db, up } => self.service(up, cx),
@@ -101,6 +107,14 @@ impl Service for Db {
     fn deadline(&self) -> Option<Time> {
         self.deadlines.next()
     }
+
+    fn store(up: bool) -> Option<Event> {
+        Some(Event::Service { service: ServiceName::Db, up })
+    }
+
+    fn speaks_at_once(&self) -> bool {
+        !self.up
+    }
 }
 
 impl Db {
@@ -121,6 +135,7 @@ impl Db {
             ready: VecDeque::new(),
             deadlines: Deadlines::default(),
             up: true,
+            word_held_back: false,
         }
     }
 
@@ -247,6 +262,9 @@ impl Db {
 
     fn service(&mut self, up: bool, cx: &mut Context<'_>) {
         self.up = up;
+        if up && std::mem::take(&mut self.word_held_back) {
+            cx.send(Event::Synced { number: self.cache.written() });
+        }
         if !up {
             let waiting: BTreeSet<u64> = self.jobs.keys().chain(self.loads.keys()).copied().collect();
             for number in waiting {

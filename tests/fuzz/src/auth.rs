@@ -17,7 +17,7 @@ use scenehost_core::db;
 use scenehost_core::read::{Load, Scan};
 use scenehost_core::record::{self, UserRecord};
 use scenehost_core::{
-    ConnectionId, Context, Effects, Message, Refusal, Service, SessionId, Time, UserId, Write, lobby,
+    ConnectionId, Context, Effects, Message, Refusal, Service, ServiceName, SessionId, Time, UserId, Write, lobby,
 };
 
 use crate::script::Script;
@@ -82,7 +82,15 @@ impl Host {
     }
 
     fn next(&mut self, script: &mut Script) {
-        match script.below(12) {
+        let byte = script.byte();
+        // So that the inputs that are kept go on meaning what they meant.
+        if byte >= 252 {
+            let up = script.chance();
+            self.step(Event::Service { service: ServiceName::Db, up });
+            assert_eq!(self.auth.speaks_at_once(), !up);
+            return;
+        }
+        match byte % 12 {
             0 | 1 => self.ask(script),
             2 | 3 => {
                 self.ask(script);
@@ -278,7 +286,9 @@ impl Host {
 
     fn step(&mut self, event: Event) {
         let mut out = Effects::default();
+        let at_once = self.auth.speaks_at_once();
         self.auth.step(event, &mut Context { now: self.now, rng: &mut self.rng, out: &mut out });
+        assert!(!at_once && !self.auth.speaks_at_once() || out.writes.is_empty(), "written while the store is down");
         for write in out.writes {
             match write {
                 Write::Put { key, value } => {
@@ -371,6 +381,8 @@ fn can_be_read(key: &str, value: &[u8]) {
         "identity" => record::decode::<IdentityRecord>(key, value).err(),
         "user" => record::decode::<UserRecord>(key, value).err(),
         "expiry" if record::expiry_user(key).is_some() => None,
+        // An order to Db.
+        "forget" if value.is_empty() => None,
         _ => panic!("Auth has no record {key}"),
     };
     assert!(unreadable.is_none(), "{unreadable:?}");

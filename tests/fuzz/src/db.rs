@@ -1,5 +1,5 @@
-//! Db: requests of all features in any order, with a store that answers late, in another order, or not at all, and
-//! power that fails between any two syncs.
+//! Db: requests of all features in any order, with a store that answers late, in another order, or not at all, that is
+//! down for a while, and power that fails between any two syncs.
 //!
 //! Every request is answered once, unless the power failed; and what is stored always fits together, as the check
 //! of the store sees it.
@@ -111,7 +111,11 @@ impl World {
         let mut out = Effects::default();
         self.db.step(event, &mut Context { now: self.now, rng: &mut self.rng, out: &mut out });
         assert!(out.faults.is_empty(), "{:?}", out.faults);
-        self.effects.push_back(out);
+        // As the host's loop does it.
+        match out.writes.is_empty() && self.db.speaks_at_once() {
+            true => self.carry_out(out.messages),
+            false => self.effects.push_back(out),
+        }
     }
 
     fn sync_one(&mut self) {
@@ -123,7 +127,14 @@ impl World {
                 Write::Delete { key } => _ = self.store.remove(&key),
             }
         }
-        for message in effects.messages {
+        self.carry_out(effects.messages);
+        if changed {
+            self.check();
+        }
+    }
+
+    fn carry_out(&mut self, messages: Vec<Message>) {
+        for message in messages {
             match message {
                 Message::Db(event) => self.step(event),
                 Message::LoadForDb(load) => self.loads.push(load),
@@ -133,9 +144,6 @@ impl World {
                 Message::Lobby(_) => {}
                 other => panic!("Db has nothing to say to {other:?}"),
             }
-        }
-        if changed {
-            self.check();
         }
     }
 

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use proptest::prelude::*;
 use scenehost_core::db::{Answer, Asker, Caller, Db, Event, REQUEST_MS_MAX, Request, Rules};
 use scenehost_core::storage::{self, Change, Owner, Readers, Whose};
-use scenehost_core::{GameName, Message, Refusal, ServiceName, UserId, consistency, record};
+use scenehost_core::{GameName, Message, Refusal, Service, ServiceName, UserId, consistency, record};
 use serde_json::json;
 
 use crate::desk::Desk;
@@ -104,6 +104,28 @@ fn who_waits_is_answered_when_the_store_fails_is_silent_or_goes_down() {
     assert_eq!(shorts(&world.tell(down(true))), [] as [&str; 0]);
     assert_eq!(shorts(&ask(&mut world)), ["load"]);
     assert!(world.deadline().is_some());
+}
+
+#[test]
+fn word_of_a_sync_is_asked_for_only_where_it_waits_for_the_writes() {
+    let mut world = World::new(Db::new(rules()));
+    let ask = |world: &mut World<Db>, value: &[u8]| {
+        let request = Box::new(write(vec![change("a", Some(value))]));
+        world.tell(Event::Req { caller: Caller::User(UserId(1)), asker: Asker::Nobody, request })
+    };
+    let mut told = ask(&mut world, b"first");
+    while let [Message::LoadForDb(load)] = &told[..] {
+        told = world.tell(Event::Loaded { job: load.job, values: Ok(vec![None; load.keys.len()]) });
+    }
+    let [Message::Db(Event::Synced { number: 1 })] = told[..] else { panic!("{told:?}") };
+    assert_eq!(ask(&mut world, b"second"), [], "word of it is asked for when that of the first is there");
+
+    world.tell(Event::Service { service: ServiceName::Db, up: false });
+    assert!(world.service.speaks_at_once());
+    assert_eq!(world.tell(Event::Synced { number: 1 }), [], "the second waits still, and this would not");
+    let told = world.tell(Event::Service { service: ServiceName::Db, up: true });
+    assert!(matches!(told[..], [Message::Db(Event::Synced { number: 2 })]), "{told:?}");
+    assert!(!world.service.speaks_at_once());
 }
 
 #[test]
