@@ -17,6 +17,7 @@
 //! | [`stop`] | how the host stops |
 //! | [`oidc`] | whose ID tokens sign in, and how their keys come |
 //! | [`ops`], [`store`] | what operators see and do; backups and checks of the store |
+//! | [`chat`], [`guild`] | what users say, and the groups they are in |
 //! | [`pages`] | the games in a real browser |
 //! | [`client_ts`] | the TypeScript client, with its connections cut |
 //!
@@ -25,12 +26,14 @@
 
 mod accounts;
 mod bots;
+mod chat;
 mod client_ts;
 mod crash;
 mod cut;
 mod door;
 mod flow;
 mod frames;
+mod guild;
 mod hostile;
 mod keep_alive;
 mod lines;

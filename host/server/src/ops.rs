@@ -4,6 +4,7 @@
 //! that changes something needs the token.
 
 mod ask;
+mod mute;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -118,6 +119,7 @@ impl Ops {
             .route("/v1/store/backup", post(make_backup))
             .route("/v1/users/{user}", get(show_user))
             .route("/v1/users/{user}/ban", post(ban).delete(unban))
+            .route("/v1/users/{user}/mute", post(mute::mute).delete(mute::unmute))
             .route("/v1/users/{user}/sessions/{session}", delete(end_session))
             .layer(DefaultBodyLimit::max(64 * 1_024))
             .with_state(self)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::enter::{self, Entered};
 use super::{Caller, Stop, Transaction};
 use crate::ids::{GameName, UserId};
-use crate::{profile, storage};
+use crate::{chat, guild, profile, storage};
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,10 @@ pub enum Request {
     Profile(profile::Request),
     /// About stored records.
     Storage(storage::Request),
+    /// About what is said.
+    Chat(chat::Request),
+    /// About guilds.
+    Guild(guild::Request),
 }
 
 /// What came of a request.
@@ -29,6 +33,10 @@ pub enum Answer {
     Profile(profile::Answer),
     /// About stored records.
     Storage(storage::Answer),
+    /// About what is said.
+    Chat(chat::Answer),
+    /// About guilds.
+    Guild(guild::Answer),
 }
 
 impl Answer {
@@ -38,6 +46,8 @@ impl Answer {
             Self::Done | Self::Entered(_) => 0,
             Self::Profile(answer) => answer.bytes(),
             Self::Storage(answer) => answer.bytes(),
+            Self::Chat(answer) => answer.bytes(),
+            Self::Guild(answer) => answer.bytes(),
         }
     }
 }
@@ -47,6 +57,20 @@ impl Answer {
 pub enum News {
     /// A record of the user's was changed by somebody else.
     Storage(storage::News),
+    /// Somebody has said something, or the user may.
+    Chat(chat::News),
+    /// Something has happened in a guild.
+    Guild(guild::News),
+}
+
+impl News {
+    /// About how many bytes it has.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Chat(news) => news.bytes(),
+            Self::Storage(_) | Self::Guild(_) => 0,
+        }
+    }
 }
 
 /// What operators have decided about these features.
@@ -56,6 +80,8 @@ pub struct Rules {
     pub games: BTreeSet<GameName>,
     /// Limits of stored records.
     pub storage: storage::Limits,
+    /// Limits of guilds.
+    pub guilds: guild::Limits,
 }
 
 /// Runs a request.
@@ -67,5 +93,7 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         Request::Enter(user, name) => enter::enter(*user, name, tx).map(|entered| Answer::Entered(Box::new(entered))),
         Request::Profile(request) => profile::run(caller, request, tx),
         Request::Storage(request) => storage::run(caller, request, tx),
+        Request::Chat(request) => chat::run(caller, request, tx),
+        Request::Guild(request) => guild::run(caller, request, tx),
     }
 }

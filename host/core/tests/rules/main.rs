@@ -3,8 +3,10 @@
 
 mod address;
 mod auth;
+mod chat;
 mod db;
 mod desk;
+mod guild;
 mod line;
 mod lobby;
 mod matching;
