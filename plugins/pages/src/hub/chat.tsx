@@ -105,16 +105,18 @@ function Messages({ around, conversation }: MessagesProps) {
       data-state={state}
     >
       {more && (
-        <button
-          class="button small chat-earlier"
-          disabled={earlier.busy}
-          data-testid="chat-earlier"
-          onClick={() => earlier.attempt(() => talk.earlier(conversation))}
-        >
-          Earlier messages
-        </button>
+        <div class="chat-earlier">
+          <button
+            class="button small"
+            disabled={earlier.busy}
+            data-testid="chat-earlier"
+            onClick={() => earlier.attempt(() => talk.earlier(conversation))}
+          >
+            Earlier messages
+          </button>
+          <Problem text={earlier.problem} testId="chat-earlier-problem" />
+        </div>
       )}
-      <Problem text={earlier.problem} testId="chat-earlier-problem" />
       {messages.map((message, i) => (
         <Message
           key={message.id}
@@ -206,12 +208,17 @@ function SendBox({ talk, conversation, mutedUntil }: SendBoxProps) {
   const id = useId();
   const submit = (event: Event) => {
     event.preventDefault();
-    if (busy || quietS > 0 || !text.trim()) return;
-    void attempt(async () => {
-      await talk.say(conversation, text.trim());
-      setText("");
-      box.current?.focus();
-    });
+    const said = text.trim();
+    if (busy || quietS > 0 || !said) return;
+    // Whoever types on meanwhile loses nothing, and what could not be said is there again.
+    setText("");
+    box.current?.focus();
+    void attempt(() =>
+      talk.say(conversation, said).catch((error) => {
+        setText((typed) => typed || said);
+        throw error;
+      }),
+    );
   };
   if (muted) {
     return (

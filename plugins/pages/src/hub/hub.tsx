@@ -7,6 +7,7 @@ import { useStore } from "../ui/use-store.js";
 import type { Around } from "./around.js";
 import { unreadOf } from "./chat-log.js";
 import { ChatPanel } from "./chat.js";
+import { GuildPanel } from "./guild.js";
 import { ProfilePanel } from "./profile.js";
 
 /** What a panel is given: a lobby that is there, though its connection may be on its way back. */
@@ -25,6 +26,7 @@ interface Tab {
 
 const tabs: readonly Tab[] = [
   { id: "chat", title: "Chat", Panel: ChatPanel, News: ChatNews },
+  { id: "guild", title: "Guild", Panel: GuildPanel, News: GuildNews },
   { id: "profile", title: "Profile", Panel: ProfilePanel },
 ];
 
@@ -65,6 +67,18 @@ function ChatNews({ around }: { around: Around }) {
   return unread > 0 ? (
     <span class="hub-dot" data-testid="hub-news-chat">
       <span class="hidden">, {unread} unread</span>
+    </span>
+  ) : null;
+}
+
+function GuildNews({ around }: { around: Around }) {
+  const { membership } = useStore(around.ownGuild.known);
+  const waiting = membership
+    ? membership.invites.length + (membership.guild?.requests.length ?? 0)
+    : 0;
+  return waiting > 0 ? (
+    <span class="hub-dot" data-testid="hub-news-guild">
+      <span class="hidden">, {waiting} to answer</span>
     </span>
   ) : null;
 }
