@@ -160,6 +160,8 @@ pub enum Notice {
     Answer(Box<db::Answer>),
     /// Something has changed for the user.
     News(Box<db::News>),
+    /// What friends of the user's are doing now.
+    SynPresence(Vec<(UserId, lobby::Presence)>),
     /// The connection will be closed after this.
     SynClosing(Refusal),
 }
@@ -171,6 +173,7 @@ impl Notice {
         NOTICE_BYTES
             + match self {
                 Self::Answer(answer) => answer.bytes(),
+                Self::SynPresence(told) => size_of_val(&told[..]),
                 Self::SynSceneEnded(ended) => ended.results.len() * size_of::<PlayerResult>(),
                 _ => 0,
             }

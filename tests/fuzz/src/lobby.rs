@@ -17,7 +17,7 @@ use scenehost_core::record::UserRecord;
 use scenehost_core::token::Secret;
 use scenehost_core::{
     ConnectionId, Context, DomainName, Effects, Message, Refusal, SceneId, Service, ServiceName, SessionId, Time,
-    UserId, profile, storage,
+    UserId, friends, profile, storage,
 };
 
 use crate::script::Script;
@@ -154,8 +154,12 @@ impl World {
             9 => {
                 let waits = script.chance();
                 let connection = waits.then(|| ConnectionId(script.below(CONNECTIONS_MAX) as u64));
-                let result = ok_or_refused(script).map(|()| Box::new(db::Entered::default()));
+                let result = ok_or_refused(script).map(|()| Box::new(entered(user, script)));
                 Event::ResEnter { user, connection, result }
+            }
+            10 if script.chance() => {
+                let other = USERS[script.below(USERS.len())];
+                Event::SynNews { user, news: Box::new(db::News::Friends(friends_news(other, script))) }
             }
             10 => {
                 let news = storage::News { game: "gomoku".into(), keys: Vec::new() };
@@ -266,6 +270,22 @@ fn identity(script: &mut Script) -> Result<Box<Identity>, Refusal> {
     let tokens = Tokens { session: token(), session_expires: Time(9), refresh: token(), refresh_expires: Time(99) };
     let (user, session) = (USERS[script.below(USERS.len())], SESSIONS[script.below(2)]);
     Ok(Box::new(Identity { user, record, session, tokens, created: false }))
+}
+
+fn entered(user: UserId, script: &mut Script) -> db::Entered {
+    let friends = USERS.into_iter().filter(|friend| *friend != user && script.chance()).collect();
+    db::Entered { friends, appears_offline: script.chance(), ..db::Entered::default() }
+}
+
+fn friends_news(user: UserId, script: &mut Script) -> friends::News {
+    use friends::Change::{Blocked, Friends, Removed, Unblocked};
+    match script.below(8) {
+        0 => friends::News::AppearsOffline(script.chance()),
+        1 => friends::News::Changed { user, name: String::new(), change: Blocked },
+        2 => friends::News::Changed { user, name: String::new(), change: Unblocked },
+        3 => friends::News::Changed { user, name: String::new(), change: Removed },
+        _ => friends::News::Changed { user, name: String::new(), change: Friends },
+    }
 }
 
 fn match_state(script: &mut Script) -> MatchState {

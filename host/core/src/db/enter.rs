@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Stop, Transaction};
+use crate::friends::{self, Friends};
 use crate::ids::UserId;
 use crate::profile::{self, Profile};
 
@@ -16,11 +17,14 @@ pub struct Entered {
     pub friends: BTreeSet<UserId>,
     /// With whom the user wants nothing to do.
     pub blocked: BTreeSet<UserId>,
+    /// The user looks offline to everybody.
+    pub appears_offline: bool,
 }
 
 /// A user comes in with this name, which is kept for those who ask later.
 pub(super) fn enter(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Result<Entered, Stop> {
     let key = profile::key(user);
+    tx.want([key.clone(), friends::key(user)])?;
     let known: Option<Profile> = tx.get(&key)?;
     let profile = match known {
         Some(profile) if profile.name == name => profile,
@@ -31,5 +35,7 @@ pub(super) fn enter(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Resul
             profile
         }
     };
-    Ok(Entered { profile, friends: BTreeSet::new(), blocked: BTreeSet::new() })
+    let Friends { friends, blocked, appears_offline, .. } = tx.get_or_default(&friends::key(user))?;
+    let (friends, blocked) = (friends.into_keys().collect(), blocked.into_keys().collect());
+    Ok(Entered { profile, friends, blocked, appears_offline })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::enter::{self, Entered};
 use super::{Caller, Stop, Transaction};
 use crate::ids::{GameName, UserId};
-use crate::{profile, storage};
+use crate::{friends, inbox, profile, storage};
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,10 @@ pub enum Request {
     Profile(profile::Request),
     /// About stored records.
     Storage(storage::Request),
+    /// About friends.
+    Friends(friends::Request),
+    /// About notifications.
+    Inbox(inbox::Request),
 }
 
 /// What came of a request.
@@ -29,6 +33,10 @@ pub enum Answer {
     Profile(profile::Answer),
     /// About stored records.
     Storage(storage::Answer),
+    /// About friends.
+    Friends(friends::Answer),
+    /// About notifications.
+    Inbox(inbox::Answer),
 }
 
 impl Answer {
@@ -38,6 +46,8 @@ impl Answer {
             Self::Done | Self::Entered(_) => 0,
             Self::Profile(answer) => answer.bytes(),
             Self::Storage(answer) => answer.bytes(),
+            Self::Friends(answer) => answer.bytes(),
+            Self::Inbox(answer) => answer.bytes(),
         }
     }
 }
@@ -47,6 +57,10 @@ impl Answer {
 pub enum News {
     /// A record of the user's was changed by somebody else.
     Storage(storage::News),
+    /// Something has changed with a friend, or with somebody who is none.
+    Friends(friends::News),
+    /// A notification has come.
+    Inbox(Box<inbox::News>),
 }
 
 /// What operators have decided about these features.
@@ -67,5 +81,7 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         Request::Enter(user, name) => enter::enter(*user, name, tx).map(|entered| Answer::Entered(Box::new(entered))),
         Request::Profile(request) => profile::run(caller, request, tx),
         Request::Storage(request) => storage::run(caller, request, tx),
+        Request::Friends(request) => friends::run(caller, request, tx),
+        Request::Inbox(request) => inbox::run(caller, request, tx),
     }
 }

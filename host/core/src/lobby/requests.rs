@@ -1,7 +1,7 @@
 //! What users ask of Db: passed on with a number of the lobby's, so that an answer that comes late is never told to
 //! a client that has asked something else. And what the lobby itself has to know of who comes in.
 
-use super::{Connection, Due, Lobby, User, refuse_user, tell};
+use super::{Connection, Due, Lobby, User, refuse_user};
 use crate::auth::Identity;
 use crate::db::{self, Answer, Asker, Caller, Entered, News, Request};
 use crate::ids::{ConnectionId, UserId};
@@ -40,16 +40,19 @@ impl Lobby {
         cx: &mut Context<'_>,
     ) {
         self.deadlines.clear(&Due::Asked(id, number));
-        let Some(user) = self.users.get_mut(&id) else { return };
-        let Some(request) = user.asked.remove(&number) else { return };
+        let Some(request) = self.users.get_mut(&id).and_then(|user| user.asked.remove(&number)) else { return };
         let notice = match result {
-            Ok(answer) => Notice::Answer(answer),
+            Ok(mut answer) => {
+                self.add_presence(id, &mut answer);
+                Notice::Answer(answer)
+            }
             Err(refusal) => Notice::Refused(refusal),
         };
-        tell(user, request, notice, cx);
+        self.tell(id, request, notice, cx);
     }
 
     pub(super) fn syn_news(&mut self, id: UserId, news: Box<News>, cx: &mut Context<'_>) {
+        self.take_news(id, &news);
         self.tell(id, 0, Notice::News(news), cx);
     }
 
@@ -78,6 +81,7 @@ impl Lobby {
             self.entered(connection, entered, cx);
         } else if let (Some(user), Some(entered)) = (self.users.get_mut(&id), entered) {
             user.entered = Some(*entered);
+            self.touch(id);
         }
     }
 
