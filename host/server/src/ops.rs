@@ -4,6 +4,7 @@
 //! that changes something needs the token.
 
 mod ask;
+mod notifications;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -114,6 +115,7 @@ impl Ops {
             .route("/health", get(health))
             .route("/metrics", get(show_metrics))
             .route("/v1/ask", post(ask::ask))
+            .route("/v1/notifications", post(notifications::post))
             .route("/v1/scenes", post(create_scenes))
             .route("/v1/store/backup", post(make_backup))
             .route("/v1/users/{user}", get(show_user))

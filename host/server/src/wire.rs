@@ -1,6 +1,8 @@
 //! What the services say, in the frames of the client protocol.
 
 pub mod db;
+mod friends;
+mod inbox;
 mod profile;
 mod records;
 
@@ -77,6 +79,7 @@ pub fn lobby_notice(notice: &Notice) -> Body {
         Notice::SynSceneEnded(ended) => Body::SynSceneEnded(scene_ended(ended)),
         Notice::Answer(answer) => db::answer(answer),
         Notice::News(news) => db::news(news),
+        Notice::SynPresence(told) => friends::presence(told),
         Notice::SynClosing(refusal) => closing(refusal),
     }
 }

@@ -3,6 +3,8 @@
 //! Invariant: a task serves the connection, and makes a new one when it is lost, until the [`Lobby`] is dropped or
 //! the line is gone, so that the user stays in the lobby while playing. What handle and task share has limits.
 
+mod friends;
+mod inbox;
 mod profile;
 mod records;
 mod side;
@@ -102,6 +104,12 @@ pub enum LobbyEvent {
     SceneEnded(v1::SynSceneEnded),
     /// The game has changed stored records of the user's.
     Records(v1::SynRecords),
+    /// Something has changed between the user and another.
+    Friends(v1::SynFriends),
+    /// A notification has come.
+    Notification(v1::SynNotification),
+    /// What friends are doing now, of whom it has changed.
+    Presence(v1::SynPresence),
     /// The connection is lost, or could not be made again; the next attempt comes after this time. Requests made now
     /// are kept and sent after the return, unless they have timed out by then or their futures are dropped.
     Dropped { why: Arc<Error>, next_attempt: Duration },

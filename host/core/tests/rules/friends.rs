@@ -12,6 +12,9 @@ use scenehost_core::{Refusal, UserId, record};
 
 use crate::desk::Desk;
 
+/// Who does what, about whom.
+type Step = (u64, Act, u64);
+
 const ADA: u64 = 1;
 const BOB: u64 = 2;
 const CY: u64 = 3;
@@ -191,7 +194,7 @@ fn a_friend_request_crossing_a_block() {
 
 #[test]
 fn what_is_done_again_is_done_already() {
-    let cases: [(&[(u64, Act, u64)], (u64, Act, u64)); 7] = [
+    let cases: [(&[Step], Step); 7] = [
         (&[], (ADA, Act::Ask, BOB)),
         (&[(ADA, Act::Ask, BOB)], (BOB, Act::Accept, ADA)),
         (&[(ADA, Act::Ask, BOB)], (BOB, Act::Decline, ADA)),

@@ -292,10 +292,15 @@ impl Side for LobbySide {
                 None
             }
             server_frame::Body::SynRecords(records) => Some(LobbyEvent::Records(records.clone())),
+            server_frame::Body::SynFriends(friends) => Some(LobbyEvent::Friends(friends.clone())),
+            server_frame::Body::SynNotification(it) => Some(LobbyEvent::Notification(it.clone())),
+            server_frame::Body::SynPresence(presence) => Some(LobbyEvent::Presence(presence.clone())),
             server_frame::Body::Pong(_)
             | server_frame::Body::Done(_)
             | server_frame::Body::ResProfile(_)
-            | server_frame::Body::ResRecords(_) => None,
+            | server_frame::Body::ResRecords(_)
+            | server_frame::Body::ResFriends(_)
+            | server_frame::Body::ResInbox(_) => None,
             server_frame::Body::SynClosing(_)
             | server_frame::Body::ResSignIn(_)
             | server_frame::Body::ResJoinScene(_)

@@ -261,7 +261,12 @@ impl Side for SceneSide {
             | server_frame::Body::Done(_)
             | server_frame::Body::ResProfile(_)
             | server_frame::Body::ResRecords(_)
-            | server_frame::Body::SynRecords(_) => return Err(Error::Unexpected),
+            | server_frame::Body::SynRecords(_)
+            | server_frame::Body::ResFriends(_)
+            | server_frame::Body::SynFriends(_)
+            | server_frame::Body::ResInbox(_)
+            | server_frame::Body::SynNotification(_)
+            | server_frame::Body::SynPresence(_) => return Err(Error::Unexpected),
         }
         Ok(Flow::On)
     }
