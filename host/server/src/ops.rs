@@ -6,6 +6,7 @@
 mod ask;
 mod backups;
 mod mute;
+mod notifications;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,6 +93,7 @@ impl Ops {
             .route("/health", get(health))
             .route("/metrics", get(show_metrics))
             .route("/v1/ask", post(ask::ask))
+            .route("/v1/notifications", post(notifications::post))
             .route("/v1/scenes", post(create_scenes))
             .route("/v1/store/backup", post(backups::make))
             .route("/v1/users/{user}", get(show_user))

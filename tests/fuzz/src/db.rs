@@ -13,8 +13,8 @@ use scenehost_core::db::{Asker, Caller, Db, Event, REQUEST_MS_MAX, Request, Rule
 use scenehost_core::read::Load;
 use scenehost_core::storage::{self, Change, Owner, Readers, Whose, Writers};
 use scenehost_core::{
-    Context, Effects, GameName, GuildId, Message, Service, ServiceName, Time, UserId, Write, chat, consistency, guild,
-    profile,
+    Context, Effects, GameName, GuildId, Message, Service, ServiceName, Time, UserId, Write, chat, consistency,
+    friends, guild, inbox, profile,
 };
 
 use crate::script::Script;
@@ -212,7 +212,9 @@ fn caller(script: &mut Script) -> Caller {
 }
 
 fn request(script: &mut Script) -> Request {
-    match script.below(24) {
+    match script.below(32) {
+        24..=28 => Request::Friends(befriended(script)),
+        29..=31 => Request::Inbox(posted(script)),
         16..=20 => Request::Guild(of_guild(script)),
         21..=23 => Request::Chat(said(script)),
         0 => Request::Forget(user(script)),
@@ -257,6 +259,25 @@ fn of_guild(script: &mut Script) -> guild::Request {
             value: script.chance().then(|| script.bytes().to_vec()),
             if_version: script.chance().then(|| script.number().into()),
         },
+    }
+}
+
+fn befriended(script: &mut Script) -> friends::Request {
+    use friends::Act::{Accept, Ask, Block, Decline, Remove, Unblock, Withdraw};
+    let acts = [Ask, Ask, Ask, Accept, Accept, Decline, Withdraw, Remove, Block, Unblock];
+    match script.below(12) {
+        0 => friends::Request::AppearOffline(script.chance()),
+        1 => friends::Request::List(friends::Which::Friends),
+        _ => friends::Request::Do(acts[script.below(acts.len())], user(script)),
+    }
+}
+
+fn posted(script: &mut Script) -> inbox::Request {
+    match script.below(4) {
+        0 => inbox::Request::List { after: script.number().into(), limit: script.number() },
+        1 => inbox::Request::Read(Vec::new()),
+        2 => inbox::Request::Remove(vec![script.number().into()]),
+        _ => inbox::Request::Read(vec![script.number().into()]),
     }
 }
 

@@ -7,7 +7,9 @@ use std::convert::Infallible;
 use proptest::prelude::*;
 use scenehost_core::db::{Answer, Asker, Caller, Db, Event, REQUEST_MS_MAX, Request, Rules};
 use scenehost_core::storage::{self, Change, Owner, Readers, Whose};
-use scenehost_core::{GameName, Message, Refusal, Service, ServiceName, UserId, chat, consistency, guild, record};
+use scenehost_core::{
+    GameName, Message, Refusal, Service, ServiceName, UserId, chat, consistency, friends, guild, record,
+};
 use serde_json::json;
 
 use crate::desk::Desk;
@@ -196,6 +198,15 @@ fn everything_of_a_user_is_exported_and_removed_and_what_is_left_fits_together()
     };
     for (user, to) in [(1, 2), (3, 1), (2, 3)] {
         desk.ask_as(user, say(to)).unwrap();
+    }
+    let act = |user, act| Request::Friends(friends::Request::Do(act, UserId(user)));
+    for (user, request) in [
+        (1, act(2, friends::Act::Ask)),
+        (2, act(1, friends::Act::Accept)),
+        (1, act(3, friends::Act::Block)),
+        (3, act(1, friends::Act::Ask)),
+    ] {
+        desk.ask_as(user, request).unwrap();
     }
     let found_guild = guild::Request::Create {
         name: "Owls".into(),
