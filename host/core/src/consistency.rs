@@ -2,12 +2,15 @@
 //!
 //! Invariant: nothing is changed here, and no record, however damaged, ends the check.
 
+mod guild;
+
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 
 use crate::auth::account::Account;
 use crate::auth::identity::IdentityRecord;
+use crate::chat;
 use crate::ids::{SceneId, UserId};
 use crate::profile::Profile;
 use crate::record::{self, EXPIRY_PREFIX, SCENE_PREFIX, SceneRecord, UserRecord};
@@ -81,6 +84,18 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
             }
             "shelf" => self.shelf(key, value),
             "storage" => self.stored(key, value),
+            "chat" => self.chat(key, value),
+            "muted" => {
+                self.readable::<chat::Muted>(key, value);
+                if id_of::<UserId>(key, "muted/").is_none() {
+                    self.problem(key, "is no user's: delete it");
+                }
+                Ok(())
+            }
+            "guild" => self.guild(key, value),
+            "guild-of" => self.guild_of(key, value),
+            "guild-name" => self.guild_name(key, value),
+            "guild-data" => self.guild_data(key, value),
             _ => {
                 self.problem(
                     key,
@@ -192,6 +207,30 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
             self.problem(key, &format!("is not listed in {shelf_key}: restore a backup"));
         }
         Ok(())
+    }
+
+    fn chat(&mut self, key: &str, value: &[u8]) -> Result<(), E> {
+        let mut parts = key.splitn(4, '/').skip(1);
+        let (Some(kind), Some(channel), slot) = (parts.next(), parts.next(), parts.next()) else {
+            self.problem(key, "is no channel's: delete it");
+            return Ok(());
+        };
+        if slot.is_none() {
+            self.readable::<chat::Head>(key, value);
+            return Ok(());
+        }
+        let Some(message) = self.readable::<chat::ChatMessage>(key, value) else { return Ok(()) };
+        let head_key = format!("chat/{kind}/{channel}");
+        let head: Option<chat::Head> = self.other(&head_key)?;
+        if head.is_none_or(|head| head.count < message.id) {
+            self.problem(key, &format!("is beyond what {head_key} counts: restore a backup"));
+        }
+        Ok(())
+    }
+
+    /// Another record, if it is there and can be read.
+    fn other<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, E> {
+        Ok((self.get)(key)?.and_then(|value| record::decode(key, &value).ok()))
     }
 
     fn readable<T: DeserializeOwned>(&mut self, key: &str, value: &[u8]) -> Option<T> {

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use scenehost_core::address::Network;
 use scenehost_core::auth::identity::{PROVIDER_CHARS_MAX, is_provider_name};
 use scenehost_core::config::{self, Domain, Fleet};
-use scenehost_core::{DomainName, FleetName, GameName, db, rate, storage};
+use scenehost_core::{DomainName, FleetName, GameName, chat, db, guild, rate, storage};
 use serde::Deserialize;
 
 use crate::edge::tls;
+use crate::moderation;
 
 pub use provider::{KeysFrom, Provider, is_loopback};
 
@@ -44,6 +45,10 @@ pub struct Config {
     pub lobby: config::Lobby,
     #[serde(default)]
     pub storage: storage::Limits,
+    #[serde(default)]
+    pub chat: chat::Limits,
+    #[serde(default)]
+    pub guilds: guild::Limits,
     #[serde(default)]
     pub fleets: BTreeMap<FleetName, FleetConfig>,
     #[serde(default)]
@@ -332,6 +337,15 @@ impl Config {
         if let Err(what) = self.storage.check() {
             return wrong("[storage]".to_owned(), what);
         }
+        if let Err(what) = self.chat.check() {
+            return wrong("[chat]".to_owned(), what);
+        }
+        if let Some(Err(what)) = self.chat.moderation.as_ref().map(|it| moderation::check_url(&it.url)) {
+            return wrong("[chat.moderation]".to_owned(), what);
+        }
+        if let Err(what) = self.guilds.check() {
+            return wrong("[guilds]".to_owned(), what);
+        }
         self.auth.check()?;
         if let Some(token) = &self.ops.token
             && token.len() < 16
@@ -347,7 +361,7 @@ impl Config {
     /// The rules of what players keep. A game is what one plugin runs.
     pub fn db_rules(&self) -> db::Rules {
         let games = self.fleets.values().map(|fleet| GameName::from(fleet.plugin.as_str())).collect();
-        db::Rules { games, storage: self.storage.clone() }
+        db::Rules { games, storage: self.storage.clone(), guilds: self.guilds.clone() }
     }
 
     /// The rules' part of the fleets.

@@ -5,6 +5,7 @@
 
 mod ask;
 mod backups;
+mod mute;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,6 +96,7 @@ impl Ops {
             .route("/v1/store/backup", post(backups::make))
             .route("/v1/users/{user}", get(show_user))
             .route("/v1/users/{user}/ban", post(ban).delete(unban))
+            .route("/v1/users/{user}/mute", post(mute::mute).delete(mute::unmute))
             .route("/v1/users/{user}/sessions/{session}", delete(end_session))
             .layer(DefaultBodyLimit::max(64 * 1_024))
             .with_state(self)

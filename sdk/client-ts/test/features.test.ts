@@ -1,12 +1,16 @@
 // What users ask the lobby for besides matches, against a scripted server.
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
+import { ChatKind } from "../src/gen/scenehost/v1/chat_pb.js";
+import { GuildEntry, GuildRole, SynGuild_What } from "../src/gen/scenehost/v1/guild_pb.js";
 import { RecordReaders } from "../src/gen/scenehost/v1/records_pb.js";
 import { Code } from "../src/gen/scenehost/v1/client_pb.js";
-import { Closed, Lobby, Refused } from "../src/index.js";
+import { Closed, Lobby, Refused, type GuildEvent } from "../src/index.js";
 import { guest, Host, options, play, type Peer } from "./host.js";
 
 let host: Host;
+/** The server's end of the connection, once something was asked. */
+let server: Peer | undefined;
 afterEach(() => host.stop());
 
 type Frame = Parameters<NonNullable<Parameters<typeof play>[0]>>[0];
@@ -14,8 +18,14 @@ type Frame = Parameters<NonNullable<Parameters<typeof play>[0]>>[0];
 /** A lobby whose server answers requests by `answer`; what was asked is noted in `asked`. */
 async function lobbyThat(answer: (frame: Frame, peer: Peer) => void): Promise<[Lobby, Frame[]]> {
   const asked: Frame[] = [];
+  server = undefined;
   host = await Host.start(
     play((frame, peer) => {
+      server = peer;
+      if (frame.body.case === "ping") {
+        const { payload } = frame.body.value;
+        return peer.send({ case: "pong", value: { payload } }, frame.request);
+      }
       asked.push(frame);
       answer(frame, peer);
     }),
@@ -85,6 +95,110 @@ test("reads, lists and writes records, and hears of changes", async () => {
     [0, RecordReaders.GAME, 0n],
   );
   assert.deepEqual([second!.value, second!.ifVersion], [undefined, undefined]);
+});
+
+test("talks in rooms, directly and in the guild, and hears what others say", async () => {
+  const said = { id: 8n, userId: "00000000000000aa", name: "Ada", text: "hi", sentMs: 5n };
+  const [lobby, asked] = await lobbyThat((frame, peer) => {
+    assert.ok(frame.body.case === "reqChat");
+    const { ask } = frame.body.value;
+    if (ask.case === "leave") return peer.send({ case: "done", value: {} }, frame.request);
+    if (ask.case === "join") {
+      const room = { name: ask.value.room, lastId: 7n, members: 3 };
+      return peer.send({ case: "resChat", value: { room } }, frame.request);
+    }
+    assert.ok(ask.case === "say" || ask.case === "history");
+    const message = { ...said, channel: ask.value.channel! };
+    peer.send({ case: "resChat", value: { messages: [message] } }, frame.request);
+  });
+  const events: unknown[] = [];
+  lobby.on("chat", (event) => events.push(event));
+  assert.deepEqual(await lobby.chat.join("lobby"), { room: "lobby", lastId: 7n, members: 3 });
+  const room = { kind: "room", room: "lobby" } as const;
+  const message = await lobby.chat.say(room, "hi");
+  assert.deepEqual(message, {
+    channel: room,
+    id: 8n,
+    userId: "00000000000000aa",
+    name: "Ada",
+    text: "hi",
+    sent: new Date(5),
+  });
+  const direct = { kind: "direct", userId: "00000000000000bb" } as const;
+  assert.deepEqual((await lobby.chat.history(direct, 9n))[0]!.channel, direct);
+  assert.equal((await lobby.chat.say({ kind: "guild" }, "hi")).channel.kind, "guild");
+  await lobby.chat.leave("lobby");
+
+  const history = asked[2]!.body;
+  assert.ok(history.case === "reqChat" && history.value.ask.case === "history");
+  assert.equal(history.value.ask.value.before, 9n);
+
+  const channel = { kind: ChatKind.DIRECT, of: "00000000000000bb" };
+  server!.send({
+    case: "synChat",
+    value: { what: { case: "message", value: { ...said, channel } } },
+  });
+  const rooms = { rooms: [{ name: "lobby", lastId: 31n }] };
+  server!.send({ case: "synChat", value: { what: { case: "rooms", value: rooms } } });
+  server!.send({ case: "synChat", value: { what: { case: "mutedUntilMs", value: 60_000n } } });
+  server!.send({ case: "synChat", value: { what: { case: "mutedUntilMs", value: 0n } } });
+  await lobby.ping();
+  assert.deepEqual(events.slice(1), [
+    { kind: "rooms", rooms: [{ room: "lobby", lastId: 31n }] },
+    { kind: "muted", until: new Date(60_000) },
+    { kind: "muted", until: undefined },
+  ]);
+});
+
+test("founds a guild, looks after it, and hears what happens in it", async () => {
+  const members = [{ userId: "00000000000000aa", name: "Ada", role: GuildRole.LEADER }];
+  const guild = { guildId: "g", name: "Owls", entry: GuildEntry.BY_REQUEST, members };
+  const [lobby, asked] = await lobbyThat((frame, peer) => {
+    assert.ok(frame.body.case === "reqGuild");
+    const { ask } = frame.body.value;
+    switch (ask.case) {
+      case "create":
+      case "show":
+        return peer.send({ case: "resGuild", value: { guild } }, frame.request);
+      case "mine":
+        return peer.send({ case: "resGuild", value: {} }, frame.request);
+      case "writeData":
+        return peer.send({ case: "resGuild", value: { version: 3n } }, frame.request);
+      default:
+        return peer.send({ case: "done", value: {} }, frame.request);
+    }
+  });
+  const events: GuildEvent[] = [];
+  lobby.on("guild", (event) => events.push(event));
+  const founded = await lobby.guilds.create({ name: "Owls", entry: "by-request" });
+  assert.deepEqual([founded.entry, founded.members[0]!.role], ["by-request", "leader"]);
+  assert.equal((await lobby.guilds.show("own")).name, "Owls");
+  assert.deepEqual(await lobby.guilds.mine(), { guild: undefined, requests: [], invites: [] });
+  await lobby.guilds.setRole("00000000000000bb", "officer");
+  await lobby.guilds.change({ about: "" });
+  assert.equal(await lobby.guilds.writeData("plan", null, 2n), 3n);
+
+  const asks = asked.map(({ body }) => (body.case === "reqGuild" ? body.value.ask : undefined));
+  assert.deepEqual(
+    asks.map((ask) => ask?.case),
+    ["create", "show", "mine", "setRole", "change", "writeData"],
+  );
+  const change = asks[4]!;
+  assert.ok(change.case === "change");
+  assert.deepEqual([change.value.about, change.value.limit], ["", undefined]);
+
+  const what = SynGuild_What.ROLE;
+  const news = { guildId: "g", name: "Owls", version: 4n, what, userId: "00000000000000aa" };
+  server!.send({ case: "synGuild", value: { ...news, role: GuildRole.OFFICER } });
+  server!.send({ case: "synGuild", value: { ...news, role: GuildRole.UNSPECIFIED } });
+  await lobby.ping();
+  assert.deepEqual(
+    events.map(({ what, role }) => [what, role]),
+    [
+      ["ROLE", "officer"],
+      ["ROLE", undefined],
+    ],
+  );
 });
 
 test("a refusal is thrown, and an answer of another kind ends the line", async () => {

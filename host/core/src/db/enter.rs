@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Stop, Transaction};
-use crate::ids::UserId;
+use crate::chat;
+use crate::guild::{self, Membership};
+use crate::ids::{Time, UserId};
 use crate::profile::{self, Profile};
 
 /// What the lobby knows of a user, as long as the user is there. It is told of what changes by
@@ -16,11 +18,18 @@ pub struct Entered {
     pub friends: BTreeSet<UserId>,
     /// With whom the user wants nothing to do.
     pub blocked: BTreeSet<UserId>,
+    /// Until when the user may say nothing.
+    pub muted_until: Option<Time>,
+    /// The guild that the user is in.
+    pub guild: Option<Membership>,
 }
 
 /// A user comes in with this name, which is kept for those who ask later.
 pub(super) fn enter(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Result<Entered, Stop> {
     let key = profile::key(user);
+    tx.want([key.clone(), chat::muted_key(user), guild::place_key(user)])?;
+    let muted_until = chat::muted_until(user, tx)?;
+    let guild = guild::membership(user, tx)?;
     let known: Option<Profile> = tx.get(&key)?;
     let profile = match known {
         Some(profile) if profile.name == name => profile,
@@ -31,5 +40,5 @@ pub(super) fn enter(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Resul
             profile
         }
     };
-    Ok(Entered { profile, friends: BTreeSet::new(), blocked: BTreeSet::new() })
+    Ok(Entered { profile, friends: BTreeSet::new(), blocked: BTreeSet::new(), muted_until, guild })
 }

@@ -8,7 +8,7 @@ use super::account;
 use super::enter::{self, Entered};
 use super::{Caller, Stop, Transaction};
 use crate::ids::{GameName, UserId};
-use crate::{profile, storage};
+use crate::{chat, guild, profile, storage};
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub enum Request {
     Profile(profile::Request),
     /// About stored records.
     Storage(storage::Request),
+    /// About what is said.
+    Chat(chat::Request),
+    /// About guilds.
+    Guild(guild::Request),
 }
 
 /// What came of a request.
@@ -38,6 +42,10 @@ pub enum Answer {
     Profile(profile::Answer),
     /// About stored records.
     Storage(storage::Answer),
+    /// About what is said.
+    Chat(chat::Answer),
+    /// About guilds.
+    Guild(guild::Answer),
 }
 
 impl Answer {
@@ -47,6 +55,8 @@ impl Answer {
             Self::Done | Self::Entered(_) | Self::Export(_) => 0,
             Self::Profile(answer) => answer.bytes(),
             Self::Storage(answer) => answer.bytes(),
+            Self::Chat(answer) => answer.bytes(),
+            Self::Guild(answer) => answer.bytes(),
         }
     }
 }
@@ -56,6 +66,20 @@ impl Answer {
 pub enum News {
     /// A record of the user's was changed by somebody else.
     Storage(storage::News),
+    /// Somebody has said something, or the user may.
+    Chat(chat::News),
+    /// Something has happened in a guild.
+    Guild(guild::News),
+}
+
+impl News {
+    /// About how many bytes it has.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Chat(news) => news.bytes(),
+            Self::Storage(_) | Self::Guild(_) => 0,
+        }
+    }
 }
 
 /// What operators have decided about these features.
@@ -65,6 +89,8 @@ pub struct Rules {
     pub games: BTreeSet<GameName>,
     /// Limits of stored records.
     pub storage: storage::Limits,
+    /// Limits of guilds.
+    pub guilds: guild::Limits,
 }
 
 /// Runs a request.
@@ -78,5 +104,7 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         Request::Forget(user) => account::forget(*user, tx).map(|()| Answer::Done),
         Request::Profile(request) => profile::run(caller, request, tx),
         Request::Storage(request) => storage::run(caller, request, tx),
+        Request::Chat(request) => chat::run(caller, request, tx),
+        Request::Guild(request) => guild::run(caller, request, tx),
     }
 }

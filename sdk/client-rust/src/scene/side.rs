@@ -261,7 +261,11 @@ impl Side for SceneSide {
             | server_frame::Body::Done(_)
             | server_frame::Body::ResProfile(_)
             | server_frame::Body::ResRecords(_)
-            | server_frame::Body::SynRecords(_) => return Err(Error::Unexpected),
+            | server_frame::Body::SynRecords(_)
+            | server_frame::Body::ResChat(_)
+            | server_frame::Body::SynChat(_)
+            | server_frame::Body::ResGuild(_)
+            | server_frame::Body::SynGuild(_) => return Err(Error::Unexpected),
         }
         Ok(Flow::On)
     }
