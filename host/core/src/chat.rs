@@ -6,10 +6,11 @@
 //!
 //! Invariant: the messages of a channel are numbered from 1 without gaps, and those that are kept are the newest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::db::{Answer as DbAnswer, Caller, News as DbNews, Stop, Transaction};
 use crate::guild;
@@ -27,6 +28,8 @@ pub const KEPT_MAX: u64 = 64;
 pub const ROOM_KEPT_MAX: usize = 50;
 /// How many rooms there may be.
 pub const ROOMS_MAX: usize = 64;
+/// With how many others the direct messages of a user are kept.
+pub const TALKS_MAX: usize = 1_000;
 /// In how many rooms a user may be.
 pub const ROOMS_PER_USER_MAX: usize = 4;
 
@@ -281,6 +284,12 @@ pub(crate) struct Head {
     pub count: u64,
 }
 
+/// With whom a user has talked directly, and since when.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Talks {
+    pub with: BTreeMap<UserId, Time>,
+}
+
 /// Until when a user may say nothing.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Muted {
@@ -292,7 +301,12 @@ pub(crate) fn muted_key(user: UserId) -> String {
     format!("muted/{user}")
 }
 
-fn direct_key(one: UserId, other: UserId) -> String {
+/// The key of a user's [`Talks`].
+pub(crate) fn talks_key(user: UserId) -> String {
+    format!("talks/{user}")
+}
+
+pub(crate) fn direct_key(one: UserId, other: UserId) -> String {
     format!("chat/direct/{}-{}", one.min(other), one.max(other))
 }
 
@@ -322,9 +336,67 @@ pub(crate) fn muted_until(user: UserId, tx: &mut Transaction<'_>) -> Result<Opti
 
 /// A guild is gone, and what was said in it.
 pub(crate) fn forget_guild(guild: GuildId, tx: &mut Transaction<'_>) {
-    let head = guild_key(guild);
+    forget_channel(guild_key(guild), tx);
+}
+
+fn forget_channel(head: String, tx: &mut Transaction<'_>) {
     (0..KEPT_MAX).for_each(|slot| tx.delete(slot_key(&head, slot)));
     tx.delete(head);
+}
+
+/// With whom a user has talked directly, for the user's export.
+pub(crate) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, Stop> {
+    let (talks_key, muted_key) = (talks_key(user), muted_key(user));
+    tx.want([&talks_key, &muted_key])?;
+    let talks: Talks = tx.get_or_default(&talks_key)?;
+    let muted: Option<Muted> = tx.get(&muted_key)?;
+    Ok(json!({ "talks": talks.with, "muted_until": muted.map(|muted| muted.until) }))
+}
+
+/// Removes the direct messages of a user whose account is deleted, also from those who got them.
+pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    let talks: Talks = tx.get_or_default(&talks_key(user))?;
+    tx.want(talks.with.keys().map(|other| talks_key(*other)))?;
+    for other in talks.with.into_keys() {
+        end_talk(user, other, tx)?;
+    }
+    tx.delete(muted_key(user));
+    Ok(())
+}
+
+/// Two users talk: both lists name the other one. Beyond [`TALKS_MAX`] the oldest talk of a list is forgotten.
+fn note_talk(one: UserId, other: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    tx.want([talks_key(one), talks_key(other)])?;
+    for (user, with) in [(one, other), (other, one)] {
+        let mut talks: Talks = tx.get_or_default(&talks_key(user))?;
+        if talks.with.contains_key(&with) {
+            return Ok(());
+        }
+        if talks.with.len() >= TALKS_MAX
+            && let Some((oldest, _)) = talks.with.iter().min_by_key(|(_, since)| **since)
+        {
+            end_talk(user, *oldest, tx)?;
+            talks = tx.get_or_default(&talks_key(user))?;
+        }
+        talks.with.insert(with, tx.now);
+        tx.put(talks_key(user), &talks);
+    }
+    Ok(())
+}
+
+/// What two users have said to each other is gone.
+fn end_talk(one: UserId, other: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    for (user, with) in [(one, other), (other, one)] {
+        let key = talks_key(user);
+        let mut talks: Talks = tx.get_or_default(&key)?;
+        talks.with.remove(&with);
+        match talks.with.is_empty() {
+            true => tx.delete(key),
+            false => tx.put(key, &talks),
+        }
+    }
+    forget_channel(direct_key(one, other), tx);
+    Ok(())
 }
 
 /// Does what is asked.
@@ -375,6 +447,7 @@ fn say_to(user: UserId, other: UserId, name: &str, text: &str, tx: &mut Transact
     if known.is_none() {
         return Err(Refusal::NotFound("such user".to_owned()).into());
     }
+    note_talk(user, other, tx)?;
     let message = keep(&head, user, name, text, tx)?;
     tx.tell(other, DbNews::Chat(News::Said(Channel::Direct(user), Arc::clone(&message))));
     Ok(DbAnswer::Chat(Answer::Said(Channel::Direct(other), message)))

@@ -85,6 +85,7 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
             "shelf" => self.shelf(key, value),
             "storage" => self.stored(key, value),
             "chat" => self.chat(key, value),
+            "talks" => self.talks(key, value),
             "muted" => {
                 self.readable::<chat::Muted>(key, value);
                 if id_of::<UserId>(key, "muted/").is_none() {
@@ -224,6 +225,26 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
         let head: Option<chat::Head> = self.other(&head_key)?;
         if head.is_none_or(|head| head.count < message.id) {
             self.problem(key, &format!("is beyond what {head_key} counts: restore a backup"));
+        }
+        Ok(())
+    }
+
+    fn talks(&mut self, key: &str, value: &[u8]) -> Result<(), E> {
+        let Some(talks) = self.readable::<chat::Talks>(key, value) else { return Ok(()) };
+        let Some(user) = id_of::<UserId>(key, "talks/") else {
+            self.problem(key, "is no user's: delete it");
+            return Ok(());
+        };
+        for other in talks.with.into_keys() {
+            let (other_key, head_key) = (chat::talks_key(other), chat::direct_key(user, other));
+            let back: Option<chat::Talks> = self.other(&other_key)?;
+            let head: Option<chat::Head> = self.other(&head_key)?;
+            if head.is_none() || back.is_none_or(|back| !back.with.contains_key(&user)) {
+                self.problem(
+                    key,
+                    &format!("names {other}, but {head_key} or {other_key} does not fit: restore a backup"),
+                );
+            }
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::db::{Answer as DbAnswer, Caller, News as DbNews, Stop, Transaction};
 use crate::ids::{GuildId, Time, UserId};
@@ -316,6 +317,27 @@ impl News {
             None => {}
         }
     }
+}
+
+/// What a user has to do with guilds, for the user's export.
+pub(crate) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, Stop> {
+    let place: Option<Place> = tx.get(&place_key(user))?;
+    Ok(json!(place))
+}
+
+/// Takes a user whose account is deleted out of everything that has to do with guilds.
+pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    let place: Place = tx.get_or_default(&place_key(user))?;
+    if place.guild.is_some() {
+        members::leave(user, tx)?;
+    }
+    for id in place.requests {
+        admission::withdraw(user, id, tx)?;
+    }
+    for id in place.invites {
+        admission::decline_invite(user, id, tx)?;
+    }
+    Ok(())
 }
 
 /// The key of a guild's record.

@@ -5,13 +5,15 @@ use serde_json::{Map, Value};
 
 use super::{Stop, Transaction};
 use crate::ids::UserId;
-use crate::{profile, record, storage};
+use crate::{chat, guild, profile, record, storage};
 
 /// All that is kept of a user, as JSON: one field for each feature.
 pub(super) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, Stop> {
     let mut all = Map::new();
     all.insert("profile".to_owned(), profile::export(user, tx)?);
     all.insert("records".to_owned(), storage::export(user, tx)?);
+    all.insert("guild".to_owned(), guild::export(user, tx)?);
+    all.insert("chat".to_owned(), chat::export(user, tx)?);
     Ok(Value::Object(all))
 }
 
@@ -19,6 +21,8 @@ pub(super) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, St
 pub(super) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
     profile::forget(user, tx);
     storage::forget(user, tx)?;
+    guild::forget(user, tx)?;
+    chat::forget(user, tx)?;
     tx.delete(record::forget_key(user));
     Ok(())
 }
