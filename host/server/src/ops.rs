@@ -5,6 +5,7 @@
 
 mod ask;
 mod mute;
+mod reports;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -115,6 +116,8 @@ impl Ops {
             .route("/health", get(health))
             .route("/metrics", get(show_metrics))
             .route("/v1/ask", post(ask::ask))
+            .route("/v1/reports", get(reports::show))
+            .route("/v1/reports/{number}", delete(reports::remove))
             .route("/v1/scenes", post(create_scenes))
             .route("/v1/store/backup", post(make_backup))
             .route("/v1/users/{user}", get(show_user))

@@ -151,6 +151,10 @@ impl Lobby {
                 let history = chat::Request::History { of, before, limit };
                 return self.ask_db(id, request, Box::new(db::Request::Chat(history)), cx);
             }
+            Ask::Report(of, message, reason) => match self.report(id, of, message, reason, cx) {
+                Ok(report) => return self.ask_db(id, request, Box::new(db::Request::Chat(report)), cx),
+                Err(refusal) => Err(refusal),
+            },
             Ask::Say(to, text) => match self.may_say(id, &to, &text, cx) {
                 Ok(text) => return self.say(id, request, to, text, cx),
                 Err(refusal) => Err(refusal),
@@ -158,6 +162,28 @@ impl Lobby {
         };
         let result = result.map(|answer| Box::new(db::Answer::Chat(answer)));
         self.tell_result(id, request, result, cx);
+    }
+
+    /// A user's report of a message, which counts as one of the user's own.
+    fn report(
+        &mut self,
+        id: UserId,
+        of: To,
+        number: u64,
+        reason: String,
+        cx: &Context<'_>,
+    ) -> Result<chat::Request, Refusal> {
+        let message = match &of {
+            To::Room(room) => {
+                let mut kept = self.chat.of_member(id, room)?.kept.iter();
+                let found = kept.find(|message| message.id == number).cloned();
+                Some(found.ok_or_else(|| Refusal::NotFound("such message any more".to_owned()))?)
+            }
+            To::Direct(_) | To::Guild => None,
+        };
+        let too_often = |ms| Refusal::TooOften { what: "messages from you", ms };
+        self.chat.buckets.take(id, cx.now).map_err(too_often)?;
+        Ok(chat::Request::Report { of, id: number, message, reason })
     }
 
     /// Whether a user may say this here and now; what is said then.
