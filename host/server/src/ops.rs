@@ -4,6 +4,7 @@
 //! that changes something needs the token.
 
 mod ask;
+mod guild;
 mod mute;
 mod reports;
 
@@ -116,6 +117,7 @@ impl Ops {
             .route("/health", get(health))
             .route("/metrics", get(show_metrics))
             .route("/v1/ask", post(ask::ask))
+            .route("/v1/guilds/{guild}", delete(guild::end))
             .route("/v1/reports", get(reports::show))
             .route("/v1/reports/{number}", delete(reports::remove))
             .route("/v1/scenes", post(create_scenes))

@@ -8,10 +8,10 @@
 //! Invariant: only users with a line are in rooms. Messages that wait for the moderation are limited, and each ends
 //! by its verdict or its deadline.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::{Due, Lobby, REQUESTS_PER_USER_MAX, refuse_user, tell};
+use super::{Due, Lobby, REQUESTS_PER_USER_MAX, User, refuse_user, tell};
 use crate::chat::{
     self, Answer, Ask, Channel, ChatMessage, Limits, Moderate, News, OnFailure, ROOM_KEPT_MAX, ROOMS_PER_USER_MAX,
     TEXT_CHARS_MAX, To, Verdict,
@@ -276,18 +276,8 @@ impl Lobby {
             Err(refusal) => return self.tell_result(id, request, Err(refusal), cx),
         };
         let message = room.say(id, name, text, cx.now);
-        let members = room.members.iter().filter(|member| **member != id);
-        let hears = |member: &UserId| {
-            let user = self.users.get(member)?;
-            let is_blocked = user.entered.as_ref().is_some_and(|entered| entered.blocked.contains(&id));
-            user.line.connection().filter(|_| !is_blocked)
-        };
-        let connections: Vec<ConnectionId> = members.filter_map(hears).collect();
         let channel = Channel::Room(room_name);
-        if !connections.is_empty() {
-            let news = db::News::Chat(News::Said(channel.clone(), Arc::clone(&message)));
-            cx.send(Message::Users(ToUsers { connections, notice: Notice::News(Box::new(news)) }));
-        }
+        fan_out(&self.users, &room.members, &channel, &message, cx);
         let said = db::Answer::Chat(Answer::Said(channel, message));
         self.tell_result(id, request, Ok(Box::new(said)), cx);
     }
@@ -315,6 +305,27 @@ impl Lobby {
         if !rooms.is_empty() {
             self.tell(id, 0, Notice::News(Box::new(db::News::Chat(News::Rooms(rooms)))), cx);
         }
+    }
+}
+
+/// Brings a message to those of a channel's members who are connected, but for who said it and who has blocked them.
+fn fan_out(
+    users: &HashMap<UserId, User>,
+    members: &BTreeSet<UserId>,
+    channel: &Channel,
+    message: &Arc<ChatMessage>,
+    cx: &mut Context<'_>,
+) {
+    let hears = |member: &UserId| {
+        let user = users.get(member)?;
+        let is_blocked = user.entered.as_ref().is_some_and(|entered| entered.blocked.contains(&message.from));
+        user.line.connection().filter(|_| !is_blocked)
+    };
+    let others = members.iter().filter(|member| **member != message.from);
+    let connections: Vec<ConnectionId> = others.filter_map(hears).collect();
+    if !connections.is_empty() {
+        let news = db::News::Chat(News::Said(channel.clone(), Arc::clone(message)));
+        cx.send(Message::Users(ToUsers { connections, notice: Notice::News(Box::new(news)) }));
     }
 }
 

@@ -203,6 +203,7 @@ fn a_role_allows_what_it_says_and_no_more() {
         (Request::SetRole(UserId(1), Role::Member), ["OutOfOrder", "Forbidden", "Forbidden", "NotFound"]),
         (Request::HandOver(UserId(3)), ["", "Forbidden", "Forbidden", "NotFound"]),
         (Request::HandOver(UserId(4)), ["NotFound", "Forbidden", "Forbidden", "NotFound"]),
+        (Request::End(GuildId(1)), ["Forbidden", "Forbidden", "Forbidden", "Forbidden"]),
         (Request::Dissolve, ["", "Forbidden", "Forbidden", "NotFound"]),
     ];
     let mut desk = desk(100);
@@ -244,6 +245,18 @@ fn a_guilds_data_are_written_by_who_has_seen_them() {
     }
     let more = Request::WriteData { key: "one more".to_owned(), value: Some(vec![0]), if_version: None };
     assert_eq!(refused(ask(&mut desk, 1, more)), "Invalid");
+}
+
+#[test]
+fn an_operator_ends_a_guild() {
+    let mut desk = desk(100);
+    let id = with_members(&mut desk, &[2]);
+    desk.news.clear();
+    let end = |desk: &mut Desk, id| desk.ask(Caller::Operator, DbRequest::Guild(Request::End(id)));
+    end(&mut desk, id).unwrap();
+    assert_eq!(told(&mut desk, 2), [(What::Dissolved, 1, None)]);
+    assert_eq!(consistent(&desk), 0);
+    assert_eq!(refused(end(&mut desk, id)), "NotFound");
 }
 
 #[test]
