@@ -210,8 +210,8 @@ fn who_leaves_or_begins_anew_is_in_no_room() {
     }
     let mut world = lobby(limits(), 2);
     world.tell(Event::Closed { connection: ConnectionId(1), left: true });
-    sign_in(&mut world, 1, 11, None, entered());
-    assert_eq!(heard(&say(&mut world, 2, room("lobby"), "hello")).0, [] as [u64; 0]);
+    let joined = answer(&ask(&mut world, 2, Ask::Join("lobby".into())));
+    assert!(matches!(joined, Ok(Answer::Joined { members: 1, .. })), "the place is free at once: {joined:?}");
 }
 
 #[test]

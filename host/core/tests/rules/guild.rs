@@ -164,6 +164,13 @@ fn two_who_want_the_last_place_get_one_of_them() {
     desk.settle();
     assert!(desk.answer(second).unwrap().is_ok());
     assert_eq!(refused(desk.answer(third).unwrap()), "Busy");
+    done(&mut desk, 2, Request::Leave);
+    desk.rules = rules(1);
+    desk.crash();
+    assert_eq!(refused(ask(&mut desk, 2, Request::Join(id))), "Busy", "operators have lowered their limit");
+    desk.rules = rules(2);
+    desk.crash();
+    done(&mut desk, 2, Request::Join(id));
     let limit = |limit| Request::Change { about: None, entry: None, limit: Some(limit) };
     assert_eq!(refused(ask(&mut desk, 1, limit(1))), "Busy", "nobody is put out by a limit");
     assert_eq!(refused(ask(&mut desk, 1, limit(3))), "Invalid", "beyond the operators' limit");
