@@ -6,6 +6,8 @@
 //!
 //! Invariant: the messages of a channel are numbered from 1 without gaps, and those that are kept are the newest.
 
+mod report;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -17,6 +19,9 @@ use crate::guild;
 use crate::ids::{GuildId, RoomName, Time, UserId};
 use crate::profile::{self, Profile};
 use crate::refusal::Refusal;
+
+pub(crate) use report::{OPEN_KEY, Open, key as report_key};
+pub use report::{Place, REASON_CHARS_MAX, REPORTS_MAX, REPORTS_PER_USER_MAX, REPORTS_SHOWN_MAX, Report};
 
 /// The longest message, in characters.
 pub const TEXT_CHARS_MAX: usize = 500;
@@ -166,6 +171,8 @@ pub enum Ask {
     Say(To, String),
     /// The messages before this one, 0 for the newest; so many at most.
     History(To, u64, usize),
+    /// To show a message to the operators, by its number and with a reason.
+    Report(To, u64, String),
 }
 
 /// A message that waits for the operator's moderation.
@@ -215,6 +222,21 @@ pub enum Request {
         /// So many at most.
         limit: usize,
     },
+    /// Show a message to the operators.
+    Report {
+        /// Where it was said.
+        of: To,
+        /// Its number.
+        id: u64,
+        /// The message, if it is not kept here.
+        message: Option<Arc<ChatMessage>>,
+        /// Why.
+        reason: String,
+    },
+    /// The open reports after this number; operators only.
+    Reports(u64),
+    /// Put a report away; operators only.
+    RemoveReport(u64),
     /// A user may say nothing until then; operators only.
     Mute(UserId, Time),
     /// A user may speak again; operators only.
@@ -237,6 +259,8 @@ pub enum Answer {
         /// How many users are in it.
         members: usize,
     },
+    /// What users have shown to the operators, by number.
+    Reports(Vec<(u64, Report)>),
 }
 
 impl Answer {
@@ -246,6 +270,9 @@ impl Answer {
             Self::Said(_, message) => message.bytes(),
             Self::Messages(_, messages) => messages.iter().map(|message| message.bytes()).sum(),
             Self::Joined { .. } => 0,
+            Self::Reports(reports) => {
+                reports.iter().map(|(_, report)| size_of::<Report>() + report.message.bytes()).sum()
+            }
         }
     }
 }
@@ -410,17 +437,25 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         }
         (Caller::User(user), Request::Say { to: To::Guild, name, text }) => say_in_guild(*user, name, text, tx),
         (Caller::User(user), Request::History { of, before, limit }) => {
-            let (channel, head) = match of {
-                To::Direct(other) => (Channel::Direct(*other), direct_key(*user, *other)),
-                To::Guild => {
-                    let (guild, ..) = guild::own(*user, tx)?;
-                    (Channel::Guild(guild), guild_key(guild))
-                }
-                To::Room(_) => return Err(Refusal::Internal("rooms are not kept here").into()),
-            };
+            let (channel, head) = kept_at(*user, of, tx)?;
             let messages = history(&head, *before, *limit, tx)?;
             Ok(DbAnswer::Chat(Answer::Messages(channel, messages)))
         }
+        (Caller::User(user), Request::Report { of, id, message, reason }) => {
+            let (channel, head) = match of {
+                To::Room(room) => (Channel::Room(room.clone()), None),
+                of => kept_at(*user, of, tx).map(|(channel, head)| (channel, Some(head)))?,
+            };
+            let message = match (message, head) {
+                (Some(message), _) => Some(ChatMessage::clone(message)),
+                (None, Some(head)) => tx.get(&slot_key(&head, *id))?.filter(|kept: &ChatMessage| kept.id == *id),
+                (None, None) => None,
+            };
+            let message = message.ok_or_else(|| Refusal::NotFound("such message any more".to_owned()))?;
+            report::report(*user, channel, message, reason, tx)
+        }
+        (Caller::Operator, Request::Reports(after)) => report::show(*after, tx),
+        (Caller::Operator, Request::RemoveReport(number)) => report::remove(*number, tx),
         (Caller::Operator, Request::Mute(user, until)) => {
             let known: Option<Profile> = tx.get(&profile::key(*user))?;
             if known.is_none() {
@@ -435,8 +470,22 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
             tx.tell(*user, DbNews::Chat(News::Muted(None)));
             Ok(DbAnswer::Done)
         }
-        (_, Request::Mute(..) | Request::Unmute(_)) => Err(Refusal::Forbidden("only operators mute users").into()),
+        (_, Request::Mute(..) | Request::Unmute(_) | Request::Reports(_) | Request::RemoveReport(_)) => {
+            Err(Refusal::Forbidden("only operators mute users and see reports").into())
+        }
         _ => Err(Refusal::OutOfOrder("only users in the lobby talk").into()),
+    }
+}
+
+/// A channel that is kept here, and the key of its head.
+fn kept_at(user: UserId, of: &To, tx: &mut Transaction<'_>) -> Result<(Channel, String), Stop> {
+    match of {
+        To::Direct(other) => Ok((Channel::Direct(*other), direct_key(user, *other))),
+        To::Guild => {
+            let (guild, ..) = guild::own(user, tx)?;
+            Ok((Channel::Guild(guild), guild_key(guild)))
+        }
+        To::Room(_) => Err(Refusal::Internal("rooms are not kept here").into()),
     }
 }
 

@@ -88,6 +88,24 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
             "storage" => self.stored(key, value),
             "chat" => self.chat(key, value),
             "talks" => self.talks(key, value),
+            "reports" => {
+                let Some(open) = self.readable::<chat::Open>(key, value) else { return Ok(()) };
+                for report_key in open.reports.into_keys().map(chat::report_key) {
+                    if (self.get)(&report_key)?.is_none() {
+                        self.problem(key, &format!("lists {report_key}, which is not there: restore a backup"));
+                    }
+                }
+                Ok(())
+            }
+            "report" => {
+                self.readable::<chat::Report>(key, value);
+                let open: Option<chat::Open> = self.other(chat::OPEN_KEY)?;
+                let open = open.unwrap_or_default();
+                if !open.reports.into_keys().any(|number| chat::report_key(number) == key) {
+                    self.problem(key, "is not listed in reports: delete it");
+                }
+                Ok(())
+            }
             "muted" => {
                 self.readable::<chat::Muted>(key, value);
                 if id_of::<UserId>(key, "muted/").is_none() {

@@ -213,6 +213,8 @@ pub enum Request {
     },
     /// End the guild.
     Dissolve,
+    /// End this guild; operators only.
+    End(GuildId),
     /// The guild's data.
     ReadData,
     /// Change one of the guild's data.
@@ -380,6 +382,9 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
     if let Request::Show(which) = request {
         return view::show(caller, which, tx).map(DbAnswer::Guild);
     }
+    if let (Caller::Operator, Request::End(guild)) = (caller, request) {
+        return members::end_by_operator(*guild, tx).map(|()| DbAnswer::Done);
+    }
     let Caller::User(user) = *caller else {
         return Err(Refusal::OutOfOrder("only users are in guilds: others can look at them by show").into());
     };
@@ -402,6 +407,7 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         Request::Kick(whom) => return members::kick(user, *whom, tx).map(|()| DbAnswer::Done),
         Request::SetRole(whom, role) => return members::set_role(user, *whom, *role, tx).map(|()| DbAnswer::Done),
         Request::HandOver(whom) => return members::hand_over(user, *whom, tx).map(|()| DbAnswer::Done),
+        Request::End(_) => Err(Refusal::Forbidden("only operators end guilds that they are not in").into()),
         Request::Dissolve => return members::dissolve(user, tx).map(|()| DbAnswer::Done),
     }
     .map(DbAnswer::Guild)

@@ -306,7 +306,8 @@ fn ask(script: &mut Script) -> Ask {
         1 => To::Guild,
         _ => To::Room("lobby".into()),
     };
-    match script.below(6) {
+    match script.below(7) {
+        6 => Ask::Report(to(script), script.number().into(), "rude".to_owned()),
         0 | 1 => Ask::Join("lobby".into()),
         2 => Ask::Leave("lobby".into()),
         3 => Ask::History(to(script), script.number().into(), script.below(40)),
