@@ -176,9 +176,8 @@ async fn notifications_wait_for_who_is_not_here_also_over_a_crash_of_the_host() 
 async fn operators_notifications_need_the_token_and_have_to_make_sense() {
     let host = Host::start(PAIR);
     let good = json!({"request_id": "a", "users": ["0000000000000000"], "title": "x"});
-    let json = [("content-type", "application/json")];
-    let without = host.ops("POST", "/v1/notifications", &json, &good.to_string()).await;
-    assert_eq!(without.status, 401);
+    let (json, body) = (("content-type", "application/json"), good.to_string());
+    assert_eq!(host.ops("POST", "/v1/notifications", &[json], &body).await.status, 401);
     let at_the_edge = http(host.address(), "POST", "/v1/notifications", &[], "").await;
     assert_eq!(at_the_edge.status, 404);
     let with = |field: &str, value: Value| {
