@@ -219,6 +219,34 @@ async fn operators_mute_and_unmute() {
     assert_eq!(host.logged("an operator's order about chat").len(), 3, "also of who is unknown");
 }
 
+#[tokio::test]
+async fn what_users_report_is_shown_to_operators_until_it_is_put_away() {
+    let host = Host::start(CONFIG);
+    let (ada, grace) = (sign_in(&host, "Ada").await, sign_in(&host, "Grace").await);
+    let room = Channel::Room("lobby");
+    for lobby in [&ada, &grace] {
+        lobby.join_room("lobby").await.expect("there is the room");
+    }
+    let said = ada.say(room, "rude").await.expect("Ada may speak");
+    grace.report_message(room, said.id, "so rude").await.expect("it is there");
+    assert_eq!(refusal(grace.report_message(room, 99, "").await).code(), v1::Code::NotFound);
+    let bearer = format!("Bearer {OPS_TOKEN}");
+    let headers = [("authorization", bearer.as_str())];
+    assert_eq!(host.ops("GET", "/v1/reports", &[], "").await.status, 401);
+    assert_eq!(host.ops("GET", "/v1/reports?after=x", &headers, "").await.status, 400);
+    let shown = host.ops("GET", "/v1/reports", &headers, "").await;
+    let shown: Value = serde_json::from_str(&shown.body).expect("JSON");
+    let report = &shown["reports"][0];
+    assert_eq!((&report["reason"], &report["by"]), (&json!("so rude"), &json!(grace.session().user_id)), "{shown}");
+    assert_eq!(report["channel"], json!({"kind": "room", "of": "lobby"}));
+    assert_eq!((&report["message"]["text"], &report["message"]["name"]), (&json!("rude"), &json!("Ada")));
+    let path = format!("/v1/reports/{}", report["number"]);
+    for (path, status) in [("/v1/reports/x", 400), (path.as_str(), 204), (path.as_str(), 404)] {
+        assert_eq!(host.ops("DELETE", path, &headers, "").await.status, status, "{path}");
+    }
+    assert_eq!(host.ops("GET", "/v1/reports", &headers, "").await.body, r#"{"reports":[]}"#);
+}
+
 /// An operator's moderation, which answers by the text of the message; and what it was asked.
 async fn moderation() -> (SocketAddr, std::sync::Arc<std::sync::Mutex<Vec<Value>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -235,6 +235,19 @@ async fn a_host_that_stops_while_its_disk_is_full_says_what_was_never_written() 
 }
 
 #[tokio::test]
+async fn a_host_that_stops_while_its_disk_hangs_ends_all_the_same() {
+    let mut host = Host::start_on_noted_disk(CONFIG);
+    let mut http = KeepAlive::connect(host.address()).await;
+    host.disk_is("data", STUCK, true);
+    assert_eq!(new_guest(&mut http).await.0, 504);
+    host.terminate();
+    let status = host.ended().await;
+    assert!(!status.success(), "{status}");
+    let log = host.log();
+    assert!(log.contains("never written nor acknowledged: 1, for") && log.contains("a write hangs"), "{log}");
+}
+
+#[tokio::test]
 async fn a_database_that_cannot_be_opened_again_is_read_meanwhile() {
     let part = "data/store";
     let host = Host::start_on_disk_of(CONFIG, part);

@@ -120,11 +120,11 @@ async fn bad_requests_are_refused() {
 }
 
 #[tokio::test]
-async fn operators_see_all_of_a_guild() {
+async fn operators_see_all_of_a_guild_and_end_it() {
     let host = Host::start("");
     let (ada, grace) = (sign_in(&host, "Ada").await, sign_in(&host, "Grace").await);
     let guild = ada.guild(create("Night Owls")).await.expect("the name is free").guild.expect("it is told");
-    grace.guild(Ask::AskToJoin(guild.guild_id)).await.expect("it may ask");
+    grace.guild(Ask::AskToJoin(guild.guild_id.clone())).await.expect("it may ask");
     let bearer = format!("Bearer {OPS_TOKEN}");
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
     let body = json!({"request": 1, "reqGuild": {"show": {"name": "night owls"}}}).to_string();
@@ -132,4 +132,11 @@ async fn operators_see_all_of_a_guild() {
     let shown: Value = serde_json::from_str(&answer.body).expect("JSON");
     assert_eq!(answer.status, 200, "{shown}");
     assert_eq!(shown["resGuild"]["guild"]["requests"][0]["name"], "Grace", "{shown}");
+
+    let path = format!("/v1/guilds/{}", guild.guild_id);
+    assert_eq!(host.ops("DELETE", &path, &[], "").await.status, 401);
+    for (path, status) in [("/v1/guilds/x", 400), (path.as_str(), 204), (path.as_str(), 404)] {
+        assert_eq!(host.ops("DELETE", path, &headers, "").await.status, status, "{path}");
+    }
+    assert_eq!(refusal(own(&ada).await).code(), v1::Code::NotFound);
 }

@@ -13,6 +13,7 @@
 //! | [`resume`] | that cut connections lose nothing, by the Rust client |
 //! | [`bots`] | a hundred players, every message accounted for |
 //! | [`lines`], [`cut`] | connections that are lost: what is kept, and that nothing is missed |
+//! | [`friends`] | friends, what they see of each other, and notifications |
 //! | [`startup`] | what the host refuses to start with |
 //! | [`stop`] | how the host stops |
 //! | [`records`] | profiles and stored records
@@ -35,6 +36,7 @@ mod cut;
 mod door;
 mod flow;
 mod frames;
+mod friends;
 mod full_disk;
 mod guild;
 mod hostile;

@@ -178,6 +178,19 @@ async fn only_the_host_that_has_the_store_backs_it_up_and_no_proxy_hears_of_it()
 }
 
 #[tokio::test]
+async fn no_host_starts_while_somebody_else_has_the_data_folder() {
+    let (mut host, token) = stopped_with_a_backup().await;
+    let lock = fs::File::open(host.data_dir().join("lock")).expect("it stays there");
+    lock.try_lock().expect("nobody has it");
+    let refused = host.restart_fails();
+    assert!(refused.contains("in use") && refused.contains("is it being restored"), "{refused}");
+    let (done, said) = host.store(&["restore"]);
+    assert!(!done && said.contains("in use"), "{said}");
+    drop(lock);
+    knows_again(&mut host, &token).await;
+}
+
+#[tokio::test]
 async fn a_lock_that_cannot_be_looked_at_is_reported_as_that() {
     let (host, _) = stopped_with_a_backup().await;
     let lock = host.data_dir().join("lock");

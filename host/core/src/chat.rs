@@ -6,16 +6,22 @@
 //!
 //! Invariant: the messages of a channel are numbered from 1 without gaps, and those that are kept are the newest.
 
-use std::collections::BTreeSet;
+mod report;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::db::{Answer as DbAnswer, Caller, News as DbNews, Stop, Transaction};
 use crate::guild;
 use crate::ids::{GuildId, RoomName, Time, UserId};
 use crate::profile::{self, Profile};
 use crate::refusal::Refusal;
+
+pub(crate) use report::{OPEN_KEY, Open, key as report_key};
+pub use report::{Place, REASON_CHARS_MAX, REPORTS_MAX, REPORTS_PER_USER_MAX, REPORTS_SHOWN_MAX, Report};
 
 /// The longest message, in characters.
 pub const TEXT_CHARS_MAX: usize = 500;
@@ -27,6 +33,8 @@ pub const KEPT_MAX: u64 = 64;
 pub const ROOM_KEPT_MAX: usize = 50;
 /// How many rooms there may be.
 pub const ROOMS_MAX: usize = 64;
+/// With how many others the direct messages of a user are kept.
+pub const TALKS_MAX: usize = 1_000;
 /// In how many rooms a user may be.
 pub const ROOMS_PER_USER_MAX: usize = 4;
 
@@ -163,6 +171,8 @@ pub enum Ask {
     Say(To, String),
     /// The messages before this one, 0 for the newest; so many at most.
     History(To, u64, usize),
+    /// To show a message to the operators, by its number and with a reason.
+    Report(To, u64, String),
 }
 
 /// A message that waits for the operator's moderation.
@@ -212,6 +222,21 @@ pub enum Request {
         /// So many at most.
         limit: usize,
     },
+    /// Show a message to the operators.
+    Report {
+        /// Where it was said.
+        of: To,
+        /// Its number.
+        id: u64,
+        /// The message, if it is not kept here.
+        message: Option<Arc<ChatMessage>>,
+        /// Why.
+        reason: String,
+    },
+    /// The open reports after this number; operators only.
+    Reports(u64),
+    /// Put a report away; operators only.
+    RemoveReport(u64),
     /// A user may say nothing until then; operators only.
     Mute(UserId, Time),
     /// A user may speak again; operators only.
@@ -234,6 +259,8 @@ pub enum Answer {
         /// How many users are in it.
         members: usize,
     },
+    /// What users have shown to the operators, by number.
+    Reports(Vec<(u64, Report)>),
 }
 
 impl Answer {
@@ -243,6 +270,9 @@ impl Answer {
             Self::Said(_, message) => message.bytes(),
             Self::Messages(_, messages) => messages.iter().map(|message| message.bytes()).sum(),
             Self::Joined { .. } => 0,
+            Self::Reports(reports) => {
+                reports.iter().map(|(_, report)| size_of::<Report>() + report.message.bytes()).sum()
+            }
         }
     }
 }
@@ -281,6 +311,12 @@ pub(crate) struct Head {
     pub count: u64,
 }
 
+/// With whom a user has talked directly, and since when.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Talks {
+    pub with: BTreeMap<UserId, Time>,
+}
+
 /// Until when a user may say nothing.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Muted {
@@ -292,7 +328,12 @@ pub(crate) fn muted_key(user: UserId) -> String {
     format!("muted/{user}")
 }
 
-fn direct_key(one: UserId, other: UserId) -> String {
+/// The key of a user's [`Talks`].
+pub(crate) fn talks_key(user: UserId) -> String {
+    format!("talks/{user}")
+}
+
+pub(crate) fn direct_key(one: UserId, other: UserId) -> String {
     format!("chat/direct/{}-{}", one.min(other), one.max(other))
 }
 
@@ -322,9 +363,67 @@ pub(crate) fn muted_until(user: UserId, tx: &mut Transaction<'_>) -> Result<Opti
 
 /// A guild is gone, and what was said in it.
 pub(crate) fn forget_guild(guild: GuildId, tx: &mut Transaction<'_>) {
-    let head = guild_key(guild);
+    forget_channel(guild_key(guild), tx);
+}
+
+fn forget_channel(head: String, tx: &mut Transaction<'_>) {
     (0..KEPT_MAX).for_each(|slot| tx.delete(slot_key(&head, slot)));
     tx.delete(head);
+}
+
+/// With whom a user has talked directly, for the user's export.
+pub(crate) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, Stop> {
+    let (talks_key, muted_key) = (talks_key(user), muted_key(user));
+    tx.want([&talks_key, &muted_key])?;
+    let talks: Talks = tx.get_or_default(&talks_key)?;
+    let muted: Option<Muted> = tx.get(&muted_key)?;
+    Ok(json!({ "talks": talks.with, "muted_until": muted.map(|muted| muted.until) }))
+}
+
+/// Removes the direct messages of a user whose account is deleted, also from those who got them.
+pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    let talks: Talks = tx.get_or_default(&talks_key(user))?;
+    tx.want(talks.with.keys().map(|other| talks_key(*other)))?;
+    for other in talks.with.into_keys() {
+        end_talk(user, other, tx)?;
+    }
+    tx.delete(muted_key(user));
+    Ok(())
+}
+
+/// Two users talk: both lists name the other one. Beyond [`TALKS_MAX`] the oldest talk of a list is forgotten.
+fn note_talk(one: UserId, other: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    tx.want([talks_key(one), talks_key(other)])?;
+    for (user, with) in [(one, other), (other, one)] {
+        let mut talks: Talks = tx.get_or_default(&talks_key(user))?;
+        if talks.with.contains_key(&with) {
+            return Ok(());
+        }
+        if talks.with.len() >= TALKS_MAX
+            && let Some((oldest, _)) = talks.with.iter().min_by_key(|(_, since)| **since)
+        {
+            end_talk(user, *oldest, tx)?;
+            talks = tx.get_or_default(&talks_key(user))?;
+        }
+        talks.with.insert(with, tx.now);
+        tx.put(talks_key(user), &talks);
+    }
+    Ok(())
+}
+
+/// What two users have said to each other is gone.
+fn end_talk(one: UserId, other: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    for (user, with) in [(one, other), (other, one)] {
+        let key = talks_key(user);
+        let mut talks: Talks = tx.get_or_default(&key)?;
+        talks.with.remove(&with);
+        match talks.with.is_empty() {
+            true => tx.delete(key),
+            false => tx.put(key, &talks),
+        }
+    }
+    forget_channel(direct_key(one, other), tx);
+    Ok(())
 }
 
 /// Does what is asked.
@@ -338,17 +437,25 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         }
         (Caller::User(user), Request::Say { to: To::Guild, name, text }) => say_in_guild(*user, name, text, tx),
         (Caller::User(user), Request::History { of, before, limit }) => {
-            let (channel, head) = match of {
-                To::Direct(other) => (Channel::Direct(*other), direct_key(*user, *other)),
-                To::Guild => {
-                    let (guild, ..) = guild::own(*user, tx)?;
-                    (Channel::Guild(guild), guild_key(guild))
-                }
-                To::Room(_) => return Err(Refusal::Internal("rooms are not kept here").into()),
-            };
+            let (channel, head) = kept_at(*user, of, tx)?;
             let messages = history(&head, *before, *limit, tx)?;
             Ok(DbAnswer::Chat(Answer::Messages(channel, messages)))
         }
+        (Caller::User(user), Request::Report { of, id, message, reason }) => {
+            let (channel, head) = match of {
+                To::Room(room) => (Channel::Room(room.clone()), None),
+                of => kept_at(*user, of, tx).map(|(channel, head)| (channel, Some(head)))?,
+            };
+            let message = match (message, head) {
+                (Some(message), _) => Some(ChatMessage::clone(message)),
+                (None, Some(head)) => tx.get(&slot_key(&head, *id))?.filter(|kept: &ChatMessage| kept.id == *id),
+                (None, None) => None,
+            };
+            let message = message.ok_or_else(|| Refusal::NotFound("such message any more".to_owned()))?;
+            report::report(*user, channel, message, reason, tx)
+        }
+        (Caller::Operator, Request::Reports(after)) => report::show(*after, tx),
+        (Caller::Operator, Request::RemoveReport(number)) => report::remove(*number, tx),
         (Caller::Operator, Request::Mute(user, until)) => {
             let known: Option<Profile> = tx.get(&profile::key(*user))?;
             if known.is_none() {
@@ -363,8 +470,22 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
             tx.tell(*user, DbNews::Chat(News::Muted(None)));
             Ok(DbAnswer::Done)
         }
-        (_, Request::Mute(..) | Request::Unmute(_)) => Err(Refusal::Forbidden("only operators mute users").into()),
+        (_, Request::Mute(..) | Request::Unmute(_) | Request::Reports(_) | Request::RemoveReport(_)) => {
+            Err(Refusal::Forbidden("only operators mute users and see reports").into())
+        }
         _ => Err(Refusal::OutOfOrder("only users in the lobby talk").into()),
+    }
+}
+
+/// A channel that is kept here, and the key of its head.
+fn kept_at(user: UserId, of: &To, tx: &mut Transaction<'_>) -> Result<(Channel, String), Stop> {
+    match of {
+        To::Direct(other) => Ok((Channel::Direct(*other), direct_key(user, *other))),
+        To::Guild => {
+            let (guild, ..) = guild::own(user, tx)?;
+            Ok((Channel::Guild(guild), guild_key(guild)))
+        }
+        To::Room(_) => Err(Refusal::Internal("rooms are not kept here").into()),
     }
 }
 
@@ -375,6 +496,7 @@ fn say_to(user: UserId, other: UserId, name: &str, text: &str, tx: &mut Transact
     if known.is_none() {
         return Err(Refusal::NotFound("such user".to_owned()).into());
     }
+    note_talk(user, other, tx)?;
     let message = keep(&head, user, name, text, tx)?;
     tx.tell(other, DbNews::Chat(News::Said(Channel::Direct(user), Arc::clone(&message))));
     Ok(DbAnswer::Chat(Answer::Said(Channel::Direct(other), message)))

@@ -4,14 +4,16 @@
 
 mod guild;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 
 use crate::auth::account::Account;
 use crate::auth::identity::IdentityRecord;
 use crate::chat;
+use crate::friends::{self, Friends};
 use crate::ids::{SceneId, UserId};
+use crate::inbox::{self, Inbox};
 use crate::profile::Profile;
 use crate::record::{self, EXPIRY_PREFIX, SCENE_PREFIX, SceneRecord, UserRecord};
 use crate::storage::{self, Shelf, Shelves};
@@ -85,11 +87,35 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
             "shelf" => self.shelf(key, value),
             "storage" => self.stored(key, value),
             "chat" => self.chat(key, value),
+            "talks" => self.talks(key, value),
+            "reports" => {
+                let Some(open) = self.readable::<chat::Open>(key, value) else { return Ok(()) };
+                for report_key in open.reports.into_keys().map(chat::report_key) {
+                    if (self.get)(&report_key)?.is_none() {
+                        self.problem(key, &format!("lists {report_key}, which is not there: restore a backup"));
+                    }
+                }
+                Ok(())
+            }
+            "report" => {
+                self.readable::<chat::Report>(key, value);
+                let open: Option<chat::Open> = self.other(chat::OPEN_KEY)?;
+                let open = open.unwrap_or_default();
+                if !open.reports.into_keys().any(|number| chat::report_key(number) == key) {
+                    self.problem(key, "is not listed in reports: delete it");
+                }
+                Ok(())
+            }
             "muted" => {
                 self.readable::<chat::Muted>(key, value);
                 if id_of::<UserId>(key, "muted/").is_none() {
                     self.problem(key, "is no user's: delete it");
                 }
+                Ok(())
+            }
+            "friends" => self.friends(key, value),
+            "inbox" => {
+                self.inbox(key, value);
                 Ok(())
             }
             "guild" => self.guild(key, value),
@@ -226,6 +252,66 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
             self.problem(key, &format!("is beyond what {head_key} counts: restore a backup"));
         }
         Ok(())
+    }
+
+    fn talks(&mut self, key: &str, value: &[u8]) -> Result<(), E> {
+        let Some(talks) = self.readable::<chat::Talks>(key, value) else { return Ok(()) };
+        let Some(user) = id_of::<UserId>(key, "talks/") else {
+            self.problem(key, "is no user's: delete it");
+            return Ok(());
+        };
+        for other in talks.with.into_keys() {
+            let (other_key, head_key) = (chat::talks_key(other), chat::direct_key(user, other));
+            let back: Option<chat::Talks> = self.other(&other_key)?;
+            let head: Option<chat::Head> = self.other(&head_key)?;
+            if head.is_none() || back.is_none_or(|back| !back.with.contains_key(&user)) {
+                self.problem(
+                    key,
+                    &format!("names {other}, but {head_key} or {other_key} does not fit: restore a backup"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn friends(&mut self, key: &str, value: &[u8]) -> Result<(), E> {
+        let Some(own) = self.readable::<Friends>(key, value) else { return Ok(()) };
+        let Some(user) = id_of::<UserId>(key, "friends/") else {
+            self.problem(key, "is no user's: delete it");
+            return Ok(());
+        };
+        let others: BTreeSet<UserId> =
+            [&own.friends, &own.requests_in, &own.requests_out].into_iter().flat_map(BTreeMap::keys).copied().collect();
+        for other in others {
+            let other_key = friends::key(other);
+            let theirs = (self.get)(&other_key)?.and_then(|value| record::decode::<Friends>(&other_key, &value).ok());
+            let theirs = theirs.unwrap_or_default();
+            if own.friends.contains_key(&other) != theirs.friends.contains_key(&user) {
+                self.problem(key, &format!("and {other_key} disagree about a friendship: restore a backup"));
+            }
+            let asked_without_trace = own.requests_out.contains_key(&other)
+                && !theirs.requests_in.contains_key(&user)
+                && !theirs.blocked.contains_key(&user);
+            if asked_without_trace || own.requests_in.contains_key(&other) && !theirs.requests_out.contains_key(&user) {
+                self.problem(key, &format!("and {other_key} disagree about a request: restore a backup"));
+            }
+            let counts = own.friends.contains_key(&other) || own.requests_in.contains_key(&other);
+            if counts && own.blocked.contains_key(&other) {
+                self.problem(key, &format!("has {other} blocked and not blocked: restore a backup"));
+            }
+        }
+        Ok(())
+    }
+
+    fn inbox(&mut self, key: &str, value: &[u8]) {
+        let Some(inbox) = self.readable::<Inbox>(key, value) else { return };
+        if id_of::<UserId>(key, "inbox/").is_none() {
+            self.problem(key, "is no user's: delete it");
+        }
+        let newest = inbox.posted.keys().next_back().copied().unwrap_or_default();
+        if newest > inbox.last_id || inbox.posted.len() > inbox::NOTIFICATIONS_MAX {
+            self.problem(key, "has notifications that cannot be: restore a backup, or delete it");
+        }
     }
 
     /// Another record, if it is there and can be read.

@@ -16,6 +16,7 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::db::{Answer as DbAnswer, Caller, News as DbNews, Stop, Transaction};
 use crate::ids::{GuildId, Time, UserId};
@@ -212,6 +213,8 @@ pub enum Request {
     },
     /// End the guild.
     Dissolve,
+    /// End this guild; operators only.
+    End(GuildId),
     /// The guild's data.
     ReadData,
     /// Change one of the guild's data.
@@ -318,6 +321,27 @@ impl News {
     }
 }
 
+/// What a user has to do with guilds, for the user's export.
+pub(crate) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, Stop> {
+    let place: Option<Place> = tx.get(&place_key(user))?;
+    Ok(json!(place))
+}
+
+/// Takes a user whose account is deleted out of everything that has to do with guilds.
+pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    let place: Place = tx.get_or_default(&place_key(user))?;
+    if place.guild.is_some() {
+        members::leave(user, tx)?;
+    }
+    for id in place.requests {
+        admission::withdraw(user, id, tx)?;
+    }
+    for id in place.invites {
+        admission::decline_invite(user, id, tx)?;
+    }
+    Ok(())
+}
+
 /// The key of a guild's record.
 pub fn key(guild: GuildId) -> String {
     format!("guild/{guild}")
@@ -358,6 +382,9 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
     if let Request::Show(which) = request {
         return view::show(caller, which, tx).map(DbAnswer::Guild);
     }
+    if let (Caller::Operator, Request::End(guild)) = (caller, request) {
+        return members::end_by_operator(*guild, tx).map(|()| DbAnswer::Done);
+    }
     let Caller::User(user) = *caller else {
         return Err(Refusal::OutOfOrder("only users are in guilds: others can look at them by show").into());
     };
@@ -380,6 +407,7 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         Request::Kick(whom) => return members::kick(user, *whom, tx).map(|()| DbAnswer::Done),
         Request::SetRole(whom, role) => return members::set_role(user, *whom, *role, tx).map(|()| DbAnswer::Done),
         Request::HandOver(whom) => return members::hand_over(user, *whom, tx).map(|()| DbAnswer::Done),
+        Request::End(_) => Err(Refusal::Forbidden("only operators end guilds that they are not in").into()),
         Request::Dissolve => return members::dissolve(user, tx).map(|()| DbAnswer::Done),
     }
     .map(DbAnswer::Guild)

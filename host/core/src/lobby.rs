@@ -12,6 +12,7 @@
 mod chat;
 mod connections;
 mod event;
+mod presence;
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -28,6 +29,7 @@ use crate::refusal::Refusal;
 use crate::{Context, Service, matching, scene_master};
 pub use chat::MODERATED_AT_ONCE_MAX;
 pub use event::Event;
+pub use presence::{PRESENCE_DELAY_MS, PRESENCE_MS_MIN, Presence};
 pub use requests::REQUESTS_PER_USER_MAX;
 
 /// How long a new connection may wait with its sign-in.
@@ -75,6 +77,7 @@ enum Phase {
     },
     InScene {
         scene: SceneId,
+        domain: DomainName,
         rejoin: Option<u32>,
     },
 }
@@ -91,6 +94,8 @@ struct User {
     record: UserRecord,
     /// What Db has told of the user; `None`: it was down.
     entered: Option<Entered>,
+    /// What the user knows of friends.
+    watch: presence::Watch,
     /// What was asked of Db, by the lobby's number, and the user's.
     asked: BTreeMap<u64, u32>,
     phase: Phase,
@@ -108,6 +113,7 @@ enum Due {
     User(UserId),
     Asked(UserId, u64),
     Moderated(u64),
+    Presence(UserId),
 }
 
 /// The service.
@@ -120,6 +126,8 @@ pub struct Lobby {
     deadlines: Deadlines<Due>,
     services_down: BTreeSet<ServiceName>,
     tickets: u64,
+    /// Whom this step has something to tell about whom.
+    touched: Vec<(UserId, UserId)>,
     /// The number of the last request to Db.
     requests: u64,
     grace_ms: u64,
@@ -164,6 +172,7 @@ impl Service for Lobby {
             Event::Stopping => self.stop(cx),
             Event::Tick => self.expire(cx),
         }
+        self.plan_presence(cx);
     }
 
     fn tick() -> Event {
@@ -190,6 +199,7 @@ impl Lobby {
             deadlines: Deadlines::default(),
             services_down: BTreeSet::new(),
             tickets: 0,
+            touched: Vec::new(),
             requests: 0,
             grace_ms,
             stopping: false,
@@ -320,7 +330,8 @@ impl Lobby {
         self.deadlines.clear(&Due::User(id));
         match result {
             Ok(entry) => {
-                self.set_phase(id, Phase::InScene { scene: entry.scene, rejoin: None });
+                let (scene, domain) = (entry.scene, entry.domain.clone());
+                self.set_phase(id, Phase::InScene { scene, domain, rejoin: None });
                 if let Some(request) = cancel.filter(|request| *request != 0) {
                     self.tell(id, request, Notice::Refused(Refusal::Busy("the match is already made")), cx);
                 }
@@ -356,7 +367,7 @@ impl Lobby {
 
     fn res_rejoin(&mut self, id: UserId, result: Result<Entry, Refusal>, cx: &mut Context<'_>) {
         let Some(user) = self.users.get_mut(&id) else { return };
-        let Phase::InScene { rejoin, scene } = &mut user.phase else { return };
+        let Phase::InScene { rejoin, scene, .. } = &mut user.phase else { return };
         let Some(request) = rejoin.take() else { return };
         self.deadlines.clear(&Due::User(id));
         match result {
@@ -369,6 +380,7 @@ impl Lobby {
                     user.phase = Phase::Idle;
                 }
                 refuse_user(user, request, refusal, cx);
+                self.touch(id);
             }
         }
     }
@@ -376,7 +388,7 @@ impl Lobby {
     fn syn_scene_ended(&mut self, id: UserId, ended: SceneEnded, cx: &mut Context<'_>) {
         let Some(user) = self.users.get(&id) else { return };
         match &user.phase {
-            Phase::InScene { scene, rejoin } if *scene == ended.scene => {
+            Phase::InScene { scene, rejoin, .. } if *scene == ended.scene => {
                 let rejoin = *rejoin;
                 self.deadlines.clear(&Due::User(id));
                 self.set_phase(id, Phase::Idle);
@@ -484,6 +496,7 @@ impl Lobby {
                 Due::SignOut(id) => self.sign_out_failed(id, Refusal::TimedOut("signing out"), cx),
                 Due::Asked(id, number) => self.db_silent(id, number, cx),
                 Due::Moderated(number) => self.moderated(number, None, cx),
+                Due::Presence(id) => self.tell_presence(id, cx),
                 Due::User(id) => match self.users.get(&id).map(|user| &user.phase) {
                     Some(Phase::Searching { .. }) => self.end_search(id, Some(Refusal::TimedOut("the search")), cx),
                     Some(Phase::InScene { rejoin: Some(_), .. }) => {
@@ -516,9 +529,17 @@ impl Lobby {
         let forget = matches!(user.line.state(), State::Closed(_)) && phase == Phase::Idle;
         user.phase = phase;
         user.match_state = None;
-        if forget {
-            self.users.remove(&id);
+        match forget {
+            true => self.forget(id),
+            false => self.touch(id),
         }
+    }
+
+    /// A user of whom nothing is left to know.
+    fn forget(&mut self, id: UserId) {
+        self.touch(id);
+        self.deadlines.clear(&Due::Presence(id));
+        self.users.remove(&id);
     }
 
     fn users_where(&self, condition: impl Fn(&User) -> bool) -> Vec<UserId> {

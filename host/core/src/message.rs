@@ -175,6 +175,8 @@ pub enum Notice {
     Answer(Box<db::Answer>),
     /// Something has changed for the user.
     News(Box<db::News>),
+    /// What friends of the user's are doing now.
+    SynPresence(Vec<(UserId, lobby::Presence)>),
     /// The connection will be closed after this.
     SynClosing(Refusal),
 }
@@ -187,6 +189,7 @@ impl Notice {
             + match self {
                 Self::Answer(answer) => answer.bytes(),
                 Self::News(news) => news.bytes(),
+                Self::SynPresence(told) => size_of_val(&told[..]),
                 Self::SynSceneEnded(ended) => ended.results.len() * size_of::<PlayerResult>(),
                 _ => 0,
             }

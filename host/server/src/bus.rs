@@ -311,15 +311,18 @@ impl Bus {
         let users = lock(&self.0.users);
         for connection in connections {
             let Some(sender) = users.get(&connection) else { continue }; // Gone meanwhile.
-            if sender.capacity() <= USER_FRAMES_BUSY || sender.try_send(Frame::Shared(Arc::clone(&frame))).is_err() {
-                left_out += 1;
-            }
+            left_out += u64::from(!offer(sender, &frame));
         }
         drop(users);
         if left_out > 0 {
             metrics::counter!("scenehost_left_out_frames_total").increment(left_out);
         }
     }
+}
+
+/// Whether a connection takes a frame that may be left out: it has to leave room for what may not.
+fn offer(sender: &mpsc::Sender<Frame>, frame: &Arc<SharedFrame>) -> bool {
+    sender.capacity() > USER_FRAMES_BUSY && sender.try_send(Frame::Shared(Arc::clone(frame))).is_ok()
 }
 
 fn put<T>(inbox: &mpsc::Sender<T>, event: T, service: &'static str) {
@@ -336,4 +339,24 @@ fn dropped(service: &'static str) {
 /// A lock whose holder panicked still guards whole data here: nothing is changed in two steps.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use scenehost_core::message::Notice;
+
+    use super::*;
+
+    #[test]
+    fn what_may_be_left_out_leaves_room_for_what_may_not() {
+        let (sender, mut frames) = mpsc::channel(USER_FRAMES_MAX);
+        let shared = Arc::new(SharedFrame::new(Notice::SynService(ServiceName::Db, true)));
+        let taken = (0..2 * USER_FRAMES_MAX).filter(|_| offer(&sender, &shared)).count();
+        assert_eq!(taken, USER_FRAMES_MAX - USER_FRAMES_BUSY);
+        let notice = Notice::SynService(ServiceName::Db, true);
+        let own = ToUser { connection: ConnectionId(1), seq: 1, request: 0, notice };
+        assert!((0..USER_FRAMES_BUSY).all(|_| sender.try_send(Frame::One(own.clone())).is_ok()));
+        frames.try_recv().expect("it is read");
+        assert!(!offer(&sender, &shared), "still busy");
+    }
 }

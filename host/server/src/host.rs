@@ -45,6 +45,8 @@ const NODE: NodeId = NodeId(1);
 const LAST_FRAMES: Duration = Duration::from_millis(500);
 /// How long the store has for what waits to be written.
 const LAST_WRITES: Duration = Duration::from_secs(5);
+/// How long the store's own work has to end.
+const LAST_REST: Duration = Duration::from_secs(2);
 /// How long a backup that is being made has when everything else has stopped.
 const LAST_BACKUP: Duration = Duration::from_secs(10);
 
@@ -131,7 +133,7 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     if !backups.ended(LAST_BACKUP).await {
         tracing::warn!("a backup was not ready in time: it is given up");
     }
-    store.rest();
+    store.rest(LAST_REST).await;
     written?;
     tracing::info!("stopped");
     Ok(())

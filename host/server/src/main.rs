@@ -41,6 +41,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
@@ -49,6 +50,8 @@ use config::Config;
 
 /// How long threads that do blocking work have to end with the host.
 const LAST_THREADS: Duration = Duration::from_secs(2);
+/// How long the end of the process may take altogether when the host has stopped.
+const LAST_EXIT: Duration = Duration::from_secs(10);
 
 #[derive(Parser)]
 #[command(name = "scenehost", version, about = "The host of session-based multiplayer games")]
@@ -149,9 +152,20 @@ fn run(serve: Serve) -> anyhow::Result<()> {
         let stop = stop_signals()?;
         host::run(config, stop).await
     });
+    end_in_any_case();
     // Not for ever: a thread may still be copying a backup, or wait for a disk.
     runtime.shutdown_timeout(LAST_THREADS);
     done
+}
+
+/// Whatever closes a database waits for its disk, and so does every orderly end of the process; a disk that
+/// hangs must not keep it from being started anew.
+fn end_in_any_case() {
+    std::thread::spawn(|| {
+        std::thread::sleep(LAST_EXIT);
+        eprintln!("scenehost: the store cannot be closed, so this process kills itself");
+        let _ = kill_process(getpid(), Signal::KILL); // Nobody is left who could be told.
+    });
 }
 
 fn start_log(format: LogFormat) {

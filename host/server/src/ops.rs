@@ -5,7 +5,10 @@
 
 mod ask;
 mod backups;
+mod guild;
 mod mute;
+mod notifications;
+mod reports;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,6 +95,10 @@ impl Ops {
             .route("/health", get(health))
             .route("/metrics", get(show_metrics))
             .route("/v1/ask", post(ask::ask))
+            .route("/v1/notifications", post(notifications::post))
+            .route("/v1/guilds/{guild}", delete(guild::end))
+            .route("/v1/reports", get(reports::show))
+            .route("/v1/reports/{number}", delete(reports::remove))
             .route("/v1/scenes", post(create_scenes))
             .route("/v1/store/backup", post(backups::make))
             .route("/v1/users/{user}", get(show_user))

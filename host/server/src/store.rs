@@ -171,11 +171,17 @@ impl Store {
         backup::make(&db, folder, keep)
     }
 
-    /// Ends the database's own work. A process may end with a store that is open still, held by a thread
-    /// that reads, but not while the database works.
-    pub fn rest(&self) {
-        if let Some(db) = self.0.shared.db_now() {
-            db.cancel_all_background_work(true);
+    /// Ends the database's own work, if that takes no longer than this. A process may end with a store that is
+    /// open still, held by a thread that reads, but not while the database works.
+    pub async fn rest(&self, limit: Duration) {
+        let store = self.clone();
+        let rest = tokio::task::spawn_blocking(move || {
+            if let Some(db) = store.0.shared.db_now() {
+                db.cancel_all_background_work(true);
+            }
+        });
+        if tokio::time::timeout(limit, rest).await.is_err() {
+            tracing::error!("the store cannot be closed: its disk hangs");
         }
     }
 

@@ -2,7 +2,9 @@
 
 pub mod chat;
 pub mod db;
+mod friends;
 mod guild;
+mod inbox;
 mod profile;
 mod records;
 
@@ -79,6 +81,7 @@ pub fn lobby_notice(notice: &Notice) -> Body {
         Notice::SynSceneEnded(ended) => Body::SynSceneEnded(scene_ended(ended)),
         Notice::Answer(answer) => db::answer(answer),
         Notice::News(news) => db::news(news),
+        Notice::SynPresence(told) => friends::presence(told),
         Notice::SynClosing(refusal) => closing(refusal),
     }
 }

@@ -4,7 +4,9 @@
 //! the line is gone, so that the user stays in the lobby while playing. What handle and task share has limits.
 
 mod chat;
+mod friends;
 mod guild;
+mod inbox;
 mod profile;
 mod records;
 mod side;
@@ -109,6 +111,12 @@ pub enum LobbyEvent {
     Chat(v1::SynChat),
     /// Something has happened in a guild.
     Guild(v1::SynGuild),
+    /// Something has changed between the user and another.
+    Friends(v1::SynFriends),
+    /// A notification has come.
+    Notification(v1::SynNotification),
+    /// What friends are doing now, of whom it has changed.
+    Presence(v1::SynPresence),
     /// The connection is lost, or could not be made again; the next attempt comes after this time. Requests made now
     /// are kept and sent after the return, unless they have timed out by then or their futures are dropped.
     Dropped { why: Arc<Error>, next_attempt: Duration },

@@ -22,6 +22,10 @@ async function lobbyThat(answer: (frame: Frame, peer: Peer) => void): Promise<[L
   host = await Host.start(
     play((frame, peer) => {
       server = peer;
+      if (frame.body.case === "ping") {
+        const { payload } = frame.body.value;
+        return peer.send({ case: "pong", value: { payload } }, frame.request);
+      }
       asked.push(frame);
       answer(frame, peer);
     }),

@@ -1,7 +1,8 @@
-//! The benchmarks, on loopback: `arena`, the same load against Scenehost, Colyseus and a bare relay; `sign-in`.
+//! The benchmarks, on loopback: `arena`, the same load against Scenehost, Colyseus and a bare relay; `sign-in`; `chat`.
 //!
 //! - `arena.rs`: what is measured, in which order. `ramp.rs`: the search for the limit.
 //! - `sign_in.rs`: sign-ins over HTTP.
+//! - `chat.rs`: a room of a thousand connections.
 //! - `generator.rs`: the players. `connection.rs`, `websocket.rs`, `http.rs`: how they talk.
 //! - `contender.rs` and its folder: the servers. `relay.rs`: the one that is part of this program.
 //! - `process.rs`: servers as processes. `report.rs`: the table and the file.
@@ -9,6 +10,7 @@
 //! Invariant: servers run on one core and the generator on another, and no server outlives it.
 
 mod arena;
+mod chat;
 mod connection;
 mod contender;
 mod generator;
@@ -40,6 +42,8 @@ enum Cli {
     Arena(ArenaArguments),
     /// New guests and resumes over HTTP, a second.
     SignIn(SignInArguments),
+    /// A room of a thousand connections, from the sending of a message to its receipt.
+    Chat(ChatArguments),
     #[command(flatten)]
     Internal(Internal),
 }
@@ -90,6 +94,22 @@ struct SignInArguments {
     out: PathBuf,
 }
 
+#[derive(Args)]
+struct ChatArguments {
+    /// Short: whether everything works.
+    #[arg(long)]
+    quick: bool,
+    /// The program `scenehost`.
+    #[arg(long, default_value = "target/release/scenehost")]
+    scenehost: PathBuf,
+    /// Taken as by the other benchmarks; no component is used.
+    #[arg(long, hide = true)]
+    plugins: Option<PathBuf>,
+    /// Where `chat.json` and the server's log go.
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+}
+
 /// What the bench starts itself.
 #[derive(Subcommand)]
 enum Internal {
@@ -110,6 +130,7 @@ fn main() -> Result<()> {
     match Cli::parse() {
         Cli::Arena(arguments) => arena(arguments),
         Cli::SignIn(arguments) => sign_in(arguments),
+        Cli::Chat(arguments) => chat(arguments),
         Cli::Internal(Internal::Relay { address }) => relay::run(address),
         Cli::Internal(Internal::Pinned { core, program, arguments }) => {
             process::exec_pinned(core, &program, &arguments)
@@ -146,6 +167,18 @@ fn sign_in(arguments: SignInArguments) -> Result<()> {
     let settings =
         sign_in::Settings { warm_up: Duration::from_secs(seconds.0), window: Duration::from_secs(seconds.1) };
     let file = sign_in::run(&settings, &arguments.scenehost, &out)?;
+    println!("\nwritten to {}", file.display());
+    Ok(())
+}
+
+fn chat(arguments: ChatArguments) -> Result<()> {
+    fs::create_dir_all(&arguments.out)?;
+    let out = fs::canonicalize(&arguments.out)?;
+    process::raise_file_limit()?;
+    process::pin(process::GENERATOR_CORE)?;
+    let seconds = if arguments.quick { (1, 2) } else { (3, 20) };
+    let settings = chat::Settings { warm_up: Duration::from_secs(seconds.0), window: Duration::from_secs(seconds.1) };
+    let file = chat::run(&settings, &arguments.scenehost, &out)?;
     println!("\nwritten to {}", file.display());
     Ok(())
 }

@@ -13,7 +13,8 @@ use scenehost_core::db::{Asker, Caller, Db, Event, REQUEST_MS_MAX, Request, Rule
 use scenehost_core::read::Load;
 use scenehost_core::storage::{self, Change, Owner, Readers, Whose, Writers};
 use scenehost_core::{
-    Context, Effects, GameName, Message, Service, ServiceName, Time, UserId, Write, consistency, profile,
+    Context, Effects, GameName, GuildId, Message, Service, ServiceName, Time, UserId, Write, chat, consistency,
+    friends, guild, inbox, profile,
 };
 
 use crate::script::Script;
@@ -93,12 +94,27 @@ impl World {
             }
             8..=10 => self.sync_one(),
             _ => {
-                let (caller, request) = (caller(script), request(script));
+                let (caller, request) = (caller(script), self.request(script));
                 self.last_request += 1;
                 self.asked.insert(self.last_request);
                 let asker = Asker::Door(self.last_request);
                 self.step(Event::Req { caller, asker, request: Box::new(request) });
             }
+        }
+    }
+
+    fn request(&self, script: &mut Script) -> Request {
+        let guilds = self.store.keys().filter_map(|key| key.strip_prefix("guild/")?.parse().ok());
+        let guilds: Vec<GuildId> = guilds.collect();
+        match script.choice(&guilds) {
+            Some(id) if script.below(4) == 0 => Request::Guild(match script.below(5) {
+                0 => guild::Request::Join(id),
+                1 => guild::Request::Ask(id),
+                2 => guild::Request::Withdraw(id),
+                3 => guild::Request::AcceptInvite(id),
+                _ => guild::Request::DeclineInvite(id),
+            }),
+            _ => request(script),
         }
     }
 
@@ -196,7 +212,11 @@ fn caller(script: &mut Script) -> Caller {
 }
 
 fn request(script: &mut Script) -> Request {
-    match script.below(16) {
+    match script.below(32) {
+        24..=28 => Request::Friends(befriended(script)),
+        29..=31 => Request::Inbox(posted(script)),
+        16..=20 => Request::Guild(of_guild(script)),
+        21..=23 => Request::Chat(said(script)),
         0 => Request::Forget(user(script)),
         1 => Request::Export(user(script)),
         2 | 3 => Request::Enter(user(script), ["Ada", "Ben"][script.below(2)].to_owned()),
@@ -207,6 +227,67 @@ fn request(script: &mut Script) -> Request {
             about: script.chance().then(|| script.text()),
         }),
         _ => Request::Storage(stored(script)),
+    }
+}
+
+fn of_guild(script: &mut Script) -> guild::Request {
+    let name = || ["Owls", "o w l s", "Bears"];
+    match script.below(16) {
+        0..=2 => guild::Request::Create {
+            name: name()[script.below(3)].to_owned(),
+            tag: String::new(),
+            about: if script.chance() { script.text() } else { String::new() },
+            entry: if script.chance() { guild::Entry::Open } else { guild::Entry::ByRequest },
+        },
+        3 => guild::Request::Show(guild::Which::Name(name()[script.below(3)].to_owned())),
+        4 => guild::Request::Mine,
+        5 => guild::Request::Leave,
+        6 => guild::Request::Dissolve,
+        7 | 8 => guild::Request::Invite(user(script)),
+        9 => guild::Request::Kick(user(script)),
+        10 => guild::Request::HandOver(user(script)),
+        11 => guild::Request::SetRole(user(script), guild::Role::Officer),
+        12 => guild::Request::Accept(user(script)),
+        13 => guild::Request::Decline(user(script)),
+        14 => guild::Request::Change {
+            about: None,
+            entry: Some(if script.chance() { guild::Entry::Open } else { guild::Entry::ByRequest }),
+            limit: script.chance().then(|| script.below(8)),
+        },
+        _ => guild::Request::WriteData {
+            key: key(script),
+            value: script.chance().then(|| script.bytes().to_vec()),
+            if_version: script.chance().then(|| script.number().into()),
+        },
+    }
+}
+
+fn befriended(script: &mut Script) -> friends::Request {
+    use friends::Act::{Accept, Ask, Block, Decline, Remove, Unblock, Withdraw};
+    let acts = [Ask, Ask, Ask, Accept, Accept, Decline, Withdraw, Remove, Block, Unblock];
+    match script.below(12) {
+        0 => friends::Request::AppearOffline(script.chance()),
+        1 => friends::Request::List(friends::Which::Friends),
+        _ => friends::Request::Do(acts[script.below(acts.len())], user(script)),
+    }
+}
+
+fn posted(script: &mut Script) -> inbox::Request {
+    match script.below(4) {
+        0 => inbox::Request::List { after: script.number().into(), limit: script.number() },
+        1 => inbox::Request::Read(Vec::new()),
+        2 => inbox::Request::Remove(vec![script.number().into()]),
+        _ => inbox::Request::Read(vec![script.number().into()]),
+    }
+}
+
+fn said(script: &mut Script) -> chat::Request {
+    let to = if script.chance() { chat::To::Direct(user(script)) } else { chat::To::Guild };
+    match script.below(4) {
+        0 => chat::Request::History { of: to, before: script.number().into(), limit: script.below(40) },
+        1 if script.chance() => chat::Request::Mute(user(script), Time(script.span_ms())),
+        1 => chat::Request::Unmute(user(script)),
+        _ => chat::Request::Say { to, name: "Ada".to_owned(), text: script.text() },
     }
 }
 

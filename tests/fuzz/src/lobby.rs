@@ -19,7 +19,7 @@ use scenehost_core::record::UserRecord;
 use scenehost_core::token::Secret;
 use scenehost_core::{
     ConnectionId, Context, DomainName, Effects, Message, Refusal, SceneId, Service, ServiceName, SessionId, Time,
-    UserId, profile, storage,
+    UserId, friends, profile, storage,
 };
 
 use crate::script::Script;
@@ -169,8 +169,12 @@ impl World {
             9 => {
                 let waits = script.chance();
                 let connection = waits.then(|| ConnectionId(script.below(CONNECTIONS_MAX) as u64));
-                let result = ok_or_refused(script).map(|()| Box::new(db::Entered::default()));
+                let result = ok_or_refused(script).map(|()| Box::new(entered(user, script)));
                 Event::ResEnter { user, connection, result }
+            }
+            10 if script.chance() => {
+                let other = USERS[script.below(USERS.len())];
+                Event::SynNews { user, news: Box::new(db::News::Friends(friends_news(other, script))) }
             }
             10 => {
                 let news = storage::News { game: "gomoku".into(), keys: Vec::new() };
@@ -302,11 +306,28 @@ fn ask(script: &mut Script) -> Ask {
         1 => To::Guild,
         _ => To::Room("lobby".into()),
     };
-    match script.below(6) {
+    match script.below(7) {
+        6 => Ask::Report(to(script), script.number().into(), "rude".to_owned()),
         0 | 1 => Ask::Join("lobby".into()),
         2 => Ask::Leave("lobby".into()),
         3 => Ask::History(to(script), script.number().into(), script.below(40)),
         _ => Ask::Say(to(script), "hello".to_owned()),
+    }
+}
+
+fn entered(user: UserId, script: &mut Script) -> db::Entered {
+    let friends = USERS.into_iter().filter(|friend| *friend != user && script.chance()).collect();
+    db::Entered { friends, appears_offline: script.chance(), ..db::Entered::default() }
+}
+
+fn friends_news(user: UserId, script: &mut Script) -> friends::News {
+    use friends::Change::{Blocked, Friends, Removed, Unblocked};
+    match script.below(8) {
+        0 => friends::News::AppearsOffline(script.chance()),
+        1 => friends::News::Changed { user, name: String::new(), change: Blocked },
+        2 => friends::News::Changed { user, name: String::new(), change: Unblocked },
+        3 => friends::News::Changed { user, name: String::new(), change: Removed },
+        _ => friends::News::Changed { user, name: String::new(), change: Friends },
     }
 }
 

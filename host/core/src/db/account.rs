@@ -5,20 +5,29 @@ use serde_json::{Map, Value};
 
 use super::{Stop, Transaction};
 use crate::ids::UserId;
-use crate::{profile, record, storage};
+use crate::{chat, friends, guild, inbox, profile, record, storage};
 
 /// All that is kept of a user, as JSON: one field for each feature.
 pub(super) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, Stop> {
     let mut all = Map::new();
     all.insert("profile".to_owned(), profile::export(user, tx)?);
     all.insert("records".to_owned(), storage::export(user, tx)?);
+    all.insert("friends".to_owned(), friends::export(user, tx)?);
+    all.insert("inbox".to_owned(), inbox::export(user, tx)?);
+    all.insert("guild".to_owned(), guild::export(user, tx)?);
+    all.insert("chat".to_owned(), chat::export(user, tx)?);
     Ok(Value::Object(all))
 }
 
 /// Removes all of it, and with it the order to do so, which the store has kept until now.
 pub(super) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
-    profile::forget(user, tx);
     storage::forget(user, tx)?;
+    friends::forget(user, tx)?;
+    guild::forget(user, tx)?;
+    chat::forget(user, tx)?;
+    inbox::forget(user, tx);
+    // Last: the others may have to be told the name.
+    profile::forget(user, tx);
     tx.delete(record::forget_key(user));
     Ok(())
 }

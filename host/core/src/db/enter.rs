@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Stop, Transaction};
 use crate::chat;
+use crate::friends::{self, Friends};
 use crate::guild::{self, Membership};
 use crate::ids::{Time, UserId};
 use crate::profile::{self, Profile};
@@ -22,12 +23,14 @@ pub struct Entered {
     pub muted_until: Option<Time>,
     /// The guild that the user is in.
     pub guild: Option<Membership>,
+    /// The user looks offline to everybody.
+    pub appears_offline: bool,
 }
 
 /// A user comes in with this name, which is kept for those who ask later.
 pub(super) fn enter(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Result<Entered, Stop> {
     let key = profile::key(user);
-    tx.want([key.clone(), chat::muted_key(user), guild::place_key(user)])?;
+    tx.want([key.clone(), chat::muted_key(user), guild::place_key(user), friends::key(user)])?;
     let muted_until = chat::muted_until(user, tx)?;
     let guild = guild::membership(user, tx)?;
     let known: Option<Profile> = tx.get(&key)?;
@@ -40,5 +43,7 @@ pub(super) fn enter(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Resul
             profile
         }
     };
-    Ok(Entered { profile, friends: BTreeSet::new(), blocked: BTreeSet::new(), muted_until, guild })
+    let Friends { friends, blocked, appears_offline, .. } = tx.get_or_default(&friends::key(user))?;
+    let (friends, blocked) = (friends.into_keys().collect(), blocked.into_keys().collect());
+    Ok(Entered { profile, friends, blocked, appears_offline, muted_until, guild })
 }

@@ -8,7 +8,7 @@ use super::account;
 use super::enter::{self, Entered};
 use super::{Caller, Stop, Transaction};
 use crate::ids::{GameName, UserId};
-use crate::{chat, guild, profile, storage};
+use crate::{chat, friends, guild, inbox, profile, storage};
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub enum Request {
     Chat(chat::Request),
     /// About guilds.
     Guild(guild::Request),
+    /// About friends.
+    Friends(friends::Request),
+    /// About notifications.
+    Inbox(inbox::Request),
 }
 
 /// What came of a request.
@@ -46,6 +50,10 @@ pub enum Answer {
     Chat(chat::Answer),
     /// About guilds.
     Guild(guild::Answer),
+    /// About friends.
+    Friends(friends::Answer),
+    /// About notifications.
+    Inbox(inbox::Answer),
 }
 
 impl Answer {
@@ -57,6 +65,8 @@ impl Answer {
             Self::Storage(answer) => answer.bytes(),
             Self::Chat(answer) => answer.bytes(),
             Self::Guild(answer) => answer.bytes(),
+            Self::Friends(answer) => answer.bytes(),
+            Self::Inbox(answer) => answer.bytes(),
         }
     }
 }
@@ -70,6 +80,10 @@ pub enum News {
     Chat(chat::News),
     /// Something has happened in a guild.
     Guild(guild::News),
+    /// Something has changed with a friend, or with somebody who is none.
+    Friends(friends::News),
+    /// A notification has come.
+    Inbox(Box<inbox::News>),
 }
 
 impl News {
@@ -77,7 +91,7 @@ impl News {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Chat(news) => news.bytes(),
-            Self::Storage(_) | Self::Guild(_) => 0,
+            Self::Storage(_) | Self::Guild(_) | Self::Friends(_) | Self::Inbox(_) => 0,
         }
     }
 }
@@ -106,5 +120,7 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         Request::Storage(request) => storage::run(caller, request, tx),
         Request::Chat(request) => chat::run(caller, request, tx),
         Request::Guild(request) => guild::run(caller, request, tx),
+        Request::Friends(request) => friends::run(caller, request, tx),
+        Request::Inbox(request) => inbox::run(caller, request, tx),
     }
 }

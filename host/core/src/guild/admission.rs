@@ -54,7 +54,8 @@ fn enter(
     mut guild: Guild,
     tx: &mut Transaction<'_>,
 ) -> Result<Guild, Stop> {
-    if guild.members.len() >= guild.limit {
+    // The operators may have lowered theirs since.
+    if guild.members.len() >= guild.limit.min(tx.rules.guilds.members_max) {
         return Err(Refusal::Busy("the guild is full: somebody has to leave it first").into());
     }
     let others: Vec<GuildId> = std::mem::take(&mut place.requests).into_iter().filter(|other| *other != id).collect();

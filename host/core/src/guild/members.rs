@@ -7,7 +7,7 @@ use super::admission::put_place;
 use super::data::data_key;
 use super::view::View;
 use super::{ABOUT_CHARS_MAX, Answer, Entry, Guild, Member, NameRecord, Place, Role, TAG_CHARS_MAX, What};
-use super::{key, name, name_key, own, own_as, place_key, save, tell};
+use super::{key, load, name, name_key, own, own_as, place_key, save, tell};
 use crate::chat;
 use crate::db::{Stop, Transaction};
 use crate::ids::{GuildId, UserId};
@@ -171,6 +171,16 @@ fn member(guild: &Guild, user: UserId) -> Result<Member, Refusal> {
 pub(super) fn dissolve(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
     let (id, guild, _) = own_as(user, Role::Leader, tx)?;
     end(user, id, guild, tx)
+}
+
+/// Ends a guild whose name or conduct cannot stay, or whose leader does not come back; its members read that the
+/// leader has dissolved it.
+pub(super) fn end_by_operator(id: GuildId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    let guild = load(id, tx)?;
+    let is_leader = |member: &Member| member.role == Role::Leader;
+    let leader = guild.members.iter().find(|(_, member)| is_leader(member)).map(|(user, _)| *user);
+    let leader = leader.ok_or(Refusal::Internal("a guild without a leader"))?;
+    end(leader, id, guild, tx)
 }
 
 /// Ends a guild: nothing of it is left, and whoever had to do with it is told.

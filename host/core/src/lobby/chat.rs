@@ -8,10 +8,10 @@
 //! Invariant: only users with a line are in rooms. Messages that wait for the moderation are limited, and each ends
 //! by its verdict or its deadline.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::{Due, Lobby, REQUESTS_PER_USER_MAX, refuse_user, tell};
+use super::{Due, Lobby, REQUESTS_PER_USER_MAX, User, refuse_user, tell};
 use crate::chat::{
     self, Answer, Ask, Channel, ChatMessage, Limits, Moderate, News, OnFailure, ROOM_KEPT_MAX, ROOMS_PER_USER_MAX,
     TEXT_CHARS_MAX, To, Verdict,
@@ -151,6 +151,10 @@ impl Lobby {
                 let history = chat::Request::History { of, before, limit };
                 return self.ask_db(id, request, Box::new(db::Request::Chat(history)), cx);
             }
+            Ask::Report(of, message, reason) => match self.report(id, of, message, reason, cx) {
+                Ok(report) => return self.ask_db(id, request, Box::new(db::Request::Chat(report)), cx),
+                Err(refusal) => Err(refusal),
+            },
             Ask::Say(to, text) => match self.may_say(id, &to, &text, cx) {
                 Ok(text) => return self.say(id, request, to, text, cx),
                 Err(refusal) => Err(refusal),
@@ -158,6 +162,28 @@ impl Lobby {
         };
         let result = result.map(|answer| Box::new(db::Answer::Chat(answer)));
         self.tell_result(id, request, result, cx);
+    }
+
+    /// A user's report of a message, which counts as one of the user's own.
+    fn report(
+        &mut self,
+        id: UserId,
+        of: To,
+        number: u64,
+        reason: String,
+        cx: &Context<'_>,
+    ) -> Result<chat::Request, Refusal> {
+        let message = match &of {
+            To::Room(room) => {
+                let mut kept = self.chat.of_member(id, room)?.kept.iter();
+                let found = kept.find(|message| message.id == number).cloned();
+                Some(found.ok_or_else(|| Refusal::NotFound("such message any more".to_owned()))?)
+            }
+            To::Direct(_) | To::Guild => None,
+        };
+        let too_often = |ms| Refusal::TooOften { what: "messages from you", ms };
+        self.chat.buckets.take(id, cx.now).map_err(too_often)?;
+        Ok(chat::Request::Report { of, id: number, message, reason })
     }
 
     /// Whether a user may say this here and now; what is said then.
@@ -250,18 +276,8 @@ impl Lobby {
             Err(refusal) => return self.tell_result(id, request, Err(refusal), cx),
         };
         let message = room.say(id, name, text, cx.now);
-        let members = room.members.iter().filter(|member| **member != id);
-        let hears = |member: &UserId| {
-            let user = self.users.get(member)?;
-            let is_blocked = user.entered.as_ref().is_some_and(|entered| entered.blocked.contains(&id));
-            user.line.connection().filter(|_| !is_blocked)
-        };
-        let connections: Vec<ConnectionId> = members.filter_map(hears).collect();
         let channel = Channel::Room(room_name);
-        if !connections.is_empty() {
-            let news = db::News::Chat(News::Said(channel.clone(), Arc::clone(&message)));
-            cx.send(Message::Users(ToUsers { connections, notice: Notice::News(Box::new(news)) }));
-        }
+        fan_out(&self.users, &room.members, &channel, &message, cx);
         let said = db::Answer::Chat(Answer::Said(channel, message));
         self.tell_result(id, request, Ok(Box::new(said)), cx);
     }
@@ -289,6 +305,27 @@ impl Lobby {
         if !rooms.is_empty() {
             self.tell(id, 0, Notice::News(Box::new(db::News::Chat(News::Rooms(rooms)))), cx);
         }
+    }
+}
+
+/// Brings a message to those of a channel's members who are connected, but for who said it and who has blocked them.
+fn fan_out(
+    users: &HashMap<UserId, User>,
+    members: &BTreeSet<UserId>,
+    channel: &Channel,
+    message: &Arc<ChatMessage>,
+    cx: &mut Context<'_>,
+) {
+    let hears = |member: &UserId| {
+        let user = users.get(member)?;
+        let is_blocked = user.entered.as_ref().is_some_and(|entered| entered.blocked.contains(&message.from));
+        user.line.connection().filter(|_| !is_blocked)
+    };
+    let others = members.iter().filter(|member| **member != message.from);
+    let connections: Vec<ConnectionId> = others.filter_map(hears).collect();
+    if !connections.is_empty() {
+        let news = db::News::Chat(News::Said(channel.clone(), Arc::clone(message)));
+        cx.send(Message::Users(ToUsers { connections, notice: Notice::News(Box::new(news)) }));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::presence::Watch;
 use super::{
     ANSWER_MS_MAX, BACKLOG_BYTES_MAX, BACKLOG_FRAMES_MAX, Connection, Due, FIRST_FRAME_MS_MAX, Lobby, Phase, User,
 };
@@ -27,6 +28,7 @@ impl Lobby {
 
     /// What follows when a user's connection went, or time passed without one.
     pub(super) fn line_went(&mut self, id: UserId, outcome: Outcome, cx: &mut Context<'_>) {
+        self.touch(id);
         match outcome {
             Outcome::Away => {
                 let deadline = self.users.get(&id).and_then(|user| user.line.deadline());
@@ -49,9 +51,7 @@ impl Lobby {
         }
         cx.send(auth::Event::SynOnline { user: id, session: None });
         match &mut user.phase {
-            Phase::Idle => {
-                self.users.remove(&id);
-            }
+            Phase::Idle => self.forget(id),
             Phase::Searching { domain, ticket, cancel, .. } => {
                 // The answer decides: taken back, or already on the way into a scene.
                 if cancel.replace(0).is_none() {
@@ -195,6 +195,7 @@ impl Lobby {
             session,
             record: record.clone(),
             entered: None,
+            watch: Watch::default(),
             asked: BTreeMap::new(),
             phase: Phase::Idle,
             match_state: None,
@@ -238,6 +239,8 @@ impl Lobby {
         }
         self.tell_rooms(id, cx);
         cx.send(auth::Event::SynOnline { user: id, session: Some(session) });
+        self.touch(id);
+        self.plan_watch(id, cx);
     }
 
     /// How long a connection may wait with its sign-in; the deadline is set.
@@ -299,6 +302,7 @@ fn begin_anew(user: &mut User, session: SessionId, seen: Option<u32>) -> u32 {
         }
     };
     user.last_request = 0;
+    user.watch.forget();
     user.sign_out = None;
     match &mut user.phase {
         Phase::Searching { asked, cancel, .. } => {

@@ -2,7 +2,7 @@
 //! a client that has asked something else. And what the lobby itself has to know of who comes in.
 
 use super::chat::without_blocked;
-use super::{Connection, Due, Lobby, User, refuse_user, tell};
+use super::{Connection, Due, Lobby, User, refuse_user};
 use crate::auth::Identity;
 use crate::db::{self, Answer, Asker, Caller, Entered, News, Request};
 use crate::ids::{ConnectionId, UserId};
@@ -47,13 +47,17 @@ impl Lobby {
         cx: &mut Context<'_>,
     ) {
         self.deadlines.clear(&Due::Asked(id, number));
-        let Some(user) = self.users.get_mut(&id) else { return };
-        let Some(request) = user.asked.remove(&number) else { return };
+        let Some(request) = self.users.get_mut(&id).and_then(|user| user.asked.remove(&number)) else { return };
         let notice = match result {
-            Ok(answer) => Notice::Answer(without_blocked(user.entered.as_ref(), answer)),
+            Ok(answer) => {
+                let entered = self.users.get(&id).and_then(|user| user.entered.as_ref());
+                let mut answer = without_blocked(entered, answer);
+                self.add_presence(id, &mut answer);
+                Notice::Answer(answer)
+            }
             Err(refusal) => Notice::Refused(refusal),
         };
-        tell(user, request, notice, cx);
+        self.tell(id, request, notice, cx);
     }
 
     pub(super) fn syn_news(&mut self, id: UserId, news: Box<News>, cx: &mut Context<'_>) {
@@ -63,10 +67,11 @@ impl Lobby {
                 News::Guild(news) => news.apply(&mut entered.guild),
                 News::Chat(chat::News::Muted(until)) => entered.muted_until = *until,
                 News::Chat(chat::News::Said(_, message)) if entered.blocked.contains(&message.from) => return,
-                News::Chat(_) | News::Storage(_) => {}
+                News::Chat(_) | News::Storage(_) | News::Friends(_) | News::Inbox(_) => {}
             }
         }
-        tell(user, 0, Notice::News(news), cx);
+        self.take_news(id, &news);
+        self.tell(id, 0, Notice::News(news), cx);
     }
 
     /// Asks what the lobby has to know of a user who comes in over this connection, unless it is known already.
@@ -94,6 +99,7 @@ impl Lobby {
             self.entered(connection, entered, cx);
         } else if let (Some(user), Some(entered)) = (self.users.get_mut(&id), entered) {
             user.entered = Some(*entered);
+            self.touch(id);
         }
     }
 

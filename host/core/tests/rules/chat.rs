@@ -7,8 +7,8 @@ use std::sync::Arc;
 use scenehost_core::auth::account::Tokens;
 use scenehost_core::auth::{Credential, Identity, Request as SignIn};
 use scenehost_core::chat::{
-    Answer, Ask, Channel, ChatMessage, KEPT_MAX, Limits, Moderation, News, OnFailure, ROOM_KEPT_MAX, Request, To,
-    Verdict,
+    Answer, Ask, Channel, ChatMessage, KEPT_MAX, Limits, Moderation, News, OnFailure, REPORTS_PER_USER_MAX,
+    ROOM_KEPT_MAX, Request, To, Verdict,
 };
 use scenehost_core::consistency;
 use scenehost_core::db::{self, Caller, Entered, Rules};
@@ -210,8 +210,8 @@ fn who_leaves_or_begins_anew_is_in_no_room() {
     }
     let mut world = lobby(limits(), 2);
     world.tell(Event::Closed { connection: ConnectionId(1), left: true });
-    sign_in(&mut world, 1, 11, None, entered());
-    assert_eq!(heard(&say(&mut world, 2, room("lobby"), "hello")).0, [] as [u64; 0]);
+    let joined = answer(&ask(&mut world, 2, Ask::Join("lobby".into())));
+    assert!(matches!(joined, Ok(Answer::Joined { members: 1, .. })), "the place is free at once: {joined:?}");
 }
 
 #[test]
@@ -259,6 +259,8 @@ fn bad_requests_are_refused_and_nobody_hears_of_them() {
         (Ask::Leave("nowhere".into()), "NotFound"),
         (Ask::History(room("trade"), 0, 1), "OutOfOrder"),
         (Ask::History(room("lobby"), 0, usize::MAX), "Invalid"),
+        (Ask::Report(room("lobby"), 1, String::new()), "NotFound"),
+        (Ask::Report(room("trade"), 1, String::new()), "OutOfOrder"),
     ];
     let mut world = lobby(limits(), 2);
     for (wrong, expected) in cases {
@@ -415,6 +417,21 @@ fn a_message_whose_user_is_gone_or_has_begun_anew_is_not_said() {
     assert_eq!((told.len(), refused(&told).as_str()), (1, "OutOfOrder"), "no longer in the room");
 }
 
+#[test]
+fn a_report_takes_the_message_of_a_room_along_and_counts_as_one() {
+    let mut world = lobby(limits(), 2);
+    let (_, message) = heard(&say(&mut world, 1, room("lobby"), "rude"));
+    for _ in 0..5 {
+        let told = ask(&mut world, 2, Ask::Report(room("lobby"), 1, "so rude".to_owned()));
+        let [Message::Db(db::Event::Req { caller: Caller::User(UserId(2)), request, .. })] = &told[..] else {
+            panic!("{told:?}")
+        };
+        let (of, message, reason) = (room("lobby"), message.clone(), "so rude".to_owned());
+        assert_eq!(**request, db::Request::Chat(Request::Report { of, id: 1, message, reason }));
+    }
+    assert_eq!(refused(&ask(&mut world, 2, Ask::Report(room("lobby"), 1, String::new()))), "TooOften");
+}
+
 // What Db keeps.
 
 fn desk() -> Desk {
@@ -534,4 +551,49 @@ fn operators_mute_until_a_time_and_users_do_not() {
     desk.ask(Caller::Operator, mute(1)).unwrap();
     desk.ask(Caller::Operator, unmute()).unwrap();
     assert_eq!(enter(&mut desk), None);
+}
+
+#[test]
+fn reports_are_kept_until_an_operator_has_looked() {
+    let mut desk = desk();
+    db_say(&mut desk, 1, To::Direct(UserId(2)), "rude").unwrap();
+    let report =
+        |of, id, reason: &str| db::Request::Chat(Request::Report { of, id, message: None, reason: reason.to_owned() });
+    let of_first = || To::Direct(UserId(1));
+    desk.ask_as(2, report(of_first(), 1, "so rude")).unwrap();
+    for (user, request, expected) in [
+        (2, report(of_first(), 2, ""), "NotFound"),
+        (2, report(of_first(), 0, ""), "NotFound"),
+        (2, report(of_first(), 1, &"x".repeat(201)), "Invalid"),
+        (2, report(room("lobby"), 1, ""), "NotFound"),
+        (2, report(To::Guild, 1, ""), "NotFound"),
+        (1, report(To::Direct(UserId(2)), 1, ""), "Invalid"),
+        (3, report(of_first(), 1, ""), "NotFound"),
+        (2, db::Request::Chat(Request::Reports(0)), "Forbidden"),
+        (2, db::Request::Chat(Request::RemoveReport(1)), "Forbidden"),
+    ] {
+        let refused = desk.ask_as(user, request.clone()).expect_err("it should have been refused");
+        assert_eq!(variant(&refused), expected, "{user}: {request:?}");
+    }
+    desk.crash();
+    let reports =
+        |desk: &mut Desk, after| match chat(desk.ask(Caller::Operator, db::Request::Chat(Request::Reports(after)))) {
+            Ok(Answer::Reports(reports)) => reports,
+            other => panic!("{other:?}"),
+        };
+    let shown = reports(&mut desk, 0);
+    let [(1, report_shown)] = &shown[..] else { panic!("{shown:?}") };
+    assert_eq!((report_shown.by, report_shown.message.text.as_str()), (UserId(2), "rude"));
+    assert_eq!(reports(&mut desk, 1), []);
+    in_order(&desk);
+    for _ in 1..REPORTS_PER_USER_MAX {
+        desk.ask_as(2, report(of_first(), 1, "")).unwrap();
+    }
+    assert!(matches!(desk.ask_as(2, report(of_first(), 1, "")), Err(Refusal::Busy(_))));
+    let remove = |desk: &mut Desk| desk.ask(Caller::Operator, db::Request::Chat(Request::RemoveReport(1)));
+    remove(&mut desk).unwrap();
+    assert!(matches!(remove(&mut desk), Err(Refusal::NotFound(_))));
+    assert_eq!(reports(&mut desk, 0)[0].0, 2);
+    desk.ask_as(2, report(of_first(), 1, "")).unwrap();
+    in_order(&desk);
 }

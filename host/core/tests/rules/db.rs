@@ -7,7 +7,9 @@ use std::convert::Infallible;
 use proptest::prelude::*;
 use scenehost_core::db::{Answer, Asker, Caller, Db, Event, REQUEST_MS_MAX, Request, Rules};
 use scenehost_core::storage::{self, Change, Owner, Readers, Whose};
-use scenehost_core::{GameName, Message, Refusal, Service, ServiceName, UserId, consistency, record};
+use scenehost_core::{
+    GameName, Message, Refusal, Service, ServiceName, UserId, chat, consistency, friends, guild, record,
+};
 use serde_json::json;
 
 use crate::desk::Desk;
@@ -185,20 +187,54 @@ fn a_record_shows_itself_to_those_it_says_and_only_the_game_writes_what_is_the_g
 }
 
 #[test]
-fn everything_of_a_user_is_exported_and_removed_and_nothing_else() {
+fn everything_of_a_user_is_exported_and_removed_and_what_is_left_fits_together() {
     let mut desk = Desk::new(rules());
-    for user in [1, 2] {
+    for user in [1, 2, 3] {
         desk.ask(Caller::Host, Request::Enter(UserId(user), "Ada".to_owned())).unwrap();
         desk.ask_as(user, write(vec![change("a", Some(b"1")), change("b", Some(b"2"))])).unwrap();
     }
+    let say = |to| {
+        Request::Chat(chat::Request::Say { to: chat::To::Direct(UserId(to)), name: "Ada".into(), text: "hi".into() })
+    };
+    for (user, to) in [(1, 2), (3, 1), (2, 3)] {
+        desk.ask_as(user, say(to)).unwrap();
+    }
+    let act = |user, act| Request::Friends(friends::Request::Do(act, UserId(user)));
+    for (user, request) in [
+        (1, act(2, friends::Act::Ask)),
+        (2, act(1, friends::Act::Accept)),
+        (1, act(3, friends::Act::Block)),
+        (3, act(1, friends::Act::Ask)),
+    ] {
+        desk.ask_as(user, request).unwrap();
+    }
+    let found_guild = guild::Request::Create {
+        name: "Owls".into(),
+        tag: String::new(),
+        about: String::new(),
+        entry: guild::Entry::Open,
+    };
+    let Ok(Answer::Guild(guild::Answer::Guild(view))) = desk.ask_as(1, Request::Guild(found_guild)) else {
+        panic!("a guild")
+    };
+    desk.ask_as(2, Request::Guild(guild::Request::Join(view.id))).unwrap();
+
     let Ok(Answer::Export(kept)) = desk.ask(Caller::Host, Request::Export(UserId(1))) else { panic!("an export") };
     assert_eq!((&kept["profile"]["name"], &kept["records"]["gomoku"]["b"]["value"]), (&json!("Ada"), &json!("Mg==")));
-    let of_both = desk.store.clone();
+    assert_eq!(kept["chat"]["talks"].as_object().map(serde_json::Map::len), Some(2));
+    assert!(kept["guild"]["guild"].is_u64(), "{kept}");
+
     desk.store.insert(record::forget_key(UserId(1)), Vec::new());
     desk.ask(Caller::Host, Request::Forget(UserId(1))).unwrap();
     let of_first = UserId(1).to_string();
     assert!(desk.store.keys().all(|key| !key.contains(&of_first)), "{:?}", desk.store.keys());
-    assert_eq!(desk.store.len() * 2, of_both.len());
+    assert_eq!(found(&desk.store), [] as [&str; 0]);
+    let Ok(Answer::Guild(guild::Answer::Guild(view))) =
+        desk.ask_as(2, Request::Guild(guild::Request::Show(guild::Which::Own)))
+    else {
+        panic!("the guild goes on")
+    };
+    assert_eq!(view.members.len(), 1);
 }
 
 /// What a check of the store finds.

@@ -164,6 +164,13 @@ fn two_who_want_the_last_place_get_one_of_them() {
     desk.settle();
     assert!(desk.answer(second).unwrap().is_ok());
     assert_eq!(refused(desk.answer(third).unwrap()), "Busy");
+    done(&mut desk, 2, Request::Leave);
+    desk.rules = rules(1);
+    desk.crash();
+    assert_eq!(refused(ask(&mut desk, 2, Request::Join(id))), "Busy", "operators have lowered their limit");
+    desk.rules = rules(2);
+    desk.crash();
+    done(&mut desk, 2, Request::Join(id));
     let limit = |limit| Request::Change { about: None, entry: None, limit: Some(limit) };
     assert_eq!(refused(ask(&mut desk, 1, limit(1))), "Busy", "nobody is put out by a limit");
     assert_eq!(refused(ask(&mut desk, 1, limit(3))), "Invalid", "beyond the operators' limit");
@@ -203,6 +210,7 @@ fn a_role_allows_what_it_says_and_no_more() {
         (Request::SetRole(UserId(1), Role::Member), ["OutOfOrder", "Forbidden", "Forbidden", "NotFound"]),
         (Request::HandOver(UserId(3)), ["", "Forbidden", "Forbidden", "NotFound"]),
         (Request::HandOver(UserId(4)), ["NotFound", "Forbidden", "Forbidden", "NotFound"]),
+        (Request::End(GuildId(1)), ["Forbidden", "Forbidden", "Forbidden", "Forbidden"]),
         (Request::Dissolve, ["", "Forbidden", "Forbidden", "NotFound"]),
     ];
     let mut desk = desk(100);
@@ -244,6 +252,18 @@ fn a_guilds_data_are_written_by_who_has_seen_them() {
     }
     let more = Request::WriteData { key: "one more".to_owned(), value: Some(vec![0]), if_version: None };
     assert_eq!(refused(ask(&mut desk, 1, more)), "Invalid");
+}
+
+#[test]
+fn an_operator_ends_a_guild() {
+    let mut desk = desk(100);
+    let id = with_members(&mut desk, &[2]);
+    desk.news.clear();
+    let end = |desk: &mut Desk, id| desk.ask(Caller::Operator, DbRequest::Guild(Request::End(id)));
+    end(&mut desk, id).unwrap();
+    assert_eq!(told(&mut desk, 2), [(What::Dissolved, 1, None)]);
+    assert_eq!(consistent(&desk), 0);
+    assert_eq!(refused(end(&mut desk, id)), "NotFound");
 }
 
 #[test]

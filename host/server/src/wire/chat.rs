@@ -14,7 +14,8 @@ pub fn ask(asked: v1::ReqChat) -> Result<Ask, Refusal> {
         Some(req_chat::Ask::History(history)) => {
             Ask::History(to(history.channel)?, history.before, history.limit.try_into().unwrap_or(usize::MAX))
         }
-        None => return Err(Refusal::Invalid("req_chat needs join, leave, say or history".to_owned())),
+        Some(req_chat::Ask::Report(report)) => Ask::Report(to(report.channel)?, report.id, report.reason),
+        None => return Err(Refusal::Invalid("req_chat needs join, leave, say, history or report".to_owned())),
     })
 }
 
@@ -33,6 +34,8 @@ fn to(channel: Option<v1::ChatChannel>) -> Result<To, Refusal> {
 
 pub fn answer(answer: &Answer) -> Body {
     Body::ResChat(match answer {
+        // Users do not ask for them.
+        Answer::Reports(_) => v1::ResChat::default(),
         Answer::Said(channel, said) => v1::ResChat { messages: vec![message(channel, said)], room: None },
         Answer::Messages(channel, messages) => {
             v1::ResChat { messages: messages.iter().map(|it| message(channel, it)).collect(), room: None }

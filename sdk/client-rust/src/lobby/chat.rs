@@ -43,11 +43,7 @@ impl Lobby {
     /// # Errors
     /// [`Error::Refused`] if there is no such room.
     pub async fn leave_room(&self, room: &str) -> Result<(), Error> {
-        let ask = Ask::Leave(req_chat::Leave { room: room.to_owned() });
-        match self.ask(client_frame::Body::ReqChat(v1::ReqChat { ask: Some(ask) })).await? {
-            server_frame::Body::Done(_) => Ok(()),
-            _ => Err(Error::Unexpected),
-        }
+        self.tell_chat(Ask::Leave(req_chat::Leave { room: room.to_owned() })).await
     }
 
     /// Says something: 1 to 500 characters. Gives the message as it was said.
@@ -73,6 +69,22 @@ impl Lobby {
     ) -> Result<Vec<v1::ChatMessage>, Error> {
         let ask = Ask::History(req_chat::History { channel: Some(channel.into()), before, limit });
         Ok(self.ask_chat(ask).await?.messages)
+    }
+
+    /// Shows a message to the operators, by its number and with a reason of up to 200 characters.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the message is not kept any more or is one's own, or for too many reports.
+    pub async fn report_message(&self, channel: Channel<'_>, id: u64, reason: &str) -> Result<(), Error> {
+        let report = req_chat::Report { channel: Some(channel.into()), id, reason: reason.to_owned() };
+        self.tell_chat(Ask::Report(report)).await
+    }
+
+    async fn tell_chat(&self, ask: Ask) -> Result<(), Error> {
+        match self.ask(client_frame::Body::ReqChat(v1::ReqChat { ask: Some(ask) })).await? {
+            server_frame::Body::Done(_) => Ok(()),
+            _ => Err(Error::Unexpected),
+        }
     }
 
     async fn ask_chat(&self, ask: Ask) -> Result<v1::ResChat, Error> {

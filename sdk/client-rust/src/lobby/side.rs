@@ -294,12 +294,17 @@ impl Side for LobbySide {
             server_frame::Body::SynRecords(records) => Some(LobbyEvent::Records(records.clone())),
             server_frame::Body::SynChat(chat) => Some(LobbyEvent::Chat(chat.clone())),
             server_frame::Body::SynGuild(guild) => Some(LobbyEvent::Guild(guild.clone())),
+            server_frame::Body::SynFriends(friends) => Some(LobbyEvent::Friends(friends.clone())),
+            server_frame::Body::SynNotification(it) => Some(LobbyEvent::Notification(it.clone())),
+            server_frame::Body::SynPresence(presence) => Some(LobbyEvent::Presence(presence.clone())),
             server_frame::Body::Pong(_)
             | server_frame::Body::Done(_)
             | server_frame::Body::ResProfile(_)
             | server_frame::Body::ResRecords(_)
             | server_frame::Body::ResChat(_)
-            | server_frame::Body::ResGuild(_) => None,
+            | server_frame::Body::ResGuild(_)
+            | server_frame::Body::ResFriends(_)
+            | server_frame::Body::ResInbox(_) => None,
             server_frame::Body::SynClosing(_)
             | server_frame::Body::ResSignIn(_)
             | server_frame::Body::ResJoinScene(_)

@@ -265,7 +265,12 @@ impl Side for SceneSide {
             | server_frame::Body::ResChat(_)
             | server_frame::Body::SynChat(_)
             | server_frame::Body::ResGuild(_)
-            | server_frame::Body::SynGuild(_) => return Err(Error::Unexpected),
+            | server_frame::Body::SynGuild(_)
+            | server_frame::Body::ResFriends(_)
+            | server_frame::Body::SynFriends(_)
+            | server_frame::Body::ResInbox(_)
+            | server_frame::Body::SynNotification(_)
+            | server_frame::Body::SynPresence(_) => return Err(Error::Unexpected),
         }
         Ok(Flow::On)
     }
