@@ -9,6 +9,7 @@ import { unreadOf } from "./chat-log.js";
 import { ChatPanel } from "./chat.js";
 import { GuildPanel } from "./guild.js";
 import { ProfilePanel } from "./profile.js";
+import { RankingPanel } from "./ranking.js";
 
 /** What a panel is given: a lobby that is there, though its connection may be on its way back. */
 export interface PanelProps {
@@ -27,6 +28,7 @@ interface Tab {
 const tabs: readonly Tab[] = [
   { id: "chat", title: "Chat", Panel: ChatPanel, News: ChatNews },
   { id: "guild", title: "Guild", Panel: GuildPanel, News: GuildNews },
+  { id: "ranking", title: "Ranking", Panel: RankingPanel },
   { id: "profile", title: "Profile", Panel: ProfilePanel },
 ];
 
