@@ -94,5 +94,5 @@ async function say(player, text) {
 }
 
 function shown(player, text) {
-  return player.page.getByTestId("message-text").filter({ hasText: text }).waitFor();
+  return player.page.getByTestId("message-text").filter({ hasText: text }).last().waitFor();
 }
