@@ -16,6 +16,8 @@
 //! | [`scene_service`] | the scenes of one node | one a node |
 //! | [`scene`] | the seats of one scene | one a scene |
 //!
+//! What they compute with besides: ratings, leaderboards and their seasons are in [`results`].
+//!
 //! Architecture Invariant: a service never waits and never fails. What it waits for is a state
 //! with a deadline; what goes wrong is an outcome with a [`Refusal`].
 
@@ -38,6 +40,7 @@ pub mod rate;
 pub mod read;
 pub mod record;
 pub mod refusal;
+pub mod results;
 pub mod scene;
 pub mod scene_master;
 pub mod scene_service;
