@@ -422,6 +422,26 @@ async fn an_address_may_try_to_sign_in_so_often_by_whatever_way() {
 }
 
 #[tokio::test]
+async fn linking_counts_once_and_the_last_of_the_minute_is_allowed() {
+    let host = Host::start(&config("[server.per_address]\nsign_ins_per_minute = 1\n"));
+    let mut kept = KeepAlive::connect(host.address()).await;
+    // The game's own backend is not counted.
+    let signed_in = kept.call("POST", "/v1/auth/custom", SERVER_KEY, &json!({ "id": "ada" })).await;
+    let (_, signed_in) = signed_in.expect("an answer");
+    let token = signed_in["sessionToken"].as_str().expect("a token");
+    let bearer = format!("Bearer {token}");
+    let elsewhere = [("authorization", bearer.as_str()), ("origin", "https://elsewhere.test")];
+    let link = http(host.address(), "POST", "/v1/account/link", &elsewhere, &guest().to_string()).await;
+    assert_eq!(link.status, 400, "another site's page: {}", link.body);
+    let mut statuses = Vec::new();
+    for _ in 0..2 {
+        let (status, _) = kept.call("POST", "/v1/account/link", token, &guest()).await.expect("an answer");
+        statuses.push(status);
+    }
+    assert_eq!(statuses, [204, 429], "what another site's page asked for did not count");
+}
+
+#[tokio::test]
 async fn a_session_may_call_about_its_account_so_often() {
     let host = Host::start(&config(""));
     let mut kept = KeepAlive::connect(host.address()).await;

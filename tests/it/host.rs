@@ -72,11 +72,24 @@ impl Host {
         Self { folder, process, serving }
     }
 
-    /// A host whose syncs to disk are noted, so that [`Host::power_failure`] can forget the rest.
+    /// A host whose syncs to disk are noted, so that [`Host::power_failure`] can forget the rest, and whose
+    /// disk can fail, see [`Host::disk_is`].
     pub fn start_on_noted_disk(config: &str) -> Self {
+        Self::start_on_disk_of(config, "data")
+    }
+
+    /// The same, where only the disk of this part of its folder can fail.
+    pub fn start_on_disk_of(config: &str, part: &str) -> Self {
         let folder = folder_with(config);
-        let (process, serving) = Process::serve_noted(folder.path());
+        let (process, serving) = Process::serve_noted(folder.path(), part);
         Self { folder, process, serving }
+    }
+
+    /// Lets the disk of this part of its folder be so ([`forgetful::FULL`], say), or well again.
+    pub fn disk_is(&self, part: &str, what: &str, so: bool) {
+        let marker = forgetful::marker(&self.folder.path().join(part), what);
+        let done = if so { std::fs::write(marker, "") } else { std::fs::remove_file(marker) };
+        done.expect("the folder is writable");
     }
 
     /// Kills it, and forgets what it has written and not synced; how many bytes those were.
@@ -87,7 +100,7 @@ impl Host {
 
     /// Starts it again on the same data, as [`Host::start_on_noted_disk`] does.
     pub fn restart_on_noted_disk(&mut self) {
-        (self.process, self.serving) = Process::serve_noted(self.folder.path());
+        (self.process, self.serving) = Process::serve_noted(self.folder.path(), "data");
     }
 
     /// Runs a host that is expected to refuse this configuration.
@@ -129,6 +142,14 @@ impl Host {
         (self.process, self.serving) = Process::serve(self.folder.path(), &[]);
     }
 
+    /// Starts it again on the same data and expects that it refuses; what it says.
+    pub fn restart_fails(&mut self) -> String {
+        self.process = Process::spawn(self.folder.path(), &[], &[]).0;
+        let status = self.process.ended();
+        assert_eq!(status.code(), Some(1), "{status}");
+        self.process.log.text()
+    }
+
     /// Asks it to stop.
     pub fn terminate(&self) {
         let pid = Pid::from_child(&self.process.child);
@@ -150,7 +171,13 @@ impl Host {
 
     /// Runs `scenehost store` on its store, whether it runs or not: whether that went well, and what it said.
     pub fn store(&self, arguments: &[&str]) -> (bool, String) {
+        self.store_where(arguments, &[])
+    }
+
+    /// The same, with more variables in its environment.
+    pub fn store_where(&self, arguments: &[&str], variables: &[(&str, &str)]) -> (bool, String) {
         let mut command = Command::new(binary());
+        command.envs(variables.iter().copied());
         command.arg("store").args(arguments).arg("--config").arg(self.folder.path().join("host.toml"));
         command.arg("--data-dir").arg(self.data_dir());
         let output = command.output().expect("the binary can be run");
@@ -168,6 +195,11 @@ impl Host {
             assert!(Instant::now() < deadline, "the host should have ended");
             tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// Its log so far.
+    pub fn log(&self) -> String {
+        self.process.log.text()
     }
 
     /// The lines of its log so far with this message.
@@ -302,11 +334,13 @@ impl Process {
         Self::serves(Self::spawn(folder, flags, &[]))
     }
 
-    fn serve_noted(folder: &Path) -> (Self, Serving) {
+    fn serve_noted(folder: &Path, part: &str) -> (Self, Serving) {
+        let disk = folder.join(part);
         let (data, notes, library) = (folder.join("data"), notes(folder), built("debug/deps/libforgetful.so"));
         std::fs::create_dir_all(&data).expect("the folder is writable");
         forgetful::begin(&data, &notes).expect("the folder is writable");
-        let variables = [("LD_PRELOAD", library.as_os_str()), (forgetful::NOTES, notes.as_os_str())];
+        let noted = (forgetful::NOTES, notes.as_os_str());
+        let variables = [("LD_PRELOAD", library.as_os_str()), noted, (forgetful::DISK, disk.as_os_str())];
         Self::serves(Self::spawn(folder, &[], &variables))
     }
 

@@ -17,6 +17,7 @@
 //! | [`stop`] | how the host stops |
 //! | [`oidc`] | whose ID tokens sign in, and how their keys come |
 //! | [`ops`], [`store`] | what operators see and do; backups and checks of the store |
+//! | [`full_disk`] | a store that cannot be written for a while |
 //! | [`pages`] | the games in a real browser |
 //! | [`client_ts`] | the TypeScript client, with its connections cut |
 //!
@@ -31,6 +32,7 @@ mod cut;
 mod door;
 mod flow;
 mod frames;
+mod full_disk;
 mod hostile;
 mod keep_alive;
 mod lines;

@@ -4,7 +4,7 @@ use scenehost_client::{Credential, Encoding, Error, Lobby, LobbyEvent, v1};
 use scenehost_protocol::v1::syn_scene_ended::Reason;
 use serde_json::json;
 
-use crate::host::{Host, until, within};
+use crate::host::{Host, OPS_TOKEN, until, within};
 use crate::player::{Player, closed_with, device, gather, refusal, scene_ended, sign_in, without_return};
 
 /// Gomoku on a host that drains for so long.
@@ -67,6 +67,10 @@ async fn a_host_that_stops_takes_no_new_matches_and_ends_games_after_the_drain()
     let (search, ()) = tokio::join!(search, stop);
     assert_eq!(refusal(search).code(), v1::Code::Stopping, "a search is given back");
     assert_eq!(refusal(waiting.find_match("gomoku").await).code(), v1::Code::Stopping);
+    let bearer = format!("Bearer {OPS_TOKEN}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let backup = host.ops("POST", "/v1/store/backup", &headers, "{}").await;
+    assert!(backup.status == 503 && backup.body.contains("stopping"), "{}", backup.body);
     players[0].say(&json!({"type": "offer_draw"})).await;
     players[0].hear("draw_offered").await;
 

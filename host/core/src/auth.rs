@@ -3,7 +3,9 @@
 //! Invariants: what is acknowledged is in the store. A request changes an account or an identity
 //! only while it holds its key, and keys are taken in one order, the identity's before the
 //! account's: so requests about one account go one after the other and never wait in a circle.
-//! Every request is answered, at its deadline at the latest.
+//! Every request is answered, at its deadline at the latest. While the store cannot be written nothing is
+//! written here either: no request that began or was under way then, so that an answer of the store that
+//! does not know of a write that still waits can do no harm.
 //!
 //! Main type: [`Auth`]. A request is a job that takes a key, loads its records, may let the host do
 //! [`event::Work`], and ends with one batch of writes and an answer.
@@ -58,6 +60,8 @@ struct Job {
     identity: Option<(IdentityKey, Option<IdentityRecord>)>,
     /// The hash of a new password.
     password: Option<String>,
+    /// The store could be written all the time since it began.
+    may_write: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +83,7 @@ pub struct Auth {
     online: HashMap<UserId, SessionId>,
     throttle: Throttle,
     sweep_at: Time,
+    db_up: bool,
 }
 
 /// How a request ends.
@@ -97,6 +102,8 @@ impl Service for Auth {
             Event::Loaded { job, values } => self.loaded(job, values, cx),
             Event::Checked { job, result } => self.checked(job, result, cx),
             Event::Scanned { keys } => self.scanned(keys, cx),
+            Event::Service { service: ServiceName::Db, up } => self.db(up, cx),
+            Event::Service { .. } => {}
             Event::Tick => self.expire(cx),
         }
     }
@@ -107,6 +114,14 @@ impl Service for Auth {
 
     fn deadline(&self) -> Option<Time> {
         Some(self.deadlines.next().map_or(self.sweep_at, |next| next.min(self.sweep_at)))
+    }
+
+    fn store(up: bool) -> Option<Event> {
+        Some(Event::Service { service: ServiceName::Db, up })
+    }
+
+    fn speaks_at_once(&self) -> bool {
+        !self.db_up
     }
 }
 
@@ -122,6 +137,7 @@ impl Auth {
             online: HashMap::new(),
             throttle: Throttle::default(),
             sweep_at: Time(0),
+            db_up: true,
         }
     }
 
@@ -144,9 +160,20 @@ impl Auth {
         if let Err(refusal) = self.check(&request) {
             return answer(asker, Err(refusal), cx);
         }
+        if !self.db_up && request.must_write() {
+            return answer(asker, Err(Refusal::ServiceDown(ServiceName::Db)), cx);
+        }
         self.last_job += 1;
         let number = self.last_job;
-        let job = Job { asker, request, keys: Vec::new(), waits_for: Waits::Check, identity: None, password: None };
+        let job = Job {
+            asker,
+            request,
+            keys: Vec::new(),
+            waits_for: Waits::Check,
+            identity: None,
+            password: None,
+            may_write: self.db_up,
+        };
         self.jobs.insert(number, job);
         self.deadlines.set(number, cx.now.plus_ms(REQUEST_MS_MAX));
         let stage = self.first_stage(number, cx);
@@ -405,7 +432,8 @@ impl Auth {
         };
         let account: Account = decode(&record::account_key(user), &account, cx)?;
         let profile: UserRecord = decode(&record::user_key(user), &profile, cx)?;
-        let mut open = Open { user, account, profile, online: self.online.get(&user).copied() };
+        let online = self.online.get(&user).copied();
+        let mut open = Open { user, account, profile, online, may_write: job.may_write };
         let rules = &self.rules;
         let answer = match job.request {
             Request::SignIn { credential: Credential::Session(token), .. } => open.resume(token, cx),
@@ -445,6 +473,24 @@ impl Auth {
         answer(job.asker, outcome, cx);
     }
 
+    /// The store went down or up. Whatever would have to write is refused at its going down; the rest goes
+    /// on and writes nothing, also when it ends after the store is up again.
+    fn db(&mut self, up: bool, cx: &mut Context<'_>) {
+        self.db_up = up;
+        if up {
+            return;
+        }
+        let mut refused = Vec::new();
+        for (number, job) in &mut self.jobs {
+            job.may_write = false;
+            refused.extend(job.request.must_write().then_some(*number));
+        }
+        refused.sort_unstable();
+        for number in refused {
+            self.end(number, Err(Refusal::ServiceDown(ServiceName::Db)), cx);
+        }
+    }
+
     fn expire(&mut self, cx: &mut Context<'_>) {
         while let Some(number) = self.deadlines.pop_due(cx.now) {
             self.end(number, Err(Refusal::TimedOut("signing in")), cx);
@@ -452,12 +498,18 @@ impl Auth {
         if self.sweep_at <= cx.now {
             self.throttle.expire(cx.now);
             self.sweep_at = cx.now.plus_ms(SWEEP_MS);
+            if !self.db_up {
+                return; // The next sweep finds the same.
+            }
             let to = record::expiry_hour_key(account::hour_of(cx.now) + 1);
             cx.send(Scan { from: record::EXPIRY_PREFIX.to_owned(), to, limit: SWEEP_MAX });
         }
     }
 
     fn scanned(&mut self, keys: Result<Vec<String>, ()>, cx: &mut Context<'_>) {
+        if !self.db_up {
+            return;
+        }
         let keys = keys.unwrap_or_default(); // The store's fault is in the log; the next sweep tries again.
         if keys.len() == SWEEP_MAX {
             self.sweep_at = cx.now.plus_ms(1_000);

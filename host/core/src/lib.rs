@@ -141,4 +141,18 @@ pub trait Service {
 
     /// When the service wants its next [`Service::tick`], if nothing else happens before.
     fn deadline(&self) -> Option<Time>;
+
+    /// The event that says that the store can be written again, or that it cannot for now; `None` for a
+    /// service that does nothing else then. Meanwhile what a service has written waits, and what it has
+    /// said since waits with it.
+    fn store(up: bool) -> Option<Self::Event> {
+        let _ = up;
+        None
+    }
+
+    /// Whether what the service says now is true whatever becomes of the writes before it, so that it waits
+    /// for none of them. Such a service writes nothing.
+    fn speaks_at_once(&self) -> bool {
+        false
+    }
 }

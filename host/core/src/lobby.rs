@@ -167,6 +167,10 @@ impl Service for Lobby {
     fn deadline(&self) -> Option<Time> {
         self.deadlines.next()
     }
+
+    fn store(up: bool) -> Option<Event> {
+        Some(Event::Service { service: ServiceName::Db, up })
+    }
 }
 
 impl Lobby {
@@ -233,8 +237,8 @@ impl Lobby {
         };
         let rating = user.record.ratings.get(&domain).copied().unwrap_or(RATING_START);
         let name = user.record.name.clone();
-        let down =
-            [ServiceName::Match, ServiceName::SceneMaster].into_iter().find(|it| self.services_down.contains(it));
+        let needed = [ServiceName::Match, ServiceName::SceneMaster, ServiceName::Db];
+        let down = needed.into_iter().find(|it| self.services_down.contains(it));
         let refusal: Result<u64, Refusal> = match (refusal, self.domains.get(&domain), down) {
             (Some(refusal), _, _) => Err(refusal),
             _ if self.stopping => Err(Refusal::Stopping),

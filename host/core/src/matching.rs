@@ -103,7 +103,8 @@ pub struct Match {
     groups: HashMap<MatchId, Group>,
     placing: Deadlines<MatchId>,
     round_at: Option<Time>,
-    scene_master_up: bool,
+    /// What a scene needs and is down.
+    down: BTreeSet<ServiceName>,
 }
 
 impl Service for Match {
@@ -114,11 +115,8 @@ impl Service for Match {
             Event::ReqMatch { user, ticket, name, rating } => self.req_match(user, ticket, name, rating, cx),
             Event::ReqCancelMatch { user, ticket } => self.req_cancel_match(user, ticket, cx),
             Event::ResCreateScene { match_id, result } => self.res_create_scene(match_id, result, cx),
-            Event::Service { service: ServiceName::SceneMaster, up } => {
-                self.scene_master_up = up;
-                if !up {
-                    self.scene_master_down(cx);
-                }
+            Event::Service { service: service @ (ServiceName::SceneMaster | ServiceName::Db), up } => {
+                self.service(service, up, cx);
             }
             Event::Service { .. } => {}
             Event::Tick => self.tick_at(cx),
@@ -131,6 +129,10 @@ impl Service for Match {
 
     fn deadline(&self) -> Option<Time> {
         [self.round_at, self.placing.next()].into_iter().flatten().min()
+    }
+
+    fn store(up: bool) -> Option<Event> {
+        Some(Event::Service { service: ServiceName::Db, up })
     }
 }
 
@@ -146,7 +148,7 @@ impl Match {
             groups: HashMap::new(),
             placing: Deadlines::default(),
             round_at: None,
-            scene_master_up: true,
+            down: BTreeSet::new(),
         }
     }
 
@@ -177,8 +179,8 @@ impl Match {
         if self.tickets.len() >= self.domain.tickets_max {
             return end(user, number, Refusal::Overloaded("searches in this domain"), cx);
         }
-        if !self.scene_master_up {
-            return end(user, number, Refusal::ServiceDown(ServiceName::SceneMaster), cx);
+        if let Some(service) = self.down.first() {
+            return end(user, number, Refusal::ServiceDown(*service), cx);
         }
         let ticket = Ticket {
             number,
@@ -287,7 +289,8 @@ impl Match {
                     }
                 }
             }
-            Err(refusal) if group.attempts >= PLACE_ATTEMPTS_MAX || !self.scene_master_up => {
+            Err(refusal) if group.attempts >= PLACE_ATTEMPTS_MAX || !self.down.is_empty() => {
+                let refusal = self.down.first().map_or(refusal, |service| Refusal::ServiceDown(*service));
                 for user in group.users {
                     self.give_up(user, refusal.clone(), cx);
                 }
@@ -296,13 +299,24 @@ impl Match {
         }
     }
 
-    fn scene_master_down(&mut self, cx: &mut Context<'_>) {
-        let mut users: Vec<UserId> = self.tickets.keys().copied().collect();
+    /// Whoever waits is told that no scene can be made. With SceneMaster the groups are gone whose scenes it
+    /// was making; while the store is down these are only late.
+    fn service(&mut self, service: ServiceName, up: bool, cx: &mut Context<'_>) {
+        if up {
+            self.down.remove(&service);
+            return;
+        }
+        self.down.insert(service);
+        if service == ServiceName::SceneMaster {
+            self.groups.clear();
+            self.placing = Deadlines::default();
+        }
+        let is_over = |ticket: &Ticket| ticket.group.is_none_or(|group| !self.groups.contains_key(&group));
+        let mut users: Vec<UserId> =
+            self.tickets.iter().filter(|(_, ticket)| is_over(ticket)).map(|(user, _)| *user).collect();
         users.sort();
-        self.groups.clear();
-        self.placing = Deadlines::default();
         for user in users {
-            self.give_up(user, Refusal::ServiceDown(ServiceName::SceneMaster), cx);
+            self.give_up(user, Refusal::ServiceDown(service), cx);
         }
     }
 

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use crate::config::Fleet;
 use crate::deadlines::Deadlines;
 use crate::ids::{DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, Time, UserId};
-use crate::message::{EndReason, Entry, Message, Player, PlayerResult, SceneEnded};
+use crate::message::{EndReason, Entry, Message, Player, PlayerResult, SceneEnded, ServiceName};
 use crate::record::{self, SceneRecord};
 use crate::refusal::Refusal;
 use crate::scene_service::{self, SeatGrant};
@@ -116,6 +116,7 @@ pub struct SceneMaster {
     orders: HashMap<u64, Order>,
     deadlines: Deadlines<Due>,
     tombstones: VecDeque<SceneId>,
+    db_up: bool,
     stopping: bool,
 }
 
@@ -155,6 +156,8 @@ impl Service for SceneMaster {
                     cx.delete(record::scene_key(scene));
                 }
             }
+            Event::Service { service: ServiceName::Db, up } => self.db_up = up,
+            Event::Service { .. } => {}
             Event::Stopping => self.stop_all(cx),
             Event::Tick => self.expire(cx),
         }
@@ -166,6 +169,10 @@ impl Service for SceneMaster {
 
     fn deadline(&self) -> Option<Time> {
         self.deadlines.next()
+    }
+
+    fn store(up: bool) -> Option<Event> {
+        Some(Event::Service { service: ServiceName::Db, up })
     }
 }
 
@@ -181,6 +188,7 @@ impl SceneMaster {
             orders: HashMap::new(),
             deadlines: Deadlines::default(),
             tombstones: VecDeque::new(),
+            db_up: true,
             stopping: false,
         }
     }
@@ -272,6 +280,10 @@ impl SceneMaster {
     fn choose_node(&self, fleet: &FleetName) -> Result<(NodeId, &Fleet), Refusal> {
         if self.stopping {
             return Err(Refusal::Stopping);
+        }
+        if !self.db_up {
+            // It would wait for its record to be written, and its users with it.
+            return Err(Refusal::ServiceDown(ServiceName::Db));
         }
         let config =
             self.fleets.get(fleet).ok_or_else(|| Refusal::NotFound(format!("fleet named {:?}", fleet.as_str())))?;

@@ -36,11 +36,16 @@ use crate::records;
 use crate::scene_thread::{self, FleetRun, SceneThreads};
 use crate::service_loop::{self, Shell};
 use crate::store::Store;
+use crate::store::lock::DataLock;
 
 /// The node of a host that is all there is.
 const NODE: NodeId = NodeId(1);
 /// How long the last frames have to leave when the host stops.
 const LAST_FRAMES: Duration = Duration::from_millis(500);
+/// How long the store has for what waits to be written.
+const LAST_WRITES: Duration = Duration::from_secs(5);
+/// How long a backup that is being made has when everything else has stopped.
+const LAST_BACKUP: Duration = Duration::from_secs(10);
 
 type Services = JoinSet<Result<(), service_loop::Error>>;
 
@@ -53,7 +58,9 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     let fleets = compile(&engine, &config)?;
     std::fs::create_dir_all(&config.server.data_dir)
         .with_context(|| format!("the data folder {} cannot be made", config.server.data_dir.display()))?;
-    let store = Store::open(&config.server.store_dir())?;
+    let lock = DataLock::take(&config.server.data_dir)?;
+    let store = Store::open(&config.server.store_dir(), lock)?;
+    tokio::spawn(store.clone().watch());
     let recovered = recover(&store)?;
 
     let threads = match config.server.scene_threads {
@@ -82,8 +89,10 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     let tls = certificate(&config)?;
     let edge = Edge::new(bus.clone(), clock, &config, Arc::clone(&limits), stopping_seen.clone());
     let router = edge.router(config.server.pages_dir.clone());
-    let backups = Backups::new(store.clone(), config.server.backup_dir());
-    let ops = Ops::new(bus.clone(), clock, metrics.clone(), config.ops.token.as_deref(), draining_seen, backups);
+    let path = config.server.store_dir().canonicalize().context("the store's folder")?;
+    let backups = Backups::new(store.clone(), path, config.server.backup_dir());
+    let token = config.ops.token.as_deref();
+    let ops = Ops::new(bus.clone(), clock, metrics.clone(), token, draining_seen, backups.clone());
     tokio::spawn(Door::new(router, limits, tls, &config.server).serve(listener, stopping_seen));
     tokio::spawn(async move { axum::serve(ops_listener, ops.router()).await });
     tokio::spawn(keep_metrics(metrics));
@@ -116,7 +125,12 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     }
     tokio::time::sleep(LAST_FRAMES).await;
     services.shutdown().await;
+    let written = store.finish(LAST_WRITES).await;
+    if !backups.ended(LAST_BACKUP).await {
+        tracing::warn!("a backup was not ready in time: it is given up");
+    }
     store.rest();
+    written?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -35,6 +35,7 @@ use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,6 +43,9 @@ use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
 
 use config::Config;
+
+/// How long threads that do blocking work have to end with the host.
+const LAST_THREADS: Duration = Duration::from_secs(2);
 
 #[derive(Parser)]
 #[command(name = "scenehost", version, about = "The host of session-based multiplayer games")]
@@ -138,10 +142,13 @@ fn run(serve: Serve) -> anyhow::Result<()> {
     config.check()?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         let stop = stop_signals()?;
         host::run(config, stop).await
-    })
+    });
+    // Not for ever: a thread may still be copying a backup, or wait for a disk.
+    runtime.shutdown_timeout(LAST_THREADS);
+    done
 }
 
 fn start_log(format: LogFormat) {

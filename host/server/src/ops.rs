@@ -4,8 +4,8 @@
 //! that changes something needs the token.
 
 mod ask;
+mod backups;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,11 +20,12 @@ use scenehost_core::auth::{Answer, Order, Request};
 use scenehost_core::token::SecretHash;
 use scenehost_core::{FleetName, Refusal, UserId};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 
 use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::store::{self, Store};
+
+pub use backups::{Backups, Made, MakeBackup};
 
 /// How many scenes one call may order.
 const SCENES_PER_CALL_MAX: u32 = 10_000;
@@ -41,31 +42,6 @@ struct Parts {
     token: Option<SecretHash>,
     stopping: watch::Receiver<bool>,
     backups: Backups,
-}
-
-/// What backups are made of, and where; one at a time.
-pub struct Backups {
-    store: Store,
-    folder: PathBuf,
-    one: Arc<Mutex<()>>,
-}
-
-impl Backups {
-    pub fn new(store: Store, folder: PathBuf) -> Self {
-        Self { store, folder, one: Arc::default() }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MakeBackup {
-    /// So many are kept, the newest.
-    #[serde(default = "kept")]
-    keep: usize,
-}
-
-fn kept() -> usize {
-    store::command::KEEP
 }
 
 #[derive(Deserialize)]
@@ -115,7 +91,7 @@ impl Ops {
             .route("/metrics", get(show_metrics))
             .route("/v1/ask", post(ask::ask))
             .route("/v1/scenes", post(create_scenes))
-            .route("/v1/store/backup", post(make_backup))
+            .route("/v1/store/backup", post(backups::make))
             .route("/v1/users/{user}", get(show_user))
             .route("/v1/users/{user}/ban", post(ban).delete(unban))
             .route("/v1/users/{user}/sessions/{session}", delete(end_session))
@@ -147,6 +123,10 @@ async fn health(State(ops): State<Ops>) -> Response {
     if !ops.0.bus.scene_threads().all_running() {
         return (StatusCode::INTERNAL_SERVER_ERROR, "a scene thread has ended\n").into_response();
     }
+    if !ops.0.backups.store_up() {
+        let text = "the store cannot be written: new sign-ins and matches are refused, running games go on\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    }
     "ok\n".into_response()
 }
 
@@ -176,45 +156,11 @@ async fn create_scenes(
             let scenes: Vec<String> = scenes.iter().map(ToString::to_string).collect();
             Json(Created { created: scenes.len(), scenes }).into_response()
         }
+        Ok(Ok(Err(refusal @ Refusal::ServiceDown(_)))) => {
+            problem(StatusCode::SERVICE_UNAVAILABLE, &refusal.to_string())
+        }
         Ok(Ok(Err(refusal))) => problem(StatusCode::CONFLICT, &refusal.to_string()),
         Ok(Err(_)) | Err(_) => problem(StatusCode::GATEWAY_TIMEOUT, "no answer in time; the scenes may exist"),
-    }
-}
-
-/// Makes a backup of the store while everything goes on.
-async fn make_backup(
-    State(ops): State<Ops>,
-    headers: HeaderMap,
-    body: Result<Json<MakeBackup>, JsonRejection>,
-) -> Response {
-    if let Err(refused) = ops.authorise(&headers) {
-        return refused;
-    }
-    let Json(MakeBackup { keep }) = match body {
-        Ok(body) => body,
-        Err(rejection) => return problem(StatusCode::BAD_REQUEST, &rejection.body_text()),
-    };
-    let backups = &ops.0.backups;
-    let Ok(one) = Arc::clone(&backups.one).try_lock_owned() else {
-        return problem(StatusCode::CONFLICT, "a backup is being made already");
-    };
-    let (store, folder) = (backups.store.clone(), backups.folder.clone());
-    // It goes on when the asker hangs up, and the next one waits for it.
-    let made = tokio::task::spawn_blocking(move || {
-        let made = store.backup(&folder, keep);
-        drop(one);
-        made
-    });
-    match made.await {
-        Ok(Ok(backup)) => {
-            tracing::info!(target: "audit", %backup, "a backup was made");
-            Json(backup).into_response()
-        }
-        Ok(Err(error)) => {
-            tracing::error!(%error, "a backup could not be made");
-            problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())
-        }
-        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }
 

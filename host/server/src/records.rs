@@ -42,5 +42,9 @@ fn load(keys: &[String], store: &Store) -> Loaded {
 }
 
 fn report(error: store::Error) {
-    tracing::error!(%error, "the store does not answer");
+    match error {
+        // That it is down has been said; this can be every question.
+        store::Error::Down => tracing::debug!(%error, "the store does not answer"),
+        error => tracing::error!(%error, "the store does not answer"),
+    }
 }

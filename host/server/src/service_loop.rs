@@ -2,7 +2,8 @@
 //!
 //! Invariant: messages leave in the order in which they were said, and none of a batch before the
 //! writes of the whole batch are synced. Meanwhile the service goes on with the next batches, so that
-//! it never waits for the disk.
+//! it never waits for the disk. A store that is down is one whose syncs take long: what was said waits, and
+//! only a service that knows of it and writes nothing more may speak before ([`Service::speaks_at_once`]).
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use scenehost_core::{Context, Effects, Message, Service, ServiceName};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::bus::Bus;
 use crate::clock::Clock;
@@ -55,14 +56,22 @@ pub async fn run<S: Service>(
     let mut events = Vec::with_capacity(BATCH_MAX);
     let mut out = Effects::default();
     let mut said = VecDeque::new();
+    let mut store_up = store.up();
+    // What the service knows of the store.
+    let mut told_up = true;
     loop {
         let deadline = service.deadline().map(|deadline| clock.until(deadline));
-        let has_room = said.len() < COMMITS_MAX;
+        let has_room = said.len() < COMMITS_MAX || service.speaks_at_once();
         tokio::select! {
             synced = first_synced(&mut said) => {
                 synced.map_err(|cause| Error::Store { service: name, cause })?;
                 send_synced(&mut said, &bus);
                 continue;
+            }
+            // In no inbox, for that may be full: everyone hears of this.
+            up = other_than(&mut store_up, told_up) => {
+                told_up = up;
+                events.extend(S::store(up));
             }
             received = inbox.recv_many(&mut events, BATCH_MAX), if has_room => if received == 0 { return Ok(()) },
             () = sleep(deadline), if has_room => events.push(S::tick()),
@@ -76,6 +85,7 @@ pub async fn run<S: Service>(
                 tracing::error!(service = ?name, "a step panicked; a fresh service takes over");
                 out.truncate(before);
                 service = again();
+                told_up = true;
                 bus.announce(name, false);
                 bus.announce(name, true);
             }
@@ -87,8 +97,13 @@ pub async fn run<S: Service>(
             writes if writes.is_empty() => None,
             writes => Some(store.begin(writes).await.map_err(|cause| Error::Store { service: name, cause })?),
         };
-        said.push_back(Said { commit, messages: std::mem::take(&mut out.messages) });
-        send_synced(&mut said, &bus);
+        let messages = std::mem::take(&mut out.messages);
+        if commit.is_none() && service.speaks_at_once() {
+            messages.into_iter().for_each(|message| bus.send(message));
+        } else {
+            said.push_back(Said { commit, messages });
+            send_synced(&mut said, &bus);
+        }
     }
 }
 
@@ -106,6 +121,15 @@ async fn first_synced(said: &mut VecDeque<Said>) -> Result<(), store::Error> {
         first.commit = None;
     }
     Ok(())
+}
+
+/// Waits until it is other than the service knows.
+async fn other_than(up: &mut watch::Receiver<bool>, told: bool) -> bool {
+    let changed = up.wait_for(|up| *up != told).await.map(|up| *up);
+    match changed {
+        Ok(up) => up,
+        Err(_) => std::future::pending().await, // The store has ended, and its commits tell of it.
+    }
 }
 
 /// Sends what waits for nothing any more, in its order.

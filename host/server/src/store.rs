@@ -1,35 +1,52 @@
 //! The store: ordered keys, atomic batches, RocksDB.
 //!
-//! Invariant: a commit that was acknowledged has been synced to disk. One writer thread takes all
-//! batches that wait and syncs them together (group commit), so a sync is paid once for many.
+//! Invariant: a commit that was acknowledged has been synced to disk. One that cannot be written waits until
+//! it can, and everything after it ([`writer`]); meanwhile the store is down, which everyone hears by
+//! [`Store::up`], and what is in it can be read.
 
 pub mod backup;
 pub mod command;
+pub mod lock;
+mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use rocksdb::{
-    BlockBasedOptions, DB, Direction, IteratorMode, Options, ReadOptions, ReadTier, WriteBatch, WriteOptions,
-};
+use rocksdb::{BlockBasedOptions, DB, Direction, IteratorMode, Options, ReadOptions, ReadTier};
 use scenehost_core::Write;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+
+use lock::DataLock;
+use writer::{Batch, Shared};
 
 /// How many batches may wait for the writer; a commit beyond that waits in its service.
 const BATCHES_MAX: usize = 4_096;
-/// How many batches go into one sync.
-const GROUP_MAX: usize = 1_024;
+/// How long the writer has to end when nobody needs the store any more.
+const WRITER_MAX: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the store at {path} cannot be opened ({cause}); is another scenehost using it, or is the disk full?")]
     Open { path: String, cause: rocksdb::Error },
+    #[error(
+        "there is no store at {path}, but {left} stands beside it, from a restore that was interrupted: run \
+         `scenehost store restore` again, or rename the newest {path}.before-restore-N to {path}. \
+         For a host without anything that was, move these away"
+    )]
+    Interrupted { path: String, left: String },
     #[error("the store cannot be read ({0})")]
     Read(rocksdb::Error),
-    #[error("the store cannot be written ({0}); nothing is acknowledged any more")]
-    Write(String),
+    #[error("the store cannot be read while it cannot be opened; the log says why")]
+    Down,
+    #[error("the store has ended, and what was to be written was not")]
+    Ended,
+    #[error(
+        "commits that were never written nor acknowledged: {commits}, for the store could not be written ({cause})"
+    )]
+    Unwritten { commits: usize, cause: String },
 }
 
 /// A handle to the store. Cheap to clone; the store closes with the last one.
@@ -37,57 +54,64 @@ pub enum Error {
 pub struct Store(Arc<Parts>);
 
 struct Parts {
-    db: Arc<DB>,
+    shared: Arc<Shared>,
     writer: Writer,
 }
 
 /// The way to the writer thread, which ends with it. Whoever drops the last handle waits for that,
-/// since RocksDB aborts a process that ends while a database is open.
+/// since RocksDB aborts a process that ends while a database is open; but not for a disk that hangs.
 struct Writer {
     commits: Option<SyncSender<Batch>>,
     thread: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
         drop(self.commits.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join(); // If it panicked, its commits have failed already.
+        self.shared.give_up();
+        let Some(thread) = self.thread.take() else { return };
+        let step = Duration::from_millis(5);
+        for _ in 0..WRITER_MAX.as_millis() / step.as_millis() {
+            if thread.is_finished() {
+                let _ = thread.join(); // If it panicked, its commits have failed already.
+                return;
+            }
+            std::thread::sleep(step);
         }
     }
 }
 
-struct Batch {
-    writes: Vec<Write>,
-    done: oneshot::Sender<Result<(), String>>,
-}
-
 /// A batch that is on its way to the disk.
-pub struct Commit(oneshot::Receiver<Result<(), String>>);
+pub struct Commit(oneshot::Receiver<()>);
 
 impl Commit {
-    /// Waits until the batch is synced. Dropping the future loses nothing.
+    /// Waits until the batch is synced, however long that takes. Dropping the future loses nothing.
     pub async fn synced(&mut self) -> Result<(), Error> {
-        match (&mut self.0).await {
-            Ok(result) => result.map_err(Error::Write),
-            Err(_) => Err(Error::Write("the writer has ended".to_owned())),
-        }
+        (&mut self.0).await.map_err(|_| Error::Ended)
     }
 }
 
 impl Store {
-    /// Opens the store in this folder, or makes a new one.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    /// Opens the store in this folder, or makes a new one; not where an interrupted restore has left none.
+    /// Whoever does so holds the lock of the folder around it, which is given back when the store is closed.
+    pub fn open(path: &Path, lock: DataLock) -> Result<Self, Error> {
+        if !path.exists()
+            && let Some(left) = backup::interrupted(path)
+        {
+            return Err(Error::Interrupted { path: path.display().to_string(), left: left.display().to_string() });
+        }
         let opened = DB::open(&options(), path);
-        let db = Arc::new(opened.map_err(|cause| Error::Open { path: path.display().to_string(), cause })?);
+        let db = opened.map_err(|cause| Error::Open { path: path.display().to_string(), cause })?;
+        let shared = Arc::new(Shared::new(path, db, lock));
         let (writer, commits) = sync_channel(BATCHES_MAX);
-        let of_writer = Arc::clone(&db);
+        let of_writer = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || write_groups(&of_writer, &commits))
+            .spawn(move || writer::run(&of_writer, &commits))
             .expect("a thread can be spawned at start-up");
-        let writer = Writer { commits: Some(writer), thread: Some(thread) };
-        Ok(Self(Arc::new(Parts { db, writer })))
+        let writer = Writer { commits: Some(writer), thread: Some(thread), shared: Arc::clone(&shared) };
+        Ok(Self(Arc::new(Parts { shared, writer })))
     }
 
     /// Gives a batch to the writer: it is written whole or not at all, after those that were given
@@ -95,15 +119,42 @@ impl Store {
     pub async fn begin(&self, writes: Vec<Write>) -> Result<Commit, Error> {
         let (done, answer) = oneshot::channel();
         let mut batch = Batch { writes, done };
-        let Some(commits) = &self.0.writer.commits else { return Err(Error::Write("the store is closing".to_owned())) };
+        let Some(commits) = &self.0.writer.commits else { return Err(Error::Ended) };
         loop {
+            self.0.shared.given();
             match commits.try_send(batch) {
                 Ok(()) => return Ok(Commit(answer)),
-                Err(TrySendError::Full(back)) => {
-                    batch = back;
-                    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-                }
-                Err(TrySendError::Disconnected(_)) => return Err(Error::Write("the writer has ended".to_owned())),
+                Err(TrySendError::Full(back)) => batch = back,
+                Err(TrySendError::Disconnected(_)) => return Err(Error::Ended),
+            }
+            self.0.shared.not_given();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Whether it can be written, now and later.
+    pub fn up(&self) -> watch::Receiver<bool> {
+        self.0.shared.up()
+    }
+
+    /// Looks for writes that hang, for ever: then the store is down, too.
+    pub async fn watch(self) {
+        self.0.shared.watch().await;
+    }
+
+    /// Waits until everything is written, at most so long; then it is given up.
+    pub async fn finish(&self, limit: Duration) -> Result<(), Error> {
+        let all_written = async {
+            while self.0.shared.waiting().0 > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = tokio::time::timeout(limit, all_written).await; // What is waiting then is told below.
+        self.0.shared.give_up();
+        match self.0.shared.waiting() {
+            (0, _) => Ok(()),
+            (commits, cause) => {
+                Err(Error::Unwritten { commits, cause: cause.unwrap_or_else(|| "a write hangs".to_owned()) })
             }
         }
     }
@@ -116,41 +167,47 @@ impl Store {
 
     /// Makes a backup while everything goes on. Blocks as long as copying takes.
     pub fn backup(&self, folder: &Path, keep: usize) -> Result<backup::Backup, backup::Error> {
-        backup::make(&self.0.db, folder, keep)
+        let db = self.0.shared.db().ok_or(backup::Error::Read { cause: Error::Down })?.kept();
+        backup::make(&db, folder, keep)
     }
 
     /// Ends the database's own work. A process may end with a store that is open still, held by a thread
     /// that reads, but not while the database works.
     pub fn rest(&self) {
-        self.0.db.cancel_all_background_work(true);
+        if let Some(db) = self.0.shared.db_now() {
+            db.cancel_all_background_work(true);
+        }
     }
 
-    /// Reads records without the disk; `None` if that cannot be done.
+    /// Reads records without the disk and without a wait; `None` if that cannot be done.
     pub fn get_from_memory(&self, keys: &[String]) -> Option<Vec<Option<Vec<u8>>>> {
+        let db = self.0.shared.db_now()?;
         let mut options = ReadOptions::default();
         options.set_read_tier(ReadTier::BlockCache);
         // What only the disk has is an error here; an error of the disk shows when it is read.
-        keys.iter().map(|key| self.0.db.get_opt(key, &options).ok()).collect()
+        keys.iter().map(|key| db.get_opt(key, &options).ok()).collect()
     }
 
-    /// Reads a record. Blocks for a disk read at most.
+    /// Reads a record. Blocks for a disk read, and while the database is opened again.
     pub fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        self.0.db.get(key).map_err(Error::Read)
+        self.0.shared.db().ok_or(Error::Down)?.get(key).map_err(Error::Read)
     }
 
     /// The keys from the first one on, before the other one, in their order.
     pub fn keys(&self, from: &str, to: &str, limit: usize) -> Result<Vec<String>, Error> {
+        let db = self.0.shared.db().ok_or(Error::Down)?;
         let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(to);
-        let records = self.0.db.iterator_opt(IteratorMode::From(from.as_bytes(), Direction::Forward), options);
+        let records = db.iterator_opt(IteratorMode::From(from.as_bytes(), Direction::Forward), options);
         let key = |record: Result<(Box<[u8]>, _), _>| record.map(|(key, _)| String::from_utf8_lossy(&key).into_owned());
         records.take(limit).map(key).collect::<Result<_, _>>().map_err(Error::Read)
     }
 
     /// The records whose keys begin so, in the order of keys.
     pub fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let db = self.0.shared.db().ok_or(Error::Down)?;
         let mut records = Vec::new();
-        for record in self.0.db.iterator(IteratorMode::From(prefix.as_bytes(), Direction::Forward)) {
+        for record in db.iterator(IteratorMode::From(prefix.as_bytes(), Direction::Forward)) {
             let (key, value) = record.map_err(Error::Read)?;
             if !key.starts_with(prefix.as_bytes()) {
                 break;
@@ -177,15 +234,6 @@ impl ReadOnly {
     }
 }
 
-/// Whether somebody has the store in this folder open; one that cannot be opened for another reason is not.
-pub fn is_in_use(path: &Path) -> bool {
-    if !path.exists() {
-        return false;
-    }
-    // RocksDB says it by a lock on a file of this name.
-    DB::open(&Options::default(), path).err().is_some_and(|error| error.to_string().contains("LOCK"))
-}
-
 fn options() -> Options {
     let mut options = Options::default();
     options.create_if_missing(true);
@@ -199,30 +247,4 @@ fn options() -> Options {
     options.set_memtable_prefix_bloom_ratio(0.02);
     options.set_memtable_whole_key_filtering(true);
     options
-}
-
-fn write_groups(db: &DB, commits: &Receiver<Batch>) {
-    let mut synced = WriteOptions::default();
-    synced.set_sync(true);
-    while let Ok(first) = commits.recv() {
-        let mut group = vec![first];
-        while group.len() < GROUP_MAX
-            && let Ok(next) = commits.try_recv()
-        {
-            group.push(next);
-        }
-        let mut all = WriteBatch::default();
-        for write in group.iter().flat_map(|commit| &commit.writes) {
-            match write {
-                Write::Put { key, value } => all.put(key, value),
-                Write::Delete { key } => all.delete(key),
-            }
-        }
-        let result = db.write_opt(all, &synced).map_err(|cause| cause.to_string());
-        metrics::counter!("scenehost_store_syncs_total").increment(1);
-        metrics::counter!("scenehost_store_commits_total").increment(group.len() as u64);
-        for commit in group {
-            let _ = commit.done.send(result.clone()); // Nobody waits for it any more: fine.
-        }
-    }
 }

@@ -154,8 +154,9 @@ export class App {
     this.#show({ ...view, stage: "cancelling" });
     lobby.cancelMatch().catch(() => {
       // It goes on, or that is not known: the player can ask again, or is shown the match.
+      // A search that began after it is not concerned.
       const now = this.#view;
-      if (now.at === "waiting") this.#show({ ...now, stage: "searching" });
+      if (now.at === "waiting" && now.sinceMs === view.sinceMs) this.#show({ ...now, stage: "searching" });
     });
   }
 

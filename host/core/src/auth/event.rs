@@ -3,6 +3,7 @@
 use crate::auth::account::{SessionInfo, Tokens};
 use crate::auth::identity::IdentityKey;
 use crate::ids::{ConnectionId, SessionId, Time, UserId};
+use crate::message::ServiceName;
 use crate::read::Loaded;
 use crate::record::UserRecord;
 use crate::refusal::Refusal;
@@ -42,6 +43,13 @@ pub enum Event {
     Scanned {
         /// The keys, or that the store could not answer.
         keys: Result<Vec<String>, ()>,
+    },
+    /// A service went up or down.
+    Service {
+        /// Which.
+        service: ServiceName,
+        /// Whether it is up now.
+        up: bool,
     },
     /// Time has passed.
     Tick,
@@ -93,6 +101,18 @@ pub enum Request {
         /// The key.
         key: String,
     },
+}
+
+impl Request {
+    /// Whether it cannot be done without a write. Others may note in passing when a session was used.
+    pub fn must_write(&self) -> bool {
+        match self {
+            Self::SignIn { credential, .. } => !matches!(credential, Credential::Session(_)),
+            Self::Own { action, .. } => !matches!(action, Action::Show | Action::Export),
+            Self::Operator { order, .. } => !matches!(order, Order::Export),
+            Self::Refresh(_) | Self::Sweep { .. } => true,
+        }
+    }
 }
 
 /// What a user signs in with.

@@ -18,6 +18,8 @@ pub(super) struct Open {
     pub profile: UserRecord,
     /// The session with which the user is in the lobby.
     pub online: Option<SessionId>,
+    /// Else that a session was used is not noted.
+    pub may_write: bool,
 }
 
 impl Open {
@@ -25,7 +27,7 @@ impl Open {
         let presented = Presented::parse(Kind::Session, &token)?;
         let found = self.account.present(&presented, cx.now)?;
         self.account.check_open(cx.now)?;
-        if found.changed {
+        if found.changed && self.may_write {
             self.save(cx);
         }
         let tokens = account::Tokens {
@@ -81,7 +83,7 @@ impl Open {
     ) -> Outcome {
         let found = self.account.present(&Presented::parse(Kind::Session, token)?, cx.now)?;
         let own = found.session;
-        if found.changed {
+        if found.changed && self.may_write {
             self.save(cx);
         }
         match action {

@@ -71,10 +71,12 @@ impl Lobby {
     }
 
     pub(super) fn req_sign_out(&mut self, connection: ConnectionId, request: u32, cx: &mut Context<'_>) {
-        let down = self.services_down.contains(&ServiceName::Auth);
+        let down = [ServiceName::Auth, ServiceName::Db].into_iter().find(|it| self.services_down.contains(it));
         let Some((id, user)) = self.signed_in(connection, request, cx) else { return };
+        if let Some(service) = down {
+            return refuse_user(user, request, Refusal::ServiceDown(service), cx);
+        }
         match user.sign_out {
-            _ if down => refuse_user(user, request, Refusal::ServiceDown(ServiceName::Auth), cx),
             Some(_) => refuse_user(user, request, Refusal::Busy("you are being signed out already"), cx),
             None => {
                 user.sign_out = Some(request);

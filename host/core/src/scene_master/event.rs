@@ -1,7 +1,7 @@
 //! What SceneMaster can be told, and by whom.
 
 use crate::ids::{DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, UserId};
-use crate::message::{EndReason, PlayerResult};
+use crate::message::{EndReason, PlayerResult, ServiceName};
 use crate::record::SceneRecord;
 use crate::refusal::Refusal;
 
@@ -136,6 +136,13 @@ pub enum Event {
     Recovered {
         /// The records that could be read.
         scenes: Vec<(SceneId, SceneRecord)>,
+    },
+    /// A service went up or down.
+    Service {
+        /// Which.
+        service: ServiceName,
+        /// Whether it is up now.
+        up: bool,
     },
     /// The host stops: no new scenes, and the running ones are told to end.
     Stopping,

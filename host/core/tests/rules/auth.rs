@@ -1,7 +1,6 @@
 //! Sign-in: identities, sessions, bans, and what does not hold.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 
 use scenehost_core::auth::identity::{ID_TOKEN_BYTES_MAX, IdentityKey, IdentityRecord};
 use scenehost_core::auth::{
@@ -9,29 +8,29 @@ use scenehost_core::auth::{
     Work,
 };
 use scenehost_core::config::{self, Sessions};
-use scenehost_core::consistency::{self, PROBLEMS_TOLD_MAX, Report};
 use scenehost_core::read::{Load, Scan};
-use scenehost_core::{Effects, Message, Refusal, SessionId, Time, UserId, Write, lobby, record, scene_master};
+use scenehost_core::{Effects, Message, Refusal, ServiceName, SessionId, Time, UserId, Write};
+use scenehost_core::{lobby, record, scene_master};
 
 use crate::table;
 use crate::world::World;
 
-const HOUR_MS: u64 = 3_600_000;
-const DEVICE: &str = "0123456789abcdef";
-const PASSWORD: &str = "correct horse";
+pub const HOUR_MS: u64 = 3_600_000;
+pub const DEVICE: &str = "0123456789abcdef";
+pub const PASSWORD: &str = "correct horse";
 
 /// Auth with a store behind it and somebody who checks passwords, as the host has it.
 #[derive(Clone)]
-struct Host {
-    auth: World<Auth>,
-    store: BTreeMap<String, Vec<u8>>,
+pub struct Host {
+    pub auth: World<Auth>,
+    pub store: BTreeMap<String, Vec<u8>>,
     /// What the lobby was told.
     told: Vec<lobby::Event>,
-    faults: usize,
+    pub faults: usize,
 }
 
 impl Host {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::with(config::Auth::default())
     }
 
@@ -56,7 +55,7 @@ impl Host {
     }
 
     /// Carries out everything that follows; the answers, in their order.
-    fn follow(&mut self, effects: Effects) -> Vec<Result<Answer, Refusal>> {
+    pub fn follow(&mut self, effects: Effects) -> Vec<Result<Answer, Refusal>> {
         let mut answers = Vec::new();
         let mut all = vec![effects];
         while let Some(effects) = all.pop() {
@@ -116,39 +115,39 @@ impl Host {
         Event::Checked { job: check.job, result }
     }
 
-    fn sign_in(&mut self, credential: Credential) -> Result<Identity, Refusal> {
+    pub fn sign_in(&mut self, credential: Credential) -> Result<Identity, Refusal> {
         self.sign_in_as(credential, "")
     }
 
-    fn sign_in_as(&mut self, credential: Credential, name: &str) -> Result<Identity, Refusal> {
+    pub fn sign_in_as(&mut self, credential: Credential, name: &str) -> Result<Identity, Refusal> {
         let request = Request::SignIn { credential, name: name.to_owned(), device: "a test".to_owned() };
         self.ask(request).map(signed_in)
     }
 
-    fn resume(&mut self, token: &str) -> Result<Identity, Refusal> {
+    pub fn resume(&mut self, token: &str) -> Result<Identity, Refusal> {
         self.sign_in(Credential::Session(token.to_owned()))
     }
 
-    fn refresh(&mut self, token: &str) -> Result<Identity, Refusal> {
+    pub fn refresh(&mut self, token: &str) -> Result<Identity, Refusal> {
         self.ask(Request::Refresh(token.to_owned())).map(signed_in)
     }
 
-    fn own(&mut self, of: &Identity, action: Action) -> Result<Answer, Refusal> {
+    pub fn own(&mut self, of: &Identity, action: Action) -> Result<Answer, Refusal> {
         self.ask(Request::Own { token: of.tokens.session.clone(), action })
     }
 
-    fn order(&mut self, user: UserId, order: Order) -> Result<Answer, Refusal> {
+    pub fn order(&mut self, user: UserId, order: Order) -> Result<Answer, Refusal> {
         self.ask(Request::Operator { user, order })
     }
 
-    fn identities(&mut self, of: &Identity) -> Vec<String> {
+    pub fn identities(&mut self, of: &Identity) -> Vec<String> {
         match self.own(of, Action::Show) {
             Ok(Answer::Account { identities, .. }) => identities,
             other => panic!("{other:?}"),
         }
     }
 
-    fn pass_ms(&mut self, ms: u64) {
+    pub fn pass_ms(&mut self, ms: u64) {
         let end = self.auth.now.plus_ms(ms);
         let mut wakes = 0;
         while let Some(deadline) = self.auth.deadline().filter(|deadline| *deadline <= end) {
@@ -173,15 +172,15 @@ fn signed_in(answer: Answer) -> Identity {
     }
 }
 
-fn guest(device: &str) -> Credential {
+pub fn guest(device: &str) -> Credential {
     Credential::Guest(device.to_owned())
 }
 
-fn password(name: &str, password: &str, create: bool) -> Credential {
+pub fn password(name: &str, password: &str, create: bool) -> Credential {
     Credential::Password { name: name.to_owned(), password: password.to_owned(), create }
 }
 
-fn id_token(subject: &str) -> Credential {
+pub fn id_token(subject: &str) -> Credential {
     Credential::Oidc { provider: "test".to_owned(), token: format!("id token of {subject}") }
 }
 
@@ -678,6 +677,7 @@ fn every_state_and_event() {
             ("Checked: refused", Event::Checked { job: 1, result: Err(Refusal::Overloaded("passwords")) }),
             ("SynOnline", Event::SynOnline { user: ada.user, session: Some(ada.session) }),
             ("Scanned", Event::Scanned { keys: Ok(vec![record::expiry_key(3, ada.user)]) }),
+            ("Db down", Event::Service { service: ServiceName::Db, up: false }),
             ("Tick at the deadline", Event::Tick),
         ],
         |state, event| {
@@ -696,75 +696,4 @@ fn every_state_and_event() {
 fn moments_are_told_in_words() {
     assert_eq!(Time(1_795_310_999_000).utc(), "2026-11-22 01:29 UTC");
     assert_eq!(Time(u64::MAX).utc(), "9999-12-30 22:00 UTC");
-}
-
-/// What a check of the store finds.
-fn found(store: &BTreeMap<String, Vec<u8>>) -> Report {
-    let records = store.iter().map(|(key, value)| Ok::<_, Infallible>((key.clone(), value.clone())));
-    let Ok(report) = consistency::check(records, |key| Ok(store.get(key).cloned()));
-    report
-}
-
-#[test]
-fn what_is_stored_fits_together_whatever_was_done() {
-    let mut host = Host::new();
-    let ada = host.sign_in(guest("device-of-ada-1234")).unwrap();
-    let bob = host.sign_in(guest("device-of-bob-1234")).unwrap();
-    let password = Credential::Password { name: "ada".to_owned(), password: "correct horse".to_owned(), create: true };
-    host.own(&ada, Action::Link(password)).unwrap();
-    let device = device_of(&ada, &mut host);
-    host.own(&ada, Action::Unlink(device)).unwrap();
-    host.refresh(&ada.tokens.refresh).unwrap();
-    host.order(bob.user, Order::Ban { reason: "no".to_owned(), until: None }).unwrap();
-    let clara = host.sign_in(guest("device-of-clara-12")).unwrap();
-    host.own(&clara, Action::Delete).unwrap();
-    let report = found(&host.store);
-    assert_eq!((report.problems, report.problems_count), (Vec::new(), 0));
-    let counts = ["account", "identity", "user"].map(|kind| report.records[kind]);
-    assert_eq!(counts, [2, 2, 2]);
-}
-
-/// The guest's device among the identities of an account that has a name as well.
-fn device_of(of: &Identity, host: &mut Host) -> String {
-    host.identities(of).into_iter().find(|label| label.starts_with("guest/")).expect("it began as a guest")
-}
-
-#[test]
-fn every_kind_of_damage_is_found_and_named() {
-    let mut host = Host::new();
-    let ada = host.sign_in(guest("device-of-ada-1234")).unwrap();
-    let whole = host.store.clone();
-    let key_of = |kind: &str| whole.keys().find(|key| key.starts_with(kind)).expect("there is one").clone();
-    for kind in ["account/", "user/", "identity/"] {
-        let key = key_of(kind);
-        let mut unreadable = whole.clone();
-        unreadable.insert(key.clone(), b"?".to_vec());
-        let problems = found(&unreadable).problems;
-        assert!(problems.iter().any(|it| it.starts_with(&key) && it.contains("cannot be read")), "{problems:?}");
-
-        let mut missing = whole.clone();
-        missing.remove(&key);
-        assert!(found(&missing).problems_count > 0, "{key} is missing");
-    }
-    let mut no_index = whole.clone();
-    no_index.remove(&key_of("expiry/"));
-    assert!(found(&no_index).problems[0].contains("index of expiry"));
-
-    let mut elsewhere = whole.clone();
-    let identity = IdentityRecord { user: UserId(ada.user.0 ^ 1), password: None };
-    elsewhere.insert(key_of("identity/"), record::encode(&identity));
-    assert_eq!(found(&elsewhere).problems_count, 2, "neither leads to the other");
-
-    let mut strange = whole.clone();
-    for key in ["", "account/x", "user/x", "scene/x", "expiry/x", "fish/1"] {
-        strange.insert(key.to_owned(), b"{}".to_vec());
-    }
-    assert!(found(&strange).problems_count >= 6);
-}
-
-#[test]
-fn so_many_problems_are_told_and_all_are_counted() {
-    let store = (0..PROBLEMS_TOLD_MAX as u64 + 7).map(|number| (format!("fish/{number}"), Vec::new())).collect();
-    let report = found(&store);
-    assert_eq!((report.problems.len(), report.problems_count), (PROBLEMS_TOLD_MAX, PROBLEMS_TOLD_MAX as u64 + 7));
 }

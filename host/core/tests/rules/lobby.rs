@@ -402,6 +402,20 @@ fn a_search_whose_match_service_is_lost_ends_and_the_door_is_closed_until_it_is_
 }
 
 #[test]
+fn while_the_store_is_down_nobody_is_matched_or_signed_out_and_everybody_is_told_why() {
+    let db = |up| Event::Service { service: ServiceName::Db, up };
+    let mut world = idle();
+    assert_eq!(shorts(&world.tell(db(false))), ["User SynService"]);
+    let refused = [world.tell(req_match()), world.tell(Event::ReqSignOut { connection: CONNECTION, request: 3 })];
+    for told in refused {
+        let [Message::User(to_user)] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(to_user.notice, Notice::Refused(Refusal::ServiceDown(ServiceName::Db)));
+    }
+    assert_eq!(shorts(&world.tell(db(true))), ["User SynService"]);
+    assert_eq!(shorts(&world.tell(req_match())), ["Match ReqMatch"]);
+}
+
+#[test]
 fn a_search_that_ends_before_its_first_answer_answers_all_who_wait() {
     let cancelling = || {
         let mut world = searching();

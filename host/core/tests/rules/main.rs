@@ -3,6 +3,7 @@
 
 mod address;
 mod auth;
+mod consistency;
 mod db;
 mod desk;
 mod line;
@@ -15,6 +16,7 @@ mod scene;
 mod scene_master;
 mod scene_service;
 mod season;
+mod store_down;
 mod table;
 mod texts;
 mod world;

@@ -159,6 +159,26 @@ fn searches_end_when_the_scene_master_is_lost() {
     assert_eq!(shorts(&world.tell(ask(2, 1500))), ["Lobby SynMatchState"]);
 }
 
+#[test]
+fn while_the_store_is_down_searches_end_and_a_match_that_is_being_made_is_waited_for() {
+    let db = |up| Event::Service { service: ServiceName::Db, up };
+    let mut world = pairs();
+    world.tell(ask(1, 1500));
+    let group = groups(&world.tell(ask(2, 1500)))[0].0;
+    world.tell(ask(3, 1500));
+    let told = world.tell(db(false));
+    assert_eq!(shorts(&told), ["Lobby ResMatch ✗ServiceDown"], "only the third has no match yet");
+    let mut late = world.clone();
+    let entries = vec![(UserId(1), entry()), (UserId(2), entry())];
+    let told = world.tell(Event::ResCreateScene { match_id: group, result: Ok(entries) });
+    assert_eq!(shorts(&told), ["Lobby ResMatch", "Lobby ResMatch"], "its record was written in time");
+    let told = late.pass_ms(PLACE_MS_MAX);
+    assert_eq!(shorts(&told), ["Lobby ResMatch ✗ServiceDown", "Lobby ResMatch ✗ServiceDown"], "it was not");
+    assert_eq!(shorts(&late.tell(ask(1, 1500))), ["Lobby ResMatch ✗ServiceDown"]);
+    late.tell(db(true));
+    assert_eq!(shorts(&late.tell(ask(1, 1500))), ["Lobby SynMatchState"]);
+}
+
 proptest! {
     /// Whatever users ask for in whatever order: nobody is in two groups, groups have the domain's
     /// size, ratings are within the widest range, and every search ends exactly once.
@@ -256,6 +276,7 @@ fn every_state_and_event() {
             ("ResCreateScene, unknown", Event::ResCreateScene { match_id: MatchId(1), result: Ok(entries()) }),
             ("SceneMaster down", Event::Service { service: ServiceName::SceneMaster, up: false }),
             ("SceneMaster up", Event::Service { service: ServiceName::SceneMaster, up: true }),
+            ("Db down", Event::Service { service: ServiceName::Db, up: false }),
             ("Lobby down", Event::Service { service: ServiceName::Lobby, up: false }),
             ("Tick at the limit of waiting", Event::Tick),
         ],

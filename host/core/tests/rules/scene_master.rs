@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use scenehost_core::config::Fleet;
 use scenehost_core::message::EndReason;
 use scenehost_core::scene_master::{Ask, Event, Matched, PLACE_MS_MAX, STOP_MS_MAX, SceneMaster, TOMBSTONE_MS};
-use scenehost_core::{Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, UserId, matching, scene_service};
+use scenehost_core::{Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, ServiceName, UserId};
+use scenehost_core::{matching, scene_service};
 
 use crate::table::{self, short};
 use crate::world::World;
@@ -134,6 +135,23 @@ fn slots_are_taken_and_given_back() {
 }
 
 #[test]
+fn while_the_store_is_down_no_scene_begins_and_those_that_run_end_as_ever() {
+    let db = |up| Event::Service { service: ServiceName::Db, up };
+    let (mut world, scene) = running();
+    assert_eq!(world.tell(db(false)), []);
+    let refused = world.tell(req_create(MatchId(51), [12, 13]));
+    assert_eq!(shorts(&refused), ["Match ResCreateScene ✗ServiceDown"]);
+    let by_hand = world.tell(Event::ReqCreateByHand { number: 4, fleet: "gomoku".into(), count: 1 });
+    assert_eq!(by_hand, [Message::Operator(4, Err(Refusal::ServiceDown(ServiceName::Db)))]);
+    world.tell(ask(scene, Ask::Finished(Vec::new())));
+    let effects = world.step(destroyed(scene));
+    assert!(table::cell("", &effects).contains("delete scene"), "the end is written, when that can be");
+    assert_eq!(shorts(&effects.messages), ["Lobby SynSceneEnded", "Lobby SynSceneEnded"]);
+    world.tell(db(true));
+    placed(&world.tell(req_create(MatchId(51), [12, 13])));
+}
+
+#[test]
 fn nobody_is_put_into_two_scenes() {
     let (mut world, _) = running();
     assert_eq!(shorts(&world.tell(req_create(MatchId(51), [11, 12]))), ["Match ResCreateScene ✗Busy"]);
@@ -252,6 +270,7 @@ fn every_state_and_event() {
             ("ResAddToken", add_token(Ok(()))),
             ("ResAddToken, refused", add_token(Err(Refusal::SceneEnded))),
             ("NodeDown", Event::NodeDown { node: NODE }),
+            ("Db down", Event::Service { service: ServiceName::Db, up: false }),
             ("Stopping", Event::Stopping),
             ("Tick at the deadline", Event::Tick),
         ],

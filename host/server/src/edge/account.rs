@@ -122,8 +122,6 @@ async fn link(
     respond(async {
         let v1::ReqSignIn { credential, .. } = body.parse()?;
         let (credential, _) = wire::credential(credential)?;
-        // Work for a password or an ID token, and a word about whose it is, as for a sign-in.
-        edge.count_sign_in(place.client())?;
         own(&edge, &place, &headers, Action::Link(credential)).await
     })
     .await
@@ -168,10 +166,15 @@ async fn own(edge: &Edge, place: &Place, headers: &HeaderMap, action: Action) ->
     edge.check_origin(headers)?;
     let token = bearer(headers)?.to_owned();
     edge.0.limits.call(&token, edge.0.clock.now())?;
-    edge.may_sign_in(place.client())?;
+    // Work for a password or an ID token, and a word about whose it is: that counts as a sign-in.
+    let counts = matches!(action, Action::Link(_));
+    match counts {
+        true => edge.count_sign_in(place.client())?,
+        false => edge.may_sign_in(place.client())?,
+    }
     let answer = match edge.0.bus.ask_auth(Request::Own { token, action }).await {
         // Each wrong token is another one, so who tries them is counted by address.
-        Err(refusal @ Refusal::BadToken(_)) => {
+        Err(refusal @ Refusal::BadToken(_)) if !counts => {
             edge.count_sign_in(place.client())?;
             return Err(refusal);
         }

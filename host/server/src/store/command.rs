@@ -8,9 +8,11 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
 use scenehost_core::consistency;
 
-use super::backup::{self, Backup};
-use super::{Store, is_in_use};
+use super::Store;
+use super::backup::{self, Listed};
+use super::lock::{self, DataLock};
 use crate::config::Config;
+use crate::ops::{Made, MakeBackup};
 
 /// How many backups are kept unless it is said.
 pub const KEEP: usize = 7;
@@ -78,8 +80,8 @@ pub fn run(command: StoreCommand) -> anyhow::Result<()> {
             let mut config = place.config()?;
             config.ops.listen = ops_listen.unwrap_or(config.ops.listen);
             config.ops.token = ops_token.or(config.ops.token);
-            let made = make(&config, keep)?;
-            println!("{made}, in {}", config.server.backup_dir().display());
+            let Made { backup, folder } = make(&config, keep)?;
+            println!("{backup}, in {}", folder.display());
             Ok(())
         }
         StoreCommand::List { place } => list(&place.config()?),
@@ -88,28 +90,37 @@ pub fn run(command: StoreCommand) -> anyhow::Result<()> {
     }
 }
 
-fn make(config: &Config, keep: usize) -> anyhow::Result<Backup> {
+fn make(config: &Config, keep: usize) -> anyhow::Result<Made> {
     let path = config.server.store_dir();
     if !path.is_dir() {
         bail!("there is no store at {}", path.display());
     }
-    if is_in_use(&path) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        return runtime.block_on(ask_host(config, keep));
+    match DataLock::take(&config.server.data_dir) {
+        Ok(lock) => {
+            let folder = config.server.backup_dir();
+            Ok(Made { backup: Store::open(&path, lock)?.backup(&folder, keep)?, folder })
+        }
+        Err(lock::Error::Held { .. }) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(ask_host(config, keep))
+        }
+        Err(error) => Err(error.into()),
     }
-    Ok(Store::open(&path)?.backup(&config.server.backup_dir(), keep)?)
 }
 
-/// The host that has the store makes the backup.
-async fn ask_host(config: &Config, keep: usize) -> anyhow::Result<Backup> {
+/// The host that has the store makes the backup. Which store is meant is told, since somebody else's host
+/// may be the one that answers.
+async fn ask_host(config: &Config, keep: usize) -> anyhow::Result<Made> {
     let Some(token) = &config.ops.token else {
         bail!("a host is running, and makes backups for who has its ops.token: set it in the configuration");
     };
+    let asked = MakeBackup { keep, store: Some(config.server.store_dir().canonicalize()?) };
     let url = format!("http://{}/v1/store/backup", config.ops.listen);
-    let request = reqwest::Client::new().post(&url).bearer_auth(token).header("content-type", "application/json");
-    let asked = request.body(serde_json::json!({ "keep": keep }).to_string()).send().await;
-    let answer = asked.with_context(|| {
-        format!("a host uses the store, and does not answer at {url}: say where with --ops-listen, or stop it")
+    // The token is for the host alone, whatever the environment says of proxies.
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let request = client.post(&url).bearer_auth(token).header("content-type", "application/json");
+    let answer = request.body(serde_json::to_string(&asked)?).send().await.with_context(|| {
+        format!("the store is in use, and no host answers at {url}: say where by --ops-listen, or stop who uses it")
     })?;
     let status = answer.status();
     let body = answer.text().await?;
@@ -121,21 +132,31 @@ async fn ask_host(config: &Config, keep: usize) -> anyhow::Result<Backup> {
 
 fn list(config: &Config) -> anyhow::Result<()> {
     let folder = config.server.backup_dir();
-    let backups = backup::list(&folder)?;
-    for backup in &backups {
+    let Listed { whole, damaged } = backup::list(&folder)?;
+    for backup in &whole {
         println!("{backup}");
+    }
+    for id in &damaged {
+        println!("backup {id} is damaged: it cannot be restored");
     }
     println!(
         "{} in {}",
-        if backups.len() == 1 { "1 backup".to_owned() } else { format!("{} backups", backups.len()) },
+        if whole.len() == 1 { "1 backup".to_owned() } else { format!("{} backups", whole.len()) },
         folder.display()
     );
     Ok(())
 }
 
 fn restore(config: &Config, id: Option<u32>) -> anyhow::Result<()> {
+    let data_dir = &config.server.data_dir;
+    std::fs::create_dir_all(data_dir)
+        .with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;
+    let lock = match DataLock::take(data_dir) {
+        Err(error @ lock::Error::Held { .. }) => return Err(error).context("stop the host first"),
+        taken => taken?,
+    };
     let store = config.server.store_dir();
-    let (backup, aside) = backup::restore(&config.server.backup_dir(), id, &store)?;
+    let (backup, aside) = backup::restore(&config.server.backup_dir(), id, &store, &lock)?;
     println!("{backup}, restored to {}", store.display());
     if let Some(aside) = aside {
         println!("what was there is in {}: delete it when all is well", aside.display());

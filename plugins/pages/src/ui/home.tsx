@@ -8,7 +8,7 @@ import { AccountPanel } from "./account.js";
 import { ArenaArt, GomokuArt } from "./art.js";
 
 /** Without these nobody gets into a game. */
-const NEEDED: readonly ServiceName[] = ["LOBBY", "MATCH", "SCENE_MASTER", "SCENE_SERVICE"];
+const NEEDED: readonly ServiceName[] = ["LOBBY", "MATCH", "SCENE_MASTER", "SCENE_SERVICE", "DB"];
 const NAME_CHARS_MAX = 32;
 
 const games = [
