@@ -3,6 +3,7 @@
 pub mod db;
 mod profile;
 mod records;
+mod standing;
 
 use scenehost_core::auth::account::{SessionInfo, Tokens};
 use scenehost_core::auth::{Credential, Identity, Request};

@@ -6,6 +6,7 @@
 mod profile;
 mod records;
 mod side;
+mod standing;
 
 use std::fmt;
 use std::sync::Arc;
@@ -102,6 +103,8 @@ pub enum LobbyEvent {
     SceneEnded(v1::SynSceneEnded),
     /// The game has changed stored records of the user's.
     Records(v1::SynRecords),
+    /// A game has changed the user's rating.
+    Standing(v1::SynStanding),
     /// The connection is lost, or could not be made again; the next attempt comes after this time. Requests made now
     /// are kept and sent after the return, unless they have timed out by then or their futures are dropped.
     Dropped { why: Arc<Error>, next_attempt: Duration },

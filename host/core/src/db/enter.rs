@@ -1,10 +1,12 @@
 //! What the lobby has to know of a user who comes in, read in one transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Stop, Transaction};
-use crate::ids::UserId;
+use crate::ids::{DomainName, UserId};
 use crate::profile::{self, Profile};
+use crate::results::finished::ratings_key;
+use crate::results::standing;
 
 /// What the lobby knows of a user, as long as the user is there. It is told of what changes by
 /// [`crate::lobby::Event::SynNews`].
@@ -16,11 +18,15 @@ pub struct Entered {
     pub friends: BTreeSet<UserId>,
     /// With whom the user wants nothing to do.
     pub blocked: BTreeSet<UserId>,
+    /// The ratings by domain; a domain without one is at [`crate::record::RATING_START`].
+    pub ratings: BTreeMap<DomainName, i32>,
 }
 
 /// A user comes in with this name, which is kept for those who ask later.
 pub(super) fn enter(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Result<Entered, Stop> {
     let key = profile::key(user);
+    tx.want([key.clone(), ratings_key(user)])?;
+    let ratings = standing::rounded(user, tx)?;
     let known: Option<Profile> = tx.get(&key)?;
     let profile = match known {
         Some(profile) if profile.name == name => profile,
@@ -31,5 +37,5 @@ pub(super) fn enter(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Resul
             profile
         }
     };
-    Ok(Entered { profile, friends: BTreeSet::new(), blocked: BTreeSet::new() })
+    Ok(Entered { profile, friends: BTreeSet::new(), blocked: BTreeSet::new(), ratings })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::enter::{self, Entered};
 use super::{Caller, Stop, Transaction};
 use crate::ids::{GameName, UserId};
-use crate::{profile, storage};
+use crate::{profile, results, storage};
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum Request {
     Profile(profile::Request),
     /// About stored records.
     Storage(storage::Request),
+    /// About results: matches, ratings, leaderboards.
+    Results(results::Request),
 }
 
 /// What came of a request.
@@ -29,6 +31,8 @@ pub enum Answer {
     Profile(profile::Answer),
     /// About stored records.
     Storage(storage::Answer),
+    /// About results.
+    Results(results::Answer),
 }
 
 impl Answer {
@@ -38,6 +42,7 @@ impl Answer {
             Self::Done | Self::Entered(_) => 0,
             Self::Profile(answer) => answer.bytes(),
             Self::Storage(answer) => answer.bytes(),
+            Self::Results(answer) => answer.bytes(),
         }
     }
 }
@@ -47,6 +52,8 @@ impl Answer {
 pub enum News {
     /// A record of the user's was changed by somebody else.
     Storage(storage::News),
+    /// A game has changed the user's rating.
+    Results(results::News),
 }
 
 /// What operators have decided about these features.
@@ -56,6 +63,8 @@ pub struct Rules {
     pub games: BTreeSet<GameName>,
     /// Limits of stored records.
     pub storage: storage::Limits,
+    /// Which games are rated, and the leaderboards.
+    pub results: results::Rules,
 }
 
 /// Runs a request.
@@ -67,5 +76,6 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         Request::Enter(user, name) => enter::enter(*user, name, tx).map(|entered| Answer::Entered(Box::new(entered))),
         Request::Profile(request) => profile::run(caller, request, tx),
         Request::Storage(request) => storage::run(caller, request, tx),
+        Request::Results(request) => results::run(caller, request, tx),
     }
 }

@@ -50,6 +50,11 @@ impl Lobby {
     }
 
     pub(super) fn syn_news(&mut self, id: UserId, news: Box<News>, cx: &mut Context<'_>) {
+        if let News::Results(news) = &*news
+            && let Some(entered) = self.users.get_mut(&id).and_then(|user| user.entered.as_mut())
+        {
+            entered.ratings.insert(news.domain.clone(), news.rating);
+        }
         self.tell(id, 0, Notice::News(news), cx);
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use scenehost_core::db::{Answer, Asker, Caller, Db, Event, News, Request, Rules};
+use scenehost_core::read::ScanRecords;
 use scenehost_core::{Effects, Message, Refusal, UserId, Write, lobby};
 
 use crate::world::World;
@@ -87,6 +88,11 @@ impl Desk {
                 Message::LoadForDb(load) => {
                     let values = load.keys.iter().map(|key| self.store.get(key).cloned()).collect();
                     self.tell(Event::Loaded { job: load.job, values: Ok(values) });
+                }
+                Message::ScanForDb(ScanRecords { job, from, to, limit }) => {
+                    let records = self.store.range(from..to).take(limit);
+                    let records = records.map(|(key, value)| (key.clone(), value.clone())).collect();
+                    self.tell(Event::Scanned { job, records: Ok(records) });
                 }
                 Message::DbDoor(number, result) => {
                     let twice = self.answers.insert(number, result.map(|answer| *answer));

@@ -12,6 +12,7 @@ mod matching;
 mod ranking;
 mod rate;
 mod rating;
+mod results;
 mod scene;
 mod scene_master;
 mod scene_service;

@@ -292,10 +292,12 @@ impl Side for LobbySide {
                 None
             }
             server_frame::Body::SynRecords(records) => Some(LobbyEvent::Records(records.clone())),
+            server_frame::Body::SynStanding(standing) => Some(LobbyEvent::Standing(standing.clone())),
             server_frame::Body::Pong(_)
             | server_frame::Body::Done(_)
             | server_frame::Body::ResProfile(_)
-            | server_frame::Body::ResRecords(_) => None,
+            | server_frame::Body::ResRecords(_)
+            | server_frame::Body::ResStanding(_) => None,
             server_frame::Body::SynClosing(_)
             | server_frame::Body::ResSignIn(_)
             | server_frame::Body::ResJoinScene(_)

@@ -261,7 +261,9 @@ impl Side for SceneSide {
             | server_frame::Body::Done(_)
             | server_frame::Body::ResProfile(_)
             | server_frame::Body::ResRecords(_)
-            | server_frame::Body::SynRecords(_) => return Err(Error::Unexpected),
+            | server_frame::Body::SynRecords(_)
+            | server_frame::Body::ResStanding(_)
+            | server_frame::Body::SynStanding(_) => return Err(Error::Unexpected),
         }
         Ok(Flow::On)
     }

@@ -1,0 +1,706 @@
+//! Results: recorded once, whatever is repeated or lost; ratings, leaderboards, seasons, histories.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use scenehost_core::db::{Answer, Asker, Caller, Entered, Event, News, Request, Rules};
+use scenehost_core::results::board::{Board, Kind};
+use scenehost_core::results::boards::{PAGE_LEN, Place, SWEEP_LEN, SWEEP_MS, Stored};
+use scenehost_core::results::finished::{Finished, Ratings, ratings_key};
+use scenehost_core::results::history::{self, History, KEPT_MAX, Match, MatchRecord};
+use scenehost_core::results::ranking::Order;
+use scenehost_core::results::rating::Rating;
+use scenehost_core::results::season::Reset;
+use scenehost_core::results::standing::{Page, Row};
+use scenehost_core::results::{self, Part};
+use scenehost_core::{DomainName, Message, Player, PlayerResult, Refusal, SceneId, Time, UserId, record};
+
+use crate::consistency::found;
+use crate::desk::Desk;
+
+const DAY_MS: u64 = 86_400_000;
+
+fn board(kind: Kind, order: Order, reset: Reset) -> Board {
+    Board { domain: "gomoku".into(), kind, order, reset, entries_max: 1_000 }
+}
+
+/// Two rated domains, one that is not, and a leaderboard of each kind over the first.
+fn rules() -> Rules {
+    let boards = [
+        ("rating", board(Kind::Rating, Order::Highest, Reset::Never)),
+        ("best", board(Kind::ScoreBest, Order::Lowest, Reset::Never)),
+        ("sum", board(Kind::ScoreSum, Order::Highest, Reset::Daily)),
+        ("wins", board(Kind::Wins, Order::Highest, Reset::Weekly)),
+        ("other", Board { domain: "casual".into(), ..board(Kind::ScoreSum, Order::Highest, Reset::Never) }),
+    ];
+    let rated = [("gomoku", true), ("chess", true), ("casual", false)];
+    Rules {
+        results: results::Rules {
+            rated: rated.map(|(name, rated)| (DomainName::from(name), rated)).into(),
+            boards: boards.map(|(name, board)| (name.to_owned(), board)).into(),
+        },
+        ..Rules::default()
+    }
+}
+
+fn player(seat: u32, user: u64, team: u32) -> Player {
+    Player { seat, user: UserId(user), name: format!("User {user}"), rating: 1500, team }
+}
+
+/// A game of these users: who, in which team, at which place, with which score.
+fn game_of(domain: &str, ended: Time, rows: &[(u64, u32, u32, i64)]) -> Finished {
+    let seats = || (0..).zip(rows);
+    let result = |(seat, (_, _, place, score)): (u32, &_)| PlayerResult { seat, place: *place, score: *score };
+    Finished {
+        domain: domain.into(),
+        ended,
+        players: seats().map(|(seat, (user, team, ..))| player(seat, *user, *team)).collect(),
+        results: seats().map(result).collect(),
+    }
+}
+
+/// The first user wins against the second.
+fn duel(desk: &Desk, winner: u64, loser: u64) -> Finished {
+    game_of("gomoku", desk.world.now, &[(winner, 0, 1, 10), (loser, 1, 2, 4)])
+}
+
+fn record(desk: &mut Desk, scene: u64, finished: Finished) {
+    let request = Request::Results(results::Request::Record { scene: SceneId(scene), finished });
+    assert_eq!(desk.ask(Caller::Host, request), Ok(Answer::Done));
+}
+
+fn rating(desk: &Desk, user: u64, domain: &str) -> Option<Rating> {
+    let key = ratings_key(UserId(user));
+    let ratings: Ratings = record::decode(&key, desk.store.get(&key)?).unwrap();
+    ratings.domains.get(&DomainName::from(domain)).copied()
+}
+
+fn page(desk: &mut Desk, board: &str, season: Option<&str>, part: Part) -> Result<Page, Refusal> {
+    let season = season.map(str::to_owned);
+    let request = results::Request::Page { board: board.to_owned(), season, part };
+    match desk.ask_as(1, Request::Results(request))? {
+        Answer::Results(results::Answer::Page(page)) => Ok(page),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// All of a leaderboard: rank, user, score.
+fn all(desk: &mut Desk, board: &str) -> Vec<(u32, u64, i64)> {
+    let page = page(desk, board, None, Part::From { rank: 1, limit: 100 }).unwrap();
+    page.rows.iter().map(|Row { rank, user, score, .. }| (*rank, user.0, *score)).collect()
+}
+
+fn matches(desk: &mut Desk, user: u64, skip: u32, limit: u32) -> (Vec<Match>, u32) {
+    match desk.ask_as(user, Request::Results(results::Request::History { user: None, skip, limit })).unwrap() {
+        Answer::Results(results::Answer::History(matches, kept)) => (matches, kept),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_game_changes_ratings_leaderboards_and_histories_and_tells_its_players() {
+    let mut desk = Desk::new(rules());
+    let ended = desk.world.now;
+    let game = duel(&desk, 1, 2);
+    record(&mut desk, 7, game);
+    let after = [1, 2].map(|user| rating(&desk, user, "gomoku").unwrap());
+    assert_eq!((after[0].games, after[0].wins, after[1].losses), (1, 1, 1));
+    assert!(after[0].rating > 1_600.0 && after[1].rating < 1_400.0, "{after:?}");
+    let change = after[0].rounded() - 1_500;
+    let told = |place, change: i32| {
+        News::Results(results::News { domain: "gomoku".into(), rating: 1_500 + change, change, place, ended })
+    };
+    assert_eq!(desk.news, [(UserId(1), told(1, change)), (UserId(2), told(2, -change))]);
+
+    assert_eq!(all(&mut desk, "rating"), [(1, 1, i64::from(1_500 + change)), (2, 2, i64::from(1_500 - change))]);
+    assert_eq!(all(&mut desk, "best"), [(1, 2, 4), (2, 1, 10)], "low scores are better there");
+    assert_eq!(all(&mut desk, "sum"), [(1, 1, 10), (2, 2, 4)]);
+    assert_eq!(all(&mut desk, "wins"), [(1, 1, 1)]);
+    assert_eq!(all(&mut desk, "other"), []);
+
+    let (of_loser, kept) = matches(&mut desk, 2, 0, 16);
+    let [only] = &of_loser[..] else { panic!("{of_loser:?}") };
+    assert_eq!((only.scene, only.ended, only.players_count, kept), (SceneId(7), ended, 2, 1));
+    assert_eq!((only.own.place, only.own.score, only.own.change), (2, 4, -change));
+    assert_eq!(only.players.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["User 1", "User 2"]);
+}
+
+#[test]
+fn results_that_come_twice_change_nothing_the_second_time() {
+    let mut desk = Desk::new(rules());
+    let game = duel(&desk, 1, 2);
+    record(&mut desk, 7, game.clone());
+    let (store, told) = (desk.store.clone(), desk.news.len());
+    desk.world.pass_ms(1_000);
+    record(&mut desk, 7, game.clone());
+    desk.crash();
+    record(&mut desk, 7, game);
+    assert_eq!((desk.store == store, desk.news.len()), (true, told));
+    assert_eq!(all(&mut desk, "wins"), [(1, 1, 1)]);
+}
+
+#[test]
+fn a_crash_between_any_two_steps_leaves_a_game_recorded_whole_or_not_at_all_and_once_in_the_end() {
+    let whole = {
+        let mut desk = Desk::new(rules());
+        let game = duel(&desk, 1, 2);
+        record(&mut desk, 7, game);
+        desk.store
+    };
+    for steps in 0..12 {
+        let mut desk = Desk::new(rules());
+        let finished = duel(&desk, 1, 2);
+        let request = Request::Results(results::Request::Record { scene: SceneId(7), finished: finished.clone() });
+        let number = desk.begin(Caller::Host, request);
+        for _ in 0..steps {
+            desk.sync_one();
+        }
+        desk.crash();
+        if desk.answer(number).is_some() {
+            assert_eq!(desk.store, whole, "after {steps} steps");
+        }
+        assert!(desk.store.is_empty() || desk.store == whole, "after {steps} steps");
+        // SceneMaster repeats it.
+        record(&mut desk, 7, finished);
+        assert_eq!(desk.store, whole, "after {steps} steps");
+        assert_eq!(all(&mut desk, "sum"), [(1, 1, 10), (2, 2, 4)]);
+    }
+}
+
+#[test]
+fn scene_master_is_answered_and_asked_to_come_again_while_db_is_down() {
+    let mut desk = Desk::new(rules());
+    let ask = |desk: &mut Desk| {
+        let finished = duel(desk, 1, 2);
+        let request = Box::new(Request::Results(results::Request::Record { scene: SceneId(7), finished }));
+        desk.tell(Event::Req { caller: Caller::Host, asker: Asker::SceneMaster { scene: SceneId(7) }, request });
+        desk.settle();
+        std::mem::take(&mut desk.said)
+    };
+    let service = |up| Event::Service { service: scenehost_core::ServiceName::Db, up };
+    let answered =
+        |result| [Message::SceneMaster(scenehost_core::scene_master::Event::ResRecord { scene: SceneId(7), result })];
+    desk.tell(service(false));
+    let down = Refusal::ServiceDown(scenehost_core::ServiceName::Db);
+    assert_eq!(ask(&mut desk), answered(Err(down)));
+    desk.tell(service(true));
+    assert_eq!(ask(&mut desk), answered(Ok(())));
+}
+
+#[test]
+fn a_draw_is_nobodys_win_and_between_equals_changes_no_rating() {
+    let mut desk = Desk::new(rules());
+    let now = desk.world.now;
+    record(&mut desk, 7, game_of("gomoku", now, &[(1, 0, 1, 0), (2, 1, 1, 0)]));
+    let after = [1, 2].map(|user| rating(&desk, user, "gomoku").unwrap());
+    assert_eq!(after.map(|it| (it.rounded(), it.draws)), [(1_500, 1), (1_500, 1)]);
+    assert_eq!(all(&mut desk, "wins"), []);
+}
+
+#[test]
+fn a_team_wins_as_one_and_in_a_free_for_all_each_plays_alone() {
+    let mut desk = Desk::new(rules());
+    let now = desk.world.now;
+    // The second of the winning team has a bad place of its own.
+    let teams = [(1, 0, 1, 0), (2, 0, 4, 0), (3, 1, 2, 0), (4, 1, 3, 0)];
+    record(&mut desk, 7, game_of("gomoku", now, &teams));
+    let after = [1, 2, 3, 4].map(|user| rating(&desk, user, "gomoku").unwrap());
+    assert_eq!(after.map(|it| it.wins), [1, 1, 0, 0]);
+    assert!(after[1].rating > 1_500.0 && after[2].rating < 1_500.0, "{after:?}");
+    assert_eq!(all(&mut desk, "wins").iter().map(|(_, user, _)| *user).collect::<Vec<_>>(), [1, 2]);
+
+    record(&mut desk, 8, game_of("gomoku", now, &[(5, 0, 2, 0), (6, 0, 1, 0), (7, 0, 3, 0)]));
+    let after = [5, 6, 7].map(|user| rating(&desk, user, "gomoku").unwrap().rating);
+    assert!(after[1] > after[0] && after[0] > after[2], "{after:?}");
+}
+
+#[test]
+fn games_of_a_domain_that_is_not_rated_or_not_there_or_of_one_change_no_rating_and_are_remembered() {
+    let mut desk = Desk::new(rules());
+    let now = desk.world.now;
+    let rows = [(1, 0, 1, 5), (2, 1, 2, 3)];
+    record(&mut desk, 7, game_of("casual", now, &rows));
+    record(&mut desk, 8, game_of("removed", now, &rows));
+    record(&mut desk, 9, game_of("gomoku", now, &rows[..1]));
+    assert!(!desk.store.keys().any(|key| key.starts_with("rating/")), "{:?}", desk.store.keys());
+    assert_eq!(desk.news, []);
+    assert_eq!(all(&mut desk, "other"), [(1, 1, 5), (2, 2, 3)]);
+    assert_eq!(all(&mut desk, "wins"), [], "there was nobody to win against");
+    let (matches, _) = matches(&mut desk, 1, 0, 16);
+    assert_eq!(matches.iter().map(|it| it.scene.0).collect::<Vec<_>>(), [9, 8, 7], "the newest first");
+    assert!(matches.iter().all(|it| it.own.rating.is_none()));
+}
+
+#[test]
+fn players_without_a_result_do_not_count() {
+    let mut desk = Desk::new(rules());
+    let mut finished = game_of("gomoku", desk.world.now, &[(1, 0, 1, 0), (2, 1, 2, 0), (3, 2, 3, 0)]);
+    finished.results.remove(1);
+    record(&mut desk, 7, finished);
+    assert_eq!(rating(&desk, 2, "gomoku"), None);
+    assert!(rating(&desk, 3, "gomoku").is_some());
+    assert_eq!(matches(&mut desk, 2, 0, 1), (Vec::new(), 0));
+}
+
+#[test]
+fn the_lobby_gets_the_ratings_of_who_comes_in() {
+    let mut desk = Desk::new(rules());
+    let game = duel(&desk, 1, 2);
+    record(&mut desk, 7, game);
+    let entered = desk.ask(Caller::Host, Request::Enter(UserId(1), "Ada".to_owned())).unwrap();
+    let Answer::Entered(entered) = entered else { panic!("{entered:?}") };
+    let expected = BTreeMap::from([("gomoku".into(), rating(&desk, 1, "gomoku").unwrap().rounded())]);
+    assert_eq!(*entered, Entered { ratings: expected, ..(*entered).clone() });
+    let asked = desk.ask_as(9, Request::Results(results::Request::Ratings(vec![UserId(2), UserId(3)])));
+    let Ok(Answer::Results(results::Answer::Ratings(ratings))) = asked else { panic!("{asked:?}") };
+    assert_eq!(ratings.iter().map(|(user, _)| user.0).collect::<Vec<_>>(), [2], "who has none is left out");
+    let named = page(&mut desk, "rating", None, Part::From { rank: 1, limit: 1 }).unwrap();
+    assert_eq!(named.rows[0].name, "Ada", "names are those of the profiles");
+}
+
+#[test]
+fn a_score_counts_as_the_leaderboard_says() {
+    let mut desk = Desk::new(rules());
+    for (scene, scores) in (1..).zip([[10, 4], [3, 8], [7, 7]]) {
+        let now = desk.world.now;
+        record(&mut desk, scene, game_of("gomoku", now, &[(1, 0, 1, scores[0]), (2, 1, 2, scores[1])]));
+        desk.world.pass_ms(1);
+    }
+    assert_eq!(all(&mut desk, "best"), [(1, 1, 3), (2, 2, 4)]);
+    assert_eq!(all(&mut desk, "sum"), [(1, 1, 20), (2, 2, 19)]);
+    assert_eq!(all(&mut desk, "wins"), [(1, 1, 3)]);
+    let now = desk.world.now;
+    record(&mut desk, 9, game_of("gomoku", now, &[(3, 0, 1, 3), (1, 1, 2, i64::MAX)]));
+    assert_eq!(all(&mut desk, "best")[..2], [(1, 1, 3), (2, 3, 3)], "of equal scores the earlier is better");
+    assert_eq!(all(&mut desk, "sum")[0], (1, 1, i64::MAX));
+}
+
+#[test]
+fn parts_of_a_leaderboard_have_the_ranks_among_all() {
+    let mut desk = Desk::new(rules());
+    for user in 1..=60 {
+        let set = results::Request::Set { board: "sum".to_owned(), user: UserId(user), score: Some(user as i64) };
+        assert_eq!(desk.ask(Caller::Operator, Request::Results(set)), Ok(Answer::Done));
+    }
+    let mut rows = |part| {
+        let page = page(&mut desk, "sum", None, part).unwrap();
+        assert_eq!(page.entries, 60);
+        page.rows.iter().map(|row| (row.rank, row.user.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(Part::From { rank: 59, limit: 100 }), [(59, 2), (60, 1)]);
+    assert_eq!(rows(Part::From { rank: 0, limit: 2 }), [(1, 60), (2, 59)]);
+    assert_eq!(rows(Part::From { rank: 61, limit: 2 }), []);
+    assert_eq!(rows(Part::Around { user: None, neighbours: 1 }), [(59, 2), (60, 1)], "of who asks");
+    assert_eq!(rows(Part::Around { user: Some(UserId(30)), neighbours: 1 }), [(30, 31), (31, 30), (32, 29)]);
+    assert_eq!(rows(Part::Around { user: Some(UserId(99)), neighbours: 25 }), [], "not on it");
+    let of = Part::Of(vec![UserId(1), UserId(99), UserId(60), UserId(1)]);
+    assert_eq!(rows(of), [(1, 60), (60, 1)], "the best first, each once");
+}
+
+#[test]
+fn operators_set_and_remove_scores_and_saying_it_twice_changes_nothing() {
+    let mut desk = Desk::new(rules());
+    let set =
+        |user, score| Request::Results(results::Request::Set { board: "sum".to_owned(), user: UserId(user), score });
+    assert_eq!(desk.ask(Caller::Operator, set(1, Some(5))), Ok(Answer::Done));
+    let store = desk.store.clone();
+    desk.world.pass_ms(5);
+    assert_eq!(desk.ask(Caller::Operator, set(1, Some(5))), Ok(Answer::Done));
+    assert_eq!(desk.store, store, "since when it is so stays");
+    assert_eq!(desk.ask(Caller::Operator, set(1, None)), Ok(Answer::Done));
+    assert_eq!(desk.ask(Caller::Operator, set(1, None)), Ok(Answer::Done));
+    assert_eq!((desk.store.is_empty(), all(&mut desk, "sum")), (true, Vec::new()));
+}
+
+#[test]
+fn a_full_leaderboard_takes_nobody_new_also_not_two_of_one_game() {
+    let mut rules = rules();
+    rules.results.boards.get_mut("sum").unwrap().entries_max = 3;
+    let mut desk = Desk::new(rules);
+    let now = desk.world.now;
+    record(&mut desk, 1, game_of("gomoku", now, &[(1, 0, 1, 1), (2, 1, 2, 2)]));
+    record(&mut desk, 2, game_of("gomoku", now, &[(3, 0, 1, 3), (4, 1, 2, 4), (1, 2, 3, 5)]));
+    assert_eq!(all(&mut desk, "sum"), [(1, 1, 6), (2, 3, 3), (3, 2, 2)]);
+    let set = results::Request::Set { board: "sum".to_owned(), user: UserId(9), score: Some(1) };
+    let refused = desk.ask(Caller::Operator, Request::Results(set));
+    assert!(matches!(&refused, Err(Refusal::Invalid(text)) if text.contains("entries_max")), "{refused:?}");
+    desk.crash();
+    assert_eq!(all(&mut desk, "sum"), [(1, 1, 6), (2, 3, 3), (3, 2, 2)]);
+}
+
+/// The days' names, from the test's first one on.
+fn day(days: u64) -> String {
+    Reset::Daily.season(Time(days * DAY_MS)).name
+}
+
+#[test]
+fn a_season_that_turns_can_be_read_for_one_more_and_is_removed_then() {
+    let mut desk = Desk::new(rules());
+    desk.world.now = Time(DAY_MS - 1);
+    let game = duel(&desk, 1, 2);
+    record(&mut desk, 1, game.clone());
+    assert_eq!(all(&mut desk, "sum"), [(1, 1, 10), (2, 2, 4)]);
+
+    desk.world.now = Time(DAY_MS);
+    assert_eq!(all(&mut desk, "sum"), [], "a new day");
+    // It ended yesterday, and Db was down since.
+    record(&mut desk, 2, game.clone());
+    let first_day = |desk: &mut Desk| page(desk, "sum", Some(&day(0)), Part::From { rank: 1, limit: 10 });
+    let before = first_day(&mut desk).unwrap();
+    assert_eq!((before.rows[0].score, before.ends), (20, Some(Time(DAY_MS))), "it counts where it belongs");
+    let listed = desk.ask_as(1, Request::Results(results::Request::Boards)).unwrap();
+    let Answer::Results(results::Answer::Boards(boards)) = listed else { panic!("{listed:?}") };
+    let sum = boards.iter().find(|info| info.name == "sum").unwrap();
+    let seasons: Vec<_> = sum.seasons.iter().map(|it| (it.season.name.clone(), it.entries)).collect();
+    assert_eq!(seasons, [(day(1), 0), (day(0), 2)]);
+
+    let stored = |desk: &Desk| desk.store.keys().filter(|key| key.starts_with("board/sum/")).count();
+    desk.world.now = Time(2 * DAY_MS);
+    assert!(matches!(first_day(&mut desk), Err(Refusal::NotFound(_))));
+    desk.tell(Event::Tick);
+    desk.settle();
+    assert_eq!(stored(&desk), 0);
+    record(&mut desk, 3, game);
+    assert_eq!(stored(&desk), 0, "it is too late for that day");
+    assert_eq!(all(&mut desk, "wins"), [(1, 1, 3)], "its week goes on");
+}
+
+#[test]
+fn old_entries_are_removed_a_few_at_a_time_also_after_a_crash() {
+    let mut desk = Desk::new(rules());
+    desk.world.now = Time(DAY_MS);
+    let count = 2 * SWEEP_LEN + 10;
+    for user in 1..=count {
+        let place = Place { board: "sum".to_owned(), season: day(0), user: UserId(user as u64) };
+        desk.store.insert(place.key(), record::encode(&Stored { score: 1, since: 5 }));
+    }
+    assert_eq!(page(&mut desk, "sum", Some(&day(0)), Part::From { rank: 1, limit: 1 }).unwrap().entries, count as u32);
+    desk.world.now = Time(2 * DAY_MS);
+    let mut sizes = Vec::new();
+    for crash in [false, true, false, false] {
+        let at = desk.world.deadline().unwrap().max(desk.world.now);
+        desk.world.now = at;
+        desk.tell(Event::Tick);
+        desk.settle();
+        sizes.push(desk.store.len());
+        if crash {
+            desk.crash();
+            all(&mut desk, "sum");
+            desk.settle();
+            sizes.push(desk.store.len());
+        }
+    }
+    assert_eq!(sizes[0], count - SWEEP_LEN);
+    assert_eq!(desk.store.len(), 0, "{sizes:?}");
+    assert!(sizes.windows(2).all(|pair| pair[0] - pair[1] <= SWEEP_LEN), "{sizes:?}");
+    assert!(desk.world.deadline().unwrap() > desk.world.now.plus_ms(SWEEP_MS), "nothing is left to do before midnight");
+}
+
+#[test]
+fn leaderboards_of_many_pages_are_loaded_before_anybody_sees_them() {
+    let mut desk = Desk::new(rules());
+    let count = 2 * PAGE_LEN + 3;
+    for user in 0..count as u64 {
+        let place = Place { board: "rating".to_owned(), season: "all".to_owned(), user: UserId(user) };
+        desk.store.insert(place.key(), record::encode(&Stored { score: user as i64, since: 5 }));
+    }
+    // One that is not configured any more stays where it is.
+    desk.store.insert("board/gone/all/0000000000000001".to_owned(), b"{}".to_vec());
+    let rows = page(&mut desk, "rating", None, Part::From { rank: 1, limit: 2 }).unwrap();
+    assert_eq!((rows.entries, rows.rows[0].user.0), (count as u32, count as u64 - 1));
+    assert_eq!(desk.store.len(), count + 1);
+}
+
+#[test]
+fn a_page_that_the_store_cannot_give_or_that_is_lost_is_asked_for_again() {
+    let mut desk = Desk::new(rules());
+    let scan = |told: &[Message]| match told {
+        [Message::ScanForDb(scan)] => scan.job,
+        other => panic!("{other:?}"),
+    };
+    let job = scan(&desk.world.tell(Event::Tick));
+    assert_eq!(desk.world.tell(Event::Scanned { job, records: Err(()) }), []);
+    let again = scan(&desk.world.pass_ms(1_000));
+    let late = desk.world.tell(Event::Scanned { job, records: Ok(Vec::new()) });
+    assert_eq!(late, [], "an answer to the question before is none");
+    let third = scan(&desk.world.pass_ms(10_000));
+    assert!(third > again && again > job);
+    desk.tell(Event::Scanned { job: third, records: Ok(Vec::new()) });
+    assert_eq!(all(&mut desk, "sum"), []);
+    let next = desk.world.deadline().unwrap();
+    assert_eq!(next, Time(DAY_MS), "then nothing is to be done until a season turns");
+}
+
+#[test]
+fn who_waits_for_leaderboards_that_do_not_come_is_answered_in_time() {
+    let mut desk = Desk::new(rules());
+    let request = Box::new(Request::Results(results::Request::Boards));
+    desk.world.tell(Event::Req { caller: Caller::User(UserId(1)), asker: Asker::Door(1), request });
+    let told = desk.world.pass_ms(scenehost_core::db::REQUEST_MS_MAX);
+    assert!(matches!(told[..], [Message::DbDoor(1, Err(Refusal::TimedOut(_)))]), "{told:?}");
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_is_told_to_operators_and_left_out() {
+    let mut desk = Desk::new(rules());
+    let told = desk.world.tell(Event::Tick);
+    let [Message::ScanForDb(scan)] = &told[..] else { panic!("{told:?}") };
+    let key = |user: u64| Place { board: "sum".to_owned(), season: day(0), user: UserId(user) }.key();
+    let good = record::encode(&Stored { score: 1, since: 5 });
+    let records = vec![(key(1), b"{".to_vec()), (key(2), good.clone()), ("board/sum/nobody".to_owned(), good)];
+    let effects = desk.world.step(Event::Scanned { job: scan.job, records: Ok(records) });
+    assert_eq!(effects.faults.len(), 2, "{:?}", effects.faults);
+    assert!(effects.faults[0].contains(&key(1)), "{:?}", effects.faults);
+    assert_eq!(all(&mut desk, "sum"), [(1, 2, 1)]);
+}
+
+#[test]
+fn the_last_matches_are_kept_and_a_match_as_long_as_one_of_its_players_has_it() {
+    let mut desk = Desk::new(rules());
+    let count = KEPT_MAX as u64 + 5;
+    for scene in 1..=count {
+        // The other one is somebody else each time, but for the first two.
+        let game = duel(&desk, 1, 1_000 + scene.max(2));
+        record(&mut desk, scene, game);
+    }
+    let stored = |desk: &Desk, scene: u64| desk.store.contains_key(&history::match_key(SceneId(scene)));
+    assert!(stored(&desk, 1), "its other player has it still");
+    let (newest, kept) = matches(&mut desk, 1, 0, 2);
+    assert_eq!((newest.iter().map(|it| it.scene.0).collect::<Vec<_>>(), kept), (vec![count, count - 1], 64));
+    let (oldest, _) = matches(&mut desk, 1, 63, 16);
+    assert_eq!(oldest.iter().map(|it| it.scene.0).collect::<Vec<_>>(), [6]);
+
+    for scene in count + 1..=count + 64 {
+        let game = duel(&desk, 1_002, 1);
+        record(&mut desk, scene, game);
+    }
+    assert!(!stored(&desk, 1) && !stored(&desk, 2), "nobody has them any more");
+    assert!(stored(&desk, 3), "another player of it has it");
+}
+
+#[test]
+fn a_match_of_many_shows_the_first_of_them_and_the_own_row() {
+    let mut desk = Desk::new(rules());
+    let rows: Vec<_> = (1..=200).map(|user| (user, 0, user as u32, 0)).collect();
+    let now = desk.world.now;
+    record(&mut desk, 7, game_of("gomoku", now, &rows));
+    let (shown, _) = matches(&mut desk, 150, 0, 16);
+    assert_eq!((shown[0].players_count, shown[0].own.place), (200, 150));
+    assert_eq!(shown[0].players.iter().map(|it| it.place).collect::<Vec<_>>(), (1..=16).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_user_who_is_forgotten_is_on_no_leaderboard_and_nameless_in_the_matches_of_others() {
+    let mut desk = Desk::new(rules());
+    let games = [duel(&desk, 1, 2), duel(&desk, 2, 3)];
+    games.into_iter().zip(7..).for_each(|(game, scene)| record(&mut desk, scene, game));
+    let forget = || Request::Results(results::Request::Forget(UserId(1)));
+    assert!(matches!(desk.ask_as(1, forget()), Err(Refusal::Forbidden(_))));
+    for _ in 0..2 {
+        assert_eq!(desk.ask(Caller::Host, forget()), Ok(Answer::Done));
+        let left: Vec<_> = desk.store.keys().filter(|key| key.ends_with(&UserId(1).to_string())).collect();
+        assert!(left.is_empty(), "{left:?}");
+        assert_eq!(all(&mut desk, "wins"), [(1, 2, 1)]);
+        let (of_other, _) = matches(&mut desk, 2, 0, 16);
+        let names = of_other[1].players.iter().map(|it| it.name.as_str());
+        assert_eq!(names.collect::<Vec<_>>(), ["", "User 2"]);
+        assert_eq!(found(&desk.store).problems, [] as [&str; 0]);
+    }
+}
+
+#[test]
+fn what_does_not_fit_together_is_found() {
+    let mut desk = Desk::new(rules());
+    let game = duel(&desk, 1, 2);
+    record(&mut desk, 7, game);
+    let report = found(&desk.store);
+    assert_eq!(report.problems, [] as [&str; 0]);
+    assert_eq!(["board", "history", "rating", "result"].map(|kind| report.records[kind]), [7, 2, 2, 1]);
+    let keys: Vec<String> = desk.store.keys().cloned().collect();
+    for key in keys {
+        let mut unreadable = desk.store.clone();
+        unreadable.insert(key.clone(), b"?".to_vec());
+        let problems = found(&unreadable).problems;
+        assert!(problems.iter().any(|it| it.starts_with(&key) && it.contains("cannot be read")), "{problems:?}");
+        let mut renamed = desk.store.clone();
+        let value = renamed.remove(&key).unwrap();
+        renamed.insert(format!("{key}-"), value);
+        assert!(found(&renamed).problems_count > 0, "{key}");
+    }
+    let match_key = history::match_key(SceneId(7));
+    for key in [match_key, history::key(UserId(2))] {
+        let mut missing = desk.store.clone();
+        missing.remove(&key);
+        assert!(found(&missing).problems_count > 0, "{key} is missing");
+    }
+}
+
+#[test]
+fn bad_requests_are_refused_and_change_nothing() {
+    let game = |change: fn(&mut Finished)| {
+        let mut finished = game_of("gomoku", Time(1), &[(1, 0, 1, 0), (2, 1, 2, 0)]);
+        change(&mut finished);
+        results::Request::Record { scene: SceneId(7), finished }
+    };
+    let page = |board: &str, season: Option<&str>, part| {
+        let season = season.map(str::to_owned);
+        results::Request::Page { board: board.to_owned(), season, part }
+    };
+    let first = |limit| Part::From { rank: 1, limit };
+    let users = |count: u64| (0..count).map(UserId).collect::<Vec<_>>();
+    let long = "b".repeat(10_000);
+    let own = |limit| results::Request::History { user: None, skip: 0, limit };
+    let (user, host, operator) = (Caller::User(UserId(1)), Caller::Host, Caller::Operator);
+    let set = |board: &str| results::Request::Set { board: board.to_owned(), user: UserId(1), score: Some(1) };
+    let cases = [
+        ("a user's own results", &user, game(|_| ()), "Forbidden"),
+        ("an operator's results", &operator, game(|_| ()), "Forbidden"),
+        ("no results", &host, game(|it| it.results.clear()), "Invalid"),
+        ("no players", &host, game(|it| it.players.clear()), "Invalid"),
+        ("a seat that is not there", &host, game(|it| it.results[0].seat = 9), "Invalid"),
+        ("a seat twice", &host, game(|it| it.results[0].seat = 1), "Invalid"),
+        ("a user twice", &host, game(|it| it.players[0].user = UserId(2)), "Invalid"),
+        ("the place 0", &host, game(|it| it.results[0].place = 0), "Invalid"),
+        ("a user's score", &user, set("sum"), "Forbidden"),
+        ("a score nowhere", &operator, set("nothing"), "NotFound"),
+        ("an unknown leaderboard", &user, page("nothing", None, first(1)), "NotFound"),
+        ("a long name", &user, page(&long, None, first(1)), "NotFound"),
+        ("a season to come", &user, page("sum", Some(&day(1)), first(1)), "NotFound"),
+        ("a long season", &user, page("sum", Some(&long), first(1)), "NotFound"),
+        ("nothing of it", &user, page("sum", None, first(0)), "Invalid"),
+        ("too much of it", &user, page("sum", None, first(101)), "Invalid"),
+        ("too wide", &user, page("sum", None, Part::Around { user: None, neighbours: 26 }), "Invalid"),
+        ("around nobody", &operator, page("sum", None, Part::Around { user: None, neighbours: 1 }), "Invalid"),
+        ("no users", &user, page("sum", None, Part::Of(Vec::new())), "Invalid"),
+        ("too many users", &user, page("sum", None, Part::Of(users(65))), "Invalid"),
+        ("ratings of nobody", &user, results::Request::Ratings(Vec::new()), "Invalid"),
+        ("ratings of too many", &user, results::Request::Ratings(users(65)), "Invalid"),
+        ("no matches", &user, own(0), "Invalid"),
+        ("too many matches", &user, own(17), "Invalid"),
+        ("nobody's matches", &operator, own(1), "Invalid"),
+        (
+            "another's matches",
+            &user,
+            results::Request::History { user: Some(UserId(2)), skip: 0, limit: 1 },
+            "Forbidden",
+        ),
+    ];
+    for (what, caller, request, expected) in cases {
+        let mut desk = Desk::new(rules());
+        let refused = desk.ask(caller.clone(), Request::Results(request)).expect_err(what);
+        assert!(format!("{refused:?}").starts_with(expected), "{what}: {refused:?}");
+        assert!(refused.to_string().len() < 200, "{what}: {refused}");
+        assert!(desk.store.is_empty(), "{what}");
+        desk.crash();
+        assert_eq!(all(&mut desk, "sum"), [], "{what}");
+    }
+}
+
+/// What a history can have.
+#[derive(Debug, Clone)]
+enum Step {
+    Game { scene: u64, domain: usize, rows: Vec<(u64, u32, i64)> },
+    Set { user: u64, score: Option<i64> },
+    Pass { hours: u64 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let row = (1..9_u64, 1..4_u32, -5..20_i64);
+    prop_oneof![
+        6 => (0..30_u64, 0..3_usize, prop::collection::vec(row, 1..5))
+            .prop_map(|(scene, domain, rows)| Step::Game { scene, domain, rows }),
+        1 => (1..9_u64, prop::option::of(-5..20_i64)).prop_map(|(user, score)| Step::Set { user, score }),
+        1 => (1..30_u64).prop_map(|hours| Step::Pass { hours }),
+    ]
+}
+
+type Shown = BTreeMap<(String, String), Vec<(u32, u64, i64)>>;
+
+/// What all leaderboards say.
+fn shown(desk: &mut Desk) -> Shown {
+    let mut shown = BTreeMap::new();
+    for (name, board) in rules().results.boards {
+        let (current, before) = board.seasons(desk.world.now);
+        for season in [Some(current), before].into_iter().flatten() {
+            let page = page(desk, &name, Some(&season.name), Part::From { rank: 1, limit: 100 }).unwrap();
+            let rows = page.rows.iter().map(|row| (row.rank, row.user.0, row.score)).collect();
+            shown.insert((name.clone(), season.name), rows);
+        }
+    }
+    shown
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// With power that fails at any sync, and requests that are repeated: what is in memory is what the records say,
+    /// each game counts once, and histories and matches lead to each other.
+    #[test]
+    fn leaderboards_are_what_their_records_say(steps in prop::collection::vec((step(), 0..14_u32), 1..40)) {
+        let mut desk = Desk::new(rules());
+        let mut ended: BTreeMap<u64, Time> = BTreeMap::new();
+        for (step, crash) in steps {
+            let request = match step {
+                Step::Pass { hours } => {
+                    desk.world.now = desk.world.now.plus_ms(hours * 3_600_000);
+                    desk.tell(Event::Tick);
+                    None
+                }
+                Step::Set { user, score } => {
+                    let set = results::Request::Set { board: "sum".to_owned(), user: UserId(user), score };
+                    Some((Caller::Operator, set))
+                }
+                Step::Game { scene, domain, rows } => {
+                    let rows: BTreeMap<u64, (u32, i64)> = rows.iter().map(|(user, place, score)| (*user, (*place, *score))).collect();
+                    let rows: Vec<_> = rows.into_iter().map(|(user, (place, score))| (user, user as u32 % 3, place, score)).collect();
+                    let at = *ended.entry(scene).or_insert(desk.world.now);
+                    let finished = game_of(["gomoku", "chess", "casual"][domain], at, &rows);
+                    Some((Caller::Host, results::Request::Record { scene: SceneId(scene), finished }))
+                }
+            };
+            if let Some((caller, request)) = request {
+                desk.begin(caller.clone(), Request::Results(request.clone()));
+                (0..crash).for_each(|_| _ = desk.sync_one());
+                if crash < 5 {
+                    desk.crash();
+                }
+                desk.settle();
+                let repeats = matches!(request, results::Request::Record { .. });
+                if repeats {
+                    desk.ask(caller, Request::Results(request)).unwrap();
+                }
+            }
+            desk.settle();
+        }
+        prop_assert_eq!(found(&desk.store).problems, Vec::<String>::new());
+        let in_memory = shown(&mut desk);
+        desk.crash();
+        prop_assert_eq!(in_memory, shown(&mut desk));
+
+        let records = |prefix: &str| {
+            let prefix = prefix.to_owned();
+            desk.store.iter().filter(move |(key, _)| key.starts_with(&prefix))
+        };
+        let mut led_to: BTreeMap<SceneId, u32> = BTreeMap::new();
+        for (key, value) in records("history/") {
+            let history: History = record::decode(key, value).unwrap();
+            history.scenes.iter().for_each(|scene| *led_to.entry(*scene).or_default() += 1);
+        }
+        let mut games: BTreeMap<UserId, u32> = BTreeMap::new();
+        for (key, value) in records("result/") {
+            let record: MatchRecord = record::decode(key, value).unwrap();
+            let scene = key.trim_start_matches("result/").parse().unwrap();
+            prop_assert_eq!(led_to.remove(&scene), Some(record.kept));
+            for player in record.players.iter().filter(|it| it.rating.is_some()) {
+                *games.entry(player.user).or_default() += 1;
+            }
+        }
+        prop_assert!(led_to.is_empty(), "{:?}", led_to);
+        for (key, value) in records("rating/") {
+            let ratings: Ratings = record::decode(key, value).unwrap();
+            let user = key.trim_start_matches("rating/").parse().unwrap();
+            let rated: u32 = ratings.domains.values().map(|rating| rating.games).sum();
+            prop_assert_eq!(games.remove(&user), Some(rated), "each game counts once");
+        }
+    }
+}
