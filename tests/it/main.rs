@@ -13,6 +13,7 @@
 //! | [`resume`] | that cut connections lose nothing, by the Rust client |
 //! | [`bots`] | a hundred players, every message accounted for |
 //! | [`lines`], [`cut`] | connections that are lost: what is kept, and that nothing is missed |
+//! | [`standing`] | results, recorded once, and what becomes of them |
 //! | [`startup`] | what the host refuses to start with |
 //! | [`stop`] | how the host stops |
 //! | [`oidc`] | whose ID tokens sign in, and how their keys come |
@@ -42,6 +43,7 @@ mod pages;
 mod resume;
 mod secure;
 mod sessions;
+mod standing;
 mod startup;
 mod stop;
 mod store;
