@@ -1,7 +1,8 @@
-//! The benchmarks, on loopback: `arena`, the same load against Scenehost, Colyseus and a bare relay; `sign-in`.
+//! The benchmarks, on loopback: `arena`, the same load against Scenehost, Colyseus and a bare relay; `sign-in`;
+//! `lobby`, what players do between games.
 //!
 //! - `arena.rs`: what is measured, in which order. `ramp.rs`: the search for the limit.
-//! - `sign_in.rs`: sign-ins over HTTP.
+//! - `sign_in.rs`: sign-ins over HTTP. `lobby.rs` and its folder: leaderboards.
 //! - `generator.rs`: the players. `connection.rs`, `websocket.rs`, `http.rs`: how they talk.
 //! - `contender.rs` and its folder: the servers. `relay.rs`: the one that is part of this program.
 //! - `process.rs`: servers as processes. `report.rs`: the table and the file.
@@ -13,6 +14,7 @@ mod connection;
 mod contender;
 mod generator;
 mod http;
+mod lobby;
 mod process;
 mod ramp;
 mod relay;
@@ -40,6 +42,8 @@ enum Cli {
     Arena(ArenaArguments),
     /// New guests and resumes over HTTP, a second.
     SignIn(SignInArguments),
+    /// What players do between games: leaderboards.
+    Lobby(LobbyArguments),
     #[command(flatten)]
     Internal(Internal),
 }
@@ -90,6 +94,22 @@ struct SignInArguments {
     out: PathBuf,
 }
 
+#[derive(Args)]
+struct LobbyArguments {
+    /// Small and short: whether everything works.
+    #[arg(long)]
+    quick: bool,
+    /// Taken as by the other benchmarks; no program is run.
+    #[arg(long, hide = true)]
+    scenehost: Option<PathBuf>,
+    /// Taken as by the other benchmarks; no component is used.
+    #[arg(long, hide = true)]
+    plugins: Option<PathBuf>,
+    /// Where `lobby.json` goes.
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+}
+
 /// What the bench starts itself.
 #[derive(Subcommand)]
 enum Internal {
@@ -110,6 +130,7 @@ fn main() -> Result<()> {
     match Cli::parse() {
         Cli::Arena(arguments) => arena(arguments),
         Cli::SignIn(arguments) => sign_in(arguments),
+        Cli::Lobby(arguments) => lobby(arguments),
         Cli::Internal(Internal::Relay { address }) => relay::run(address),
         Cli::Internal(Internal::Pinned { core, program, arguments }) => {
             process::exec_pinned(core, &program, &arguments)
@@ -146,6 +167,15 @@ fn sign_in(arguments: SignInArguments) -> Result<()> {
     let settings =
         sign_in::Settings { warm_up: Duration::from_secs(seconds.0), window: Duration::from_secs(seconds.1) };
     let file = sign_in::run(&settings, &arguments.scenehost, &out)?;
+    println!("\nwritten to {}", file.display());
+    Ok(())
+}
+
+fn lobby(arguments: LobbyArguments) -> Result<()> {
+    fs::create_dir_all(&arguments.out)?;
+    let out = fs::canonicalize(&arguments.out)?;
+    process::pin(process::GENERATOR_CORE)?;
+    let file = lobby::run(arguments.quick, &out)?;
     println!("\nwritten to {}", file.display());
     Ok(())
 }
