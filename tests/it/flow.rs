@@ -30,6 +30,8 @@ configuration = { rematch_ms = 300 }
 fleet = "gomoku"
 players_min = 2
 players_max = 2
+# Whoever wins may meet the loser again at once.
+rating_range = 1000
 
 [domains.trio]
 fleet = "gomoku"
