@@ -27,7 +27,7 @@ use crate::message::{Message, ServiceName};
 use crate::read::{Load, Loaded};
 use crate::refusal::Refusal;
 use crate::results::boards::{Boards, Change};
-use crate::{Context, Service, lobby, scene_master};
+use crate::{Context, Service, lobby, results, scene_master};
 use boards::Turn;
 use cache::Cache;
 pub use enter::Entered;
@@ -193,7 +193,10 @@ impl Db {
         for (key, value) in changes {
             // What is being loaded of it is older than this.
             self.known(&key);
-            self.cache.write(&key, value.clone());
+            // The entries of leaderboards are in memory already.
+            if !key.starts_with(results::boards::PREFIX) {
+                self.cache.write(&key, value.clone());
+            }
             match value {
                 Some(value) => cx.put(key, value),
                 None => cx.delete(key),

@@ -17,6 +17,7 @@ mod scene;
 mod scene_master;
 mod scene_service;
 mod season;
+mod standing;
 mod store_down;
 mod table;
 mod texts;
