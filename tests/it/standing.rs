@@ -1,5 +1,6 @@
 //! Results from the last move to the leaderboards: recorded once, also if the host is killed in between.
 
+use forgetful::FULL;
 use scenehost_client::{Encoding, Lobby, LobbyEvent, v1};
 use scenehost_protocol::v1::Code;
 use serde_json::{Value, json};
@@ -162,6 +163,32 @@ async fn who_has_heard_the_end_of_a_game_finds_it_recorded_whenever_the_host_is_
     }
     let (fine, said) = host.store(&["check"]);
     assert!(fine, "{said}");
+}
+
+#[tokio::test]
+async fn a_game_that_ends_while_nothing_can_be_written_is_recorded_once_that_is_over() {
+    let mut host = Host::start_on_noted_disk(CONFIG);
+    let two = Two::new();
+    let mut players = enter(two.sign_in(&host).await.into(), "gomoku").await;
+    host.disk_is("data", FULL, true);
+    play(&mut players).await;
+    for player in &mut players {
+        player.hear("over").await;
+    }
+    until("the store to be down", async || host.metrics().await.get("scenehost_store_up") == 0.0).await;
+    host.disk_is("data", FULL, false);
+    let mut changes = 0;
+    for player in &mut players {
+        assert_eq!(scene_ended(&mut player.scene).await.results.len(), 2);
+        changes += rating_news(&player.lobby).await.change.abs();
+    }
+    assert!(changes > 200, "both have a new rating");
+    drop(players);
+    host.power_failure();
+    host.restart_on_noted_disk();
+    let lobbies = two.sign_in(&host).await;
+    let ratings = lobbies[0].ratings(lobbies.iter().map(id).collect()).await.expect("they are shown");
+    assert_eq!(ratings.iter().map(|it| it.games).collect::<Vec<_>>(), [1, 1], "what was told is there");
 }
 
 /// Asks as an operator: the status and the answer.

@@ -274,7 +274,7 @@ fn shown(desk: &mut Desk) -> Shown {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     /// With power that fails at any sync, and requests that are repeated: what is in memory is what the records say,
     /// each game counts once, and histories and matches lead to each other.
