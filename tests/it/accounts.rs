@@ -3,7 +3,7 @@
 use scenehost_client::{Credential, Encoding, Error, Lobby, v1};
 use serde_json::{Value, json};
 
-use crate::host::{Answer, Host, OPS_TOKEN, http, within};
+use crate::host::{Answer, Host, OPS_TOKEN, http, until, within};
 use crate::player::{device, gather, options, refusal, scene_ended};
 
 const CONFIG: &str = r#"
@@ -189,14 +189,21 @@ async fn identities_are_linked_and_the_account_is_exported_and_deleted() {
         assert_eq!(call(&host, "POST", "/v1/account/unlink", token, body).await.0, status, "{identity}");
     }
 
+    let ada = lobby(&host, token).await.expect("a session");
+    let about = v1::req_profile::Change { about: Some("I play white".to_owned()), ..Default::default() };
+    ada.change_profile(about).await.expect("it is no long text");
     let (status, export) = call(&host, "GET", "/v1/account/export", token, Value::Null).await;
     assert_eq!((status, text(&export, "user_id")), (200, user));
     assert!(!export.to_string().contains("argon2"), "{export}");
+    assert_eq!(export["kept"]["profile"]["about"], "I play white", "what Db keeps is there, too");
     assert_eq!(call(&host, "DELETE", "/v1/account", token, Value::Null).await.0, 204);
     assert!(!is_good(&host, token).await);
     let (status, _) = call(&host, "POST", "/v1/auth/sign-in", "", password("ada", PASSWORD, false)).await;
     assert_eq!(status, 401);
-    assert_ne!(text(&sign_in(&host, guest(&device_id)).await, "userId"), user);
+    let other = sign_in(&host, guest(&device_id)).await;
+    assert_ne!(text(&other, "userId"), user);
+    let other = lobby(&host, text(&other, "sessionToken")).await.expect("a session");
+    until("nothing is kept", async || other.profiles(vec![user.to_owned()]).await.expect("an answer").is_empty()).await;
 }
 
 #[tokio::test]

@@ -16,9 +16,11 @@
 //! | [`standing`] | results, recorded once, and what becomes of them |
 //! | [`startup`] | what the host refuses to start with |
 //! | [`stop`] | how the host stops |
+//! | [`records`] | profiles and stored records
 //! | [`oidc`] | whose ID tokens sign in, and how their keys come |
 //! | [`ops`], [`store`] | what operators see and do; backups and checks of the store |
 //! | [`full_disk`] | a store that cannot be written for a while |
+//! | [`chat`], [`guild`] | what users say, and the groups they are in |
 //! | [`pages`] | the games in a real browser |
 //! | [`client_ts`] | the TypeScript client, with its connections cut |
 //!
@@ -27,6 +29,7 @@
 
 mod accounts;
 mod bots;
+mod chat;
 mod client_ts;
 mod crash;
 mod cut;
@@ -34,12 +37,14 @@ mod door;
 mod flow;
 mod frames;
 mod full_disk;
+mod guild;
 mod hostile;
 mod keep_alive;
 mod lines;
 mod oidc;
 mod ops;
 mod pages;
+mod records;
 mod resume;
 mod secure;
 mod sessions;

@@ -503,6 +503,8 @@ impl Auth {
             }
             let to = record::expiry_hour_key(account::hour_of(cx.now) + 1);
             cx.send(Scan { from: record::EXPIRY_PREFIX.to_owned(), to, limit: SWEEP_MAX });
+            let (from, to) = (record::FORGET_PREFIX.to_owned(), record::FORGET_PREFIX.replace('/', "0"));
+            cx.send(Scan { from, to, limit: SWEEP_MAX });
         }
     }
 
@@ -515,6 +517,10 @@ impl Auth {
             self.sweep_at = cx.now.plus_ms(1_000);
         }
         for key in keys {
+            if let Some(user) = key.strip_prefix(record::FORGET_PREFIX).and_then(|user| user.parse().ok()) {
+                open::forget(user, cx);
+                continue;
+            }
             match record::expiry_user(&key) {
                 Some(user) => self.begin(Asker::Nobody, Request::Sweep { user, key }, cx),
                 None => {

@@ -12,6 +12,7 @@
 //!
 //! Main type: [`Db`]. What a request does is in the module of its feature; [`request::run`] leads there.
 
+mod account;
 mod boards;
 mod cache;
 mod enter;
@@ -73,6 +74,8 @@ pub struct Db {
     /// What is to be done for the leaderboards next.
     turn: Turn,
     up: bool,
+    /// Word of a sync is to be asked for when the store is up again.
+    word_held_back: bool,
 }
 
 impl Service for Db {
@@ -84,8 +87,12 @@ impl Service for Db {
             Event::Loaded { job, values } => self.loaded(job, values, cx),
             Event::Scanned { job, records } => self.scanned(job, records, cx),
             Event::Synced { number } => {
-                if self.cache.synced(number) {
-                    cx.send(Event::Synced { number: self.cache.written() });
+                let there_are_newer = self.cache.synced(number);
+                match self.up {
+                    true if there_are_newer => cx.send(Event::Synced { number: self.cache.written() }),
+                    true => {}
+                    // Said at once it would not be true.
+                    false => self.word_held_back |= there_are_newer,
                 }
             }
             Event::Service { service: ServiceName::Db, up } => self.service(up, cx),
@@ -107,6 +114,14 @@ impl Service for Db {
 
     fn deadline(&self) -> Option<Time> {
         [self.deadlines.next(), self.turn.at].into_iter().flatten().min()
+    }
+
+    fn store(up: bool) -> Option<Event> {
+        Some(Event::Service { service: ServiceName::Db, up })
+    }
+
+    fn speaks_at_once(&self) -> bool {
+        !self.up
     }
 }
 
@@ -131,6 +146,7 @@ impl Db {
             ready: VecDeque::new(),
             deadlines: Deadlines::default(),
             up: true,
+            word_held_back: false,
         }
     }
 
@@ -273,6 +289,9 @@ impl Db {
 
     fn service(&mut self, up: bool, cx: &mut Context<'_>) {
         self.up = up;
+        if up && std::mem::take(&mut self.word_held_back) {
+            cx.send(Event::Synced { number: self.cache.written() });
+        }
         if !up {
             let waiting: BTreeSet<u64> = self.jobs.keys().chain(self.loads.keys()).copied().collect();
             for number in waiting {

@@ -82,6 +82,10 @@ number! {
     /// A machine's host process.
     NodeId
 }
+number! {
+    /// A guild.
+    GuildId
+}
 
 /// Tells today's incarnation of a scene from yesterday's. Receivers refuse a lower one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -137,6 +141,10 @@ name! {
 name! {
     /// A game: the name of the plugin that runs its scenes.
     GameName
+}
+name! {
+    /// A room of the lobby.
+    RoomName
 }
 name! {
     /// How scenes of one plugin version and configuration run.

@@ -26,10 +26,12 @@
 pub mod address;
 pub mod auth;
 pub mod backlog;
+pub mod chat;
 pub mod config;
 pub mod consistency;
 pub mod db;
 mod deadlines;
+pub mod guild;
 pub mod ids;
 pub mod line;
 pub mod lobby;
@@ -45,10 +47,12 @@ pub mod scene;
 pub mod scene_master;
 pub mod scene_service;
 pub mod storage;
+mod text;
 pub mod token;
 
 pub use ids::{
-    ConnectionId, DomainName, Epoch, FleetName, GameName, MatchId, NodeId, SceneId, Seat, SessionId, Time, UserId,
+    ConnectionId, DomainName, Epoch, FleetName, GameName, GuildId, MatchId, NodeId, RoomName, SceneId, Seat, SessionId,
+    Time, UserId,
 };
 pub use message::{Message, Player, PlayerResult, ServiceName};
 pub use refusal::Refusal;

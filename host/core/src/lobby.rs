@@ -9,6 +9,7 @@
 //! period, a deliberate leave and the end of the session all lead to [`Lobby::log_out`]. A user who
 //! has logged out is remembered only while in a scene or while a search is being taken back.
 
+mod chat;
 mod connections;
 mod event;
 mod requests;
@@ -25,6 +26,7 @@ use crate::message::{Entry, MatchState, Message, Notice, SceneEnded, ServiceName
 use crate::record::{RATING_START, UserRecord};
 use crate::refusal::Refusal;
 use crate::{Context, Service, matching, scene_master};
+pub use chat::MODERATED_AT_ONCE_MAX;
 pub use event::Event;
 pub use requests::REQUESTS_PER_USER_MAX;
 
@@ -105,6 +107,7 @@ enum Due {
     SignOut(UserId),
     User(UserId),
     Asked(UserId, u64),
+    Moderated(u64),
 }
 
 /// The service.
@@ -121,6 +124,7 @@ pub struct Lobby {
     requests: u64,
     grace_ms: u64,
     stopping: bool,
+    chat: chat::Chat,
 }
 
 impl Service for Lobby {
@@ -154,6 +158,8 @@ impl Service for Lobby {
             Event::ResDb { user, number, result } => self.res_db(user, number, result, cx),
             Event::ResEnter { user, connection, result } => self.res_enter(user, connection, result, cx),
             Event::SynNews { user, news } => self.syn_news(user, news, cx),
+            Event::ReqChat { connection, request, ask } => self.req_chat(connection, request, ask, cx),
+            Event::Moderated { number, verdict } => self.moderated(number, verdict, cx),
             Event::Service { service, up } => self.service(service, up, cx),
             Event::Stopping => self.stop(cx),
             Event::Tick => self.expire(cx),
@@ -187,6 +193,7 @@ impl Lobby {
             requests: 0,
             grace_ms,
             stopping: false,
+            chat: chat::Chat::new(crate::chat::Limits::default()),
         }
     }
 
@@ -478,6 +485,7 @@ impl Lobby {
                 }
                 Due::SignOut(id) => self.sign_out_failed(id, Refusal::TimedOut("signing out"), cx),
                 Due::Asked(id, number) => self.db_silent(id, number, cx),
+                Due::Moderated(number) => self.moderated(number, None, cx),
                 Due::User(id) => match self.users.get(&id).map(|user| &user.phase) {
                     Some(Phase::Searching { .. }) => self.end_search(id, Some(Refusal::TimedOut("the search")), cx),
                     Some(Phase::InScene { rejoin: Some(_), .. }) => {

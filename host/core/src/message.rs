@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::chat::Moderate;
 use crate::ids::{ConnectionId, DomainName, NodeId, SceneId, Seat, SessionId, UserId};
 use crate::read::{Load, Scan, ScanRecords};
 use crate::refusal::Refusal;
@@ -47,6 +48,10 @@ pub enum Message {
     Scene(SceneId, scene_service::ToScene),
     /// To a user's lobby connection.
     User(ToUser),
+    /// To many users' lobby connections, the same.
+    Users(ToUsers),
+    /// To the host: asks the operator's moderation about a message, answered to the lobby.
+    Moderate(Moderate),
     /// To whoever asked for scenes by hand; the number is theirs.
     Operator(u64, Result<Vec<SceneId>, Refusal>),
 }
@@ -143,6 +148,16 @@ pub struct ToUser {
     pub notice: Notice,
 }
 
+/// One frame for many lobby connections, outside of their lines. It may be left out where a connection has much to
+/// read already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToUsers {
+    /// Which connections.
+    pub connections: Vec<ConnectionId>,
+    /// What is told.
+    pub notice: Notice,
+}
+
 /// What a lobby connection is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
@@ -173,6 +188,7 @@ impl Notice {
         NOTICE_BYTES
             + match self {
                 Self::Answer(answer) => answer.bytes(),
+                Self::News(news) => news.bytes(),
                 Self::SynSceneEnded(ended) => ended.results.len() * size_of::<PlayerResult>(),
                 _ => 0,
             }

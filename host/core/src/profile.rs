@@ -1,6 +1,7 @@
 //! Profiles: a user as others see them. The name is the one of the last sign-in; the rest is the user's own words.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::db::{Answer as DbAnswer, Caller, Stop, Transaction};
 use crate::ids::{Time, UserId};
@@ -86,6 +87,17 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
             Ok(DbAnswer::Profile(Answer(vec![(*user, profile)])))
         }
     }
+}
+
+/// A user's profile, for the user's export.
+pub(crate) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, Stop> {
+    let profile: Option<Profile> = tx.get(&key(user))?;
+    Ok(json!(profile))
+}
+
+/// Removes the profile of a user whose account is deleted.
+pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) {
+    tx.delete(key(user));
 }
 
 fn show(users: &[UserId], tx: &mut Transaction<'_>) -> Result<DbAnswer, Stop> {

@@ -1,6 +1,6 @@
 //! How often something may be done by each of many: a token bucket a key.
 //!
-//! Invariants: a bucket holds at most a minute's worth, and never gives more than that and what has
+//! Invariants: a bucket holds at most its span's worth, a minute's if nothing else is said, and never gives more than that and what has
 //! flown in since. The table of buckets is bounded: a full bucket is as good as none and is forgotten,
 //! and where there is no place for one more, the one that is full again soonest is. So a table too
 //! small forgives those who have done the least.
@@ -22,6 +22,8 @@ pub struct Buckets<K> {
     full_at: Deadlines<K, u64>,
     /// How long it takes until one more may be taken.
     interval_us: u64,
+    /// How long an empty bucket takes to be full.
+    span_us: u64,
     keys_max: usize,
 }
 
@@ -29,8 +31,15 @@ impl<K: Ord + Clone> Buckets<K> {
     /// Buckets of `per_minute`, from 1 to [`PER_MINUTE_MAX`]: so many at once, and so many in each
     /// minute; at most `keys_max` of them.
     pub fn new(per_minute: u32, keys_max: usize) -> Self {
-        let interval_us = MINUTE_US / u64::from(per_minute.clamp(1, PER_MINUTE_MAX));
-        Self { full_at: Deadlines::default(), interval_us, keys_max }
+        Self::over(per_minute.min(PER_MINUTE_MAX), MINUTE_US / 1_000, keys_max)
+    }
+
+    /// Buckets of `count`, at least 1: so many at once, and so many in each span of `span_ms`; at most `keys_max` of
+    /// them.
+    pub fn over(count: u32, span_ms: u64, keys_max: usize) -> Self {
+        let span_us = span_ms.saturating_mul(1_000);
+        let interval_us = (span_us / u64::from(count.max(1))).max(1);
+        Self { full_at: Deadlines::default(), interval_us, span_us, keys_max }
     }
 
     /// Takes one out of a key's bucket.
@@ -63,7 +72,7 @@ impl<K: Ord + Clone> Buckets<K> {
     fn full_after(&self, key: &K, now_us: u64) -> Result<u64, u64> {
         let full_at = self.full_at.get(key).map_or(now_us, |full_at| full_at.max(now_us));
         let full_after = full_at.saturating_add(self.interval_us);
-        match full_after.saturating_sub(now_us.saturating_add(MINUTE_US)) {
+        match full_after.saturating_sub(now_us.saturating_add(self.span_us)) {
             0 => Ok(full_after),
             wait_us => Err(wait_us.div_ceil(1_000)),
         }

@@ -66,6 +66,14 @@ pub fn expiry_user(key: &str) -> Option<UserId> {
     key.rsplit('/').next().filter(|user| user.len() == 16)?.parse().ok()
 }
 
+/// Where the orders begin to remove what is kept of users whose accounts are deleted.
+pub const FORGET_PREFIX: &str = "forget/";
+
+/// The key of the order to remove all that is kept of a user.
+pub fn forget_key(user: UserId) -> String {
+    format!("{FORGET_PREFIX}{user}")
+}
+
 /// Where the records of scenes begin.
 pub const SCENE_PREFIX: &str = "scene/";
 

@@ -26,9 +26,10 @@ pub mod standing;
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
 use crate::db::{Answer as DbAnswer, Caller, Stop, Transaction};
 use crate::ids::{DomainName, SceneId, Time, UserId};
-use crate::refusal::Refusal;
 use board::Board;
 pub use finished::Finished;
 use history::Match;
@@ -53,8 +54,6 @@ pub enum Request {
         /// How.
         finished: Finished,
     },
-    /// Forget a user whose account is gone; the host's. Repeating it changes nothing.
-    Forget(UserId),
     /// The ratings of these users.
     Ratings(Vec<UserId>),
     /// A user's last matches, the newest first.
@@ -167,13 +166,6 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
             standing::set(caller, board, *user, *score, tx)?;
             return Ok(DbAnswer::Done);
         }
-        Request::Forget(user) => {
-            if *caller != Caller::Host {
-                return Err(Refusal::Forbidden("only the host forgets users").into());
-            }
-            forget(*user, tx)?;
-            return Ok(DbAnswer::Done);
-        }
         Request::Ratings(users) => standing::ratings(users, tx)?,
         Request::History { user, skip, limit } => history::show(caller, *user, *skip, *limit, tx)?,
         Request::Boards => standing::boards(tx)?,
@@ -182,12 +174,21 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
     Ok(DbAnswer::Results(answer))
 }
 
-/// Removes all that is kept of a user: the ratings, the history, the places on leaderboards. Matches that others have
-/// in their histories stay, without the user's name.
-///
-/// # Errors
-/// As [`Transaction::get`].
-pub fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+/// All that is kept of a user: the ratings, the matches, the places on leaderboards.
+pub(crate) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, Stop> {
+    let boards = tx.boards()?;
+    let ratings: finished::Ratings = tx.get_or_default(&finished::ratings_key(user))?;
+    let matches = history::export(user, tx)?;
+    let score = |place: &boards::Place| boards.get(place).map(|entry| entry.score);
+    let scores: Vec<Value> = boards
+        .places_of(user)
+        .map(|place| json!({ "leaderboard": place.board, "season": place.season, "score": score(&place) }))
+        .collect();
+    Ok(json!({ "ratings": ratings.domains, "matches": matches, "leaderboards": scores }))
+}
+
+/// Removes all of it. Matches that others have in their histories stay, without the user's name.
+pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
     let boards = tx.boards()?;
     history::forget(user, tx)?;
     tx.delete(finished::ratings_key(user));

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::db::{Answer as DbAnswer, Caller, News as DbNews, Stop, Transaction};
 use crate::ids::{GameName, Time, UserId};
@@ -204,6 +205,16 @@ pub(crate) struct Shelf {
     pub keys: BTreeSet<String>,
 }
 
+/// The games in which a user has records.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Shelves {
+    pub games: BTreeSet<GameName>,
+}
+
+fn shelves_key(user: UserId) -> String {
+    format!("shelves/{user}")
+}
+
 fn place(game: &GameName, owner: Owner) -> String {
     match owner {
         Owner::User(user) => format!("{game}/{user}"),
@@ -231,6 +242,45 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         Request::Write { game, changes } => write(caller, game, changes, tx)?,
     };
     Ok(DbAnswer::Storage(answer))
+}
+
+/// A user's records by game and key, for the user's export.
+pub(crate) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, Stop> {
+    let mut games = Map::new();
+    for (game, shelf) in shelves(user, tx)? {
+        tx.want(shelf.keys.iter().map(|key| record_key(&game, Owner::User(user), key)))?;
+        let mut records = Map::new();
+        for key in shelf.keys {
+            let record: Option<Record> = tx.get(&record_key(&game, Owner::User(user), &key))?;
+            records.insert(key, json!(record));
+        }
+        games.insert(game.to_string(), Value::Object(records));
+    }
+    Ok(Value::Object(games))
+}
+
+/// Removes the records of a user whose account is deleted.
+pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    for (game, shelf) in shelves(user, tx)? {
+        for key in &shelf.keys {
+            tx.delete(record_key(&game, Owner::User(user), key));
+        }
+        tx.delete(shelf_key(&game, Owner::User(user)));
+    }
+    tx.delete(shelves_key(user));
+    Ok(())
+}
+
+/// All shelves of a user, also of games that are configured no more.
+fn shelves(user: UserId, tx: &mut Transaction<'_>) -> Result<Vec<(GameName, Shelf)>, Stop> {
+    let shelves: Shelves = tx.get_or_default(&shelves_key(user))?;
+    tx.want(shelves.games.iter().map(|game| shelf_key(game, Owner::User(user))))?;
+    let mut all = Vec::new();
+    for game in shelves.games {
+        let shelf = tx.get_or_default(&shelf_key(&game, Owner::User(user)))?;
+        all.push((game, shelf));
+    }
+    Ok(all)
 }
 
 fn check_game(game: &GameName, tx: &Transaction<'_>) -> Result<(), Refusal> {
@@ -381,6 +431,7 @@ fn apply(
 fn shelve(game: &GameName, owner: Owner, change: &Change, there: bool, tx: &mut Transaction<'_>) -> Result<(), Stop> {
     let key = shelf_key(game, owner);
     let mut shelf: Shelf = tx.get_or_default(&key)?;
+    let was_empty = shelf.keys.is_empty();
     if there {
         let max = match owner {
             Owner::User(_) => tx.rules.storage.per_user,
@@ -393,9 +444,29 @@ fn shelve(game: &GameName, owner: Owner, change: &Change, there: bool, tx: &mut 
     } else {
         shelf.keys.remove(&change.key);
     }
+    if let Owner::User(user) = owner
+        && was_empty != shelf.keys.is_empty()
+    {
+        enlist(game, user, there, tx)?;
+    }
     match shelf.keys.is_empty() {
         true => tx.delete(key),
         false => tx.put(key, &shelf),
+    }
+    Ok(())
+}
+
+/// Keeps the list of the games in which a user has records.
+fn enlist(game: &GameName, user: UserId, there: bool, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    let key = shelves_key(user);
+    let mut shelves: Shelves = tx.get_or_default(&key)?;
+    match there {
+        true => _ = shelves.games.insert(game.clone()),
+        false => _ = shelves.games.remove(game),
+    }
+    match shelves.games.is_empty() {
+        true => tx.delete(key),
+        false => tx.put(key, &shelves),
     }
     Ok(())
 }

@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use scenehost_core::message::ToUser;
+use scenehost_core::chat::Moderate;
+use scenehost_core::message::{ToUser, ToUsers};
 use scenehost_core::read::{Load, Scan, ScanRecords};
 use scenehost_core::{ConnectionId, DomainName, Message, Refusal, SceneId, ServiceName};
 use scenehost_core::{auth, db, lobby, matching, scene_master, scene_service};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::edge::SharedFrame;
 use crate::scene_thread::SceneThreads;
 use crate::store::Store;
 
@@ -21,6 +23,11 @@ use crate::store::Store;
 pub const INBOX_LEN_MAX: usize = 65_536;
 /// How many frames may wait for one lobby connection before it is closed as too slow.
 pub const USER_FRAMES_MAX: usize = 256;
+
+/// With so many frames waiting, what is for many is left out.
+const USER_FRAMES_BUSY: usize = USER_FRAMES_MAX / 2;
+/// How many messages may wait to be moderated; the lobby has a limit below that.
+const MODERATED_LEN_MAX: usize = 2 * lobby::MODERATED_AT_ONCE_MAX;
 
 /// With so many askers waiting, those who have hung up are looked for.
 const WAITING_SWEPT: usize = 4_096;
@@ -44,6 +51,16 @@ pub struct Inboxes {
 pub struct ToHost {
     pub questions: mpsc::Receiver<Question>,
     pub checks: mpsc::Receiver<auth::Check>,
+    pub moderated: mpsc::Receiver<Moderate>,
+}
+
+/// A frame for a lobby connection.
+#[expect(clippy::large_enum_variant, reason = "most frames are for one")]
+pub enum Frame {
+    /// For this one.
+    One(ToUser),
+    /// For many.
+    Shared(Arc<SharedFrame>),
 }
 
 /// Sends to every service of this process. Cheap to clone.
@@ -55,13 +72,14 @@ struct Senders {
     auth: mpsc::Sender<auth::Event>,
     questions: mpsc::Sender<Question>,
     checks: mpsc::Sender<auth::Check>,
+    moderated: mpsc::Sender<Moderate>,
     db: mpsc::Sender<db::Event>,
     lobby: mpsc::Sender<lobby::Event>,
     matches: BTreeMap<DomainName, mpsc::Sender<matching::Event>>,
     scene_master: mpsc::Sender<scene_master::Event>,
     scene_service: mpsc::Sender<scene_service::Event>,
     scene_threads: SceneThreads,
-    users: Mutex<HashMap<ConnectionId, mpsc::Sender<ToUser>>>,
+    users: Mutex<HashMap<ConnectionId, mpsc::Sender<Frame>>>,
     operators: Mutex<Waiting<Vec<SceneId>>>,
     doors: Mutex<Waiting<auth::Answer>>,
     db_doors: Mutex<Waiting<db::Answer>>,
@@ -115,6 +133,7 @@ impl Bus {
         let (auth, auth_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (questions, questions_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (checks, checks_inbox) = mpsc::channel(INBOX_LEN_MAX);
+        let (moderated, moderated_inbox) = mpsc::channel(MODERATED_LEN_MAX);
         let (db, db_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (lobby, lobby_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (scene_master, scene_master_inbox) = mpsc::channel(INBOX_LEN_MAX);
@@ -131,6 +150,7 @@ impl Bus {
             auth,
             questions,
             checks,
+            moderated,
             db,
             lobby,
             matches,
@@ -150,7 +170,7 @@ impl Bus {
             scene_master: scene_master_inbox,
             scene_service: scene_service_inbox,
         };
-        let to_host = ToHost { questions: questions_inbox, checks: checks_inbox };
+        let to_host = ToHost { questions: questions_inbox, checks: checks_inbox, moderated: moderated_inbox };
         (Self(Arc::new(senders)), inboxes, to_host)
     }
 
@@ -188,6 +208,8 @@ impl Bus {
                 }
             }
             Message::User(to_user) => self.to_user(to_user),
+            Message::Users(to_users) => self.to_users(to_users),
+            Message::Moderate(message) => put(&senders.moderated, message, "moderation"),
             Message::Operator(number, result) => lock(&senders.operators).answer(number, result),
             Message::Door(number, result) => lock(&senders.doors).answer(number, result.map(|answer| *answer)),
         }
@@ -213,7 +235,7 @@ impl Bus {
     }
 
     /// Opens the way for frames to a lobby connection.
-    pub fn open_user(&self, connection: ConnectionId) -> mpsc::Receiver<ToUser> {
+    pub fn open_user(&self, connection: ConnectionId) -> mpsc::Receiver<Frame> {
         let (sender, frames) = mpsc::channel(USER_FRAMES_MAX);
         lock(&self.0.users).insert(connection, sender);
         frames
@@ -277,10 +299,27 @@ impl Bus {
         let mut users = lock(&self.0.users);
         let connection = to_user.connection;
         let Some(sender) = users.get(&connection) else { return }; // Gone meanwhile.
-        if sender.try_send(to_user).is_err() {
+        if sender.try_send(Frame::One(to_user)).is_err() {
             // Its end of the queue closes with this, and the connection with it.
             users.remove(&connection);
             metrics::counter!("scenehost_slow_connections_total", "kind" => "lobby").increment(1);
+        }
+    }
+
+    /// The same frame to many; left out where much waits already, for it is nothing that must not be missed.
+    fn to_users(&self, ToUsers { connections, notice }: ToUsers) {
+        let frame = Arc::new(SharedFrame::new(notice));
+        let mut left_out = 0;
+        let users = lock(&self.0.users);
+        for connection in connections {
+            let Some(sender) = users.get(&connection) else { continue }; // Gone meanwhile.
+            if sender.capacity() <= USER_FRAMES_BUSY || sender.try_send(Frame::Shared(Arc::clone(&frame))).is_err() {
+                left_out += 1;
+            }
+        }
+        drop(users);
+        if left_out > 0 {
+            metrics::counter!("scenehost_left_out_frames_total").increment(left_out);
         }
     }
 }

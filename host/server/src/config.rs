@@ -11,10 +11,11 @@ use scenehost_core::address::Network;
 use scenehost_core::auth::identity::{PROVIDER_CHARS_MAX, is_provider_name};
 use scenehost_core::config::{self, Domain, Fleet};
 use scenehost_core::results::{self, board::Board};
-use scenehost_core::{DomainName, FleetName, GameName, db, rate, storage};
+use scenehost_core::{DomainName, FleetName, GameName, chat, db, guild, rate, storage};
 use serde::Deserialize;
 
 use crate::edge::tls;
+use crate::moderation;
 
 pub use provider::{KeysFrom, Provider, is_loopback};
 
@@ -45,6 +46,10 @@ pub struct Config {
     pub lobby: config::Lobby,
     #[serde(default)]
     pub storage: storage::Limits,
+    #[serde(default)]
+    pub chat: chat::Limits,
+    #[serde(default)]
+    pub guilds: guild::Limits,
     #[serde(default)]
     pub leaderboards: BTreeMap<String, Board>,
     #[serde(default)]
@@ -335,6 +340,15 @@ impl Config {
         if let Err(what) = self.storage.check() {
             return wrong("[storage]".to_owned(), what);
         }
+        if let Err(what) = self.chat.check() {
+            return wrong("[chat]".to_owned(), what);
+        }
+        if let Some(Err(what)) = self.chat.moderation.as_ref().map(|it| moderation::check_url(&it.url)) {
+            return wrong("[chat.moderation]".to_owned(), what);
+        }
+        if let Err(what) = self.guilds.check() {
+            return wrong("[guilds]".to_owned(), what);
+        }
         if let Err((name, what)) = Board::check_all(&self.leaderboards, &self.domains) {
             return wrong(format!("[leaderboards.{name}]"), what);
         }
@@ -355,7 +369,7 @@ impl Config {
         let games = self.fleets.values().map(|fleet| GameName::from(fleet.plugin.as_str())).collect();
         let rated = self.domains.iter().map(|(name, domain)| (name.clone(), domain.rated)).collect();
         let results = results::Rules { rated, boards: self.leaderboards.clone() };
-        db::Rules { games, storage: self.storage.clone(), results }
+        db::Rules { games, storage: self.storage.clone(), guilds: self.guilds.clone(), results }
     }
 
     /// The rules' part of the fleets.

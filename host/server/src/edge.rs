@@ -11,6 +11,7 @@ mod door;
 mod limits;
 mod lobby;
 mod scene;
+mod shared;
 pub mod tls;
 mod transport;
 
@@ -38,6 +39,7 @@ use crate::config::Config;
 pub use account::status;
 pub use door::Door;
 pub use limits::{Limits, Place};
+pub use shared::SharedFrame;
 
 const ORIGIN_TEXT: &str = "this page may not connect: the operator can allow its origin with server.allowed_origins";
 

@@ -30,6 +30,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::edge::{self, Door, Edge, Limits};
 use crate::id_tokens::IdTokens;
+use crate::moderation;
 use crate::open_files;
 use crate::ops::{Backups, Ops};
 use crate::records;
@@ -76,6 +77,7 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     let slots = engine.scenes_max().min(config.server.scenes_max);
     let shell = Shell { clock, bus: bus.clone(), store: store.clone() };
     records::spawn(to_host.questions, shell.store.clone(), bus.clone())?;
+    moderation::spawn(to_host.moderated, config.chat.moderation.as_ref(), bus.clone())?;
     let id_tokens = IdTokens::spawn(&config.auth.providers, clock, &bus)?;
     checks::spawn(to_host.checks, id_tokens, bus.clone(), StdRng::try_from_rng(&mut SysRng)?)?;
     let mut services = start_services(&config, inboxes, &shell, slots);
@@ -265,7 +267,7 @@ fn start_services(config: &Config, inboxes: Inboxes, shell: &Shell, slots: u32) 
     ));
     services.spawn(service_loop::run(
         ServiceName::Lobby,
-        Lobby::new(waits, config.lobby.grace_ms),
+        Lobby::new(waits, config.lobby.grace_ms).with_chat(config.chat.clone()),
         None::<fn() -> Lobby>,
         inboxes.lobby,
         shell.clone(),

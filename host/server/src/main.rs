@@ -12,6 +12,7 @@
 //! | [`scene_thread`] | runs scenes and holds their users' sockets |
 //! | [`store`] | keeps what was acknowledged |
 //! | [`records`], [`checks`] | reads records and checks passwords for Auth |
+//! | [`moderation`] | asks the operator's service about what users say |
 //! | [`id_tokens`] | checks the ID tokens of OpenID Connect providers |
 //! | [`wire`] | the services' words in the client protocol |
 
@@ -20,9 +21,11 @@ mod checks;
 mod clock;
 mod config;
 mod edge;
+mod export;
 mod host;
 mod id_tokens;
 mod meters;
+mod moderation;
 mod open_files;
 mod ops;
 mod records;

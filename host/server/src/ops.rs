@@ -5,6 +5,7 @@
 
 mod ask;
 mod backups;
+mod mute;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use tokio::sync::watch;
 
 use crate::bus::Bus;
 use crate::clock::Clock;
+use crate::export;
 
 pub use backups::{Backups, Made, MakeBackup};
 
@@ -94,6 +96,7 @@ impl Ops {
             .route("/v1/store/backup", post(backups::make))
             .route("/v1/users/{user}", get(show_user))
             .route("/v1/users/{user}/ban", post(ban).delete(unban))
+            .route("/v1/users/{user}/mute", post(mute::mute).delete(mute::unmute))
             .route("/v1/users/{user}/sessions/{session}", delete(end_session))
             .layer(DefaultBodyLimit::max(64 * 1_024))
             .with_state(self)
@@ -215,9 +218,12 @@ async fn order(ops: &Ops, headers: &HeaderMap, user: &str, wanted: impl FnOnce()
         Err(text) => return problem(StatusCode::BAD_REQUEST, &text),
     };
     tracing::info!(target: "audit", %user, ?order, "an operator's order about an account");
-    match ops.0.bus.ask_auth(Request::Operator { user, order }).await {
-        Ok(Answer::Export(export)) => ([(header::CONTENT_TYPE, "application/json")], export).into_response(),
-        Ok(_) => StatusCode::NO_CONTENT.into_response(),
+    let answer = match ops.0.bus.ask_auth(Request::Operator { user, order }).await {
+        Ok(Answer::Export(user, export)) => export::answer(&ops.0.bus, user, export).await,
+        answer => answer.map(|_| StatusCode::NO_CONTENT.into_response()),
+    };
+    match answer {
+        Ok(response) => response,
         Err(refusal @ Refusal::NotFound(_)) => problem(StatusCode::NOT_FOUND, &refusal.to_string()),
         Err(refusal @ Refusal::Invalid(_)) => problem(StatusCode::BAD_REQUEST, &refusal.to_string()),
         Err(refusal) => problem(StatusCode::SERVICE_UNAVAILABLE, &refusal.to_string()),

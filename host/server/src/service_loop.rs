@@ -87,7 +87,10 @@ pub async fn run<S: Service>(
                 service = again();
                 told_up = true;
                 bus.announce(name, false);
-                bus.announce(name, true);
+                // Db is no more up than the store is; that it is again is told by the store.
+                if name != ServiceName::Db || *store_up.borrow() {
+                    bus.announce(name, true);
+                }
             }
         }
         for fault in out.faults.drain(..) {

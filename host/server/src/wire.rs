@@ -1,6 +1,8 @@
 //! What the services say, in the frames of the client protocol.
 
+pub mod chat;
 pub mod db;
+mod guild;
 mod profile;
 mod records;
 mod standing;

@@ -156,7 +156,8 @@ export class App {
       // It goes on, or that is not known: the player can ask again, or is shown the match.
       // A search that began after it is not concerned.
       const now = this.#view;
-      if (now.at === "waiting" && now.sinceMs === view.sinceMs) this.#show({ ...now, stage: "searching" });
+      if (now.at === "waiting" && now.sinceMs === view.sinceMs)
+        this.#show({ ...now, stage: "searching" });
     });
   }
 

@@ -6,6 +6,7 @@ import "./styles/home.css";
 import "./styles/gomoku.css";
 import "./styles/arena.css";
 import "./styles/account.css";
+import "./styles/hub.css";
 import { render } from "preact";
 import { App } from "./app.js";
 import { claim } from "./identity.js";

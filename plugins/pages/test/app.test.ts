@@ -161,6 +161,22 @@ test("a search that could not be taken back is still shown", async () => {
   assert.equal(stage(app), "cancelling");
 });
 
+test("that a search could not be taken back says nothing of the one after it", async () => {
+  const [app, lobby] = await atHome();
+  app.play("gomoku");
+  await settled();
+  app.cancel();
+  const first = lobby.answer;
+  lobby.search.reject(new Cancelled());
+  await settled();
+  app.play("arena");
+  await settled();
+  app.cancel();
+  first.reject(new TimedOut("reqCancelMatch", 10_000));
+  await settled();
+  assert.equal(stage(app), "cancelling");
+});
+
 test("whoever cancels before the lobby is there searches for nothing", async () => {
   const first = new Answer<FakeLobby>();
   const [app, lobby] = await atHome();

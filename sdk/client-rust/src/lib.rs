@@ -24,7 +24,7 @@ mod tokens;
 use std::time::Duration;
 
 pub use error::Error;
-pub use lobby::{Credential, Lobby, LobbyEvent, Match, Owner};
+pub use lobby::{Channel, Credential, Lobby, LobbyEvent, Match, Owner};
 pub use rustls::pki_types::CertificateDer;
 pub use scene::{Scene, SceneEvent};
 pub use scenehost_protocol::{Encoding, v1};

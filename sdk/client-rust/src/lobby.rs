@@ -3,6 +3,8 @@
 //! Invariant: a task serves the connection, and makes a new one when it is lost, until the [`Lobby`] is dropped or
 //! the line is gone, so that the user stays in the lobby while playing. What handle and task share has limits.
 
+mod chat;
+mod guild;
 mod profile;
 mod records;
 mod side;
@@ -24,6 +26,7 @@ use crate::tokens::Tokens;
 use crate::{Error, Options};
 use side::{Answer, LobbySide, Shared};
 
+pub use chat::Channel;
 pub use records::Owner;
 
 const LOBBY_PATH: &str = "/v1/lobby";
@@ -103,6 +106,10 @@ pub enum LobbyEvent {
     SceneEnded(v1::SynSceneEnded),
     /// The game has changed stored records of the user's.
     Records(v1::SynRecords),
+    /// Somebody has said something, or how far the rooms are after a return, or the user is muted.
+    Chat(v1::SynChat),
+    /// Something has happened in a guild.
+    Guild(v1::SynGuild),
     /// A game has changed the user's rating.
     Standing(v1::SynStanding),
     /// The connection is lost, or could not be made again; the next attempt comes after this time. Requests made now

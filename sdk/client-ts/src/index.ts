@@ -15,6 +15,18 @@ export {
   type CloseKind,
   type CodeName,
 } from "./errors.js";
+export type { Chat, ChatChannel, ChatEvent, ChatMessage, ChatRoom } from "./features/chat.js";
+export type {
+  Entry,
+  Guild,
+  GuildDatum,
+  GuildEvent,
+  Guilds,
+  GuildSummary,
+  Role,
+} from "./features/guilds.js";
+export type { Profile, ProfileChange, Profiles } from "./features/profiles.js";
+export type { Owner, Readers, RecordChange, Records, StoredRecord } from "./features/records.js";
 export { MESSAGE_BYTES_MAX, type ConnectOptions, type Dropped, type Resumed } from "./line.js";
 export {
   Lobby,

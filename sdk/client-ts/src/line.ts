@@ -12,8 +12,8 @@ import type { ServerFrame } from "./gen/scenehost/v1/client_pb.js";
 import { BackOff, retryAfterMs, toClosed, type ReconnectOptions } from "./reconnect.js";
 
 export type ServerBody = ServerFrame["body"];
-type BodyName = NonNullable<ServerBody["case"]>;
-type BodyValue<N extends BodyName> = Extract<ServerBody, { case: N }>["value"];
+export type BodyName = NonNullable<ServerBody["case"]>;
+export type BodyValue<N extends BodyName> = Extract<ServerBody, { case: N }>["value"];
 
 /** What lobby and scene connections have in common. */
 export interface ConnectOptions extends SocketOptions {

@@ -7,6 +7,11 @@ import type { ClientBody } from "./codec.js";
 import { requestDeadlineMs, socketUrl } from "./connection.js";
 import { toFrame, type Credential } from "./credential.js";
 import { Emitter, type Listener } from "./emitter.js";
+import type { Ask } from "./features/ask.js";
+import { Chat, toChatEvent, type ChatEvent } from "./features/chat.js";
+import { Guilds, toGuildEvent, type GuildEvent } from "./features/guilds.js";
+import { Profiles } from "./features/profiles.js";
+import { Records } from "./features/records.js";
 import { Cancelled, Closed, OutcomeUnknown, Overflow, Refused, TimedOut } from "./errors.js";
 import {
   Service,
@@ -77,6 +82,12 @@ export interface LobbyEvents {
   match: Match;
   /** A service went down or is back. */
   service: { readonly service: ServiceName; readonly up: boolean };
+  /** Somebody has said something, or who may speak has changed. */
+  chat: ChatEvent;
+  /** Something has happened in a guild. */
+  guild: GuildEvent;
+  /** The game has changed stored records of the user's. */
+  recordsChanged: { readonly game: string; readonly keys: readonly string[] };
   /** The server refused a frame that was no request. */
   refused: Refused;
   /** The scene that the user was in has ended, told to the lobby as well. */
@@ -117,6 +128,14 @@ export class Lobby {
   readonly #session: Session;
   readonly #events = new Emitter<LobbyEvents>();
   readonly #servicesDown = new Set<ServiceName>();
+  /** Rooms, direct messages, the guild's chat. */
+  readonly chat: Chat;
+  /** Groups of users with roles. */
+  readonly guilds: Guilds;
+  /** Users as others see them. */
+  readonly profiles: Profiles;
+  /** What games keep for users. */
+  readonly records: Records;
   #signIn: ResSignIn | undefined;
   #heldSceneId = "";
   #matchState: MatchState | undefined;
@@ -131,6 +150,12 @@ export class Lobby {
       this.#events.emit("tokens", tokens);
     });
     this.#line = new Line(url, options, this.#role());
+    const ask: Ask = async (body, answer) =>
+      this.#line.expect(await this.#line.request(body), answer);
+    this.chat = new Chat(ask);
+    this.guilds = new Guilds(ask);
+    this.profiles = new Profiles(ask);
+    this.records = new Records(ask);
   }
 
   /**
@@ -395,6 +420,14 @@ export class Lobby {
       }
       case "synService":
         return this.#receiveService(serviceName(body.value.service), body.value.up);
+      case "synChat": {
+        const event = toChatEvent(body.value);
+        return event && this.#events.emit("chat", event);
+      }
+      case "synGuild":
+        return this.#events.emit("guild", toGuildEvent(body.value));
+      case "synRecords":
+        return this.#events.emit("recordsChanged", body.value);
       case "refused":
         return this.#events.emit("refused", Refused.from(body.value));
       case "synSceneEnded":

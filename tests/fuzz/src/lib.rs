@@ -7,6 +7,7 @@
 //! | [`bodies`] | JSON over HTTP |
 //! | [`records`] | stored records that are not what was written |
 //! | [`auth`] | requests, with a store and a host that answer late, wrongly or never |
+//! | [`db`] | requests of all features, with a store that is late or silent, and power that fails |
 //! | [`lobby`] | connections, users and services in any order |
 //! | [`scene`] | the seats of a scene: connections, orders and the game in any order |
 //!
@@ -15,6 +16,7 @@
 
 pub mod auth;
 pub mod bodies;
+pub mod db;
 pub mod frames;
 pub mod lobby;
 pub mod records;

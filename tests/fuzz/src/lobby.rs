@@ -5,14 +5,16 @@
 //! latest, also when no other service ever answers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use scenehost_core::auth::account::Tokens;
 use scenehost_core::auth::{Credential, Identity, Request};
+use scenehost_core::chat::{self, Ask, Channel, ChatMessage, Limits, Moderation, OnFailure, To, Verdict};
 use scenehost_core::db::{self, Answer};
 use scenehost_core::lobby::{Event, Lobby};
-use scenehost_core::message::{EndReason, Entry, MatchState, Notice, SceneEnded, Searching, ToUser};
+use scenehost_core::message::{EndReason, Entry, MatchState, Notice, SceneEnded, Searching, ToUser, ToUsers};
 use scenehost_core::record::UserRecord;
 use scenehost_core::token::Secret;
 use scenehost_core::{
@@ -69,7 +71,8 @@ struct World {
 impl World {
     fn new() -> Self {
         Self {
-            lobby: Lobby::new(BTreeMap::from([(DomainName::from("gomoku"), WAIT_MS_MAX)]), GRACE_MS),
+            lobby: Lobby::new(BTreeMap::from([(DomainName::from("gomoku"), WAIT_MS_MAX)]), GRACE_MS)
+                .with_chat(limits()),
             now: Time(1_000_000),
             rng: ChaCha20Rng::seed_from_u64(7),
             peers: BTreeMap::new(),
@@ -95,6 +98,7 @@ impl World {
                 let what = Box::new(db::Request::Profile(profile::Request::Show(vec![USERS[0]])));
                 Event::ReqDb { connection, request: self.request(connection), what }
             }
+            11 if script.chance() => Event::ReqChat { connection, request: self.request(connection), ask: ask(script) },
             10 => Event::ReqCancelMatch { connection, request: self.request(connection) },
             11 => Event::ReqRejoin { connection, request: self.request(connection) },
             12..=14 => Event::ResSignIn { connection, result: identity(script) },
@@ -149,7 +153,18 @@ impl World {
         let user = USERS[script.below(USERS.len())];
         // Searches are counted from 1, over all users.
         let ticket = script.below(8) as u64;
-        match script.below(11) {
+        match script.below(13) {
+            11 => {
+                let text = script.chance().then(|| "h***o".to_owned());
+                let verdict = Verdict { allow: script.chance(), text, reason: String::new() };
+                Event::Moderated { number: ticket, verdict: script.chance().then_some(verdict) }
+            }
+            12 => {
+                let (id, name, text) = (ticket, String::new(), "hello".to_owned());
+                let message = ChatMessage { id, from: USERS[script.below(USERS.len())], name, text, sent: self.now };
+                let news = chat::News::Said(Channel::Direct(message.from), Arc::new(message));
+                Event::SynNews { user, news: Box::new(db::News::Chat(news)) }
+            }
             8 => Event::ResDb { user, number: ticket, result: ok_or_refused(script).map(|()| Box::new(Answer::Done)) },
             9 => {
                 let waits = script.chance();
@@ -201,8 +216,14 @@ impl World {
         self.lobby.step(event, &mut Context { now: self.now, rng: &mut self.rng, out: &mut out });
         assert!(out.writes.is_empty(), "the lobby keeps nothing");
         for message in out.messages {
-            if let Message::User(to_user) = message {
-                self.told(to_user);
+            match message {
+                Message::User(to_user) => self.told(to_user),
+                Message::Users(ToUsers { connections, notice }) => {
+                    for connection in connections {
+                        self.told(ToUser { connection, seq: 0, request: 0, notice: notice.clone() });
+                    }
+                }
+                _ => {}
             }
         }
         if is_tick {
@@ -266,6 +287,27 @@ fn identity(script: &mut Script) -> Result<Box<Identity>, Refusal> {
     let tokens = Tokens { session: token(), session_expires: Time(9), refresh: token(), refresh_expires: Time(99) };
     let (user, session) = (USERS[script.below(USERS.len())], SESSIONS[script.below(2)]);
     Ok(Box::new(Identity { user, record, session, tokens, created: false }))
+}
+
+/// What the moderation says, and whether it says anything, is the script's affair.
+fn limits() -> Limits {
+    let url = "http://127.0.0.1:1/".to_owned();
+    let moderation = Some(Moderation { url, timeout_ms: 1_000, on_failure: OnFailure::Allow });
+    Limits { moderation, ..Limits::default() }
+}
+
+fn ask(script: &mut Script) -> Ask {
+    let to = |script: &mut Script| match script.below(4) {
+        0 => To::Direct(USERS[script.below(USERS.len())]),
+        1 => To::Guild,
+        _ => To::Room("lobby".into()),
+    };
+    match script.below(6) {
+        0 | 1 => Ask::Join("lobby".into()),
+        2 => Ask::Leave("lobby".into()),
+        3 => Ask::History(to(script), script.number().into(), script.below(40)),
+        _ => Ask::Say(to(script), "hello".to_owned()),
+    }
 }
 
 fn match_state(script: &mut Script) -> MatchState {

@@ -7,6 +7,8 @@ use std::fmt::Debug;
 
 use scenehost_core::auth::account::Account;
 use scenehost_core::auth::identity::IdentityRecord;
+use scenehost_core::chat::ChatMessage;
+use scenehost_core::guild::{Guild, Place};
 use scenehost_core::record::{self, SceneRecord, UserRecord};
 use scenehost_core::results::boards::Stored;
 use scenehost_core::results::finished::Ratings;
@@ -21,6 +23,9 @@ pub fn run(data: &[u8]) {
     survives::<UserRecord>(data);
     survives::<SceneRecord>(data);
     survives::<IdentityRecord>(data);
+    survives::<Guild>(data);
+    survives::<Place>(data);
+    survives::<ChatMessage>(data);
     survives::<Stored>(data);
     survives::<History>(data);
     survives::<MatchRecord>(data);

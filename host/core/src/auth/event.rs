@@ -195,8 +195,8 @@ pub enum Answer {
         /// The labels of the identities.
         identities: Vec<String>,
     },
-    /// All that is kept about the user, as JSON.
-    Export(String),
+    /// All that Auth keeps about the user.
+    Export(UserId, serde_json::Value),
 }
 
 /// A sign-in that was accepted.

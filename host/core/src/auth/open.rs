@@ -9,7 +9,13 @@ use crate::config::{self, Sessions};
 use crate::ids::{SessionId, Time, UserId};
 use crate::record::{self, UserRecord};
 use crate::refusal::Refusal;
-use crate::{Context, lobby};
+use crate::{Context, db, lobby};
+
+/// Has Db remove all that it keeps of a user.
+pub(super) fn forget(user: UserId, cx: &mut Context<'_>) {
+    let request = Box::new(db::Request::Forget(user));
+    cx.send(db::Event::Req { caller: db::Caller::Host, asker: db::Asker::Nobody, request });
+}
 
 /// An account that a job holds.
 pub(super) struct Open {
@@ -105,13 +111,16 @@ impl Open {
                 self.link(key, password, own, cx)
             }
             Action::Unlink(label) => self.unlink(&label, cx),
-            Action::Export => Ok(Answer::Export(self.export())),
+            Action::Export => Ok(self.export()),
             Action::Delete => {
                 for linked in &self.account.identities {
                     cx.delete(linked.key.record_key());
                 }
                 cx.delete(record::account_key(self.user));
                 cx.delete(record::user_key(self.user));
+                // What Db keeps is removed by Db; the order stays until that is done, also over a crash.
+                cx.put(record::forget_key(self.user), Vec::new());
+                forget(self.user, cx);
                 cx.send(lobby::Event::SynAccountClosed { user: self.user, refusal: Refusal::SessionEnded });
                 Ok(Answer::Done)
             }
@@ -164,7 +173,7 @@ impl Open {
                 Ok(Answer::Done)
             }
             Order::EndSession(id) => self.end_session(id, cx),
-            Order::Export => Ok(Answer::Export(self.export())),
+            Order::Export => Ok(self.export()),
         }
     }
 
@@ -200,7 +209,7 @@ impl Open {
     }
 
     /// All that is kept about the user, without what opens doors.
-    fn export(&self) -> String {
+    fn export(&self) -> Answer {
         let moment = |time: Time| time.utc();
         let account = &self.account;
         let identities = account
@@ -227,7 +236,7 @@ impl Open {
             "sessions": sessions.collect::<Vec<_>>(),
             "ban": ban,
         });
-        export.to_string()
+        Answer::Export(self.user, export)
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Stop, Transaction};
-use crate::ids::{DomainName, UserId};
+use crate::chat;
+use crate::guild::{self, Membership};
+use crate::ids::{DomainName, Time, UserId};
 use crate::profile::{self, Profile};
 use crate::results::finished::ratings_key;
 use crate::results::standing;
@@ -18,6 +20,10 @@ pub struct Entered {
     pub friends: BTreeSet<UserId>,
     /// With whom the user wants nothing to do.
     pub blocked: BTreeSet<UserId>,
+    /// Until when the user may say nothing.
+    pub muted_until: Option<Time>,
+    /// The guild that the user is in.
+    pub guild: Option<Membership>,
     /// The ratings by domain; a domain without one is at [`crate::record::RATING_START`].
     pub ratings: BTreeMap<DomainName, i32>,
 }
@@ -25,7 +31,9 @@ pub struct Entered {
 /// A user comes in with this name, which is kept for those who ask later.
 pub(super) fn enter(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Result<Entered, Stop> {
     let key = profile::key(user);
-    tx.want([key.clone(), ratings_key(user)])?;
+    tx.want([key.clone(), chat::muted_key(user), guild::place_key(user), ratings_key(user)])?;
+    let muted_until = chat::muted_until(user, tx)?;
+    let guild = guild::membership(user, tx)?;
     let ratings = standing::rounded(user, tx)?;
     let known: Option<Profile> = tx.get(&key)?;
     let profile = match known {
@@ -37,5 +45,5 @@ pub(super) fn enter(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Resul
             profile
         }
     };
-    Ok(Entered { profile, friends: BTreeSet::new(), blocked: BTreeSet::new(), ratings })
+    Ok(Entered { profile, friends: BTreeSet::new(), blocked: BTreeSet::new(), muted_until, guild, ratings })
 }

@@ -2,20 +2,31 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
+use super::account;
 use super::enter::{self, Entered};
 use super::{Caller, Stop, Transaction};
 use crate::ids::{GameName, UserId};
-use crate::{profile, results, storage};
+use crate::{chat, guild, profile, results, storage};
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// A user comes in with this name; asked by the lobby.
     Enter(UserId, String),
+    /// All that is kept of a user.
+    Export(UserId),
+    /// Remove all that is kept of a user, whose account is deleted.
+    Forget(UserId),
     /// About users as others see them.
     Profile(profile::Request),
     /// About stored records.
     Storage(storage::Request),
+    /// About what is said.
+    Chat(chat::Request),
+    /// About guilds.
+    Guild(guild::Request),
     /// About results: matches, ratings, leaderboards.
     Results(results::Request),
 }
@@ -27,10 +38,16 @@ pub enum Answer {
     Done,
     /// What the lobby has to know of a user who comes in.
     Entered(Box<Entered>),
+    /// All that is kept of a user, one field for each feature.
+    Export(Value),
     /// About users as others see them.
     Profile(profile::Answer),
     /// About stored records.
     Storage(storage::Answer),
+    /// About what is said.
+    Chat(chat::Answer),
+    /// About guilds.
+    Guild(guild::Answer),
     /// About results.
     Results(results::Answer),
 }
@@ -39,9 +56,11 @@ impl Answer {
     /// About how many bytes it has.
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Done | Self::Entered(_) => 0,
+            Self::Done | Self::Entered(_) | Self::Export(_) => 0,
             Self::Profile(answer) => answer.bytes(),
             Self::Storage(answer) => answer.bytes(),
+            Self::Chat(answer) => answer.bytes(),
+            Self::Guild(answer) => answer.bytes(),
             Self::Results(answer) => answer.bytes(),
         }
     }
@@ -52,8 +71,22 @@ impl Answer {
 pub enum News {
     /// A record of the user's was changed by somebody else.
     Storage(storage::News),
+    /// Somebody has said something, or the user may.
+    Chat(chat::News),
+    /// Something has happened in a guild.
+    Guild(guild::News),
     /// A game has changed the user's rating.
     Results(results::News),
+}
+
+impl News {
+    /// About how many bytes it has.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Chat(news) => news.bytes(),
+            Self::Storage(_) | Self::Guild(_) | Self::Results(_) => 0,
+        }
+    }
 }
 
 /// What operators have decided about these features.
@@ -63,6 +96,8 @@ pub struct Rules {
     pub games: BTreeSet<GameName>,
     /// Limits of stored records.
     pub storage: storage::Limits,
+    /// Limits of guilds.
+    pub guilds: guild::Limits,
     /// Which games are rated, and the leaderboards.
     pub results: results::Rules,
 }
@@ -74,8 +109,12 @@ pub struct Rules {
 pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Result<Answer, Stop> {
     match request {
         Request::Enter(user, name) => enter::enter(*user, name, tx).map(|entered| Answer::Entered(Box::new(entered))),
+        Request::Export(user) => account::export(*user, tx).map(Answer::Export),
+        Request::Forget(user) => account::forget(*user, tx).map(|()| Answer::Done),
         Request::Profile(request) => profile::run(caller, request, tx),
         Request::Storage(request) => storage::run(caller, request, tx),
+        Request::Chat(request) => chat::run(caller, request, tx),
+        Request::Guild(request) => guild::run(caller, request, tx),
         Request::Results(request) => results::run(caller, request, tx),
     }
 }

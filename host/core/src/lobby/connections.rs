@@ -43,6 +43,7 @@ impl Lobby {
         self.deadlines.clear(&Due::Line(id));
         let Some(user) = self.users.get_mut(&id) else { return };
         user.backlog.clear();
+        self.chat.leave_all(id);
         for number in user.forget_asked() {
             self.deadlines.clear(&Due::Asked(id, number));
         }
@@ -210,6 +211,7 @@ impl Lobby {
                 for number in user.forget_asked() {
                     self.deadlines.clear(&Due::Asked(id, number));
                 }
+                self.chat.leave_all(id);
                 begin_anew(user, session, resume)
             }
         };
@@ -234,6 +236,7 @@ impl Lobby {
         for (seq, (request, notice)) in missed.into_iter().flatten() {
             cx.send(ToUser { connection, seq, request, notice });
         }
+        self.tell_rooms(id, cx);
         cx.send(auth::Event::SynOnline { user: id, session: Some(session) });
     }
 

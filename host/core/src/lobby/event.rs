@@ -1,6 +1,7 @@
 //! What the lobby can be told, and by whom.
 
 use crate::auth::{Identity, Request};
+use crate::chat::{Ask, Verdict};
 use crate::db;
 use crate::ids::{ConnectionId, DomainName, SessionId, UserId};
 use crate::message::{Entry, MatchState, SceneEnded, ServiceName};
@@ -166,6 +167,22 @@ pub enum Event {
         user: UserId,
         /// What.
         news: Box<db::News>,
+    },
+    /// A user wants something of chat.
+    ReqChat {
+        /// Over which connection.
+        connection: ConnectionId,
+        /// The user's number.
+        request: u32,
+        /// What.
+        ask: Ask,
+    },
+    /// What the operator's moderation says of a message.
+    Moderated {
+        /// The lobby's number.
+        number: u64,
+        /// What it says; `None`: nothing.
+        verdict: Option<Verdict>,
     },
     /// A service went up or down.
     Service {

@@ -1,13 +1,14 @@
 //! What users ask of Db: passed on with a number of the lobby's, so that an answer that comes late is never told to
 //! a client that has asked something else. And what the lobby itself has to know of who comes in.
 
+use super::chat::without_blocked;
 use super::{Connection, Due, Lobby, User, refuse_user, tell};
 use crate::auth::Identity;
 use crate::db::{self, Answer, Asker, Caller, Entered, News, Request};
 use crate::ids::{ConnectionId, UserId};
 use crate::message::{Notice, ServiceName};
 use crate::refusal::Refusal;
-use crate::{Context, line::State};
+use crate::{Context, chat, line::State};
 
 /// How long Db may take in any case; its own deadline is shorter.
 const DB_MS_MAX: u64 = db::REQUEST_MS_MAX + 2_000;
@@ -16,9 +17,15 @@ pub const REQUESTS_PER_USER_MAX: usize = 16;
 
 impl Lobby {
     pub(super) fn req_db(&mut self, connection: ConnectionId, request: u32, what: Box<Request>, cx: &mut Context<'_>) {
+        let Some((id, _)) = self.signed_in(connection, request, cx) else { return };
+        self.ask_db(id, request, what, cx);
+    }
+
+    /// Asks Db for a user.
+    pub(super) fn ask_db(&mut self, id: UserId, request: u32, what: Box<Request>, cx: &mut Context<'_>) {
         let down = self.services_down.contains(&ServiceName::Db);
         let number = self.requests + 1;
-        let Some((id, user)) = self.signed_in(connection, request, cx) else { return };
+        let Some(user) = self.users.get_mut(&id) else { return };
         if down {
             return refuse_user(user, request, Refusal::ServiceDown(ServiceName::Db), cx);
         }
@@ -43,19 +50,24 @@ impl Lobby {
         let Some(user) = self.users.get_mut(&id) else { return };
         let Some(request) = user.asked.remove(&number) else { return };
         let notice = match result {
-            Ok(answer) => Notice::Answer(answer),
+            Ok(answer) => Notice::Answer(without_blocked(user.entered.as_ref(), answer)),
             Err(refusal) => Notice::Refused(refusal),
         };
         tell(user, request, notice, cx);
     }
 
     pub(super) fn syn_news(&mut self, id: UserId, news: Box<News>, cx: &mut Context<'_>) {
-        if let News::Results(news) = &*news
-            && let Some(entered) = self.users.get_mut(&id).and_then(|user| user.entered.as_mut())
-        {
-            entered.ratings.insert(news.domain.clone(), news.rating);
+        let Some(user) = self.users.get_mut(&id) else { return };
+        if let Some(entered) = &mut user.entered {
+            match &*news {
+                News::Guild(news) => news.apply(&mut entered.guild),
+                News::Chat(chat::News::Muted(until)) => entered.muted_until = *until,
+                News::Chat(chat::News::Said(_, message)) if entered.blocked.contains(&message.from) => return,
+                News::Results(news) => _ = entered.ratings.insert(news.domain.clone(), news.rating),
+                News::Chat(_) | News::Storage(_) => {}
+            }
         }
-        self.tell(id, 0, Notice::News(news), cx);
+        tell(user, 0, Notice::News(news), cx);
     }
 
     /// Asks what the lobby has to know of a user who comes in over this connection, unless it is known already.

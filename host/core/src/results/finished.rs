@@ -15,6 +15,7 @@ use super::rating::{self, Finish, Rating};
 use crate::db::{Caller, News as DbNews, Stop, Transaction};
 use crate::ids::{DomainName, SceneId, Time, UserId};
 use crate::message::{Player, PlayerResult};
+use crate::profile::{self, Profile};
 use crate::refusal::Refusal;
 
 /// How a game was decided.
@@ -47,6 +48,8 @@ struct Row<'a> {
     player: &'a Player,
     result: &'a PlayerResult,
     won: bool,
+    /// The account was deleted meanwhile: nothing is to be kept of the user any more.
+    gone: bool,
     /// Before the game; and after it, if it is rated.
     ratings: (Rating, Option<Rating>),
 }
@@ -77,17 +80,21 @@ pub(super) fn record(
     let mut rows = rows_of(finished)?;
     let users = || rows.iter().map(|row| row.player.user);
     let result_key = history::match_key(scene);
-    let of_users = users().flat_map(|user| [ratings_key(user), history::key(user)]);
+    let of_users = users().flat_map(|user| [profile::key(user), ratings_key(user), history::key(user)]);
     tx.want(of_users.chain([result_key.clone()]))?;
     if tx.get::<MatchRecord>(&result_key)?.is_some() {
         return Ok(());
     }
     tx.boards()?;
+    for row in &mut rows {
+        // Everyone who comes into the lobby has a profile as long as the account.
+        row.gone = tx.get::<Profile>(&profile::key(row.player.user))?.is_none();
+    }
     rate(finished, &mut rows, tx)?;
     rank(finished, &rows, tx)?;
     let players = rows.iter().map(|row| Played {
         user: row.player.user,
-        name: row.player.name.clone(),
+        name: if row.gone { String::new() } else { row.player.name.clone() },
         team: row.player.team,
         place: row.result.place,
         score: row.result.score,
@@ -112,7 +119,7 @@ fn rows_of(finished: &Finished) -> Result<Vec<Row<'_>>, Refusal> {
         if result.place == 0 {
             return invalid("the game gave the place 0: places begin at 1");
         }
-        rows.push(Row { player, result, won: false, ratings: (Rating::default(), None) });
+        rows.push(Row { player, result, won: false, gone: false, ratings: (Rating::default(), None) });
     }
     if rows.is_empty() {
         return invalid("the game was not decided: there are no results");
@@ -148,6 +155,9 @@ fn rate(finished: &Finished, rows: &mut [Row<'_>], tx: &mut Transaction<'_>) -> 
     let finishes: Vec<Finish> = rows.iter().map(finish).collect();
     let Ok(after) = rating::rate(&finishes, finished.ended) else { return Ok(()) };
     for ((row, mut known), after) in rows.iter_mut().zip(before).zip(after) {
+        if row.gone {
+            continue;
+        }
         row.ratings.1 = Some(after);
         known.domains.insert(finished.domain.clone(), after);
         tx.put(ratings_key(row.player.user), &known);
@@ -171,7 +181,7 @@ fn rank(finished: &Finished, rows: &[Row<'_>], tx: &mut Transaction<'_>) -> Resu
         if board.is_old(&season, tx.now) {
             continue;
         }
-        for row in rows {
+        for row in rows.iter().filter(|row| !row.gone) {
             let place = Place { board: name.to_owned(), season: season.clone(), user: row.player.user };
             let before = boards.get(&place).map(|entry| entry.score);
             let Some(score) = board.score_after(before, row.result.score, row.rating(), row.won) else { continue };

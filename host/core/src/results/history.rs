@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{Answer, Finished};
 use crate::db::{Caller, Stop, Transaction};
@@ -104,13 +105,16 @@ pub(super) fn add(
 ) -> Result<(), Stop> {
     let mut dropped = Vec::new();
     let mut histories = Vec::new();
-    for player in &players {
+    // An account that is gone has no name, and is to have no history again.
+    let with_history = players.iter().filter(|player| !player.name.is_empty());
+    for player in with_history {
         let mut history: History = tx.get_or_default(&key(player.user))?;
         history.scenes.push_front(scene);
         dropped.extend(history.scenes.drain(KEPT_MAX.min(history.scenes.len())..));
         histories.push((player.user, history));
     }
     tx.want(dropped.iter().map(|scene| match_key(*scene)))?;
+    let kept = histories.len() as u32;
     for (user, history) in histories {
         tx.put(key(user), &history);
     }
@@ -119,10 +123,25 @@ pub(super) fn add(
         let Some(record) = tx.get::<MatchRecord>(&key)? else { continue };
         let_go(key, record, tx);
     }
-    let kept = players.len() as u32;
+    if kept == 0 {
+        return Ok(());
+    }
     let record = MatchRecord { domain: finished.domain.clone(), ended: finished.ended, players, kept };
     tx.put(match_key(scene), &record);
     Ok(())
+}
+
+/// A user's rows of the matches in the history.
+pub(super) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Vec<Value>, Stop> {
+    let history: History = tx.get_or_default(&key(user))?;
+    tx.want(history.scenes.iter().map(|scene| match_key(*scene)))?;
+    let mut matches = Vec::new();
+    for scene in history.scenes {
+        let Some(MatchRecord { domain, ended, players, .. }) = tx.get(&match_key(scene))? else { continue };
+        let own = players.iter().find(|player| player.user == user);
+        matches.push(json!({ "scene": scene.to_string(), "domain": domain, "ended": ended, "own": own }));
+    }
+    Ok(matches)
 }
 
 /// Removes a user's history, and the name from the matches that others have.

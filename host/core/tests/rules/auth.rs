@@ -8,6 +8,7 @@ use scenehost_core::auth::{
     Work,
 };
 use scenehost_core::config::{self, Sessions};
+use scenehost_core::db;
 use scenehost_core::read::{Load, Scan};
 use scenehost_core::{Effects, Message, Refusal, ServiceName, SessionId, Time, UserId, Write};
 use scenehost_core::{lobby, record, scene_master};
@@ -26,6 +27,8 @@ pub struct Host {
     pub store: BTreeMap<String, Vec<u8>>,
     /// What the lobby was told.
     told: Vec<lobby::Event>,
+    /// Whether Db does what it is told; else its inbox is full.
+    db_is_there: bool,
     pub faults: usize,
 }
 
@@ -35,7 +38,13 @@ impl Host {
     }
 
     fn with(rules: config::Auth) -> Self {
-        Self { auth: World::new(Auth::new(rules)), store: BTreeMap::new(), told: Vec::new(), faults: 0 }
+        Self {
+            auth: World::new(Auth::new(rules)),
+            store: BTreeMap::new(),
+            told: Vec::new(),
+            db_is_there: true,
+            faults: 0,
+        }
     }
 
     fn sessions(sessions: Sessions) -> Self {
@@ -72,6 +81,13 @@ impl Host {
                     }
                     Message::Door(_, result) => {
                         answers.push(result.map(|answer| *answer));
+                        continue;
+                    }
+                    Message::Db(db::Event::Req { request, .. }) => {
+                        let db::Request::Forget(user) = *request else { panic!("unexpected: {request:?}") };
+                        if self.db_is_there {
+                            self.store.remove(&record::forget_key(user));
+                        }
                         continue;
                     }
                     other => panic!("unexpected: {other:?}"),
@@ -337,7 +353,8 @@ fn the_store_holds_no_secret_in_the_clear() {
             assert!(!key.contains(secret) && !value.contains(secret), "{key} shows a secret");
         }
     }
-    let Ok(Answer::Export(export)) = host.own(&ada, Action::Export) else { panic!("an export") };
+    let Ok(Answer::Export(_, export)) = host.own(&ada, Action::Export) else { panic!("an export") };
+    let export = export.to_string();
     assert!(secrets.iter().all(|secret| !export.contains(secret)));
     assert!(export.contains("guest/") && export.contains(&ada.user.to_string()));
 }
@@ -367,12 +384,15 @@ fn an_account_is_exported_and_deleted_with_everything_of_it() {
     let mut host = Host::new();
     let ada = host.sign_in(guest(DEVICE)).unwrap();
     host.own(&ada, Action::Link(password("ada", PASSWORD, true))).unwrap();
+    host.db_is_there = false;
     assert_eq!(host.own(&ada, Action::Delete), Ok(Answer::Done));
+    assert!(host.store.contains_key(&record::forget_key(ada.user)), "an order to Db");
     assert!(matches!(host.told.last(), Some(lobby::Event::SynAccountClosed { user, .. }) if *user == ada.user));
     assert!(is_bad_token(&host.resume(&ada.tokens.session)));
     assert_eq!(host.sign_in(password("ada", PASSWORD, false)), Err(Refusal::WrongPassword));
+    host.db_is_there = true;
     host.pass_ms(100 * 24 * HOUR_MS);
-    assert!(host.store.is_empty(), "{:?}", host.store.keys());
+    assert!(host.store.is_empty(), "the order is given again until it is done: {:?}", host.store.keys());
     assert_ne!(host.sign_in(guest(DEVICE)).unwrap().user, ada.user);
 }
 

@@ -1,12 +1,14 @@
 //! Db itself: loads, waits, limits, and that transactions are whole and serial. With stored records, the plainest
 //! feature.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 
 use proptest::prelude::*;
 use scenehost_core::db::{Answer, Asker, Caller, Db, Event, REQUEST_MS_MAX, Request, Rules};
 use scenehost_core::storage::{self, Change, Owner, Readers, Whose};
-use scenehost_core::{GameName, Message, Refusal, ServiceName, UserId};
+use scenehost_core::{GameName, Message, Refusal, Service, ServiceName, UserId, consistency, record};
+use serde_json::json;
 
 use crate::desk::Desk;
 use crate::table::short;
@@ -105,6 +107,28 @@ fn who_waits_is_answered_when_the_store_fails_is_silent_or_goes_down() {
 }
 
 #[test]
+fn word_of_a_sync_is_asked_for_only_where_it_waits_for_the_writes() {
+    let mut world = World::new(Db::new(rules()));
+    let ask = |world: &mut World<Db>, value: &[u8]| {
+        let request = Box::new(write(vec![change("a", Some(value))]));
+        world.tell(Event::Req { caller: Caller::User(UserId(1)), asker: Asker::Nobody, request })
+    };
+    let mut told = ask(&mut world, b"first");
+    while let [Message::LoadForDb(load)] = &told[..] {
+        told = world.tell(Event::Loaded { job: load.job, values: Ok(vec![None; load.keys.len()]) });
+    }
+    let [Message::Db(Event::Synced { number: 1 })] = told[..] else { panic!("{told:?}") };
+    assert_eq!(ask(&mut world, b"second"), [], "word of it is asked for when that of the first is there");
+
+    world.tell(Event::Service { service: ServiceName::Db, up: false });
+    assert!(world.service.speaks_at_once());
+    assert_eq!(world.tell(Event::Synced { number: 1 }), [], "the second waits still, and this would not");
+    let told = world.tell(Event::Service { service: ServiceName::Db, up: true });
+    assert!(matches!(told[..], [Message::Db(Event::Synced { number: 2 })]), "{told:?}");
+    assert!(!world.service.speaks_at_once());
+}
+
+#[test]
 fn a_record_that_cannot_be_read_is_told_to_operators_and_refused() {
     let mut desk = Desk::new(rules());
     desk.store.insert("storage/gomoku/0000000000000001/a".to_owned(), b"{".to_vec());
@@ -161,6 +185,44 @@ fn a_record_shows_itself_to_those_it_says_and_only_the_game_writes_what_is_the_g
 }
 
 #[test]
+fn everything_of_a_user_is_exported_and_removed_and_nothing_else() {
+    let mut desk = Desk::new(rules());
+    for user in [1, 2] {
+        desk.ask(Caller::Host, Request::Enter(UserId(user), "Ada".to_owned())).unwrap();
+        desk.ask_as(user, write(vec![change("a", Some(b"1")), change("b", Some(b"2"))])).unwrap();
+    }
+    let Ok(Answer::Export(kept)) = desk.ask(Caller::Host, Request::Export(UserId(1))) else { panic!("an export") };
+    assert_eq!((&kept["profile"]["name"], &kept["records"]["gomoku"]["b"]["value"]), (&json!("Ada"), &json!("Mg==")));
+    let of_both = desk.store.clone();
+    desk.store.insert(record::forget_key(UserId(1)), Vec::new());
+    desk.ask(Caller::Host, Request::Forget(UserId(1))).unwrap();
+    let of_first = UserId(1).to_string();
+    assert!(desk.store.keys().all(|key| !key.contains(&of_first)), "{:?}", desk.store.keys());
+    assert_eq!(desk.store.len() * 2, of_both.len());
+}
+
+/// What a check of the store finds.
+fn found(store: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
+    let records = store.iter().map(|(key, value)| Ok::<_, Infallible>((key.clone(), value.clone())));
+    consistency::check(records, |key| Ok(store.get(key).cloned())).unwrap().problems
+}
+
+#[test]
+fn stored_records_fit_together_and_damage_is_found() {
+    let mut desk = Desk::new(rules());
+    desk.ask_as(1, write(vec![change("a", Some(b"1")), change("b/c", Some(b"2"))])).unwrap();
+    assert_eq!(found(&desk.store), [] as [&str; 0]);
+    for key in desk.store.keys() {
+        let mut missing = desk.store.clone();
+        missing.remove(key);
+        assert_ne!(found(&missing), [] as [&str; 0], "{key} is missing");
+        let mut unreadable = desk.store.clone();
+        unreadable.insert(key.clone(), b"?".to_vec());
+        assert!(found(&unreadable).iter().any(|it| it.starts_with(key.as_str())), "{key}");
+    }
+}
+
+#[test]
 fn bad_requests_are_refused_and_change_nothing() {
     let many = |count: usize| (0..count).map(|it| change(&format!("k{it}"), Some(b"1"))).collect::<Vec<_>>();
     let keys = |count: usize| (0..count).map(|it| it.to_string()).collect::<Vec<_>>();
@@ -212,7 +274,7 @@ proptest! {
     ) {
         let mut desk = Desk::new(rules());
         desk.world.service = Db::with_cache(rules(), 900);
-        let mut expected = std::collections::BTreeMap::new();
+        let mut expected = BTreeMap::new();
         for (user, key, value, crash) in steps {
             let key = ["a", "b", "c", "d"][key];
             let request = write(vec![change(key, value.map(|it| vec![it]).as_deref())]);

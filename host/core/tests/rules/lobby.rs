@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use scenehost_core::auth::account::Tokens;
 use scenehost_core::auth::{Credential, Identity, Request};
+use scenehost_core::chat::{Ask, To};
 use scenehost_core::db::{self, Answer, Asker, Caller, Entered, News};
 use scenehost_core::lobby::{ANSWER_MS_MAX, Event, FIRST_FRAME_MS_MAX, Lobby, REQUESTS_PER_USER_MAX};
 use scenehost_core::message::{EndReason, Entry, MatchState, Notice, SceneEnded, Searching, ToUser};
@@ -99,6 +100,10 @@ fn is_resumed(told: &[Message]) -> bool {
 
 fn req_match() -> Event {
     Event::ReqMatch { connection: CONNECTION, request: 2, domain: domain() }
+}
+
+fn req_chat(ask: Ask) -> Event {
+    Event::ReqChat { connection: CONNECTION, request: 6, ask }
 }
 
 fn entry(world_seed: u64) -> Entry {
@@ -557,6 +562,10 @@ fn every_state_and_event() {
             ("ResDb", Event::ResDb { user: USER, number: 1, result: Ok(Box::new(Answer::Done)) }),
             ("ResDb, refused", Event::ResDb { user: USER, number: 1, result: Err(Refusal::Forbidden("x")) }),
             ("SynNews", Event::SynNews { user: USER, news: news() }),
+            ("ReqChat: join", req_chat(Ask::Join("lobby".into()))),
+            ("ReqChat: say", req_chat(Ask::Say(To::Direct(UserId(11)), "hello".to_owned()))),
+            ("ReqChat: history", req_chat(Ask::History(To::Guild, 0, 0))),
+            ("Moderated", Event::Moderated { number: 1, verdict: None }),
             ("ReqMatch", req_match()),
             (
                 "ReqMatch, unknown domain",

@@ -3,9 +3,11 @@
 
 mod address;
 mod auth;
+mod chat;
 mod consistency;
 mod db;
 mod desk;
+mod guild;
 mod line;
 mod lobby;
 mod matching;

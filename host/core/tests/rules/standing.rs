@@ -13,13 +13,13 @@ use scenehost_core::{Message, Refusal, SceneId, Time, UserId, record};
 
 use crate::consistency::found;
 use crate::desk::Desk;
-use crate::results::{all, duel, game_of, page, record, rules};
+use crate::results::{all, desk, desk_of, duel, game_of, kept, page, record, rules};
 
 const DAY_MS: u64 = 86_400_000;
 
 #[test]
 fn a_score_counts_as_the_leaderboard_says() {
-    let mut desk = Desk::new(rules());
+    let mut desk = desk();
     for (scene, scores) in (1..).zip([[10, 4], [3, 8], [7, 7]]) {
         let now = desk.world.now;
         record(&mut desk, scene, game_of("gomoku", now, &[(1, 0, 1, scores[0]), (2, 1, 2, scores[1])]));
@@ -36,7 +36,7 @@ fn a_score_counts_as_the_leaderboard_says() {
 
 #[test]
 fn parts_of_a_leaderboard_have_the_ranks_among_all() {
-    let mut desk = Desk::new(rules());
+    let mut desk = desk();
     for user in 1..=60 {
         let set = results::Request::Set { board: "sum".to_owned(), user: UserId(user), score: Some(user as i64) };
         assert_eq!(desk.ask(Caller::Operator, Request::Results(set)), Ok(Answer::Done));
@@ -58,7 +58,7 @@ fn parts_of_a_leaderboard_have_the_ranks_among_all() {
 
 #[test]
 fn operators_set_and_remove_scores_and_saying_it_twice_changes_nothing() {
-    let mut desk = Desk::new(rules());
+    let mut desk = desk();
     let set =
         |user, score| Request::Results(results::Request::Set { board: "sum".to_owned(), user: UserId(user), score });
     assert_eq!(desk.ask(Caller::Operator, set(1, Some(5))), Ok(Answer::Done));
@@ -68,14 +68,14 @@ fn operators_set_and_remove_scores_and_saying_it_twice_changes_nothing() {
     assert_eq!(desk.store, store, "since when it is so stays");
     assert_eq!(desk.ask(Caller::Operator, set(1, None)), Ok(Answer::Done));
     assert_eq!(desk.ask(Caller::Operator, set(1, None)), Ok(Answer::Done));
-    assert_eq!((desk.store.is_empty(), all(&mut desk, "sum")), (true, Vec::new()));
+    assert_eq!((kept(&desk).is_empty(), all(&mut desk, "sum")), (true, Vec::new()));
 }
 
 #[test]
 fn a_full_leaderboard_takes_nobody_new_also_not_two_of_one_game() {
     let mut rules = rules();
     rules.results.boards.get_mut("sum").unwrap().entries_max = 3;
-    let mut desk = Desk::new(rules);
+    let mut desk = desk_of(rules, 10);
     let now = desk.world.now;
     record(&mut desk, 1, game_of("gomoku", now, &[(1, 0, 1, 1), (2, 1, 2, 2)]));
     record(&mut desk, 2, game_of("gomoku", now, &[(3, 0, 1, 3), (4, 1, 2, 4), (1, 2, 3, 5)]));
@@ -94,7 +94,7 @@ fn day(days: u64) -> String {
 
 #[test]
 fn a_season_that_turns_can_be_read_for_one_more_and_is_removed_then() {
-    let mut desk = Desk::new(rules());
+    let mut desk = desk();
     desk.world.now = Time(DAY_MS - 1);
     let game = duel(&desk, 1, 2);
     record(&mut desk, 1, game.clone());
@@ -126,7 +126,7 @@ fn a_season_that_turns_can_be_read_for_one_more_and_is_removed_then() {
 
 #[test]
 fn old_entries_are_removed_a_few_at_a_time_also_after_a_crash() {
-    let mut desk = Desk::new(rules());
+    let mut desk = desk();
     desk.world.now = Time(DAY_MS);
     let count = 2 * SWEEP_LEN + 10;
     for user in 1..=count {
@@ -141,23 +141,23 @@ fn old_entries_are_removed_a_few_at_a_time_also_after_a_crash() {
         desk.world.now = at;
         desk.tell(Event::Tick);
         desk.settle();
-        sizes.push(desk.store.len());
+        sizes.push(kept(&desk).len());
         if crash {
             desk.crash();
             all(&mut desk, "sum");
             desk.settle();
-            sizes.push(desk.store.len());
+            sizes.push(kept(&desk).len());
         }
     }
     assert_eq!(sizes[0], count - SWEEP_LEN);
-    assert_eq!(desk.store.len(), 0, "{sizes:?}");
+    assert_eq!(kept(&desk).len(), 0, "{sizes:?}");
     assert!(sizes.windows(2).all(|pair| pair[0] - pair[1] <= SWEEP_LEN), "{sizes:?}");
     assert!(desk.world.deadline().unwrap() > desk.world.now.plus_ms(SWEEP_MS), "nothing is left to do before midnight");
 }
 
 #[test]
 fn leaderboards_of_many_pages_are_loaded_before_anybody_sees_them() {
-    let mut desk = Desk::new(rules());
+    let mut desk = desk();
     let count = 2 * PAGE_LEN + 3;
     for user in 0..count as u64 {
         let place = Place { board: "rating".to_owned(), season: "all".to_owned(), user: UserId(user) };
@@ -167,7 +167,7 @@ fn leaderboards_of_many_pages_are_loaded_before_anybody_sees_them() {
     desk.store.insert("board/gone/all/0000000000000001".to_owned(), b"{}".to_vec());
     let rows = page(&mut desk, "rating", None, Part::From { rank: 1, limit: 2 }).unwrap();
     assert_eq!((rows.entries, rows.rows[0].user.0), (count as u32, count as u64 - 1));
-    assert_eq!(desk.store.len(), count + 1);
+    assert_eq!(kept(&desk).len(), count + 1);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_db_that_takes_over_knows_what_the_one_before_has_written_and_not_synced_yet
     let games = |desk: &Desk| desk.store.keys().filter(|key| key.starts_with("result/")).count();
     let mut written_before_it_was_synced = 0;
     for steps in 0..12 {
-        let mut desk = Desk::new(rules());
+        let mut desk = desk();
         let game = |desk: &Desk, scene| {
             Request::Results(results::Request::Record { scene: SceneId(scene), finished: duel(desk, 1, 2) })
         };
@@ -198,7 +198,7 @@ fn a_db_that_takes_over_knows_what_the_one_before_has_written_and_not_synced_yet
 
 #[test]
 fn a_page_that_the_store_cannot_give_or_that_is_lost_is_asked_for_again() {
-    let mut desk = Desk::new(rules());
+    let mut desk = desk();
     let scan = |told: &[Message]| match told {
         [Message::ScanForDb(scan)] => scan.job,
         other => panic!("{other:?}"),
@@ -218,7 +218,7 @@ fn a_page_that_the_store_cannot_give_or_that_is_lost_is_asked_for_again() {
 
 #[test]
 fn who_waits_for_leaderboards_that_do_not_come_is_answered_in_time() {
-    let mut desk = Desk::new(rules());
+    let mut desk = desk();
     let request = Box::new(Request::Results(results::Request::Boards));
     desk.world.tell(Event::Req { caller: Caller::User(UserId(1)), asker: Asker::Door(1), request });
     let told = desk.world.pass_ms(scenehost_core::db::REQUEST_MS_MAX);
@@ -227,7 +227,7 @@ fn who_waits_for_leaderboards_that_do_not_come_is_answered_in_time() {
 
 #[test]
 fn an_entry_that_cannot_be_read_is_told_to_operators_and_left_out() {
-    let mut desk = Desk::new(rules());
+    let mut desk = desk();
     let told = desk.world.tell(Event::Tick);
     let [Message::ScanForDb(scan)] = &told[..] else { panic!("{told:?}") };
     let key = |user: u64| Place { board: "sum".to_owned(), season: day(0), user: UserId(user) }.key();
@@ -280,7 +280,7 @@ proptest! {
     /// each game counts once, and histories and matches lead to each other.
     #[test]
     fn leaderboards_are_what_their_records_say(steps in prop::collection::vec((step(), 0..14_u32), 1..40)) {
-        let mut desk = Desk::new(rules());
+        let mut desk = desk_of(rules(), 9);
         let mut ended: BTreeMap<u64, Time> = BTreeMap::new();
         for (step, crash) in steps {
             let request = match step {

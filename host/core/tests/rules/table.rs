@@ -85,6 +85,8 @@ pub fn short(message: &Message) -> String {
             Notice::SynMatchState(state) => format!("User SynMatchState {}", variant(state)),
             notice => format!("User {}", variant(notice)),
         },
+        Message::Users(to_users) => format!("Users {}", variant(&to_users.notice)),
+        Message::Moderate(_) => "moderate".to_owned(),
         Message::Operator(..) => "Operator".to_owned(),
     }
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::body::{BODY_BYTES_MAX, Body};
 use super::{Edge, Place};
-use crate::wire;
+use crate::{export, wire};
 
 pub fn router() -> Router<Edge> {
     Router::new()
@@ -183,7 +183,7 @@ async fn own(edge: &Edge, place: &Place, headers: &HeaderMap, action: Action) ->
     Ok(match answer {
         Answer::Done => StatusCode::NO_CONTENT.into_response(),
         Answer::Account { sessions, identities } => json(StatusCode::OK, &wire::account(&sessions, identities)),
-        Answer::Export(export) => ([(header::CONTENT_TYPE, "application/json")], export).into_response(),
+        Answer::Export(user, export) => export::answer(&edge.0.bus, user, export).await?,
         Answer::SignedIn(_) => return Err(Refusal::Internal("an account has another answer")),
     })
 }

@@ -18,6 +18,7 @@ use scenehost_protocol::{Encoding, FRAME_BYTES_MAX, Payload, PayloadRef};
 use tokio::sync::{mpsc, watch};
 
 use super::{Edge, Place};
+use crate::bus::Frame;
 use crate::wire;
 
 /// How many frames a client may send in a second; one that sends more is cut off.
@@ -95,7 +96,7 @@ async fn run(edge: Edge, client: Client, socket: WebSocket, encoding: Encoding) 
 }
 
 impl Connection {
-    async fn serve(&mut self, mut frames: mpsc::Receiver<ToUser>) -> End {
+    async fn serve(&mut self, mut frames: mpsc::Receiver<Frame>) -> End {
         let mut stopping = self.edge.0.stopping.clone();
         let clock = self.edge.0.clock;
         let mut silence = 0;
@@ -103,8 +104,9 @@ impl Connection {
         let mut window = (0, 0);
         loop {
             let ended = tokio::select! {
-                to_user = frames.recv() => match to_user {
-                    Some(to_user) => self.tell(to_user).await,
+                frame = frames.recv() => match frame {
+                    Some(Frame::One(to_user)) => self.tell(to_user).await,
+                    Some(Frame::Shared(shared)) => self.send(shared.message(self.encoding)).await,
                     // The bus has closed the queue: this client does not read fast enough.
                     None => Err(End::CutOff(Refusal::Overloaded("frames waiting for you"))),
                 },
@@ -173,6 +175,10 @@ impl Connection {
             Some(client_frame::Body::Ping(ping)) => {
                 return self.answer(request, Body::Pong(v1::Pong { payload: ping.payload, received: 0 })).await;
             }
+            Some(client_frame::Body::ReqChat(asked)) => match wire::chat::ask(asked) {
+                Ok(ask) => Event::ReqChat { connection, request, ask },
+                Err(refusal) => return self.refuse(request, &refusal).await,
+            },
             Some(body) => match wire::db::request(body) {
                 Some(Ok(what)) => Event::ReqDb { connection, request, what: Box::new(what) },
                 Some(Err(refusal)) => return self.refuse(request, &refusal).await,

@@ -4,13 +4,14 @@ use scenehost_core::Refusal;
 use scenehost_core::db::{Answer, News, Request};
 use scenehost_protocol::v1::{self, client_frame, server_frame::Body};
 
-use super::{profile, records, standing};
+use super::{chat, guild, profile, records, standing};
 
 /// A request to Db; `None` for a frame that is for somebody else.
 pub fn request(body: client_frame::Body) -> Option<Result<Request, Refusal>> {
     match body {
         client_frame::Body::ReqProfile(asked) => Some(profile::request(asked)),
         client_frame::Body::ReqRecords(asked) => Some(records::request(asked)),
+        client_frame::Body::ReqGuild(asked) => Some(guild::request(asked)),
         client_frame::Body::ReqStanding(asked) => Some(standing::request(asked)),
         _ => None,
     }
@@ -18,9 +19,11 @@ pub fn request(body: client_frame::Body) -> Option<Result<Request, Refusal>> {
 
 pub fn answer(answer: &Answer) -> Body {
     match answer {
-        Answer::Done | Answer::Entered(_) => Body::Done(v1::Done {}),
+        Answer::Done | Answer::Entered(_) | Answer::Export(_) => Body::Done(v1::Done {}),
         Answer::Profile(answer) => profile::answer(answer),
         Answer::Storage(answer) => records::answer(answer),
+        Answer::Chat(answer) => chat::answer(answer),
+        Answer::Guild(answer) => guild::answer(answer),
         Answer::Results(answer) => standing::answer(answer),
     }
 }
@@ -28,6 +31,8 @@ pub fn answer(answer: &Answer) -> Body {
 pub fn news(news: &News) -> Body {
     match news {
         News::Storage(news) => records::news(news),
+        News::Chat(news) => chat::news(news),
+        News::Guild(news) => guild::news(news),
         News::Results(news) => standing::news(news),
     }
 }

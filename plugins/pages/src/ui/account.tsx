@@ -2,7 +2,7 @@
 import type { AccountInfo, SessionInfo } from "@scenehost/client";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { App } from "../app.js";
-import { troubleOf } from "../trouble.js";
+import { Problem, useAttempt } from "./attempt.js";
 
 const NAME_PATTERN = "[A-Za-z0-9._\\-]{3,32}";
 const PASSWORD_CHARS_MIN = 8;
@@ -27,32 +27,6 @@ export function AccountPanel({ app }: { app: App }) {
     >
       {hasAccount ? <SignedIn app={app} /> : <SignIn app={app} />}
     </section>
-  );
-}
-
-/** One thing at a time that may fail, and what to say when it did. */
-function useAttempt() {
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState("");
-  const attempt = async (work: () => Promise<void>) => {
-    setBusy(true);
-    setProblem("");
-    try {
-      await work();
-    } catch (error) {
-      setProblem(troubleOf(error).text);
-    } finally {
-      setBusy(false);
-    }
-  };
-  return { busy, problem, attempt };
-}
-
-function Problem({ text }: { text: string }) {
-  return (
-    <p class="account-problem" role="alert" data-testid="account-problem">
-      {text}
-    </p>
   );
 }
 
@@ -124,7 +98,7 @@ function SignIn({ app }: { app: App }) {
             <span>Keep what I have played as this guest</span>
           </label>
         )}
-        <Problem text={problem} />
+        <Problem text={problem} testId="account-problem" />
         <button class="button" type="submit" disabled={busy} data-testid="account-submit">
           {create ? "Create account" : "Sign in"}
         </button>
@@ -227,7 +201,7 @@ function SignedIn({ app }: { app: App }) {
             Sign out everywhere
           </button>
         </div>
-        <Problem text={problem} />
+        <Problem text={problem} testId="account-problem" />
       </div>
       <div class="account-sessions">
         <h3 id="sessions-title">Where you are signed in</h3>

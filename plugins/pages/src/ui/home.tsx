@@ -3,6 +3,7 @@ import type { ServiceName } from "@scenehost/client";
 import { useState } from "preact/hooks";
 import type { App } from "../app.js";
 import { titles, type Domain } from "../domains.js";
+import { Hub } from "../hub/hub.js";
 import { chosenName } from "../identity.js";
 import { AccountPanel } from "./account.js";
 import { ArenaArt, GomokuArt } from "./art.js";
@@ -68,6 +69,7 @@ export function Home({ app }: { app: App }) {
           </li>
         ))}
       </ul>
+      <Hub app={app} />
       <AccountPanel app={app} />
     </div>
   );

@@ -292,11 +292,15 @@ impl Side for LobbySide {
                 None
             }
             server_frame::Body::SynRecords(records) => Some(LobbyEvent::Records(records.clone())),
+            server_frame::Body::SynChat(chat) => Some(LobbyEvent::Chat(chat.clone())),
+            server_frame::Body::SynGuild(guild) => Some(LobbyEvent::Guild(guild.clone())),
             server_frame::Body::SynStanding(standing) => Some(LobbyEvent::Standing(standing.clone())),
             server_frame::Body::Pong(_)
             | server_frame::Body::Done(_)
             | server_frame::Body::ResProfile(_)
             | server_frame::Body::ResRecords(_)
+            | server_frame::Body::ResChat(_)
+            | server_frame::Body::ResGuild(_)
             | server_frame::Body::ResStanding(_) => None,
             server_frame::Body::SynClosing(_)
             | server_frame::Body::ResSignIn(_)

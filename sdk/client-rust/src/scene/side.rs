@@ -262,6 +262,10 @@ impl Side for SceneSide {
             | server_frame::Body::ResProfile(_)
             | server_frame::Body::ResRecords(_)
             | server_frame::Body::SynRecords(_)
+            | server_frame::Body::ResChat(_)
+            | server_frame::Body::SynChat(_)
+            | server_frame::Body::ResGuild(_)
+            | server_frame::Body::SynGuild(_)
             | server_frame::Body::ResStanding(_)
             | server_frame::Body::SynStanding(_) => return Err(Error::Unexpected),
         }

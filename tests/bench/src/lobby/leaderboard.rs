@@ -13,6 +13,7 @@ use hdrhistogram::Histogram;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use scenehost_core::db::{Answer, Asker, Caller, Db, Event, Request, Rules};
+use scenehost_core::profile::{self, Profile};
 use scenehost_core::record;
 use scenehost_core::results::board::{Board, Kind};
 use scenehost_core::results::boards::{Place, Stored};
@@ -77,6 +78,8 @@ impl Bench {
             let place = Place { board: BOARD.to_owned(), season: "all".to_owned(), user: UserId(user) };
             let stored = Stored { score: rng.random_range(0..SCORE_MAX), since: user };
             store.insert(place.key(), record::encode(&stored));
+            let profile = Profile { name: format!("Guest {:04}", user % 10_000), ..Profile::default() };
+            store.insert(profile::key(UserId(user)), record::encode(&profile));
         }
         let (order, reset, entries_max) = (Order::Highest, Reset::Never, entries);
         let board = Board { domain: "duel".into(), kind: Kind::ScoreSum, order, reset, entries_max };

@@ -1,0 +1,26 @@
+//! A user's whole property: shown to the user who asks for it, and removed with the account. Each feature has a part
+//! in both.
+
+use serde_json::{Map, Value};
+
+use super::{Stop, Transaction};
+use crate::ids::UserId;
+use crate::{profile, record, results, storage};
+
+/// All that is kept of a user, as JSON: one field for each feature.
+pub(super) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, Stop> {
+    let mut all = Map::new();
+    all.insert("profile".to_owned(), profile::export(user, tx)?);
+    all.insert("records".to_owned(), storage::export(user, tx)?);
+    all.insert("results".to_owned(), results::export(user, tx)?);
+    Ok(Value::Object(all))
+}
+
+/// Removes all of it, and with it the order to do so, which the store has kept until now.
+pub(super) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    profile::forget(user, tx);
+    storage::forget(user, tx)?;
+    results::forget(user, tx)?;
+    tx.delete(record::forget_key(user));
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! Db: requests of all features in any order, with a store that answers late, in another order, or not at all, that is
+//! down for a while, and power that fails between any two syncs.
+//!
+//! Every request is answered once, unless the power failed; and what is stored always fits together, as the check
+//! of the store sees it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::convert::Infallible;
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use scenehost_core::db::{Asker, Caller, Db, Event, REQUEST_MS_MAX, Request, Rules};
+use scenehost_core::read::Load;
+use scenehost_core::storage::{self, Change, Owner, Readers, Whose, Writers};
+use scenehost_core::{
+    Context, Effects, GameName, Message, Service, ServiceName, Time, UserId, Write, consistency, profile,
+};
+
+use crate::script::Script;
+
+const STEPS_MAX: usize = 256;
+/// A memory so small that records come and go.
+const CACHE_BYTES: usize = 4_096;
+const USERS: [UserId; 3] = [UserId(1), UserId(2), UserId(3)];
+
+/// A script of requests and of what befalls them.
+pub fn run(data: &[u8]) {
+    let mut script = Script::new(data);
+    let mut world = World::new();
+    for _ in 0..STEPS_MAX {
+        if script.is_over() {
+            break;
+        }
+        world.next(&mut script);
+    }
+    world.settle();
+}
+
+struct World {
+    db: Db,
+    now: Time,
+    rng: ChaCha20Rng,
+    store: BTreeMap<String, Vec<u8>>,
+    /// What the loop has not carried out yet.
+    effects: VecDeque<Effects>,
+    loads: Vec<Load>,
+    asked: BTreeSet<u64>,
+    last_request: u64,
+    lives: u64,
+    up: bool,
+}
+
+fn rules() -> Rules {
+    let games = BTreeSet::from([GameName::from("gomoku"), GameName::from("arena")]);
+    Rules { games, ..Rules::default() }
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            db: Db::with_cache(rules(), CACHE_BYTES),
+            now: Time(1_000_000),
+            rng: ChaCha20Rng::seed_from_u64(7),
+            store: BTreeMap::new(),
+            effects: VecDeque::new(),
+            loads: Vec::new(),
+            asked: BTreeSet::new(),
+            last_request: 0,
+            lives: 0,
+            up: true,
+        }
+    }
+
+    fn next(&mut self, script: &mut Script) {
+        match script.below(16) {
+            0 => self.crash(),
+            1 => {
+                self.up = script.chance();
+                self.step(Event::Service { service: ServiceName::Db, up: self.up });
+            }
+            2 => {
+                self.now = self.now.plus_ms(script.span_ms());
+                self.step(Event::Tick);
+            }
+            3 => _ = self.loads.pop(), // Its answer is lost.
+            4 if !self.loads.is_empty() => {
+                let load = self.loads.remove(script.below(self.loads.len().min(256)));
+                self.step(Event::Loaded { job: load.job, values: Err(()) });
+            }
+            5..=7 if !self.loads.is_empty() => {
+                let load = self.loads.remove(script.below(self.loads.len().min(256)));
+                self.answer(&load);
+            }
+            8..=10 => self.sync_one(),
+            _ => {
+                let (caller, request) = (caller(script), request(script));
+                self.last_request += 1;
+                self.asked.insert(self.last_request);
+                let asker = Asker::Door(self.last_request);
+                self.step(Event::Req { caller, asker, request: Box::new(request) });
+            }
+        }
+    }
+
+    fn answer(&mut self, load: &Load) {
+        let values = load.keys.iter().map(|key| self.store.get(key).cloned()).collect();
+        self.step(Event::Loaded { job: load.job, values: Ok(values) });
+    }
+
+    fn step(&mut self, event: Event) {
+        let mut out = Effects::default();
+        self.db.step(event, &mut Context { now: self.now, rng: &mut self.rng, out: &mut out });
+        assert!(out.faults.is_empty(), "{:?}", out.faults);
+        // As the host's loop does it.
+        match out.writes.is_empty() && self.db.speaks_at_once() {
+            true => self.carry_out(out.messages),
+            false => self.effects.push_back(out),
+        }
+    }
+
+    fn sync_one(&mut self) {
+        let Some(effects) = self.effects.pop_front() else { return };
+        let changed = !effects.writes.is_empty();
+        for write in effects.writes {
+            match write {
+                Write::Put { key, value } => _ = self.store.insert(key, value),
+                Write::Delete { key } => _ = self.store.remove(&key),
+            }
+        }
+        self.carry_out(effects.messages);
+        if changed {
+            self.check();
+        }
+    }
+
+    fn carry_out(&mut self, messages: Vec<Message>) {
+        for message in messages {
+            match message {
+                Message::Db(event) => self.step(event),
+                Message::LoadForDb(load) => self.loads.push(load),
+                Message::DbDoor(number, _) => {
+                    assert!(self.asked.remove(&number), "request {number} is answered twice");
+                }
+                Message::Lobby(_) => {}
+                other => panic!("Db has nothing to say to {other:?}"),
+            }
+        }
+    }
+
+    /// What is stored fits together.
+    fn check(&self) {
+        let records = self.store.iter().map(|(key, value)| Ok::<_, Infallible>((key.clone(), value.clone())));
+        let Ok(report) = consistency::check(records, |key| Ok(self.store.get(key).cloned()));
+        assert_eq!(report.problems, [] as [&str; 0]);
+    }
+
+    fn crash(&mut self) {
+        self.lives += 1;
+        self.effects.clear();
+        self.loads.clear();
+        self.asked.clear();
+        self.up = true;
+        self.db = Db::with_cache(rules(), CACHE_BYTES).numbered_after(self.lives << 32);
+    }
+
+    /// The store answers, and then all requests are.
+    fn settle(&mut self) {
+        while !self.effects.is_empty() || !self.loads.is_empty() {
+            while !self.effects.is_empty() {
+                self.sync_one();
+            }
+            if let Some(load) = self.loads.pop() {
+                self.answer(&load);
+            }
+        }
+        self.now = self.now.plus_ms(REQUEST_MS_MAX);
+        self.step(Event::Tick);
+        while !self.effects.is_empty() {
+            self.sync_one();
+        }
+        assert!(self.asked.is_empty(), "not answered: {:?}", self.asked);
+        assert_eq!(self.db.waiting(), 0);
+    }
+}
+
+fn user(script: &mut Script) -> UserId {
+    USERS[script.below(USERS.len())]
+}
+
+fn caller(script: &mut Script) -> Caller {
+    match script.below(8) {
+        0 => Caller::Operator,
+        1 => Caller::Host,
+        _ => Caller::User(user(script)),
+    }
+}
+
+fn request(script: &mut Script) -> Request {
+    match script.below(16) {
+        0 => Request::Forget(user(script)),
+        1 => Request::Export(user(script)),
+        2 | 3 => Request::Enter(user(script), ["Ada", "Ben"][script.below(2)].to_owned()),
+        4 => Request::Profile(profile::Request::Show(USERS[..script.below(4)].to_vec())),
+        5 | 6 => Request::Profile(profile::Request::Change {
+            status: script.chance().then(|| script.text()),
+            avatar: None,
+            about: script.chance().then(|| script.text()),
+        }),
+        _ => Request::Storage(stored(script)),
+    }
+}
+
+fn stored(script: &mut Script) -> storage::Request {
+    let game = GameName::from(["gomoku", "arena", "chess"][script.below(3)]);
+    match script.below(8) {
+        0 => storage::Request::List { game, whose: whose(script), after: key(script) },
+        1 | 2 => {
+            let keys = (0..script.below(4)).map(|_| key(script)).collect();
+            storage::Request::Read { game, whose: whose(script), keys }
+        }
+        _ => storage::Request::Write { game, changes: (0..script.below(4)).map(|_| change(script)).collect() },
+    }
+}
+
+fn whose(script: &mut Script) -> Whose {
+    match script.below(4) {
+        0 => Whose::Of(Owner::Game),
+        1 => Whose::Of(Owner::User(user(script))),
+        _ => Whose::Own,
+    }
+}
+
+fn key(script: &mut Script) -> String {
+    match script.below(8) {
+        0 => script.text(),
+        number => ["a", "b", "c/d", "e f", "é", "f", "g"][number - 1].to_owned(),
+    }
+}
+
+fn change(script: &mut Script) -> Change {
+    Change {
+        whose: whose(script),
+        key: key(script),
+        value: (script.below(3) > 0).then(|| script.bytes().to_vec()),
+        readers: [None, Some(Readers::Owner), Some(Readers::All), Some(Readers::Game)][script.below(4)],
+        writers: [None, None, Some(Writers::Owner), Some(Writers::Game)][script.below(4)],
+        if_version: (script.below(3) == 0).then(|| script.number().into()),
+    }
+}
