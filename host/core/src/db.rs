@@ -289,6 +289,9 @@ impl Db {
 
     fn service(&mut self, up: bool, cx: &mut Context<'_>) {
         self.up = up;
+        if up {
+            self.turn.at = Some(cx.now);
+        }
         if up && std::mem::take(&mut self.word_held_back) {
             cx.send(Event::Synced { number: self.cache.written() });
         }

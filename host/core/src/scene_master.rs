@@ -511,7 +511,8 @@ impl SceneMaster {
                 self.not_placed(id, Refusal::ServiceDown(crate::ServiceName::SceneService), cx);
             } else {
                 let reason = EndReason::Crashed("the machine that ran it is gone".to_owned());
-                self.scenes.get_mut(&id).expect("just listed").end = Some((reason, Vec::new()));
+                // One that was ending already has its reason, and its results.
+                self.scenes.get_mut(&id).expect("just listed").end.get_or_insert((reason, Vec::new()));
                 self.stopped(id, cx);
             }
         }

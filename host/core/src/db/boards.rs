@@ -15,15 +15,13 @@ use crate::results::boards::{Boards, Change, END, PAGE_LEN, SWEEP_LEN, SWEEP_MS}
 
 /// How long the store has for a page until it is asked for again.
 const PAGE_MS_MAX: u64 = 10_000;
-/// How often it is looked whether the store is up again.
-const UP_AGAIN_MS: u64 = 1_000;
 /// How long until a page is asked for again that the store could not give.
 const PAGE_AGAIN_MS: u64 = 1_000;
 
 /// What is done next, and when.
 #[derive(Debug, Clone)]
 pub(super) struct Turn {
-    /// When; `None`: there is nothing to do.
+    /// When; `None`: there is nothing to do, or nothing as long as the store is down.
     pub at: Option<Time>,
     /// The requests that wait for the leaderboards.
     pub waiting: BTreeSet<u64>,
@@ -46,7 +44,7 @@ impl Db {
         }
         match self.boards.to_load().map(str::to_owned) {
             // Nothing is written now, and what is asked now does not wait for what was written before.
-            _ if !self.up => self.turn.at = Some(cx.now.plus_ms(UP_AGAIN_MS)),
+            _ if !self.up => self.turn.at = None,
             Some(from) => self.ask_for_page(from, cx),
             None => self.sweep(cx),
         }

@@ -260,6 +260,17 @@ fn results_are_in_the_scenes_record_before_anything_is_said_and_until_they_are_r
 }
 
 #[test]
+fn players_of_a_decided_game_hear_its_results_also_if_its_machine_is_gone() {
+    let (mut world, scene) = running();
+    world.tell(ask(scene, Ask::Finished(results())));
+    let told = world.tell(Event::NodeDown { node: NODE });
+    let Message::Lobby(scenehost_core::lobby::Event::SynSceneEnded { ended, .. }) = &told[0] else {
+        panic!("{told:?}")
+    };
+    assert_eq!((&ended.reason, &ended.results), (&EndReason::Finished, &results()));
+}
+
+#[test]
 fn a_scene_that_ends_after_its_results_were_recorded_leaves_nothing() {
     let (mut world, scene) = running();
     world.tell(ask(scene, Ask::Finished(results())));

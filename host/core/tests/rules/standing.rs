@@ -9,7 +9,7 @@ use scenehost_core::results::finished::Ratings;
 use scenehost_core::results::history::{History, MatchRecord};
 use scenehost_core::results::season::Reset;
 use scenehost_core::results::{self, Part};
-use scenehost_core::{Message, Refusal, SceneId, Time, UserId, record};
+use scenehost_core::{Message, Refusal, SceneId, ServiceName, Time, UserId, record};
 
 use crate::consistency::found;
 use crate::desk::Desk;
@@ -214,6 +214,20 @@ fn a_page_that_the_store_cannot_give_or_that_is_lost_is_asked_for_again() {
     assert_eq!(all(&mut desk, "sum"), []);
     let next = desk.world.deadline().unwrap();
     assert_eq!(next, Time(DAY_MS), "then nothing is to be done until a season turns");
+}
+
+#[test]
+fn while_the_store_is_down_no_page_is_asked_for_since_what_is_said_then_waits_for_no_write() {
+    let mut desk = desk();
+    let service = |up| Event::Service { service: ServiceName::Db, up };
+    let job = match &desk.world.tell(Event::Tick)[..] {
+        [Message::ScanForDb(scan)] => scan.job,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(desk.world.tell(service(false)), []);
+    assert_eq!(desk.world.tell(Event::Scanned { job, records: Err(()) }), []);
+    assert_eq!(desk.world.pass_ms(60_000), []);
+    assert!(matches!(desk.world.tell(service(true))[..], [Message::ScanForDb(_)]));
 }
 
 #[test]
