@@ -18,6 +18,7 @@ import {
 import { isDomain, type Domain } from "./domains.js";
 import * as identity from "./identity.js";
 import { deviceName } from "./device.js";
+import { Around } from "./hub/around.js";
 import {
   isSessionOver,
   lobbyGone,
@@ -60,6 +61,7 @@ export class App {
   readonly #connectLobby: Connect;
   #view: View = { at: "connecting", text: "Connecting" };
   #lobby: Lobby | undefined;
+  #around: Around | undefined;
   /** The lobby whose session is being ended: that it goes is wanted and no trouble. */
   #signingOut: Lobby | undefined;
   #task = new AbortController();
@@ -78,6 +80,11 @@ export class App {
   /** The lobby, until it is gone; it may be on its way back. */
   get lobby(): Lobby | undefined {
     return this.#lobby?.gone ? undefined : this.#lobby;
+  }
+
+  /** What goes on around the games, at the lobby. */
+  get around(): Around | undefined {
+    return this.lobby && this.#around;
   }
 
   /** What keeps the player from going on: the lost connection of what is shown, if it is lost. */
@@ -287,6 +294,7 @@ export class App {
 
   #adopt(lobby: Lobby): void {
     this.#lobby = lobby;
+    this.#around = new Around(lobby);
     const changed = () => this.#changed();
     for (const event of ["service", "dropped", "resumed"] as const) lobby.on(event, changed);
     lobby.on("gone", (closed) => this.#gone(lobby, closed));

@@ -7,6 +7,8 @@ import "./styles/gomoku.css";
 import "./styles/arena.css";
 import "./styles/account.css";
 import "./styles/hub.css";
+import "./styles/chat.css";
+import "./styles/people.css";
 import { render } from "preact";
 import { App } from "./app.js";
 import { claim } from "./identity.js";

@@ -33,6 +33,14 @@ export function troubleOf(error: unknown): Trouble {
   };
 }
 
+/** Why something that was asked for around the games is not done, or may not be. */
+export function problemOf(error: unknown): string {
+  if (error instanceof OutcomeUnknown) {
+    return "The connection was lost meanwhile, and whether this was done is not known. Look before you try again.";
+  }
+  return troubleOf(error).text;
+}
+
 function refusal(refused: Refused): Trouble {
   const titles: Partial<Record<Refused["code"], string>> = {
     OVERLOADED: "The server is full",

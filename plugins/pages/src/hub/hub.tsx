@@ -1,38 +1,50 @@
 // Around the games: what players do between them. One panel a feature, one panel at a time.
-import type { Lobby } from "@scenehost/client";
 import type { ComponentType } from "preact";
-import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import type { App } from "../app.js";
+import { Store } from "../store.js";
+import { useStore } from "../ui/use-store.js";
+import type { Around } from "./around.js";
+import { unreadOf } from "./chat-log.js";
+import { ChatPanel } from "./chat.js";
+import { GuildPanel } from "./guild.js";
 import { ProfilePanel } from "./profile.js";
 
 /** What a panel is given: a lobby that is there, though its connection may be on its way back. */
 export interface PanelProps {
   app: App;
-  lobby: Lobby;
+  around: Around;
 }
 
 interface Tab {
   id: string;
   title: string;
   Panel: ComponentType<PanelProps>;
+  /** Shows that there is something new in it; nothing while there is not. */
+  News?: ComponentType<{ around: Around }>;
 }
 
-const tabs: readonly Tab[] = [{ id: "profile", title: "Profile", Panel: ProfilePanel }];
+const tabs: readonly Tab[] = [
+  { id: "chat", title: "Chat", Panel: ChatPanel, News: ChatNews },
+  { id: "guild", title: "Guild", Panel: GuildPanel, News: GuildNews },
+  { id: "profile", title: "Profile", Panel: ProfilePanel },
+];
+
+/** Of who is not connected. */
+const noTab = new Store(tabs[0]!.id);
 
 export function Hub({ app }: { app: App }) {
-  const [chosen, setChosen] = useState(tabs[0]!.id);
-  const { lobby } = app;
-  const [, redraw] = useReducer((count: number) => count + 1, 0);
-  useEffect(() => lobby?.on("service", () => redraw(undefined)), [lobby]);
+  const { around } = app;
+  const chosen = useStore(around?.tab ?? noTab);
   const { Panel } = tabs.find(({ id }) => id === chosen) ?? tabs[0]!;
   return (
     <section class="hub" aria-label="Around the games" data-testid="hub">
-      <Tabs chosen={chosen} onChoose={setChosen} />
+      <Tabs chosen={chosen} around={around} />
       <div class="hub-panel" role="tabpanel" id="hub-panel" aria-labelledby={`hub-tab-${chosen}`}>
-        {lobby && !lobby.servicesDown.has("DB") ? (
-          <Panel key={chosen} app={app} lobby={lobby} />
+        {around && !around.lobby.servicesDown.has("DB") ? (
+          <Panel key={chosen} app={app} around={around} />
         ) : (
-          <Closed connected={lobby !== undefined} />
+          <Closed connected={around !== undefined} />
         )}
       </div>
     </section>
@@ -50,12 +62,34 @@ function Closed({ connected }: { connected: boolean }) {
   );
 }
 
-function Tabs({ chosen, onChoose }: { chosen: string; onChoose: (id: string) => void }) {
+function ChatNews({ around }: { around: Around }) {
+  const unread = unreadOf(useStore(around.talk.log));
+  return unread > 0 ? (
+    <span class="hub-dot" data-testid="hub-news-chat">
+      <span class="hidden">, {unread} unread</span>
+    </span>
+  ) : null;
+}
+
+function GuildNews({ around }: { around: Around }) {
+  const { membership } = useStore(around.ownGuild.known);
+  const waiting = membership
+    ? membership.invites.length + (membership.guild?.requests.length ?? 0)
+    : 0;
+  return waiting > 0 ? (
+    <span class="hub-dot" data-testid="hub-news-guild">
+      <span class="hidden">, {waiting} to answer</span>
+    </span>
+  ) : null;
+}
+
+function Tabs({ chosen, around }: { chosen: string; around: Around | undefined }) {
   const list = useRef<HTMLDivElement>(null);
+  const choose = (id: string) => (around?.tab ?? noTab).set(id);
   const step = (by: number) => {
     const now = tabs.findIndex(({ id }) => id === chosen);
     const next = tabs[(now + by + tabs.length) % tabs.length]!;
-    onChoose(next.id);
+    choose(next.id);
     list.current?.querySelector<HTMLElement>(`#hub-tab-${next.id}`)?.focus();
   };
   return (
@@ -69,7 +103,7 @@ function Tabs({ chosen, onChoose }: { chosen: string; onChoose: (id: string) => 
         if (event.key === "ArrowLeft") step(-1);
       }}
     >
-      {tabs.map(({ id, title }) => (
+      {tabs.map(({ id, title, News }) => (
         <button
           key={id}
           id={`hub-tab-${id}`}
@@ -79,9 +113,10 @@ function Tabs({ chosen, onChoose }: { chosen: string; onChoose: (id: string) => 
           aria-controls="hub-panel"
           tabIndex={id === chosen ? 0 : -1}
           data-testid={`hub-tab-${id}`}
-          onClick={() => onChoose(id)}
+          onClick={() => choose(id)}
         >
           {title}
+          {News && around && id !== chosen && <News around={around} />}
         </button>
       ))}
     </div>

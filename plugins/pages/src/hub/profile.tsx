@@ -2,19 +2,25 @@
 import type { Profile } from "@scenehost/client";
 import { useEffect, useId, useState } from "preact/hooks";
 import { Problem, useAttempt } from "../ui/attempt.js";
-import { Avatar, colorOf, colors } from "./avatar.js";
+import { Avatar } from "./avatar.js";
+import { colorOf, colors } from "./colors.js";
 import type { PanelProps } from "./hub.js";
 
 const STATUS_CHARS_MAX = 64;
 const ABOUT_CHARS_MAX = 500;
 
-export function ProfilePanel({ lobby }: PanelProps) {
+export function ProfilePanel({ around }: PanelProps) {
+  const { lobby, faces } = around;
   const [profile, setProfile] = useState<Profile | null>(null);
   const { busy, problem, attempt } = useAttempt();
   const load = async () => setProfile((await lobby.profiles.show([lobby.user.id]))[0] ?? null);
   useEffect(() => void attempt(load), [lobby]);
   const save = (change: { status: string; about: string; avatar: string }) =>
-    attempt(async () => setProfile(await lobby.profiles.change(change)));
+    attempt(async () => {
+      const saved = await lobby.profiles.change(change);
+      faces.set(saved.userId, saved.avatar);
+      setProfile(saved);
+    });
   return (
     <div class="profile" aria-busy={busy}>
       {profile && <Form key={profile.userId} profile={profile} busy={busy} onSave={save} />}

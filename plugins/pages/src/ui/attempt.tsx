@@ -1,6 +1,6 @@
 // One thing at a time that may fail, and what to say when it did.
 import { useState } from "preact/hooks";
-import { troubleOf } from "../trouble.js";
+import { problemOf } from "../trouble.js";
 
 export interface Attempt {
   readonly busy: boolean;
@@ -17,7 +17,7 @@ export function useAttempt(): Attempt {
     try {
       await work();
     } catch (error) {
-      setProblem(troubleOf(error).text);
+      setProblem(problemOf(error));
     } finally {
       setBusy(false);
     }

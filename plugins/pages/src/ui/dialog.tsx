@@ -1,4 +1,4 @@
-// A question that must be answered before the game goes on.
+// A question that must be answered before anything else goes on.
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
@@ -6,11 +6,20 @@ interface DialogProps {
   title: string;
   children?: ComponentChildren;
   confirm: string;
+  /** What not to do it is called. */
+  keep?: string;
   testId: string;
   onAnswer: (yes: boolean) => void;
 }
 
-export function Confirm({ title, children, confirm, testId, onAnswer }: DialogProps) {
+export function Confirm({
+  title,
+  children,
+  confirm,
+  keep = "Keep playing",
+  testId,
+  onAnswer,
+}: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => dialog.current?.showModal(), []);
   return (
@@ -27,7 +36,7 @@ export function Confirm({ title, children, confirm, testId, onAnswer }: DialogPr
       {children}
       <div class="actions">
         <button class="button" data-testid={`${testId}-no`} onClick={() => onAnswer(false)}>
-          Keep playing
+          {keep}
         </button>
         <button
           class="button danger"
