@@ -30,6 +30,8 @@ configuration = { rematch_ms = 300 }
 fleet = "gomoku"
 players_min = 2
 players_max = 2
+# Whoever wins may meet the loser again at once.
+rating_range = 1000
 
 [domains.trio]
 fleet = "gomoku"
@@ -40,7 +42,7 @@ rating_range_per_s = 15
 "#;
 
 /// Plays a game in which black gets five in a row; tells the two seats.
-async fn play(players: &mut [Player]) -> (usize, usize) {
+pub async fn play(players: &mut [Player]) -> (usize, usize) {
     let state = players[0].hear("state").await;
     let state = if state["phase"] == "waiting" { players[0].hear("state").await } else { state };
     assert_eq!(state["phase"], "playing");

@@ -14,6 +14,7 @@
 //! | [`bots`] | a hundred players, every message accounted for |
 //! | [`lines`], [`cut`] | connections that are lost: what is kept, and that nothing is missed |
 //! | [`friends`] | friends, what they see of each other, and notifications |
+//! | [`standing`] | results, recorded once, and what becomes of them |
 //! | [`startup`] | what the host refuses to start with |
 //! | [`stop`] | how the host stops |
 //! | [`records`] | profiles and stored records
@@ -49,6 +50,7 @@ mod records;
 mod resume;
 mod secure;
 mod sessions;
+mod standing;
 mod startup;
 mod stop;
 mod store;

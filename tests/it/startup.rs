@@ -77,6 +77,19 @@ fn a_configuration_that_cannot_work_is_refused_with_what_to_change() {
         let config = format!("{GOOD}\n[server.per_address]\n{nothing}\n");
         refused(&config, &[], &["[server.per_address]", "at least 1", "1 to 60000000"]);
     }
+    for (name, lines, words) in [
+        ("best", "domain = \"chess\"\nkind = \"wins\"", ["[leaderboards.best]", "[domains.chess]"]),
+        ("best", "domain = \"gomoku\"\nkind = \"wins\"\norder = \"lowest\"", ["[leaderboards.best]", "leave it out"]),
+        ("best", "domain = \"gomoku\"\nkind = \"wins\"\nentries_max = 0", ["entries_max", "1 to 16000000"]),
+        ("best", "domain = \"gomoku\"\nkind = \"loot\"", ["loot", "score-best"]),
+        ("best", "domain = \"gomoku\"\nkind = \"wins\"\nreset = \"hourly\"", ["hourly", "weekly"]),
+        ("\"a b\"", "domain = \"gomoku\"\nkind = \"wins\"", ["[leaderboards.a b]", "letters, digits"]),
+    ] {
+        refused(&format!("{GOOD}\n[leaderboards.{name}]\n{lines}\n"), &[], &words);
+    }
+    let unrated = with("players_max = 2", "players_max = 2\nrated = false");
+    let board = "[leaderboards.best]\ndomain = \"gomoku\"\nkind = \"rating\"";
+    refused(&format!("{unrated}\n{board}\n"), &[], &["[leaderboards.best]", "not rated"]);
     let weak = format!("{GOOD}\n[ops]\ntoken = \"secret\"\n");
     let (code, _, errors) = check(&weak);
     assert_eq!(code, Some(1));

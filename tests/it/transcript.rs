@@ -25,6 +25,8 @@ plugin = "gomoku"
 fleet = "gomoku"
 players_min = 2
 players_max = 2
+# News of ratings may come before or after the end of a game.
+rated = false
 "#;
 
 #[tokio::test]

@@ -16,7 +16,7 @@ pub mod identity;
 mod open;
 mod throttle;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use crate::config;
 use crate::deadlines::Deadlines;
@@ -400,7 +400,7 @@ impl Auth {
             ("", _) => format!("Guest {:04}", user.0 % 10_000),
             (name, _) => name.to_owned(),
         };
-        let record = UserRecord { name, created: cx.now, ratings: BTreeMap::new() };
+        let record = UserRecord { name, created: cx.now };
         let identity = IdentityRecord { user, password: job.password.clone() };
         let mut account = Account::new(key.clone(), cx.now);
         let (tokens, session, _) = account.open_session(user, device.clone(), &self.rules, cx.now, cx.rng);

@@ -132,8 +132,14 @@ pub struct Domain {
     /// How many tickets may wait at once.
     #[serde(default = "default_tickets_max")]
     pub tickets_max: usize,
+    /// Whether its games change ratings.
+    #[serde(default = "default_rated")]
+    pub rated: bool,
 }
 
+fn default_rated() -> bool {
+    true
+}
 fn default_fill_ms() -> u64 {
     10_000
 }

@@ -3,6 +3,7 @@
 //! Invariant: nothing is changed here, and no record, however damaged, ends the check.
 
 mod guild;
+mod results;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -122,6 +123,10 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
             "guild-of" => self.guild_of(key, value),
             "guild-name" => self.guild_name(key, value),
             "guild-data" => self.guild_data(key, value),
+            "rating" => self.rating(key, value),
+            "history" => self.history(key, value),
+            "result" => self.result(key, value),
+            "board" => self.board(key, value),
             _ => {
                 self.problem(
                     key,

@@ -13,6 +13,7 @@
 //! Main type: [`Db`]. What a request does is in the module of its feature; [`request::run`] leads there.
 
 mod account;
+mod boards;
 mod cache;
 mod enter;
 mod event;
@@ -26,7 +27,9 @@ use crate::ids::Time;
 use crate::message::{Message, ServiceName};
 use crate::read::{Load, Loaded};
 use crate::refusal::Refusal;
-use crate::{Context, Service, lobby};
+use crate::results::boards::{Boards, Change};
+use crate::{Context, Service, lobby, results, scene_master};
+use boards::Turn;
 use cache::Cache;
 pub use enter::Entered;
 pub use event::{Asker, Caller, Event};
@@ -67,6 +70,9 @@ pub struct Db {
     /// The jobs whose records are all there.
     ready: VecDeque<u64>,
     deadlines: Deadlines<u64>,
+    boards: Boards,
+    /// What is to be done for the leaderboards next.
+    turn: Turn,
     up: bool,
     /// Word of a sync is to be asked for when the store is up again.
     word_held_back: bool,
@@ -79,6 +85,7 @@ impl Service for Db {
         match event {
             Event::Req { caller, asker, request } => self.begin(caller, asker, request, cx),
             Event::Loaded { job, values } => self.loaded(job, values, cx),
+            Event::Scanned { job, records } => self.scanned(job, records, cx),
             Event::Synced { number } => {
                 let there_are_newer = self.cache.synced(number);
                 match self.up {
@@ -92,6 +99,7 @@ impl Service for Db {
             Event::Service { .. } => {}
             Event::Tick => self.expire(cx),
         }
+        self.keep_boards(cx);
         while let Some(number) = self.ready.pop_front() {
             if let Some(job) = self.jobs.remove(&number) {
                 self.attempt(Some(number), job, cx);
@@ -105,7 +113,7 @@ impl Service for Db {
     }
 
     fn deadline(&self) -> Option<Time> {
-        self.deadlines.next()
+        [self.deadlines.next(), self.turn.at].into_iter().flatten().min()
     }
 
     fn store(up: bool) -> Option<Event> {
@@ -125,7 +133,10 @@ impl Db {
 
     /// The same, with so much memory for records.
     pub fn with_cache(rules: Rules, bytes_max: usize) -> Self {
+        let boards = Boards::new(&rules.results.boards);
         Self {
+            turn: Turn::first(&boards),
+            boards,
             rules,
             cache: Cache::new(bytes_max),
             jobs: HashMap::new(),
@@ -164,19 +175,19 @@ impl Db {
     /// Runs a request; if records are missing, it becomes a job that waits for them. One that has a number was a
     /// job before.
     fn attempt(&mut self, number: Option<u64>, mut job: Job, cx: &mut Context<'_>) {
-        let mut transaction = Transaction::new(cx.now, &mut *cx.rng, &mut self.cache, &self.rules);
+        let mut transaction = Transaction::new(cx.now, &mut *cx.rng, &mut self.cache, &self.rules, &self.boards);
         let result = request::run(&job.caller, &job.request, &mut transaction);
         let done = transaction.end();
         cx.out.faults.extend(done.faults);
         let result = match result {
             Err(Stop::Missing) if job.loads < LOADS_MAX => {
                 job.loads += 1;
-                return self.wait(number, job, done.missing, cx);
+                return self.wait(number, job, done.missing, done.boards_missing, cx);
             }
             Err(Stop::Missing) => Err(Refusal::Internal("a request that needs too many records")),
             Err(Stop::Refused(refusal)) => Err(refusal),
             Ok(answer) => {
-                self.commit(done.changes, cx);
+                self.commit(done.changes, done.ranks, cx);
                 cx.out.messages.extend(done.messages);
                 Ok(answer)
             }
@@ -187,7 +198,10 @@ impl Db {
         answer(job.asker, result, cx);
     }
 
-    fn commit(&mut self, changes: BTreeMap<String, Option<Vec<u8>>>, cx: &mut Context<'_>) {
+    fn commit(&mut self, changes: BTreeMap<String, Option<Vec<u8>>>, ranks: Vec<Change>, cx: &mut Context<'_>) {
+        for change in ranks {
+            cx.out.faults.extend(self.boards.apply(change));
+        }
         if changes.is_empty() {
             return;
         }
@@ -195,7 +209,10 @@ impl Db {
         for (key, value) in changes {
             // What is being loaded of it is older than this.
             self.known(&key);
-            self.cache.write(&key, value.clone());
+            // The entries of leaderboards are in memory already.
+            if !key.starts_with(results::boards::PREFIX) {
+                self.cache.write(&key, value.clone());
+            }
             match value {
                 Some(value) => cx.put(key, value),
                 None => cx.delete(key),
@@ -206,10 +223,20 @@ impl Db {
         }
     }
 
-    fn wait(&mut self, number: Option<u64>, mut job: Job, missing: BTreeSet<String>, cx: &mut Context<'_>) {
+    fn wait(
+        &mut self,
+        number: Option<u64>,
+        mut job: Job,
+        missing: BTreeSet<String>,
+        boards: bool,
+        cx: &mut Context<'_>,
+    ) {
         let number = number.unwrap_or_else(|| self.next_number(cx));
         job.missing = missing.len();
         self.jobs.insert(number, job);
+        if boards {
+            self.turn.waiting.insert(number);
+        }
         let mut keys = Vec::new();
         for key in missing {
             let waiting = self.loading.entry(key.clone()).or_insert_with(|| {
@@ -262,6 +289,9 @@ impl Db {
 
     fn service(&mut self, up: bool, cx: &mut Context<'_>) {
         self.up = up;
+        if up {
+            self.turn.at = Some(cx.now);
+        }
         if up && std::mem::take(&mut self.word_held_back) {
             cx.send(Event::Synced { number: self.cache.written() });
         }
@@ -305,6 +335,7 @@ fn answer(asker: Asker, result: Result<Answer, Refusal>, cx: &mut Context<'_>) {
             });
             cx.send(lobby::Event::ResEnter { user, connection, result });
         }
+        Asker::SceneMaster { scene } => cx.send(scene_master::Event::ResRecord { scene, result: result.map(drop) }),
         Asker::Door(number) => cx.send(Message::DbDoor(number, result.map(Box::new))),
         Asker::Nobody => {}
     }

@@ -16,7 +16,7 @@
 //! | [`scene_service`] | the scenes of one node | one a node |
 //! | [`scene`] | the seats of one scene | one a scene |
 //!
-//! What they compute with besides: ratings, leaderboards and their seasons are in [`results`].
+//! What becomes of the results of games, ratings, leaderboards and histories, is in [`results`].
 //!
 //! Architecture Invariant: a service never waits and never fails. What it waits for is a state
 //! with a deadline; what goes wrong is an outcome with a [`Refusal`].

@@ -252,7 +252,9 @@ impl Lobby {
             }
             Phase::Idle => None,
         };
-        let rating = user.record.ratings.get(&domain).copied().unwrap_or(RATING_START);
+        // Where Db has told nothing because it was down, no scene is made either.
+        let rating = user.entered.as_ref().and_then(|entered| entered.ratings.get(&domain)).copied();
+        let rating = rating.unwrap_or(RATING_START);
         let name = user.record.name.clone();
         let needed = [ServiceName::Match, ServiceName::SceneMaster, ServiceName::Db];
         let down = needed.into_iter().find(|it| self.services_down.contains(it));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chat::Moderate;
 use crate::ids::{ConnectionId, DomainName, NodeId, SceneId, Seat, SessionId, UserId};
-use crate::read::{Load, Scan};
+use crate::read::{Load, Scan, ScanRecords};
 use crate::refusal::Refusal;
 use crate::token::Secret;
 use crate::{auth, db, lobby, matching, scene_master, scene_service};
@@ -30,6 +30,8 @@ pub enum Message {
     Db(db::Event),
     /// To the host's store: asks for records, answered to Db.
     LoadForDb(Load),
+    /// To the host's store: asks for records that follow each other, answered to Db.
+    ScanForDb(ScanRecords),
     /// To whoever asked Db over HTTP; the number is theirs.
     DbDoor(u64, Result<Box<db::Answer>, Refusal>),
     /// To the lobby of this node.

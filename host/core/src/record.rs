@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::ids::{DomainName, Epoch, FleetName, NodeId, SceneId, Time, UserId};
+use crate::ids::{Epoch, FleetName, NodeId, SceneId, Time, UserId};
+use crate::results::Finished;
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,12 +13,9 @@ pub struct UserRecord {
     pub name: String,
     /// When the user signed in for the first time.
     pub created: Time,
-    /// Ratings by domain; a domain without one is at [`RATING_START`].
-    #[serde(default)]
-    pub ratings: std::collections::BTreeMap<DomainName, i32>,
 }
 
-/// The rating of a newcomer.
+/// The rating of a newcomer, and of who has not played in a domain.
 pub const RATING_START: i32 = 1500;
 
 /// A scene, as SceneMaster has decided it.
@@ -35,6 +33,9 @@ pub struct SceneRecord {
     pub deadline: Option<Time>,
     /// The users with seats.
     pub users: Vec<UserId>,
+    /// How its game was decided, until Db has recorded that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<Finished>,
 }
 
 /// The key of a user's record.

@@ -3,7 +3,8 @@
 //! Invariants: a scene's state and its absolute deadline are written before their effects. There
 //! is at most one live epoch of a scene; what comes from another one is passed over. Slots are
 //! counted here and never negative. A user on the way in blocks the end of a scene that is only
-//! empty. Every state but `Stopped` has a deadline.
+//! empty. Every state but `Stopped` has a deadline. The results of a game are written before its end is told to
+//! anybody, and stay in the scene's record until Db has recorded them.
 //!
 //! Main type: [`SceneMaster`].
 //!
@@ -17,6 +18,7 @@
 //! | Stopped | | forgotten after the tombstone's time |
 
 mod event;
+mod recording;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -30,6 +32,8 @@ use crate::scene_service::{self, SeatGrant};
 use crate::token::Secret;
 use crate::{Context, Service, lobby, matching};
 pub use event::{Ask, Event, Matched};
+use recording::Unrecorded;
+pub use recording::{RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX};
 
 /// How long a node may take to begin a scene.
 pub const PLACE_MS_MAX: u64 = 5_000;
@@ -63,7 +67,7 @@ enum SeatState {
 
 #[derive(Debug, Clone)]
 struct SeatRow {
-    user: UserId,
+    player: Player,
     state: SeatState,
     /// The way in that waits for the scene to note its token.
     entry: Option<Secret>,
@@ -103,6 +107,7 @@ struct Order {
 enum Due {
     Scene(SceneId),
     Token(SceneId, Seat),
+    Record(SceneId),
 }
 
 /// The service.
@@ -116,6 +121,8 @@ pub struct SceneMaster {
     orders: HashMap<u64, Order>,
     deadlines: Deadlines<Due>,
     tombstones: VecDeque<SceneId>,
+    /// Scenes whose results Db has not recorded yet, also those of a run before.
+    unrecorded: BTreeMap<SceneId, Unrecorded>,
     db_up: bool,
     stopping: bool,
 }
@@ -152,11 +159,20 @@ impl Service for SceneMaster {
             Event::NodeDown { node } => self.node_down(node, cx),
             Event::Recovered { scenes } => {
                 // Scenes live in the memory of the process that ran them, so they ended with it.
-                for (scene, _) in scenes {
-                    cx.delete(record::scene_key(scene));
+                for (scene, record) in scenes {
+                    match record.finished {
+                        Some(finished) => self.owe(scene, finished, cx),
+                        None => cx.delete(record::scene_key(scene)),
+                    }
                 }
             }
-            Event::Service { service: ServiceName::Db, up } => self.db_up = up,
+            Event::ResRecord { scene, result } => self.res_record(scene, result, cx),
+            Event::Service { service: ServiceName::Db, up } => {
+                self.db_up = up;
+                if up {
+                    self.record_all(cx);
+                }
+            }
             Event::Service { .. } => {}
             Event::Stopping => self.stop_all(cx),
             Event::Tick => self.expire(cx),
@@ -188,6 +204,7 @@ impl SceneMaster {
             orders: HashMap::new(),
             deadlines: Deadlines::default(),
             tombstones: VecDeque::new(),
+            unrecorded: BTreeMap::new(),
             db_up: true,
             stopping: false,
         }
@@ -248,9 +265,9 @@ impl SceneMaster {
         for (seat, player) in (0..).zip(players) {
             let secret = Secret::draw(cx.rng);
             let token = secret.hash();
-            seats.push(SeatRow { user: player.user, state: SeatState::Expected, entry: Some(secret) });
             let player =
                 Player { seat, user: player.user, name: player.name, rating: player.rating, team: player.team };
+            seats.push(SeatRow { player: player.clone(), state: SeatState::Expected, entry: Some(secret) });
             grants.push(SeatGrant { player, token, until: token_until });
         }
         let scene = self.place(fleet, Some(domain), Some(match_id), None, node, seats, grants, cx);
@@ -311,7 +328,7 @@ impl SceneMaster {
         let id = SceneId(cx.rng.next_u64());
         let epoch = Epoch(1);
         for (seat, row) in (0..).zip(&seats) {
-            self.by_user.insert(row.user, (id, seat));
+            self.by_user.insert(row.player.user, (id, seat));
         }
         if let Some(node) = self.nodes.get_mut(&node) {
             node.used += 1;
@@ -360,7 +377,7 @@ impl SceneMaster {
         let (operator, match_id, domain) = (scene.operator, scene.match_id, scene.domain.clone());
         for row in &mut scene.seats {
             row.state = SeatState::Gone;
-            self.by_user.remove(&row.user);
+            self.by_user.remove(&row.player.user);
         }
         self.stopped(id, cx);
         if let (Some(domain), Some(match_id)) = (domain, match_id) {
@@ -372,7 +389,8 @@ impl SceneMaster {
     fn answer_match(&mut self, id: SceneId, cx: &mut Context<'_>) {
         let scene = &self.scenes[&id];
         let (Some(domain), Some(match_id)) = (scene.domain.clone(), scene.match_id) else { return };
-        let entries = scene.seats.iter().filter_map(|row| Some((row.user, self.entry(id, scene, row.entry.clone()?))));
+        let entries =
+            scene.seats.iter().filter_map(|row| Some((row.player.user, self.entry(id, scene, row.entry.clone()?))));
         let result = Ok(entries.collect());
         cx.send(Message::Match(domain, matching::Event::ResCreateScene { match_id, result }));
     }
@@ -401,7 +419,7 @@ impl SceneMaster {
             return;
         }
         row.state = SeatState::Gone;
-        let user = row.user;
+        let user = row.player.user;
         let nobody = scene.seats.iter().all(|row| row.state == SeatState::Gone);
         let state = scene.state;
         self.by_user.remove(&user);
@@ -420,9 +438,13 @@ impl SceneMaster {
         let on_the_way = scene.seats.iter().any(|row| row.state == SeatState::Expected);
         match (scene.state, ask) {
             // Told to stop, the game has come to a result all the same.
-            (State::Stopping, Ask::Finished(results)) => {
-                if let Some((_, of_end)) = &mut scene.end {
-                    *of_end = results;
+            (State::Stopping, Ask::Finished(results)) if !results.is_empty() => {
+                if let Some((_, of_end)) = &mut scene.end
+                    && of_end.is_empty()
+                {
+                    of_end.clone_from(&results);
+                    self.decided(id, results, cx);
+                    self.enter(id, State::Stopping, self.deadlines.get(&Due::Scene(id)), cx);
                 }
             }
             (State::Stopping | State::Stopped, _) => {}
@@ -464,7 +486,7 @@ impl SceneMaster {
     fn res_add_token(&mut self, id: SceneId, seat: Seat, result: Result<(), Refusal>, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let Some(row) = scene.seats.get_mut(seat as usize) else { return };
-        let (user, secret) = (row.user, row.entry.clone());
+        let (user, secret) = (row.player.user, row.entry.clone());
         self.deadlines.clear(&Due::Token(id, seat));
         let scene = &self.scenes[&id];
         let result = match (result, secret) {
@@ -489,7 +511,8 @@ impl SceneMaster {
                 self.not_placed(id, Refusal::ServiceDown(crate::ServiceName::SceneService), cx);
             } else {
                 let reason = EndReason::Crashed("the machine that ran it is gone".to_owned());
-                self.scenes.get_mut(&id).expect("just listed").end = Some((reason, Vec::new()));
+                // One that was ending already has its reason, and its results.
+                self.scenes.get_mut(&id).expect("just listed").end.get_or_insert((reason, Vec::new()));
                 self.stopped(id, cx);
             }
         }
@@ -519,6 +542,7 @@ impl SceneMaster {
                 Due::Token(id, seat) => {
                     self.res_add_token(id, seat, Err(Refusal::TimedOut("opening the way back")), cx)
                 }
+                Due::Record(id) => self.record(id, cx),
                 Due::Scene(id) => match self.scenes.get(&id).map(|it| it.state) {
                     Some(State::Placing) => self.not_placed_in_time(id, Refusal::TimedOut("making the scene"), cx),
                     Some(State::Allocated) => self.stop(id, EndReason::Expired, Vec::new(), cx),
@@ -552,6 +576,8 @@ impl SceneMaster {
     fn stop(&mut self, id: SceneId, reason: EndReason, results: Vec<PlayerResult>, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         scene.end = Some((reason.clone(), results.clone()));
+        self.decided(id, results.clone(), cx);
+        let Some(scene) = self.scenes.get(&id) else { return };
         let (node, epoch) = (scene.node, scene.epoch);
         let grace_ms = u64::from(self.fleets[&scene.fleet].stop_grace_ms);
         self.enter(id, State::Stopping, Some(cx.now.plus_ms(grace_ms + STOP_MS_MAX)), cx);
@@ -572,9 +598,9 @@ impl SceneMaster {
                 continue;
             }
             row.state = SeatState::Gone;
-            self.by_user.remove(&row.user);
+            self.by_user.remove(&row.player.user);
             let ended = SceneEnded { scene: id, reason: reason.clone(), results: results.clone() };
-            cx.send(lobby::Event::SynSceneEnded { user: row.user, ended });
+            cx.send(lobby::Event::SynSceneEnded { user: row.player.user, ended });
         }
         if let Some(node) = self.nodes.get_mut(&node) {
             node.used = node.used.saturating_sub(1);
@@ -608,10 +634,11 @@ impl SceneMaster {
             node: scene.node,
             state: self.state_name(id).to_owned(),
             deadline,
-            users: self.scenes[&id].seats.iter().map(|row| row.user).collect(),
+            users: self.scenes[&id].seats.iter().map(|row| row.player.user).collect(),
+            finished: self.unrecorded.get(&id).map(|it| it.finished.clone()),
         };
         match state {
-            State::Stopped => cx.delete(record::scene_key(id)),
+            State::Stopped if record.finished.is_none() => cx.delete(record::scene_key(id)),
             _ => cx.put(record::scene_key(id), record::encode(&record)),
         }
         match deadline {

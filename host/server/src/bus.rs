@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use scenehost_core::chat::Moderate;
 use scenehost_core::message::{ToUser, ToUsers};
-use scenehost_core::read::{Load, Scan};
+use scenehost_core::read::{Load, Scan, ScanRecords};
 use scenehost_core::{ConnectionId, DomainName, Message, Refusal, SceneId, ServiceName};
 use scenehost_core::{auth, db, lobby, matching, scene_master, scene_service};
 use tokio::sync::{mpsc, oneshot};
@@ -90,6 +90,7 @@ pub enum Question {
     Load(Load),
     Scan(Scan),
     LoadForDb(Load),
+    ScanForDb(ScanRecords),
 }
 
 /// Those outside of the services who wait for an answer, by number.
@@ -188,6 +189,7 @@ impl Bus {
                 Some(values) => put(&senders.db, db::Event::Loaded { job: load.job, values: Ok(values) }, "db"),
                 None => put(&senders.questions, Question::LoadForDb(load), "store"),
             },
+            Message::ScanForDb(scan) => put(&senders.questions, Question::ScanForDb(scan), "store"),
             Message::Db(event) => put(&senders.db, event, "db"),
             Message::DbDoor(number, result) => lock(&senders.db_doors).answer(number, result.map(|answer| *answer)),
             Message::Check(check) => put(&senders.checks, check, "checks"),

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use scenehost_core::address::Network;
 use scenehost_core::auth::identity::{PROVIDER_CHARS_MAX, is_provider_name};
 use scenehost_core::config::{self, Domain, Fleet};
+use scenehost_core::results::{self, board::Board};
 use scenehost_core::{DomainName, FleetName, GameName, chat, db, guild, rate, storage};
 use serde::Deserialize;
 
@@ -49,6 +50,8 @@ pub struct Config {
     pub chat: chat::Limits,
     #[serde(default)]
     pub guilds: guild::Limits,
+    #[serde(default)]
+    pub leaderboards: BTreeMap<String, Board>,
     #[serde(default)]
     pub fleets: BTreeMap<FleetName, FleetConfig>,
     #[serde(default)]
@@ -346,6 +349,9 @@ impl Config {
         if let Err(what) = self.guilds.check() {
             return wrong("[guilds]".to_owned(), what);
         }
+        if let Err((name, what)) = Board::check_all(&self.leaderboards, &self.domains) {
+            return wrong(format!("[leaderboards.{name}]"), what);
+        }
         self.auth.check()?;
         if let Some(token) = &self.ops.token
             && token.len() < 16
@@ -361,7 +367,9 @@ impl Config {
     /// The rules of what players keep. A game is what one plugin runs.
     pub fn db_rules(&self) -> db::Rules {
         let games = self.fleets.values().map(|fleet| GameName::from(fleet.plugin.as_str())).collect();
-        db::Rules { games, storage: self.storage.clone(), guilds: self.guilds.clone() }
+        let rated = self.domains.iter().map(|(name, domain)| (name.clone(), domain.rated)).collect();
+        let results = results::Rules { rated, boards: self.leaderboards.clone() };
+        db::Rules { games, storage: self.storage.clone(), guilds: self.guilds.clone(), results }
     }
 
     /// The rules' part of the fleets.

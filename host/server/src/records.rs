@@ -4,7 +4,7 @@
 
 use std::thread::JoinHandle;
 
-use scenehost_core::read::{Load, Loaded, Scan};
+use scenehost_core::read::{Load, Loaded, Scan, ScanRecords};
 use scenehost_core::{Message, auth, db};
 use tokio::sync::mpsc;
 
@@ -29,6 +29,9 @@ fn answer(questions: impl Iterator<Item = Question>, store: &Store, bus: &Bus) {
         let answer: Message = match question {
             Question::Load(Load { job, keys }) => auth::Event::Loaded { job, values: load(&keys, store) }.into(),
             Question::LoadForDb(Load { job, keys }) => db::Event::Loaded { job, values: load(&keys, store) }.into(),
+            Question::ScanForDb(ScanRecords { job, from, to, limit }) => {
+                db::Event::Scanned { job, records: store.records(&from, &to, limit).map_err(report) }.into()
+            }
             Question::Scan(Scan { from, to, limit }) => {
                 auth::Event::Scanned { keys: store.keys(&from, &to, limit).map_err(report) }.into()
             }

@@ -201,12 +201,17 @@ impl Store {
 
     /// The keys from the first one on, before the other one, in their order.
     pub fn keys(&self, from: &str, to: &str, limit: usize) -> Result<Vec<String>, Error> {
+        Ok(self.records(from, to, limit)?.into_iter().map(|(key, _)| key).collect())
+    }
+
+    /// The records of those keys.
+    pub fn records(&self, from: &str, to: &str, limit: usize) -> Result<Vec<(String, Vec<u8>)>, Error> {
         let db = self.0.shared.db().ok_or(Error::Down)?;
         let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(to);
         let records = db.iterator_opt(IteratorMode::From(from.as_bytes(), Direction::Forward), options);
-        let key = |record: Result<(Box<[u8]>, _), _>| record.map(|(key, _)| String::from_utf8_lossy(&key).into_owned());
-        records.take(limit).map(key).collect::<Result<_, _>>().map_err(Error::Read)
+        let text = |(key, value): (Box<[u8]>, Box<[u8]>)| (String::from_utf8_lossy(&key).into_owned(), value.into());
+        records.take(limit).map(|record| record.map(text)).collect::<Result<_, _>>().map_err(Error::Read)
     }
 
     /// The records whose keys begin so, in the order of keys.

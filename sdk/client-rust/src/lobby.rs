@@ -10,6 +10,7 @@ mod inbox;
 mod profile;
 mod records;
 mod side;
+mod standing;
 
 use std::fmt;
 use std::sync::Arc;
@@ -117,6 +118,8 @@ pub enum LobbyEvent {
     Notification(v1::SynNotification),
     /// What friends are doing now, of whom it has changed.
     Presence(v1::SynPresence),
+    /// A game has changed the user's rating.
+    Standing(v1::SynStanding),
     /// The connection is lost, or could not be made again; the next attempt comes after this time. Requests made now
     /// are kept and sent after the return, unless they have timed out by then or their futures are dropped.
     Dropped { why: Arc<Error>, next_attempt: Duration },

@@ -211,7 +211,8 @@ impl Context {
     }
 
     /// Ends the scene as intended. One result for each player that counts; none: the game was not
-    /// decided. What was sent before is delivered first, no further event is handled, and commands
+    /// decided. The host records them once: for ratings, by the places; for leaderboards, by the places or the
+    /// scores; and in the players' histories. What was sent before is delivered first, no further event is handled, and commands
     /// after it are passed over.
     pub fn finish(&mut self, results: Vec<PlayerResult>) {
         self.commands.push(Command::Finish(Ending { results }));

@@ -1,8 +1,8 @@
-//! The benchmarks, on loopback: `arena`, the same load against Scenehost, Colyseus and a bare relay; `sign-in`; `chat`.
+//! The benchmarks, on loopback: `arena`, the same load against Scenehost, Colyseus and a bare relay; `sign-in`;
+//! `lobby`, what players do between games.
 //!
 //! - `arena.rs`: what is measured, in which order. `ramp.rs`: the search for the limit.
-//! - `sign_in.rs`: sign-ins over HTTP.
-//! - `chat.rs`: a room of a thousand connections.
+//! - `sign_in.rs`: sign-ins over HTTP. `lobby.rs` and its folder: leaderboards, chat.
 //! - `generator.rs`: the players. `connection.rs`, `websocket.rs`, `http.rs`: how they talk.
 //! - `contender.rs` and its folder: the servers. `relay.rs`: the one that is part of this program.
 //! - `process.rs`: servers as processes. `report.rs`: the table and the file.
@@ -10,11 +10,11 @@
 //! Invariant: servers run on one core and the generator on another, and no server outlives it.
 
 mod arena;
-mod chat;
 mod connection;
 mod contender;
 mod generator;
 mod http;
+mod lobby;
 mod process;
 mod ramp;
 mod relay;
@@ -42,8 +42,8 @@ enum Cli {
     Arena(ArenaArguments),
     /// New guests and resumes over HTTP, a second.
     SignIn(SignInArguments),
-    /// A room of a thousand connections, from the sending of a message to its receipt.
-    Chat(ChatArguments),
+    /// What players do between games: leaderboards, chat.
+    Lobby(LobbyArguments),
     #[command(flatten)]
     Internal(Internal),
 }
@@ -95,8 +95,8 @@ struct SignInArguments {
 }
 
 #[derive(Args)]
-struct ChatArguments {
-    /// Short: whether everything works.
+struct LobbyArguments {
+    /// Small and short: whether everything works.
     #[arg(long)]
     quick: bool,
     /// The program `scenehost`.
@@ -105,7 +105,7 @@ struct ChatArguments {
     /// Taken as by the other benchmarks; no component is used.
     #[arg(long, hide = true)]
     plugins: Option<PathBuf>,
-    /// Where `chat.json` and the server's log go.
+    /// Where `lobby.json` and the server's log go.
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
 }
@@ -130,7 +130,7 @@ fn main() -> Result<()> {
     match Cli::parse() {
         Cli::Arena(arguments) => arena(arguments),
         Cli::SignIn(arguments) => sign_in(arguments),
-        Cli::Chat(arguments) => chat(arguments),
+        Cli::Lobby(arguments) => lobby(arguments),
         Cli::Internal(Internal::Relay { address }) => relay::run(address),
         Cli::Internal(Internal::Pinned { core, program, arguments }) => {
             process::exec_pinned(core, &program, &arguments)
@@ -171,14 +171,12 @@ fn sign_in(arguments: SignInArguments) -> Result<()> {
     Ok(())
 }
 
-fn chat(arguments: ChatArguments) -> Result<()> {
+fn lobby(arguments: LobbyArguments) -> Result<()> {
     fs::create_dir_all(&arguments.out)?;
     let out = fs::canonicalize(&arguments.out)?;
     process::raise_file_limit()?;
     process::pin(process::GENERATOR_CORE)?;
-    let seconds = if arguments.quick { (1, 2) } else { (3, 20) };
-    let settings = chat::Settings { warm_up: Duration::from_secs(seconds.0), window: Duration::from_secs(seconds.1) };
-    let file = chat::run(&settings, &arguments.scenehost, &out)?;
+    let file = lobby::run(arguments.quick, &arguments.scenehost, &out)?;
     println!("\nwritten to {}", file.display());
     Ok(())
 }

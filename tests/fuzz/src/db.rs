@@ -10,11 +10,15 @@ use std::convert::Infallible;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use scenehost_core::db::{Asker, Caller, Db, Event, REQUEST_MS_MAX, Request, Rules};
-use scenehost_core::read::Load;
+use scenehost_core::read::{Load, ScanRecords};
+use scenehost_core::results::board::{Board, Kind};
+use scenehost_core::results::ranking::Order;
+use scenehost_core::results::season::Reset;
+use scenehost_core::results::{self, Finished, Part};
 use scenehost_core::storage::{self, Change, Owner, Readers, Whose, Writers};
 use scenehost_core::{
-    Context, Effects, GameName, GuildId, Message, Service, ServiceName, Time, UserId, Write, chat, consistency,
-    friends, guild, inbox, profile,
+    Context, Effects, GameName, GuildId, Message, Player, PlayerResult, SceneId, Service, ServiceName, Time, UserId,
+    Write, chat, consistency, friends, guild, inbox, profile,
 };
 
 use crate::script::Script;
@@ -45,6 +49,7 @@ struct World {
     /// What the loop has not carried out yet.
     effects: VecDeque<Effects>,
     loads: Vec<Load>,
+    scans: Vec<ScanRecords>,
     asked: BTreeSet<u64>,
     last_request: u64,
     lives: u64,
@@ -53,7 +58,16 @@ struct World {
 
 fn rules() -> Rules {
     let games = BTreeSet::from([GameName::from("gomoku"), GameName::from("arena")]);
-    Rules { games, ..Rules::default() }
+    let board = |kind, order, reset, entries_max| Board { domain: "gomoku".into(), kind, order, reset, entries_max };
+    let boards = [
+        ("rating", board(Kind::Rating, Order::Highest, Reset::Never, 2)),
+        ("best", board(Kind::ScoreBest, Order::Lowest, Reset::Daily, 9)),
+    ];
+    let results = results::Rules {
+        rated: BTreeMap::from([("gomoku".into(), true)]),
+        boards: boards.map(|(name, board)| (name.to_owned(), board)).into(),
+    };
+    Rules { games, results, ..Rules::default() }
 }
 
 impl World {
@@ -65,6 +79,7 @@ impl World {
             store: BTreeMap::new(),
             effects: VecDeque::new(),
             loads: Vec::new(),
+            scans: Vec::new(),
             asked: BTreeSet::new(),
             last_request: 0,
             lives: 0,
@@ -83,7 +98,12 @@ impl World {
                 self.now = self.now.plus_ms(script.span_ms());
                 self.step(Event::Tick);
             }
-            3 => _ = self.loads.pop(), // Its answer is lost.
+            // Their answers are lost.
+            3 => _ = (self.loads.pop(), script.chance().then(|| self.scans.pop())),
+            4 if !self.scans.is_empty() && script.chance() => {
+                let scan = self.scans.remove(0);
+                self.step(Event::Scanned { job: scan.job, records: Err(()) });
+            }
             4 if !self.loads.is_empty() => {
                 let load = self.loads.remove(script.below(self.loads.len().min(256)));
                 self.step(Event::Loaded { job: load.job, values: Err(()) });
@@ -91,6 +111,10 @@ impl World {
             5..=7 if !self.loads.is_empty() => {
                 let load = self.loads.remove(script.below(self.loads.len().min(256)));
                 self.answer(&load);
+            }
+            8 if !self.scans.is_empty() => {
+                let scan = self.scans.remove(0);
+                self.scanned(scan);
             }
             8..=10 => self.sync_one(),
             _ => {
@@ -121,6 +145,12 @@ impl World {
     fn answer(&mut self, load: &Load) {
         let values = load.keys.iter().map(|key| self.store.get(key).cloned()).collect();
         self.step(Event::Loaded { job: load.job, values: Ok(values) });
+    }
+
+    fn scanned(&mut self, ScanRecords { job, from, to, limit }: ScanRecords) {
+        let records = self.store.range(from..to).take(limit);
+        let records = records.map(|(key, value)| (key.clone(), value.clone())).collect();
+        self.step(Event::Scanned { job, records: Ok(records) });
     }
 
     fn step(&mut self, event: Event) {
@@ -154,6 +184,7 @@ impl World {
             match message {
                 Message::Db(event) => self.step(event),
                 Message::LoadForDb(load) => self.loads.push(load),
+                Message::ScanForDb(scan) => self.scans.push(scan),
                 Message::DbDoor(number, _) => {
                     assert!(self.asked.remove(&number), "request {number} is answered twice");
                 }
@@ -174,6 +205,7 @@ impl World {
         self.lives += 1;
         self.effects.clear();
         self.loads.clear();
+        self.scans.clear();
         self.asked.clear();
         self.up = true;
         self.db = Db::with_cache(rules(), CACHE_BYTES).numbered_after(self.lives << 32);
@@ -181,12 +213,15 @@ impl World {
 
     /// The store answers, and then all requests are.
     fn settle(&mut self) {
-        while !self.effects.is_empty() || !self.loads.is_empty() {
+        while !self.effects.is_empty() || !self.loads.is_empty() || !self.scans.is_empty() {
             while !self.effects.is_empty() {
                 self.sync_one();
             }
             if let Some(load) = self.loads.pop() {
                 self.answer(&load);
+            }
+            if let Some(scan) = self.scans.pop() {
+                self.scanned(scan);
             }
         }
         self.now = self.now.plus_ms(REQUEST_MS_MAX);
@@ -226,6 +261,7 @@ fn request(script: &mut Script) -> Request {
             avatar: None,
             about: script.chance().then(|| script.text()),
         }),
+        7..=10 => Request::Results(standing(script)),
         _ => Request::Storage(stored(script)),
     }
 }
@@ -288,6 +324,43 @@ fn said(script: &mut Script) -> chat::Request {
         1 if script.chance() => chat::Request::Mute(user(script), Time(script.span_ms())),
         1 => chat::Request::Unmute(user(script)),
         _ => chat::Request::Say { to, name: "Ada".to_owned(), text: script.text() },
+    }
+}
+
+fn standing(script: &mut Script) -> results::Request {
+    let board = ["rating", "best", "none"][script.below(3)].to_owned();
+    match script.below(8) {
+        0 => results::Request::Ratings(USERS[..script.below(4)].to_vec()),
+        1 => results::Request::History { user: script.chance().then(|| user(script)), skip: 0, limit: script.number() },
+        2 => results::Request::Boards,
+        3 => {
+            let part = match script.below(3) {
+                0 => Part::From { rank: script.number(), limit: script.number() },
+                1 => Part::Around { user: script.chance().then(|| user(script)), neighbours: script.number() },
+                _ => Part::Of(USERS[..script.below(4)].to_vec()),
+            };
+            results::Request::Page { board, season: script.chance().then(|| script.text()), part }
+        }
+        4 => {
+            let score = script.chance().then(|| i64::from(script.number()));
+            results::Request::Set { board, user: user(script), score }
+        }
+        _ => results::Request::Record { scene: SceneId(script.below(4) as u64), finished: finished(script) },
+    }
+}
+
+fn finished(script: &mut Script) -> Finished {
+    let player = |seat: u32, user| Player { seat, user, name: "Ada".to_owned(), rating: 1_500, team: seat };
+    let result = |script: &mut Script| PlayerResult {
+        seat: script.below(4) as u32,
+        place: script.below(4) as u32,
+        score: i64::from(script.number()),
+    };
+    Finished {
+        domain: ["gomoku", "chess"][script.below(2)].into(),
+        ended: Time(script.span_ms()),
+        players: (0..).zip(USERS).map(|(seat, user)| player(seat, user)).collect(),
+        results: (0..script.below(4)).map(|_| result(script)).collect(),
     }
 }
 

@@ -286,7 +286,7 @@ impl World {
 
 fn identity(script: &mut Script) -> Result<Box<Identity>, Refusal> {
     ok_or_refused(script)?;
-    let record = UserRecord { name: "Ada".to_owned(), created: Time(1), ratings: BTreeMap::new() };
+    let record = UserRecord { name: "Ada".to_owned(), created: Time(1) };
     let token = || "token".to_owned();
     let tokens = Tokens { session: token(), session_expires: Time(9), refresh: token(), refresh_expires: Time(99) };
     let (user, session) = (USERS[script.below(USERS.len())], SESSIONS[script.below(2)]);

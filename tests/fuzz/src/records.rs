@@ -10,6 +10,10 @@ use scenehost_core::auth::identity::IdentityRecord;
 use scenehost_core::chat::ChatMessage;
 use scenehost_core::guild::{Guild, Place};
 use scenehost_core::record::{self, SceneRecord, UserRecord};
+use scenehost_core::results::boards::Stored;
+use scenehost_core::results::finished::Ratings;
+use scenehost_core::results::history::{History, MatchRecord};
+use scenehost_core::results::rating::{self, Finish};
 use scenehost_core::{SessionId, Time};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,6 +26,13 @@ pub fn run(data: &[u8]) {
     survives::<Guild>(data);
     survives::<Place>(data);
     survives::<ChatMessage>(data);
+    survives::<Stored>(data);
+    survives::<History>(data);
+    survives::<MatchRecord>(data);
+    // Numbers of many digits are read as their neighbours, so these are not compared.
+    if let Ok(ratings) = record::decode::<Ratings>("kind/0123456789abcdef", data) {
+        can_be_rated(&ratings);
+    }
     if let Some(account) = survives::<Account>(data) {
         can_be_used(account);
     }
@@ -56,4 +67,14 @@ fn can_be_used(mut account: Account) {
     }
     account.forget_expired(Time(u64::MAX));
     assert!(account.infos(None).is_empty(), "everything ends");
+}
+
+/// Whatever a rating is, the one after a game is within its limits.
+fn can_be_rated(ratings: &Ratings) {
+    let (least, most) = rating::RATING_LIMITS;
+    for rating in ratings.domains.values() {
+        let players = [1, 2].map(|place| Finish { rating: *rating, team: place, place });
+        let after = rating::rate(&players, Time(0)).expect("two can be rated");
+        assert!(after.iter().all(|it| (least..=most).contains(&it.rating)), "{after:?}");
+    }
 }

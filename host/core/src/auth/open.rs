@@ -232,7 +232,6 @@ impl Open {
             "user_id": self.user.to_string(),
             "name": self.profile.name,
             "created": moment(account.created),
-            "ratings": self.profile.ratings,
             "identities": identities.collect::<Vec<_>>(),
             "sessions": sessions.collect::<Vec<_>>(),
             "ban": ban,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{Stop, Transaction};
 use crate::ids::UserId;
-use crate::{chat, friends, guild, inbox, profile, record, storage};
+use crate::{chat, friends, guild, inbox, profile, record, results, storage};
 
 /// All that is kept of a user, as JSON: one field for each feature.
 pub(super) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, Stop> {
@@ -16,6 +16,7 @@ pub(super) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, St
     all.insert("inbox".to_owned(), inbox::export(user, tx)?);
     all.insert("guild".to_owned(), guild::export(user, tx)?);
     all.insert("chat".to_owned(), chat::export(user, tx)?);
+    all.insert("results".to_owned(), results::export(user, tx)?);
     Ok(Value::Object(all))
 }
 
@@ -28,6 +29,7 @@ pub(super) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop>
     inbox::forget(user, tx);
     // Last: the others may have to be told the name.
     profile::forget(user, tx);
+    results::forget(user, tx)?;
     tx.delete(record::forget_key(user));
     Ok(())
 }

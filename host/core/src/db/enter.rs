@@ -1,13 +1,15 @@
 //! What the lobby has to know of a user who comes in, read in one transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Stop, Transaction};
 use crate::chat;
 use crate::friends::{self, Friends};
 use crate::guild::{self, Membership};
-use crate::ids::{Time, UserId};
+use crate::ids::{DomainName, Time, UserId};
 use crate::profile::{self, Profile};
+use crate::results::finished::ratings_key;
+use crate::results::standing;
 
 /// What the lobby knows of a user, as long as the user is there. It is told of what changes by
 /// [`crate::lobby::Event::SynNews`].
@@ -25,14 +27,17 @@ pub struct Entered {
     pub guild: Option<Membership>,
     /// The user looks offline to everybody.
     pub appears_offline: bool,
+    /// The ratings by domain; a domain without one is at [`crate::record::RATING_START`].
+    pub ratings: BTreeMap<DomainName, i32>,
 }
 
 /// A user comes in with this name, which is kept for those who ask later.
 pub(super) fn enter(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Result<Entered, Stop> {
     let key = profile::key(user);
-    tx.want([key.clone(), chat::muted_key(user), guild::place_key(user), friends::key(user)])?;
+    tx.want([key.clone(), chat::muted_key(user), guild::place_key(user), friends::key(user), ratings_key(user)])?;
     let muted_until = chat::muted_until(user, tx)?;
     let guild = guild::membership(user, tx)?;
+    let ratings = standing::rounded(user, tx)?;
     let known: Option<Profile> = tx.get(&key)?;
     let profile = match known {
         Some(profile) if profile.name == name => profile,
@@ -45,5 +50,5 @@ pub(super) fn enter(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Resul
     };
     let Friends { friends, blocked, appears_offline, .. } = tx.get_or_default(&friends::key(user))?;
     let (friends, blocked) = (friends.into_keys().collect(), blocked.into_keys().collect());
-    Ok(Entered { profile, friends, blocked, appears_offline, muted_until, guild })
+    Ok(Entered { profile, friends, blocked, appears_offline, muted_until, guild, ratings })
 }

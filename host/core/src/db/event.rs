@@ -1,9 +1,9 @@
 //! What Db can be told.
 
 use super::request::Request;
-use crate::ids::{ConnectionId, UserId};
+use crate::ids::{ConnectionId, SceneId, UserId};
 use crate::message::ServiceName;
-use crate::read::Loaded;
+use crate::read::{Loaded, Scanned};
 
 /// What Db can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,13 @@ pub enum Event {
         job: u64,
         /// The records.
         values: Loaded,
+    },
+    /// The store's answer to a question for a part of the leaderboards.
+    Scanned {
+        /// The number of the question.
+        job: u64,
+        /// The records.
+        records: Scanned,
     },
     /// Db's own word to itself: its batches of writes up to this one are synced.
     Synced {
@@ -70,6 +77,11 @@ pub enum Asker {
     },
     /// A request over HTTP, by its number; by [`crate::Message::DbDoor`].
     Door(u64),
+    /// SceneMaster, for a scene; by [`crate::scene_master::Event::ResRecord`].
+    SceneMaster {
+        /// Which scene.
+        scene: SceneId,
+    },
     /// Nobody waits.
     Nobody,
 }

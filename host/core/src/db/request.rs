@@ -8,7 +8,7 @@ use super::account;
 use super::enter::{self, Entered};
 use super::{Caller, Stop, Transaction};
 use crate::ids::{GameName, UserId};
-use crate::{chat, friends, guild, inbox, profile, storage};
+use crate::{chat, friends, guild, inbox, profile, results, storage};
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum Request {
     Friends(friends::Request),
     /// About notifications.
     Inbox(inbox::Request),
+    /// About results: matches, ratings, leaderboards.
+    Results(results::Request),
 }
 
 /// What came of a request.
@@ -54,6 +56,8 @@ pub enum Answer {
     Friends(friends::Answer),
     /// About notifications.
     Inbox(inbox::Answer),
+    /// About results.
+    Results(results::Answer),
 }
 
 impl Answer {
@@ -67,6 +71,7 @@ impl Answer {
             Self::Guild(answer) => answer.bytes(),
             Self::Friends(answer) => answer.bytes(),
             Self::Inbox(answer) => answer.bytes(),
+            Self::Results(answer) => answer.bytes(),
         }
     }
 }
@@ -84,6 +89,8 @@ pub enum News {
     Friends(friends::News),
     /// A notification has come.
     Inbox(Box<inbox::News>),
+    /// A game has changed the user's rating.
+    Results(results::News),
 }
 
 impl News {
@@ -91,7 +98,7 @@ impl News {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Chat(news) => news.bytes(),
-            Self::Storage(_) | Self::Guild(_) | Self::Friends(_) | Self::Inbox(_) => 0,
+            Self::Storage(_) | Self::Guild(_) | Self::Friends(_) | Self::Inbox(_) | Self::Results(_) => 0,
         }
     }
 }
@@ -105,6 +112,8 @@ pub struct Rules {
     pub storage: storage::Limits,
     /// Limits of guilds.
     pub guilds: guild::Limits,
+    /// Which games are rated, and the leaderboards.
+    pub results: results::Rules,
 }
 
 /// Runs a request.
@@ -122,5 +131,6 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         Request::Guild(request) => guild::run(caller, request, tx),
         Request::Friends(request) => friends::run(caller, request, tx),
         Request::Inbox(request) => inbox::run(caller, request, tx),
+        Request::Results(request) => results::run(caller, request, tx),
     }
 }

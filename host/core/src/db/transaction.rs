@@ -11,6 +11,7 @@ use super::request::{News, Rules};
 use crate::ids::{Time, UserId};
 use crate::message::Message;
 use crate::refusal::Refusal;
+use crate::results::boards::{Boards, Change, Place};
 use crate::{lobby, record};
 
 /// Why a transaction did not come to its end; it has changed nothing then.
@@ -37,6 +38,7 @@ pub struct Transaction<'a> {
     /// What operators have decided.
     pub rules: &'a Rules,
     cache: &'a mut Cache,
+    boards: &'a Boards,
     done: Done,
 }
 
@@ -45,13 +47,23 @@ pub struct Transaction<'a> {
 pub(super) struct Done {
     pub changes: BTreeMap<String, Option<Vec<u8>>>,
     pub missing: BTreeSet<String>,
+    /// Leaderboards are needed, and not loaded yet.
+    pub boards_missing: bool,
+    /// What changes on leaderboards.
+    pub ranks: Vec<Change>,
     pub messages: Vec<Message>,
     pub faults: Vec<String>,
 }
 
 impl<'a> Transaction<'a> {
-    pub(super) fn new(now: Time, rng: &'a mut dyn CryptoRng, cache: &'a mut Cache, rules: &'a Rules) -> Self {
-        Self { now, rng, rules, cache, done: Done::default() }
+    pub(super) fn new(
+        now: Time,
+        rng: &'a mut dyn CryptoRng,
+        cache: &'a mut Cache,
+        rules: &'a Rules,
+        boards: &'a Boards,
+    ) -> Self {
+        Self { now, rng, rules, cache, boards, done: Done::default() }
     }
 
     pub(super) fn end(self) -> Done {
@@ -110,6 +122,30 @@ impl<'a> Transaction<'a> {
     /// Removes a record; one that is not there is no error.
     pub fn delete(&mut self, key: String) {
         self.done.changes.insert(key, None);
+    }
+
+    /// The leaderboards, as they were before this request.
+    ///
+    /// # Errors
+    /// [`Stop::Missing`] if they are not loaded yet.
+    pub fn boards(&mut self) -> Result<&'a Boards, Stop> {
+        if self.boards.to_load().is_some() {
+            self.done.boards_missing = true;
+            return Err(Stop::Missing);
+        }
+        Ok(self.boards)
+    }
+
+    /// Changes a leaderboard; the entry's record is changed beside it.
+    pub(crate) fn rank(&mut self, change: Change) {
+        self.done.ranks.push(change);
+    }
+
+    /// How many users this request has put on the same leaderboard who were not on it.
+    pub(crate) fn entering(&self, at: &Place) -> u32 {
+        let same = |place: &Place| place.board == at.board && place.season == at.season;
+        let is_new = |it: &&Change| it.entry.is_some() && same(&it.place) && self.boards.get(&it.place).is_none();
+        self.done.ranks.iter().filter(is_new).count() as u32
     }
 
     /// Says something to another service, once the changes are saved.

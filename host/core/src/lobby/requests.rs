@@ -67,6 +67,7 @@ impl Lobby {
                 News::Guild(news) => news.apply(&mut entered.guild),
                 News::Chat(chat::News::Muted(until)) => entered.muted_until = *until,
                 News::Chat(chat::News::Said(_, message)) if entered.blocked.contains(&message.from) => return,
+                News::Results(news) => _ = entered.ratings.insert(news.domain.clone(), news.rating),
                 News::Chat(_) | News::Storage(_) | News::Friends(_) | News::Inbox(_) => {}
             }
         }

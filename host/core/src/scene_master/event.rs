@@ -137,6 +137,13 @@ pub enum Event {
         /// The records that could be read.
         scenes: Vec<(SceneId, SceneRecord)>,
     },
+    /// Whether Db has recorded a scene's results.
+    ResRecord {
+        /// Which scene's.
+        scene: SceneId,
+        /// [`Refusal::Invalid`]: it never will.
+        result: Result<(), Refusal>,
+    },
     /// A service went up or down.
     Service {
         /// Which.

@@ -65,7 +65,7 @@ fn sign_in(
     let credential = Credential::Session("token".to_owned());
     let sign_in = Box::new(SignIn::SignIn { credential, name: String::new(), device: String::new() });
     world.tell(Event::ReqSignIn { connection, request: 1, sign_in, resume });
-    let record = UserRecord { name: String::new(), created: Time(1), ratings: BTreeMap::new() };
+    let record = UserRecord { name: String::new(), created: Time(1) };
     let token = || "token".to_owned();
     let tokens = Tokens { session: token(), session_expires: Time(9), refresh: token(), refresh_expires: Time(99) };
     let identity = Identity { user: UserId(user), record, session: SessionId(user), tokens, created: false };

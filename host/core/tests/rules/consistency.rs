@@ -11,7 +11,7 @@ use scenehost_core::{UserId, record};
 use crate::auth::{Host, guest};
 
 /// What a check of the store finds.
-fn found(store: &BTreeMap<String, Vec<u8>>) -> Report {
+pub fn found(store: &BTreeMap<String, Vec<u8>>) -> Report {
     let records = store.iter().map(|(key, value)| Ok::<_, Infallible>((key.clone(), value.clone())));
     let Ok(report) = consistency::check(records, |key| Ok(store.get(key).cloned()));
     report

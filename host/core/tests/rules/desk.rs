@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use scenehost_core::db::{Answer, Asker, Caller, Db, Event, News, Request, Rules};
+use scenehost_core::read::ScanRecords;
 use scenehost_core::{Effects, Message, Refusal, UserId, Write, lobby};
 
 use crate::world::World;
@@ -19,6 +20,7 @@ pub struct Desk {
     pub said: Vec<Message>,
     /// How many batches were synced.
     pub syncs: u64,
+    takeovers: u64,
     answers: BTreeMap<u64, Result<Answer, Refusal>>,
     last_request: u64,
     /// What the loop has not carried out yet, in its order.
@@ -34,6 +36,7 @@ impl Desk {
             news: Vec::new(),
             said: Vec::new(),
             syncs: 0,
+            takeovers: 0,
             answers: BTreeMap::new(),
             last_request: 0,
             effects: VecDeque::new(),
@@ -88,6 +91,11 @@ impl Desk {
                     let values = load.keys.iter().map(|key| self.store.get(key).cloned()).collect();
                     self.tell(Event::Loaded { job: load.job, values: Ok(values) });
                 }
+                Message::ScanForDb(ScanRecords { job, from, to, limit }) => {
+                    let records = self.store.range(from..to).take(limit);
+                    let records = records.map(|(key, value)| (key.clone(), value.clone())).collect();
+                    self.tell(Event::Scanned { job, records: Ok(records) });
+                }
                 Message::DbDoor(number, result) => {
                     let twice = self.answers.insert(number, result.map(|answer| *answer));
                     assert_eq!(twice, None, "a request is answered once");
@@ -104,9 +112,15 @@ impl Desk {
         while self.sync_one() {}
     }
 
+    /// A fresh Db takes over, as after a panic: what the one before has said and written is carried out still.
+    pub fn take_over(&mut self) {
+        self.takeovers += 1;
+        self.world.service = Db::new(self.rules.clone()).numbered_after((self.syncs + self.takeovers) << 32);
+    }
+
     /// The power fails: what was not synced is gone, and so is everything in memory. A new Db begins with the store.
     pub fn crash(&mut self) {
         self.effects.clear();
-        self.world.service = Db::new(self.rules.clone()).numbered_after(self.syncs << 32);
+        self.take_over();
     }
 }

@@ -10,6 +10,7 @@ use scenehost_core::lobby::{ANSWER_MS_MAX, Event, FIRST_FRAME_MS_MAX, Lobby, REQ
 use scenehost_core::message::{EndReason, Entry, MatchState, Notice, SceneEnded, Searching, ToUser};
 use scenehost_core::profile::{self, Profile};
 use scenehost_core::record::UserRecord;
+use scenehost_core::results;
 use scenehost_core::token::Secret;
 use scenehost_core::{ConnectionId, DomainName, Message, Refusal, SceneId, ServiceName, SessionId, Time, UserId};
 
@@ -41,7 +42,7 @@ fn sign_in_to_resume(connection: ConnectionId, resume: Option<u32>) -> Event {
 }
 
 fn identity(user: UserId) -> Box<Identity> {
-    let record = UserRecord { name: "Ada".to_owned(), created: Time(1), ratings: BTreeMap::new() };
+    let record = UserRecord { name: "Ada".to_owned(), created: Time(1) };
     let token = || "token".to_owned();
     let tokens = Tokens { session: token(), session_expires: Time(9), refresh: token(), refresh_expires: Time(99) };
     Box::new(Identity { user, record, session: SESSION, tokens, created: false })
@@ -157,6 +158,28 @@ fn number_of(told: &[Message]) -> u64 {
         _ => None,
     });
     number.unwrap_or_else(|| panic!("nothing is asked of Db: {told:?}"))
+}
+
+#[test]
+fn users_are_matched_by_the_rating_that_db_has_told_last() {
+    let rating_of = |told: Vec<Message>| match &told[..] {
+        [Message::Match(_, scenehost_core::matching::Event::ReqMatch { rating, .. })] => *rating,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(rating_of(idle().tell(req_match())), 1500, "who has not played there");
+
+    let mut world = lobby();
+    world.tell(Event::Opened { connection: CONNECTION });
+    world.tell(sign_in(CONNECTION));
+    world.tell(Event::ResSignIn { connection: CONNECTION, result: Ok(identity(USER)) });
+    let known = Entered { ratings: BTreeMap::from([(domain(), 1710), ("chess".into(), 900)]), ..*entered() };
+    world.tell(Event::ResEnter { user: USER, connection: Some(CONNECTION), result: Ok(Box::new(known)) });
+    assert_eq!(rating_of(world.clone().tell(req_match())), 1710);
+
+    let news = results::News { domain: domain(), rating: 1690, change: -20, place: 2, ended: Time(9) };
+    let told = world.tell(Event::SynNews { user: USER, news: Box::new(News::Results(news)) });
+    assert_eq!(shorts(&told), ["User News"]);
+    assert_eq!(rating_of(world.tell(req_match())), 1690);
 }
 
 #[test]

@@ -23,6 +23,7 @@ fn domain(players_min: u32, players_max: u32) -> Domain {
         rating_range_max: 1_000,
         wait_ms_max: 60_000,
         tickets_max: 1_000,
+        rated: true,
     }
 }
 

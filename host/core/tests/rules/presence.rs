@@ -35,7 +35,7 @@ fn sign_in(world: &mut World<Lobby>, user: UserId, over: ConnectionId, resume: O
     let sign_in = Box::new(Request::SignIn { credential, name: String::new(), device: String::new() });
     world.tell(Event::Opened { connection: over });
     world.tell(Event::ReqSignIn { connection: over, request: 1, sign_in, resume });
-    let record = UserRecord { name: "Ada".to_owned(), created: Time(1), ratings: BTreeMap::new() };
+    let record = UserRecord { name: "Ada".to_owned(), created: Time(1) };
     let token = || "token".to_owned();
     let tokens = Tokens { session: token(), session_expires: Time(9), refresh: token(), refresh_expires: Time(99) };
     let identity = Identity { user, record, session: SessionId(user.0), tokens, created: false };

@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 
 use scenehost_core::config::Fleet;
-use scenehost_core::message::EndReason;
-use scenehost_core::scene_master::{Ask, Event, Matched, PLACE_MS_MAX, STOP_MS_MAX, SceneMaster, TOMBSTONE_MS};
-use scenehost_core::{Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, ServiceName, UserId};
+use scenehost_core::message::{EndReason, PlayerResult};
+use scenehost_core::record::{self, SceneRecord};
+use scenehost_core::scene_master::{
+    Ask, Event, Matched, PLACE_MS_MAX, RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, STOP_MS_MAX, SceneMaster, TOMBSTONE_MS,
+};
+use scenehost_core::{
+    Effects, Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, Service, ServiceName, UserId, Write,
+};
 use scenehost_core::{matching, scene_service};
 
 use crate::table::{self, short};
@@ -220,6 +225,132 @@ fn a_game_that_is_told_to_stop_and_comes_to_a_result_has_it_told() {
     assert_eq!((&ended.reason, &ended.results), (&EndReason::Stopped, &vec![result]));
 }
 
+fn results() -> Vec<PlayerResult> {
+    vec![PlayerResult { seat: 0, place: 1, score: 3 }, PlayerResult { seat: 1, place: 2, score: 1 }]
+}
+
+fn recorded(scene: SceneId, result: Result<(), Refusal>) -> Event {
+    Event::ResRecord { scene, result }
+}
+
+/// What is in the scene's record after these effects; `None`: it was removed, or not written.
+fn record_of(effects: &Effects) -> Option<SceneRecord> {
+    effects.writes.iter().rev().find_map(|write| match write {
+        Write::Put { key, value } => Some(record::decode(key, value).expect("it is written whole")),
+        Write::Delete { .. } => None,
+    })
+}
+
+#[test]
+fn results_are_in_the_scenes_record_before_anything_is_said_and_until_they_are_recorded() {
+    let (mut world, scene) = running();
+    let effects = world.step(ask(scene, Ask::Finished(results())));
+    assert_eq!(shorts(&effects.messages), ["Db Req", "SceneService ReqDestroyScene"]);
+    let finished = record_of(&effects).and_then(|record| record.finished).expect("they are written");
+    assert_eq!((&finished.results, finished.domain.as_str(), finished.ended), (&results(), "gomoku", world.now));
+    assert_eq!(finished.players.iter().map(|it| (it.seat, it.user.0)).collect::<Vec<_>>(), [(0, 10), (1, 11)]);
+    assert_eq!(shorts(&world.tell(ask(scene, Ask::Finished(results())))), [] as [&str; 0], "it asks again");
+
+    // Users hear of the end whether they are recorded or not.
+    let effects = world.step(destroyed(scene));
+    assert_eq!(shorts(&effects.messages), ["Lobby SynSceneEnded", "Lobby SynSceneEnded"]);
+    assert_eq!(record_of(&effects).and_then(|record| record.finished), Some(finished), "it has ended, and is kept");
+    assert_eq!(table::cell("", &world.step(recorded(scene, Ok(())))), ": delete scene");
+    assert_eq!(world.service.unrecorded(), 0);
+}
+
+#[test]
+fn players_of_a_decided_game_hear_its_results_also_if_its_machine_is_gone() {
+    let (mut world, scene) = running();
+    world.tell(ask(scene, Ask::Finished(results())));
+    let told = world.tell(Event::NodeDown { node: NODE });
+    let Message::Lobby(scenehost_core::lobby::Event::SynSceneEnded { ended, .. }) = &told[0] else {
+        panic!("{told:?}")
+    };
+    assert_eq!((&ended.reason, &ended.results), (&EndReason::Finished, &results()));
+}
+
+#[test]
+fn a_scene_that_ends_after_its_results_were_recorded_leaves_nothing() {
+    let (mut world, scene) = running();
+    world.tell(ask(scene, Ask::Finished(results())));
+    assert_eq!(table::cell("", &world.step(recorded(scene, Ok(())))), ": –");
+    let ended = world.step(destroyed(scene));
+    assert!(table::cell("", &ended).starts_with(": delete scene"), "{ended:?}");
+    assert_eq!(table::cell("", &world.step(recorded(scene, Ok(())))), ": –", "an answer that comes twice");
+}
+
+#[test]
+fn a_game_that_was_told_to_stop_and_is_decided_is_recorded_once() {
+    let (mut world, scene) = running();
+    world.tell(Event::Stopping);
+    let before = world.service.deadline();
+    let effects = world.step(ask(scene, Ask::Finished(results())));
+    assert_eq!(shorts(&effects.messages), ["Db Req"]);
+    let record = record_of(&effects).expect("they are written");
+    assert_eq!((record.state.as_str(), record.deadline), ("Stopping", before), "its deadline stays");
+    assert_eq!(record.finished.map(|finished| finished.results), Some(results()));
+    let other = vec![PlayerResult { seat: 1, place: 1, score: 9 }];
+    assert_eq!(shorts(&world.tell(ask(scene, Ask::Finished(other)))), [] as [&str; 0], "the first ones count");
+}
+
+#[test]
+fn a_game_that_was_not_decided_or_has_no_players_is_not_recorded() {
+    let (mut world, scene) = running();
+    assert_eq!(shorts(&world.tell(ask(scene, Ask::Finished(Vec::new())))), ["SceneService ReqDestroyScene"]);
+    let mut world = master(3);
+    let scene = placed(&world.tell(Event::ReqCreateByHand { number: 4, fleet: "gomoku".into(), count: 1 }));
+    world.tell(created(scene, Ok(())));
+    assert_eq!(shorts(&world.tell(ask(scene, Ask::Finished(results())))), ["SceneService ReqDestroyScene"]);
+}
+
+#[test]
+fn db_is_asked_again_with_longer_and_longer_waits_and_at_once_when_it_is_up() {
+    let (mut world, scene) = running();
+    world.tell(ask(scene, Ask::Finished(results())));
+    world.tell(destroyed(scene));
+    let down = Refusal::ServiceDown(ServiceName::Db);
+    assert_eq!(shorts(&world.tell(recorded(scene, Err(down)))), [] as [&str; 0]);
+    let told = world.pass_ms(RECORD_AGAIN_MS);
+    assert_eq!(shorts(&told), ["Db Req"], "also if nothing was answered");
+    assert_eq!(shorts(&world.pass_ms(RECORD_AGAIN_MS)), [] as [&str; 0]);
+    assert_eq!(shorts(&world.pass_ms(RECORD_AGAIN_MS)), ["Db Req"]);
+
+    world.tell(Event::Service { service: ServiceName::Db, up: false });
+    assert_eq!(shorts(&world.pass_ms(TOMBSTONE_MS)), [] as [&str; 0], "in vain, so it is not asked");
+    assert_eq!(world.service.state_name(scene), "unknown", "it is forgotten, its results are not");
+    assert_eq!(shorts(&world.tell(Event::Service { service: ServiceName::Db, up: true })), ["Db Req"]);
+    for _ in 0..20 {
+        world.pass_ms(RECORD_AGAIN_MS_MAX);
+    }
+    assert_eq!(shorts(&world.pass_ms(RECORD_AGAIN_MS_MAX)), ["Db Req"], "it is never given up");
+    assert_eq!(table::cell("", &world.step(recorded(scene, Ok(())))), ": delete scene");
+    assert_eq!(world.deadline(), None);
+}
+
+#[test]
+fn results_that_no_game_can_have_are_told_to_operators_and_not_kept() {
+    let (mut world, scene) = running();
+    world.tell(ask(scene, Ask::Finished(results())));
+    world.tell(destroyed(scene));
+    let effects = world.step(recorded(scene, Err(Refusal::Invalid("no such seat".to_owned()))));
+    assert_eq!(table::cell("", &effects), ": delete scene, fault");
+    assert!(effects.faults[0].contains(&scene.to_string()) && effects.faults[0].contains("no such seat"));
+}
+
+#[test]
+fn what_a_run_before_has_not_recorded_is_recorded_by_the_next_one() {
+    let (mut world, scene) = running();
+    let effects = world.step(ask(scene, Ask::Finished(results())));
+    let decided = record_of(&effects).expect("it is written");
+    let undecided = SceneRecord { finished: None, ..decided.clone() };
+    let mut world = master(10);
+    let scenes = vec![(scene, decided), (SceneId(7), undecided)];
+    let effects = world.step(Event::Recovered { scenes });
+    assert_eq!(table::cell("", &effects), ": delete scene, Db Req");
+    assert_eq!(table::cell("", &world.step(recorded(scene, Ok(())))), ": delete scene");
+}
+
 #[test]
 fn every_state_and_event() {
     let empty = {
@@ -239,6 +370,17 @@ fn every_state_and_event() {
         world.tell(destroyed(scene));
         (world, scene)
     };
+    let (decided, scene_decided) = {
+        let (mut world, scene) = running();
+        world.tell(ask(scene, Ask::Finished(results())));
+        (world, scene)
+    };
+    assert_eq!(scene_decided, scene, "the same events lead to the same scene");
+    let stopped_decided = {
+        let mut world = decided.clone();
+        world.tell(destroyed(scene));
+        world
+    };
     let add_token = |result| Event::ResAddToken { scene, epoch: EPOCH, seat: 1, result };
     table::check(
         "scene-master",
@@ -250,6 +392,8 @@ fn every_state_and_event() {
             ("Empty", empty),
             ("Stopping", stopping),
             ("Stopped", stopped),
+            ("Stopping, unrecorded", decided),
+            ("Stopped, unrecorded", stopped_decided),
         ],
         &[
             ("ReqCreateScene, same match", req_create(MATCH, [10, 11])),
@@ -261,6 +405,10 @@ fn every_state_and_event() {
             ("SynUserJoined, unknown seat", joined(scene, 9)),
             ("SynUserLeft", left(scene, 0)),
             ("ReqAskDestroyScene Finished", ask(scene, Ask::Finished(Vec::new()))),
+            ("ReqAskDestroyScene Finished, decided", ask(scene, Ask::Finished(results()))),
+            ("ResRecord", recorded(scene, Ok(()))),
+            ("ResRecord, refused", recorded(scene, Err(Refusal::Invalid("x".to_owned())))),
+            ("ResRecord, later", recorded(scene, Err(Refusal::ServiceDown(ServiceName::Db)))),
             ("ReqAskDestroyScene Crashed", ask(scene, Ask::Crashed("trap".to_owned()))),
             ("ReqAskDestroyScene Empty", ask(scene, Ask::Empty)),
             ("ResDestroyScene", destroyed(scene)),
@@ -271,6 +419,7 @@ fn every_state_and_event() {
             ("ResAddToken, refused", add_token(Err(Refusal::SceneEnded))),
             ("NodeDown", Event::NodeDown { node: NODE }),
             ("Db down", Event::Service { service: ServiceName::Db, up: false }),
+            ("Db up", Event::Service { service: ServiceName::Db, up: true }),
             ("Stopping", Event::Stopping),
             ("Tick at the deadline", Event::Tick),
         ],

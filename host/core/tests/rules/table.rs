@@ -70,6 +70,7 @@ pub fn short(message: &Message) -> String {
         Message::Door(_, Err(refusal)) => format!("Door ✗{}", variant(refusal)),
         Message::Db(event) => format!("Db {}", variant(event)),
         Message::LoadForDb(_) => "load".to_owned(),
+        Message::ScanForDb(_) => "scan".to_owned(),
         Message::DbDoor(_, Ok(answer)) => format!("Door {}", variant(answer)),
         Message::DbDoor(_, Err(refusal)) => format!("Door ✗{}", variant(refusal)),
         Message::Lobby(event) => format!("Lobby {}", variant(event)),

@@ -4,7 +4,7 @@ use scenehost_core::Refusal;
 use scenehost_core::db::{Answer, News, Request};
 use scenehost_protocol::v1::{self, client_frame, server_frame::Body};
 
-use super::{chat, friends, guild, inbox, profile, records};
+use super::{chat, friends, guild, inbox, profile, records, standing};
 
 /// A request to Db; `None` for a frame that is for somebody else.
 pub fn request(body: client_frame::Body) -> Option<Result<Request, Refusal>> {
@@ -14,6 +14,7 @@ pub fn request(body: client_frame::Body) -> Option<Result<Request, Refusal>> {
         client_frame::Body::ReqGuild(asked) => Some(guild::request(asked)),
         client_frame::Body::ReqFriends(asked) => Some(friends::request(asked)),
         client_frame::Body::ReqInbox(asked) => Some(inbox::request(asked)),
+        client_frame::Body::ReqStanding(asked) => Some(standing::request(asked)),
         _ => None,
     }
 }
@@ -27,6 +28,7 @@ pub fn answer(answer: &Answer) -> Body {
         Answer::Guild(answer) => guild::answer(answer),
         Answer::Friends(answer) => friends::answer(answer),
         Answer::Inbox(answer) => inbox::answer(answer),
+        Answer::Results(answer) => standing::answer(answer),
     }
 }
 
@@ -37,5 +39,6 @@ pub fn news(news: &News) -> Body {
         News::Guild(news) => guild::news(news),
         News::Friends(news) => friends::news(news),
         News::Inbox(news) => inbox::news(news),
+        News::Results(news) => standing::news(news),
     }
 }

@@ -270,7 +270,9 @@ impl Side for SceneSide {
             | server_frame::Body::SynFriends(_)
             | server_frame::Body::ResInbox(_)
             | server_frame::Body::SynNotification(_)
-            | server_frame::Body::SynPresence(_) => return Err(Error::Unexpected),
+            | server_frame::Body::SynPresence(_)
+            | server_frame::Body::ResStanding(_)
+            | server_frame::Body::SynStanding(_) => return Err(Error::Unexpected),
         }
         Ok(Flow::On)
     }

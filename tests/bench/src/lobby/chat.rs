@@ -4,11 +4,10 @@
 //! Invariant: every message that was sent is accounted for at every connection of the room, and each of them is
 //! connected to the end.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -18,12 +17,9 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use scenehost_protocol::Encoding;
 use scenehost_protocol::v1::{self, ChatKind, client_frame, req_chat, req_sign_in, server_frame, syn_chat};
-use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::connection::Connection;
 use crate::process::{self, Server};
-use crate::report::{self, Machine};
 use crate::websocket::{self, BINARY, CLOSE, PING, PONG};
 
 const CLIENTS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7450);
@@ -61,7 +57,6 @@ pub struct Settings {
 }
 
 /// What was measured.
-#[derive(Serialize)]
 pub struct Fanout {
     pub connections: usize,
     pub messages: u64,
@@ -71,36 +66,6 @@ pub struct Fanout {
     pub max_ms: f64,
     pub server_cpu_percent: f64,
     pub generator_cpu_percent: f64,
-}
-
-#[derive(Serialize)]
-struct Report {
-    machine: Machine,
-    load: Value,
-    rows: Vec<Fanout>,
-    figures: BTreeMap<&'static str, f64>,
-}
-
-/// Measures, prints the figures and writes `chat.json`.
-pub fn run(settings: &Settings, program: &Path, out: &Path) -> Result<PathBuf> {
-    report::print_machine();
-    let machine = report::machine()?;
-    let fanout = chat_fanout(settings, program, out)?;
-    let figures = BTreeMap::from([("chat_fanout_p50_ms", fanout.p50_ms), ("chat_fanout_p99_ms", fanout.p99_ms)]);
-    let load = json!({
-        "connections": CONNECTIONS,
-        "say_period_ms": SAY_PERIOD.as_millis() as u64,
-        "text_bytes": TEXT_BYTES,
-        "warm_up_s": settings.warm_up.as_secs_f64(),
-        "window_s": settings.window.as_secs_f64(),
-        "cores": "server on core 0, generator on core 1",
-    });
-    for (name, value) in &figures {
-        println!("  {name:28} {value:10.2}");
-    }
-    let file = out.join("chat.json");
-    report::write(&Report { machine, load, rows: vec![fanout], figures }, &file)?;
-    Ok(file)
 }
 
 /// Starts the host with an empty store, fills a room, lets it talk, and tells how long it took.
