@@ -2,8 +2,16 @@
 // told once is missed by a panel that is not there.
 import type { Lobby, RatingChange } from "@scenehost/client";
 import { Store } from "../store.js";
+import {
+  keepFriends,
+  keepGuild,
+  keepMail,
+  type FriendBook,
+  type Mail,
+  type Membership,
+} from "./book.js";
 import { Faces } from "./faces.js";
-import { OwnGuild } from "./own-guild.js";
+import type { Kept } from "./kept.js";
 import { Talk } from "./talk.js";
 
 export class Around {
@@ -12,12 +20,16 @@ export class Around {
   /** What the last game has changed, until the next one begins. */
   readonly rating = new Store<RatingChange | undefined>(undefined);
   readonly faces: Faces;
-  readonly ownGuild: OwnGuild;
+  readonly ownGuild: Kept<Membership>;
+  readonly friends: Kept<FriendBook>;
+  readonly mail: Kept<Mail>;
   readonly talk: Talk;
 
   constructor(readonly lobby: Lobby) {
     this.faces = new Faces(lobby);
-    this.ownGuild = new OwnGuild(lobby);
+    this.ownGuild = keepGuild(lobby);
+    this.friends = keepFriends(lobby);
+    this.mail = keepMail(lobby);
     this.talk = new Talk(lobby, this.ownGuild);
     lobby.on("rating", (change) => this.rating.set(change));
   }
