@@ -36,6 +36,7 @@ export type {
 export type { Inbox, Notification, NotificationNews } from "./features/inbox.js";
 export type { Profile, ProfileChange, Profiles } from "./features/profiles.js";
 export type { Owner, Readers, RecordChange, Records, StoredRecord } from "./features/records.js";
+export type { Amounts, LedgerEntry, Offer, Purchase, Shop, WalletChange } from "./features/shop.js";
 export type {
   BoardPart,
   Leaderboard,

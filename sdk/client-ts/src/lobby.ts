@@ -20,6 +20,7 @@ import { Guilds, toGuildEvent, type GuildEvent } from "./features/guilds.js";
 import { Inbox, toNotificationNews, type NotificationNews } from "./features/inbox.js";
 import { Profiles } from "./features/profiles.js";
 import { Records } from "./features/records.js";
+import { Shop, toWalletChange, type WalletChange } from "./features/shop.js";
 import { Standing, toRatingChange, type RatingChange } from "./features/standing.js";
 import { Cancelled, Closed, OutcomeUnknown, Overflow, Refused, TimedOut } from "./errors.js";
 import {
@@ -103,6 +104,8 @@ export interface LobbyEvents {
   notification: NotificationNews;
   /** A game has changed the user's rating. */
   rating: RatingChange;
+  /** Somebody else has changed the user's wallet. */
+  wallet: WalletChange;
   /** The game has changed stored records of the user's. */
   recordsChanged: { readonly game: string; readonly keys: readonly string[] };
   /** The server refused a frame that was no request. */
@@ -157,6 +160,8 @@ export class Lobby {
   readonly profiles: Profiles;
   /** What games keep for users. */
   readonly records: Records;
+  /** What the user has, and may buy. */
+  readonly shop: Shop;
   /** Ratings, leaderboards and past matches. */
   readonly standing: Standing;
   #signIn: ResSignIn | undefined;
@@ -181,6 +186,7 @@ export class Lobby {
     this.inbox = new Inbox(ask);
     this.profiles = new Profiles(ask);
     this.records = new Records(ask);
+    this.shop = new Shop(ask);
     this.standing = new Standing(ask);
   }
 
@@ -462,6 +468,8 @@ export class Lobby {
       }
       case "synStanding":
         return this.#events.emit("rating", toRatingChange(body.value));
+      case "synWallet":
+        return this.#events.emit("wallet", toWalletChange(body.value));
       case "synRecords":
         return this.#events.emit("recordsChanged", body.value);
       case "refused":

@@ -9,6 +9,7 @@ import {
   SynFriends_Change,
 } from "../src/gen/scenehost/v1/friends_pb.js";
 import { NotificationKind } from "../src/gen/scenehost/v1/inbox_pb.js";
+import { LedgerEntry_Kind, ShopOffer_Why } from "../src/gen/scenehost/v1/shop_pb.js";
 import { LeaderboardKind } from "../src/gen/scenehost/v1/standing_pb.js";
 import { RecordReaders } from "../src/gen/scenehost/v1/records_pb.js";
 import { Code } from "../src/gen/scenehost/v1/client_pb.js";
@@ -332,6 +333,55 @@ test("shows ratings, past matches and leaderboards, and hears of rating changes"
   server!.send({ case: "synStanding", value: { ...change, endedMs: 5n } });
   await lobby.ping();
   assert.deepEqual(changes, [change]);
+});
+
+test("shows the wallet and all offers, buys by a request id, and hears of changes by others", async () => {
+  const postings = [
+    { account: "user", asset: "coin", amount: -10n },
+    { account: "shop", asset: "coin", amount: 10n },
+    { account: "user", asset: "hat", amount: 1n },
+  ];
+  const kind = LedgerEntry_Kind.PURCHASE;
+  const entry = { number: 2n, timeMs: 5n, kind, offer: "hat", count: 1n, postings };
+  const [lobby, asked] = await lobbyThat((frame, peer) => {
+    assert.ok(frame.body.case === "reqShop");
+    const { ask } = frame.body.value;
+    const first = ask.case === "offers" && ask.value.after === "";
+    const offers =
+      ask.case !== "offers"
+        ? []
+        : first
+          ? [{ name: "cape", price: { coin: 99n }, why: ShopOffer_Why.CANNOT_PAY, resetsMs: 9n }]
+          : [{ name: "hat", price: { coin: 10n }, gives: { hat: 1n }, mayBuy: 1n }];
+    const value = { balances: { coin: 7n }, offers, entries: [entry], more: first };
+    peer.send({ case: "resShop", value }, frame.request);
+  });
+  const news: unknown[] = [];
+  lobby.on("wallet", ({ balances, entry }) => news.push([balances, entry?.kind]));
+  assert.deepEqual(await lobby.shop.wallet(), { coin: 7n });
+  const [cape, hat] = await lobby.shop.offers();
+  assert.deepEqual([cape!.why, cape!.resets, cape!.until], ["CANNOT_PAY", new Date(9), undefined]);
+  assert.deepEqual([hat!.name, hat!.why, hat!.mayBuy], ["hat", undefined, 1n]);
+  const bought = await lobby.shop.buy("hat", "b1946ac9");
+  assert.deepEqual(bought.entry?.changes, { coin: -10n, hat: 1n });
+  assert.deepEqual([bought.entry?.kind, bought.balances], ["purchase", { coin: 7n }]);
+  assert.deepEqual((await lobby.shop.history(3n)).entries[0]!.time, new Date(5));
+
+  const asks = asked.map(({ body }) => (body.case === "reqShop" ? body.value.ask : undefined));
+  assert.deepEqual(
+    asks.map((ask) => ask?.case),
+    ["wallet", "offers", "offers", "buy", "history"],
+  );
+  const buy = asks[3]!;
+  assert.ok(buy.case === "buy");
+  assert.deepEqual(
+    [buy.value.offer, buy.value.count, buy.value.requestId],
+    ["hat", 1n, "b1946ac9"],
+  );
+  const grant = { number: 3n, kind: LedgerEntry_Kind.GRANT };
+  server!.send({ case: "synWallet", value: { balances: { coin: 8n }, entry: grant } });
+  await lobby.ping();
+  assert.deepEqual(news, [[{ coin: 8n }, "grant"]]);
 });
 
 test("a refusal is thrown, and an answer of another kind ends the line", async () => {

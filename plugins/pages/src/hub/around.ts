@@ -10,6 +10,7 @@ import {
   type Mail,
   type Membership,
 } from "./book.js";
+import { Counter } from "./counter.js";
 import { Faces } from "./faces.js";
 import type { Kept } from "./kept.js";
 import { Talk } from "./talk.js";
@@ -23,6 +24,7 @@ export class Around {
   readonly ownGuild: Kept<Membership>;
   readonly friends: Kept<FriendBook>;
   readonly mail: Kept<Mail>;
+  readonly counter: Counter;
   readonly talk: Talk;
 
   constructor(readonly lobby: Lobby) {
@@ -30,6 +32,7 @@ export class Around {
     this.ownGuild = keepGuild(lobby);
     this.friends = keepFriends(lobby);
     this.mail = keepMail(lobby);
+    this.counter = new Counter(lobby);
     this.talk = new Talk(lobby, this.ownGuild);
     lobby.on("rating", (change) => this.rating.set(change));
   }

@@ -11,6 +11,7 @@ import { FriendsPanel } from "./friends.js";
 import { GuildPanel } from "./guild.js";
 import { ProfilePanel } from "./profile.js";
 import { RankingPanel } from "./ranking.js";
+import { ShopPanel } from "./shop.js";
 
 /** What a panel is given: a lobby that is there, though its connection may be on its way back. */
 export interface PanelProps {
@@ -31,6 +32,7 @@ const tabs: readonly Tab[] = [
   { id: "friends", title: "Friends", Panel: FriendsPanel, News: FriendsNews },
   { id: "guild", title: "Guild", Panel: GuildPanel, News: GuildNews },
   { id: "ranking", title: "Ranking", Panel: RankingPanel },
+  { id: "shop", title: "Shop", Panel: ShopPanel },
   { id: "profile", title: "Profile", Panel: ProfilePanel },
 ];
 
