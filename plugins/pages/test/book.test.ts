@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Refused, type Friend, type Lobby } from "@scenehost/client";
-import { byPresence, keepFriends, keepMail, type FriendBook } from "../src/hub/book.js";
+import { byPresence, keepFriends, keepMail, standingOf, type FriendBook } from "../src/hub/book.js";
 
 function friend(name: string, state: Friend["presence"]["state"] = "OFFLINE"): Friend {
   return { userId: name, name, since: new Date(0), presence: { state, domain: "" } };
@@ -121,4 +121,15 @@ test("the inbox is read to its end, the newest first", async () => {
     [8n, 7n, 5n, 2n, 1n],
   );
   assert.equal(mail.unread, 2);
+});
+
+test("what is between two users is said, a block before all else", () => {
+  const empty = { friends: [], received: [], sent: [], blocked: [], appearsOffline: false };
+  const bob = [friend("Bob")];
+  assert.equal(standingOf(empty, "Bob"), "none");
+  assert.equal(standingOf({ ...empty, friends: bob }, "Bob"), "friend");
+  assert.equal(standingOf({ ...empty, received: bob }, "Bob"), "received");
+  assert.equal(standingOf({ ...empty, sent: bob }, "Bob"), "sent");
+  assert.equal(standingOf({ ...empty, sent: bob, blocked: bob }, "Bob"), "blocked");
+  assert.equal(standingOf({ ...empty, friends: bob }, "Cy"), "none");
 });

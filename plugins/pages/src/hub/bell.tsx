@@ -75,24 +75,38 @@ function Notifications({ around, mail, busy, change }: NotificationsProps) {
           <small>{timeText(it.created)}</small>
           <div class="actions">
             {it.kind === "friend-request" && (
+              <>
+                <button
+                  class="button small primary"
+                  disabled={busy}
+                  aria-label={`Accept ${it.name}`}
+                  data-testid="notification-accept"
+                  onClick={() => change(() => friends.accept(it.userId))}
+                >
+                  Accept
+                </button>
+                <button
+                  class="button small"
+                  disabled={busy}
+                  aria-label={`Decline ${it.name}`}
+                  data-testid="notification-decline"
+                  onClick={() => change(() => friends.decline(it.userId))}
+                >
+                  Decline
+                </button>
+              </>
+            )}
+            {it.kind !== "friend-request" && (
               <button
-                class="button small primary"
+                class="button small"
                 disabled={busy}
-                data-testid="notification-accept"
-                onClick={() => change(() => friends.accept(it.userId))}
+                aria-label={`Remove: ${titleOf(it)}`}
+                data-testid="notification-remove"
+                onClick={() => change(() => inbox.remove([it.id]))}
               >
-                Accept
+                Remove
               </button>
             )}
-            <button
-              class="button small quiet"
-              disabled={busy}
-              aria-label={`Remove: ${titleOf(it)}`}
-              data-testid="notification-remove"
-              onClick={() => change(() => inbox.remove([it.id]))}
-            >
-              Remove
-            </button>
           </div>
         </li>
       ))}

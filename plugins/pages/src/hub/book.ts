@@ -64,6 +64,18 @@ export function withPresence(book: FriendBook, news: readonly FriendPresence[]):
   return { ...book, friends };
 }
 
+/** What there is between the player and another. */
+export function standingOf(
+  book: FriendBook,
+  userId: string,
+): "none" | "friend" | "received" | "sent" | "blocked" {
+  const has = (users: readonly Friend[]) => users.some((it) => it.userId === userId);
+  if (has(book.blocked)) return "blocked";
+  if (has(book.friends)) return "friend";
+  if (has(book.received)) return "received";
+  return has(book.sent) ? "sent" : "none";
+}
+
 /** Who can be played with first, then by name. */
 export function byPresence(friends: readonly Friend[]): Friend[] {
   const ranks = { ONLINE: 0, SEARCHING: 1, IN_GAME: 2, AWAY: 3, OFFLINE: 4 } as const;
