@@ -29,6 +29,7 @@ impl Lobby {
         // Where Db has told nothing because it was down, no scene is made either.
         let rating = user.entered.as_ref().and_then(|entered| entered.ratings.get(&domain)).copied();
         let rating = rating.unwrap_or(RATING_START);
+        let blocked = user.entered.as_ref().map(|entered| entered.blocked.clone()).unwrap_or_default();
         let name = user.record.name.clone();
         let needed = [ServiceName::Match, ServiceName::SceneMaster, ServiceName::Db];
         let down = needed.into_iter().find(|it| self.services_down.contains(it));
@@ -47,7 +48,7 @@ impl Lobby {
         let ticket = self.tickets;
         self.set_phase(id, Phase::Searching { domain: domain.clone(), ticket, asked: request, cancel: None });
         self.deadlines.set(Due::User(id), cx.now.plus_ms(wait_ms_max + SEARCH_MARGIN_MS));
-        let event = matching::Event::ReqMatch { user: id, ticket, name, rating };
+        let event = matching::Event::ReqMatch { user: id, ticket, name, rating, blocked };
         cx.send(Message::Match(domain, event));
     }
 
