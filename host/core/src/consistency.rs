@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing is changed here, and no record, however damaged, ends the check.
 
+mod economy;
 mod guild;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::auth::account::Account;
 use crate::auth::identity::IdentityRecord;
 use crate::chat;
+use crate::economy::wallet::Sold;
 use crate::ids::{SceneId, UserId};
 use crate::profile::Profile;
 use crate::record::{self, EXPIRY_PREFIX, SCENE_PREFIX, SceneRecord, UserRecord};
@@ -97,6 +99,13 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
             "guild-of" => self.guild_of(key, value),
             "guild-name" => self.guild_name(key, value),
             "guild-data" => self.guild_data(key, value),
+            "wallet" => self.wallet(key, value),
+            "ledger" => self.entry(key, value),
+            "request" => self.request(key, value),
+            "offer" => {
+                self.readable::<Sold>(key, value);
+                Ok(())
+            }
             _ => {
                 self.problem(
                     key,

@@ -31,6 +31,7 @@ pub mod config;
 pub mod consistency;
 pub mod db;
 mod deadlines;
+pub mod economy;
 pub mod guild;
 pub mod ids;
 pub mod line;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{Stop, Transaction};
 use crate::ids::UserId;
-use crate::{chat, guild, profile, record, storage};
+use crate::{chat, economy, guild, profile, record, storage};
 
 /// All that is kept of a user, as JSON: one field for each feature.
 pub(super) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, Stop> {
@@ -14,6 +14,7 @@ pub(super) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, St
     all.insert("records".to_owned(), storage::export(user, tx)?);
     all.insert("guild".to_owned(), guild::export(user, tx)?);
     all.insert("chat".to_owned(), chat::export(user, tx)?);
+    all.insert("economy".to_owned(), economy::export(user, tx)?);
     Ok(Value::Object(all))
 }
 
@@ -23,6 +24,7 @@ pub(super) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop>
     storage::forget(user, tx)?;
     guild::forget(user, tx)?;
     chat::forget(user, tx)?;
+    economy::forget(user, tx)?;
     tx.delete(record::forget_key(user));
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! What Db can be told.
 
+use std::sync::Arc;
+
 use super::request::Request;
+use crate::economy::catalogue::Catalogue;
 use crate::ids::{ConnectionId, UserId};
 use crate::message::ServiceName;
 use crate::read::Loaded;
@@ -36,6 +39,8 @@ pub enum Event {
         /// Whether it is up now.
         up: bool,
     },
+    /// The operator has another catalogue, which was checked.
+    Catalogue(Arc<Catalogue>),
     /// Time has passed.
     Tick,
 }

@@ -8,7 +8,7 @@ use super::account;
 use super::enter::{self, Entered};
 use super::{Caller, Stop, Transaction};
 use crate::ids::{GameName, UserId};
-use crate::{chat, guild, profile, storage};
+use crate::{chat, economy, guild, profile, storage};
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub enum Request {
     Chat(chat::Request),
     /// About guilds.
     Guild(guild::Request),
+    /// About money and items.
+    Economy(economy::Request),
 }
 
 /// What came of a request.
@@ -46,6 +48,8 @@ pub enum Answer {
     Chat(chat::Answer),
     /// About guilds.
     Guild(guild::Answer),
+    /// About money and items.
+    Economy(economy::Answer),
 }
 
 impl Answer {
@@ -57,6 +61,7 @@ impl Answer {
             Self::Storage(answer) => answer.bytes(),
             Self::Chat(answer) => answer.bytes(),
             Self::Guild(answer) => answer.bytes(),
+            Self::Economy(answer) => answer.bytes(),
         }
     }
 }
@@ -70,6 +75,8 @@ pub enum News {
     Chat(chat::News),
     /// Something has happened in a guild.
     Guild(guild::News),
+    /// Somebody else has changed the user's wallet.
+    Economy(Box<economy::News>),
 }
 
 impl News {
@@ -77,7 +84,7 @@ impl News {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Chat(news) => news.bytes(),
-            Self::Storage(_) | Self::Guild(_) => 0,
+            Self::Storage(_) | Self::Guild(_) | Self::Economy(_) => 0,
         }
     }
 }
@@ -91,6 +98,8 @@ pub struct Rules {
     pub storage: storage::Limits,
     /// Limits of guilds.
     pub guilds: guild::Limits,
+    /// The catalogue, and limits of the economy.
+    pub economy: economy::Rules,
 }
 
 /// Runs a request.
@@ -106,5 +115,6 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         Request::Storage(request) => storage::run(caller, request, tx),
         Request::Chat(request) => chat::run(caller, request, tx),
         Request::Guild(request) => guild::run(caller, request, tx),
+        Request::Economy(request) => economy::run(caller, request, tx),
     }
 }

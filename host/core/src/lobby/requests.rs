@@ -63,7 +63,7 @@ impl Lobby {
                 News::Guild(news) => news.apply(&mut entered.guild),
                 News::Chat(chat::News::Muted(until)) => entered.muted_until = *until,
                 News::Chat(chat::News::Said(_, message)) if entered.blocked.contains(&message.from) => return,
-                News::Chat(_) | News::Storage(_) => {}
+                News::Chat(_) | News::Storage(_) | News::Economy(_) => {}
             }
         }
         tell(user, 0, Notice::News(news), cx);
