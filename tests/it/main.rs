@@ -47,6 +47,7 @@ mod records;
 mod resume;
 mod secure;
 mod sessions;
+mod shop;
 mod startup;
 mod stop;
 mod store;

@@ -16,6 +16,7 @@ use crate::economy::wallet::Sold;
 use crate::ids::{SceneId, UserId};
 use crate::profile::Profile;
 use crate::record::{self, EXPIRY_PREFIX, SCENE_PREFIX, SceneRecord, UserRecord};
+use crate::save::{self, Saved};
 use crate::storage::{self, Shelf, Shelves};
 
 /// How many problems are told one by one; more are counted.
@@ -102,6 +103,13 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
             "wallet" => self.wallet(key, value),
             "ledger" => self.entry(key, value),
             "request" => self.request(key, value),
+            "saved" => {
+                self.readable::<Saved>(key, value);
+                if save::saved_scene(key).is_none() {
+                    self.problem(key, "is no scene's: delete it");
+                }
+                Ok(())
+            }
             "offer" => {
                 self.readable::<Sold>(key, value);
                 Ok(())

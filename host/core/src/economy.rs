@@ -275,7 +275,7 @@ fn carry_out(caller: &Caller, order: &Order, gives: bool, tx: &mut Transaction<'
 }
 
 /// Gives or takes, and tells the user.
-fn change(user: UserId, by: By, kind: Kind, tx: &mut Transaction<'_>) -> Result<Answer, Stop> {
+pub(crate) fn change(user: UserId, by: By, kind: Kind, tx: &mut Transaction<'_>) -> Result<Answer, Stop> {
     if let Kind::Grant { amounts, .. } | Kind::Spend { amounts, .. } = &kind {
         if amounts.is_empty() {
             return Err(Refusal::Invalid("say at least one amount".to_owned()).into());

@@ -44,6 +44,7 @@ pub mod read;
 pub mod record;
 pub mod refusal;
 pub mod results;
+pub mod save;
 pub mod scene;
 pub mod scene_master;
 pub mod scene_service;

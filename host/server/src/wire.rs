@@ -5,6 +5,7 @@ pub mod db;
 mod guild;
 mod profile;
 mod records;
+mod shop;
 
 use scenehost_core::auth::account::{SessionInfo, Tokens};
 use scenehost_core::auth::{Credential, Identity, Request};

@@ -7,6 +7,7 @@ mod chat;
 mod guild;
 mod profile;
 mod records;
+mod shop;
 mod side;
 
 use std::fmt;
@@ -109,6 +110,8 @@ pub enum LobbyEvent {
     Chat(v1::SynChat),
     /// Something has happened in a guild.
     Guild(v1::SynGuild),
+    /// Somebody else has changed the user's wallet.
+    Wallet(v1::SynWallet),
     /// The connection is lost, or could not be made again; the next attempt comes after this time. Requests made now
     /// are kept and sent after the return, unless they have timed out by then or their futures are dropped.
     Dropped { why: Arc<Error>, next_attempt: Duration },

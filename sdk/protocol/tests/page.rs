@@ -9,12 +9,13 @@ use scenehost_protocol::{Encoding, FRAME_BYTES_MAX, Payload, SUBPROTOCOLS, close
 
 const PAGE: &str = include_str!("../README.md");
 /// The schema's files, and the pages on which their names are explained: the page itself, and one for each feature.
-const AREAS: [(&str, &str); 5] = [
+const AREAS: [(&str, &str); 6] = [
     (include_str!("../proto/scenehost/v1/client.proto"), PAGE),
     (include_str!("../proto/scenehost/v1/profile.proto"), include_str!("../features/profile.md")),
     (include_str!("../proto/scenehost/v1/records.proto"), include_str!("../features/records.md")),
     (include_str!("../proto/scenehost/v1/chat.proto"), include_str!("../features/chat.md")),
     (include_str!("../proto/scenehost/v1/guild.proto"), include_str!("../features/guild.md")),
+    (include_str!("../proto/scenehost/v1/shop.proto"), include_str!("../features/shop.md")),
 ];
 
 fn words(text: &str) -> BTreeSet<&str> {

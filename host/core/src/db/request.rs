@@ -8,7 +8,7 @@ use super::account;
 use super::enter::{self, Entered};
 use super::{Caller, Stop, Transaction};
 use crate::ids::{GameName, UserId};
-use crate::{chat, economy, guild, profile, storage};
+use crate::{chat, economy, guild, profile, save, storage};
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum Request {
     Guild(guild::Request),
     /// About money and items.
     Economy(economy::Request),
+    /// What a scene saves.
+    Save(save::Request),
 }
 
 /// What came of a request.
@@ -116,5 +118,6 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         Request::Chat(request) => chat::run(caller, request, tx),
         Request::Guild(request) => guild::run(caller, request, tx),
         Request::Economy(request) => economy::run(caller, request, tx),
+        Request::Save(request) => save::run(caller, request, tx),
     }
 }

@@ -10,7 +10,9 @@ use scenehost_core::economy::catalogue::{AMOUNT_MAX, Amounts, Catalogue, Period}
 use scenehost_core::economy::offers::{View, Why};
 use scenehost_core::economy::wallet::{Account, By, Entry, Kind, Wallet};
 use scenehost_core::economy::{self, Answer, COUNT_AT_ONCE_MAX, HISTORY_MAX, Limits, Order, Request};
-use scenehost_core::{Refusal, Time, UserId, consistency, record};
+use scenehost_core::save::{self, Amount, OPERATIONS_MAX, Operation, SAVES_PER_SCENE_MAX};
+use scenehost_core::storage::{self, Owner, Whose};
+use scenehost_core::{GameName, Refusal, SceneId, Time, UserId, consistency, record};
 use serde_json::{Value, json};
 
 use crate::desk::Desk;
@@ -36,7 +38,24 @@ fn read(catalogue: Value) -> Result<Catalogue, String> {
 
 fn rules() -> Rules {
     let catalogue = Arc::new(read(catalogue()).expect("it is right"));
-    Rules { economy: economy::Rules { catalogue, limits: Limits::default() }, ..Rules::default() }
+    let economy = economy::Rules { catalogue, limits: Limits::default() };
+    Rules { games: [game()].into(), economy, ..Rules::default() }
+}
+
+fn game() -> GameName {
+    GameName::from("arena")
+}
+
+fn amount(user: u64, name: &str, count: u64) -> Amount {
+    Amount { user: UserId(user), name: name.to_owned(), count }
+}
+
+fn scene_saves(id: u64, operations: Vec<Operation>) -> DbRequest {
+    DbRequest::Save(save::Request::Save { scene: SceneId(7), id, game: game(), operations })
+}
+
+fn put(user: u64, if_version: Option<u64>) -> Operation {
+    Operation::Put { owner: Owner::User(UserId(user)), key: "wins".to_owned(), value: vec![1], if_version }
 }
 
 fn buy(offer: &str, count: u64, request: &str) -> DbRequest {
@@ -334,6 +353,60 @@ fn bad_input_is_refused_and_changes_nothing() {
     }
 }
 
+#[test]
+fn a_scene_saves_all_of_it_or_nothing_and_once() {
+    let mut desk = Desk::new(rules());
+    let coins =
+        |count| vec![put(1, None), Operation::Grant(amount(1, "coin", count)), Operation::Spend(amount(2, "coin", 5))];
+    conflict(desk.ask(Caller::Host, scene_saves(1, coins(9))), "not enough");
+    assert_eq!(desk.store, BTreeMap::new(), "the second user has none");
+    done(desk.ask(Caller::Operator, grant(2, &[("coin", 5)], "a")));
+    for _ in 0..2 {
+        desk.ask(Caller::Host, scene_saves(1, coins(9))).unwrap();
+        desk.crash();
+    }
+    let wallet = |desk: &mut Desk, user| economy(desk.ask_as(user, DbRequest::Economy(Request::Wallet(None)))).unwrap();
+    assert_eq!(wallet(&mut desk, 1), Answer::Wallet(amounts(&[("coin", 9)])));
+    assert_eq!(wallet(&mut desk, 2), Answer::Wallet(Amounts::new()));
+    let read = storage::Request::Read { game: game(), whose: Whose::Own, keys: vec!["wins".to_owned()] };
+    let Ok(DbAnswer::Storage(storage::Answer::Records(records))) = desk.ask_as(1, DbRequest::Storage(read)) else {
+        panic!("it may be read")
+    };
+    assert_eq!(records[0].1.value, [1]);
+    conflict(
+        desk.ask(Caller::Host, scene_saves(2, vec![put(1, Some(0)), Operation::Grant(amount(1, "coin", 1))])),
+        "changed",
+    );
+    assert_eq!(wallet(&mut desk, 1), Answer::Wallet(amounts(&[("coin", 9)])), "the record was not as expected");
+    fits_together(&desk);
+    desk.ask(Caller::Host, DbRequest::Save(save::Request::Ended(SceneId(7)))).unwrap();
+    assert!(!desk.store.keys().any(|key| key.starts_with(save::SAVED_PREFIX)));
+}
+
+#[test]
+fn saves_that_cannot_be_are_refused() {
+    let mut desk = Desk::new(rules());
+    let many = |count| vec![Operation::Grant(amount(1, "coin", 1)); count];
+    for (caller, request, expected) in [
+        (Caller::User(UserId(1)), scene_saves(1, many(1)), "Forbidden"),
+        (Caller::Operator, scene_saves(1, many(1)), "Forbidden"),
+        (Caller::User(UserId(1)), DbRequest::Save(save::Request::Ended(SceneId(7))), "Forbidden"),
+        (Caller::Host, scene_saves(1, many(0)), "Invalid"),
+        (Caller::Host, scene_saves(1, many(OPERATIONS_MAX + 1)), "Invalid"),
+        (Caller::Host, scene_saves(1, vec![Operation::Grant(amount(1, "crown", 1))]), "Invalid"),
+        (Caller::Host, scene_saves(1, vec![Operation::Grant(amount(1, "coin", 0))]), "Invalid"),
+        (Caller::Host, scene_saves(1, vec![Operation::Spend(amount(1, "gem", u64::MAX)); 2]), "Invalid"),
+    ] {
+        let told = desk.ask(caller, request.clone()).expect_err("it is refused");
+        assert!(format!("{told:?}").starts_with(expected), "{request:?} {told:?}");
+        assert_eq!(desk.store, BTreeMap::new());
+    }
+    for id in 0..=SAVES_PER_SCENE_MAX as u64 {
+        let result = desk.ask(Caller::Host, scene_saves(id, vec![put(1, None)]));
+        assert_eq!(result.is_ok(), id < SAVES_PER_SCENE_MAX as u64, "{result:?}");
+    }
+}
+
 /// One request of a random history, and what happens right after it.
 #[derive(Debug, Clone)]
 struct Step {
@@ -347,7 +420,7 @@ struct Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    (1..4_u64, 0..8_usize, 0..4_u64, 1..4_u64, 0..5_usize, prop::bool::weighted(0.2))
+    (1..4_u64, 0..9_usize, 0..4_u64, 1..4_u64, 0..5_usize, prop::bool::weighted(0.2))
         .prop_map(|(user, what, id, count, syncs, crash)| Step { user, what, id, count, syncs, crash })
 }
 
@@ -361,6 +434,11 @@ fn request(step: &Step) -> (Caller, DbRequest) {
         3 => (Caller::User(UserId(user)), buy("gem", count, &id)),
         4 => (Caller::Operator, grant(user, &[("coin", 10 * count)], &id)),
         5 => (Caller::Operator, spend(user, &[("coin", 5 * count)], &id)),
+        6 => {
+            let given = Operation::Grant(amount(user, "coin", 4 * count));
+            let taken = Operation::Spend(amount(user % 3 + 1, "potion", 1));
+            (Caller::Host, scene_saves(step.id, vec![given, taken]))
+        }
         _ => (Caller::Operator, refund(user, count, &id)),
     }
 }
@@ -387,8 +465,7 @@ proptest! {
         let entries = ledger(&desk);
         // No acknowledged change is lost.
         for (user, number) in asked {
-            if let Some(Ok(answer)) = desk.answer(number) {
-                let DbAnswer::Economy(Answer::Changed { number, entry, .. }) = answer else { panic!("{answer:?}") };
+            if let Some(Ok(DbAnswer::Economy(Answer::Changed { number, entry, .. }))) = desk.answer(number) {
                 let kept = &entries[&(user, number)];
                 prop_assert_eq!((&kept.kind, &kept.by, &kept.postings), (&entry.kind, &entry.by, &entry.postings));
             }

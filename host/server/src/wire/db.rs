@@ -4,7 +4,7 @@ use scenehost_core::Refusal;
 use scenehost_core::db::{Answer, News, Request};
 use scenehost_protocol::v1::{self, client_frame, server_frame::Body};
 
-use super::{chat, guild, profile, records};
+use super::{chat, guild, profile, records, shop};
 
 /// A request to Db; `None` for a frame that is for somebody else.
 pub fn request(body: client_frame::Body) -> Option<Result<Request, Refusal>> {
@@ -12,6 +12,7 @@ pub fn request(body: client_frame::Body) -> Option<Result<Request, Refusal>> {
         client_frame::Body::ReqProfile(asked) => Some(profile::request(asked)),
         client_frame::Body::ReqRecords(asked) => Some(records::request(asked)),
         client_frame::Body::ReqGuild(asked) => Some(guild::request(asked)),
+        client_frame::Body::ReqShop(asked) => Some(shop::request(asked)),
         _ => None,
     }
 }
@@ -23,6 +24,7 @@ pub fn answer(answer: &Answer) -> Body {
         Answer::Storage(answer) => records::answer(answer),
         Answer::Chat(answer) => chat::answer(answer),
         Answer::Guild(answer) => guild::answer(answer),
+        Answer::Economy(answer) => shop::answer(answer),
     }
 }
 
@@ -31,5 +33,6 @@ pub fn news(news: &News) -> Body {
         News::Storage(news) => records::news(news),
         News::Chat(news) => chat::news(news),
         News::Guild(news) => guild::news(news),
+        News::Economy(news) => shop::news(news),
     }
 }

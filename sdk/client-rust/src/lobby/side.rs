@@ -294,12 +294,14 @@ impl Side for LobbySide {
             server_frame::Body::SynRecords(records) => Some(LobbyEvent::Records(records.clone())),
             server_frame::Body::SynChat(chat) => Some(LobbyEvent::Chat(chat.clone())),
             server_frame::Body::SynGuild(guild) => Some(LobbyEvent::Guild(guild.clone())),
+            server_frame::Body::SynWallet(wallet) => Some(LobbyEvent::Wallet(wallet.clone())),
             server_frame::Body::Pong(_)
             | server_frame::Body::Done(_)
             | server_frame::Body::ResProfile(_)
             | server_frame::Body::ResRecords(_)
             | server_frame::Body::ResChat(_)
-            | server_frame::Body::ResGuild(_) => None,
+            | server_frame::Body::ResGuild(_)
+            | server_frame::Body::ResShop(_) => None,
             server_frame::Body::SynClosing(_)
             | server_frame::Body::ResSignIn(_)
             | server_frame::Body::ResJoinScene(_)

@@ -265,7 +265,9 @@ impl Side for SceneSide {
             | server_frame::Body::ResChat(_)
             | server_frame::Body::SynChat(_)
             | server_frame::Body::ResGuild(_)
-            | server_frame::Body::SynGuild(_) => return Err(Error::Unexpected),
+            | server_frame::Body::SynGuild(_)
+            | server_frame::Body::ResShop(_)
+            | server_frame::Body::SynWallet(_) => return Err(Error::Unexpected),
         }
         Ok(Flow::On)
     }
