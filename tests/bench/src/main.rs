@@ -1,7 +1,9 @@
-//! The benchmarks, on loopback: `arena`, the same load against Scenehost, Colyseus and a bare relay; `sign-in`.
+//! The benchmarks, on loopback: `arena`, the same load against Scenehost, Colyseus and a bare relay; `sign-in`;
+//! `lobby`, what users do between games.
 //!
 //! - `arena.rs`: what is measured, in which order. `ramp.rs`: the search for the limit.
 //! - `sign_in.rs`: sign-ins over HTTP.
+//! - `lobby.rs` and its folder: purchases.
 //! - `generator.rs`: the players. `connection.rs`, `websocket.rs`, `http.rs`: how they talk.
 //! - `contender.rs` and its folder: the servers. `relay.rs`: the one that is part of this program.
 //! - `process.rs`: servers as processes. `report.rs`: the table and the file.
@@ -13,6 +15,7 @@ mod connection;
 mod contender;
 mod generator;
 mod http;
+mod lobby;
 mod process;
 mod ramp;
 mod relay;
@@ -40,6 +43,8 @@ enum Cli {
     Arena(ArenaArguments),
     /// New guests and resumes over HTTP, a second.
     SignIn(SignInArguments),
+    /// What users do between games: durable purchases, a second.
+    Lobby(SignInArguments),
     #[command(flatten)]
     Internal(Internal),
 }
@@ -85,7 +90,7 @@ struct SignInArguments {
     /// Taken as by the other benchmarks; no component is used.
     #[arg(long, hide = true)]
     plugins: Option<PathBuf>,
-    /// Where `sign-in.json` and the server's log go.
+    /// Where the report and the server's log go.
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
 }
@@ -110,6 +115,7 @@ fn main() -> Result<()> {
     match Cli::parse() {
         Cli::Arena(arguments) => arena(arguments),
         Cli::SignIn(arguments) => sign_in(arguments),
+        Cli::Lobby(arguments) => lobby(arguments),
         Cli::Internal(Internal::Relay { address }) => relay::run(address),
         Cli::Internal(Internal::Pinned { core, program, arguments }) => {
             process::exec_pinned(core, &program, &arguments)
@@ -146,6 +152,17 @@ fn sign_in(arguments: SignInArguments) -> Result<()> {
     let settings =
         sign_in::Settings { warm_up: Duration::from_secs(seconds.0), window: Duration::from_secs(seconds.1) };
     let file = sign_in::run(&settings, &arguments.scenehost, &out)?;
+    println!("\nwritten to {}", file.display());
+    Ok(())
+}
+
+fn lobby(arguments: SignInArguments) -> Result<()> {
+    fs::create_dir_all(&arguments.out)?;
+    let out = fs::canonicalize(&arguments.out)?;
+    process::pin(process::GENERATOR_CORE)?;
+    let seconds = if arguments.quick { (1, 2) } else { (3, 15) };
+    let settings = lobby::Settings { warm_up: Duration::from_secs(seconds.0), window: Duration::from_secs(seconds.1) };
+    let file = lobby::run(&settings, &arguments.scenehost, &out)?;
     println!("\nwritten to {}", file.display());
     Ok(())
 }
