@@ -17,8 +17,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         json.register_file_descriptor(file.clone());
     }
     // As in the binary encoding, what a newer peer adds is passed over.
-    json.ignore_unknown_fields().ignore_unknown_enum_variants().build(&[".scenehost"])?;
+    json.btree_map(["."]).ignore_unknown_fields().ignore_unknown_enum_variants().build(&[".scenehost"])?;
 
-    Config::new().bytes(["."]).compile_fds(descriptors)?;
+    // Maps in their order, so that the same frame is always the same bytes.
+    Config::new().bytes(["."]).btree_map(["."]).compile_fds(descriptors)?;
     Ok(())
 }

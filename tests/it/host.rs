@@ -270,6 +270,9 @@ fn folder_with(config: &str) -> TempDir {
     if !config.contains("[server.per_address]") {
         config += NO_LIMITS_PER_ADDRESS;
     }
+    // The demo's configuration names it.
+    let catalogue = include_str!("../../plugins/catalogue.toml");
+    std::fs::write(folder.path().join("catalogue.toml"), catalogue).expect("it is writable");
     std::fs::write(folder.path().join("host.toml"), config).expect("it is writable");
     folder
 }

@@ -50,6 +50,7 @@ mod records;
 mod resume;
 mod secure;
 mod sessions;
+mod shop;
 mod standing;
 mod startup;
 mod stop;

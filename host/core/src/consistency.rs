@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing is changed here, and no record, however damaged, ends the check.
 
+mod economy;
 mod guild;
 mod results;
 
@@ -12,11 +13,13 @@ use serde::de::DeserializeOwned;
 use crate::auth::account::Account;
 use crate::auth::identity::IdentityRecord;
 use crate::chat;
+use crate::economy::wallet::Sold;
 use crate::friends::{self, Friends};
 use crate::ids::{SceneId, UserId};
 use crate::inbox::{self, Inbox};
 use crate::profile::Profile;
 use crate::record::{self, EXPIRY_PREFIX, SCENE_PREFIX, SceneRecord, UserRecord};
+use crate::save::{self, Saved};
 use crate::storage::{self, Shelf, Shelves};
 
 /// How many problems are told one by one; more are counted.
@@ -127,6 +130,20 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
             "history" => self.history(key, value),
             "result" => self.result(key, value),
             "board" => self.board(key, value),
+            "wallet" => self.wallet(key, value),
+            "ledger" => self.entry(key, value),
+            "request" => self.request(key, value),
+            "saved" => {
+                self.readable::<Saved>(key, value);
+                if save::saved_scene(key).is_none() {
+                    self.problem(key, "is no scene's: delete it");
+                }
+                Ok(())
+            }
+            "offer" => {
+                self.readable::<Sold>(key, value);
+                Ok(())
+            }
             _ => {
                 self.problem(
                     key,

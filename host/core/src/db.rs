@@ -97,6 +97,7 @@ impl Service for Db {
             }
             Event::Service { service: ServiceName::Db, up } => self.service(up, cx),
             Event::Service { .. } => {}
+            Event::Catalogue(catalogue) => self.rules.economy.catalogue = catalogue,
             Event::Tick => self.expire(cx),
         }
         self.keep_boards(cx);

@@ -45,6 +45,8 @@ pub enum Event {
         name: String,
         /// The rating in this domain.
         rating: i32,
+        /// With whom the user will not play.
+        blocked: BTreeSet<UserId>,
     },
     /// A user takes the search back; answered by [`lobby::Event::ResCancelMatch`].
     ReqCancelMatch {
@@ -71,11 +73,19 @@ pub enum Event {
     Tick,
 }
 
+/// Who is to be matched, as the lobby says it.
+struct Waiting {
+    name: String,
+    rating: i32,
+    blocked: BTreeSet<UserId>,
+}
+
 #[derive(Debug, Clone)]
 struct Ticket {
     number: u64,
     name: String,
     rating: i32,
+    blocked: BTreeSet<UserId>,
     since: Time,
     /// When the user hears of the search again, and how long the next time takes.
     update_at: Time,
@@ -112,7 +122,10 @@ impl Service for Match {
 
     fn step(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
-            Event::ReqMatch { user, ticket, name, rating } => self.req_match(user, ticket, name, rating, cx),
+            Event::ReqMatch { user, ticket, name, rating, blocked } => {
+                let waiting = Waiting { name, rating, blocked };
+                self.req_match(user, ticket, waiting, cx);
+            }
             Event::ReqCancelMatch { user, ticket } => self.req_cancel_match(user, ticket, cx),
             Event::ResCreateScene { match_id, result } => self.res_create_scene(match_id, result, cx),
             Event::Service { service: service @ (ServiceName::SceneMaster | ServiceName::Db), up } => {
@@ -166,7 +179,7 @@ impl Match {
         }
     }
 
-    fn req_match(&mut self, user: UserId, number: u64, name: String, rating: i32, cx: &mut Context<'_>) {
+    fn req_match(&mut self, user: UserId, number: u64, waiting: Waiting, cx: &mut Context<'_>) {
         match self.tickets.get_mut(&user) {
             // The lobby knows of one search a user; a newer number replaces the older search.
             Some(ticket) if ticket.number != number && ticket.group.is_none() => self.remove(user),
@@ -182,10 +195,12 @@ impl Match {
         if let Some(service) = self.down.first() {
             return end(user, number, Refusal::ServiceDown(*service), cx);
         }
+        let Waiting { name, rating, blocked } = waiting;
         let ticket = Ticket {
             number,
             name,
             rating,
+            blocked,
             since: cx.now,
             update_at: cx.now.plus_ms(UPDATE_MS),
             update_ms: UPDATE_MS,
@@ -225,20 +240,30 @@ impl Match {
         let mut candidates: Vec<UserId> = in_range
             .iter()
             .map(|(_, user)| *user)
-            .filter(|user| *user != seeker && self.accepts(*user, rating, cx.now))
+            .filter(|user| *user != seeker && self.accepts(*user, rating, cx.now) && !self.blocks(*user, seeker))
             .collect();
-        let filled = candidates.len() >= others_max;
-        if !filled && (candidates.len() < others_min || waited_ms < self.domain.fill_ms) {
+        if candidates.len() < others_min {
             return;
         }
-        let others = candidates.len().min(others_max);
-        for place in 0..others {
-            let chosen = cx.rng.random_range(place..candidates.len());
-            candidates.swap(place, chosen);
+        let mut group = Vec::new();
+        while group.len() < others_max && !candidates.is_empty() {
+            let chosen = candidates.swap_remove(cx.rng.random_range(0..candidates.len()));
+            // Who was chosen before has the same right as who seeks.
+            if !group.iter().any(|other| self.blocks(chosen, *other)) {
+                group.push(chosen);
+            }
         }
-        candidates.truncate(others);
-        candidates.push(seeker);
-        self.place(candidates, 1, cx);
+        let filled = group.len() == others_max;
+        if !filled && (group.len() < others_min || waited_ms < self.domain.fill_ms) {
+            return;
+        }
+        group.push(seeker);
+        self.place(group, 1, cx);
+    }
+
+    /// Whether one of two waiting users will not play with the other.
+    fn blocks(&self, one: UserId, other: UserId) -> bool {
+        self.tickets[&one].blocked.contains(&other) || self.tickets[&other].blocked.contains(&one)
     }
 
     /// Whether a waiting user would play with someone of this rating by now.

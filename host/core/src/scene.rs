@@ -14,7 +14,7 @@ mod event;
 mod seat;
 
 use crate::config::Fleet;
-use crate::ids::{ConnectionId, DomainName, Epoch, SceneId, Seat, Time};
+use crate::ids::{ConnectionId, DomainName, Epoch, SceneId, Seat, Time, UserId};
 use crate::line::{self, Outcome};
 use crate::message::{EndReason, Message, PlayerResult, SceneEnded};
 use crate::refusal::Refusal;
@@ -84,6 +84,11 @@ impl<F: Clone> Scene<F> {
     /// The fleet's limits.
     pub fn limits(&self) -> &Fleet {
         &self.limits
+    }
+
+    /// The user whose seat it is, inside or not.
+    pub fn user_of(&self, seat: Seat) -> Option<UserId> {
+        self.seats.get(seat as usize).map(|row| row.player.user)
     }
 
     /// The seat whose user is inside on this connection.

@@ -11,9 +11,10 @@ use scenehost_core::address::Network;
 use scenehost_core::auth::identity::{PROVIDER_CHARS_MAX, is_provider_name};
 use scenehost_core::config::{self, Domain, Fleet};
 use scenehost_core::results::{self, board::Board};
-use scenehost_core::{DomainName, FleetName, GameName, chat, db, guild, rate, storage};
+use scenehost_core::{DomainName, FleetName, GameName, chat, db, economy, guild, rate, storage};
 use serde::Deserialize;
 
+use crate::catalogue;
 use crate::edge::tls;
 use crate::moderation;
 
@@ -52,6 +53,8 @@ pub struct Config {
     pub guilds: guild::Limits,
     #[serde(default)]
     pub leaderboards: BTreeMap<String, Board>,
+    #[serde(default)]
+    pub economy: Economy,
     #[serde(default)]
     pub fleets: BTreeMap<FleetName, FleetConfig>,
     #[serde(default)]
@@ -210,6 +213,33 @@ impl Auth {
     }
 }
 
+/// What users pay with and buy.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Economy {
+    /// The file with currencies, items and offers; without one there are none.
+    pub catalogue: Option<PathBuf>,
+    /// See [`economy::Limits`].
+    pub entries_per_user: Option<u64>,
+}
+
+impl Economy {
+    /// Its limits.
+    fn limits(&self) -> economy::Limits {
+        let default = economy::Limits::default();
+        economy::Limits { entries_per_user: self.entries_per_user.unwrap_or(default.entries_per_user) }
+    }
+
+    /// What is wrong with it, if anything.
+    fn check(&self) -> Result<(), String> {
+        self.limits().check()?;
+        match self.catalogue.as_deref().map(catalogue::load) {
+            Some(Err(error)) => Err(error.to_string()),
+            Some(Ok(_)) | None => Ok(()),
+        }
+    }
+}
+
 /// The listener for operators.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -300,6 +330,7 @@ impl Config {
         for file in config.auth.providers.values_mut().filter_map(|provider| provider.jwks_file.as_mut()) {
             *file = folder.join(&*file);
         }
+        config.economy.catalogue = config.economy.catalogue.map(|file| folder.join(file));
         config.server.backup_dir = config.server.backup_dir.map(|backups| folder.join(backups));
         config.server.pages_dir = config.server.pages_dir.map(|pages| folder.join(pages));
         if let Some(tls) = &mut config.server.tls {
@@ -352,6 +383,9 @@ impl Config {
         if let Err((name, what)) = Board::check_all(&self.leaderboards, &self.domains) {
             return wrong(format!("[leaderboards.{name}]"), what);
         }
+        if let Err(what) = self.economy.check() {
+            return wrong("[economy]".to_owned(), what);
+        }
         self.auth.check()?;
         if let Some(token) = &self.ops.token
             && token.len() < 16
@@ -369,7 +403,9 @@ impl Config {
         let games = self.fleets.values().map(|fleet| GameName::from(fleet.plugin.as_str())).collect();
         let rated = self.domains.iter().map(|(name, domain)| (name.clone(), domain.rated)).collect();
         let results = results::Rules { rated, boards: self.leaderboards.clone() };
-        db::Rules { games, storage: self.storage.clone(), guilds: self.guilds.clone(), results }
+        // The catalogue comes from its file.
+        let economy = economy::Rules { limits: self.economy.limits(), ..economy::Rules::default() };
+        db::Rules { games, storage: self.storage.clone(), guilds: self.guilds.clone(), results, economy }
     }
 
     /// The rules' part of the fleets.

@@ -12,19 +12,22 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rand::SeedableRng as _;
 use rand::rngs::{StdRng, SysRng};
 use scenehost_core::auth::Auth;
-use scenehost_core::db::Db;
+use scenehost_core::db::{self, Db};
+use scenehost_core::economy::catalogue::Catalogue;
 use scenehost_core::lobby::Lobby;
 use scenehost_core::matching::Match;
 use scenehost_core::record::{SCENE_PREFIX, SceneRecord};
+use scenehost_core::save;
 use scenehost_core::scene_master::{self, SceneMaster};
 use scenehost_core::scene_service::SceneService;
-use scenehost_core::{FleetName, NodeId, SceneId, ServiceName, lobby};
+use scenehost_core::{FleetName, GameName, NodeId, SceneId, ServiceName, lobby};
 use scenehost_engine::{Engine, Options};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::bus::{Bus, Inboxes};
+use crate::catalogue;
 use crate::checks;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -82,7 +85,9 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     moderation::spawn(to_host.moderated, config.chat.moderation.as_ref(), bus.clone())?;
     let id_tokens = IdTokens::spawn(&config.auth.providers, clock, &bus)?;
     checks::spawn(to_host.checks, id_tokens, bus.clone(), StdRng::try_from_rng(&mut SysRng)?)?;
-    let mut services = start_services(&config, inboxes, &shell, slots);
+    let catalogue = keep_catalogue(&config, &bus)?;
+    let mut services = start_services(&config, inboxes, &shell, slots, catalogue);
+    forget_saves(&store, &bus)?;
     bus.send(scene_master::Event::Recovered { scenes: recovered }.into());
     bus.send(scene_master::Event::NodeUp { node: NODE, url: "/v1/scene".to_owned(), slots }.into());
 
@@ -199,6 +204,7 @@ fn compile(engine: &Engine, config: &Config) -> anyhow::Result<BTreeMap<FleetNam
         let configuration = serde_json::to_string(&fleet.configuration)
             .with_context(|| format!("[fleets.{name}]: the configuration cannot be given as JSON"))?;
         let run = FleetRun {
+            game: GameName::from(fleet.plugin.as_str()),
             plugin: plugin.clone(),
             configuration,
             limits: fleet.limits.limits(),
@@ -237,7 +243,34 @@ fn recover(store: &Store) -> anyhow::Result<Vec<(SceneId, SceneRecord)>> {
     Ok(scenes)
 }
 
-fn start_services(config: &Config, inboxes: Inboxes, shell: &Shell, slots: u32) -> Services {
+/// What the shop sells, kept current if there is a file with it.
+fn keep_catalogue(config: &Config, bus: &Bus) -> anyhow::Result<watch::Receiver<Arc<Catalogue>>> {
+    let Some(path) = config.economy.catalogue.clone() else { return Ok(watch::channel(Arc::default()).1) };
+    let (sender, receiver) = watch::channel(catalogue::load(&path).context("[economy]")?);
+    let hang_ups = edge::tls::Served::hang_ups()?;
+    tokio::spawn(catalogue::keep_current(path, sender, bus.clone(), hang_ups));
+    Ok(receiver)
+}
+
+/// The scenes of the run before are gone, so nobody asks for their saves again.
+fn forget_saves(store: &Store, bus: &Bus) -> anyhow::Result<()> {
+    for (key, _) in store.scan(save::SAVED_PREFIX)? {
+        if let Some(scene) = save::saved_scene(&key) {
+            let request = Box::new(db::Request::Save(save::Request::Ended(scene)));
+            let (caller, asker) = (db::Caller::Host, db::Asker::Nobody);
+            bus.send(db::Event::Req { caller, asker, request }.into());
+        }
+    }
+    Ok(())
+}
+
+fn start_services(
+    config: &Config,
+    inboxes: Inboxes,
+    shell: &Shell,
+    slots: u32,
+    catalogue: watch::Receiver<Arc<Catalogue>>,
+) -> Services {
     let mut services = JoinSet::new();
     let waits = config.domains.iter().map(|(name, domain)| (name.clone(), domain.wait_ms_max)).collect();
     let fleets = config.fleet_rules();
@@ -255,14 +288,17 @@ fn start_services(config: &Config, inboxes: Inboxes, shell: &Shell, slots: u32) 
         inboxes.auth,
         shell.clone(),
     ));
-    let rules = config.db_rules();
+    let mut rules = config.db_rules();
+    rules.economy.catalogue = catalogue.borrow().clone();
     let generations = AtomicU64::new(1);
     services.spawn(service_loop::run(
         ServiceName::Db,
         Db::new(rules.clone()),
         Some(move || {
             let generation = generations.fetch_add(1, Ordering::Relaxed);
-            Db::new(rules.clone()).numbered_after(generation << 32)
+            let mut rules = rules.clone();
+            rules.economy.catalogue = catalogue.borrow().clone();
+            Db::new(rules).numbered_after(generation << 32)
         }),
         inboxes.db,
         shell.clone(),

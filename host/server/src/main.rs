@@ -12,11 +12,13 @@
 //! | [`scene_thread`] | runs scenes and holds their users' sockets |
 //! | [`store`] | keeps what was acknowledged |
 //! | [`records`], [`checks`] | reads records and checks passwords for Auth |
+//! | [`catalogue`] | keeps the economy's catalogue current |
 //! | [`moderation`] | asks the operator's service about what users say |
 //! | [`id_tokens`] | checks the ID tokens of OpenID Connect providers |
 //! | [`wire`] | the services' words in the client protocol |
 
 mod bus;
+mod catalogue;
 mod checks;
 mod clock;
 mod config;

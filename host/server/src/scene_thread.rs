@@ -9,6 +9,7 @@
 
 mod connection;
 mod game;
+mod saves;
 mod socket;
 mod turn;
 
@@ -20,8 +21,8 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use mio::{Poll, Waker};
 use scenehost_core::scene_service::ToScene;
-use scenehost_core::{FleetName, SceneId};
-use scenehost_engine::{Engine, Limits, Plugin};
+use scenehost_core::{FleetName, GameName, SceneId};
+use scenehost_engine::{Engine, Limits, Plugin, SaveError};
 
 use crate::bus::Bus;
 use crate::clock::Clock;
@@ -32,6 +33,8 @@ const ORDERS_MAX: usize = 65_536;
 
 /// How the scenes of a fleet run on this host.
 pub struct FleetRun {
+    /// Which game it is, to whom belongs what its scenes save.
+    pub game: GameName,
     pub plugin: Plugin,
     /// The game's own configuration, JSON text.
     pub configuration: String,
@@ -43,6 +46,8 @@ pub struct FleetRun {
 enum Order {
     Scene(SceneId, ToScene),
     Socket(SceneId, NewSocket),
+    /// The answer to a save of the scene.
+    Saved(SceneId, u64, Result<(), SaveError>),
     /// Close every socket and end.
     Stop,
 }
@@ -158,16 +163,17 @@ pub fn spawn(
     clock: Clock,
 ) -> io::Result<Vec<std::thread::JoinHandle<()>>> {
     let fleets = Arc::new(fleets);
+    let runtime = tokio::runtime::Handle::current();
     let mut joins = Vec::with_capacity(seeds.len());
     for seed in seeds {
-        let (fleets, bus) = (Arc::clone(&fleets), bus.clone());
+        let (fleets, bus, runtime) = (Arc::clone(&fleets), bus.clone(), runtime.clone());
         let builder = std::thread::Builder::new()
             .name(format!("scenes-{}", seed.index))
             // Guests run on this stack; running out of it would end the process.
             .stack_size(engine.thread_stack_bytes_min().max(2 << 20));
         joins.push(builder.spawn(move || {
             let _running = Running { threads: seed.threads.clone(), index: seed.index };
-            turn::SceneThread::new(seed, fleets, bus, clock).run();
+            turn::SceneThread::new(seed, fleets, bus, clock, runtime).run();
         })?);
     }
     Ok(joins)

@@ -7,6 +7,7 @@ mod guild;
 mod inbox;
 mod profile;
 mod records;
+mod shop;
 mod standing;
 
 use scenehost_core::auth::account::{SessionInfo, Tokens};

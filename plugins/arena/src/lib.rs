@@ -29,11 +29,23 @@ use world::World;
 pub struct Config {
     /// The length of a round, from a second to a day.
     pub round_s: u32,
+    /// What the winners of a round get, if anything; of the deployment's catalogue.
+    pub prize: Option<Prize>,
+}
+
+/// So much of a currency or item.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prize {
+    /// Its name in the catalogue.
+    pub name: String,
+    /// How much.
+    pub count: u64,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { round_s: 180 }
+        Config { round_s: 180, prize: None }
     }
 }
 
@@ -66,7 +78,8 @@ impl Scene for Arena {
         if !(1..=24 * 60 * 60).contains(&config.round_s) {
             return Err("round_s must be from 1 to 86400".into());
         }
-        let world = World { round_ms: u64::from(config.round_s) * 1000, ..World::default() };
+        let round_ms = u64::from(config.round_s) * 1000;
+        let world = World { round_ms, prize: config.prize, ..World::default() };
         Ok(Arena {
             world,
             spawn: Spawn,

@@ -47,6 +47,14 @@ fn end_round(world: &World, ctx: &mut Context) {
     let result =
         |standing: &Standing| PlayerResult { seat: standing.seat, place: standing.place, score: standing.kills.into() };
     let results = standings.iter().map(result).collect();
+    if let Some(prize) = &world.prize {
+        let amount = |seat| Amount { seat, name: prize.name.clone(), count: prize.count };
+        let winners = standings.iter().filter(|standing| standing.place == 1);
+        let grants: Vec<_> = winners.map(|winner| SaveOperation::Grant(amount(winner.seat))).collect();
+        if !grants.is_empty() {
+            ctx.save(grants);
+        }
+    }
     ctx.send(Target::All, &Reply::Over { standings });
     ctx.finish(results);
 }

@@ -7,6 +7,7 @@ use glam::Vec2;
 use scenehost_sdk::Seat;
 use serde::{Deserialize, Serialize};
 
+use crate::Prize;
 use crate::geometry::Rect;
 
 /// The arena, in units; the origin is top left, y points down.
@@ -44,6 +45,8 @@ pub struct World {
     pub round_ms: u64,
     /// When it ends; it begins with the first player.
     pub ends_ms: Option<u64>,
+    /// What the winners get.
+    pub prize: Option<Prize>,
 }
 
 /// A player's ship.

@@ -9,6 +9,7 @@ mod guild;
 mod inbox;
 mod profile;
 mod records;
+mod shop;
 mod side;
 mod standing;
 
@@ -120,6 +121,8 @@ pub enum LobbyEvent {
     Presence(v1::SynPresence),
     /// A game has changed the user's rating.
     Standing(v1::SynStanding),
+    /// Somebody else has changed the user's wallet.
+    Wallet(v1::SynWallet),
     /// The connection is lost, or could not be made again; the next attempt comes after this time. Requests made now
     /// are kept and sent after the return, unless they have timed out by then or their futures are dropped.
     Dropped { why: Arc<Error>, next_attempt: Duration },

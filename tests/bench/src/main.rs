@@ -2,7 +2,7 @@
 //! `lobby`, what players do between games.
 //!
 //! - `arena.rs`: what is measured, in which order. `ramp.rs`: the search for the limit.
-//! - `sign_in.rs`: sign-ins over HTTP. `lobby.rs` and its folder: leaderboards, chat.
+//! - `sign_in.rs`: sign-ins over HTTP. `lobby.rs` and its folder: leaderboards, chat, purchases.
 //! - `generator.rs`: the players. `connection.rs`, `websocket.rs`, `http.rs`: how they talk.
 //! - `contender.rs` and its folder: the servers. `relay.rs`: the one that is part of this program.
 //! - `process.rs`: servers as processes. `report.rs`: the table and the file.
@@ -42,7 +42,7 @@ enum Cli {
     Arena(ArenaArguments),
     /// New guests and resumes over HTTP, a second.
     SignIn(SignInArguments),
-    /// What players do between games: leaderboards, chat.
+    /// What players do between games: leaderboards, chat, purchases.
     Lobby(LobbyArguments),
     #[command(flatten)]
     Internal(Internal),

@@ -1,6 +1,9 @@
 //! What Db can be told.
 
+use std::sync::Arc;
+
 use super::request::Request;
+use crate::economy::catalogue::Catalogue;
 use crate::ids::{ConnectionId, SceneId, UserId};
 use crate::message::ServiceName;
 use crate::read::{Loaded, Scanned};
@@ -43,6 +46,8 @@ pub enum Event {
         /// Whether it is up now.
         up: bool,
     },
+    /// The operator has another catalogue, which was checked.
+    Catalogue(Arc<Catalogue>),
     /// Time has passed.
     Tick,
 }

@@ -8,7 +8,7 @@ use super::account;
 use super::enter::{self, Entered};
 use super::{Caller, Stop, Transaction};
 use crate::ids::{GameName, UserId};
-use crate::{chat, friends, guild, inbox, profile, results, storage};
+use crate::{chat, economy, friends, guild, inbox, profile, results, save, storage};
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,10 @@ pub enum Request {
     Inbox(inbox::Request),
     /// About results: matches, ratings, leaderboards.
     Results(results::Request),
+    /// About money and items.
+    Economy(economy::Request),
+    /// What a scene saves.
+    Save(save::Request),
 }
 
 /// What came of a request.
@@ -58,6 +62,8 @@ pub enum Answer {
     Inbox(inbox::Answer),
     /// About results.
     Results(results::Answer),
+    /// About money and items.
+    Economy(economy::Answer),
 }
 
 impl Answer {
@@ -72,6 +78,7 @@ impl Answer {
             Self::Friends(answer) => answer.bytes(),
             Self::Inbox(answer) => answer.bytes(),
             Self::Results(answer) => answer.bytes(),
+            Self::Economy(answer) => answer.bytes(),
         }
     }
 }
@@ -91,6 +98,8 @@ pub enum News {
     Inbox(Box<inbox::News>),
     /// A game has changed the user's rating.
     Results(results::News),
+    /// Somebody else has changed the user's wallet.
+    Economy(Box<economy::News>),
 }
 
 impl News {
@@ -98,7 +107,12 @@ impl News {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Chat(news) => news.bytes(),
-            Self::Storage(_) | Self::Guild(_) | Self::Friends(_) | Self::Inbox(_) | Self::Results(_) => 0,
+            Self::Storage(_)
+            | Self::Guild(_)
+            | Self::Friends(_)
+            | Self::Inbox(_)
+            | Self::Results(_)
+            | Self::Economy(_) => 0,
         }
     }
 }
@@ -114,6 +128,8 @@ pub struct Rules {
     pub guilds: guild::Limits,
     /// Which games are rated, and the leaderboards.
     pub results: results::Rules,
+    /// The catalogue, and limits of the economy.
+    pub economy: economy::Rules,
 }
 
 /// Runs a request.
@@ -132,5 +148,7 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         Request::Friends(request) => friends::run(caller, request, tx),
         Request::Inbox(request) => inbox::run(caller, request, tx),
         Request::Results(request) => results::run(caller, request, tx),
+        Request::Economy(request) => economy::run(caller, request, tx),
+        Request::Save(request) => save::run(caller, request, tx),
     }
 }

@@ -68,7 +68,7 @@ impl Lobby {
                 News::Chat(chat::News::Muted(until)) => entered.muted_until = *until,
                 News::Chat(chat::News::Said(_, message)) if entered.blocked.contains(&message.from) => return,
                 News::Results(news) => _ = entered.ratings.insert(news.domain.clone(), news.rating),
-                News::Chat(_) | News::Storage(_) | News::Friends(_) | News::Inbox(_) => {}
+                News::Chat(_) | News::Storage(_) | News::Friends(_) | News::Inbox(_) | News::Economy(_) => {}
             }
         }
         self.take_news(id, &news);

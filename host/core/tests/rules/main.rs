@@ -7,6 +7,7 @@ mod chat;
 mod consistency;
 mod db;
 mod desk;
+mod economy;
 mod friends;
 mod guild;
 mod inbox;

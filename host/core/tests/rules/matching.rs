@@ -32,7 +32,13 @@ fn pairs() -> World<Match> {
 }
 
 fn ask(user: u64, rating: i32) -> Event {
-    Event::ReqMatch { user: UserId(user), ticket: user, name: format!("user {user}"), rating }
+    ask_without(user, rating, &[])
+}
+
+/// The same, by a user who will not play with these.
+fn ask_without(user: u64, rating: i32, blocked: &[u64]) -> Event {
+    let blocked = blocked.iter().map(|user| UserId(*user)).collect();
+    Event::ReqMatch { user: UserId(user), ticket: user, name: format!("user {user}"), rating, blocked }
 }
 
 /// The groups that were sent to SceneMaster.
@@ -56,6 +62,30 @@ fn entry() -> Entry {
 
 fn shorts(messages: &[Message]) -> Vec<String> {
     messages.iter().map(short).collect()
+}
+
+#[test]
+fn who_has_blocked_the_other_is_not_matched_with_them_whoever_came_first() {
+    for (first, second) in [(ask_without(1, 1500, &[2]), ask(2, 1500)), (ask(1, 1500), ask_without(2, 1500, &[1]))] {
+        let mut world = pairs();
+        world.tell(first);
+        assert!(groups(&world.tell(second)).is_empty());
+        assert!(groups(&world.pass_ms(10_000)).is_empty());
+        let third = groups(&world.tell(ask(3, 1500)));
+        assert_eq!(third.len(), 1, "a third is matched with one of them");
+        assert!(third[0].1.contains(&3));
+    }
+}
+
+#[test]
+fn a_group_has_no_two_of_whom_one_has_blocked_the_other() {
+    let mut world = World::new(Match::new("arena".into(), domain(3, 3)));
+    world.tell(ask_without(1, 1500, &[2]));
+    world.tell(ask(2, 1500));
+    assert!(groups(&world.tell(ask(3, 1500))).is_empty(), "1 and 2 are the only ones for 3");
+    let made = groups(&world.tell(ask(4, 1500)));
+    assert_eq!(made.len(), 1);
+    assert!(made[0].1 == [1, 3, 4] || made[0].1 == [2, 3, 4], "{made:?}");
 }
 
 #[test]
@@ -182,10 +212,10 @@ fn while_the_store_is_down_searches_end_and_a_match_that_is_being_made_is_waited
 
 proptest! {
     /// Whatever users ask for in whatever order: nobody is in two groups, groups have the domain's
-    /// size, ratings are within the widest range, and every search ends exactly once.
+    /// size and no two of whom one has blocked the other, ratings are within the widest range, and every search ends exactly once.
     #[test]
     fn every_search_ends_exactly_once(
-        asks in prop::collection::vec((0..2_000u64, 1_000..2_000i32, any::<bool>()), 1..60),
+        asks in prop::collection::vec((0..2_000u64, 1_000..2_000i32, any::<bool>(), 1..9u64), 1..60),
         players_min in 1..4u32,
         players_more in 0..4u32,
     ) {
@@ -195,13 +225,16 @@ proptest! {
         let mut grouped = BTreeSet::new();
         let mut messages = Vec::new();
         // Every scene is made at once.
-        let mut settle = |world: &mut World<Match>, told: Vec<Message>, asked: &BTreeMap<u64, i32>| -> Result<(), TestCaseError> {
+        let mut settle = |world: &mut World<Match>, told: Vec<Message>, asked: &BTreeMap<u64, (i32, u64)>| -> Result<(), TestCaseError> {
             for (match_id, users) in groups(&told) {
                 prop_assert!((config.players_min as usize..=config.players_max as usize).contains(&users.len()));
                 for user in &users {
                     prop_assert!(grouped.insert(*user), "user {} is in two groups", user);
                 }
-                let ratings = users.iter().map(|user| asked[user]);
+                let blocks = |one: &u64, other: &u64| other.checked_sub(asked[one].1) == Some(*one);
+                let enemies = users.iter().any(|one| users.iter().any(|other| blocks(one, other)));
+                prop_assert!(!enemies, "{:?}", users);
+                let ratings = users.iter().map(|user| asked[user].0);
                 let spread = ratings.clone().max().unwrap().abs_diff(ratings.min().unwrap());
                 prop_assert!(spread <= 2 * config.rating_range_max);
                 let entries = users.iter().map(|user| (UserId(*user), entry())).collect();
@@ -210,12 +243,13 @@ proptest! {
             messages.extend(told);
             Ok(())
         };
-        for (number, (wait_ms, rating, cancels)) in asks.into_iter().enumerate() {
+        for (number, (wait_ms, rating, cancels, blocks)) in asks.into_iter().enumerate() {
             let user = number as u64;
-            asked.insert(user, rating);
+            // Each will not play with the one who comes so many after.
+            asked.insert(user, (rating, blocks));
             let told = world.pass_ms(wait_ms);
             settle(&mut world, told, &asked)?;
-            let told = world.tell(ask(user, rating));
+            let told = world.tell(ask_without(user, rating, &[user + blocks]));
             settle(&mut world, told, &asked)?;
             if cancels {
                 let told = world.tell(Event::ReqCancelMatch { user: UserId(user / 2), ticket: user / 2 });
@@ -264,7 +298,13 @@ fn every_state_and_event() {
             ("ReqMatch, the same", ask(1, 1500)),
             (
                 "ReqMatch, a newer one",
-                Event::ReqMatch { user: UserId(1), ticket: 9, name: String::new(), rating: 1500 },
+                Event::ReqMatch {
+                    user: UserId(1),
+                    ticket: 9,
+                    name: String::new(),
+                    rating: 1500,
+                    blocked: BTreeSet::new(),
+                },
             ),
             ("ReqMatch of another", ask(5, 1500)),
             ("ReqCancelMatch", cancel(1)),

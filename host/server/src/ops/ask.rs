@@ -7,7 +7,8 @@ use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use scenehost_core::Refusal;
-use scenehost_core::db::Caller;
+use scenehost_core::db::{Caller, Request};
+use scenehost_core::economy;
 use scenehost_protocol::v1::{ClientFrame, ServerFrame, server_frame};
 
 use super::{Ops, problem};
@@ -29,7 +30,10 @@ pub async fn ask(
     let request = frame.request;
     let asked = frame.body.and_then(wire::db::request);
     let result = match asked {
-        Some(Ok(what)) => ops.0.bus.ask_db(Caller::Operator, what).await,
+        Some(Ok(what)) => {
+            audit(&what);
+            ops.0.bus.ask_db(Caller::Operator, what).await
+        }
         Some(Err(refusal)) => Err(refusal),
         None => Err(Refusal::Invalid("the frame has no body that can be asked here".to_owned())),
     };
@@ -38,4 +42,12 @@ pub async fn ask(
         Err(refusal) => (status(&refusal), server_frame::Body::Refused(wire::refused(&refusal))),
     };
     (status, Json(ServerFrame { seq: 0, request, body: Some(body) })).into_response()
+}
+
+/// Notes what changes somebody's property.
+fn audit(what: &Request) {
+    use economy::Request::{Grant, Refund, Spend};
+    if let Request::Economy(order @ (Grant(_) | Spend(_) | Refund { .. })) = what {
+        tracing::info!(target: "audit", ?order, "an operator's order about a wallet");
+    }
 }

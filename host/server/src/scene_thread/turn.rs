@@ -11,17 +11,19 @@ use std::time::Duration;
 use mio::{Events, Interest, Poll, Token};
 use scenehost_core::scene::{self, Effect, Scene};
 use scenehost_core::scene_service::ToScene;
-use scenehost_core::{ConnectionId, FleetName, Refusal, SceneId, Seat, Time, token};
+use scenehost_core::{ConnectionId, FleetName, GameName, Refusal, SceneId, Seat, Time, token};
 use scenehost_engine::{
     CallError, Command, DeliverError, Event, Failure, Incoming as GameMessage, Log, Outgoing, SaveAnswer, SaveError,
-    SceneKey, Sink, Stepped, Worker, WorkerOptions,
+    SaveRequest, SceneKey, Sink, Stepped, Worker, WorkerOptions,
 };
 use scenehost_protocol::v1::{self, client_frame, server_frame::Body};
 use scenehost_protocol::{PayloadRef, SharedEvent};
 use slab::Slab;
+use tokio::runtime::Handle;
 use tungstenite::Message as Frame;
 
 use super::connection::{Allowed, Connection, Incoming, NewSocket};
+use super::saves::Saves;
 use super::{FleetRun, Order, SceneThreads, Seed, game};
 use crate::bus::Bus;
 use crate::clock::Clock;
@@ -86,6 +88,9 @@ pub struct SceneThread {
     touched: Vec<usize>,
     /// The connections that had more to read than one turn takes.
     unread: Vec<usize>,
+    saves: Saves,
+    /// The games of the scenes.
+    games: HashMap<SceneId, GameName>,
     outcomes: Outcomes,
     sweep_at: Duration,
     messages_in_turn: u32,
@@ -120,8 +125,16 @@ impl Sink for Outcomes {
 }
 
 impl SceneThread {
-    pub fn new(seed: Seed, fleets: Arc<BTreeMap<FleetName, FleetRun>>, bus: Bus, clock: Clock) -> Self {
+    pub fn new(
+        seed: Seed,
+        fleets: Arc<BTreeMap<FleetName, FleetRun>>,
+        bus: Bus,
+        clock: Clock,
+        runtime: Handle,
+    ) -> Self {
         Self {
+            saves: Saves::new(runtime, bus.clone(), seed.threads.clone()),
+            games: HashMap::new(),
             poll: seed.poll,
             orders: seed.orders,
             orders_left: false,
@@ -202,6 +215,10 @@ impl SceneThread {
                 Ok(Order::Scene(id, ToScene::Start(start))) => self.start(id, *start),
                 Ok(Order::Scene(id, order)) => self.scene_event(id, scene::Event::Order(order)),
                 Ok(Order::Socket(id, socket)) => self.open(id, socket),
+                Ok(Order::Saved(id, save, outcome)) => {
+                    self.saves.answered(id);
+                    self.saved(id, save, outcome);
+                }
                 Ok(Order::Stop) => self.stopping = true,
                 Err(_) => return,
             }
@@ -222,6 +239,7 @@ impl SceneThread {
         let began = self.clock.elapsed();
         let spec = game::spec(&start, fleet);
         let fleet_name = start.fleet.clone();
+        self.games.insert(id, fleet.game.clone());
         self.scenes.insert(id, Scene::start(id, start));
         let created = self.worker.create(SceneKey(id.0), &fleet.plugin, &spec, began, &mut self.outcomes);
         let result = created.map_err(|error| {
@@ -291,6 +309,8 @@ impl SceneThread {
             Effect::Gone => {
                 self.worker.remove(SceneKey(id.0));
                 self.scenes.remove(&id);
+                self.games.remove(&id);
+                self.saves.gone(id);
             }
         }
     }
@@ -330,15 +350,7 @@ impl SceneThread {
                 self.scene_event(id, scene::Event::Kick { seat: eviction.seat, reason });
             }
             Command::Finish(ending) => self.scene_event(id, scene::Event::Finish(game::results(ending))),
-            Command::Save(request) => {
-                let outcome = Err(SaveError::Unavailable);
-                let answer = Event::Saved(SaveAnswer { id: request.id, outcome });
-                let now = self.clock.elapsed();
-                if self.worker.deliver(SceneKey(id.0), answer, now) == Err(DeliverError::InboxFull) {
-                    self.worker.remove(SceneKey(id.0));
-                    self.scene_event(id, scene::Event::Failed("it saves without waiting for answers".to_owned()));
-                }
-            }
+            Command::Save(request) => self.save(id, request),
             Command::SeekPlayers(_) | Command::StopSeeking => {
                 tracing::debug!(scene = %id, "this host does not fill running scenes; the search is passed over");
             }
@@ -349,6 +361,23 @@ impl SceneThread {
     }
 
     /// The hot path: one message of the game to those it is for, encoded once.
+    fn save(&mut self, id: SceneId, request: SaveRequest) {
+        let (Some(scene), Some(game)) = (self.scenes.get(&id), self.games.get(&id)) else { return };
+        let number = request.id;
+        if let Err(error) = self.saves.begin(id, game.clone(), request, |seat| scene.user_of(seat)) {
+            self.saved(id, number, Err(error));
+        }
+    }
+
+    fn saved(&mut self, id: SceneId, save: u64, outcome: Result<(), SaveError>) {
+        let answer = Event::Saved(SaveAnswer { id: save, outcome });
+        let now = self.clock.elapsed();
+        if self.worker.deliver(SceneKey(id.0), answer, now) == Err(DeliverError::InboxFull) {
+            self.worker.remove(SceneKey(id.0));
+            self.scene_event(id, scene::Event::Failed("it saves without waiting for answers".to_owned()));
+        }
+    }
+
     fn send(&mut self, id: SceneId, outgoing: Outgoing) {
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let bytes = TOLD_BYTES + outgoing.body.len();

@@ -4,7 +4,7 @@ use scenehost_core::Refusal;
 use scenehost_core::db::{Answer, News, Request};
 use scenehost_protocol::v1::{self, client_frame, server_frame::Body};
 
-use super::{chat, friends, guild, inbox, profile, records, standing};
+use super::{chat, friends, guild, inbox, profile, records, shop, standing};
 
 /// A request to Db; `None` for a frame that is for somebody else.
 pub fn request(body: client_frame::Body) -> Option<Result<Request, Refusal>> {
@@ -15,6 +15,7 @@ pub fn request(body: client_frame::Body) -> Option<Result<Request, Refusal>> {
         client_frame::Body::ReqFriends(asked) => Some(friends::request(asked)),
         client_frame::Body::ReqInbox(asked) => Some(inbox::request(asked)),
         client_frame::Body::ReqStanding(asked) => Some(standing::request(asked)),
+        client_frame::Body::ReqShop(asked) => Some(shop::request(asked)),
         _ => None,
     }
 }
@@ -29,6 +30,7 @@ pub fn answer(answer: &Answer) -> Body {
         Answer::Friends(answer) => friends::answer(answer),
         Answer::Inbox(answer) => inbox::answer(answer),
         Answer::Results(answer) => standing::answer(answer),
+        Answer::Economy(answer) => shop::answer(answer),
     }
 }
 
@@ -40,5 +42,6 @@ pub fn news(news: &News) -> Body {
         News::Friends(news) => friends::news(news),
         News::Inbox(news) => inbox::news(news),
         News::Results(news) => standing::news(news),
+        News::Economy(news) => shop::news(news),
     }
 }

@@ -298,6 +298,7 @@ impl Side for LobbySide {
             server_frame::Body::SynNotification(it) => Some(LobbyEvent::Notification(it.clone())),
             server_frame::Body::SynPresence(presence) => Some(LobbyEvent::Presence(presence.clone())),
             server_frame::Body::SynStanding(standing) => Some(LobbyEvent::Standing(standing.clone())),
+            server_frame::Body::SynWallet(wallet) => Some(LobbyEvent::Wallet(wallet.clone())),
             server_frame::Body::Pong(_)
             | server_frame::Body::Done(_)
             | server_frame::Body::ResProfile(_)
@@ -306,7 +307,8 @@ impl Side for LobbySide {
             | server_frame::Body::ResGuild(_)
             | server_frame::Body::ResFriends(_)
             | server_frame::Body::ResInbox(_)
-            | server_frame::Body::ResStanding(_) => None,
+            | server_frame::Body::ResStanding(_)
+            | server_frame::Body::ResShop(_) => None,
             server_frame::Body::SynClosing(_)
             | server_frame::Body::ResSignIn(_)
             | server_frame::Body::ResJoinScene(_)

@@ -272,7 +272,9 @@ impl Side for SceneSide {
             | server_frame::Body::SynNotification(_)
             | server_frame::Body::SynPresence(_)
             | server_frame::Body::ResStanding(_)
-            | server_frame::Body::SynStanding(_) => return Err(Error::Unexpected),
+            | server_frame::Body::SynStanding(_)
+            | server_frame::Body::ResShop(_)
+            | server_frame::Body::SynWallet(_) => return Err(Error::Unexpected),
         }
         Ok(Flow::On)
     }

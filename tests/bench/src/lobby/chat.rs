@@ -18,6 +18,7 @@ use mio::{Events, Interest, Poll, Token};
 use scenehost_protocol::Encoding;
 use scenehost_protocol::v1::{self, ChatKind, client_frame, req_chat, req_sign_in, server_frame, syn_chat};
 
+use super::Settings;
 use crate::connection::Connection;
 use crate::process::{self, Server};
 use crate::websocket::{self, BINARY, CLOSE, PING, PONG};
@@ -50,11 +51,6 @@ const MICROSECONDS_MAX: u64 = 60_000_000;
 const READ_BYTES_MAX: usize = 64 * 1_024;
 /// The text is padded to what people write.
 const TEXT_BYTES: usize = 60;
-
-pub struct Settings {
-    pub warm_up: Duration,
-    pub window: Duration,
-}
 
 /// What was measured.
 pub struct Fanout {
