@@ -74,6 +74,8 @@ await run("around", async (table) => {
       () => document.querySelectorAll('[data-testid="guild-member"]').length === 2,
     );
   }
+  await ada.press("guild-by-request");
+  await bob.until(() => document.body.innerText.includes("Everybody may join"));
   await table.pictureAll("guild");
 
   table.begin("they talk in the guild");
