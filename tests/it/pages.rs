@@ -43,6 +43,11 @@ fn people_come_back_after_lost_connections_and_reloads_and_keep_accounts() {
     play("coming-back.mjs");
 }
 
+#[test]
+fn people_talk_save_profiles_and_meet_in_guilds_around_the_games() {
+    play("around-the-games.mjs");
+}
+
 #[tokio::test]
 async fn pages_are_served_with_careful_headers_and_nothing_beside_them_is() {
     let host = host_with_pages();

@@ -294,8 +294,9 @@ export class App {
 
   #adopt(lobby: Lobby): void {
     this.#lobby = lobby;
-    this.#around = new Around(lobby);
     const changed = () => this.#changed();
+    this.#around = new Around(lobby);
+    this.#around.rating.subscribe(changed);
     for (const event of ["service", "dropped", "resumed"] as const) lobby.on(event, changed);
     lobby.on("gone", (closed) => this.#gone(lobby, closed));
   }
@@ -338,6 +339,7 @@ export class App {
     if (signal.aborted) scene.close();
     signal.throwIfAborted();
     const shown = () => this.#view.at === "playing" && this.#view.scene === scene;
+    this.#around?.rating.set(undefined);
     this.#show({ at: "playing", domain, scene });
     scene.on("ended", (end) => {
       const trouble = sceneEnded(end);

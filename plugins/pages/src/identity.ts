@@ -9,6 +9,7 @@
 //
 // Invariant: what a tab was, it is after a reload.
 import type { Credential, Tokens } from "@scenehost/client";
+import { randomHex } from "./random.js";
 
 const DEVICE_ID = "scenehost.device";
 const NAME = "scenehost.name";
@@ -56,8 +57,7 @@ export function hasAccount(): boolean {
 function deviceId(): string {
   const known = session.read(DEVICE_ID);
   if (known) return known;
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  const made = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const made = randomHex();
   session.write(DEVICE_ID, made);
   return made;
 }

@@ -52,9 +52,11 @@ function refusal(refused: Refused): Trouble {
     NO_SEAT: "Your seat is gone",
     BANNED: "This account is closed",
   };
-  const again = refused.retryAfterMs
-    ? ` Try again in ${Math.ceil(refused.retryAfterMs / 1000)} s.`
-    : "";
+  // Some refusals say so themselves.
+  const again =
+    refused.retryAfterMs && !/try again/i.test(refused.message)
+      ? ` Try again in ${Math.ceil(refused.retryAfterMs / 1000)} s.`
+      : "";
   return {
     title: titles[refused.code] ?? "The server refused",
     text: refused.message + again,

@@ -17,6 +17,14 @@ export {
 } from "./errors.js";
 export type { Chat, ChatChannel, ChatEvent, ChatMessage, ChatRoom } from "./features/chat.js";
 export type {
+  Friend,
+  FriendChange,
+  FriendListName,
+  FriendPresence,
+  Friends,
+  Presence,
+} from "./features/friends.js";
+export type {
   Entry,
   Guild,
   GuildDatum,
@@ -25,8 +33,21 @@ export type {
   GuildSummary,
   Role,
 } from "./features/guilds.js";
+export type { Inbox, Notification, NotificationNews } from "./features/inbox.js";
 export type { Profile, ProfileChange, Profiles } from "./features/profiles.js";
 export type { Owner, Readers, RecordChange, Records, StoredRecord } from "./features/records.js";
+export type { Amounts, LedgerEntry, Offer, Purchase, Shop, WalletChange } from "./features/shop.js";
+export type {
+  BoardPart,
+  Leaderboard,
+  LeaderboardPage,
+  LeaderboardRow,
+  MatchPlayer,
+  PlayedMatch,
+  RatingChange,
+  Standing,
+  UserRating,
+} from "./features/standing.js";
 export { MESSAGE_BYTES_MAX, type ConnectOptions, type Dropped, type Resumed } from "./line.js";
 export {
   Lobby,

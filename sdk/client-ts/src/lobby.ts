@@ -9,9 +9,19 @@ import { toFrame, type Credential } from "./credential.js";
 import { Emitter, type Listener } from "./emitter.js";
 import type { Ask } from "./features/ask.js";
 import { Chat, toChatEvent, type ChatEvent } from "./features/chat.js";
+import {
+  Friends,
+  toFriendChange,
+  toPresences,
+  type FriendChange,
+  type FriendPresence,
+} from "./features/friends.js";
 import { Guilds, toGuildEvent, type GuildEvent } from "./features/guilds.js";
+import { Inbox, toNotificationNews, type NotificationNews } from "./features/inbox.js";
 import { Profiles } from "./features/profiles.js";
 import { Records } from "./features/records.js";
+import { Shop, toWalletChange, type WalletChange } from "./features/shop.js";
+import { Standing, toRatingChange, type RatingChange } from "./features/standing.js";
 import { Cancelled, Closed, OutcomeUnknown, Overflow, Refused, TimedOut } from "./errors.js";
 import {
   Service,
@@ -84,8 +94,18 @@ export interface LobbyEvents {
   service: { readonly service: ServiceName; readonly up: boolean };
   /** Somebody has said something, or who may speak has changed. */
   chat: ChatEvent;
+  /** Something has changed between the user and another. */
+  friends: FriendChange;
+  /** What friends are doing now; those of whom nothing has changed are left out. */
+  presence: readonly FriendPresence[];
   /** Something has happened in a guild. */
   guild: GuildEvent;
+  /** A notification has come. */
+  notification: NotificationNews;
+  /** A game has changed the user's rating. */
+  rating: RatingChange;
+  /** Somebody else has changed the user's wallet. */
+  wallet: WalletChange;
   /** The game has changed stored records of the user's. */
   recordsChanged: { readonly game: string; readonly keys: readonly string[] };
   /** The server refused a frame that was no request. */
@@ -130,12 +150,20 @@ export class Lobby {
   readonly #servicesDown = new Set<ServiceName>();
   /** Rooms, direct messages, the guild's chat. */
   readonly chat: Chat;
+  /** Friends and what they are doing. */
+  readonly friends: Friends;
   /** Groups of users with roles. */
   readonly guilds: Guilds;
+  /** Notifications that wait for the user. */
+  readonly inbox: Inbox;
   /** Users as others see them. */
   readonly profiles: Profiles;
   /** What games keep for users. */
   readonly records: Records;
+  /** What the user has, and may buy. */
+  readonly shop: Shop;
+  /** Ratings, leaderboards and past matches. */
+  readonly standing: Standing;
   #signIn: ResSignIn | undefined;
   #heldSceneId = "";
   #matchState: MatchState | undefined;
@@ -153,9 +181,13 @@ export class Lobby {
     const ask: Ask = async (body, answer) =>
       this.#line.expect(await this.#line.request(body), answer);
     this.chat = new Chat(ask);
+    this.friends = new Friends(ask);
     this.guilds = new Guilds(ask);
+    this.inbox = new Inbox(ask);
     this.profiles = new Profiles(ask);
     this.records = new Records(ask);
+    this.shop = new Shop(ask);
+    this.standing = new Standing(ask);
   }
 
   /**
@@ -424,8 +456,20 @@ export class Lobby {
         const event = toChatEvent(body.value);
         return event && this.#events.emit("chat", event);
       }
+      case "synFriends":
+        return this.#events.emit("friends", toFriendChange(body.value));
+      case "synPresence":
+        return this.#events.emit("presence", toPresences(body.value));
       case "synGuild":
         return this.#events.emit("guild", toGuildEvent(body.value));
+      case "synNotification": {
+        const news = toNotificationNews(body.value);
+        return news && this.#events.emit("notification", news);
+      }
+      case "synStanding":
+        return this.#events.emit("rating", toRatingChange(body.value));
+      case "synWallet":
+        return this.#events.emit("wallet", toWalletChange(body.value));
       case "synRecords":
         return this.#events.emit("recordsChanged", body.value);
       case "refused":

@@ -3,6 +3,14 @@ import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { ChatKind } from "../src/gen/scenehost/v1/chat_pb.js";
 import { GuildEntry, GuildRole, SynGuild_What } from "../src/gen/scenehost/v1/guild_pb.js";
+import {
+  FriendList,
+  Presence_State,
+  SynFriends_Change,
+} from "../src/gen/scenehost/v1/friends_pb.js";
+import { NotificationKind } from "../src/gen/scenehost/v1/inbox_pb.js";
+import { LedgerEntry_Kind, ShopOffer_Why } from "../src/gen/scenehost/v1/shop_pb.js";
+import { LeaderboardKind } from "../src/gen/scenehost/v1/standing_pb.js";
 import { RecordReaders } from "../src/gen/scenehost/v1/records_pb.js";
 import { Code } from "../src/gen/scenehost/v1/client_pb.js";
 import { Closed, Lobby, Refused, type GuildEvent } from "../src/index.js";
@@ -199,6 +207,181 @@ test("founds a guild, looks after it, and hears what happens in it", async () =>
       ["ROLE", undefined],
     ],
   );
+});
+
+test("lists friends, asks users, and hears of them and of what they do", async () => {
+  const inGame = { state: Presence_State.IN_GAME, domain: "gomoku" };
+  const bob = { userId: "00000000000000bb", name: "Bob", sinceMs: 5n, presence: inGame };
+  const [lobby, asked] = await lobbyThat((frame, peer) => {
+    assert.ok(frame.body.case === "reqFriends");
+    const { ask } = frame.body.value;
+    if (ask.case !== "list") return peer.send({ case: "done", value: {} }, frame.request);
+    const value = { list: ask.value, friends: [bob], appearsOffline: true };
+    peer.send({ case: "resFriends", value }, frame.request);
+  });
+  const events: unknown[] = [];
+  lobby.on("friends", (change) => events.push(change));
+  lobby.on("presence", (friends) => events.push(friends));
+  assert.deepEqual(await lobby.friends.list("friends"), {
+    users: [
+      {
+        userId: "00000000000000bb",
+        name: "Bob",
+        since: new Date(5),
+        presence: { state: "IN_GAME", domain: "gomoku" },
+      },
+    ],
+    appearsOffline: true,
+  });
+  await lobby.friends.list("blocked");
+  await lobby.friends.request(bob.userId);
+  await lobby.friends.appearOffline(false);
+  const asks = asked.map(({ body }) => (body.case === "reqFriends" ? body.value.ask : undefined));
+  assert.deepEqual(
+    asks.map((ask) => [ask?.case, ask?.value]),
+    [
+      ["list", FriendList.FRIENDS],
+      ["list", FriendList.BLOCKED],
+      ["request", bob.userId],
+      ["appearOffline", false],
+    ],
+  );
+  const change = { change: SynFriends_Change.RECEIVED, userId: bob.userId, name: "Bob" };
+  server!.send({ case: "synFriends", value: change });
+  const away = { userId: bob.userId, presence: { state: Presence_State.AWAY } };
+  server!.send({ case: "synPresence", value: { friends: [away, { userId: "x" }] } });
+  await lobby.ping();
+  assert.deepEqual(events, [
+    { change: "RECEIVED", userId: bob.userId, name: "Bob" },
+    [
+      { userId: bob.userId, presence: { state: "AWAY", domain: "" } },
+      { userId: "x", presence: { state: "OFFLINE", domain: "" } },
+    ],
+  ]);
+});
+
+test("reads and removes notifications, and hears of new ones", async () => {
+  const note = { id: 7n, kind: NotificationKind.OPERATOR, title: "Soon", createdMs: 5n };
+  const [lobby, asked] = await lobbyThat((frame, peer) =>
+    peer.send(
+      { case: "resInbox", value: { notifications: [note], unread: 1, more: true } },
+      frame.request,
+    ),
+  );
+  const news: unknown[] = [];
+  lobby.on("notification", ({ notification, unread }) => news.push([notification.kind, unread]));
+  const { notifications, more, unread } = await lobby.inbox.list(6n);
+  assert.deepEqual([more, unread], [true, 1]);
+  assert.deepEqual(notifications[0], {
+    id: 7n,
+    kind: "operator",
+    userId: "",
+    name: "",
+    title: "Soon",
+    body: "",
+    data: "",
+    created: new Date(5),
+    expires: undefined,
+    read: false,
+  });
+  assert.equal(await lobby.inbox.read("all"), 1);
+  assert.equal(await lobby.inbox.remove([7n]), 1);
+  const removed = asked[2]!.body;
+  assert.ok(removed.case === "reqInbox" && removed.value.ask.case === "remove");
+  assert.deepEqual(removed.value.ask.value.ids, [7n]);
+  const kind = NotificationKind.FRIEND_REQUEST;
+  server!.send({ case: "synNotification", value: { notification: { id: 8n, kind }, unread: 2 } });
+  await lobby.ping();
+  assert.deepEqual(news, [["friend-request", 2]]);
+});
+
+test("shows ratings, past matches and leaderboards, and hears of rating changes", async () => {
+  const row = { rank: 3, userId: "00000000000000aa", name: "Ada", score: 1512n };
+  const own = { userId: "00000000000000aa", name: "Ada", place: 1, rating: 1512, change: 12 };
+  const season = { name: "2026-11", beginsMs: 1n, endsMs: 9n, entries: 40 };
+  const value = {
+    ratings: [{ userId: "00000000000000aa", domain: "gomoku", rating: 1512, games: 1, wins: 1 }],
+    matches: [{ sceneId: "s", domain: "gomoku", endedMs: 5n, own, players: [own, { place: 2 }] }],
+    boards: [{ name: "best", domain: "gomoku", kind: LeaderboardKind.RATING, seasons: [season] }],
+    page: { board: "best", season: "2026-11", entries: 40, rows: [row] },
+  };
+  const [lobby, asked] = await lobbyThat((frame, peer) =>
+    peer.send({ case: "resStanding", value }, frame.request),
+  );
+  const changes: unknown[] = [];
+  lobby.on("rating", (change) => changes.push(change));
+  const [rating] = await lobby.standing.ratings(["00000000000000aa"]);
+  assert.deepEqual([rating!.rating, rating!.wins, rating!.losses], [1512, 1, 0]);
+  const [match] = await lobby.standing.history();
+  assert.deepEqual([match!.ended, match!.own?.change], [new Date(5), 12]);
+  assert.equal(match!.players[1]!.rating, undefined, "it was not rated");
+  const [board] = await lobby.standing.boards();
+  assert.deepEqual([board!.kind, board!.seasons[0]!.ends], ["rating", new Date(9)]);
+  const page = await lobby.standing.around({ board: "best", neighbours: 2 });
+  assert.deepEqual([page.rows, page.ends], [[row], undefined]);
+  await lobby.standing.top({ board: "best", season: "2026-10" });
+
+  const asks = asked.map(({ body }) => (body.case === "reqStanding" ? body.value.ask : undefined));
+  assert.deepEqual(
+    asks.map((ask) => ask?.case),
+    ["ratings", "history", "boards", "around", "top"],
+  );
+  const top = asks[4]!;
+  assert.ok(top.case === "top");
+  assert.deepEqual([top.value.season, top.value.firstRank, top.value.limit], ["2026-10", 1, 20]);
+  const change = { domain: "gomoku", rating: 1512, change: 12, place: 1 };
+  server!.send({ case: "synStanding", value: { ...change, endedMs: 5n } });
+  await lobby.ping();
+  assert.deepEqual(changes, [change]);
+});
+
+test("shows the wallet and all offers, buys by a request id, and hears of changes by others", async () => {
+  const postings = [
+    { account: "user", asset: "coin", amount: -10n },
+    { account: "shop", asset: "coin", amount: 10n },
+    { account: "user", asset: "hat", amount: 1n },
+  ];
+  const kind = LedgerEntry_Kind.PURCHASE;
+  const entry = { number: 2n, timeMs: 5n, kind, offer: "hat", count: 1n, postings };
+  const [lobby, asked] = await lobbyThat((frame, peer) => {
+    assert.ok(frame.body.case === "reqShop");
+    const { ask } = frame.body.value;
+    const first = ask.case === "offers" && ask.value.after === "";
+    const offers =
+      ask.case !== "offers"
+        ? []
+        : first
+          ? [{ name: "cape", price: { coin: 99n }, why: ShopOffer_Why.CANNOT_PAY, resetsMs: 9n }]
+          : [{ name: "hat", price: { coin: 10n }, gives: { hat: 1n }, mayBuy: 1n }];
+    const value = { balances: { coin: 7n }, offers, entries: [entry], more: first };
+    peer.send({ case: "resShop", value }, frame.request);
+  });
+  const news: unknown[] = [];
+  lobby.on("wallet", ({ balances, entry }) => news.push([balances, entry?.kind]));
+  assert.deepEqual(await lobby.shop.wallet(), { coin: 7n });
+  const [cape, hat] = await lobby.shop.offers();
+  assert.deepEqual([cape!.why, cape!.resets, cape!.until], ["CANNOT_PAY", new Date(9), undefined]);
+  assert.deepEqual([hat!.name, hat!.why, hat!.mayBuy], ["hat", undefined, 1n]);
+  const bought = await lobby.shop.buy("hat", "b1946ac9");
+  assert.deepEqual(bought.entry?.changes, { coin: -10n, hat: 1n });
+  assert.deepEqual([bought.entry?.kind, bought.balances], ["purchase", { coin: 7n }]);
+  assert.deepEqual((await lobby.shop.history(3n)).entries[0]!.time, new Date(5));
+
+  const asks = asked.map(({ body }) => (body.case === "reqShop" ? body.value.ask : undefined));
+  assert.deepEqual(
+    asks.map((ask) => ask?.case),
+    ["wallet", "offers", "offers", "buy", "history"],
+  );
+  const buy = asks[3]!;
+  assert.ok(buy.case === "buy");
+  assert.deepEqual(
+    [buy.value.offer, buy.value.count, buy.value.requestId],
+    ["hat", 1n, "b1946ac9"],
+  );
+  const grant = { number: 3n, kind: LedgerEntry_Kind.GRANT };
+  server!.send({ case: "synWallet", value: { balances: { coin: 8n }, entry: grant } });
+  await lobby.ping();
+  assert.deepEqual(news, [[{ coin: 8n }, "grant"]]);
 });
 
 test("a refusal is thrown, and an answer of another kind ends the line", async () => {

@@ -3,6 +3,7 @@ import type { Scene } from "@scenehost/client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { App } from "../app.js";
 import { Confirm } from "../ui/dialog.js";
+import { RatingNote } from "../ui/rating.js";
 import { colorOf } from "./painter.js";
 import { Session, type Hud, type Row } from "./session.js";
 import { Touch } from "./touch.js";
@@ -203,6 +204,7 @@ function Standings({ app, standings, me, text }: StandingsProps) {
       ) : (
         <p>{text}</p>
       )}
+      <RatingNote app={app} domain="arena" />
       <div class="actions">
         <button class="button primary" data-testid="play-again" onClick={() => app.play("arena")}>
           Play again

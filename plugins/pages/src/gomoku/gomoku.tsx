@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import type { App } from "../app.js";
 import { Confirm } from "../ui/dialog.js";
+import { RatingNote } from "../ui/rating.js";
 import { Board } from "./board.js";
 import {
   other,
@@ -213,6 +214,7 @@ function Aftermath({ app, title, text, won, note, children }: AftermathProps) {
         {title}
       </h1>
       <p data-testid="result-text">{text}</p>
+      <RatingNote app={app} domain="gomoku" />
       <p class="note" aria-live="polite" data-testid="result-note">
         {note}
       </p>

@@ -5,6 +5,7 @@ import { Problem, useAttempt } from "../ui/attempt.js";
 import { useStore } from "../ui/use-store.js";
 import type { Around } from "./around.js";
 import { Face } from "./avatar.js";
+import { ChatHead } from "./chat-head.js";
 import { chosenOf, continues, TEXT_CHARS_MAX, type Conversation } from "./chat-log.js";
 import type { PanelProps } from "./hub.js";
 import type { Talk } from "./talk.js";
@@ -28,6 +29,14 @@ export function ChatPanel({ around }: PanelProps) {
     <div class="chat" data-testid="chat">
       <Conversations talk={talk} conversations={log.conversations} chosen={chosen.key} />
       <div class="chat-talk">
+        {chosen.channel.kind === "direct" && (
+          <ChatHead
+            key={`head-${chosen.key}`}
+            around={around}
+            userId={chosen.channel.userId}
+            name={chosen.title}
+          />
+        )}
         <Messages key={chosen.key} around={around} conversation={chosen} />
         <SendBox
           key={`send-${chosen.key}`}

@@ -7,7 +7,7 @@ import type { Around } from "./around.js";
 import { GuildFinder } from "./guild-finder.js";
 import { GuildMembers } from "./guild-members.js";
 import type { PanelProps } from "./hub.js";
-import type { Membership } from "./own-guild.js";
+import type { Membership } from "./book.js";
 import { keyOf } from "./chat-log.js";
 
 /** What parts of the panel are given. */
@@ -21,7 +21,7 @@ export interface GuildProps {
 
 export function GuildPanel({ around }: PanelProps) {
   const { ownGuild } = around;
-  const { membership, problem } = useStore(ownGuild.known);
+  const { value: membership, problem } = useStore(ownGuild.known);
   const { busy, problem: refused, attempt } = useAttempt();
   useEffect(() => void ownGuild.load(), [ownGuild]);
   const change = (work: () => Promise<void>) =>

@@ -7,8 +7,11 @@ import { useStore } from "../ui/use-store.js";
 import type { Around } from "./around.js";
 import { unreadOf } from "./chat-log.js";
 import { ChatPanel } from "./chat.js";
+import { FriendsPanel } from "./friends.js";
 import { GuildPanel } from "./guild.js";
 import { ProfilePanel } from "./profile.js";
+import { RankingPanel } from "./ranking.js";
+import { ShopPanel } from "./shop.js";
 
 /** What a panel is given: a lobby that is there, though its connection may be on its way back. */
 export interface PanelProps {
@@ -26,7 +29,10 @@ interface Tab {
 
 const tabs: readonly Tab[] = [
   { id: "chat", title: "Chat", Panel: ChatPanel, News: ChatNews },
+  { id: "friends", title: "Friends", Panel: FriendsPanel, News: FriendsNews },
   { id: "guild", title: "Guild", Panel: GuildPanel, News: GuildNews },
+  { id: "ranking", title: "Ranking", Panel: RankingPanel },
+  { id: "shop", title: "Shop", Panel: ShopPanel },
   { id: "profile", title: "Profile", Panel: ProfilePanel },
 ];
 
@@ -71,8 +77,17 @@ function ChatNews({ around }: { around: Around }) {
   ) : null;
 }
 
+function FriendsNews({ around }: { around: Around }) {
+  const waiting = useStore(around.friends.known).value?.received.length ?? 0;
+  return waiting > 0 ? (
+    <span class="hub-dot" data-testid="hub-news-friends">
+      <span class="hidden">, {waiting} to answer</span>
+    </span>
+  ) : null;
+}
+
 function GuildNews({ around }: { around: Around }) {
-  const { membership } = useStore(around.ownGuild.known);
+  const membership = useStore(around.ownGuild.known).value;
   const waiting = membership
     ? membership.invites.length + (membership.guild?.requests.length ?? 0)
     : 0;

@@ -7,7 +7,7 @@ interface PersonProps {
   around: Around;
   userId: string;
   name: string;
-  note?: string;
+  note?: ComponentChildren;
   testId: string;
   children?: ComponentChildren;
 }

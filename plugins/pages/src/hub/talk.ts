@@ -3,18 +3,19 @@ import { Refused, type ChatChannel, type ChatEvent, type Lobby } from "@scenehos
 import { Store } from "../store.js";
 import { problemOf } from "../trouble.js";
 import { emptyLog, keyOf, reduce, type Action, type Conversation, type Log } from "./chat-log.js";
-import type { OwnGuild } from "./own-guild.js";
+import type { Membership } from "./book.js";
+import type { Kept } from "./kept.js";
 
 const ROOM = "lobby";
 
 export class Talk {
   readonly #lobby: Lobby;
-  readonly #ownGuild: OwnGuild;
+  readonly #ownGuild: Kept<Membership>;
   readonly log = new Store<Log>(emptyLog(ROOM));
   /** When the server takes the next message, by `performance.now()`; 0: now. */
   readonly quietUntilMs = new Store(0);
 
-  constructor(lobby: Lobby, ownGuild: OwnGuild) {
+  constructor(lobby: Lobby, ownGuild: Kept<Membership>) {
     this.#lobby = lobby;
     this.#ownGuild = ownGuild;
     lobby.on("chat", (event) => this.#hear(event));
@@ -25,7 +26,7 @@ export class Talk {
   /** The player sees the chosen conversation now, or does not any more. */
   watch(watched: boolean): void {
     this.#dispatch({ type: "watch", watched });
-    if (watched && !this.#ownGuild.known.value.membership) void this.#ownGuild.load();
+    if (watched && !this.#ownGuild.known.value.value) void this.#ownGuild.load();
     if (watched) this.#loadChosen();
   }
 
@@ -110,7 +111,7 @@ export class Talk {
   }
 
   #followGuild(): void {
-    const { membership } = this.#ownGuild.known.value;
+    const membership = this.#ownGuild.known.value.value;
     if (!membership) return;
     const { guild } = membership;
     const known = this.log.value.conversations.find(({ channel }) => channel.kind === "guild");

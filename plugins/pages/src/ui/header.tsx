@@ -1,6 +1,7 @@
 // The line on top of every view: what this is, who plays, and how the host is.
 import type { Lobby, ServiceName } from "@scenehost/client";
 import type { App, View } from "../app.js";
+import { Bell } from "../hub/bell.js";
 
 const serviceTitles: Record<ServiceName, string> = {
   SERVICE_UNSPECIFIED: "A service",
@@ -22,7 +23,10 @@ export function Header({ app }: { app: App }) {
         </svg>
         Scenehost
       </span>
-      <Services app={app} />
+      <span class="top-side">
+        <Services app={app} />
+        {app.around && <Bell around={app.around} />}
+      </span>
     </header>
   );
 }

@@ -6,6 +6,7 @@ import { titles, type Domain } from "../domains.js";
 import { Hub } from "../hub/hub.js";
 import { chosenName } from "../identity.js";
 import { AccountPanel } from "./account.js";
+import { RatingNote } from "./rating.js";
 import { ArenaArt, GomokuArt } from "./art.js";
 
 /** Without these nobody gets into a game. */
@@ -46,6 +47,7 @@ export function Home({ app }: { app: App }) {
         ) : (
           <NameInput name={name} onName={setName} />
         )}
+        <RatingNote app={app} />
       </section>
       {closed && (
         <p class="banner" role="alert" data-testid="services-closed">

@@ -4,10 +4,11 @@ import type { Store } from "../store.js";
 
 export function useStore<T>(store: Store<T>): T {
   const [, redraw] = useReducer((count: number) => count + 1, 0);
+  const drawn = store.value;
   useEffect(() => {
     // It may have changed between the drawing and this.
-    redraw(undefined);
+    if (store.value !== drawn) redraw(undefined);
     return store.subscribe(() => redraw(undefined));
   }, [store]);
-  return store.value;
+  return drawn;
 }

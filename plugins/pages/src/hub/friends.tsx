@@ -1,0 +1,293 @@
+// Friends and what they are doing, requests, and whom the player wants nothing to do with.
+import type { Friend } from "@scenehost/client";
+import { useEffect, useId, useState } from "preact/hooks";
+import { Problem, useAttempt, type Attempt } from "../ui/attempt.js";
+import { Confirm } from "../ui/dialog.js";
+import { useStore } from "../ui/use-store.js";
+import type { Around } from "./around.js";
+import { byPresence, type FriendBook } from "./book.js";
+import type { PanelProps } from "./hub.js";
+import { Person } from "./person.js";
+import { gameTitle } from "./ranking-words.js";
+
+interface Asked {
+  what: "remove" | "block";
+  friend: Friend;
+}
+
+interface PartProps {
+  around: Around;
+  book: FriendBook;
+  busy: boolean;
+  attempt: Attempt["attempt"];
+}
+
+export function FriendsPanel({ around }: PanelProps) {
+  const { friends } = around;
+  const { value: book, problem } = useStore(friends.known);
+  const { busy, problem: refused, attempt } = useAttempt();
+  useEffect(() => void friends.load(), [friends]);
+  const change = (work: () => Promise<void>) =>
+    attempt(async () => {
+      try {
+        await work();
+      } finally {
+        await friends.load();
+      }
+    });
+  const props = book && { around, book, busy, attempt: change };
+  return (
+    <div class="guild" data-testid="friends" aria-busy={busy || (!book && !problem)}>
+      <Problem text={refused} testId="friends-problem" />
+      {props && (
+        <div class="columns">
+          <FriendList {...props} />
+          <div class="stack">
+            <AddFriend {...props} />
+            <Requests {...props} />
+            <Blocked {...props} />
+            <Seen {...props} />
+          </div>
+        </div>
+      )}
+      {!book && !problem && <p class="hub-empty">Loading your friends…</p>}
+      <Problem text={problem} testId="friends-load-problem" />
+      {problem && (
+        <button class="button" onClick={() => friends.load()}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}
+
+function FriendList({ around, book, busy, attempt }: PartProps) {
+  const [asked, setAsked] = useState<Asked | null>(null);
+  const answer = (yes: boolean) => {
+    setAsked(null);
+    if (yes && asked) void attempt(() => around.lobby.friends[asked.what](asked.friend.userId));
+  };
+  return (
+    <section class="people" aria-labelledby="friends-title">
+      <h3 id="friends-title">Friends</h3>
+      {book.friends.length === 0 && (
+        <p class="hub-empty">Nobody yet. Ask somebody by the id in their profile.</p>
+      )}
+      <ul>
+        {byPresence(book.friends).map((friend) => (
+          <Person
+            key={friend.userId}
+            around={around}
+            userId={friend.userId}
+            name={friend.name}
+            note={<PresenceText friend={friend} />}
+            testId="friend"
+          >
+            <button
+              class="button small"
+              aria-label={`Talk with ${friend.name}`}
+              data-testid="friend-talk"
+              onClick={() => around.talkWith(friend.userId, friend.name)}
+            >
+              Talk
+            </button>
+            <button
+              class="button small quiet"
+              disabled={busy}
+              aria-label={`Be friends with ${friend.name} no more`}
+              data-testid="friend-remove"
+              onClick={() => setAsked({ what: "remove", friend })}
+            >
+              Remove
+            </button>
+            <button
+              class="button small quiet"
+              disabled={busy}
+              aria-label={`Block ${friend.name}`}
+              data-testid="friend-block"
+              onClick={() => setAsked({ what: "block", friend })}
+            >
+              Block
+            </button>
+          </Person>
+        ))}
+      </ul>
+      {asked && (
+        <Confirm
+          title={asked.what === "block" ? `Block ${asked.friend.name}?` : "Friends no more?"}
+          confirm={asked.what === "block" ? "Block" : "Remove"}
+          keep="Cancel"
+          testId={`friend-${asked.what}`}
+          onAnswer={answer}
+        >
+          <p>
+            {asked.what === "block"
+              ? "The friendship ends, their messages do not reach you, and you are not matched with each other."
+              : `To be friends again, ${asked.friend.name} has to accept it.`}
+          </p>
+        </Confirm>
+      )}
+    </section>
+  );
+}
+
+function PresenceText({ friend }: { friend: Friend }) {
+  const { state, domain } = friend.presence;
+  const texts: Record<Friend["presence"]["state"], string> = {
+    OFFLINE: "Offline",
+    ONLINE: "Online",
+    SEARCHING: "Looking for a game",
+    IN_GAME: `Plays ${gameTitle(domain)}`,
+    AWAY: "Lost the connection",
+  };
+  return (
+    <span class="presence" data-state={state} data-testid="presence">
+      {texts[state]}
+    </span>
+  );
+}
+
+function AddFriend({ around, busy, attempt }: PartProps) {
+  const [id, setId] = useState("");
+  const field = useId();
+  const submit = (event: Event) => {
+    event.preventDefault();
+    void attempt(async () => {
+      await around.lobby.friends.request(id.trim());
+      setId("");
+    });
+  };
+  return (
+    <form class="line-form" onSubmit={submit}>
+      <div class="field">
+        <label for={field}>Ask somebody by id</label>
+        <input
+          id={field}
+          value={id}
+          required
+          pattern="\s*[0-9a-f]{16}\s*"
+          title="16 digits or letters from a to f, as they stand in the player's profile"
+          placeholder="Stands in their profile"
+          autocomplete="off"
+          autocapitalize="none"
+          spellcheck={false}
+          data-testid="friend-id"
+          onInput={(event) => setId(event.currentTarget.value)}
+        />
+      </div>
+      <button class="button primary" type="submit" disabled={busy} data-testid="friend-request">
+        Ask
+      </button>
+    </form>
+  );
+}
+
+function Requests({ around, book, busy, attempt }: PartProps) {
+  const { friends } = around.lobby;
+  if (book.received.length + book.sent.length === 0) return null;
+  return (
+    <section class="people" aria-labelledby="friend-requests">
+      <h3 id="friend-requests">Requests</h3>
+      <ul>
+        {book.received.map(({ userId, name }) => (
+          <Person
+            key={userId}
+            around={around}
+            userId={userId}
+            name={name}
+            note="Asks you"
+            testId="friend-received"
+          >
+            <button
+              class="button small primary"
+              disabled={busy}
+              aria-label={`Accept ${name}`}
+              data-testid="friend-accept"
+              onClick={() => attempt(() => friends.accept(userId))}
+            >
+              Accept
+            </button>
+            <button
+              class="button small"
+              disabled={busy}
+              aria-label={`Decline ${name}`}
+              data-testid="friend-decline"
+              onClick={() => attempt(() => friends.decline(userId))}
+            >
+              Decline
+            </button>
+          </Person>
+        ))}
+        {book.sent.map(({ userId, name }) => (
+          <Person
+            key={userId}
+            around={around}
+            userId={userId}
+            name={name}
+            note="You have asked"
+            testId="friend-sent"
+          >
+            <button
+              class="button small"
+              disabled={busy}
+              aria-label={`Take the request to ${name} back`}
+              data-testid="friend-withdraw"
+              onClick={() => attempt(() => friends.withdraw(userId))}
+            >
+              Withdraw
+            </button>
+          </Person>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Blocked({ around, book, busy, attempt }: PartProps) {
+  if (book.blocked.length === 0) return null;
+  return (
+    <section class="people" aria-labelledby="friends-blocked">
+      <h3 id="friends-blocked">Blocked</h3>
+      <ul>
+        {book.blocked.map(({ userId, name }) => (
+          <Person
+            key={userId}
+            around={around}
+            userId={userId}
+            name={name}
+            note="Is not told"
+            testId="friend-blocked"
+          >
+            <button
+              class="button small"
+              disabled={busy}
+              aria-label={`Unblock ${name}`}
+              data-testid="friend-unblock"
+              onClick={() => attempt(() => around.lobby.friends.unblock(userId))}
+            >
+              Unblock
+            </button>
+          </Person>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Seen({ around, book, busy, attempt }: PartProps) {
+  return (
+    <label class="account-keep">
+      <input
+        type="checkbox"
+        checked={book.appearsOffline}
+        disabled={busy}
+        data-testid="appear-offline"
+        onChange={(event) => {
+          const offline = event.currentTarget.checked;
+          void attempt(() => around.lobby.friends.appearOffline(offline));
+        }}
+      />
+      <span>Look offline to everybody</span>
+    </label>
+  );
+}
