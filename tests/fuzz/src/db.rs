@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use scenehost_core::db::{Asker, Caller, Db, Event, REQUEST_MS_MAX, Request, Rules};
+use scenehost_core::economy::catalogue::{Amounts, Catalogue};
 use scenehost_core::read::{Load, ScanRecords};
 use scenehost_core::results::board::{Board, Kind};
 use scenehost_core::results::ranking::Order;
@@ -18,7 +20,7 @@ use scenehost_core::results::{self, Finished, Part};
 use scenehost_core::storage::{self, Change, Owner, Readers, Whose, Writers};
 use scenehost_core::{
     Context, Effects, GameName, GuildId, Message, Player, PlayerResult, SceneId, Service, ServiceName, Time, UserId,
-    Write, chat, consistency, friends, guild, inbox, profile,
+    Write, chat, consistency, economy, friends, guild, inbox, profile, save,
 };
 
 use crate::script::Script;
@@ -67,7 +69,23 @@ fn rules() -> Rules {
         rated: BTreeMap::from([("gomoku".into(), true)]),
         boards: boards.map(|(name, board)| (name.to_owned(), board)).into(),
     };
-    Rules { games, results, ..Rules::default() }
+    let economy = economy::Rules { catalogue: Arc::new(catalogue()), limits: economy::Limits::default() };
+    Rules { games, results, economy, ..Rules::default() }
+}
+
+fn catalogue() -> Catalogue {
+    let catalogue: Catalogue = serde_json::from_value(serde_json::json!({
+        "currencies": { "coin": { "max": 1_000 }, "gem": {} },
+        "items": { "hat": { "max": 1 } },
+        "offers": {
+            "hat": { "title": "A hat", "price": { "coin": 10 }, "gives": { "hat": 1 }, "stock": 2 },
+            "daily": { "title": "Every day", "gives": { "coin": 20 }, "per_period": { "count": 1, "period": "day" } },
+            "gem": { "title": "A gem", "price": { "coin": 7 }, "gives": { "gem": 2 }, "per_user": 3 },
+        },
+    }))
+    .expect("it is written right");
+    catalogue.check().expect("it is right");
+    catalogue
 }
 
 impl World {
@@ -247,7 +265,9 @@ fn caller(script: &mut Script) -> Caller {
 }
 
 fn request(script: &mut Script) -> Request {
-    match script.below(32) {
+    match script.below(44) {
+        32..=40 => Request::Economy(bought(script)),
+        41..=43 => Request::Save(saved(script)),
         24..=28 => Request::Friends(befriended(script)),
         29..=31 => Request::Inbox(posted(script)),
         16..=20 => Request::Guild(of_guild(script)),
@@ -315,6 +335,64 @@ fn posted(script: &mut Script) -> inbox::Request {
         2 => inbox::Request::Remove(vec![script.number().into()]),
         _ => inbox::Request::Read(vec![script.number().into()]),
     }
+}
+
+/// A few ids, so that requests are repeated, with the same content and with another.
+fn request_id(script: &mut Script) -> String {
+    script.below(8).to_string()
+}
+
+fn amounts(script: &mut Script) -> Amounts {
+    let names = ["coin", "gem", "hat", "none"];
+    (0..script.below(3)).map(|_| (names[script.below(4)].to_owned(), script.number().into())).collect()
+}
+
+fn bought(script: &mut Script) -> economy::Request {
+    let order = |script: &mut Script| economy::Order {
+        user: user(script),
+        amounts: amounts(script),
+        note: String::new(),
+        request: request_id(script),
+    };
+    match script.below(12) {
+        0 => economy::Request::Wallet(script.chance().then(|| user(script))),
+        1 => economy::Request::Offers(String::new()),
+        2 => economy::Request::History { user: None, before: script.number().into(), limit: script.number().into() },
+        3 | 4 => economy::Request::Grant(order(script)),
+        5 => economy::Request::Spend(order(script)),
+        6 | 7 => {
+            economy::Request::Refund { user: user(script), entry: script.number().into(), request: request_id(script) }
+        }
+        _ => economy::Request::Buy {
+            offer: ["hat", "daily", "gem", "none"][script.below(4)].to_owned(),
+            count: script.below(3) as u64,
+            request: request_id(script),
+        },
+    }
+}
+
+fn saved(script: &mut Script) -> save::Request {
+    let scene = SceneId(script.below(3) as u64);
+    if script.below(8) == 0 {
+        return save::Request::Ended(scene);
+    }
+    let amount = |script: &mut Script| save::Amount {
+        user: user(script),
+        name: ["coin", "hat", "none"][script.below(3)].to_owned(),
+        count: script.number().into(),
+    };
+    let operation = |script: &mut Script| match script.below(3) {
+        0 => save::Operation::Grant(amount(script)),
+        1 => save::Operation::Spend(amount(script)),
+        _ => save::Operation::Put {
+            owner: if script.chance() { Owner::Game } else { Owner::User(user(script)) },
+            key: key(script),
+            value: script.bytes().to_vec(),
+            if_version: script.chance().then(|| script.number().into()),
+        },
+    };
+    let operations = (0..script.below(4)).map(|_| operation(script)).collect();
+    save::Request::Save { scene, id: script.below(6) as u64, game: "arena".into(), operations }
 }
 
 fn said(script: &mut Script) -> chat::Request {
