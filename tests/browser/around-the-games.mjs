@@ -1,4 +1,4 @@
-// Two people around the games: they talk, one saves a profile, they found and join a guild.
+// Two people around the games: they talk, become friends, save a profile, meet in a guild, and shop.
 import assert from "node:assert/strict";
 import { DESKTOP, PHONE, run } from "./browser.mjs";
 
@@ -21,6 +21,20 @@ await run("around", async (table) => {
   await ready(bob);
   await say(bob, "just for you");
   await ada.at("hub-news-chat").waitFor();
+
+  table.begin("they become friends, and each sees what the other does");
+  await bob.press("chat-friend");
+  await ada.page.locator('[data-testid="bell"][data-unread="1"]').waitFor();
+  await ada.press("bell");
+  await ada.press("notification-accept");
+  await bob.until(
+    () => document.querySelector('[data-testid="chat-standing"]')?.textContent === "Your friend",
+  );
+  await ada.page.keyboard.press("Escape");
+  await ada.press("hub-tab-friends");
+  await ada.page.locator('[data-testid="presence"][data-state="ONLINE"]').waitFor();
+  await table.picture(ada, "friends");
+  await ada.press("hub-tab-profile");
 
   table.begin("a profile is saved");
   await ada.at("profile-status").fill("Looking for a rematch");
@@ -60,6 +74,8 @@ await run("around", async (table) => {
       () => document.querySelectorAll('[data-testid="guild-member"]').length === 2,
     );
   }
+  await ada.press("guild-by-request");
+  await bob.until(() => document.body.innerText.includes("Everybody may join"));
   await table.pictureAll("guild");
 
   table.begin("they talk in the guild");
@@ -72,6 +88,16 @@ await run("around", async (table) => {
   table.begin("a reload shows what was said before");
   await ada.page.reload();
   await shown(ada, "in a minute");
+
+  table.begin("the coin of the day buys a potion");
+  await ada.press("hub-tab-shop");
+  await ada.press("buy-daily-coin");
+  await ada.at("balance-coin").waitFor();
+  await ada.press("buy-potion");
+  await ada.at("balance-potion").waitFor();
+  assert.equal(await ada.at("balance-coin").count(), 0, "it is spent");
+  assert.equal(await ada.at("ledger-entry").count(), 2);
+  await table.picture(ada, "shop");
 
   table.begin("the leaderboards are there");
   await ada.press("hub-tab-ranking");

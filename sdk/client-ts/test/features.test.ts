@@ -167,6 +167,7 @@ test("founds a guild, looks after it, and hears what happens in it", async () =>
     switch (ask.case) {
       case "create":
       case "show":
+      case "change":
         return peer.send({ case: "resGuild", value: { guild } }, frame.request);
       case "mine":
         return peer.send({ case: "resGuild", value: {} }, frame.request);
@@ -183,7 +184,7 @@ test("founds a guild, looks after it, and hears what happens in it", async () =>
   assert.equal((await lobby.guilds.show("own")).name, "Owls");
   assert.deepEqual(await lobby.guilds.mine(), { guild: undefined, requests: [], invites: [] });
   await lobby.guilds.setRole("00000000000000bb", "officer");
-  await lobby.guilds.change({ about: "" });
+  assert.equal((await lobby.guilds.change({ about: "" })).name, "Owls");
   assert.equal(await lobby.guilds.writeData("plan", null, 2n), 3n);
 
   const asks = asked.map(({ body }) => (body.case === "reqGuild" ? body.value.ask : undefined));

@@ -121,7 +121,7 @@ function MemberActions({ around, attempt, busy, role, member, onAsk }: MemberAct
 
 /** For officers: who has asked, who is invited, and another invitation. */
 function Doors({ around, membership, attempt, busy }: GuildProps) {
-  const { requests, invites } = membership.guild!;
+  const { requests, invites, entry } = membership.guild!;
   const { guilds } = around.lobby;
   return (
     <section class="people" aria-labelledby="guild-doors">
@@ -176,6 +176,19 @@ function Doors({ around, membership, attempt, busy }: GuildProps) {
         ))}
       </ul>
       {requests.length + invites.length === 0 && <p class="hub-empty">Nobody waits.</p>}
+      <label class="account-keep">
+        <input
+          type="checkbox"
+          checked={entry === "by-request"}
+          disabled={busy}
+          data-testid="guild-by-request"
+          onChange={(event) => {
+            const entry = event.currentTarget.checked ? "by-request" : "open";
+            void attempt(async () => void (await guilds.change({ entry })));
+          }}
+        />
+        <span>New members have to ask</span>
+      </label>
     </section>
   );
 }

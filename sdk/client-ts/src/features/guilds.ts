@@ -171,15 +171,15 @@ export class Guilds {
     return this.#order({ case: "handOver", value: userId });
   }
 
-  /** Officers and the leader; what is left out stays. */
-  change(change: { about?: string; entry?: Entry; limit?: number }): Promise<void> {
+  /** Officers and the leader; gives the guild as it is now, what is left out stays. */
+  async change(change: { about?: string; entry?: Entry; limit?: number }): Promise<Guild> {
     const { about, entry, limit } = change;
     const value = {
       ...(about === undefined ? {} : { about }),
       ...(entry === undefined ? {} : { entry: toEntryFrame(entry) }),
       ...(limit === undefined ? {} : { limit }),
     };
-    return this.#order({ case: "change", value });
+    return toGuild(await this.#request({ case: "change", value }));
   }
 
   /** The leader ends the guild. */
