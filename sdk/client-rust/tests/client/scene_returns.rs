@@ -285,7 +285,8 @@ async fn after_the_grace_period_and_the_margin_it_is_over() {
     let began = Instant::now();
     let Error::TooLong { away_ms, last } = gone(&mut scene).await else { panic!("another reason") };
     assert!(matches!(*last, Error::Connect { .. }), "{last}");
-    assert!(began.elapsed() < Duration::from_secs(5) && away_ms <= 300, "{away_ms}");
+    // A busy machine may wake it late, but it does not try on for long.
+    assert!(began.elapsed() < Duration::from_secs(5) && away_ms < 3_000, "{away_ms}");
 }
 
 #[tokio::test]
