@@ -150,6 +150,12 @@ impl Host {
         self.process.log.text()
     }
 
+    /// The same without waiting for its end, so that others may be in the middle of something with it.
+    pub fn kill_now(&self) {
+        let pid = Pid::from_child(&self.process.child);
+        kill_process(pid, Signal::KILL).expect("it runs");
+    }
+
     /// Asks it to stop.
     pub fn terminate(&self) {
         let pid = Pid::from_child(&self.process.child);

@@ -33,6 +33,7 @@ mod bots;
 mod chat;
 mod client_ts;
 mod crash;
+mod crash_money;
 mod cut;
 mod door;
 mod flow;
