@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::db::{Answer as DbAnswer, Caller, News as DbNews, Stop, Transaction};
 use crate::ids::UserId;
+use crate::profile::{self, Profile};
 use crate::refusal::Refusal;
 use crate::text;
 use catalogue::{Amounts, Catalogue};
@@ -281,6 +282,11 @@ pub(crate) fn change(user: UserId, by: By, kind: Kind, tx: &mut Transaction<'_>)
             return Err(Refusal::Invalid("say at least one amount".to_owned()).into());
         }
         tx.rules.economy.catalogue.check_amounts(amounts).map_err(Refusal::Invalid)?;
+    }
+    tx.want([profile::key(user), wallet::wallet_key(user)])?;
+    // Who is not known has no wallet: the id is wrong, or the account was deleted and nothing of it may come back.
+    if tx.get::<Profile>(&profile::key(user))?.is_none() {
+        return Err(Refusal::NotFound(format!("user {user} who has been in the lobby")).into());
     }
     let mut wallet: Wallet = tx.get_or_default(&wallet::wallet_key(user))?;
     let postings = wallet::given_or_taken(&by, &kind)?;

@@ -42,6 +42,20 @@ fn rules() -> Rules {
     Rules { games: [game()].into(), economy, ..Rules::default() }
 }
 
+/// A desk at which the users 1 to 3 are known.
+fn desk(rules: Rules) -> Desk {
+    let mut desk = Desk::new(rules);
+    for user in 1..=3 {
+        desk.ask(Caller::Host, DbRequest::Enter(UserId(user), "Ada".to_owned())).expect("it is no request of a user's");
+    }
+    desk
+}
+
+/// The keys of all records but the profiles.
+fn economy_of(desk: &Desk) -> Vec<&str> {
+    desk.store.keys().map(String::as_str).filter(|key| !key.starts_with("profile/")).collect()
+}
+
 fn game() -> GameName {
     GameName::from("arena")
 }
@@ -154,7 +168,7 @@ fn a_catalogue_that_cannot_work_is_refused_with_its_place() {
 
 #[test]
 fn what_is_bought_is_paid_for_and_stands_in_the_ledger() {
-    let mut desk = Desk::new(rules());
+    let mut desk = desk(rules());
     done(desk.ask(Caller::Operator, grant(1, &[("coin", 20)], "a")));
     let Some((UserId(1), News::Economy(news))) = desk.news.pop() else { panic!("the user is told") };
     assert_eq!((news.number, news.balances), (1, amounts(&[("coin", 20)])));
@@ -180,7 +194,7 @@ fn what_is_bought_is_paid_for_and_stands_in_the_ledger() {
 
 #[test]
 fn an_offer_tells_what_a_user_may_buy_and_why_not() {
-    let mut desk = Desk::new(rules());
+    let mut desk = desk(rules());
     let may = |desk: &mut Desk, name: &str| {
         let view = offers(desk, 1).remove(name).unwrap();
         (view.may_buy, view.why)
@@ -226,7 +240,7 @@ fn days_begin_at_midnight_and_weeks_on_monday() {
 
 #[test]
 fn two_users_and_the_last_of_an_offer() {
-    let mut desk = Desk::new(rules());
+    let mut desk = desk(rules());
     for user in [1, 2] {
         done(desk.ask(Caller::Operator, grant(user, &[("coin", 10)], "a")));
     }
@@ -243,7 +257,7 @@ fn two_users_and_the_last_of_an_offer() {
 #[test]
 fn a_request_that_is_sent_twice_is_done_once_also_across_a_crash() {
     for syncs in 0..12 {
-        let mut desk = Desk::new(rules());
+        let mut desk = desk(rules());
         done(desk.ask(Caller::Operator, grant(1, &[("coin", 10)], "a")));
         desk.crash();
         let twice = [0, 1].map(|_| desk.begin(Caller::User(UserId(1)), buy("potion", 1, "b")));
@@ -264,7 +278,7 @@ fn a_request_that_is_sent_twice_is_done_once_also_across_a_crash() {
 
 #[test]
 fn a_refund_undoes_an_entry_once_and_only_if_it_is_still_there() {
-    let mut desk = Desk::new(rules());
+    let mut desk = desk(rules());
     done(desk.ask(Caller::Operator, grant(1, &[("coin", 10)], "a")));
     let (bought, _) = done(desk.ask_as(1, buy("hat", 1, "b")));
     done(desk.ask(Caller::Operator, spend(1, &[("hat", 1)], "c")));
@@ -284,7 +298,7 @@ fn a_refund_undoes_an_entry_once_and_only_if_it_is_still_there() {
 fn the_oldest_entries_are_carried_forward() {
     let mut rules = rules();
     rules.economy.limits.entries_per_user = 3;
-    let mut desk = Desk::new(rules);
+    let mut desk = desk(rules);
     for number in 0..9_u64 {
         done(desk.ask(Caller::Operator, grant(1, &[("coin", 1)], &format!("grant-{number}"))));
         fits_together(&desk);
@@ -297,12 +311,12 @@ fn the_oldest_entries_are_carried_forward() {
     assert_eq!(balances, amounts(&[("coin", 8)]));
     fits_together(&desk);
     desk.ask(Caller::Host, DbRequest::Forget(UserId(1))).unwrap();
-    assert_eq!(desk.store, BTreeMap::new(), "all of it goes with the account");
+    assert_eq!(economy_of(&desk), [] as [&str; 0], "all of it goes with the account");
 }
 
 #[test]
 fn bad_input_is_refused_and_changes_nothing() {
-    let mut desk = Desk::new(rules());
+    let mut desk = desk(rules());
     done(desk.ask(Caller::Operator, grant(1, &[("coin", 100)], "a")));
     let before = desk.store.clone();
     let (user, operator) = (Caller::User(UserId(1)), Caller::Operator);
@@ -355,11 +369,11 @@ fn bad_input_is_refused_and_changes_nothing() {
 
 #[test]
 fn a_scene_saves_all_of_it_or_nothing_and_once() {
-    let mut desk = Desk::new(rules());
+    let mut desk = desk(rules());
     let coins =
         |count| vec![put(1, None), Operation::Grant(amount(1, "coin", count)), Operation::Spend(amount(2, "coin", 5))];
     conflict(desk.ask(Caller::Host, scene_saves(1, coins(9))), "not enough");
-    assert_eq!(desk.store, BTreeMap::new(), "the second user has none");
+    assert_eq!(economy_of(&desk), [] as [&str; 0], "the second user has none");
     done(desk.ask(Caller::Operator, grant(2, &[("coin", 5)], "a")));
     for _ in 0..2 {
         desk.ask(Caller::Host, scene_saves(1, coins(9))).unwrap();
@@ -384,8 +398,23 @@ fn a_scene_saves_all_of_it_or_nothing_and_once() {
 }
 
 #[test]
+fn nobody_gives_to_who_is_not_known_or_known_no_more() {
+    let mut desk = desk(rules());
+    desk.ask(Caller::Host, DbRequest::Forget(UserId(2))).unwrap();
+    for user in [2, 9] {
+        let order =
+            Order { user: UserId(user), amounts: amounts(&[("coin", 1)]), note: String::new(), request: "r".into() };
+        let granted = desk.ask(Caller::Operator, DbRequest::Economy(Request::Grant(order)));
+        assert!(matches!(granted, Err(Refusal::NotFound(_))), "{granted:?}");
+        let saved = desk.ask(Caller::Host, scene_saves(1, vec![Operation::Grant(amount(user, "coin", 1))]));
+        assert!(matches!(saved, Err(Refusal::NotFound(_))), "{saved:?}");
+    }
+    assert_eq!(economy_of(&desk), [] as [&str; 0]);
+}
+
+#[test]
 fn saves_that_cannot_be_are_refused() {
-    let mut desk = Desk::new(rules());
+    let mut desk = desk(rules());
     let many = |count| vec![Operation::Grant(amount(1, "coin", 1)); count];
     for (caller, request, expected) in [
         (Caller::User(UserId(1)), scene_saves(1, many(1)), "Forbidden"),
@@ -399,7 +428,7 @@ fn saves_that_cannot_be_are_refused() {
     ] {
         let told = desk.ask(caller, request.clone()).expect_err("it is refused");
         assert!(format!("{told:?}").starts_with(expected), "{request:?} {told:?}");
-        assert_eq!(desk.store, BTreeMap::new());
+        assert_eq!(economy_of(&desk), [] as [&str; 0]);
     }
     for id in 0..=SAVES_PER_SCENE_MAX as u64 {
         let result = desk.ask(Caller::Host, scene_saves(id, vec![put(1, None)]));
@@ -448,7 +477,7 @@ proptest! {
 
     #[test]
     fn nothing_is_lost_made_from_nothing_or_done_twice(steps in prop::collection::vec(step(), 1..16)) {
-        let mut desk = Desk::new(rules());
+        let mut desk = desk(rules());
         let mut asked = Vec::new();
         for step in &steps {
             let (caller, what) = request(step);
