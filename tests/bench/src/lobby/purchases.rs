@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Barrier;
@@ -30,7 +31,9 @@ const TOKEN: &str = "a-token-of-the-bench";
 /// How many purchases are under way at once, each of another user.
 const AT_ONCE: usize = 64;
 /// Users take turns, for one connection may send 50 frames a second only.
-const USERS: usize = 8 * AT_ONCE;
+const USERS: usize = 40 * AT_ONCE;
+/// How many writes the disk itself is timed with.
+const SYNCS: u32 = 1_000;
 const MICROSECONDS_MAX: u64 = 60_000_000;
 /// All load comes from one address, so what one may do is not limited here.
 const CONFIG: &str = "[server.per_address]
@@ -86,12 +89,30 @@ pub(super) fn run(settings: &Settings, program: &Path, out: &Path) -> Result<Par
     println!("  durable purchases, one at a time with a synced write each, against {AT_ONCE} that share them:");
     let alone = measure(settings, &mut buyers, 1)?;
     let together = measure(settings, &mut buyers, AT_ONCE)?;
+    let sync_us = disk_sync_us(out)?;
+    println!("  the disk alone takes {sync_us:.0} us for a synced write: sharing gains what that costs");
     let figures = BTreeMap::from([
+        ("disk_sync_p50_us", sync_us),
         ("purchases_per_s", together.per_s),
         ("purchases_one_at_a_time_per_s", alone.per_s),
         ("purchase_group_ratio", together.per_s / alone.per_s),
     ]);
     Ok(Part { rows: json!([alone, together]), figures })
+}
+
+/// How long a small write takes that is synced, on the disk where the host's data is.
+fn disk_sync_us(out: &Path) -> Result<f64> {
+    let path = out.join("lobby-sync");
+    let mut file = fs::File::create(&path)?;
+    let mut times = Histogram::<u64>::new_with_bounds(1, MICROSECONDS_MAX, 3)?;
+    for _ in 0..SYNCS {
+        let began = Instant::now();
+        file.write_all(&[0; 256])?;
+        file.sync_data()?;
+        times.saturating_record(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+    }
+    fs::remove_file(&path)?;
+    Ok(times.value_at_quantile(0.5) as f64)
 }
 
 fn measure(settings: &Settings, buyers: &mut [Buyer], at_once: usize) -> Result<Row> {
