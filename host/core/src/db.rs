@@ -42,6 +42,8 @@ pub const REQUESTS_MAX: usize = 10_000;
 pub const REQUEST_MS_MAX: u64 = 5_000;
 /// How often a request may find that another record is missing; none needs so many.
 const LOADS_MAX: u32 = 16;
+/// How long word of a sync may take before it is asked for again.
+const WORD_MS_MAX: u64 = 10_000;
 /// How much memory the records in memory may take; those that were not used for the longest time are let go.
 pub const CACHE_BYTES_MAX: usize = 64 << 20;
 
@@ -76,6 +78,8 @@ pub struct Db {
     up: bool,
     /// Word of a sync is to be asked for when the store is up again.
     word_held_back: bool,
+    /// When word of a sync that was asked for is asked for again: it comes through the inbox, which may be full.
+    word_due: Option<Time>,
 }
 
 impl Service for Db {
@@ -88,11 +92,9 @@ impl Service for Db {
             Event::Scanned { job, records } => self.scanned(job, records, cx),
             Event::Synced { number } => {
                 let there_are_newer = self.cache.synced(number);
-                match self.up {
-                    true if there_are_newer => cx.send(Event::Synced { number: self.cache.written() }),
-                    true => {}
-                    // Said at once it would not be true.
-                    false => self.word_held_back |= there_are_newer,
+                self.word_due = None;
+                if there_are_newer {
+                    self.ask_for_word(cx);
                 }
             }
             Event::Service { service: ServiceName::Db, up } => self.service(up, cx),
@@ -114,7 +116,7 @@ impl Service for Db {
     }
 
     fn deadline(&self) -> Option<Time> {
-        [self.deadlines.next(), self.turn.at].into_iter().flatten().min()
+        [self.deadlines.next(), self.turn.at, self.word_due].into_iter().flatten().min()
     }
 
     fn store(up: bool) -> Option<Event> {
@@ -148,6 +150,7 @@ impl Db {
             deadlines: Deadlines::default(),
             up: true,
             word_held_back: false,
+            word_due: None,
         }
     }
 
@@ -220,8 +223,19 @@ impl Db {
             }
         }
         if quiet {
-            cx.send(Event::Synced { number: self.cache.written() });
+            self.ask_for_word(cx);
         }
+    }
+
+    /// Asks for word that all batches until now are synced. Its message leaves after them.
+    fn ask_for_word(&mut self, cx: &mut Context<'_>) {
+        if !self.up {
+            // Said at once it would not be true.
+            self.word_held_back = true;
+            return;
+        }
+        self.word_due = Some(cx.now.plus_ms(WORD_MS_MAX));
+        cx.send(Event::Synced { number: self.cache.written() });
     }
 
     fn wait(
@@ -294,7 +308,7 @@ impl Db {
             self.turn.at = Some(cx.now);
         }
         if up && std::mem::take(&mut self.word_held_back) {
-            cx.send(Event::Synced { number: self.cache.written() });
+            self.ask_for_word(cx);
         }
         if !up {
             let waiting: BTreeSet<u64> = self.jobs.keys().chain(self.loads.keys()).copied().collect();
@@ -321,6 +335,10 @@ impl Db {
     fn expire(&mut self, cx: &mut Context<'_>) {
         while let Some(number) = self.deadlines.pop_due(cx.now) {
             self.give_up(number, Refusal::TimedOut("the store"), cx);
+        }
+        if self.word_due.is_some_and(|due| due <= cx.now) {
+            self.word_due = None;
+            self.ask_for_word(cx);
         }
     }
 }

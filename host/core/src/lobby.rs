@@ -113,6 +113,7 @@ enum Due {
     SignOut(UserId),
     User(UserId),
     Asked(UserId, u64),
+    Enter(UserId),
     Moderated(u64),
     Presence(UserId),
 }
@@ -124,6 +125,8 @@ pub struct Lobby {
     domains: BTreeMap<DomainName, u64>,
     connections: HashMap<ConnectionId, Connection>,
     users: HashMap<UserId, User>,
+    /// The connections of each user that are `Entering`.
+    entering: BTreeSet<(UserId, ConnectionId)>,
     deadlines: Deadlines<Due>,
     services_down: BTreeSet<ServiceName>,
     tickets: u64,
@@ -197,6 +200,7 @@ impl Lobby {
             domains,
             connections: HashMap::new(),
             users: HashMap::new(),
+            entering: BTreeSet::new(),
             deadlines: Deadlines::default(),
             services_down: BTreeSet::new(),
             tickets: 0,
@@ -387,6 +391,7 @@ impl Lobby {
                     outcome.into_iter().for_each(|outcome| self.line_went(id, outcome, cx));
                 }
                 Due::SignOut(id) => self.sign_out_failed(id, Refusal::TimedOut("signing out"), cx),
+                Due::Enter(id) => self.ask_again(id, cx),
                 Due::Asked(id, number) => self.db_silent(id, number, cx),
                 Due::Moderated(number) => self.moderated(number, None, cx),
                 Due::Presence(id) => self.tell_presence(id, cx),

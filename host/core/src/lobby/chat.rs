@@ -318,7 +318,8 @@ fn fan_out(
 ) {
     let hears = |member: &UserId| {
         let user = users.get(member)?;
-        let is_blocked = user.entered.as_ref().is_some_and(|entered| entered.blocked.contains(&message.from));
+        // Of whom Db has told nothing it is not known whom they have blocked.
+        let is_blocked = user.entered.as_ref().is_none_or(|entered| entered.blocked.contains(&message.from));
         user.line.connection().filter(|_| !is_blocked)
     };
     let others = members.iter().filter(|member| **member != message.from);
@@ -329,10 +330,10 @@ fn fan_out(
     }
 }
 
-/// What somebody has said whom the reader has blocked is left out.
+/// What somebody has said whom the reader has blocked is left out; all of it, while that is not known.
 pub(super) fn without_blocked(entered: Option<&db::Entered>, mut answer: Box<db::Answer>) -> Box<db::Answer> {
-    if let (db::Answer::Chat(Answer::Messages(_, messages)), Some(entered)) = (&mut *answer, entered) {
-        messages.retain(|message| !entered.blocked.contains(&message.from));
+    if let db::Answer::Chat(Answer::Messages(_, messages)) = &mut *answer {
+        messages.retain(|message| entered.is_some_and(|entered| !entered.blocked.contains(&message.from)));
     }
     answer
 }

@@ -19,7 +19,14 @@ use crate::{Context, matching, scene_master};
 impl Lobby {
     pub(super) fn closed(&mut self, connection: ConnectionId, left: bool, cx: &mut Context<'_>) {
         self.deadlines.clear(&Due::Connection(connection));
-        let Some(Connection::Of(id)) = self.connections.remove(&connection) else { return };
+        let id = match self.connections.remove(&connection) {
+            Some(Connection::Of(id)) => id,
+            Some(Connection::Entering { identity, .. }) => {
+                self.entering.remove(&(identity.user, connection));
+                return;
+            }
+            Some(Connection::Fresh(_) | Connection::SigningIn { .. }) | None => return,
+        };
         let Some(user) = self.users.get_mut(&id) else { return };
         let event = if left { line::Event::Left(connection) } else { line::Event::Lost(connection) };
         let outcome = user.line.step(cx.now, event);
@@ -43,6 +50,7 @@ impl Lobby {
     /// scene, after a grace period of its own.
     fn log_out(&mut self, id: UserId, cx: &mut Context<'_>) {
         self.deadlines.clear(&Due::Line(id));
+        self.deadlines.clear(&Due::Enter(id));
         let Some(user) = self.users.get_mut(&id) else { return };
         user.backlog.clear();
         self.chat.leave_all(id);
@@ -105,12 +113,27 @@ impl Lobby {
         refusal: Refusal,
         cx: &mut Context<'_>,
     ) {
+        self.turn_away(id, |session| sessions.contains(&session), &refusal, cx);
         if self.users.get(&id).is_some_and(|user| sessions.contains(&user.session)) {
             self.disconnect(id, refusal, cx);
         }
     }
 
+    /// Ends those connections of a user on the way in whose sessions are no more.
+    fn turn_away(&mut self, id: UserId, is_over: impl Fn(SessionId) -> bool, refusal: &Refusal, cx: &mut Context<'_>) {
+        let of_user = self.entering.range((id, ConnectionId(0))..=(id, ConnectionId(u64::MAX)));
+        let connections: Vec<ConnectionId> = of_user.map(|(_, connection)| *connection).collect();
+        for connection in connections {
+            let Some(Connection::Entering { identity, .. }) = self.connections.get(&connection) else { continue };
+            if is_over(identity.session) {
+                self.closed(connection, true, cx);
+                tell_connection(connection, 0, Notice::SynClosing(refusal.clone()), cx);
+            }
+        }
+    }
+
     pub(super) fn account_closed(&mut self, id: UserId, refusal: Refusal, cx: &mut Context<'_>) {
+        self.turn_away(id, |_| true, &refusal, cx);
         self.disconnect(id, refusal, cx);
         // Also where this lobby does not know of a seat: the user may play without a lobby connection.
         cx.send(scene_master::Event::ReqRemoveUser { user: id });
@@ -170,12 +193,13 @@ impl Lobby {
             }
         };
         line.step(cx.now, line::Event::Accepted);
-        if self.ask_to_enter(connection, &identity, cx) {
-            self.connections.insert(connection, Connection::Entering { line, request, resume, identity });
-            return self.deadlines.set(Due::Connection(connection), cx.now.plus_ms(ANSWER_MS_MAX));
-        }
+        let waits = self.ask_to_enter(connection, &identity, cx);
+        self.entering.insert((identity.user, connection));
         self.connections.insert(connection, Connection::Entering { line, request, resume, identity });
-        self.entered(connection, None, cx);
+        match waits {
+            true => self.deadlines.set(Due::Connection(connection), cx.now.plus_ms(ANSWER_MS_MAX)),
+            false => self.entered(connection, None, cx),
+        }
     }
 
     /// A user whose sign-in was accepted is in the lobby, with what Db has told now, or before.
@@ -184,6 +208,7 @@ impl Lobby {
             return;
         };
         let (line, request, resume, identity) = (line.clone(), *request, *resume, identity.clone());
+        self.entering.remove(&(identity.user, connection));
         self.connections.insert(connection, Connection::Of(identity.user));
         self.deadlines.clear(&Due::Connection(connection));
         let Identity { user: id, record, session, tokens, created } = *identity;
@@ -239,6 +264,7 @@ impl Lobby {
         }
         self.tell_rooms(id, cx);
         cx.send(auth::Event::SynOnline { user: id, session: Some(session) });
+        self.plan_to_ask(id, cx);
         self.touch(id);
         self.plan_watch(id, cx);
     }

@@ -12,6 +12,8 @@ use crate::{Context, chat, line::State};
 
 /// How long Db may take in any case; its own deadline is shorter.
 const DB_MS_MAX: u64 = db::REQUEST_MS_MAX + 2_000;
+/// How often Db is asked for a user of whom it has told nothing.
+const ASK_AGAIN_MS: u64 = 3_000;
 /// How many requests to Db a user may have under way.
 pub const REQUESTS_PER_USER_MAX: usize = 16;
 
@@ -62,6 +64,9 @@ impl Lobby {
 
     pub(super) fn syn_news(&mut self, id: UserId, news: Box<News>, cx: &mut Context<'_>) {
         let Some(user) = self.users.get_mut(&id) else { return };
+        if user.entered.is_none() && matches!(*news, News::Chat(chat::News::Said(..))) {
+            return; // Its sender may be blocked. What is said is kept, and there to be asked for.
+        }
         if let Some(entered) = &mut user.entered {
             match &*news {
                 News::Guild(news) => news.apply(&mut entered.guild),
@@ -104,6 +109,26 @@ impl Lobby {
         }
     }
 
+    /// A user who came in without Db's word will be asked for, unless it is down: then that is done when it is up.
+    pub(super) fn plan_to_ask(&mut self, id: UserId, cx: &Context<'_>) {
+        let is_known = self.users.get(&id).is_none_or(|user| user.entered.is_some());
+        if !is_known && !self.services_down.contains(&ServiceName::Db) {
+            self.deadlines.set(Due::Enter(id), cx.now.plus_ms(ASK_AGAIN_MS));
+        }
+    }
+
+    /// A user of whom Db has told nothing: it is asked again as long as that is so, for without it nobody knows whom
+    /// the user has blocked.
+    pub(super) fn ask_again(&mut self, id: UserId, cx: &mut Context<'_>) {
+        let Some(user) = self.users.get(&id) else { return };
+        let is_here = !matches!(user.line.state(), State::Closed(_));
+        // While Db is down there is no answer; when it is up, all who are not known are asked for.
+        if user.entered.is_none() && is_here && !self.services_down.contains(&ServiceName::Db) {
+            ask(id, None, user.record.name.clone(), cx);
+            self.deadlines.set(Due::Enter(id), cx.now.plus_ms(ASK_AGAIN_MS));
+        }
+    }
+
     /// Db is down: who waits for it hears that, and who is on the way in comes in.
     pub(super) fn db_down(&mut self, cx: &mut Context<'_>) {
         for id in self.users_where(|user| !user.asked.is_empty()) {
@@ -123,9 +148,9 @@ impl Lobby {
     }
 
     /// Db is up: what is not known of those who came in meanwhile is asked for.
-    pub(super) fn db_up(&self, cx: &mut Context<'_>) {
-        for id in self.users_where(|user| user.entered.is_none() && !matches!(user.line.state(), State::Closed(_))) {
-            ask(id, None, self.users[&id].record.name.clone(), cx);
+    pub(super) fn db_up(&mut self, cx: &mut Context<'_>) {
+        for id in self.users_where(|user| user.entered.is_none()) {
+            self.ask_again(id, cx);
         }
     }
 

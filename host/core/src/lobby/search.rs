@@ -26,10 +26,9 @@ impl Lobby {
             }
             Phase::Idle => None,
         };
-        // Where Db has told nothing because it was down, no scene is made either.
-        let rating = user.entered.as_ref().and_then(|entered| entered.ratings.get(&domain)).copied();
-        let rating = rating.unwrap_or(RATING_START);
-        let blocked = user.entered.as_ref().map(|entered| entered.blocked.clone()).unwrap_or_default();
+        let known = user.entered.as_ref();
+        let rating = known.and_then(|known| known.ratings.get(&domain)).copied().unwrap_or(RATING_START);
+        let blocked = known.map(|known| known.blocked.clone());
         let name = user.record.name.clone();
         let needed = [ServiceName::Match, ServiceName::SceneMaster, ServiceName::Db];
         let down = needed.into_iter().find(|it| self.services_down.contains(it));
@@ -38,6 +37,8 @@ impl Lobby {
             _ if self.stopping => Err(Refusal::Stopping),
             (None, None, _) => Err(Refusal::NotFound(format!("domain named {:?}", domain.as_str()))),
             (None, _, Some(service)) => Err(Refusal::ServiceDown(service)),
+            // Db has told nothing of the user yet: not whom the user has blocked.
+            (None, Some(_), None) if blocked.is_none() => Err(Refusal::ServiceDown(ServiceName::Db)),
             (None, Some(wait_ms_max), None) => Ok(*wait_ms_max),
         };
         let wait_ms_max = match refusal {
@@ -48,7 +49,7 @@ impl Lobby {
         let ticket = self.tickets;
         self.set_phase(id, Phase::Searching { domain: domain.clone(), ticket, asked: request, cancel: None });
         self.deadlines.set(Due::User(id), cx.now.plus_ms(wait_ms_max + SEARCH_MARGIN_MS));
-        let event = matching::Event::ReqMatch { user: id, ticket, name, rating, blocked };
+        let event = matching::Event::ReqMatch { user: id, ticket, name, rating, blocked: blocked.unwrap_or_default() };
         cx.send(Message::Match(domain, event));
     }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use scenehost_core::db::{Answer, Asker, Caller, Db, Event, REQUEST_MS_MAX, Request, Rules};
 use scenehost_core::storage::{self, Change, Owner, Readers, Whose};
 use scenehost_core::{
-    GameName, Message, Refusal, Service, ServiceName, UserId, chat, consistency, friends, guild, record,
+    Effects, GameName, Message, Refusal, Service, ServiceName, UserId, chat, consistency, friends, guild, record,
 };
 use serde_json::json;
 
@@ -128,6 +128,32 @@ fn word_of_a_sync_is_asked_for_only_where_it_waits_for_the_writes() {
     let told = world.tell(Event::Service { service: ServiceName::Db, up: true });
     assert!(matches!(told[..], [Message::Db(Event::Synced { number: 2 })]), "{told:?}");
     assert!(!world.service.speaks_at_once());
+}
+
+#[test]
+fn word_of_a_sync_that_is_lost_is_asked_for_again_so_that_memory_stays_bounded() {
+    let mut desk = Desk::new(rules());
+    desk.world.service = Db::with_cache(rules(), 20_000);
+    // What Db tells itself is dropped, as by an inbox that is full.
+    let mut asked = 0;
+    for number in 0..40 {
+        desk.begin(Caller::User(UserId(1)), write(vec![change(&number.to_string(), Some(&[7; 4_000]))]));
+        while let Some(effects) = desk.take_effects() {
+            let lost = |message: &Message| matches!(message, Message::Db(Event::Synced { .. }));
+            asked += effects.messages.iter().filter(|message| lost(message)).count();
+            desk.carry_out(Effects {
+                messages: effects.messages.iter().filter(|it| !lost(it)).cloned().collect(),
+                ..effects
+            });
+        }
+        desk.world.now = desk.world.now.plus_ms(10_000);
+        desk.tell(Event::Tick);
+    }
+    assert!(asked >= 40, "asked {asked} times");
+    desk.settle();
+    let before = desk.loads;
+    value_of(desk.ask_as(1, read(Whose::Own, "0"))).expect("it is stored");
+    assert!(desk.loads > before, "the oldest was let go once the word came");
 }
 
 #[test]

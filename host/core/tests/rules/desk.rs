@@ -20,6 +20,8 @@ pub struct Desk {
     pub said: Vec<Message>,
     /// How many batches were synced.
     pub syncs: u64,
+    /// How often records were loaded.
+    pub loads: u64,
     takeovers: u64,
     answers: BTreeMap<u64, Result<Answer, Refusal>>,
     last_request: u64,
@@ -36,6 +38,7 @@ impl Desk {
             news: Vec::new(),
             said: Vec::new(),
             syncs: 0,
+            loads: 0,
             takeovers: 0,
             answers: BTreeMap::new(),
             last_request: 0,
@@ -76,7 +79,17 @@ impl Desk {
 
     /// Syncs the writes of one step, then carries its messages out. False if there is nothing left to do.
     pub fn sync_one(&mut self) -> bool {
-        let Some(effects) = self.effects.pop_front() else { return false };
+        let Some(effects) = self.take_effects() else { return false };
+        self.carry_out(effects);
+        true
+    }
+
+    /// What one step wants done, instead of doing it.
+    pub fn take_effects(&mut self) -> Option<Effects> {
+        self.effects.pop_front()
+    }
+
+    pub fn carry_out(&mut self, effects: Effects) {
         self.syncs += u64::from(!effects.writes.is_empty());
         for write in effects.writes {
             match write {
@@ -88,6 +101,7 @@ impl Desk {
             match message {
                 Message::Db(event) => self.tell(event),
                 Message::LoadForDb(load) => {
+                    self.loads += 1;
                     let values = load.keys.iter().map(|key| self.store.get(key).cloned()).collect();
                     self.tell(Event::Loaded { job: load.job, values: Ok(values) });
                 }
@@ -104,7 +118,6 @@ impl Desk {
                 message => self.said.push(message),
             }
         }
-        true
     }
 
     /// Carries everything out.

@@ -1,9 +1,11 @@
 //! The lobby: connections, searches, scenes, and services that go down.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use scenehost_core::auth::account::Tokens;
 use scenehost_core::auth::{Credential, Identity, Request};
+use scenehost_core::chat::{self, ChatMessage};
 use scenehost_core::chat::{Ask, To};
 use scenehost_core::db::{self, Answer, Asker, Caller, Entered, News};
 use scenehost_core::lobby::{ANSWER_MS_MAX, Event, FIRST_FRAME_MS_MAX, Lobby, REQUESTS_PER_USER_MAX};
@@ -235,6 +237,48 @@ fn a_user_comes_in_without_db_and_is_made_known_when_it_is_back() {
         assert_eq!(shorts(&told), ["Db Req"]);
         world.now = world.now.plus_ms(ANSWER_MS_MAX);
         assert_eq!(shorts(&world.tell(end)), ["User ResSignIn", "Auth SynOnline"]);
+    }
+}
+
+#[test]
+fn who_came_in_without_dbs_word_is_asked_for_until_it_comes_and_plays_and_hears_nothing_before() {
+    let mut world = lobby();
+    world.tell(Event::Opened { connection: CONNECTION });
+    world.tell(sign_in(CONNECTION));
+    world.tell(Event::ResSignIn { connection: CONNECTION, result: Ok(identity(USER)) });
+    let refused = || Err(Refusal::TimedOut("the store"));
+    world.tell(Event::ResEnter { user: USER, connection: Some(CONNECTION), result: refused() });
+
+    assert_eq!(shorts(&world.tell(req_match())), ["User Refused ServiceDown"], "whom they have blocked is not known");
+    let message = ChatMessage { id: 1, from: UserId(11), name: String::new(), text: "hi".to_owned(), sent: Time(1) };
+    let said = News::Chat(chat::News::Said(chat::Channel::Direct(UserId(11)), Arc::new(message)));
+    assert_eq!(shorts(&world.tell(Event::SynNews { user: USER, news: Box::new(said) })), [] as [&str; 0]);
+    for _ in 0..3 {
+        assert!(shorts(&world.pass_ms(3_000)).contains(&"Db Req".to_owned()));
+        assert_eq!(
+            shorts(&world.tell(Event::ResEnter { user: USER, connection: None, result: refused() })),
+            [] as [&str; 0]
+        );
+    }
+    world.tell(Event::ResEnter { user: USER, connection: None, result: Ok(entered()) });
+    assert!(!shorts(&world.pass_ms(10_000)).contains(&"Db Req".to_owned()), "it is known now");
+    assert_eq!(shorts(&world.tell(req_match())), ["Match ReqMatch"]);
+}
+
+#[test]
+fn a_session_or_an_account_that_ends_on_the_way_in_does_not_come_in() {
+    let refusal = || Refusal::Banned { reason: "shouting".to_owned(), until: None };
+    let ended = Event::SynSessionsEnded { user: USER, sessions: vec![SESSION], refusal: refusal() };
+    for end in [ended, Event::SynAccountClosed { user: USER, refusal: refusal() }] {
+        let mut world = lobby();
+        world.tell(Event::Opened { connection: CONNECTION });
+        world.tell(sign_in(CONNECTION));
+        world.tell(Event::ResSignIn { connection: CONNECTION, result: Ok(identity(USER)) });
+        let other = Event::SynSessionsEnded { user: USER, sessions: vec![SessionId(51)], refusal: refusal() };
+        assert_eq!(shorts(&world.tell(other)), [] as [&str; 0], "another session of the user's");
+        assert_eq!(shorts(&world.tell(end))[0], "User SynClosing Banned");
+        assert_eq!(shorts(&world.tell(res_enter(CONNECTION, USER))), [] as [&str; 0]);
+        assert_eq!((world.service.connection_name(CONNECTION), world.service.users_connected()), ("unknown", 0));
     }
 }
 

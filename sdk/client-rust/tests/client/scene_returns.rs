@@ -285,8 +285,9 @@ async fn after_the_grace_period_and_the_margin_it_is_over() {
     let began = Instant::now();
     let Error::TooLong { away_ms, last } = gone(&mut scene).await else { panic!("another reason") };
     assert!(matches!(*last, Error::Connect { .. }), "{last}");
-    // A busy machine may wake it late, but it does not try on for long.
-    assert!(began.elapsed() < Duration::from_secs(5) && away_ms < 3_000, "{away_ms}");
+    // It is over when the next attempt, at most 50 ms away, would come after the 300 ms; a busy machine tells it a
+    // little late.
+    assert!(began.elapsed() < Duration::from_secs(5) && (250..=350).contains(&away_ms), "{away_ms}");
 }
 
 #[tokio::test]
