@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::db::{Answer as DbAnswer, Caller, News as DbNews, Stop, Transaction};
 use crate::ids::{GameName, Time, UserId};
+use crate::profile;
 use crate::refusal::Refusal;
 
 /// The longest key, in bytes, as the contract says.
@@ -394,6 +395,11 @@ fn apply(
     change: &Change,
     tx: &mut Transaction<'_>,
 ) -> Result<u64, Stop> {
+    if let Owner::User(user) = owner
+        && !tx.has(&profile::key(user))?
+    {
+        return Err(Refusal::NotFound(format!("user {user} who has been in the lobby")).into());
+    }
     let key = record_key(game, owner, &change.key);
     let known: Option<Record> = tx.get(&key)?;
     let writers = known.as_ref().map_or_else(Writers::default, |known| known.writers);

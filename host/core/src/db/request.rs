@@ -8,6 +8,7 @@ use super::account;
 use super::enter::{self, Entered};
 use super::{Caller, Stop, Transaction};
 use crate::ids::{GameName, UserId};
+use crate::refusal::Refusal;
 use crate::{chat, economy, friends, guild, inbox, profile, results, save, storage};
 
 /// What can be asked.
@@ -137,6 +138,12 @@ pub struct Rules {
 /// # Errors
 /// What the request's own module says.
 pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Result<Answer, Stop> {
+    // A user whose account is deleted, and whose requests are late: nothing of the user may come back.
+    if let Caller::User(user) = caller
+        && !tx.has(&profile::key(*user))?
+    {
+        return Err(Refusal::NotFound("account of yours any more".to_owned()).into());
+    }
     match request {
         Request::Enter(user, name) => enter::enter(*user, name, tx).map(|entered| Answer::Entered(Box::new(entered))),
         Request::Export(user) => account::export(*user, tx).map(Answer::Export),

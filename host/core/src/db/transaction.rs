@@ -106,6 +106,18 @@ impl<'a> Transaction<'a> {
         })
     }
 
+    /// Whether there is a record.
+    ///
+    /// # Errors
+    /// [`Stop::Missing`] if it is not in memory.
+    pub fn has(&mut self, key: &str) -> Result<bool, Stop> {
+        self.want([key])?;
+        Ok(match self.done.changes.get(key) {
+            Some(changed) => changed.is_some(),
+            None => self.cache.get(key).flatten().is_some(),
+        })
+    }
+
     /// Reads a record that begins with its default.
     ///
     /// # Errors

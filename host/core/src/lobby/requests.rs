@@ -28,7 +28,8 @@ impl Lobby {
         let down = self.services_down.contains(&ServiceName::Db);
         let number = self.requests + 1;
         let Some(user) = self.users.get_mut(&id) else { return };
-        if down {
+        // Who has not come in with Db's word yet is nobody to it.
+        if down || user.entered.is_none() {
             return refuse_user(user, request, Refusal::ServiceDown(ServiceName::Db), cx);
         }
         if user.asked.len() >= REQUESTS_PER_USER_MAX {

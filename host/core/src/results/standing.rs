@@ -183,6 +183,9 @@ pub(super) fn set(
     if *caller != Caller::Operator {
         return Err(Refusal::Forbidden("scores come from games, and from operators").into());
     }
+    if score.is_some() && !tx.has(&profile::key(user))? {
+        return Err(Refusal::NotFound(format!("user {user} who has been in the lobby")).into());
+    }
     let boards = tx.boards()?;
     let season = season_of(boards, board, None, tx.now)?;
     let place = Place { board: board.to_owned(), season: season.name, user };

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use scenehost_core::db::{Answer, Asker, Caller, Db, Event, REQUEST_MS_MAX, Request, Rules};
 use scenehost_core::storage::{self, Change, Owner, Readers, Whose};
 use scenehost_core::{
-    Effects, GameName, Message, Refusal, Service, ServiceName, UserId, chat, consistency, friends, guild, record,
+    Effects, GameName, Message, Refusal, Service, ServiceName, UserId, chat, consistency, friends, guild, profile,
+    record,
 };
 use serde_json::json;
 
@@ -55,7 +56,8 @@ fn what_is_missing_is_loaded_together_and_once_for_all_who_wait() {
     let mut world = World::new(Db::new(rules()));
     let ask = |world: &mut World<Db>, number, key: &str| {
         let asker = Asker::Door(number);
-        world.tell(Event::Req { caller: Caller::User(UserId(1)), asker, request: Box::new(read(Whose::Own, key)) })
+        let request = Box::new(read(Whose::Of(Owner::User(UserId(1))), key));
+        world.tell(Event::Req { caller: Caller::Host, asker, request })
     };
     let told = ask(&mut world, 1, "a");
     let [Message::LoadForDb(load)] = &told[..] else { panic!("{told:?}") };
@@ -112,8 +114,9 @@ fn who_waits_is_answered_when_the_store_fails_is_silent_or_goes_down() {
 fn word_of_a_sync_is_asked_for_only_where_it_waits_for_the_writes() {
     let mut world = World::new(Db::new(rules()));
     let ask = |world: &mut World<Db>, value: &[u8]| {
-        let request = Box::new(write(vec![change("a", Some(value))]));
-        world.tell(Event::Req { caller: Caller::User(UserId(1)), asker: Asker::Nobody, request })
+        let of_game = Change { whose: Whose::Of(Owner::Game), ..change("a", Some(value)) };
+        let request = Box::new(write(vec![of_game]));
+        world.tell(Event::Req { caller: Caller::Host, asker: Asker::Nobody, request })
     };
     let mut told = ask(&mut world, b"first");
     while let [Message::LoadForDb(load)] = &told[..] {
@@ -160,7 +163,7 @@ fn word_of_a_sync_that_is_lost_is_asked_for_again_so_that_memory_stays_bounded()
 fn a_record_that_cannot_be_read_is_told_to_operators_and_refused() {
     let mut desk = Desk::new(rules());
     desk.store.insert("storage/gomoku/0000000000000001/a".to_owned(), b"{".to_vec());
-    desk.begin(Caller::User(UserId(1)), read(Whose::Own, "a"));
+    desk.begin(Caller::Host, read(Whose::Of(Owner::User(UserId(1))), "a"));
     let told = desk.world.step(Event::Loaded { job: 2, values: Ok(vec![Some(b"{".to_vec())]) });
     assert_eq!(told.messages.iter().map(short).collect::<Vec<_>>(), ["Door ✗Internal"]);
     assert!(told.faults[0].contains("storage/gomoku/0000000000000001/a"), "{:?}", told.faults);
@@ -173,7 +176,7 @@ fn changes_are_made_together_or_not_at_all() {
     second.if_version = Some(9);
     let refused = desk.ask_as(1, write(vec![change("a", Some(b"1")), second]));
     assert!(matches!(refused, Err(Refusal::Conflict(_))), "{refused:?}");
-    assert!(desk.store.is_empty(), "{:?}", desk.store);
+    assert_eq!(desk.kept(), [] as [&str; 0]);
 }
 
 #[test]
@@ -263,6 +266,31 @@ fn everything_of_a_user_is_exported_and_removed_and_what_is_left_fits_together()
     assert_eq!(view.members.len(), 1);
 }
 
+#[test]
+fn what_comes_late_brings_nothing_of_a_deleted_user_back() {
+    let mut desk = Desk::new(rules());
+    desk.ask_as(1, write(vec![change("a", Some(b"1"))])).unwrap();
+    desk.ask(Caller::Host, Request::Forget(UserId(1))).unwrap();
+    let about = profile::Request::Change { status: None, avatar: None, about: Some("me".to_owned()) };
+    let name = "Owls".to_owned();
+    let found_guild =
+        guild::Request::Create { name, tag: String::new(), about: String::new(), entry: guild::Entry::Open };
+    let say = chat::Request::Say { to: chat::To::Direct(UserId(2)), name: "Ada".into(), text: "hi".into() };
+    let late = [
+        Request::Profile(about),
+        write(vec![change("a", Some(b"2"))]),
+        Request::Guild(found_guild),
+        Request::Chat(say),
+    ];
+    for request in late {
+        let refused = desk.ask_as(1, request);
+        assert!(matches!(refused, Err(Refusal::NotFound(_))), "{refused:?}");
+    }
+    let of_nobody = Change { whose: Whose::Of(Owner::User(UserId(1))), ..change("a", Some(b"3")) };
+    assert!(matches!(desk.ask(Caller::Operator, write(vec![of_nobody])), Err(Refusal::NotFound(_))));
+    assert_eq!(desk.store, BTreeMap::new());
+}
+
 /// What a check of the store finds.
 fn found(store: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
     let records = store.iter().map(|(key, value)| Ok::<_, Infallible>((key.clone(), value.clone())));
@@ -274,13 +302,13 @@ fn stored_records_fit_together_and_damage_is_found() {
     let mut desk = Desk::new(rules());
     desk.ask_as(1, write(vec![change("a", Some(b"1")), change("b/c", Some(b"2"))])).unwrap();
     assert_eq!(found(&desk.store), [] as [&str; 0]);
-    for key in desk.store.keys() {
+    for key in desk.kept() {
         let mut missing = desk.store.clone();
         missing.remove(key);
         assert_ne!(found(&missing), [] as [&str; 0], "{key} is missing");
         let mut unreadable = desk.store.clone();
-        unreadable.insert(key.clone(), b"?".to_vec());
-        assert!(found(&unreadable).iter().any(|it| it.starts_with(key.as_str())), "{key}");
+        unreadable.insert(key.to_owned(), b"?".to_vec());
+        assert!(found(&unreadable).iter().any(|it| it.starts_with(key)), "{key}");
     }
 }
 
@@ -313,7 +341,7 @@ fn bad_requests_are_refused_and_change_nothing() {
         let refused = desk.ask_as(1, request).expect_err(what);
         assert!(format!("{refused:?}").starts_with(expected), "{what}: {refused:?}");
         assert!(refused.to_string().len() < 200, "{what}: {refused}");
-        assert!(desk.store.is_empty(), "{what}");
+        assert_eq!(desk.kept(), [] as [&str; 0], "{what}");
     }
     let mut desk = Desk::new(rules());
     for key in 0..100 {

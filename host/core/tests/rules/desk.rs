@@ -1,6 +1,6 @@
 //! Db under test, with a store that can be cut off at any sync: asks it, answers its loads, and keeps what it writes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use scenehost_core::db::{Answer, Asker, Caller, Db, Event, News, Request, Rules};
 use scenehost_core::read::ScanRecords;
@@ -23,6 +23,8 @@ pub struct Desk {
     /// How often records were loaded.
     pub loads: u64,
     takeovers: u64,
+    /// The users who have come into the lobby.
+    known: BTreeSet<UserId>,
     answers: BTreeMap<u64, Result<Answer, Refusal>>,
     last_request: u64,
     /// What the loop has not carried out yet, in its order.
@@ -40,6 +42,7 @@ impl Desk {
             syncs: 0,
             loads: 0,
             takeovers: 0,
+            known: BTreeSet::new(),
             answers: BTreeMap::new(),
             last_request: 0,
             effects: VecDeque::new(),
@@ -60,10 +63,24 @@ impl Desk {
 
     /// Asks without waiting for anything.
     pub fn begin(&mut self, caller: Caller, request: Request) -> u64 {
+        if let Request::Enter(user, _) = request {
+            self.known.insert(user);
+        }
+        if let Caller::User(user) = caller
+            && self.known.insert(user)
+        {
+            // Who asks something has come into the lobby before.
+            self.ask(Caller::Host, Request::Enter(user, "Ada".to_owned())).expect("it is no user's request");
+        }
         self.last_request += 1;
         let asker = Asker::Door(self.last_request);
         self.tell(Event::Req { caller, asker, request: Box::new(request) });
         self.last_request
+    }
+
+    /// The keys of all records but those of who has come into the lobby.
+    pub fn kept(&self) -> Vec<&str> {
+        self.store.keys().map(String::as_str).filter(|key| !key.starts_with("profile/")).collect()
     }
 
     /// The answer to a request, once there is one.

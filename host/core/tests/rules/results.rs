@@ -105,7 +105,10 @@ pub fn page(desk: &mut Desk, board: &str, season: Option<&str>, part: Part) -> R
 
 /// All of a leaderboard: rank, user, score.
 pub fn all(desk: &mut Desk, board: &str) -> Vec<(u32, u64, i64)> {
-    let page = page(desk, board, None, Part::From { rank: 1, limit: 100 }).unwrap();
+    let part = Part::From { rank: 1, limit: 100 };
+    let request = results::Request::Page { board: board.to_owned(), season: None, part };
+    let answer = desk.ask(Caller::Operator, Request::Results(request));
+    let Ok(Answer::Results(results::Answer::Page(page))) = answer else { panic!("{answer:?}") };
     page.rows.iter().map(|Row { rank, user, score, .. }| (*rank, user.0, *score)).collect()
 }
 
