@@ -156,7 +156,7 @@ pub enum Which {
     Own,
     /// This one.
     Id(GuildId),
-    /// The one with this name; capitals and spaces make no difference.
+    /// The one with this name; capitals, and how many spaces there are, make no difference.
     Name(String),
 }
 
@@ -330,6 +330,7 @@ pub(crate) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, St
 /// Takes a user whose account is deleted out of everything that has to do with guilds.
 pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
     let place: Place = tx.get_or_default(&place_key(user))?;
+    tx.want(place.requests.iter().chain(&place.invites).chain(&place.guild).map(|id| key(*id)))?;
     if place.guild.is_some() {
         members::leave(user, tx)?;
     }

@@ -204,6 +204,9 @@ pub struct News {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Shelf {
     pub keys: BTreeSet<String>,
+    /// The highest version of what was removed.
+    #[serde(default)]
+    pub last_removed: u64,
 }
 
 /// The games in which a user has records.
@@ -247,9 +250,13 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
 
 /// A user's records by game and key, for the user's export.
 pub(crate) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, Stop> {
+    let shelves = shelves(user, tx)?;
+    let of = |(game, shelf): &(GameName, Shelf)| {
+        shelf.keys.iter().map(|key| record_key(game, Owner::User(user), key)).collect::<Vec<_>>()
+    };
+    tx.want(shelves.iter().flat_map(of))?;
     let mut games = Map::new();
-    for (game, shelf) in shelves(user, tx)? {
-        tx.want(shelf.keys.iter().map(|key| record_key(&game, Owner::User(user), key)))?;
+    for (game, shelf) in shelves {
         let mut records = Map::new();
         for key in shelf.keys {
             let record: Option<Record> = tx.get(&record_key(&game, Owner::User(user), &key))?;
@@ -413,15 +420,13 @@ fn apply(
     let Some(value) = &change.value else {
         if known.is_some() {
             tx.delete(key);
-            shelve(game, owner, change, false, tx)?;
+            take_off(game, owner, &change.key, version, tx)?;
         }
         return Ok(0);
     };
-    if known.is_none() {
-        shelve(game, owner, change, true, tx)?;
-    }
-    // The time is part of it, so that a record that was removed and made again never has an old version.
-    let version = tx.now.0.max(version + 1);
+    // A record that was removed and is made again never has an old version, whatever the clock says.
+    let last = if known.is_some() { version } else { shelve(game, owner, &change.key, tx)? };
+    let version = tx.now.0.max(last + 1);
     let record = Record {
         value: value.clone(),
         version,
@@ -433,47 +438,35 @@ fn apply(
     Ok(version)
 }
 
-/// Keeps the list of an owner's keys.
-fn shelve(game: &GameName, owner: Owner, change: &Change, there: bool, tx: &mut Transaction<'_>) -> Result<(), Stop> {
-    let key = shelf_key(game, owner);
-    let mut shelf: Shelf = tx.get_or_default(&key)?;
-    let was_empty = shelf.keys.is_empty();
-    if there {
-        let max = match owner {
-            Owner::User(_) => tx.rules.storage.per_user,
-            Owner::Game => tx.rules.storage.per_game,
-        };
-        if shelf.keys.len() >= max {
-            return Err(Refusal::Invalid(format!("there may be at most {max} records: remove one first")).into());
-        }
-        shelf.keys.insert(change.key.clone());
-    } else {
-        shelf.keys.remove(&change.key);
+/// Puts a key on its owner's shelf. Tells the highest version that anything removed from it had.
+fn shelve(game: &GameName, owner: Owner, key: &str, tx: &mut Transaction<'_>) -> Result<u64, Stop> {
+    let max = match owner {
+        Owner::User(_) => tx.rules.storage.per_user,
+        Owner::Game => tx.rules.storage.per_game,
+    };
+    let shelf_key = shelf_key(game, owner);
+    let known: Option<Shelf> = tx.get(&shelf_key)?;
+    if let (None, Owner::User(user)) = (&known, owner) {
+        let mut shelves: Shelves = tx.get_or_default(&shelves_key(user))?;
+        shelves.games.insert(game.clone());
+        tx.put(shelves_key(user), &shelves);
     }
-    if let Owner::User(user) = owner
-        && was_empty != shelf.keys.is_empty()
-    {
-        enlist(game, user, there, tx)?;
+    let mut shelf = known.unwrap_or_default();
+    if shelf.keys.len() >= max {
+        return Err(Refusal::Invalid(format!("there may be at most {max} records: remove one first")).into());
     }
-    match shelf.keys.is_empty() {
-        true => tx.delete(key),
-        false => tx.put(key, &shelf),
-    }
-    Ok(())
+    shelf.keys.insert(key.to_owned());
+    tx.put(shelf_key, &shelf);
+    Ok(shelf.last_removed)
 }
 
-/// Keeps the list of the games in which a user has records.
-fn enlist(game: &GameName, user: UserId, there: bool, tx: &mut Transaction<'_>) -> Result<(), Stop> {
-    let key = shelves_key(user);
-    let mut shelves: Shelves = tx.get_or_default(&key)?;
-    match there {
-        true => _ = shelves.games.insert(game.clone()),
-        false => _ = shelves.games.remove(game),
-    }
-    match shelves.games.is_empty() {
-        true => tx.delete(key),
-        false => tx.put(key, &shelves),
-    }
+/// Takes a key, whose record had this version, off its owner's shelf. The shelf stays, for the versions to come.
+fn take_off(game: &GameName, owner: Owner, key: &str, version: u64, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    let shelf_key = shelf_key(game, owner);
+    let mut shelf: Shelf = tx.get_or_default(&shelf_key)?;
+    shelf.keys.remove(key);
+    shelf.last_removed = shelf.last_removed.max(version);
+    tx.put(shelf_key, &shelf);
     Ok(())
 }
 

@@ -53,6 +53,8 @@ struct Room {
 struct Waiting {
     user: UserId,
     to: To,
+    /// Where that was when it was said.
+    channel: Channel,
     text: String,
 }
 
@@ -189,6 +191,14 @@ impl Lobby {
     /// Whether a user may say this here and now; what is said then.
     fn may_say(&mut self, id: UserId, to: &To, text: &str, cx: &Context<'_>) -> Result<String, Refusal> {
         let text = text::line(text, 1..=TEXT_CHARS_MAX, "a message")?;
+        self.may_speak(id, to, cx)?;
+        let too_often = |ms| Refusal::TooOften { what: "messages from you", ms };
+        self.chat.buckets.take(id, cx.now).map_err(too_often)?;
+        Ok(text)
+    }
+
+    /// Whether a user may speak there now.
+    fn may_speak(&mut self, id: UserId, to: &To, cx: &Context<'_>) -> Result<(), Refusal> {
         let entered = self.users.get(&id).and_then(|user| user.entered.as_ref());
         // Without Db it is not known who is muted.
         let entered = entered.ok_or(Refusal::ServiceDown(ServiceName::Db))?;
@@ -205,9 +215,7 @@ impl Lobby {
             To::Guild if entered.guild.is_none() => return Err(no_guild()),
             To::Guild => {}
         }
-        let too_often = |ms| Refusal::TooOften { what: "messages from you", ms };
-        self.chat.buckets.take(id, cx.now).map_err(too_often)?;
-        Ok(text)
+        Ok(())
     }
 
     /// Says something, after the moderation if there is one.
@@ -234,14 +242,14 @@ impl Lobby {
         user.asked.insert(number, request);
         self.deadlines.set(Due::Moderated(number), cx.now.plus_ms(moderation.timeout_ms + MODERATION_MARGIN_MS));
         let name = user.record.name.clone();
-        cx.send(Message::Moderate(Moderate { number, channel, user: id, name, text: text.clone() }));
-        self.chat.moderated.insert(number, Waiting { user: id, to, text });
+        cx.send(Message::Moderate(Moderate { number, channel: channel.clone(), user: id, name, text: text.clone() }));
+        self.chat.moderated.insert(number, Waiting { user: id, to, channel, text });
     }
 
     /// What the moderation says of a message; `None`: it has said nothing.
     pub(super) fn moderated(&mut self, number: u64, verdict: Option<Verdict>, cx: &mut Context<'_>) {
         self.deadlines.clear(&Due::Moderated(number));
-        let Some(Waiting { user: id, to, text }) = self.chat.moderated.remove(&number) else { return };
+        let Some(Waiting { user: id, to, channel, text }) = self.chat.moderated.remove(&number) else { return };
         let on_failure = self.chat.limits.moderation.as_ref().map(|moderation| moderation.on_failure);
         let Some(user) = self.users.get_mut(&id) else { return };
         // Else the user's client has begun anew, and does not know of it any more.
@@ -256,9 +264,19 @@ impl Lobby {
             None if on_failure == Some(OnFailure::Refuse) => Err(Refusal::Overloaded("messages being checked")),
             Some(_) | None => Ok(text),
         };
+        // Meanwhile the user may have been muted, or have gone elsewhere.
+        let said = said.and_then(|text| {
+            self.may_speak(id, &to, cx)?;
+            let entered = self.users.get(&id).and_then(|user| user.entered.as_ref());
+            let guild = entered.and_then(|entered| entered.guild).map(|membership| membership.guild);
+            match channel {
+                Channel::Guild(of) if guild != Some(of) => Err(no_guild()),
+                _ => Ok(text),
+            }
+        });
         match said {
             Ok(text) => self.pass_on(id, request, to, text, cx),
-            Err(refusal) => refuse_user(user, request, refusal, cx),
+            Err(refusal) => self.tell_result(id, request, Err(refusal), cx),
         }
     }
 

@@ -363,6 +363,22 @@ fn the_moderation_lets_through_refuses_or_replaces() {
 }
 
 #[test]
+fn who_is_muted_or_leaves_while_the_moderation_looks_says_nothing() {
+    let allow = || Some(Verdict { allow: true, ..Verdict::default() });
+    let mut world = lobby(moderated(OnFailure::Refuse), 2);
+    let number = asked(&say(&mut world, 1, room("lobby"), "hello"));
+    let news = Box::new(db::News::Chat(News::Muted(Some(world.now.plus_ms(60_000)))));
+    world.tell(Event::SynNews { user: UserId(1), news });
+    let told = world.tell(Event::Moderated { number, verdict: allow() });
+    assert_eq!((refused(&told).as_str(), heard(&told).1), ("Forbidden", None));
+
+    let number = asked(&say(&mut world, 2, room("lobby"), "hello"));
+    ask(&mut world, 2, Ask::Leave("lobby".into()));
+    let told = world.tell(Event::Moderated { number, verdict: allow() });
+    assert_eq!((refused(&told).as_str(), heard(&told).1), ("OutOfOrder", None));
+}
+
+#[test]
 fn what_the_moderation_says_in_a_messages_place_is_looked_at_too() {
     let mut world = lobby(moderated(OnFailure::Allow), 2);
     let number = asked(&say(&mut world, 1, room("lobby"), "hello"));

@@ -197,6 +197,22 @@ fn a_write_that_depends_on_a_version_never_undoes_another_also_over_a_removal() 
 }
 
 #[test]
+fn versions_grow_over_removals_within_one_moment_and_when_the_clock_is_set_back() {
+    let mut desk = Desk::new(rules());
+    let written = |desk: &mut Desk, changes| match desk.ask_as(1, write(changes)).unwrap() {
+        Answer::Storage(storage::Answer::Written(versions)) => versions,
+        other => panic!("{other:?}"),
+    };
+    let (put, gone) = (|| change("a", Some(b"1")), || change("a", None));
+    let mut versions = written(&mut desk, vec![put(), put(), gone(), put()]);
+    desk.world.now = scenehost_core::Time(desk.world.now.0 - 5_000);
+    versions.extend(written(&mut desk, vec![gone()]));
+    versions.extend(written(&mut desk, vec![put(), gone(), put()]));
+    versions.retain(|version| *version != 0);
+    assert!(versions.is_sorted_by(|one, next| one < next), "{versions:?}");
+}
+
+#[test]
 fn a_record_shows_itself_to_those_it_says_and_only_the_game_writes_what_is_the_games() {
     let mut desk = Desk::new(rules());
     let own = Whose::Of(Owner::User(UserId(1)));
