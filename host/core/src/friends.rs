@@ -236,13 +236,21 @@ struct Side {
 }
 
 impl Side {
-    fn read(user: UserId, tx: &mut Transaction<'_>) -> Result<Self, Stop> {
-        let profile: Option<Profile> = tx.get(&profile::key(user))?;
-        let Some(Profile { name, .. }) = profile else {
-            return Err(Refusal::NotFound("user with this id".to_owned()).into());
-        };
+    /// `None`: nobody has this id, or no more.
+    fn read(user: UserId, tx: &mut Transaction<'_>) -> Result<Option<Self>, Stop> {
+        let Some(Profile { name, .. }) = tx.get(&profile::key(user))? else { return Ok(None) };
         let now: Friends = tx.get_or_default(&key(user))?;
-        Ok(Self { user, name, before: now.clone(), now })
+        Ok(Some(Self { user, name, before: now.clone(), now }))
+    }
+
+    /// The side of somebody whose account is deleted: it has nothing.
+    fn gone(user: UserId) -> Self {
+        Self { user, name: String::new(), before: Friends::default(), now: Friends::default() }
+    }
+
+    fn mentions(&self, other: UserId) -> bool {
+        let Friends { friends, requests_in, requests_out, blocked, .. } = &self.now;
+        [friends, requests_in, requests_out, blocked].into_iter().any(|list| list.contains_key(&other))
     }
 
     /// Tells this user what has changed with the other.
@@ -269,7 +277,15 @@ impl Pair {
             return Err(Refusal::Invalid("this is you: name another user".to_owned()).into());
         }
         tx.want([own, other].into_iter().flat_map(|user| [key(user), profile::key(user), inbox::key(user)]))?;
-        Ok(Self { own: Side::read(own, tx)?, other: Side::read(other, tx)? })
+        let unknown = || Stop::Refused(Refusal::NotFound("user with this id".to_owned()));
+        let own = Side::read(own, tx)?.ok_or_else(unknown)?;
+        let other = match Side::read(other, tx)? {
+            Some(side) => side,
+            // Who was blocked can be let go, also when the account is deleted.
+            None if own.mentions(other) => Side::gone(other),
+            None => return Err(unknown()),
+        };
+        Ok(Self { own, other })
     }
 
     fn save(&self, tx: &mut Transaction<'_>) {
@@ -431,11 +447,7 @@ pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop>
         .collect();
     tx.want(others.iter().flat_map(|other| [key(*other), profile::key(*other), inbox::key(*other)]))?;
     for other in others {
-        let mut pair = match Pair::read(user, other, tx) {
-            // Blocked, and gone since: there is nothing on the other side.
-            Err(Stop::Refused(Refusal::NotFound(_))) => continue,
-            pair => pair?,
-        };
+        let mut pair = Pair::read(user, other, tx)?;
         pair.remove(tx);
         if pair.own.forget_requests(&pair.other) | pair.other.forget_requests(&pair.own) {
             pair.other.tell(&pair.own, Change::RequestGone, tx);

@@ -214,6 +214,21 @@ fn what_is_done_again_is_done_already() {
 }
 
 #[test]
+fn who_was_blocked_and_is_gone_can_be_let_go_so_that_there_is_room_for_others() {
+    let mut desk = desk([1, 2]);
+    done(&mut desk, 1, Act::Block, 2);
+    desk.ask(Caller::Host, Request::Forget(UserId(2))).unwrap();
+    for what in [Act::Block, Act::Unblock] {
+        done(&mut desk, 1, what, 2);
+    }
+    let again = desk.ask_as(1, act(Act::Block, 2));
+    assert!(matches!(again, Err(Refusal::NotFound(_))), "{again:?}");
+    let of_second = UserId(2).to_string();
+    assert!(desk.store.keys().all(|key| !key.contains(&of_second)), "{:?}", desk.store.keys());
+    assert!(!desk.store.contains_key(&friends::key(UserId(1))), "nothing is left of it");
+}
+
+#[test]
 fn bad_requests_are_refused_and_change_nothing() {
     for what in ACTS {
         for (other, expected) in [(ADA, "Invalid"), (99, "NotFound"), (u64::MAX, "NotFound")] {
