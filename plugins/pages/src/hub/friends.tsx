@@ -1,12 +1,13 @@
 // Friends and what they are doing, requests, and whom the player wants nothing to do with.
 import type { Friend } from "@scenehost/client";
-import { useEffect, useId, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Problem, useAttempt, type Attempt } from "../ui/attempt.js";
 import { Confirm } from "../ui/dialog.js";
 import { useStore } from "../ui/use-store.js";
 import type { Around } from "./around.js";
 import { byPresence, type FriendBook } from "./book.js";
 import type { PanelProps } from "./hub.js";
+import { IdForm } from "./id-form.js";
 import { Person } from "./person.js";
 import { gameTitle } from "./ranking-words.js";
 
@@ -148,37 +149,17 @@ function PresenceText({ friend }: { friend: Friend }) {
 }
 
 function AddFriend({ around, busy, attempt }: PartProps) {
-  const [id, setId] = useState("");
-  const field = useId();
-  const submit = (event: Event) => {
-    event.preventDefault();
-    void attempt(async () => {
-      await around.lobby.friends.request(id.trim());
-      setId("");
-    });
-  };
   return (
-    <form class="line-form" onSubmit={submit}>
-      <div class="field">
-        <label for={field}>Ask somebody by id</label>
-        <input
-          id={field}
-          value={id}
-          required
-          pattern="\s*[0-9a-f]{16}\s*"
-          title="16 digits or letters from a to f, as they stand in the player's profile"
-          placeholder="Stands in their profile"
-          autocomplete="off"
-          autocapitalize="none"
-          spellcheck={false}
-          data-testid="friend-id"
-          onInput={(event) => setId(event.currentTarget.value)}
-        />
-      </div>
-      <button class="button primary" type="submit" disabled={busy} data-testid="friend-request">
-        Ask
-      </button>
-    </form>
+    <IdForm
+      label="Ask somebody by id"
+      action="Ask"
+      primary
+      fieldTestId="friend-id"
+      buttonTestId="friend-request"
+      busy={busy}
+      attempt={attempt}
+      onId={(id) => around.lobby.friends.request(id)}
+    />
   );
 }
 

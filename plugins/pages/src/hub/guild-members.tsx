@@ -1,8 +1,9 @@
 // Who is in the guild, who wants to be, and what may be done about it by the player's role.
 import type { Guild, Role } from "@scenehost/client";
-import { useId, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { Confirm } from "../ui/dialog.js";
 import type { GuildProps } from "./guild.js";
+import { IdForm } from "./id-form.js";
 import { Person } from "./person.js";
 
 type Member = Guild["members"][number];
@@ -194,36 +195,15 @@ function Doors({ around, membership, attempt, busy }: GuildProps) {
 }
 
 function Invite({ around, attempt, busy }: GuildProps) {
-  const [id, setId] = useState("");
-  const field = useId();
-  const submit = (event: Event) => {
-    event.preventDefault();
-    void attempt(async () => {
-      await around.lobby.guilds.invite(id.trim());
-      setId("");
-    });
-  };
   return (
-    <form class="line-form" onSubmit={submit}>
-      <div class="field">
-        <label for={field}>Invite by id</label>
-        <input
-          id={field}
-          value={id}
-          required
-          pattern="\s*[0-9a-f]{16}\s*"
-          title="16 digits or letters from a to f, as they stand in the player's profile"
-          placeholder="Stands in their profile"
-          autocomplete="off"
-          autocapitalize="none"
-          spellcheck={false}
-          data-testid="guild-invite-id"
-          onInput={(event) => setId(event.currentTarget.value)}
-        />
-      </div>
-      <button class="button" type="submit" disabled={busy} data-testid="guild-invite">
-        Invite
-      </button>
-    </form>
+    <IdForm
+      label="Invite by id"
+      action="Invite"
+      fieldTestId="guild-invite-id"
+      buttonTestId="guild-invite"
+      busy={busy}
+      attempt={attempt}
+      onId={(id) => around.lobby.guilds.invite(id)}
+    />
   );
 }
