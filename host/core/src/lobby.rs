@@ -95,6 +95,8 @@ struct User {
     record: UserRecord,
     /// What Db has told of the user; `None`: it was down.
     entered: Option<Entered>,
+    /// Before this Db is not asked again for a user of whom it has told nothing.
+    ask_again_at: Time,
     /// What the user knows of friends.
     watch: presence::Watch,
     /// What was asked of Db, by the lobby's number, and the user's.
@@ -113,7 +115,6 @@ enum Due {
     SignOut(UserId),
     User(UserId),
     Asked(UserId, u64),
-    Enter(UserId),
     Moderated(u64),
     Presence(UserId),
 }
@@ -391,7 +392,6 @@ impl Lobby {
                     outcome.into_iter().for_each(|outcome| self.line_went(id, outcome, cx));
                 }
                 Due::SignOut(id) => self.sign_out_failed(id, Refusal::TimedOut("signing out"), cx),
-                Due::Enter(id) => self.ask_again(id, cx),
                 Due::Asked(id, number) => self.db_silent(id, number, cx),
                 Due::Moderated(number) => self.moderated(number, None, cx),
                 Due::Presence(id) => self.tell_presence(id, cx),
@@ -441,6 +441,7 @@ impl Lobby {
         match self.connections.get(&connection)? {
             Connection::Of(id) => {
                 let id = *id;
+                self.ask_again(id, cx);
                 let user = self.users.get_mut(&id)?;
                 user.line.step(cx.now, line::Event::Heard(connection));
                 user.last_request = user.last_request.max(request);

@@ -50,7 +50,6 @@ impl Lobby {
     /// scene, after a grace period of its own.
     fn log_out(&mut self, id: UserId, cx: &mut Context<'_>) {
         self.deadlines.clear(&Due::Line(id));
-        self.deadlines.clear(&Due::Enter(id));
         let Some(user) = self.users.get_mut(&id) else { return };
         user.backlog.clear();
         self.chat.leave_all(id);
@@ -74,9 +73,11 @@ impl Lobby {
 
     pub(super) fn heard(&mut self, connection: ConnectionId, seen: u32, cx: &mut Context<'_>) {
         let Some(Connection::Of(id)) = self.connections.get(&connection) else { return };
-        let Some(user) = self.users.get_mut(id) else { return };
+        let id = *id;
+        let Some(user) = self.users.get_mut(&id) else { return };
         user.line.step(cx.now, line::Event::Heard(connection));
         user.backlog.acknowledge(seen);
+        self.ask_again(id, cx);
     }
 
     pub(super) fn req_sign_out(&mut self, connection: ConnectionId, request: u32, cx: &mut Context<'_>) {
@@ -220,6 +221,7 @@ impl Lobby {
             session,
             record: record.clone(),
             entered: None,
+            ask_again_at: Time(0),
             watch: Watch::default(),
             asked: BTreeMap::new(),
             phase: Phase::Idle,
@@ -264,7 +266,6 @@ impl Lobby {
         }
         self.tell_rooms(id, cx);
         cx.send(auth::Event::SynOnline { user: id, session: Some(session) });
-        self.plan_to_ask(id, cx);
         self.touch(id);
         self.plan_watch(id, cx);
     }

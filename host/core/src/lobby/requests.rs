@@ -12,7 +12,7 @@ use crate::{Context, chat, line::State};
 
 /// How long Db may take in any case; its own deadline is shorter.
 const DB_MS_MAX: u64 = db::REQUEST_MS_MAX + 2_000;
-/// How often Db is asked for a user of whom it has told nothing.
+/// How often Db is asked at most for a user of whom it has told nothing.
 const ASK_AGAIN_MS: u64 = 3_000;
 /// How many requests to Db a user may have under way.
 pub const REQUESTS_PER_USER_MAX: usize = 16;
@@ -110,23 +110,16 @@ impl Lobby {
         }
     }
 
-    /// A user who came in without Db's word will be asked for, unless it is down: then that is done when it is up.
-    pub(super) fn plan_to_ask(&mut self, id: UserId, cx: &Context<'_>) {
-        let is_known = self.users.get(&id).is_none_or(|user| user.entered.is_some());
-        if !is_known && !self.services_down.contains(&ServiceName::Db) {
-            self.deadlines.set(Due::Enter(id), cx.now.plus_ms(ASK_AGAIN_MS));
-        }
-    }
-
-    /// A user of whom Db has told nothing: it is asked again as long as that is so, for without it nobody knows whom
-    /// the user has blocked.
+    /// A user of whom Db has told nothing: with each sign of life it is asked again, for without its word nobody knows
+    /// whom the user has blocked.
     pub(super) fn ask_again(&mut self, id: UserId, cx: &mut Context<'_>) {
-        let Some(user) = self.users.get(&id) else { return };
+        let Some(user) = self.users.get_mut(&id) else { return };
         let is_here = !matches!(user.line.state(), State::Closed(_));
         // While Db is down there is no answer; when it is up, all who are not known are asked for.
-        if user.entered.is_none() && is_here && !self.services_down.contains(&ServiceName::Db) {
+        let may = is_here && user.ask_again_at <= cx.now && !self.services_down.contains(&ServiceName::Db);
+        if user.entered.is_none() && may {
+            user.ask_again_at = cx.now.plus_ms(ASK_AGAIN_MS);
             ask(id, None, user.record.name.clone(), cx);
-            self.deadlines.set(Due::Enter(id), cx.now.plus_ms(ASK_AGAIN_MS));
         }
     }
 
@@ -151,6 +144,8 @@ impl Lobby {
     /// Db is up: what is not known of those who came in meanwhile is asked for.
     pub(super) fn db_up(&mut self, cx: &mut Context<'_>) {
         for id in self.users_where(|user| user.entered.is_none()) {
+            // What was asked before Db was down is answered already.
+            self.users.entry(id).and_modify(|user| user.ask_again_at = cx.now);
             self.ask_again(id, cx);
         }
     }
