@@ -1,6 +1,6 @@
-//! Chat: rooms of the lobby, direct messages between two users, and guilds.
+//! Chat: rooms of the lobby, direct messages between two users, guilds, and parties.
 //!
-//! Rooms live in the lobby's memory, with their last messages. What is said directly or in a guild is kept here, by
+//! Rooms and parties live in the lobby's memory, with their last messages. What is said directly or in a guild is kept here, by
 //! Db: a channel has the number of its last message, and so many records as messages are kept, which take turns; so
 //! nothing is ever searched for. Whom a user has blocked is the reader's affair: the lobby leaves their messages out.
 //!
@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 
 use crate::db::{Answer as DbAnswer, Caller, News as DbNews, Stop, Transaction};
 use crate::guild;
-use crate::ids::{GuildId, RoomName, Time, UserId};
+use crate::ids::{GuildId, PartyId, RoomName, Time, UserId};
+use crate::party;
 use crate::profile::{self, Profile};
 use crate::refusal::Refusal;
 
@@ -29,7 +30,7 @@ pub const TEXT_CHARS_MAX: usize = 500;
 pub const SHOWN_MAX: usize = 32;
 /// How many messages of a direct channel or a guild are kept.
 pub const KEPT_MAX: u64 = 64;
-/// How many messages of a room are kept.
+/// How many messages of a room or a party are kept.
 pub const ROOM_KEPT_MAX: usize = 50;
 /// How many rooms there may be.
 pub const ROOMS_MAX: usize = 64;
@@ -132,6 +133,8 @@ pub enum Channel {
     Direct(UserId),
     /// In a guild.
     Guild(GuildId),
+    /// In a party.
+    Party(PartyId),
 }
 
 /// The same as its user names it.
@@ -143,6 +146,8 @@ pub enum To {
     Direct(UserId),
     /// The user's guild.
     Guild,
+    /// The user's party.
+    Party,
 }
 
 /// Something that was said.
@@ -206,7 +211,7 @@ pub struct Verdict {
 pub enum Request {
     /// Keep and pass on what a user says.
     Say {
-        /// Where; not a room.
+        /// Where; no room and no party.
         to: To,
         /// The user's display name.
         name: String,
@@ -215,7 +220,7 @@ pub enum Request {
     },
     /// What was said.
     History {
-        /// Where; not a room.
+        /// Where; no room and no party.
         of: To,
         /// Before this message; 0: the newest.
         before: u64,
@@ -444,6 +449,7 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         (Caller::User(user), Request::Report { of, id, message, reason }) => {
             let (channel, head) = match of {
                 To::Room(room) => (Channel::Room(room.clone()), None),
+                To::Party => (Channel::Party(party::own(*user, tx)?.0), None),
                 of => kept_at(*user, of, tx).map(|(channel, head)| (channel, Some(head)))?,
             };
             let message = match (message, head) {
@@ -485,7 +491,7 @@ fn kept_at(user: UserId, of: &To, tx: &mut Transaction<'_>) -> Result<(Channel, 
             let (guild, ..) = guild::own(user, tx)?;
             Ok((Channel::Guild(guild), guild_key(guild)))
         }
-        To::Room(_) => Err(Refusal::Internal("rooms are not kept here").into()),
+        To::Room(_) | To::Party => Err(Refusal::Internal("rooms and parties are not kept here").into()),
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod economy;
 mod guild;
+mod party;
 mod results;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -126,6 +127,9 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
             "guild-of" => self.guild_of(key, value),
             "guild-name" => self.guild_name(key, value),
             "guild-data" => self.guild_data(key, value),
+            "party" => self.party(key, value),
+            "party-of" => self.party_of(key, value),
+            "party-code" => self.party_code(key, value),
             "rating" => self.rating(key, value),
             "history" => self.history(key, value),
             "result" => self.result(key, value),

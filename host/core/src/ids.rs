@@ -86,6 +86,10 @@ number! {
     /// A guild.
     GuildId
 }
+number! {
+    /// A party.
+    PartyId
+}
 
 /// Tells today's incarnation of a scene from yesterday's. Receivers refuse a lower one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

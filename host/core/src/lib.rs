@@ -40,6 +40,7 @@ pub mod line;
 pub mod lobby;
 pub mod matching;
 pub mod message;
+pub mod party;
 pub mod profile;
 pub mod rate;
 pub mod read;
@@ -55,8 +56,8 @@ mod text;
 pub mod token;
 
 pub use ids::{
-    ConnectionId, DomainName, Epoch, FleetName, GameName, GuildId, MatchId, NodeId, RoomName, SceneId, Seat, SessionId,
-    Time, UserId,
+    ConnectionId, DomainName, Epoch, FleetName, GameName, GuildId, MatchId, NodeId, PartyId, RoomName, SceneId, Seat,
+    SessionId, Time, UserId,
 };
 pub use message::{Message, Player, PlayerResult, ServiceName};
 pub use refusal::Refusal;

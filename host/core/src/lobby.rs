@@ -12,6 +12,7 @@
 mod chat;
 mod connections;
 mod event;
+mod party;
 mod presence;
 mod requests;
 mod search;
@@ -22,14 +23,15 @@ use crate::auth::{self, Identity};
 use crate::backlog::Backlog;
 use crate::db::Entered;
 use crate::deadlines::Deadlines;
-use crate::ids::{ConnectionId, DomainName, SceneId, SessionId, Time, UserId};
+use crate::ids::{ConnectionId, DomainName, PartyId, SceneId, SessionId, Time, UserId};
 use crate::line::{self, Line, Outcome, State};
-use crate::message::{Entry, MatchState, Message, Notice, SceneEnded, ServiceName, ToUser};
+use crate::message::{Entry, MatchState, Notice, SceneEnded, ServiceName, ToUser};
 use crate::record::UserRecord;
 use crate::refusal::Refusal;
-use crate::{Context, Service, matching, scene_master};
+use crate::{Context, Service, scene_master};
 pub use chat::MODERATED_AT_ONCE_MAX;
 pub use event::Event;
+pub use party::{CHANGES_PER_10_S, CHECK_MS, CODES_PER_MINUTE};
 pub use presence::{PRESENCE_DELAY_MS, PRESENCE_MS_MIN, Presence};
 pub use requests::REQUESTS_PER_USER_MAX;
 
@@ -117,6 +119,9 @@ enum Due {
     Asked(UserId, u64),
     Moderated(u64),
     Presence(UserId),
+    Party(PartyId),
+    Check(PartyId),
+    Absent(UserId),
 }
 
 /// The service.
@@ -138,6 +143,7 @@ pub struct Lobby {
     grace_ms: u64,
     stopping: bool,
     chat: chat::Chat,
+    parties: party::Parties,
 }
 
 impl Service for Lobby {
@@ -172,12 +178,16 @@ impl Service for Lobby {
             Event::ResEnter { user, connection, result } => self.res_enter(user, connection, result, cx),
             Event::SynNews { user, news } => self.syn_news(user, news, cx),
             Event::ReqChat { connection, request, ask } => self.req_chat(connection, request, ask, cx),
+            Event::ReqParty { connection, request, ask } => self.req_party(connection, request, ask, cx),
+            Event::SynParty { party, now, change, about } => self.syn_party(party, now, change, about, cx),
+            Event::Recovered { parties } => self.recovered(parties, cx),
             Event::Moderated { number, verdict } => self.moderated(number, verdict, cx),
             Event::Service { service, up } => self.service(service, up, cx),
             Event::Stopping => self.stop(cx),
             Event::Tick => self.expire(cx),
         }
         self.plan_presence(cx);
+        self.plan_parties(cx);
     }
 
     fn tick() -> Event {
@@ -210,6 +220,7 @@ impl Lobby {
             grace_ms,
             stopping: false,
             chat: chat::Chat::new(crate::chat::Limits::default()),
+            parties: party::Parties::new(crate::party::Limits::default()),
         }
     }
 
@@ -360,13 +371,8 @@ impl Lobby {
     fn stop(&mut self, cx: &mut Context<'_>) {
         self.stopping = true;
         for id in self.users_where(|user| matches!(user.phase, Phase::Searching { cancel: None, .. })) {
-            let Some(User { phase: Phase::Searching { domain, ticket, cancel, .. }, .. }) = self.users.get_mut(&id)
-            else {
-                continue;
-            };
-            *cancel = Some(0);
-            let event = matching::Event::ReqCancelMatch { user: id, ticket: *ticket };
-            cx.send(Message::Match(domain.clone(), event));
+            let ticket = self.ticket_of(id).unwrap_or_default();
+            self.take_search_back(id, ticket, 0, Refusal::Stopping, cx);
             self.deadlines.set(Due::User(id), cx.now.plus_ms(ANSWER_MS_MAX));
         }
     }
@@ -395,6 +401,9 @@ impl Lobby {
                 Due::Asked(id, number) => self.db_silent(id, number, cx),
                 Due::Moderated(number) => self.moderated(number, None, cx),
                 Due::Presence(id) => self.tell_presence(id, cx),
+                Due::Party(id) => self.tell_party_presence(id, cx),
+                Due::Check(id) => self.check_over(id, cx),
+                Due::Absent(id) => self.absent(id, cx),
                 Due::User(id) => match self.users.get(&id).map(|user| &user.phase) {
                     Some(Phase::Searching { .. }) => self.end_search(id, Some(Refusal::TimedOut("the search")), cx),
                     Some(Phase::InScene { rejoin: Some(_), .. }) => {

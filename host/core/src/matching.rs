@@ -1,9 +1,12 @@
 //! Match: one handler for each domain; groups waiting users into matches.
 //!
-//! Invariant: a ticket is waiting (in the list) or being placed (in exactly one group), and every
-//! ticket ends: by a match, by its user, or at the domain's limit of waiting.
+//! A ticket is a user's, or a whole party's, which comes into one scene or into none. Its rating is the mean of its
+//! users'.
 //!
-//! Main type: [`Match`]. Users are taken in the order of their requests. Candidates are those whose
+//! Invariant: a ticket is waiting (in the list) or being placed (in exactly one group), and every
+//! ticket ends: by a match, by one of its users, or at the domain's limit of waiting. A user has one ticket.
+//!
+//! Main type: [`Match`]. Tickets are taken in the order of their requests. Candidates are those whose
 //! rating lies within the seeker's range and in whose range the seeker lies; among them the choice
 //! is uniformly random, so that the same two do not meet again and again. Ranges widen with
 //! waiting. A group's match is answered only when its scene exists.
@@ -35,25 +38,21 @@ const UPDATE_MS_MAX: u64 = 8_000;
 /// What a match handler can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A user wants a match; answered by state at once and by [`lobby::Event::ResMatch`] in the end.
+    /// A user, or a party, wants a match; each is told the state at once, and [`lobby::Event::ResMatch`] in the end.
     ReqMatch {
-        /// Who.
-        user: UserId,
         /// The lobby's number for this search.
         ticket: u64,
-        /// The display name.
-        name: String,
-        /// The rating in this domain.
-        rating: i32,
-        /// With whom the user will not play.
-        blocked: BTreeSet<UserId>,
+        /// Who: one or more.
+        seekers: Vec<Seeker>,
     },
-    /// A user takes the search back; answered by [`lobby::Event::ResCancelMatch`].
+    /// A user takes the search back, for all of its users; answered by [`lobby::Event::ResCancelMatch`].
     ReqCancelMatch {
         /// Who.
         user: UserId,
         /// Which search.
         ticket: u64,
+        /// What the others of the party are told, by [`lobby::Event::ResMatch`].
+        others: Refusal,
     },
     /// SceneMaster's answer: the way in for each user of the group.
     ResCreateScene {
@@ -73,21 +72,25 @@ pub enum Event {
     Tick,
 }
 
-/// Who is to be matched, as the lobby says it.
-struct Waiting {
-    name: String,
-    rating: i32,
-    blocked: BTreeSet<UserId>,
+/// Who is to be matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seeker {
+    /// Who.
+    pub user: UserId,
+    /// The display name.
+    pub name: String,
+    /// The rating in this domain.
+    pub rating: i32,
+    /// With whom the user will not play; but for those of the same ticket.
+    pub blocked: BTreeSet<UserId>,
 }
 
 #[derive(Debug, Clone)]
 struct Ticket {
-    number: u64,
-    name: String,
+    seekers: Vec<Seeker>,
     rating: i32,
-    blocked: BTreeSet<UserId>,
     since: Time,
-    /// When the user hears of the search again, and how long the next time takes.
+    /// When the users hear of the search again, and how long the next time takes.
     update_at: Time,
     update_ms: u64,
     /// The group that it is in, once there is one.
@@ -96,7 +99,7 @@ struct Ticket {
 
 #[derive(Debug, Clone)]
 struct Group {
-    users: Vec<UserId>,
+    tickets: Vec<u64>,
     attempts: u32,
 }
 
@@ -105,11 +108,14 @@ struct Group {
 pub struct Match {
     name: DomainName,
     domain: Domain,
-    tickets: HashMap<UserId, Ticket>,
+    /// By the lobby's numbers.
+    tickets: HashMap<u64, Ticket>,
+    /// The ticket of each user.
+    of: HashMap<UserId, u64>,
     /// The waiting tickets by rating.
     by_rating: RatingList,
     /// The waiting tickets, oldest first.
-    by_age: BTreeSet<(Time, UserId)>,
+    by_age: BTreeSet<(Time, u64)>,
     groups: HashMap<MatchId, Group>,
     placing: Deadlines<MatchId>,
     round_at: Option<Time>,
@@ -122,11 +128,8 @@ impl Service for Match {
 
     fn step(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
-            Event::ReqMatch { user, ticket, name, rating, blocked } => {
-                let waiting = Waiting { name, rating, blocked };
-                self.req_match(user, ticket, waiting, cx);
-            }
-            Event::ReqCancelMatch { user, ticket } => self.req_cancel_match(user, ticket, cx),
+            Event::ReqMatch { ticket, seekers } => self.req_match(ticket, seekers, cx),
+            Event::ReqCancelMatch { user, ticket, others } => self.req_cancel_match(user, ticket, &others, cx),
             Event::ResCreateScene { match_id, result } => self.res_create_scene(match_id, result, cx),
             Event::Service { service: service @ (ServiceName::SceneMaster | ServiceName::Db), up } => {
                 self.service(service, up, cx);
@@ -156,6 +159,7 @@ impl Match {
             name,
             domain,
             tickets: HashMap::new(),
+            of: HashMap::new(),
             by_rating: RatingList::default(),
             by_age: BTreeSet::new(),
             groups: HashMap::new(),
@@ -172,120 +176,139 @@ impl Match {
 
     /// The state of a user's ticket, for tables and logs.
     pub fn ticket_name(&self, user: UserId) -> &'static str {
-        match self.tickets.get(&user) {
+        match self.of.get(&user).and_then(|number| self.tickets.get(number)) {
             None => "none",
             Some(Ticket { group: None, .. }) => "Waiting",
             Some(Ticket { group: Some(_), .. }) => "Placing",
         }
     }
 
-    fn req_match(&mut self, user: UserId, number: u64, waiting: Waiting, cx: &mut Context<'_>) {
-        match self.tickets.get_mut(&user) {
-            // The lobby knows of one search a user; a newer number replaces the older search.
-            Some(ticket) if ticket.number != number && ticket.group.is_none() => self.remove(user),
-            Some(ticket) if ticket.number != number => {
-                return end(user, number, Refusal::Busy("your last match is still being made"), cx);
-            }
-            Some(_) => return self.tell_state(user, cx),
-            None => {}
+    fn req_match(&mut self, number: u64, seekers: Vec<Seeker>, cx: &mut Context<'_>) {
+        if self.tickets.contains_key(&number) {
+            return self.tell_state(number, cx);
         }
-        if self.tickets.len() >= self.domain.tickets_max {
-            return end(user, number, Refusal::Overloaded("searches in this domain"), cx);
+        if let Err(refusal) = self.may_wait(&seekers) {
+            return end(&seekers, number, &refusal, cx);
         }
-        if let Some(service) = self.down.first() {
-            return end(user, number, Refusal::ServiceDown(*service), cx);
+        // The lobby knows of one search a user; a newer one takes the place of the older.
+        let older: BTreeSet<u64> = seekers.iter().filter_map(|seeker| self.of.get(&seeker.user)).copied().collect();
+        for older in older {
+            self.give_up(older, &Refusal::Busy("one of you is looking for another match"), cx);
         }
-        let Waiting { name, rating, blocked } = waiting;
         let ticket = Ticket {
-            number,
-            name,
-            rating,
-            blocked,
+            rating: mean_rating(&seekers),
+            seekers,
             since: cx.now,
             update_at: cx.now.plus_ms(UPDATE_MS),
             update_ms: UPDATE_MS,
             group: None,
         };
-        self.tickets.insert(user, ticket);
-        self.wait(user);
-        self.tell_state(user, cx);
-        self.seek(user, cx);
+        self.of.extend(ticket.seekers.iter().map(|seeker| (seeker.user, number)));
+        self.tickets.insert(number, ticket);
+        self.wait(number);
+        self.tell_state(number, cx);
+        self.seek(number, cx);
         self.plan_round(cx);
     }
 
-    fn req_cancel_match(&mut self, user: UserId, number: u64, cx: &mut Context<'_>) {
-        let result = match self.tickets.get(&user) {
-            Some(ticket) if ticket.number == number && ticket.group.is_some() => {
-                Err(Refusal::Busy("the match is already made"))
-            }
-            Some(ticket) if ticket.number == number => {
-                self.remove(user);
+    /// Whether these may wait for a match.
+    fn may_wait(&self, seekers: &[Seeker]) -> Result<(), Refusal> {
+        let ticket = |seeker: &Seeker| self.of.get(&seeker.user).and_then(|number| self.tickets.get(number));
+        if seekers.iter().filter_map(ticket).any(|ticket| ticket.group.is_some()) {
+            return Err(Refusal::Busy("your last match is still being made"));
+        }
+        if seekers.len() > self.domain.players_max as usize {
+            let players_max = self.domain.players_max;
+            return Err(Refusal::Invalid(format!("your party is too large: this game takes {players_max} players")));
+        }
+        if self.tickets.len() >= self.domain.tickets_max {
+            return Err(Refusal::Overloaded("searches in this domain"));
+        }
+        self.down.first().map_or(Ok(()), |service| Err(Refusal::ServiceDown(*service)))
+    }
+
+    fn req_cancel_match(&mut self, user: UserId, number: u64, others: &Refusal, cx: &mut Context<'_>) {
+        let ticket = self.tickets.get(&number).filter(|ticket| ticket.seekers.iter().any(|it| it.user == user));
+        let result = match ticket {
+            Some(ticket) if ticket.group.is_some() => Err(Refusal::Busy("the match is already made")),
+            Some(_) => {
+                let mut seekers = self.remove(number);
+                seekers.retain(|seeker| seeker.user != user);
+                end(&seekers, number, others, cx);
                 Ok(())
             }
             // No such search: it is as wished.
-            _ => Ok(()),
+            None => Ok(()),
         };
         cx.send(lobby::Event::ResCancelMatch { user, ticket: number, result });
     }
 
-    /// Makes a group around this user if there is one to be made.
-    fn seek(&mut self, seeker: UserId, cx: &mut Context<'_>) {
+    /// Makes a group around this ticket if there is one to be made.
+    fn seek(&mut self, seeker: u64, cx: &mut Context<'_>) {
         let Some(ticket) = self.tickets.get(&seeker).filter(|ticket| ticket.group.is_none()) else { return };
         let waited_ms = cx.now.ms_since(ticket.since);
         let (rating, range) = (ticket.rating, self.domain.range_after(waited_ms));
-        let others_max = self.domain.players_max as usize - 1;
-        let others_min = self.domain.players_min as usize - 1;
+        let (players_min, players_max) = (self.domain.players_min as usize, self.domain.players_max as usize);
+        let mut players = ticket.seekers.len();
 
         let in_range = self.by_rating.within(rating, range);
-        let mut candidates: Vec<UserId> = in_range
+        let mut candidates: Vec<u64> = in_range
             .iter()
-            .map(|(_, user)| *user)
-            .filter(|user| *user != seeker && self.accepts(*user, rating, cx.now) && !self.blocks(*user, seeker))
+            .map(|(_, other)| *other)
+            .filter(|other| *other != seeker && self.accepts(*other, rating, cx.now) && !self.blocks(*other, seeker))
             .collect();
-        if candidates.len() < others_min {
+        // Each has one player or more.
+        let size = |number: &u64| self.tickets[number].seekers.len();
+        if players + candidates.iter().map(size).sum::<usize>() < players_min {
             return;
         }
-        let mut group = Vec::new();
-        while group.len() < others_max && !candidates.is_empty() {
+        let mut group = vec![seeker];
+        while players < players_max && !candidates.is_empty() {
             let chosen = candidates.swap_remove(cx.rng.random_range(0..candidates.len()));
+            let fits = players + size(&chosen) <= players_max;
             // Who was chosen before has the same right as who seeks.
-            if !group.iter().any(|other| self.blocks(chosen, *other)) {
+            if fits && !group.iter().any(|other| self.blocks(chosen, *other)) {
+                players += size(&chosen);
                 group.push(chosen);
             }
         }
-        let filled = group.len() == others_max;
-        if !filled && (group.len() < others_min || waited_ms < self.domain.fill_ms) {
-            return;
+        let filled = players == players_max;
+        if filled || (players >= players_min && waited_ms >= self.domain.fill_ms) {
+            self.place(group, 1, cx);
         }
-        group.push(seeker);
-        self.place(group, 1, cx);
     }
 
-    /// Whether one of two waiting users will not play with the other.
-    fn blocks(&self, one: UserId, other: UserId) -> bool {
-        self.tickets[&one].blocked.contains(&other) || self.tickets[&other].blocked.contains(&one)
+    /// Whether somebody of one of two waiting tickets will not play with somebody of the other.
+    fn blocks(&self, one: u64, other: u64) -> bool {
+        let (one, other) = (&self.tickets[&one].seekers, &self.tickets[&other].seekers);
+        let block = |these: &[Seeker], those: &[Seeker]| {
+            these.iter().any(|this| those.iter().any(|that| this.blocked.contains(&that.user)))
+        };
+        block(one, other) || block(other, one)
     }
 
-    /// Whether a waiting user would play with someone of this rating by now.
-    fn accepts(&self, user: UserId, rating: i32, now: Time) -> bool {
-        let ticket = &self.tickets[&user];
+    /// Whether a waiting ticket would play with one of this rating by now.
+    fn accepts(&self, number: u64, rating: i32, now: Time) -> bool {
+        let ticket = &self.tickets[&number];
         let range = self.domain.range_after(now.ms_since(ticket.since));
         ticket.rating.abs_diff(rating) <= range
     }
 
-    fn place(&mut self, users: Vec<UserId>, attempts: u32, cx: &mut Context<'_>) {
+    fn place(&mut self, tickets: Vec<u64>, attempts: u32, cx: &mut Context<'_>) {
         let match_id = MatchId(cx.rng.next_u64());
-        for user in &users {
-            self.stop_waiting(*user);
-            if let Some(ticket) = self.tickets.get_mut(user) {
+        for number in &tickets {
+            self.stop_waiting(*number);
+            if let Some(ticket) = self.tickets.get_mut(number) {
                 ticket.group = Some(match_id);
-                let state = MatchState::Placing { domain: self.name.clone() };
-                cx.send(lobby::Event::SynMatchState { user: *user, ticket: ticket.number, state });
             }
+            self.tell_state(*number, cx);
         }
-        let players = users.iter().map(|user| {
-            let ticket = &self.tickets[user];
-            scene_master::Matched { user: *user, name: ticket.name.clone(), rating: ticket.rating, team: 0 }
+        let seekers = tickets.iter().flat_map(|number| &self.tickets[number].seekers);
+        let players = seekers.map(|seeker| scene_master::Matched {
+            user: seeker.user,
+            name: seeker.name.clone(),
+            rating: seeker.rating,
+            team: 0,
         });
         cx.send(scene_master::Event::ReqCreateScene {
             match_id,
@@ -294,7 +317,7 @@ impl Match {
             players: players.collect(),
         });
         self.placing.set(match_id, cx.now.plus_ms(PLACE_MS_MAX));
-        self.groups.insert(match_id, Group { users, attempts });
+        self.groups.insert(match_id, Group { tickets, attempts });
     }
 
     fn res_create_scene(
@@ -309,18 +332,21 @@ impl Match {
         match result {
             Ok(entries) => {
                 for (user, entry) in entries {
-                    if let Some(ticket) = self.tickets.remove(&user) {
-                        cx.send(lobby::Event::ResMatch { user, ticket: ticket.number, result: Ok(entry) });
+                    if let Some(ticket) = self.of.remove(&user) {
+                        cx.send(lobby::Event::ResMatch { user, ticket, result: Ok(entry) });
                     }
+                }
+                for number in group.tickets {
+                    self.give_up(number, &Refusal::Internal("a match without a place for you"), cx);
                 }
             }
             Err(refusal) if group.attempts >= PLACE_ATTEMPTS_MAX || !self.down.is_empty() => {
                 let refusal = self.down.first().map_or(refusal, |service| Refusal::ServiceDown(*service));
-                for user in group.users {
-                    self.give_up(user, refusal.clone(), cx);
+                for number in group.tickets {
+                    self.give_up(number, &refusal, cx);
                 }
             }
-            Err(_) => self.place(group.users, group.attempts + 1, cx),
+            Err(_) => self.place(group.tickets, group.attempts + 1, cx),
         }
     }
 
@@ -337,11 +363,11 @@ impl Match {
             self.placing = Deadlines::default();
         }
         let is_over = |ticket: &Ticket| ticket.group.is_none_or(|group| !self.groups.contains_key(&group));
-        let mut users: Vec<UserId> =
-            self.tickets.iter().filter(|(_, ticket)| is_over(ticket)).map(|(user, _)| *user).collect();
-        users.sort();
-        for user in users {
-            self.give_up(user, Refusal::ServiceDown(service), cx);
+        let mut over: Vec<u64> =
+            self.tickets.iter().filter(|(_, ticket)| is_over(ticket)).map(|(number, _)| *number).collect();
+        over.sort();
+        for number in over {
+            self.give_up(number, &Refusal::ServiceDown(service), cx);
         }
     }
 
@@ -352,16 +378,16 @@ impl Match {
         if self.round_at.is_none_or(|at| at > cx.now) {
             return;
         }
-        let oldest_first: Vec<UserId> = self.by_age.iter().map(|(_, user)| *user).collect();
-        for user in oldest_first {
-            self.seek(user, cx);
-            let Some(ticket) = self.tickets.get_mut(&user).filter(|ticket| ticket.group.is_none()) else { continue };
+        let oldest_first: Vec<u64> = self.by_age.iter().map(|(_, number)| *number).collect();
+        for number in oldest_first {
+            self.seek(number, cx);
+            let Some(ticket) = self.tickets.get_mut(&number).filter(|ticket| ticket.group.is_none()) else { continue };
             if cx.now.ms_since(ticket.since) >= self.domain.wait_ms_max {
-                self.give_up(user, Refusal::NoMatch, cx);
+                self.give_up(number, &Refusal::NoMatch, cx);
             } else if ticket.update_at <= cx.now {
                 ticket.update_ms = (ticket.update_ms * 2).min(UPDATE_MS_MAX);
                 ticket.update_at = cx.now.plus_ms(ticket.update_ms);
-                self.tell_state(user, cx);
+                self.tell_state(number, cx);
             }
         }
         self.round_at = None;
@@ -376,8 +402,8 @@ impl Match {
         }
     }
 
-    fn tell_state(&self, user: UserId, cx: &mut Context<'_>) {
-        let ticket = &self.tickets[&user];
+    fn tell_state(&self, number: u64, cx: &mut Context<'_>) {
+        let ticket = &self.tickets[&number];
         let waited_ms = cx.now.ms_since(ticket.since);
         let state = match ticket.group {
             Some(_) => MatchState::Placing { domain: self.name.clone() },
@@ -390,36 +416,46 @@ impl Match {
                 players_max: self.domain.players_max,
             }),
         };
-        cx.send(lobby::Event::SynMatchState { user, ticket: ticket.number, state });
-    }
-
-    fn give_up(&mut self, user: UserId, refusal: Refusal, cx: &mut Context<'_>) {
-        if let Some(ticket) = self.tickets.get(&user) {
-            let number = ticket.number;
-            self.remove(user);
-            end(user, number, refusal, cx);
+        for seeker in &ticket.seekers {
+            cx.send(lobby::Event::SynMatchState { user: seeker.user, ticket: number, state: state.clone() });
         }
     }
 
-    fn wait(&mut self, user: UserId) {
-        let ticket = &self.tickets[&user];
-        self.by_rating.insert(ticket.rating, user);
-        self.by_age.insert((ticket.since, user));
+    /// Ends a ticket without a match; all of its users who still wait are told why.
+    fn give_up(&mut self, number: u64, refusal: &Refusal, cx: &mut Context<'_>) {
+        let seekers = self.remove(number);
+        end(&seekers, number, refusal, cx);
     }
 
-    fn stop_waiting(&mut self, user: UserId) {
-        if let Some(ticket) = self.tickets.get(&user) {
-            self.by_rating.remove(ticket.rating, user);
-            self.by_age.remove(&(ticket.since, user));
+    fn wait(&mut self, number: u64) {
+        let ticket = &self.tickets[&number];
+        self.by_rating.insert(ticket.rating, number);
+        self.by_age.insert((ticket.since, number));
+    }
+
+    fn stop_waiting(&mut self, number: u64) {
+        if let Some(ticket) = self.tickets.get(&number) {
+            self.by_rating.remove(ticket.rating, number);
+            self.by_age.remove(&(ticket.since, number));
         }
     }
 
-    fn remove(&mut self, user: UserId) {
-        self.stop_waiting(user);
-        self.tickets.remove(&user);
+    /// Takes a ticket out. Its users who still wait.
+    fn remove(&mut self, number: u64) -> Vec<Seeker> {
+        self.stop_waiting(number);
+        let mut seekers = self.tickets.remove(&number).map(|ticket| ticket.seekers).unwrap_or_default();
+        seekers.retain(|seeker| self.of.remove(&seeker.user).is_some());
+        seekers
     }
 }
 
-fn end(user: UserId, ticket: u64, refusal: Refusal, cx: &mut Context<'_>) {
-    cx.send(lobby::Event::ResMatch { user, ticket, result: Err(refusal) });
+fn mean_rating(seekers: &[Seeker]) -> i32 {
+    let sum: i64 = seekers.iter().map(|seeker| i64::from(seeker.rating)).sum();
+    (sum / seekers.len().max(1) as i64) as i32
+}
+
+fn end(seekers: &[Seeker], ticket: u64, refusal: &Refusal, cx: &mut Context<'_>) {
+    for seeker in seekers {
+        cx.send(lobby::Event::ResMatch { user: seeker.user, ticket, result: Err(refusal.clone()) });
+    }
 }

@@ -101,6 +101,9 @@ pub enum Refusal {
     /// No match was found by the domain's limit of waiting.
     #[error("no match was found in time: ask again when more players are here")]
     NoMatch,
+    /// The search of a party, ended by one of its members.
+    #[error("{0}")]
+    SearchStopped(String),
     /// The host is stopping.
     #[error("the server is stopping: connect again in a minute")]
     Stopping,

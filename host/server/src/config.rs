@@ -11,7 +11,7 @@ use scenehost_core::address::Network;
 use scenehost_core::auth::identity::{PROVIDER_CHARS_MAX, is_provider_name};
 use scenehost_core::config::{self, Domain, Fleet};
 use scenehost_core::results::{self, board::Board};
-use scenehost_core::{DomainName, FleetName, GameName, chat, db, economy, guild, rate, storage};
+use scenehost_core::{DomainName, FleetName, GameName, chat, db, economy, guild, party, rate, storage};
 use serde::Deserialize;
 
 use crate::catalogue;
@@ -51,6 +51,8 @@ pub struct Config {
     pub chat: chat::Limits,
     #[serde(default)]
     pub guilds: guild::Limits,
+    #[serde(default)]
+    pub parties: party::Limits,
     #[serde(default)]
     pub leaderboards: BTreeMap<String, Board>,
     #[serde(default)]
@@ -380,6 +382,9 @@ impl Config {
         if let Err(what) = self.guilds.check() {
             return wrong("[guilds]".to_owned(), what);
         }
+        if let Err(what) = self.parties.check() {
+            return wrong("[parties]".to_owned(), what);
+        }
         if let Err((name, what)) = Board::check_all(&self.leaderboards, &self.domains) {
             return wrong(format!("[leaderboards.{name}]"), what);
         }
@@ -405,7 +410,14 @@ impl Config {
         let results = results::Rules { rated, boards: self.leaderboards.clone() };
         // The catalogue comes from its file.
         let economy = economy::Rules { limits: self.economy.limits(), ..economy::Rules::default() };
-        db::Rules { games, storage: self.storage.clone(), guilds: self.guilds.clone(), results, economy }
+        db::Rules {
+            games,
+            storage: self.storage.clone(),
+            guilds: self.guilds.clone(),
+            parties: self.parties.clone(),
+            results,
+            economy,
+        }
     }
 
     /// The rules' part of the fleets.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,12 +17,14 @@ use scenehost_core::db::{self, Db};
 use scenehost_core::economy::catalogue::Catalogue;
 use scenehost_core::lobby::Lobby;
 use scenehost_core::matching::Match;
+use scenehost_core::party::{self, Party};
 use scenehost_core::record::{SCENE_PREFIX, SceneRecord};
 use scenehost_core::save;
 use scenehost_core::scene_master::{self, SceneMaster};
 use scenehost_core::scene_service::SceneService;
-use scenehost_core::{FleetName, GameName, NodeId, SceneId, ServiceName, lobby};
+use scenehost_core::{FleetName, GameName, NodeId, PartyId, SceneId, ServiceName, lobby};
 use scenehost_engine::{Engine, Options};
+use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -67,7 +70,8 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     let lock = DataLock::take(&config.server.data_dir)?;
     let store = Store::open(&config.server.store_dir(), lock)?;
     tokio::spawn(store.clone().watch());
-    let recovered = recover(&store)?;
+    let scenes = recover_scenes(&store)?;
+    let parties: Vec<(PartyId, Party)> = recover(&store, party::PREFIX)?;
 
     let threads = match config.server.scene_threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -88,7 +92,8 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     let catalogue = keep_catalogue(&config, &bus)?;
     let mut services = start_services(&config, inboxes, &shell, slots, catalogue);
     forget_saves(&store, &bus)?;
-    bus.send(scene_master::Event::Recovered { scenes: recovered }.into());
+    bus.send(lobby::Event::Recovered { parties }.into());
+    bus.send(scene_master::Event::Recovered { scenes }.into());
     bus.send(scene_master::Event::NodeUp { node: NODE, url: "/v1/scene".to_owned(), slots }.into());
 
     let listener = listen(config.server.listen, "server.listen").await?;
@@ -222,25 +227,31 @@ fn load_plugin(engine: &Engine, path: &Path) -> anyhow::Result<scenehost_engine:
     Ok(plugin)
 }
 
-/// The scenes that a host before this one has left; a record that cannot be read is reported.
-fn recover(store: &Store) -> anyhow::Result<Vec<(SceneId, SceneRecord)>> {
-    let mut scenes = Vec::new();
+/// The scenes that a host before this one has left.
+fn recover_scenes(store: &Store) -> anyhow::Result<Vec<(SceneId, SceneRecord)>> {
+    let scenes = recover(store, SCENE_PREFIX)?;
+    if !scenes.is_empty() {
+        tracing::warn!(scenes = scenes.len(), "scenes of the run before ended with it");
+    }
+    Ok(scenes)
+}
+
+/// The records whose keys are this and an id; one that cannot be read is reported.
+fn recover<Id: FromStr, Record: DeserializeOwned>(store: &Store, prefix: &str) -> anyhow::Result<Vec<(Id, Record)>> {
+    let mut records = Vec::new();
     let mut unreadable = String::new();
-    for (key, value) in store.scan(SCENE_PREFIX)? {
-        let id = key.strip_prefix(SCENE_PREFIX).and_then(|id| id.parse().ok());
+    for (key, value) in store.scan(prefix)? {
+        let id = key.strip_prefix(prefix).and_then(|id| id.parse().ok());
         match (id, scenehost_core::record::decode(&key, &value)) {
-            (Some(id), Ok(record)) => scenes.push((id, record)),
-            (None, _) => _ = writeln!(unreadable, "the key {key} is no scene's"),
+            (Some(id), Ok(record)) => records.push((id, record)),
+            (None, _) => _ = writeln!(unreadable, "the key {key} has no id"),
             (_, Err(error)) => _ = writeln!(unreadable, "{error}"),
         }
     }
     if !unreadable.is_empty() {
         tracing::error!("{}", unreadable.trim_end());
     }
-    if !scenes.is_empty() {
-        tracing::warn!(scenes = scenes.len(), "scenes of the run before ended with it");
-    }
-    Ok(scenes)
+    Ok(records)
 }
 
 /// What the shop sells, kept current if there is a file with it.
@@ -305,7 +316,7 @@ fn start_services(
     ));
     services.spawn(service_loop::run(
         ServiceName::Lobby,
-        Lobby::new(waits, config.lobby.grace_ms).with_chat(config.chat.clone()),
+        Lobby::new(waits, config.lobby.grace_ms).with_chat(config.chat.clone()).with_parties(config.parties.clone()),
         None::<fn() -> Lobby>,
         inboxes.lobby,
         shell.clone(),

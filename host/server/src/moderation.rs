@@ -104,6 +104,7 @@ async fn ask(client: &Client, url: Url, message: &Moderate) -> anyhow::Result<Ve
         Channel::Room(room) => ("room", room.to_string()),
         Channel::Direct(user) => ("direct", user.to_string()),
         Channel::Guild(guild) => ("guild", guild.to_string()),
+        Channel::Party(party) => ("party", party.to_string()),
     };
     let (user_id, name, text) = (message.user.to_string(), &message.name, &message.text);
     let question = serde_json::to_vec(&Question { channel: Place { kind, of }, user_id, name, text })?;

@@ -5,6 +5,7 @@ pub mod db;
 mod friends;
 mod guild;
 mod inbox;
+pub mod party;
 mod profile;
 mod records;
 mod shop;
@@ -39,7 +40,7 @@ fn code(refusal: &Refusal) -> v1::Code {
         Refusal::RateLimited { .. } | Refusal::TriedTooOften { .. } | Refusal::TooOften { .. } => v1::Code::RateLimited,
         Refusal::ServiceDown(_) | Refusal::ProviderDown => v1::Code::ServiceDown,
         Refusal::TimedOut(_) | Refusal::NoMatch => v1::Code::TimedOut,
-        Refusal::Busy(_) => v1::Code::Busy,
+        Refusal::Busy(_) | Refusal::SearchStopped(_) => v1::Code::Busy,
         Refusal::Stopping => v1::Code::Stopping,
         Refusal::Internal(_) => v1::Code::Internal,
         Refusal::TakenOver => v1::Code::TakenOver,

@@ -7,6 +7,7 @@ mod chat;
 mod friends;
 mod guild;
 mod inbox;
+mod party;
 mod profile;
 mod records;
 mod shop;
@@ -113,6 +114,8 @@ pub enum LobbyEvent {
     Chat(v1::SynChat),
     /// Something has happened in a guild.
     Guild(v1::SynGuild),
+    /// What has become of the user's party, or of an invitation.
+    Party(v1::SynParty),
     /// Something has changed between the user and another.
     Friends(v1::SynFriends),
     /// A notification has come.

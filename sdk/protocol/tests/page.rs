@@ -9,12 +9,13 @@ use scenehost_protocol::{Encoding, FRAME_BYTES_MAX, Payload, SUBPROTOCOLS, close
 
 const PAGE: &str = include_str!("../README.md");
 /// The schema's files, and the pages on which their names are explained: the page itself, and one for each feature.
-const AREAS: [(&str, &str); 9] = [
+const AREAS: [(&str, &str); 10] = [
     (include_str!("../proto/scenehost/v1/client.proto"), PAGE),
     (include_str!("../proto/scenehost/v1/profile.proto"), include_str!("../features/profile.md")),
     (include_str!("../proto/scenehost/v1/records.proto"), include_str!("../features/records.md")),
     (include_str!("../proto/scenehost/v1/chat.proto"), include_str!("../features/chat.md")),
     (include_str!("../proto/scenehost/v1/guild.proto"), include_str!("../features/guild.md")),
+    (include_str!("../proto/scenehost/v1/party.proto"), include_str!("../features/party.md")),
     (include_str!("../proto/scenehost/v1/friends.proto"), include_str!("../features/friends.md")),
     (include_str!("../proto/scenehost/v1/inbox.proto"), include_str!("../features/inbox.md")),
     (include_str!("../proto/scenehost/v1/standing.proto"), include_str!("../features/standing.md")),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Answer, Channel, ChatMessage};
 use crate::db::{Answer as DbAnswer, Stop, Transaction};
-use crate::ids::{GuildId, RoomName, Time, UserId};
+use crate::ids::{GuildId, PartyId, RoomName, Time, UserId};
 use crate::refusal::Refusal;
 use crate::text;
 
@@ -50,6 +50,8 @@ pub enum Place {
     Direct(UserId),
     /// In a guild.
     Guild(GuildId),
+    /// In a party.
+    Party(PartyId),
 }
 
 impl From<Channel> for Place {
@@ -58,6 +60,7 @@ impl From<Channel> for Place {
             Channel::Room(room) => Self::Room(room),
             Channel::Direct(user) => Self::Direct(user),
             Channel::Guild(guild) => Self::Guild(guild),
+            Channel::Party(party) => Self::Party(party),
         }
     }
 }

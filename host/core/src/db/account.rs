@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{Stop, Transaction};
 use crate::ids::UserId;
-use crate::{chat, economy, friends, guild, inbox, profile, record, results, storage};
+use crate::{chat, economy, friends, guild, inbox, party, profile, record, results, storage};
 
 /// All that is kept of a user, as JSON: one field for each feature.
 pub(super) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, Stop> {
@@ -15,6 +15,7 @@ pub(super) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, St
     all.insert("friends".to_owned(), friends::export(user, tx)?);
     all.insert("inbox".to_owned(), inbox::export(user, tx)?);
     all.insert("guild".to_owned(), guild::export(user, tx)?);
+    all.insert("party".to_owned(), party::export(user, tx)?);
     all.insert("chat".to_owned(), chat::export(user, tx)?);
     all.insert("results".to_owned(), results::export(user, tx)?);
     all.insert("economy".to_owned(), economy::export(user, tx)?);
@@ -26,6 +27,7 @@ pub(super) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop>
     storage::forget(user, tx)?;
     friends::forget(user, tx)?;
     guild::forget(user, tx)?;
+    party::forget(user, tx)?;
     chat::forget(user, tx)?;
     economy::forget(user, tx)?;
     inbox::forget(user, tx);

@@ -9,7 +9,7 @@ use super::enter::{self, Entered};
 use super::{Caller, Stop, Transaction};
 use crate::ids::{GameName, UserId};
 use crate::refusal::Refusal;
-use crate::{chat, economy, friends, guild, inbox, profile, results, save, storage};
+use crate::{chat, economy, friends, guild, inbox, party, profile, results, save, storage};
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub enum Request {
     Economy(economy::Request),
     /// What a scene saves.
     Save(save::Request),
+    /// About parties.
+    Party(party::Request),
 }
 
 /// What came of a request.
@@ -101,6 +103,8 @@ pub enum News {
     Results(results::News),
     /// Somebody else has changed the user's wallet.
     Economy(Box<economy::News>),
+    /// Something has become of a party.
+    Party(Box<party::News>),
 }
 
 impl News {
@@ -108,6 +112,7 @@ impl News {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Chat(news) => news.bytes(),
+            Self::Party(news) => news.bytes(),
             Self::Storage(_)
             | Self::Guild(_)
             | Self::Friends(_)
@@ -129,6 +134,8 @@ pub struct Rules {
     pub guilds: guild::Limits,
     /// Which games are rated, and the leaderboards.
     pub results: results::Rules,
+    /// Limits of parties.
+    pub parties: party::Limits,
     /// The catalogue, and limits of the economy.
     pub economy: economy::Rules,
 }
@@ -157,5 +164,6 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         Request::Results(request) => results::run(caller, request, tx),
         Request::Economy(request) => economy::run(caller, request, tx),
         Request::Save(request) => save::run(caller, request, tx),
+        Request::Party(request) => party::run(caller, request, tx),
     }
 }

@@ -1,8 +1,8 @@
-//! Chat in the lobby: who is in which room, what was said there last, who may say something, and who does not want
-//! to hear it.
+//! Chat in the lobby: who is in which room, what was said there and in parties last, who may say something, and who
+//! does not want to hear it.
 //!
-//! What is said in a room goes to those who are connected, outside of their lines: it is not kept for who has
-//! dropped, so it never pushes out what must not be missed. Who comes back is told how far each room is, and asks for
+//! What is said in a room or a party goes to those who are connected, outside of their lines: it is not kept for who has
+//! dropped, so it never pushes out what must not be missed. Who comes back is told how far each of them is, and asks for
 //! the rest. What is said directly or in a guild is Db's, and part of the line as every answer and all news.
 //!
 //! Invariant: only users with a line are in rooms. Messages that wait for the moderation are limited, and each ends
@@ -16,8 +16,9 @@ use crate::chat::{
     self, Answer, Ask, Channel, ChatMessage, Limits, Moderate, News, OnFailure, ROOM_KEPT_MAX, ROOMS_PER_USER_MAX,
     TEXT_CHARS_MAX, To, Verdict,
 };
-use crate::ids::{ConnectionId, RoomName, Time, UserId};
+use crate::ids::{ConnectionId, PartyId, RoomName, Time, UserId};
 use crate::message::{Message, Notice, ServiceName, ToUsers};
+use crate::party::{Party, no_party};
 use crate::rate::Buckets;
 use crate::refusal::Refusal;
 use crate::{Context, db, text};
@@ -44,6 +45,12 @@ pub(super) struct Chat {
 #[derive(Debug, Clone, Default)]
 struct Room {
     members: BTreeSet<UserId>,
+    said: Said,
+}
+
+/// What was said last in a room or a party.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Said {
     kept: VecDeque<Arc<ChatMessage>>,
     /// How many messages there were.
     count: u64,
@@ -75,7 +82,7 @@ impl Chat {
     /// How far the rooms are that a user is in.
     pub fn rooms_of(&self, user: UserId) -> Vec<(RoomName, u64)> {
         let rooms = self.rooms.iter().filter(|(_, room)| room.members.contains(&user));
-        rooms.map(|(name, room)| (name.clone(), room.count)).collect()
+        rooms.map(|(name, room)| (name.clone(), room.said.count)).collect()
     }
 
     fn room(&mut self, name: &RoomName) -> Result<&mut Room, Refusal> {
@@ -96,7 +103,7 @@ impl Chat {
             }
             room.members.insert(user);
         }
-        Ok(Answer::Joined { room: name.clone(), last_id: room.count, members: room.members.len() })
+        Ok(Answer::Joined { room: name.clone(), last_id: room.said.count, members: room.members.len() })
     }
 
     /// The room, for a user who has to be in it.
@@ -107,18 +114,27 @@ impl Chat {
             false => Err(Refusal::OutOfOrder("join the room first")),
         }
     }
-
-    fn history(&mut self, user: UserId, name: &RoomName, before: u64, limit: usize) -> Result<Answer, Refusal> {
-        let limit = chat::shown(limit)?;
-        let room = self.of_member(user, name)?;
-        let earlier = room.kept.iter().rev().filter(|message| before == 0 || message.id < before);
-        let mut messages: Vec<Arc<ChatMessage>> = earlier.take(limit).cloned().collect();
-        messages.reverse();
-        Ok(Answer::Messages(Channel::Room(name.clone()), messages))
-    }
 }
 
-impl Room {
+impl Said {
+    /// How many messages there were.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    fn find(&self, number: u64) -> Result<Arc<ChatMessage>, Refusal> {
+        let found = self.kept.iter().find(|message| message.id == number).cloned();
+        found.ok_or_else(|| Refusal::NotFound("such message any more".to_owned()))
+    }
+
+    fn history(&self, before: u64, limit: usize) -> Result<Vec<Arc<ChatMessage>>, Refusal> {
+        let limit = chat::shown(limit)?;
+        let earlier = self.kept.iter().rev().filter(|message| before == 0 || message.id < before);
+        let mut messages: Vec<Arc<ChatMessage>> = earlier.take(limit).cloned().collect();
+        messages.reverse();
+        Ok(messages)
+    }
+
     fn say(&mut self, from: UserId, name: String, text: String, now: Time) -> Arc<ChatMessage> {
         self.count += 1;
         let message = Arc::new(ChatMessage { id: self.count, from, name, text, sent: now });
@@ -148,7 +164,7 @@ impl Lobby {
                 }
                 Err(refusal) => Err(refusal),
             },
-            Ask::History(To::Room(room), before, limit) => self.chat.history(id, &room, before, limit),
+            Ask::History(of @ (To::Room(_) | To::Party), before, limit) => self.history(id, &of, before, limit),
             Ask::History(of, before, limit) => {
                 let history = chat::Request::History { of, before, limit };
                 return self.ask_db(id, request, Box::new(db::Request::Chat(history)), cx);
@@ -166,6 +182,23 @@ impl Lobby {
         self.tell_result(id, request, result, cx);
     }
 
+    /// What was said in a room or a party, and where that is.
+    fn said(&mut self, id: UserId, of: &To) -> Result<Option<(Channel, &Said)>, Refusal> {
+        match of {
+            To::Room(name) => Ok(Some((Channel::Room(name.clone()), &self.chat.of_member(id, name)?.said))),
+            To::Party => {
+                let (party, _, said) = self.parties.said(id).ok_or_else(no_party)?;
+                Ok(Some((Channel::Party(party), said)))
+            }
+            To::Direct(_) | To::Guild => Ok(None),
+        }
+    }
+
+    fn history(&mut self, id: UserId, of: &To, before: u64, limit: usize) -> Result<Answer, Refusal> {
+        let of_lobby = self.said(id, of)?.ok_or(Refusal::Internal("what was said there is kept by Db"))?;
+        Ok(Answer::Messages(of_lobby.0, of_lobby.1.history(before, limit)?))
+    }
+
     /// A user's report of a message, which counts as one of the user's own.
     fn report(
         &mut self,
@@ -175,14 +208,7 @@ impl Lobby {
         reason: String,
         cx: &Context<'_>,
     ) -> Result<chat::Request, Refusal> {
-        let message = match &of {
-            To::Room(room) => {
-                let mut kept = self.chat.of_member(id, room)?.kept.iter();
-                let found = kept.find(|message| message.id == number).cloned();
-                Some(found.ok_or_else(|| Refusal::NotFound("such message any more".to_owned()))?)
-            }
-            To::Direct(_) | To::Guild => None,
-        };
+        let message = self.said(id, &of)?.map(|(_, said)| said.find(number)).transpose()?;
         let too_often = |ms| Refusal::TooOften { what: "messages from you", ms };
         self.chat.buckets.take(id, cx.now).map_err(too_often)?;
         Ok(chat::Request::Report { of, id: number, message, reason })
@@ -214,6 +240,7 @@ impl Lobby {
             To::Direct(_) => {}
             To::Guild if entered.guild.is_none() => return Err(no_guild()),
             To::Guild => {}
+            To::Party => _ = self.parties.of(id).ok_or_else(no_party)?,
         }
         Ok(())
     }
@@ -231,11 +258,9 @@ impl Lobby {
                 OnFailure::Refuse => refuse_user(user, request, Refusal::Overloaded("messages being checked"), cx),
             };
         }
-        let channel = match (&to, user.entered.as_ref().and_then(|entered| entered.guild)) {
-            (To::Room(room), _) => Channel::Room(room.clone()),
-            (To::Direct(other), _) => Channel::Direct(*other),
-            (To::Guild, Some(membership)) => Channel::Guild(membership.guild),
-            (To::Guild, None) => return refuse_user(user, request, no_guild(), cx),
+        let channel = match channel_of(&to, user.entered.as_ref(), self.parties.of(id)) {
+            Ok(channel) => channel,
+            Err(refusal) => return refuse_user(user, request, refusal, cx),
         };
         self.requests += 1;
         let number = self.requests;
@@ -268,10 +293,9 @@ impl Lobby {
         let said = said.and_then(|text| {
             self.may_speak(id, &to, cx)?;
             let entered = self.users.get(&id).and_then(|user| user.entered.as_ref());
-            let guild = entered.and_then(|entered| entered.guild).map(|membership| membership.guild);
-            match channel {
-                Channel::Guild(of) if guild != Some(of) => Err(no_guild()),
-                _ => Ok(text),
+            match channel_of(&to, entered, self.parties.of(id))? == channel {
+                true => Ok(text),
+                false => Err(Refusal::Conflict("you are not any more where you wanted to say this")),
             }
         });
         match said {
@@ -284,20 +308,45 @@ impl Lobby {
     fn pass_on(&mut self, id: UserId, request: u32, to: To, text: String, cx: &mut Context<'_>) {
         let Some(user) = self.users.get(&id) else { return };
         let name = user.record.name.clone();
-        let To::Room(room_name) = to else {
-            let say = chat::Request::Say { to, name, text };
-            return self.ask_db(id, request, Box::new(db::Request::Chat(say)), cx);
+        let said = match to {
+            To::Room(room) => self.say_in_room(id, room, name, text, cx),
+            To::Party => self.say_in_party(id, name, text, cx),
+            To::Direct(_) | To::Guild => {
+                let say = chat::Request::Say { to, name, text };
+                return self.ask_db(id, request, Box::new(db::Request::Chat(say)), cx);
+            }
         };
+        self.tell_result(id, request, said.map(|said| Box::new(db::Answer::Chat(said))), cx);
+    }
+
+    fn say_in_room(
+        &mut self,
+        id: UserId,
+        room_name: RoomName,
+        name: String,
+        text: String,
+        cx: &mut Context<'_>,
+    ) -> Result<Answer, Refusal> {
         // The user may have left it while the message was being checked.
-        let room = match self.chat.of_member(id, &room_name) {
-            Ok(room) => room,
-            Err(refusal) => return self.tell_result(id, request, Err(refusal), cx),
-        };
-        let message = room.say(id, name, text, cx.now);
+        let room = self.chat.of_member(id, &room_name)?;
+        let message = room.said.say(id, name, text, cx.now);
         let channel = Channel::Room(room_name);
-        fan_out(&self.users, &room.members, &channel, &message, cx);
-        let said = db::Answer::Chat(Answer::Said(channel, message));
-        self.tell_result(id, request, Ok(Box::new(said)), cx);
+        fan_out(&self.users, room.members.iter().copied(), &channel, &message, cx);
+        Ok(Answer::Said(channel, message))
+    }
+
+    fn say_in_party(
+        &mut self,
+        id: UserId,
+        name: String,
+        text: String,
+        cx: &mut Context<'_>,
+    ) -> Result<Answer, Refusal> {
+        let (party, members, said) = self.parties.said(id).ok_or_else(no_party)?;
+        let message = said.say(id, name, text, cx.now);
+        let channel = Channel::Party(party);
+        fan_out(&self.users, members.iter().map(|member| member.user), &channel, &message, cx);
+        Ok(Answer::Said(channel, message))
     }
 
     fn tell_result(
@@ -329,18 +378,18 @@ impl Lobby {
 /// Brings a message to those of a channel's members who are connected, but for who said it and who has blocked them.
 fn fan_out(
     users: &HashMap<UserId, User>,
-    members: &BTreeSet<UserId>,
+    members: impl Iterator<Item = UserId>,
     channel: &Channel,
     message: &Arc<ChatMessage>,
     cx: &mut Context<'_>,
 ) {
-    let hears = |member: &UserId| {
-        let user = users.get(member)?;
+    let hears = |member: UserId| {
+        let user = users.get(&member)?;
         // Of whom Db has told nothing it is not known whom they have blocked.
         let is_blocked = user.entered.as_ref().is_none_or(|entered| entered.blocked.contains(&message.from));
         user.line.connection().filter(|_| !is_blocked)
     };
-    let others = members.iter().filter(|member| **member != message.from);
+    let others = members.filter(|member| *member != message.from);
     let connections: Vec<ConnectionId> = others.filter_map(hears).collect();
     if !connections.is_empty() {
         let news = db::News::Chat(News::Said(channel.clone(), Arc::clone(message)));
@@ -354,6 +403,16 @@ pub(super) fn without_blocked(entered: Option<&db::Entered>, mut answer: Box<db:
         messages.retain(|message| entered.is_some_and(|entered| !entered.blocked.contains(&message.from)));
     }
     answer
+}
+
+/// Where that is, for this user and now.
+fn channel_of(to: &To, entered: Option<&db::Entered>, party: Option<(PartyId, &Party)>) -> Result<Channel, Refusal> {
+    Ok(match to {
+        To::Room(room) => Channel::Room(room.clone()),
+        To::Direct(other) => Channel::Direct(*other),
+        To::Guild => Channel::Guild(entered.and_then(|entered| entered.guild).ok_or_else(no_guild)?.guild),
+        To::Party => Channel::Party(party.ok_or_else(no_party)?.0),
+    })
 }
 
 fn no_guild() -> Refusal {

@@ -12,9 +12,9 @@ use crate::backlog::Backlog;
 use crate::db::Entered;
 use crate::ids::{ConnectionId, SessionId, Time, UserId};
 use crate::line::{self, Line, Outcome};
-use crate::message::{Message, Notice, ServiceName, SignedIn, ToUser};
+use crate::message::{Notice, ServiceName, SignedIn, ToUser};
 use crate::refusal::Refusal;
-use crate::{Context, matching, scene_master};
+use crate::{Context, scene_master};
 
 impl Lobby {
     pub(super) fn closed(&mut self, connection: ConnectionId, left: bool, cx: &mut Context<'_>) {
@@ -59,16 +59,16 @@ impl Lobby {
         cx.send(auth::Event::SynOnline { user: id, session: None });
         match &mut user.phase {
             Phase::Idle => self.forget(id),
-            Phase::Searching { domain, ticket, cancel, .. } => {
-                // The answer decides: taken back, or already on the way into a scene.
-                if cancel.replace(0).is_none() {
-                    let event = matching::Event::ReqCancelMatch { user: id, ticket: *ticket };
-                    cx.send(Message::Match(domain.clone(), event));
-                }
+            Phase::Searching { ticket, cancel, .. } => {
+                let (ticket, why) = (*ticket, format!("{} is gone: look for a match again", user.record.name));
+                // Nobody waits for the answer any more. It decides: taken back, or already on the way into a scene.
+                *cancel = cancel.map(|_| 0);
+                self.take_search_back(id, ticket, 0, Refusal::SearchStopped(why), cx);
                 self.deadlines.set(Due::User(id), cx.now.plus_ms(ANSWER_MS_MAX));
             }
             Phase::InScene { rejoin, .. } => *rejoin = None,
         }
+        self.absent(id, cx);
     }
 
     pub(super) fn heard(&mut self, connection: ConnectionId, seen: u32, cx: &mut Context<'_>) {
@@ -265,6 +265,7 @@ impl Lobby {
             cx.send(ToUser { connection, seq, request, notice });
         }
         self.tell_rooms(id, cx);
+        self.tell_own_party(id, cx);
         cx.send(auth::Event::SynOnline { user: id, session: Some(session) });
         self.touch(id);
         self.plan_watch(id, cx);

@@ -3,8 +3,9 @@
 use crate::auth::{Identity, Request};
 use crate::chat::{Ask, Verdict};
 use crate::db;
-use crate::ids::{ConnectionId, DomainName, SessionId, UserId};
+use crate::ids::{ConnectionId, DomainName, PartyId, SessionId, UserId};
 use crate::message::{Entry, MatchState, SceneEnded, ServiceName};
+use crate::party::{self, Party};
 use crate::refusal::Refusal;
 
 /// What the lobby can be told.
@@ -176,6 +177,31 @@ pub enum Event {
         request: u32,
         /// What.
         ask: Ask,
+    },
+    /// A user wants something of parties.
+    ReqParty {
+        /// Over which connection.
+        connection: ConnectionId,
+        /// The user's number.
+        request: u32,
+        /// What.
+        ask: party::Ask,
+    },
+    /// Db has changed a party.
+    SynParty {
+        /// Which.
+        party: PartyId,
+        /// As it is now; `None`: it is gone.
+        now: Option<Box<Party>>,
+        /// What has changed.
+        change: party::Change,
+        /// Who did it, or whom it was about.
+        about: UserId,
+    },
+    /// The parties that a host before this one has left; the first event there is.
+    Recovered {
+        /// All of them.
+        parties: Vec<(PartyId, Party)>,
     },
     /// What the operator's moderation says of a message.
     Moderated {

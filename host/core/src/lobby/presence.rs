@@ -60,6 +60,7 @@ impl Lobby {
     /// Something has happened by which a user's presence may be another now; friends hear of it at the end of the
     /// step. To be called while the lobby still knows the user.
     pub(super) fn touch(&mut self, id: UserId) {
+        self.parties.touch(id);
         let Some(entered) = self.users.get(&id).and_then(|user| user.entered.as_ref()) else { return };
         let here = entered.friends.iter().filter(|friend| self.users.contains_key(friend));
         self.touched.extend(here.map(|friend| (*friend, id)));
@@ -176,7 +177,7 @@ impl Watch {
 }
 
 impl User {
-    fn presence(&self) -> Presence {
+    pub(super) fn presence(&self) -> Presence {
         match (self.line.state(), &self.phase) {
             (_, Phase::InScene { domain, .. }) => Presence::InGame(domain.clone()),
             (State::Dropped { .. }, _) => Presence::Away,

@@ -74,7 +74,12 @@ impl Lobby {
                 News::Chat(chat::News::Muted(until)) => entered.muted_until = *until,
                 News::Chat(chat::News::Said(_, message)) if entered.blocked.contains(&message.from) => return,
                 News::Results(news) => _ = entered.ratings.insert(news.domain.clone(), news.rating),
-                News::Chat(_) | News::Storage(_) | News::Friends(_) | News::Inbox(_) | News::Economy(_) => {}
+                News::Chat(_)
+                | News::Storage(_)
+                | News::Friends(_)
+                | News::Inbox(_)
+                | News::Economy(_)
+                | News::Party(_) => {}
             }
         }
         self.take_news(id, &news);
@@ -107,6 +112,7 @@ impl Lobby {
         } else if let (Some(user), Some(entered)) = (self.users.get_mut(&id), entered) {
             user.entered = Some(*entered);
             self.touch(id);
+            self.tell_own_invitations(id, cx);
         }
     }
 

@@ -1,11 +1,13 @@
-//! Searches for a match: asked for, told of, taken back.
+//! Searches for a match: asked for, told of, taken back. A party has one search, which each of its members is in: the
+//! leader begins it, anybody ends it.
 
 use super::{DOMAIN_CHARS_MAX, Due, Lobby, Phase, SEARCH_MARGIN_MS, User, refuse_user, tell};
+use crate::Context;
 use crate::ids::{ConnectionId, DomainName, UserId};
+use crate::matching::{self, Seeker};
 use crate::message::{Entry, MatchState, Message, Notice, ServiceName};
 use crate::record::RATING_START;
 use crate::refusal::Refusal;
-use crate::{Context, matching};
 
 impl Lobby {
     pub(super) fn req_match(
@@ -15,42 +17,81 @@ impl Lobby {
         domain: DomainName,
         cx: &mut Context<'_>,
     ) {
-        let Some((id, user)) = self.signed_in(connection, request, cx) else { return };
-        let refusal = match &user.phase {
-            _ if domain.as_str().chars().count() > DOMAIN_CHARS_MAX => {
-                Some(Refusal::Invalid(format!("the name of a domain has at most {DOMAIN_CHARS_MAX} characters")))
+        let Some((id, _)) = self.signed_in(connection, request, cx) else { return };
+        if let Err(refusal) = self.begin_search(id, request, domain, cx) {
+            self.tell(id, request, Notice::Refused(refusal), cx);
+        }
+    }
+
+    /// Asks for a match for a user, or for the whole party that the user leads.
+    pub(super) fn begin_search(
+        &mut self,
+        id: UserId,
+        request: u32,
+        domain: DomainName,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        match self.users.get(&id).map(|user| &user.phase) {
+            Some(Phase::Searching { .. }) => {
+                return Err(Refusal::Busy("you are already looking for a match: cancel it first"));
             }
-            Phase::Searching { .. } => Some(Refusal::Busy("you are already looking for a match: cancel it first")),
-            Phase::InScene { .. } => {
-                Some(Refusal::Busy("you are in a game: go back with req_rejoin, or leave it first"))
+            Some(Phase::InScene { .. }) => {
+                return Err(Refusal::Busy("you are in a game: go back with req_rejoin, or leave it first"));
             }
-            Phase::Idle => None,
-        };
-        let known = user.entered.as_ref();
-        let rating = known.and_then(|known| known.ratings.get(&domain)).copied().unwrap_or(RATING_START);
-        let blocked = known.map(|known| known.blocked.clone());
-        let name = user.record.name.clone();
+            Some(Phase::Idle) | None => {}
+        }
+        if self.stopping {
+            return Err(Refusal::Stopping);
+        }
+        let wait_ms_max = self.known_domain(&domain)?;
         let needed = [ServiceName::Match, ServiceName::SceneMaster, ServiceName::Db];
-        let down = needed.into_iter().find(|it| self.services_down.contains(it));
-        let refusal: Result<u64, Refusal> = match (refusal, self.domains.get(&domain), down) {
-            (Some(refusal), _, _) => Err(refusal),
-            _ if self.stopping => Err(Refusal::Stopping),
-            (None, None, _) => Err(Refusal::NotFound(format!("domain named {:?}", domain.as_str()))),
-            (None, _, Some(service)) => Err(Refusal::ServiceDown(service)),
-            // Db has told nothing of the user yet: not whom the user has blocked.
-            (None, Some(_), None) if blocked.is_none() => Err(Refusal::ServiceDown(ServiceName::Db)),
-            (None, Some(wait_ms_max), None) => Ok(*wait_ms_max),
+        if let Some(down) = needed.into_iter().find(|it| self.services_down.contains(it)) {
+            return Err(Refusal::ServiceDown(down));
+        }
+        let users = match self.parties.of(id) {
+            Some(_) => self.led_party(id)?.1,
+            None => vec![id],
         };
-        let wait_ms_max = match refusal {
-            Ok(wait_ms_max) => wait_ms_max,
-            Err(refusal) => return self.tell(id, request, Notice::Refused(refusal), cx),
-        };
+        if users.len() > 1 {
+            users.iter().try_for_each(|user| self.is_free(*user))?;
+        }
+        let seekers = users.iter().map(|user| self.seeker(*user, &domain)).collect::<Result<Vec<_>, _>>()?;
         self.tickets += 1;
         let ticket = self.tickets;
-        self.set_phase(id, Phase::Searching { domain: domain.clone(), ticket, asked: request, cancel: None });
-        self.deadlines.set(Due::User(id), cx.now.plus_ms(wait_ms_max + SEARCH_MARGIN_MS));
-        let event = matching::Event::ReqMatch { user: id, ticket, name, rating, blocked: blocked.unwrap_or_default() };
-        cx.send(Message::Match(domain, event));
+        for user in users {
+            let asked = if user == id { request } else { 0 };
+            self.set_phase(user, Phase::Searching { domain: domain.clone(), ticket, asked, cancel: None });
+            self.deadlines.set(Due::User(user), cx.now.plus_ms(wait_ms_max + SEARCH_MARGIN_MS));
+        }
+        cx.send(Message::Match(domain, matching::Event::ReqMatch { ticket, seekers }));
+        Ok(())
+    }
+
+    /// How long a search in a domain may take.
+    pub(super) fn known_domain(&self, domain: &DomainName) -> Result<u64, Refusal> {
+        if domain.as_str().chars().count() > DOMAIN_CHARS_MAX {
+            return Err(Refusal::Invalid(format!("the name of a domain has at most {DOMAIN_CHARS_MAX} characters")));
+        }
+        let known = self.domains.get(domain).copied();
+        known.ok_or_else(|| Refusal::NotFound(format!("domain named {:?}", domain.as_str())))
+    }
+
+    /// A user as Match has to know them.
+    fn seeker(&self, id: UserId, domain: &DomainName) -> Result<Seeker, Refusal> {
+        let user = self.users.get(&id).ok_or(Refusal::Unauthenticated)?;
+        // Db has told nothing of the user yet: not whom the user has blocked.
+        let known = user.entered.as_ref().ok_or(Refusal::ServiceDown(ServiceName::Db))?;
+        Ok(Seeker {
+            user: id,
+            name: user.record.name.clone(),
+            rating: known.ratings.get(domain).copied().unwrap_or(RATING_START),
+            blocked: known.blocked.clone(),
+        })
+    }
+
+    /// A search that was not asked for by a request could not begin.
+    pub(super) fn search_refused(&mut self, id: UserId, refusal: Refusal, cx: &mut Context<'_>) {
+        self.tell(id, 0, Notice::SynMatchState(MatchState::Idle(Some(refusal))), cx);
     }
 
     pub(super) fn req_cancel_match(&mut self, connection: ConnectionId, request: u32, cx: &mut Context<'_>) {
@@ -59,15 +100,42 @@ impl Lobby {
             Phase::Searching { cancel: Some(_), .. } => {
                 refuse_user(user, request, Refusal::Busy("the search is being cancelled already"), cx);
             }
-            Phase::Searching { domain, ticket, cancel, .. } => {
-                *cancel = Some(request);
-                let event = matching::Event::ReqCancelMatch { user: id, ticket: *ticket };
-                cx.send(Message::Match(domain.clone(), event));
+            Phase::Searching { ticket, .. } => {
+                let (ticket, why) = (*ticket, format!("{} has stopped the search", user.record.name));
+                self.take_search_back(id, ticket, request, Refusal::SearchStopped(why), cx);
             }
             Phase::InScene { .. } => {
                 refuse_user(user, request, Refusal::Busy("the match is already made"), cx);
             }
             Phase::Idle => tell(user, request, Notice::SynMatchState(MatchState::Idle(None)), cx),
+        }
+    }
+
+    /// The search that a user is in.
+    pub(super) fn ticket_of(&self, user: UserId) -> Option<u64> {
+        match self.users.get(&user).map(|user| &user.phase) {
+            Some(Phase::Searching { ticket, .. }) => Some(*ticket),
+            _ => None,
+        }
+    }
+
+    /// Asks Match to give a search back; `request` waits for the answer, 0: nobody does. The others of the party are
+    /// told why.
+    pub(super) fn take_search_back(
+        &mut self,
+        id: UserId,
+        of_ticket: u64,
+        request: u32,
+        others: Refusal,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(User { phase: Phase::Searching { domain, ticket, cancel, .. }, .. }) = self.users.get_mut(&id) else {
+            return;
+        };
+        if *ticket == of_ticket && cancel.is_none() {
+            *cancel = Some(request);
+            let event = matching::Event::ReqCancelMatch { user: id, ticket: of_ticket, others };
+            cx.send(Message::Match(domain.clone(), event));
         }
     }
 

@@ -165,7 +165,7 @@ fn number_of(told: &[Message]) -> u64 {
 #[test]
 fn users_are_matched_by_the_rating_that_db_has_told_last() {
     let rating_of = |told: Vec<Message>| match &told[..] {
-        [Message::Match(_, scenehost_core::matching::Event::ReqMatch { rating, .. })] => *rating,
+        [Message::Match(_, scenehost_core::matching::Event::ReqMatch { seekers, .. })] => seekers[0].rating,
         other => panic!("{other:?}"),
     };
     assert_eq!(rating_of(idle().tell(req_match())), 1500, "who has not played there");

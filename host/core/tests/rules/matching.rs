@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use scenehost_core::config::Domain;
-use scenehost_core::matching::{Event, Match, PLACE_ATTEMPTS_MAX, PLACE_MS_MAX, ROUND_MS};
+use scenehost_core::matching::{Event, Match, PLACE_ATTEMPTS_MAX, PLACE_MS_MAX, ROUND_MS, Seeker};
 use scenehost_core::message::Entry;
 use scenehost_core::token::Secret;
 use scenehost_core::{MatchId, Message, Refusal, SceneId, ServiceName, UserId, lobby, scene_master};
@@ -37,8 +37,12 @@ fn ask(user: u64, rating: i32) -> Event {
 
 /// The same, by a user who will not play with these.
 fn ask_without(user: u64, rating: i32, blocked: &[u64]) -> Event {
+    Event::ReqMatch { ticket: user, seekers: vec![seeker(user, rating, blocked)] }
+}
+
+fn seeker(user: u64, rating: i32, blocked: &[u64]) -> Seeker {
     let blocked = blocked.iter().map(|user| UserId(*user)).collect();
-    Event::ReqMatch { user: UserId(user), ticket: user, name: format!("user {user}"), rating, blocked }
+    Seeker { user: UserId(user), name: format!("user {user}"), rating, blocked }
 }
 
 /// The groups that were sent to SceneMaster.
@@ -147,7 +151,7 @@ fn a_group_waits_to_fill_but_not_for_ever() {
 fn a_search_can_be_taken_back_until_the_match_is_made() {
     let mut world = pairs();
     world.tell(ask(1, 1500));
-    let cancel = |user| Event::ReqCancelMatch { user: UserId(user), ticket: user };
+    let cancel = |user| Event::ReqCancelMatch { user: UserId(user), ticket: user, others: Refusal::Stopping };
     assert_eq!(shorts(&world.tell(cancel(1))), ["Lobby ResCancelMatch"]);
     assert!(groups(&world.tell(ask(2, 1500))).is_empty());
     world.tell(ask(1, 1500));
@@ -252,7 +256,11 @@ proptest! {
             let told = world.tell(ask_without(user, rating, &[user + blocks]));
             settle(&mut world, told, &asked)?;
             if cancels {
-                let told = world.tell(Event::ReqCancelMatch { user: UserId(user / 2), ticket: user / 2 });
+                let told = world.tell(Event::ReqCancelMatch {
+                    user: UserId(user / 2),
+                    ticket: user / 2,
+                    others: Refusal::Stopping,
+                });
                 settle(&mut world, told, &asked)?;
             }
         }
@@ -289,23 +297,14 @@ fn every_state_and_event() {
         let group = groups(&world.tell(ask(2, 1500)))[0].0;
         (world, group)
     };
-    let cancel = |ticket| Event::ReqCancelMatch { user: UserId(1), ticket };
+    let cancel = |ticket| Event::ReqCancelMatch { user: UserId(1), ticket, others: Refusal::Stopping };
     let entries = || vec![(UserId(1), entry()), (UserId(2), entry())];
     table::check(
         "match",
         &[("none", pairs()), ("Waiting", waiting), ("Placing", placing)],
         &[
             ("ReqMatch, the same", ask(1, 1500)),
-            (
-                "ReqMatch, a newer one",
-                Event::ReqMatch {
-                    user: UserId(1),
-                    ticket: 9,
-                    name: String::new(),
-                    rating: 1500,
-                    blocked: BTreeSet::new(),
-                },
-            ),
+            ("ReqMatch, a newer one", Event::ReqMatch { ticket: 9, seekers: vec![seeker(1, 1500, &[])] }),
             ("ReqMatch of another", ask(5, 1500)),
             ("ReqCancelMatch", cancel(1)),
             ("ReqCancelMatch, an older one", cancel(0)),

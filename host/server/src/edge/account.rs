@@ -222,7 +222,11 @@ pub fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::SessionEnded => StatusCode::UNAUTHORIZED,
         Refusal::Banned { .. } | Refusal::NotAdmitted(_) | Refusal::Forbidden(_) => StatusCode::FORBIDDEN,
         Refusal::NotFound(_) | Refusal::NoSeat | Refusal::SceneEnded | Refusal::NoMatch => StatusCode::NOT_FOUND,
-        Refusal::Taken(_) | Refusal::Conflict(_) | Refusal::Busy(_) | Refusal::TakenOver => StatusCode::CONFLICT,
+        Refusal::Taken(_)
+        | Refusal::Conflict(_)
+        | Refusal::Busy(_)
+        | Refusal::SearchStopped(_)
+        | Refusal::TakenOver => StatusCode::CONFLICT,
         Refusal::RateLimited { .. } | Refusal::TriedTooOften { .. } | Refusal::TooOften { .. } => {
             StatusCode::TOO_MANY_REQUESTS
         }

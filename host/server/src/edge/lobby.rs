@@ -179,6 +179,10 @@ impl Connection {
                 Ok(ask) => Event::ReqChat { connection, request, ask },
                 Err(refusal) => return self.refuse(request, &refusal).await,
             },
+            Some(client_frame::Body::ReqParty(asked)) => match wire::party::ask(asked) {
+                Ok(ask) => Event::ReqParty { connection, request, ask },
+                Err(refusal) => return self.refuse(request, &refusal).await,
+            },
             Some(body) => match wire::db::request(body) {
                 Some(Ok(what)) => Event::ReqDb { connection, request, what: Box::new(what) },
                 Some(Err(refusal)) => return self.refuse(request, &refusal).await,

@@ -44,6 +44,7 @@ fn shown(number: u64, report: &Report) -> Value {
         Place::Room(room) => ("room", room.to_string()),
         Place::Direct(user) => ("direct", user.to_string()),
         Place::Guild(guild) => ("guild", guild.to_string()),
+        Place::Party(party) => ("party", party.to_string()),
     };
     json!({
         "number": number,

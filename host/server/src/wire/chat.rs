@@ -25,8 +25,9 @@ fn to(channel: Option<v1::ChatChannel>) -> Result<To, Refusal> {
         ChatKind::Room => Ok(To::Room(channel.of.as_str().into())),
         ChatKind::Direct => Ok(To::Direct(user_id(&channel.of)?)),
         ChatKind::Guild => Ok(To::Guild),
+        ChatKind::Party => Ok(To::Party),
         ChatKind::Unspecified => {
-            let text = "channel needs its kind: CHAT_KIND_ROOM, CHAT_KIND_DIRECT or CHAT_KIND_GUILD";
+            let text = "channel needs its kind: CHAT_KIND_ROOM, CHAT_KIND_DIRECT, CHAT_KIND_GUILD or CHAT_KIND_PARTY";
             Err(Refusal::Invalid(text.to_owned()))
         }
     }
@@ -68,6 +69,7 @@ fn message(channel: &Channel, message: &ChatMessage) -> v1::ChatMessage {
         Channel::Room(name) => (ChatKind::Room, name.to_string()),
         Channel::Direct(user) => (ChatKind::Direct, user.to_string()),
         Channel::Guild(guild) => (ChatKind::Guild, guild.to_string()),
+        Channel::Party(party) => (ChatKind::Party, party.to_string()),
     };
     v1::ChatMessage {
         channel: Some(v1::ChatChannel { kind: kind.into(), of }),

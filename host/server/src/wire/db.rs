@@ -4,7 +4,7 @@ use scenehost_core::Refusal;
 use scenehost_core::db::{Answer, News, Request};
 use scenehost_protocol::v1::{self, client_frame, server_frame::Body};
 
-use super::{chat, friends, guild, inbox, profile, records, shop, standing};
+use super::{chat, friends, guild, inbox, party, profile, records, shop, standing};
 
 /// A request to Db; `None` for a frame that is for somebody else.
 pub fn request(body: client_frame::Body) -> Option<Result<Request, Refusal>> {
@@ -43,5 +43,6 @@ pub fn news(news: &News) -> Body {
         News::Inbox(news) => inbox::news(news),
         News::Results(news) => standing::news(news),
         News::Economy(news) => shop::news(news),
+        News::Party(news) => party::news(news),
     }
 }

@@ -86,7 +86,7 @@ pub fn presence(told: &[(UserId, Presence)]) -> Body {
     Body::SynPresence(v1::SynPresence { friends: told.iter().map(friend).collect() })
 }
 
-fn one_presence(presence: &Presence) -> v1::Presence {
+pub fn one_presence(presence: &Presence) -> v1::Presence {
     let (state, domain) = match presence {
         Presence::Offline => (State::Offline, String::new()),
         Presence::Online => (State::Online, String::new()),

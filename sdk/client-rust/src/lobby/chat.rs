@@ -14,6 +14,8 @@ pub enum Channel<'a> {
     Direct(&'a str),
     /// In one's guild.
     Guild,
+    /// In one's party.
+    Party,
 }
 
 impl From<Channel<'_>> for v1::ChatChannel {
@@ -22,6 +24,7 @@ impl From<Channel<'_>> for v1::ChatChannel {
             Channel::Room(name) => (ChatKind::Room, name),
             Channel::Direct(user_id) => (ChatKind::Direct, user_id),
             Channel::Guild => (ChatKind::Guild, ""),
+            Channel::Party => (ChatKind::Party, ""),
         };
         Self { kind: kind.into(), of: of.to_owned() }
     }
@@ -49,7 +52,7 @@ impl Lobby {
     /// Says something: 1 to 500 characters. Gives the message as it was said.
     ///
     /// # Errors
-    /// [`Error::Refused`] if the user is muted, too fast, not in the room or the guild, or the moderation does not
+    /// [`Error::Refused`] if the user is muted, too fast, not in the room, the guild or the party, or the moderation does not
     /// allow it.
     pub async fn say(&self, channel: Channel<'_>, text: &str) -> Result<v1::ChatMessage, Error> {
         let ask = Ask::Say(req_chat::Say { channel: Some(channel.into()), text: text.to_owned() });
@@ -60,7 +63,7 @@ impl Lobby {
     /// first.
     ///
     /// # Errors
-    /// [`Error::Refused`] if the user is not in the room or the guild.
+    /// [`Error::Refused`] if the user is not in the room, the guild or the party.
     pub async fn chat_history(
         &self,
         channel: Channel<'_>,

@@ -294,6 +294,7 @@ impl Side for LobbySide {
             server_frame::Body::SynRecords(records) => Some(LobbyEvent::Records(records.clone())),
             server_frame::Body::SynChat(chat) => Some(LobbyEvent::Chat(chat.clone())),
             server_frame::Body::SynGuild(guild) => Some(LobbyEvent::Guild(guild.clone())),
+            server_frame::Body::SynParty(party) => Some(LobbyEvent::Party(party.clone())),
             server_frame::Body::SynFriends(friends) => Some(LobbyEvent::Friends(friends.clone())),
             server_frame::Body::SynNotification(it) => Some(LobbyEvent::Notification(it.clone())),
             server_frame::Body::SynPresence(presence) => Some(LobbyEvent::Presence(presence.clone())),

@@ -267,6 +267,7 @@ impl Side for SceneSide {
             | server_frame::Body::ResGuild(_)
             | server_frame::Body::SynGuild(_)
             | server_frame::Body::ResFriends(_)
+            | server_frame::Body::SynParty(_)
             | server_frame::Body::SynFriends(_)
             | server_frame::Body::ResInbox(_)
             | server_frame::Body::SynNotification(_)
