@@ -19,8 +19,8 @@ use scenehost_core::results::season::Reset;
 use scenehost_core::results::{self, Finished, Part};
 use scenehost_core::storage::{self, Change, Owner, Readers, Whose, Writers};
 use scenehost_core::{
-    Context, Effects, GameName, GuildId, Message, Player, PlayerResult, SceneId, Service, ServiceName, Time, UserId,
-    Write, chat, consistency, economy, friends, guild, inbox, profile, save,
+    Context, Effects, GameName, GuildId, Message, PartyId, Player, PlayerResult, SceneId, Service, ServiceName, Time,
+    UserId, Write, chat, consistency, economy, friends, guild, inbox, party, profile, record, save,
 };
 
 use crate::script::Script;
@@ -148,7 +148,10 @@ impl World {
     fn request(&self, script: &mut Script) -> Request {
         let guilds = self.store.keys().filter_map(|key| key.strip_prefix("guild/")?.parse().ok());
         let guilds: Vec<GuildId> = guilds.collect();
+        let parties = self.store.keys().filter_map(|key| key.strip_prefix("party/")?.parse().ok());
+        let parties: Vec<PartyId> = parties.collect();
         match script.choice(&guilds) {
+            _ if script.below(8) == 0 => Request::Party(self.of_party(&parties, script)),
             Some(id) if script.below(4) == 0 => Request::Guild(match script.below(5) {
                 0 => guild::Request::Join(id),
                 1 => guild::Request::Ask(id),
@@ -158,6 +161,30 @@ impl World {
             }),
             _ => request(script),
         }
+    }
+
+    fn of_party(&self, parties: &[PartyId], script: &mut Script) -> party::Request {
+        let which = script.choice(parties).unwrap_or(PartyId(0));
+        match script.below(14) {
+            0 | 1 => party::Request::Create(PartyId(self.last_request)),
+            2 | 3 => party::Request::Invite(user(script)),
+            4 => party::Request::Uninvite(user(script)),
+            5 => party::Request::Accept(which),
+            6 => party::Request::Decline(which),
+            7 => party::Request::Join(self.code_of(which).unwrap_or_else(|| script.text())),
+            8 => party::Request::Leave,
+            9 => party::Request::Kick(user(script)),
+            10 => party::Request::HandOver(user(script)),
+            11 => party::Request::SetData(script.text()),
+            12 => party::Request::SetOwnData(script.text()),
+            _ => party::Request::Remove(user(script)),
+        }
+    }
+
+    fn code_of(&self, which: PartyId) -> Option<String> {
+        let key = party::key(which);
+        let party: party::Party = record::decode(&key, self.store.get(&key)?).expect("what was written can be read");
+        Some(party.code)
     }
 
     fn answer(&mut self, load: &Load) {

@@ -4,7 +4,7 @@
 //! a line are numbered without gaps; and whoever stays connected is answered, by the deadlines at the
 //! latest, also when no other service ever answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
@@ -15,11 +15,12 @@ use scenehost_core::chat::{self, Ask, Channel, ChatMessage, Limits, Moderation, 
 use scenehost_core::db::{self, Answer};
 use scenehost_core::lobby::{Event, Lobby};
 use scenehost_core::message::{EndReason, Entry, MatchState, Notice, SceneEnded, Searching, ToUser, ToUsers};
+use scenehost_core::party::{self, Change, Party};
 use scenehost_core::record::UserRecord;
 use scenehost_core::token::Secret;
 use scenehost_core::{
-    ConnectionId, Context, DomainName, Effects, Message, Refusal, SceneId, Service, ServiceName, SessionId, Time,
-    UserId, friends, profile, storage,
+    ConnectionId, Context, DomainName, Effects, Message, PartyId, Refusal, SceneId, Service, ServiceName, SessionId,
+    Time, UserId, friends, profile, storage,
 };
 
 use crate::script::Script;
@@ -66,6 +67,10 @@ struct World {
     rng: ChaCha20Rng,
     peers: BTreeMap<ConnectionId, Peer>,
     last_request: u32,
+    /// As Db has them.
+    parties: BTreeMap<PartyId, Party>,
+    /// Whom the lobby wants taken out of their parties.
+    removals: BTreeSet<UserId>,
 }
 
 impl World {
@@ -77,6 +82,8 @@ impl World {
             rng: ChaCha20Rng::seed_from_u64(7),
             peers: BTreeMap::new(),
             last_request: 0,
+            parties: BTreeMap::new(),
+            removals: BTreeSet::new(),
         }
     }
 
@@ -84,7 +91,7 @@ impl World {
     fn next(&mut self, script: &mut Script) -> Option<Event> {
         let known = script.below(self.peers.len().clamp(1, CONNECTIONS_MAX)) as u64;
         let connection = ConnectionId(known);
-        Some(match script.below(24) {
+        Some(match script.below(27) {
             0 | 1 => return self.open(),
             2 => self.close(connection, script),
             3 => Event::Heard { connection, seen: script.number() },
@@ -103,6 +110,11 @@ impl World {
             11 => Event::ReqRejoin { connection, request: self.request(connection) },
             12..=14 => Event::ResSignIn { connection, result: identity(script) },
             15..=21 => self.of_a_user(script),
+            24 => {
+                let ask = party_ask(script);
+                Event::ReqParty { connection, request: self.request(connection), ask }
+            }
+            25 | 26 => self.of_a_party(script),
             22 => Event::Service { service: service(script), up: script.chance() },
             _ => match script.below(8) {
                 0 => Event::Stopping,
@@ -113,6 +125,51 @@ impl World {
                 }
             },
         })
+    }
+
+    /// Db has changed a party: a user has begun one, or come in, or gone, or is invited, or leads.
+    fn of_a_party(&mut self, script: &mut Script) -> Event {
+        let user = USERS[script.below(USERS.len())];
+        let of_user = self.parties.iter().find(|(_, party)| party.has(user)).map(|(id, _)| *id);
+        let id = of_user.unwrap_or(PartyId(script.below(2) as u64));
+        match self.parties.get_mut(&id) {
+            Some(party) if party.has(user) && script.below(4) > 0 => {
+                party.leader = user;
+                return self.changed(id, Change::Leader, user);
+            }
+            Some(party) if party.has(user) => return self.remove(user).unwrap_or(Event::Tick),
+            Some(party) if script.chance() => {
+                let until = self.now.plus_ms(1_000);
+                party.invites.insert(user, party::Invite { by: party.leader, until });
+                return self.changed(id, Change::Invited, user);
+            }
+            Some(party) => {
+                party.members.push(member(user));
+                return self.changed(id, Change::Joined, user);
+            }
+            None => {}
+        }
+        let (members, invites, kicked) = (vec![member(user)], BTreeMap::new(), Vec::new());
+        let code = "BCDFGH".to_owned();
+        let party = Party { code, leader: user, members, invites, kicked, data: String::new(), version: 0 };
+        self.parties.insert(id, party);
+        self.changed(id, Change::Created, user)
+    }
+
+    fn changed(&mut self, id: PartyId, change: Change, about: UserId) -> Event {
+        let now = self.parties.get(&id).map(|party| Box::new(party.clone()));
+        Event::SynParty { party: id, now, change, about }
+    }
+
+    fn remove(&mut self, user: UserId) -> Option<Event> {
+        let (id, party) = self.parties.iter_mut().find(|(_, party)| party.has(user))?;
+        let id = *id;
+        party.members.retain(|member| member.user != user);
+        match party.members.first() {
+            Some(first) => party.leader = first.user,
+            None => _ = self.parties.remove(&id),
+        }
+        Some(self.changed(id, Change::Left, user))
     }
 
     fn open(&mut self) -> Option<Event> {
@@ -227,6 +284,11 @@ impl World {
                         self.told(ToUser { connection, seq: 0, request: 0, notice: notice.clone() });
                     }
                 }
+                Message::Db(db::Event::Req { request, .. }) => {
+                    if let db::Request::Party(party::Request::Remove(user)) = *request {
+                        self.removals.insert(user);
+                    }
+                }
                 _ => {}
             }
         }
@@ -264,13 +326,19 @@ impl World {
         assert_eq!(signed_in, self.lobby.users_connected(), "a user has at most one connection");
     }
 
-    /// No other service says anything any more, and time passes.
+    /// No other service says anything any more but Db, which takes out of parties who is not here; and time passes.
     fn settle(mut self) {
+        self.step(Event::Service { service: ServiceName::Db, up: true });
         let begun = self.now;
         while let Some(deadline) = self.lobby.deadline() {
             self.now = self.now.max(deadline);
             assert!(self.now.ms_since(begun) <= SETTLED_MS_MAX, "the lobby waits for ever");
             self.step(Event::Tick);
+            for user in std::mem::take(&mut self.removals) {
+                if let Some(event) = self.remove(user) {
+                    self.step(event);
+                }
+            }
         }
         for (connection, peer) in self.peers.iter().filter(|(_, peer)| !peer.closed) {
             let waiting: Vec<&u32> = peer.asked.iter().filter(|(_, answered)| !**answered).map(|(it, _)| it).collect();
@@ -301,7 +369,8 @@ fn limits() -> Limits {
 }
 
 fn ask(script: &mut Script) -> Ask {
-    let to = |script: &mut Script| match script.below(4) {
+    let to = |script: &mut Script| match script.below(5) {
+        4 => To::Party,
         0 => To::Direct(USERS[script.below(USERS.len())]),
         1 => To::Guild,
         _ => To::Room("lobby".into()),
@@ -312,6 +381,22 @@ fn ask(script: &mut Script) -> Ask {
         2 => Ask::Leave("lobby".into()),
         3 => Ask::History(to(script), script.number().into(), script.below(40)),
         _ => Ask::Say(to(script), "hello".to_owned()),
+    }
+}
+
+fn member(user: UserId) -> party::Member {
+    party::Member { user, name: "Ada".to_owned(), data: String::new() }
+}
+
+fn party_ask(script: &mut Script) -> party::Ask {
+    let user = USERS[script.below(USERS.len())];
+    match script.below(9) {
+        0 => party::Ask::Create,
+        1..=3 => party::Ask::CheckReady(script.chance().then(|| "gomoku".into())),
+        4 | 5 => party::Ask::Ready(script.chance()),
+        6 => party::Ask::Change(party::Request::Join(script.text())),
+        7 => party::Ask::Change(party::Request::Kick(user)),
+        _ => party::Ask::Change(party::Request::Accept(PartyId(script.below(2) as u64))),
     }
 }
 

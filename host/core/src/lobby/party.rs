@@ -225,32 +225,37 @@ impl Lobby {
         members: &BTreeSet<UserId>,
         cx: &mut Context<'_>,
     ) {
-        let before: BTreeMap<UserId, Time> = before.map(open_invites).unwrap_or_default();
-        let open: BTreeMap<UserId, Time> = now.map(open_invites).unwrap_or_default();
-        for (user, until) in &before {
+        let none = BTreeMap::new();
+        let before = before.map_or(&none, |party| &party.invites);
+        let open = now.map_or(&none, |party| &party.invites);
+        for (user, invite) in before {
             if !open.contains_key(user) {
                 self.parties.invited.remove(&(*user, id));
-                let is_news = !members.contains(user) && *until > cx.now;
-                if is_news {
+                let is_news = !members.contains(user) && invite.until > cx.now;
+                if is_news && self.hears_of(*user, invite.by) {
                     self.tell_party_news(*user, News::Uninvited(id), cx);
                 }
             }
         }
-        for (user, until) in &open {
+        for (user, invite) in open {
             self.parties.invited.insert((*user, id));
-            if before.get(user) != Some(until) {
+            if before.get(user) != Some(invite) {
                 self.tell_invitation(*user, id, cx);
             }
         }
+    }
+
+    /// Who has blocked somebody does not hear of them; and while that is not known, of nobody.
+    fn hears_of(&self, user: UserId, other: UserId) -> bool {
+        let entered = self.users.get(&user).and_then(|user| user.entered.as_ref());
+        entered.is_some_and(|entered| !entered.blocked.contains(&other))
     }
 
     fn tell_invitation(&mut self, user: UserId, id: PartyId, cx: &mut Context<'_>) {
         let Some(Known { party, .. }) = self.parties.known.get(&id) else { return };
         let Some(invite) = party.invites.get(&user).copied().filter(|invite| invite.until > cx.now) else { return };
         let members = party.members.len();
-        let entered = self.users.get(&user).and_then(|user| user.entered.as_ref());
-        // Who has blocked somebody does not hear of them; and while that is not known, of nobody.
-        if entered.is_none_or(|entered| entered.blocked.contains(&invite.by)) {
+        if !self.hears_of(user, invite.by) {
             return;
         }
         let name = self.member_name(id, invite.by);
@@ -452,8 +457,4 @@ impl Lobby {
             self.tell_party(id, Change::Presence, None, cx);
         }
     }
-}
-
-fn open_invites(party: &Party) -> BTreeMap<UserId, Time> {
-    party.invites.iter().map(|(user, invite)| (*user, invite.until)).collect()
 }

@@ -175,10 +175,11 @@ pub(super) fn kick(user: UserId, whom: UserId, tx: &mut Transaction<'_>) -> Resu
     Ok(())
 }
 
-/// A member is in the party no more; with the last one it is gone.
+/// A member is in the party no more, and invitations by the member with it; with the last one it is gone.
 fn go(user: UserId, id: PartyId, mut party: Party, change: Change, tx: &mut Transaction<'_>) {
     tx.delete(of_key(user));
     party.members.retain(|member| member.user != user);
+    party.invites.retain(|_, invite| invite.by != user);
     let Some(first) = party.members.first() else {
         tx.delete(code_key(&party.code));
         tx.delete(key(id));

@@ -10,11 +10,14 @@ use scenehost_core::chat::{Ask, To};
 use scenehost_core::db::{self, Answer, Asker, Caller, Entered, News};
 use scenehost_core::lobby::{ANSWER_MS_MAX, Event, FIRST_FRAME_MS_MAX, Lobby, REQUESTS_PER_USER_MAX};
 use scenehost_core::message::{EndReason, Entry, MatchState, Notice, SceneEnded, Searching, ToUser};
+use scenehost_core::party::{self, Party};
 use scenehost_core::profile::{self, Profile};
 use scenehost_core::record::UserRecord;
 use scenehost_core::results;
 use scenehost_core::token::Secret;
-use scenehost_core::{ConnectionId, DomainName, Message, Refusal, SceneId, ServiceName, SessionId, Time, UserId};
+use scenehost_core::{
+    ConnectionId, DomainName, Message, PartyId, Refusal, SceneId, ServiceName, SessionId, Time, UserId,
+};
 
 use crate::table::{self, short};
 use crate::world::World;
@@ -102,6 +105,19 @@ fn is_resumed(told: &[Message]) -> bool {
 
 fn req_match() -> Event {
     Event::ReqMatch { connection: CONNECTION, request: 2, domain: domain() }
+}
+
+/// A party of the user alone.
+fn party() -> Party {
+    let members = vec![party::Member { user: USER, name: "Ada".to_owned(), data: String::new() }];
+    let (invites, kicked) = (BTreeMap::new(), Vec::new());
+    let code = "BCDFGH".to_owned();
+    Party { code, leader: USER, members, invites, kicked, data: String::new(), version: 1 }
+}
+
+fn syn_party() -> Event {
+    let change = party::Change::Created;
+    Event::SynParty { party: PartyId(5), now: Some(Box::new(party())), change, about: USER }
 }
 
 fn req_chat(ask: Ask) -> Event {
@@ -614,6 +630,10 @@ fn every_state_and_event() {
             ("ReqChat: say", req_chat(Ask::Say(To::Direct(UserId(11)), "hello".to_owned()))),
             ("ReqChat: history", req_chat(Ask::History(To::Guild, 0, 0))),
             ("Moderated", Event::Moderated { number: 1, verdict: None }),
+            ("ReqParty: create", Event::ReqParty { connection: CONNECTION, request: 7, ask: party::Ask::Create }),
+            ("ReqParty: ready", Event::ReqParty { connection: CONNECTION, request: 7, ask: party::Ask::Ready(true) }),
+            ("SynParty", syn_party()),
+            ("Recovered", Event::Recovered { parties: vec![(PartyId(5), party())] }),
             ("ReqMatch", req_match()),
             (
                 "ReqMatch, unknown domain",

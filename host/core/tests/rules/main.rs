@@ -4,6 +4,7 @@
 mod address;
 mod auth;
 mod chat;
+mod club;
 mod consistency;
 mod db;
 mod desk;
@@ -14,6 +15,8 @@ mod inbox;
 mod line;
 mod lobby;
 mod matching;
+mod party;
+mod party_search;
 mod presence;
 mod ranking;
 mod rate;

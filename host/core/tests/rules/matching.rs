@@ -68,6 +68,76 @@ fn shorts(messages: &[Message]) -> Vec<String> {
     messages.iter().map(short).collect()
 }
 
+/// A party of these, with their ratings; its ticket is the first one's.
+fn ask_as_party(users: &[(u64, i32)]) -> Event {
+    let seekers = users.iter().map(|(user, rating)| seeker(*user, *rating, &[])).collect();
+    Event::ReqMatch { ticket: users[0].0, seekers }
+}
+
+#[test]
+fn a_party_comes_in_whole_or_not_at_all_and_counts_as_its_users() {
+    let mut world = World::new(Match::new("arena".into(), domain(3, 4)));
+    world.tell(ask_as_party(&[(1, 1500), (2, 1500), (3, 1500)]));
+    assert!(groups(&world.tell(ask_as_party(&[(4, 1500), (5, 1500)]))).is_empty(), "five are too many");
+    assert_eq!(groups(&world.tell(ask(6, 1500)))[0].1, [1, 2, 3, 6]);
+    // Three users are enough after the time for more, whoever they belong to.
+    world.tell(ask(7, 1500));
+    assert_eq!(groups(&world.pass_ms(5_000))[0].1, [4, 5, 7]);
+    assert_eq!(world.service.waiting(), 0);
+}
+
+#[test]
+fn a_party_that_fills_a_game_begins_at_once_and_a_larger_one_never() {
+    let mut world = pairs();
+    assert_eq!(groups(&world.tell(ask_as_party(&[(1, 1100), (2, 1900)])))[0].1, [1, 2]);
+    let told = world.tell(ask_as_party(&[(3, 1500), (4, 1500), (5, 1500)]));
+    assert_eq!(shorts(&told), ["Lobby ResMatch ✗Invalid"; 3]);
+}
+
+#[test]
+fn a_partys_rating_is_the_mean_and_each_plays_with_the_own() {
+    let mut world = World::new(Match::new("arena".into(), domain(3, 3)));
+    world.tell(ask_as_party(&[(1, 1000), (2, 1400)]));
+    assert!(groups(&world.tell(ask(3, 1400))).is_empty(), "too far from 1200");
+    let told = world.tell(ask(4, 1200));
+    assert_eq!(groups(&told)[0].1, [1, 2, 4]);
+    let Some(Message::SceneMaster(scene_master::Event::ReqCreateScene { players, .. })) = told.last() else {
+        panic!("{told:?}")
+    };
+    let mut ratings: Vec<(u64, i32)> = players.iter().map(|player| (player.user.0, player.rating)).collect();
+    ratings.sort();
+    assert_eq!(ratings, [(1, 1000), (2, 1400), (4, 1200)]);
+}
+
+#[test]
+fn a_block_of_one_is_a_block_of_the_party_but_not_within_it() {
+    let mut world = World::new(Match::new("arena".into(), domain(3, 3)));
+    let seekers = vec![seeker(1, 1500, &[2]), seeker(2, 1500, &[3])];
+    world.tell(Event::ReqMatch { ticket: 1, seekers });
+    assert!(groups(&world.tell(ask(3, 1500))).is_empty());
+    assert!(groups(&world.tell(ask_without(4, 1500, &[1]))).is_empty());
+    assert_eq!(groups(&world.tell(ask(5, 1500)))[0].1, [1, 2, 5]);
+}
+
+#[test]
+fn one_member_takes_the_search_back_for_all_and_a_newer_one_ends_it() {
+    let mut world = World::new(Match::new("arena".into(), domain(3, 3)));
+    world.tell(ask_as_party(&[(1, 1500), (2, 1500)]));
+    let others = Refusal::SearchStopped("Bob has stopped the search".to_owned());
+    let stranger = Event::ReqCancelMatch { user: UserId(9), ticket: 1, others: others.clone() };
+    world.tell(stranger);
+    assert_eq!(world.service.waiting(), 1, "who is not in it does not end it");
+    let told = world.tell(Event::ReqCancelMatch { user: UserId(2), ticket: 1, others: others.clone() });
+    let ended = lobby::Event::ResMatch { user: UserId(1), ticket: 1, result: Err(others) };
+    assert_eq!(told[0], Message::Lobby(ended));
+    assert_eq!(shorts(&told), ["Lobby ResMatch ✗SearchStopped", "Lobby ResCancelMatch"]);
+
+    world.tell(ask_as_party(&[(1, 1500), (2, 1500)]));
+    let told = world.tell(Event::ReqMatch { ticket: 7, seekers: vec![seeker(2, 1500, &[])] });
+    assert_eq!(shorts(&told)[..2], ["Lobby ResMatch ✗Busy", "Lobby ResMatch ✗Busy"]);
+    assert_eq!(world.service.waiting(), 1);
+}
+
 #[test]
 fn who_has_blocked_the_other_is_not_matched_with_them_whoever_came_first() {
     for (first, second) in [(ask_without(1, 1500, &[2]), ask(2, 1500)), (ask(1, 1500), ask_without(2, 1500, &[1]))] {
