@@ -17,11 +17,11 @@
 //! | [`standing`] | results, recorded once, and what becomes of them |
 //! | [`startup`] | what the host refuses to start with |
 //! | [`stop`] | how the host stops |
-//! | [`records`] | profiles and stored records
+//! | [`records`] | profiles and stored records |
 //! | [`oidc`] | whose ID tokens sign in, and how their keys come |
 //! | [`ops`], [`store`] | what operators see and do; backups and checks of the store |
 //! | [`full_disk`] | a store that cannot be written for a while |
-//! | [`chat`], [`guild`] | what users say, and the groups they are in |
+//! | [`chat`], [`guild`], [`party`] | what users say, and the groups they are in |
 //! | [`pages`] | the games in a real browser |
 //! | [`client_ts`] | the TypeScript client, with its connections cut |
 //!
@@ -34,6 +34,7 @@ mod chat;
 mod client_ts;
 mod crash;
 mod crash_money;
+mod crash_party;
 mod cut;
 mod door;
 mod flow;
@@ -47,6 +48,7 @@ mod lines;
 mod oidc;
 mod ops;
 mod pages;
+mod party;
 mod records;
 mod resume;
 mod secure;
