@@ -199,6 +199,12 @@ impl Db {
         if let Some(number) = number {
             self.deadlines.clear(&number);
         }
+        if let (Request::Forget(user), Err(refusal)) = (&*job.request, &result)
+            && !refusal.is_passing()
+        {
+            // Nobody waits for it, and that it is tried again does not help.
+            cx.fault(format!("user {user} has no account any more, and what is kept of them stays: {refusal}"));
+        }
         answer(job.asker, result, cx);
     }
 
