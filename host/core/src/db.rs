@@ -126,6 +126,14 @@ impl Service for Db {
     fn speaks_at_once(&self) -> bool {
         !self.up
     }
+
+    fn gauges(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("scenehost_db_waiting_requests", self.waiting() as u64),
+            ("scenehost_db_cache_records", self.cache.records() as u64),
+            ("scenehost_db_cache_bytes", self.cache.bytes() as u64),
+        ]
+    }
 }
 
 impl Db {

@@ -190,6 +190,10 @@ impl Service for SceneMaster {
     fn store(up: bool) -> Option<Event> {
         Some(Event::Service { service: ServiceName::Db, up })
     }
+
+    fn gauges(&self) -> Vec<(&'static str, u64)> {
+        vec![("scenehost_unrecorded_results", self.unrecorded() as u64)]
+    }
 }
 
 impl SceneMaster {

@@ -63,11 +63,13 @@ fn what_is_missing_is_loaded_together_and_once_for_all_who_wait() {
     let [Message::LoadForDb(load)] = &told[..] else { panic!("{told:?}") };
     assert_eq!(load.keys, ["storage/gomoku/0000000000000001/a"]);
     assert_eq!(ask(&mut world, 2, "a"), [], "it is being loaded already");
+    assert_eq!(world.service.gauges()[0], ("scenehost_db_waiting_requests", 2));
     let told = world.tell(Event::Loaded { job: load.job, values: Ok(vec![None]) });
     assert_eq!(told.iter().map(short).collect::<Vec<_>>(), ["Door Storage", "Door Storage"]);
+    let gauges = world.service.gauges();
+    assert_eq!(gauges[..2], [("scenehost_db_waiting_requests", 0), ("scenehost_db_cache_records", 1)]);
     let told = ask(&mut world, 3, "a");
     assert_eq!(told.iter().map(short).collect::<Vec<_>>(), ["Door Storage"], "also that there is none is known");
-    assert_eq!(world.service.waiting(), 0);
 }
 
 #[test]
