@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use scenehost_client::{Channel, Credential, Encoding, Lobby, LobbyEvent, Options, v1};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
@@ -247,6 +248,9 @@ async fn what_users_report_is_shown_to_operators_until_it_is_put_away() {
     assert_eq!(host.ops("GET", "/v1/reports", &headers, "").await.body, r#"{"reports":[]}"#);
 }
 
+/// How long the moderation thinks about some messages.
+const SLOW: Duration = Duration::from_millis(600);
+
 /// An operator's moderation, which answers by the text of the message; and what it was asked.
 async fn moderation() -> (SocketAddr, std::sync::Arc<std::sync::Mutex<Vec<Value>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -284,6 +288,10 @@ async fn moderate(stream: TcpStream, asked: std::sync::Arc<std::sync::Mutex<Vec<
         asked.lock().expect("no holder panics").push(question);
         let (status, answer) = match text.as_str() {
             "silence" => std::future::pending().await,
+            "slow" => {
+                tokio::time::sleep(SLOW).await;
+                (200, json!({"allow": true}).to_string())
+            }
             "broken" => (500, String::new()),
             "nonsense" => (200, "<html>".to_owned()),
             "long" => (200, " ".repeat(20_000)),
@@ -339,6 +347,27 @@ async fn nothing_is_said_before_the_moderation_has_seen_it() {
         assert_eq!(questions[0], of_room);
         assert_eq!(questions[7]["channel"], json!({"kind": "direct", "of": grace_id}));
     }
+}
+
+#[tokio::test]
+async fn a_slow_moderation_is_asked_about_as_many_messages_as_it_can_answer_for_in_time() {
+    let (address, asked) = moderation().await;
+    let moderation = format!("[chat.moderation]\nurl = \"http://{address}/look\"\ntimeout_ms = 1500\n");
+    let host = Host::start(&format!("{CONFIG}{moderation}"));
+    let users = join_all((0..10).map(|number| sign_in(&host, ["Ada", "Grace"][number % 2]))).await;
+    for lobby in &users {
+        lobby.join_room("lobby").await.expect("there is the room");
+    }
+    // 32 are under way at once, so for the last of these it takes five times as long as for the first.
+    let all = users.iter().flat_map(|lobby| (0..16).map(async |_| lobby.say(Channel::Room("lobby"), "slow").await));
+    let answers = within("all of them to be answered", join_all(all)).await;
+    let said = answers.iter().filter(|answer| answer.is_ok()).count();
+    let mut too_late = answers.into_iter().filter_map(Result::err).map(|error| refusal::<()>(Err(error)).code());
+    assert!(too_late.all(|code| code == v1::Code::Overloaded));
+    let questions = asked.lock().expect("no holder panics").len();
+    assert!(said >= 32 && (said..160).contains(&questions), "{said} were said, {questions} were asked about");
+    // It has nothing to catch up with.
+    users[0].say(Channel::Room("lobby"), "slow").await.expect("in time");
 }
 
 #[tokio::test]

@@ -53,6 +53,12 @@ async fn health_and_metrics_tell_how_the_host_is() {
     for counted in ["scenehost_steps_total", "scenehost_store_commits_total", "scenehost_store_syncs_total"] {
         assert!(metrics.sum(counted) > 0.0, "{counted}");
     }
+    until("the records of two profiles", async || {
+        let metrics = host.metrics().await;
+        let [records, bytes] = ["records", "bytes"].map(|of| metrics.get(&format!("scenehost_db_cache_{of}")));
+        records >= 2.0 && bytes > 100.0 * records
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -176,6 +176,11 @@ async fn a_game_that_ends_while_nothing_can_be_written_is_recorded_once_that_is_
         player.hear("over").await;
     }
     until("the store to be down", async || host.metrics().await.get("scenehost_store_up") == 0.0).await;
+    let unrecorded = async |count: f64| {
+        let is_so = async || host.metrics().await.get("scenehost_unrecorded_results") == count;
+        until("word of what is not recorded", is_so).await;
+    };
+    unrecorded(1.0).await;
     host.disk_is("data", FULL, false);
     let mut changes = 0;
     for player in &mut players {
@@ -183,6 +188,7 @@ async fn a_game_that_ends_while_nothing_can_be_written_is_recorded_once_that_is_
         changes += rating_news(&player.lobby).await.change.abs();
     }
     assert!(changes > 200, "both have a new rating");
+    unrecorded(0.0).await;
     drop(players);
     host.power_failure();
     host.restart_on_noted_disk();

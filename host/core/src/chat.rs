@@ -99,7 +99,7 @@ impl Limits {
 pub struct Moderation {
     /// The service of the operator's that is asked.
     pub url: String,
-    /// How long it may take.
+    /// How long it may take for a message; and how long a message may wait for its turn to be asked about.
     #[serde(default = "Moderation::timeout_ms")]
     pub timeout_ms: u64,
     /// What happens with a message about which it says nothing.
@@ -185,6 +185,8 @@ pub enum Ask {
 pub struct Moderate {
     /// The lobby's number; the verdict carries it.
     pub number: u64,
+    /// When it is too late to ask about it: the answer would come when nobody waits for it any more.
+    pub ask_until: Time,
     /// Where it is to be said.
     pub channel: Channel,
     /// By whom.

@@ -126,6 +126,14 @@ impl Service for Db {
     fn speaks_at_once(&self) -> bool {
         !self.up
     }
+
+    fn gauges(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("scenehost_db_waiting_requests", self.waiting() as u64),
+            ("scenehost_db_cache_records", self.cache.records() as u64),
+            ("scenehost_db_cache_bytes", self.cache.bytes() as u64),
+        ]
+    }
 }
 
 impl Db {
@@ -198,6 +206,12 @@ impl Db {
         };
         if let Some(number) = number {
             self.deadlines.clear(&number);
+        }
+        if let (Request::Forget(user), Err(refusal)) = (&*job.request, &result)
+            && !refusal.is_passing()
+        {
+            // Nobody waits for it, and that it is tried again does not help.
+            cx.fault(format!("user {user} has no account any more, and what is kept of them stays: {refusal}"));
         }
         answer(job.asker, result, cx);
     }

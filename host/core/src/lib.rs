@@ -164,4 +164,9 @@ pub trait Service {
     fn speaks_at_once(&self) -> bool {
         false
     }
+
+    /// What operators may watch of it, by the names of the metrics.
+    fn gauges(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
 }

@@ -164,6 +164,7 @@ impl Service for Lobby {
             Event::ReqSignOut { connection, request } => self.req_sign_out(connection, request, cx),
             Event::SynSessionsEnded { user, sessions, refusal } => self.sessions_ended(user, &sessions, refusal, cx),
             Event::SynAccountClosed { user, refusal } => self.account_closed(user, refusal, cx),
+            Event::SynAccountDeleted { user } => self.account_deleted(user, cx),
             Event::ReqMatch { connection, request, domain } => self.req_match(connection, request, domain, cx),
             Event::ReqCancelMatch { connection, request } => self.req_cancel_match(connection, request, cx),
             Event::ReqRejoin { connection, request } => self.req_rejoin(connection, request, cx),

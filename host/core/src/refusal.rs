@@ -116,6 +116,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether it says nothing against the request itself, which may well be done a moment later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::ServiceDown(_) | Self::Overloaded(_) | Self::TimedOut(_))
+    }
+
     /// When to try the same again, in milliseconds; 0 if that does not help.
     pub fn retry_after_ms(&self) -> u32 {
         match self {

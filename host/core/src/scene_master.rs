@@ -32,8 +32,8 @@ use crate::scene_service::{self, SeatGrant};
 use crate::token::Secret;
 use crate::{Context, Service, lobby, matching};
 pub use event::{Ask, Event, Matched};
-use recording::Unrecorded;
-pub use recording::{RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX};
+use recording::Recording;
+pub use recording::{RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX};
 
 /// How long a node may take to begin a scene.
 pub const PLACE_MS_MAX: u64 = 5_000;
@@ -121,8 +121,8 @@ pub struct SceneMaster {
     orders: HashMap<u64, Order>,
     deadlines: Deadlines<Due>,
     tombstones: VecDeque<SceneId>,
-    /// Scenes whose results Db has not recorded yet, also those of a run before.
-    unrecorded: BTreeMap<SceneId, Unrecorded>,
+    /// The results that Db has not recorded yet, also those of a run before.
+    recording: Recording,
     db_up: bool,
     stopping: bool,
 }
@@ -190,6 +190,10 @@ impl Service for SceneMaster {
     fn store(up: bool) -> Option<Event> {
         Some(Event::Service { service: ServiceName::Db, up })
     }
+
+    fn gauges(&self) -> Vec<(&'static str, u64)> {
+        vec![("scenehost_unrecorded_results", self.unrecorded() as u64)]
+    }
 }
 
 impl SceneMaster {
@@ -204,7 +208,7 @@ impl SceneMaster {
             orders: HashMap::new(),
             deadlines: Deadlines::default(),
             tombstones: VecDeque::new(),
-            unrecorded: BTreeMap::new(),
+            recording: Recording::default(),
             db_up: true,
             stopping: false,
         }
@@ -635,7 +639,7 @@ impl SceneMaster {
             state: self.state_name(id).to_owned(),
             deadline,
             users: self.scenes[&id].seats.iter().map(|row| row.player.user).collect(),
-            finished: self.unrecorded.get(&id).map(|it| it.finished.clone()),
+            finished: self.recording.get(id).map(|it| it.finished.clone()),
         };
         match state {
             State::Stopped if record.finished.is_none() => cx.delete(record::scene_key(id)),

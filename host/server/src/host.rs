@@ -86,7 +86,7 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     let slots = engine.scenes_max().min(config.server.scenes_max);
     let shell = Shell { clock, bus: bus.clone(), store: store.clone() };
     records::spawn(to_host.questions, shell.store.clone(), bus.clone())?;
-    moderation::spawn(to_host.moderated, config.chat.moderation.as_ref(), bus.clone())?;
+    moderation::spawn(to_host.moderated, config.chat.moderation.as_ref(), bus.clone(), clock)?;
     let id_tokens = IdTokens::spawn(&config.auth.providers, clock, &bus)?;
     checks::spawn(to_host.checks, id_tokens, bus.clone(), StdRng::try_from_rng(&mut SysRng)?)?;
     let catalogue = keep_catalogue(&config, &bus)?;

@@ -1,9 +1,40 @@
-//! What a scene thread counts. Plain numbers on the hot path; once a second they go to the metrics
-//! that `/metrics` shows.
+//! What scene threads and services count. Plain numbers on the hot path; once a second they go to the
+//! metrics that `/metrics` shows.
 
 use std::time::Duration;
 
 use metrics::{counter, gauge};
+
+/// How often what a service says of itself goes to the metrics.
+const SERVICE_EVERY: Duration = Duration::from_secs(1);
+
+/// When a service's gauges go to the metrics: at the start, and within a second after it has done something.
+pub struct ServiceMeters {
+    due: Option<Duration>,
+}
+
+impl ServiceMeters {
+    pub fn new() -> Self {
+        Self { due: Some(Duration::ZERO) }
+    }
+
+    /// When they are due, by the host's clock; `None`: they are as they were reported.
+    pub fn due(&self) -> Option<Duration> {
+        self.due
+    }
+
+    /// The service has done something, at this time.
+    pub fn stepped(&mut self, now: Duration) {
+        self.due.get_or_insert(now + SERVICE_EVERY);
+    }
+
+    pub fn report(&mut self, gauges: Vec<(&'static str, u64)>) {
+        self.due = None;
+        for (name, value) in gauges {
+            gauge!(name).set(value as f64);
+        }
+    }
+}
 
 pub struct SceneMeters {
     thread: String,

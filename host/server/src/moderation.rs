@@ -1,12 +1,14 @@
 //! The operator's moderation: a service of theirs that looks at what users say before anybody else sees it.
 //!
-//! Invariant: a message is asked about once, within the configured time; at most [`AT_ONCE_MAX`] questions are under
-//! way, and of an answer at most [`BYTES_MAX`] are read. Whatever goes wrong, the lobby hears that nothing was said.
+//! Invariant: a message is asked about once, in its turn, and not when the answer would come too late: so a service
+//! that is slow still looks at as many as it can in time. At most [`AT_ONCE_MAX`] questions are under way, each for the
+//! configured time, and of an answer at most [`BYTES_MAX`] are read. Whatever goes wrong, the lobby hears that nothing
+//! was said.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
 use scenehost_core::chat::{Channel, Moderate, Moderation, Verdict};
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::bus::Bus;
+use crate::clock::Clock;
 use crate::config::is_loopback;
 
 /// How many messages are asked about at once.
@@ -56,7 +59,12 @@ pub fn check_url(url: &str) -> Result<Url, String> {
 }
 
 /// Asks about what comes, until every sender is gone.
-pub fn spawn(mut messages: mpsc::Receiver<Moderate>, moderation: Option<&Moderation>, bus: Bus) -> anyhow::Result<()> {
+pub fn spawn(
+    mut messages: mpsc::Receiver<Moderate>,
+    moderation: Option<&Moderation>,
+    bus: Bus,
+    clock: Clock,
+) -> anyhow::Result<()> {
     let Some(moderation) = moderation else { return Ok(()) };
     let url = check_url(&moderation.url).map_err(anyhow::Error::msg)?;
     let limit = Duration::from_millis(moderation.timeout_ms);
@@ -65,13 +73,17 @@ pub fn spawn(mut messages: mpsc::Receiver<Moderate>, moderation: Option<&Moderat
     tokio::spawn(async move {
         while let Some(message) = messages.recv().await {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            if message.ask_until <= clock.now() {
+                failed(&anyhow!("others were before it for too long, so it was not asked about"));
+                bus.tell_lobby(lobby::Event::Moderated { number: message.number, verdict: None }).await;
+                continue;
+            }
             let (client, url, bus) = (client.clone(), url.clone(), bus.clone());
             tokio::spawn(async move {
                 let verdict = match ask(&client, url, &message).await {
                     Ok(verdict) => Some(verdict),
                     Err(error) => {
-                        metrics::counter!("scenehost_moderation_failures_total").increment(1);
-                        tracing::warn!("the moderation has said nothing of a message: {error:#}");
+                        failed(&error);
                         None
                     }
                 };
@@ -81,6 +93,12 @@ pub fn spawn(mut messages: mpsc::Receiver<Moderate>, moderation: Option<&Moderat
         }
     });
     Ok(())
+}
+
+/// A message of which nothing is said.
+fn failed(error: &anyhow::Error) {
+    metrics::counter!("scenehost_moderation_failures_total").increment(1);
+    tracing::warn!("the moderation has said nothing of a message: {error:#}");
 }
 
 fn client(url: &Url, limit: Duration) -> anyhow::Result<Client> {

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::bus::Bus;
 use crate::clock::Clock;
+use crate::meters::ServiceMeters;
 use crate::store::{self, Store};
 
 /// How many events are taken into one commit.
@@ -59,6 +60,7 @@ pub async fn run<S: Service>(
     let mut store_up = store.up();
     // What the service knows of the store.
     let mut told_up = true;
+    let mut meters = ServiceMeters::new();
     loop {
         let deadline = service.deadline().map(|deadline| clock.until(deadline));
         let has_room = said.len() < COMMITS_MAX || service.speaks_at_once();
@@ -75,7 +77,12 @@ pub async fn run<S: Service>(
             }
             received = inbox.recv_many(&mut events, BATCH_MAX), if has_room => if received == 0 { return Ok(()) },
             () = sleep(deadline), if has_room => events.push(S::tick()),
+            () = sleep(meters.due().map(|due| due.saturating_sub(clock.elapsed()))) => {
+                meters.report(service.gauges());
+                continue;
+            }
         }
+        meters.stepped(clock.elapsed());
         for event in events.drain(..) {
             let before = out.lengths();
             let mut cx = Context { now: clock.now(), rng: &mut rng, out: &mut out };
@@ -93,18 +100,11 @@ pub async fn run<S: Service>(
                 }
             }
         }
-        for fault in out.faults.drain(..) {
-            tracing::error!(service = ?name, "{fault}");
-        }
-        let commit = match std::mem::take(&mut out.writes) {
-            writes if writes.is_empty() => None,
-            writes => Some(store.begin(writes).await.map_err(|cause| Error::Store { service: name, cause })?),
-        };
-        let messages = std::mem::take(&mut out.messages);
-        if commit.is_none() && service.speaks_at_once() {
-            messages.into_iter().for_each(|message| bus.send(message));
+        let batch = conclude(name, &mut out, &store).await?;
+        if batch.commit.is_none() && service.speaks_at_once() {
+            batch.messages.into_iter().for_each(|message| bus.send(message));
         } else {
-            said.push_back(Said { commit, messages });
+            said.push_back(batch);
             send_synced(&mut said, &bus);
         }
     }
@@ -114,6 +114,18 @@ pub async fn run<S: Service>(
 struct Said {
     commit: Option<store::Commit>,
     messages: Vec<Message>,
+}
+
+/// Tells what should not be, and begins to write; what was said is to wait for that.
+async fn conclude(name: ServiceName, out: &mut Effects, store: &Store) -> Result<Said, Error> {
+    for fault in out.faults.drain(..) {
+        tracing::error!(service = ?name, "{fault}");
+    }
+    let commit = match std::mem::take(&mut out.writes) {
+        writes if writes.is_empty() => None,
+        writes => Some(store.begin(writes).await.map_err(|cause| Error::Store { service: name, cause })?),
+    };
+    Ok(Said { commit, messages: std::mem::take(&mut out.messages) })
 }
 
 /// Waits until the first batch is synced; for ever if there is none.

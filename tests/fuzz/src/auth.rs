@@ -308,7 +308,7 @@ impl Host {
                     self.answered(connection.0, result.map(Answer::SignedIn));
                 }
                 Message::Lobby(lobby::Event::SynSessionsEnded { sessions, .. }) => assert!(!sessions.is_empty()),
-                Message::Lobby(lobby::Event::SynAccountClosed { .. }) => {}
+                Message::Lobby(lobby::Event::SynAccountClosed { .. } | lobby::Event::SynAccountDeleted { .. }) => {}
                 Message::Db(db::Event::Req { request, .. }) if matches!(*request, db::Request::Forget(_)) => {}
                 other => panic!("Auth has nothing to say to {other:?}"),
             }

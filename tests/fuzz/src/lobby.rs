@@ -253,6 +253,7 @@ impl World {
                 sessions: SESSIONS[script.below(2)..].to_vec(),
                 refusal: Refusal::SessionEnded,
             },
+            7 if script.chance() => Event::SynAccountDeleted { user },
             _ => Event::SynAccountClosed {
                 user,
                 refusal: Refusal::Banned { reason: "cheating".to_owned(), until: None },

@@ -11,7 +11,7 @@ use crate::record::{self, UserRecord};
 use crate::refusal::Refusal;
 use crate::{Context, db, lobby};
 
-/// Has Db remove all that it keeps of a user.
+/// Has Db remove all that it keeps of a user whose account was deleted some time ago.
 pub(super) fn forget(user: UserId, cx: &mut Context<'_>) {
     let request = Box::new(db::Request::Forget(user));
     cx.send(db::Event::Req { caller: db::Caller::Host, asker: db::Asker::Nobody, request });
@@ -118,10 +118,10 @@ impl Open {
                 }
                 cx.delete(record::account_key(self.user));
                 cx.delete(record::user_key(self.user));
-                // What Db keeps is removed by Db; the order stays until that is done, also over a crash.
+                // What Db keeps is removed by Db; the order stays until that is done, also over a crash. The lobby
+                // passes it on, behind what it has asked for a user who was just coming in.
                 cx.put(record::forget_key(self.user), Vec::new());
-                forget(self.user, cx);
-                cx.send(lobby::Event::SynAccountClosed { user: self.user, refusal: Refusal::SessionEnded });
+                cx.send(lobby::Event::SynAccountDeleted { user: self.user });
                 Ok(Answer::Done)
             }
         }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Stop, Transaction};
+use super::{Stop, Transaction, enter};
 use crate::ids::UserId;
 use crate::{chat, economy, friends, guild, inbox, party, profile, record, results, storage};
 
@@ -24,6 +24,9 @@ pub(super) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, St
 
 /// Removes all of it, and with it the order to do so, which the store has kept until now.
 pub(super) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    // A user who is still coming in waits for some of these: with all of them here that is done before this, and what
+    // it writes is removed.
+    tx.want(enter::keys(user))?;
     storage::forget(user, tx)?;
     friends::forget(user, tx)?;
     guild::forget(user, tx)?;

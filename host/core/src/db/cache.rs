@@ -49,6 +49,16 @@ impl Cache {
         }
     }
 
+    /// How many records are in memory, also of those that are known not to be there.
+    pub fn records(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// How many bytes they take, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// A record, if it is known whether there is one.
     pub fn get(&mut self, key: &str) -> Option<Option<&[u8]>> {
         let entry = self.entries.get_mut(key)?;

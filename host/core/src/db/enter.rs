@@ -31,10 +31,15 @@ pub struct Entered {
     pub ratings: BTreeMap<DomainName, i32>,
 }
 
+/// The records that are read for a user who comes in.
+pub(super) fn keys(user: UserId) -> [String; 5] {
+    [profile::key(user), chat::muted_key(user), guild::place_key(user), friends::key(user), ratings_key(user)]
+}
+
 /// A user comes in with this name, which is kept for those who ask later.
 pub(super) fn enter(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Result<Entered, Stop> {
     let key = profile::key(user);
-    tx.want([key.clone(), chat::muted_key(user), guild::place_key(user), friends::key(user), ratings_key(user)])?;
+    tx.want(keys(user))?;
     let muted_until = chat::muted_until(user, tx)?;
     let guild = guild::membership(user, tx)?;
     let ratings = standing::rounded(user, tx)?;

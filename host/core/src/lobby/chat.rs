@@ -265,10 +265,13 @@ impl Lobby {
         self.requests += 1;
         let number = self.requests;
         user.asked.insert(number, request);
-        self.deadlines.set(Due::Moderated(number), cx.now.plus_ms(moderation.timeout_ms + MODERATION_MARGIN_MS));
+        // It waits for its turn at most as long as it may take then.
+        let ask_until = cx.now.plus_ms(moderation.timeout_ms);
+        self.deadlines.set(Due::Moderated(number), ask_until.plus_ms(moderation.timeout_ms + MODERATION_MARGIN_MS));
         let name = user.record.name.clone();
-        cx.send(Message::Moderate(Moderate { number, channel: channel.clone(), user: id, name, text: text.clone() }));
-        self.chat.moderated.insert(number, Waiting { user: id, to, channel, text });
+        let waiting = Waiting { user: id, to, channel: channel.clone(), text: text.clone() };
+        cx.send(Message::Moderate(Moderate { number, ask_until, channel, user: id, name, text }));
+        self.chat.moderated.insert(number, waiting);
     }
 
     /// What the moderation says of a message; `None`: it has said nothing.

@@ -9,7 +9,7 @@ use super::{
 use super::{refuse, refuse_user, tell_connection};
 use crate::auth::{self, Asker, Identity, Order, Request};
 use crate::backlog::Backlog;
-use crate::db::Entered;
+use crate::db::{self, Entered};
 use crate::ids::{ConnectionId, SessionId, Time, UserId};
 use crate::line::{self, Line, Outcome};
 use crate::message::{Notice, ServiceName, SignedIn, ToUser};
@@ -138,6 +138,13 @@ impl Lobby {
         self.disconnect(id, refusal, cx);
         // Also where this lobby does not know of a seat: the user may play without a lobby connection.
         cx.send(scene_master::Event::ReqRemoveUser { user: id });
+    }
+
+    /// From now on nothing is asked of Db for this user to come in, and what was asked is before this order.
+    pub(super) fn account_deleted(&mut self, id: UserId, cx: &mut Context<'_>) {
+        self.account_closed(id, Refusal::SessionEnded, cx);
+        let request = Box::new(db::Request::Forget(id));
+        cx.send(db::Event::Req { caller: db::Caller::Host, asker: db::Asker::Nobody, request });
     }
 
     /// Ends a user's line, and says why.

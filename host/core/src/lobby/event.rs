@@ -87,12 +87,17 @@ pub enum Event {
         /// Why.
         refusal: Refusal,
     },
-    /// A user's account is banned or gone.
+    /// A user's account is banned.
     SynAccountClosed {
         /// Whose.
         user: UserId,
         /// Why, for the user.
         refusal: Refusal,
+    },
+    /// A user's account is gone, and all that is kept of the user has to go, too.
+    SynAccountDeleted {
+        /// Whose.
+        user: UserId,
     },
     /// How a search stands.
     SynMatchState {

@@ -2,7 +2,10 @@
 //!
 //! Invariant: from the moment at which a game is decided until Db has recorded it, or has refused it for good, the
 //! results are in the scene's record and Db is asked again and again, after a restart as well. Nobody else waits for
-//! that. There are no more of them than there were scenes: without the store none begins.
+//! that. There are no more of them than there were scenes: without the store none begins. At most [`RECORDING_MAX`]
+//! requests to Db are under way, so that after an outage it has room for what users ask.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Due, SceneMaster, State};
 use crate::Context;
@@ -18,16 +21,37 @@ pub const RECORD_AGAIN_MS: u64 = 8_000;
 /// The longest time between two tries.
 pub const RECORD_AGAIN_MS_MAX: u64 = 512_000;
 
+/// How many scenes' results Db may be recording at once; others wait until one of these is answered or overdue.
+pub const RECORDING_MAX: usize = 64;
+
 #[derive(Debug, Clone)]
 pub(super) struct Unrecorded {
     pub finished: Finished,
     again_ms: u64,
 }
 
+/// The results that are not recorded yet. Each is under way, in the queue, or has a deadline at which it will be.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Recording {
+    /// Of scenes of this run and of runs before.
+    unrecorded: BTreeMap<SceneId, Unrecorded>,
+    /// Those that Db was asked to record, until it answers or their deadline comes.
+    under_way: BTreeSet<SceneId>,
+    /// Those that are to be asked for next, while there is no room or no Db.
+    queue: VecDeque<SceneId>,
+}
+
+impl Recording {
+    /// The results of a scene, if they are not recorded yet.
+    pub fn get(&self, id: SceneId) -> Option<&Unrecorded> {
+        self.unrecorded.get(&id)
+    }
+}
+
 impl SceneMaster {
     /// How many scenes have results that Db has not recorded yet.
     pub fn unrecorded(&self) -> usize {
-        self.unrecorded.len()
+        self.recording.unrecorded.len()
     }
 
     /// The game of a scene has come to these results; its record is to be written in the same step. A game that was
@@ -43,41 +67,63 @@ impl SceneMaster {
 
     /// These results are to be recorded.
     pub(super) fn owe(&mut self, id: SceneId, finished: Finished, cx: &mut Context<'_>) {
-        self.unrecorded.insert(id, Unrecorded { finished, again_ms: RECORD_AGAIN_MS });
+        self.recording.unrecorded.insert(id, Unrecorded { finished, again_ms: RECORD_AGAIN_MS });
         self.record(id, cx);
     }
 
-    /// Asks Db to record a scene's results, and sets the time at which that is done again.
+    /// A scene's results are to be recorded next; if Db was asked before, it has not answered in time.
     pub(super) fn record(&mut self, id: SceneId, cx: &mut Context<'_>) {
-        let Some(unrecorded) = self.unrecorded.get_mut(&id) else { return };
-        self.deadlines.set(Due::Record(id), cx.now.plus_ms(unrecorded.again_ms));
-        if !self.db_up {
-            return;
-        }
-        unrecorded.again_ms = (unrecorded.again_ms * 2).min(RECORD_AGAIN_MS_MAX);
-        let request = results::Request::Record { scene: id, finished: unrecorded.finished.clone() };
-        let request = Box::new(db::Request::Results(request));
-        cx.send(db::Event::Req { caller: Caller::Host, asker: Asker::SceneMaster { scene: id }, request });
+        self.recording.under_way.remove(&id);
+        self.recording.queue.push_back(id);
+        self.record_next(cx);
     }
 
-    /// Db is up: what waits is asked at once.
+    /// Db is up: what waits is asked as soon as there is room, and what was asked before is asked again.
     pub(super) fn record_all(&mut self, cx: &mut Context<'_>) {
-        for id in self.unrecorded.keys().copied().collect::<Vec<_>>() {
-            self.record(id, cx);
+        self.recording.under_way.clear();
+        self.recording.queue = self.recording.unrecorded.keys().copied().collect();
+        for id in &self.recording.queue {
+            self.deadlines.clear(&Due::Record(*id));
+        }
+        self.record_next(cx);
+    }
+
+    /// Asks Db for those in the queue, as many as there is room for, and sets the time at which each is asked again.
+    fn record_next(&mut self, cx: &mut Context<'_>) {
+        let recording = &mut self.recording;
+        while self.db_up && recording.under_way.len() < RECORDING_MAX {
+            let Some(id) = recording.queue.pop_front() else { return };
+            // An answer that came late may have settled it.
+            let Some(unrecorded) = recording.unrecorded.get_mut(&id) else { continue };
+            self.deadlines.set(Due::Record(id), cx.now.plus_ms(unrecorded.again_ms));
+            unrecorded.again_ms = (unrecorded.again_ms * 2).min(RECORD_AGAIN_MS_MAX);
+            recording.under_way.insert(id);
+            let request = results::Request::Record { scene: id, finished: unrecorded.finished.clone() };
+            let request = Box::new(db::Request::Results(request));
+            cx.send(db::Event::Req { caller: Caller::Host, asker: Asker::SceneMaster { scene: id }, request });
         }
     }
 
     pub(super) fn res_record(&mut self, id: SceneId, result: Result<(), Refusal>, cx: &mut Context<'_>) {
-        if !self.unrecorded.contains_key(&id) {
+        if !self.recording.unrecorded.contains_key(&id) {
             return;
         }
+        self.recording.under_way.remove(&id);
         match result {
-            Ok(()) => {}
-            Err(Refusal::Invalid(why)) => cx.fault(format!("the results of scene {id} are not recorded: {why}")),
+            Ok(()) => self.settled(id, cx),
+            Err(Refusal::Invalid(why)) => {
+                cx.fault(format!("the results of scene {id} are not recorded: {why}"));
+                self.settled(id, cx);
+            }
             // It is asked again at its deadline.
-            Err(_) => return,
+            Err(_) => {}
         }
-        self.unrecorded.remove(&id);
+        self.record_next(cx);
+    }
+
+    /// Nothing is left to record of a scene.
+    fn settled(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        self.recording.unrecorded.remove(&id);
         self.deadlines.clear(&Due::Record(id));
         // A scene that lives has its record still, which says nothing wrong: recording twice is recording once.
         if self.scenes.get(&id).is_none_or(|scene| scene.state == State::Stopped) {

@@ -76,6 +76,10 @@ impl Host {
                     Message::Scan(scan) => self.scan(&scan),
                     Message::Check(check) => self.check(check),
                     Message::Lobby(event) => {
+                        // The lobby passes it on to Db.
+                        if let (lobby::Event::SynAccountDeleted { user }, true) = (&event, self.db_is_there) {
+                            self.store.remove(&record::forget_key(*user));
+                        }
                         self.told.push(event);
                         continue;
                     }
@@ -387,7 +391,7 @@ fn an_account_is_exported_and_deleted_with_everything_of_it() {
     host.db_is_there = false;
     assert_eq!(host.own(&ada, Action::Delete), Ok(Answer::Done));
     assert!(host.store.contains_key(&record::forget_key(ada.user)), "an order to Db");
-    assert!(matches!(host.told.last(), Some(lobby::Event::SynAccountClosed { user, .. }) if *user == ada.user));
+    assert_eq!(host.told.last(), Some(&lobby::Event::SynAccountDeleted { user: ada.user }));
     assert!(is_bad_token(&host.resume(&ada.tokens.session)));
     assert_eq!(host.sign_in(password("ada", PASSWORD, false)), Err(Refusal::WrongPassword));
     host.db_is_there = true;

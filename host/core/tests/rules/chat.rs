@@ -396,8 +396,11 @@ fn a_moderation_that_says_nothing_is_answered_for() {
         let number = asked(&say(&mut world, 1, room("lobby"), "hello"));
         let told = world.tell(Event::Moderated { number, verdict: None });
         assert_eq!((answer(&told).is_ok(), heard(&told).1.is_some()), (is_said, is_said), "it has failed");
-        asked(&say(&mut world, 1, room("lobby"), "hello"));
-        let told = world.pass_ms(1_500);
+        let told = say(&mut world, 1, room("lobby"), "hello");
+        let [Message::Moderate(moderate)] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(moderate.ask_until, world.now.plus_ms(1_000));
+        assert_eq!(world.pass_ms(1_000 + 1_000), [], "asked at the last moment, it may take its time");
+        let told = world.pass_ms(500);
         assert_eq!((answer(&told).is_ok(), heard(&told).1.is_some()), (is_said, is_said), "it is silent");
     }
 }

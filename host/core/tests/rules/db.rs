@@ -63,11 +63,13 @@ fn what_is_missing_is_loaded_together_and_once_for_all_who_wait() {
     let [Message::LoadForDb(load)] = &told[..] else { panic!("{told:?}") };
     assert_eq!(load.keys, ["storage/gomoku/0000000000000001/a"]);
     assert_eq!(ask(&mut world, 2, "a"), [], "it is being loaded already");
+    assert_eq!(world.service.gauges()[0], ("scenehost_db_waiting_requests", 2));
     let told = world.tell(Event::Loaded { job: load.job, values: Ok(vec![None]) });
     assert_eq!(told.iter().map(short).collect::<Vec<_>>(), ["Door Storage", "Door Storage"]);
+    let gauges = world.service.gauges();
+    assert_eq!(gauges[..2], [("scenehost_db_waiting_requests", 0), ("scenehost_db_cache_records", 1)]);
     let told = ask(&mut world, 3, "a");
     assert_eq!(told.iter().map(short).collect::<Vec<_>>(), ["Door Storage"], "also that there is none is known");
-    assert_eq!(world.service.waiting(), 0);
 }
 
 #[test]
@@ -305,6 +307,47 @@ fn what_comes_late_brings_nothing_of_a_deleted_user_back() {
     let of_nobody = Change { whose: Whose::Of(Owner::User(UserId(1))), ..change("a", Some(b"3")) };
     assert!(matches!(desk.ask(Caller::Operator, write(vec![of_nobody])), Err(Refusal::NotFound(_))));
     assert_eq!(desk.store, BTreeMap::new());
+}
+
+#[test]
+fn who_was_still_coming_in_when_the_account_was_deleted_leaves_nothing_either() {
+    let mut desk = Desk::new(rules());
+    desk.ask_as(1, write(vec![change("a", Some(b"1"))])).unwrap();
+    desk.take_over();
+    // What is needed to remove the user is in memory or comes at once; something else that is needed to come in is late.
+    desk.ask_as(1, Request::Friends(friends::Request::List(friends::Which::Friends))).unwrap();
+    assert!(desk.ask_as(1, Request::Guild(guild::Request::Show(guild::Which::Own))).is_err(), "no guild");
+    let entering = desk.begin(Caller::Host, Request::Enter(UserId(1), "Ada".to_owned()));
+    let load = desk.take_effects().expect("it waits for records");
+    desk.begin(Caller::Host, Request::Forget(UserId(1)));
+    desk.settle();
+    desk.carry_out(load);
+    desk.settle();
+    assert!(matches!(desk.answer(entering), Some(Ok(Answer::Entered(_)))));
+    assert_eq!(desk.store, BTreeMap::new());
+}
+
+#[test]
+fn operators_are_told_when_what_is_kept_of_a_deleted_user_cannot_be_removed() {
+    let mut world = World::new(Db::new(rules()));
+    let key = guild::place_key(UserId(1));
+    let forget = || {
+        let request = Box::new(Request::Forget(UserId(1)));
+        Event::Req { caller: Caller::Host, asker: Asker::Nobody, request }
+    };
+    let mut effects = world.step(forget());
+    while let Some(Message::LoadForDb(load)) = effects.messages.first() {
+        let value = |it: &String| (*it == key).then(|| b"?".to_vec());
+        let values = Ok(load.keys.iter().map(value).collect());
+        effects = world.step(Event::Loaded { job: load.job, values });
+    }
+    let [unreadable, stays] = &effects.faults[..] else { panic!("{effects:?}") };
+    assert!(unreadable.contains(&key) && stays.contains(&UserId(1).to_string()), "{stays}");
+    assert_eq!(effects.writes, []);
+
+    // What passes by itself is nothing to tell: it is tried again.
+    world.tell(Event::Service { service: ServiceName::Db, up: false });
+    assert_eq!(world.step(forget()), Effects::default());
 }
 
 /// What a check of the store finds.

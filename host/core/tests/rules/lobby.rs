@@ -303,6 +303,34 @@ fn a_session_or_an_account_that_ends_on_the_way_in_does_not_come_in() {
 }
 
 #[test]
+fn what_is_kept_of_a_deleted_user_is_removed_after_all_that_was_asked_for_them_to_come_in() {
+    let mut world = lobby();
+    world.tell(Event::Opened { connection: CONNECTION });
+    world.tell(sign_in(CONNECTION));
+    let asked = world.tell(Event::ResSignIn { connection: CONNECTION, result: Ok(identity(USER)) });
+    assert!(matches!(db_request(&asked), db::Request::Enter(USER, _)), "{asked:?}");
+    let told = world.tell(Event::SynAccountDeleted { user: USER });
+    assert_eq!(shorts(&told), ["User SynClosing SessionEnded", "SceneMaster ReqRemoveUser", "Db Req"]);
+    assert_eq!(db_request(&told), &db::Request::Forget(USER));
+
+    // Nothing asks for the user any more.
+    for up in [false, true] {
+        assert_eq!(world.tell(Event::Service { service: ServiceName::Db, up }), []);
+    }
+    assert_eq!(shorts(&world.tell(res_enter(CONNECTION, USER))), [] as [&str; 0]);
+    let told = world.tell(Event::ResEnter { user: USER, connection: None, result: Ok(entered()) });
+    assert_eq!((shorts(&told), world.service.phase_name(USER)), (Vec::new(), "absent".to_owned()));
+}
+
+/// What Db is asked for by the last of these messages.
+fn db_request(messages: &[Message]) -> &db::Request {
+    match messages.last() {
+        Some(Message::Db(db::Event::Req { request, .. })) => request,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn requests_to_db_have_a_limit_and_a_deadline() {
     let mut world = idle();
     let asked = (1..=REQUESTS_PER_USER_MAX as u32).map(|it| number_of(&world.tell(req_db(it)))).count();
@@ -615,6 +643,7 @@ fn every_state_and_event() {
                 Event::SynSessionsEnded { user: USER, sessions: vec![SESSION], refusal: Refusal::SessionEnded },
             ),
             ("SynAccountClosed", Event::SynAccountClosed { user: USER, refusal: Refusal::SessionEnded }),
+            ("SynAccountDeleted", Event::SynAccountDeleted { user: USER }),
             ("ResSignIn", Event::ResSignIn { connection: CONNECTION, result: Ok(identity(USER)) }),
             ("ResSignIn, refused", Event::ResSignIn { connection: CONNECTION, result: refused() }),
             ("ResEnter", res_enter(CONNECTION, USER)),

@@ -6,12 +6,13 @@ use scenehost_core::config::Fleet;
 use scenehost_core::message::{EndReason, PlayerResult};
 use scenehost_core::record::{self, SceneRecord};
 use scenehost_core::scene_master::{
-    Ask, Event, Matched, PLACE_MS_MAX, RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, STOP_MS_MAX, SceneMaster, TOMBSTONE_MS,
+    Ask, Event, Matched, PLACE_MS_MAX, RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX, STOP_MS_MAX, SceneMaster,
+    TOMBSTONE_MS,
 };
 use scenehost_core::{
     Effects, Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, Service, ServiceName, UserId, Write,
 };
-use scenehost_core::{matching, scene_service};
+use scenehost_core::{db, matching, scene_service};
 
 use crate::table::{self, short};
 use crate::world::World;
@@ -325,6 +326,54 @@ fn db_is_asked_again_with_longer_and_longer_waits_and_at_once_when_it_is_up() {
     }
     assert_eq!(shorts(&world.pass_ms(RECORD_AGAIN_MS_MAX)), ["Db Req"], "it is never given up");
     assert_eq!(table::cell("", &world.step(recorded(scene, Ok(())))), ": delete scene");
+    assert_eq!(world.deadline(), None);
+}
+
+/// The scenes whose results Db is asked to record.
+fn asked_to_record(messages: &[Message]) -> Vec<SceneId> {
+    let of = |message: &Message| match message {
+        Message::Db(db::Event::Req { asker: db::Asker::SceneMaster { scene }, .. }) => *scene,
+        other => panic!("{other:?}"),
+    };
+    messages.iter().map(of).collect()
+}
+
+#[test]
+fn after_an_outage_results_are_recorded_a_few_at_a_time_and_each_answer_makes_room() {
+    let count = 3 * RECORDING_MAX + 1;
+    let (mut of_one, scene) = running();
+    let decided = record_of(&of_one.step(ask(scene, Ask::Finished(results())))).expect("it is written");
+    let mut world = master(10);
+    let db = |up| Event::Service { service: ServiceName::Db, up };
+    world.tell(db(false));
+    let scenes = (1..=count as u64).map(|id| (SceneId(id), decided.clone())).collect();
+    assert_eq!(world.tell(Event::Recovered { scenes }), []);
+    world.pass_ms(RECORD_AGAIN_MS_MAX);
+    let mut waiting = asked_to_record(&world.tell(db(true)));
+    assert_eq!(waiting.len(), RECORDING_MAX);
+
+    // Whatever the answer is, the next one is asked for.
+    for result in [Ok(()), Err(Refusal::Overloaded("x")), Err(Refusal::Invalid("x".to_owned()))] {
+        let scene = waiting.remove(0);
+        let next = asked_to_record(&world.tell(recorded(scene, result)));
+        assert!(next.len() == 1 && next[0] != scene, "{next:?}");
+        waiting.extend(next);
+    }
+    // Those that are not answered at all make room at their deadline, and come back behind the others.
+    let overdue = asked_to_record(&world.pass_ms(RECORD_AGAIN_MS));
+    assert_eq!(overdue.len(), RECORDING_MAX);
+    assert!(overdue.iter().all(|scene| !waiting.contains(scene)), "{overdue:?}");
+
+    // Another outage: they are asked again, and no more of them than before.
+    world.tell(db(false));
+    let mut waiting = asked_to_record(&world.tell(db(true)));
+    assert_eq!(waiting.len(), RECORDING_MAX);
+    let mut asked = 0;
+    while let Some(scene) = waiting.pop() {
+        asked += 1;
+        waiting.extend(asked_to_record(&world.tell(recorded(scene, Ok(())))));
+    }
+    assert_eq!((asked, world.service.unrecorded()), (count - 2, 0), "each once");
     assert_eq!(world.deadline(), None);
 }
 
