@@ -48,6 +48,11 @@ fn people_talk_save_profiles_and_meet_in_guilds_around_the_games() {
     play("around-the-games.mjs");
 }
 
+#[test]
+fn people_form_a_party_and_go_into_a_game_together() {
+    play("parties.mjs");
+}
+
 #[tokio::test]
 async fn pages_are_served_with_careful_headers_and_nothing_beside_them_is() {
     let host = host_with_pages();
