@@ -44,6 +44,7 @@ for (const [event, before, text] of [
   [changed("CHECK", "aa", all), all, ""],
   [changed("READY", "bb", all), all, undefined],
   [changed("NOT_READY", "bb", all), all, "Bob is not ready."],
+  [changed("NOT_READY", "aa", all), all, ""],
   [changed("CHECK_OVER", "", all), all, "Not everybody was ready in time."],
   [changed("ALL_READY", "", all), all, "Everybody is ready."],
   [changed("UNINVITED", "dd", all), all, "Somebody is not invited any more."],

@@ -105,7 +105,9 @@ function PartyHead({ around, party, busy, attempt }: PartyProps) {
       <div class="party-words">
         <h2 id="party-title">Your party</h2>
         <p>
-          {members.length} of {membersMax} members
+          {members.length === 1
+            ? "Give your friends its code, or invite them."
+            : `${members.length} of ${membersMax} members`}
         </p>
       </div>
       <p class="party-code">

@@ -82,7 +82,7 @@ function MemberNote({ party, member }: { party: Party; member: PartyMember }) {
       <PresenceText presence={member.presence} />
       {party.check && (
         <span class="party-ready" data-ready={member.ready} data-testid="party-ready">
-          {member.ready ? "✓ Ready" : "Is asked"}
+          {member.ready ? "✓ Ready" : "Asked"}
         </span>
       )}
     </span>

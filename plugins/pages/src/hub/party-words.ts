@@ -37,7 +37,7 @@ function changeText({ party, change, userId }: Changed, before: Party | undefine
     case "UNINVITED":
       return `${name} is not invited any more.`;
     case "NOT_READY":
-      return mine ? "You have ended the question." : `${name} is not ready.`;
+      return mine ? "" : `${name} is not ready.`;
     case "CHECK_OVER":
       return "Not everybody was ready in time.";
     case "ALL_READY":
