@@ -57,7 +57,7 @@ await run("party", async (table) => {
   await ada.until(() => document.querySelectorAll('[data-ready="true"]').length === 2);
   await table.pictureAll("question");
   await bob.press("party-is-ready");
-  for (const player of all) await player.at("waiting").waitFor();
+  await Promise.all(all.map((player) => player.at("waiting").waitFor()));
   await table.pictureAll("waiting");
   for (const player of all) await player.at("arena").waitFor();
   await ada.until(() => ["Ada", "Bob", "Cy"].every((it) => document.body.innerText.includes(it)));
