@@ -1,4 +1,4 @@
-// What both scripts share: a browser, players in it, steps with names, and a defined end.
+// What the scripts share: a browser, players in it, steps with names, and a defined end.
 //
 // Invariant: the process ends by itself, with 0 only if every step passed, and with the browser.
 import { spawnSync } from "node:child_process";

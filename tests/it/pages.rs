@@ -8,14 +8,19 @@ use crate::host::{Host, http, pages};
 /// The demo's configuration as it is delivered.
 const DEMO: &str = include_str!("../../plugins/scenehost.toml");
 
-fn host_with_pages() -> Host {
+fn host_with_pages(config: &str) -> Host {
     let pages = pages();
-    Host::start_with(DEMO, &["--pages-dir", pages.to_str().expect("it is UTF-8")])
+    Host::start_with(config, &["--pages-dir", pages.to_str().expect("it is UTF-8")])
 }
 
 /// Runs a script against a host of its own; pictures go to the target folder.
 fn play(script: &str) {
-    let host = host_with_pages();
+    play_at(DEMO, script);
+}
+
+/// The same against a host with this configuration.
+fn play_at(config: &str, script: &str) {
+    let host = host_with_pages(config);
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
     assert!(scripts.join("node_modules").exists(), "the scripts' packages are missing: run `cargo xtask test`");
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
@@ -48,9 +53,17 @@ fn people_talk_save_profiles_and_meet_in_guilds_around_the_games() {
     play("around-the-games.mjs");
 }
 
+#[test]
+fn people_form_a_party_and_go_into_a_game_together() {
+    // People press buttons while the arena waits for more players, and the machine may be a slow one.
+    let patient = DEMO.replace("fill_ms = 4000", "fill_ms = 10000");
+    assert_ne!(patient, DEMO);
+    play_at(&patient, "parties.mjs");
+}
+
 #[tokio::test]
 async fn pages_are_served_with_careful_headers_and_nothing_beside_them_is() {
-    let host = host_with_pages();
+    let host = host_with_pages(DEMO);
     let home = http(host.address(), "GET", "/", &[], "").await;
     assert_eq!(home.status, 200);
     assert!(home.body.contains("<html"), "{}", home.body);

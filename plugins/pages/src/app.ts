@@ -12,6 +12,8 @@ import {
   type Dropped,
   type Match,
   type MatchState,
+  type Parties,
+  type Party,
   type Scene,
   type Tokens,
 } from "@scenehost/client";
@@ -22,6 +24,7 @@ import { Around } from "./hub/around.js";
 import {
   isSessionOver,
   lobbyGone,
+  problemOf,
   sceneEnded,
   sceneGone,
   troubleOf,
@@ -87,6 +90,11 @@ export class App {
     return this.lobby && this.#around;
   }
 
+  /** The party that the player is in. */
+  get party(): Party | undefined {
+    return this.around?.party.party.value;
+  }
+
   /** What keeps the player from going on: the lost connection of what is shown, if it is lost. */
   get dropped(): Dropped | undefined {
     const view = this.#view;
@@ -125,11 +133,13 @@ export class App {
    * The page goes: it is closed, left, or loaded again, and which of them cannot be known. So the
    * search is taken back (the lobby is left), since nobody shall be matched with a closed tab for as
    * long as a lost connection is waited for; and it is noted in the tab, where only the page that is
-   * loaded in this one's place finds it and searches again.
+   * loaded in this one's place finds it and searches again. Who is in a party stays there, since leaving
+   * the lobby is leaving the party; a party searches again when its leader wants it.
    */
   hide(): void {
     const view = this.#view;
     if (view.at !== "waiting") return;
+    if (this.party) return void this.lobby?.cancelMatch().catch(() => {});
     if (view.stage !== "cancelling") identity.noteSearch(view.domain);
     this.#task.abort();
     // A page that the browser keeps and shows again has to connect anew.
@@ -168,6 +178,29 @@ export class App {
     });
   }
 
+  /** What a guest is called from the next game or party on. */
+  chooseName(name: string): void {
+    identity.chooseName(name.trim());
+  }
+
+  /** Begins a party, or comes into one, under the name that was chosen. Throws as the client. */
+  async enterParty(enter: (party: Parties) => Promise<void>): Promise<void> {
+    try {
+      await this.#connect(this.#task.signal);
+    } finally {
+      this.#changed();
+    }
+    await enter(this.#theLobby().party);
+  }
+
+  /** Invites a user into the player's party; who is in none begins one. Throws as the client. */
+  inviteToParty(userId: string): Promise<void> {
+    return this.enterParty(async (party) => {
+      if (!party.current) await party.create();
+      await party.invite(userId);
+    });
+  }
+
   /** Leaves the scene for good, then shows the home view. */
   leave(): void {
     this.#leaveScene();
@@ -193,8 +226,7 @@ export class App {
 
   /** Makes this tab's guest an account with a name. Throws as the client. */
   async keepGuest(name: string, password: string): Promise<void> {
-    const { lobby } = this;
-    if (!lobby) throw new Error(NO_CONNECTION);
+    const lobby = this.#theLobby();
     await lobby.account.link({ password: { name, password } });
     identity.becomeAccount(lobby.tokens);
     identity.forgetGuest();
@@ -203,8 +235,7 @@ export class App {
 
   /** Ends the session, or all sessions of the account; this tab is a guest then. Throws as the client. */
   async signOut(everywhere: boolean): Promise<void> {
-    const { lobby } = this;
-    if (!lobby) throw new Error(NO_CONNECTION);
+    const lobby = this.#theLobby();
     this.#signingOut = lobby;
     try {
       if (everywhere) await lobby.account.signOutEverywhere();
@@ -255,11 +286,21 @@ export class App {
     for (const listener of this.#listeners) listener();
   }
 
-  /** The lobby, signed in: the account, or the guest under the name that was chosen. */
+  #theLobby(): Lobby {
+    const { lobby } = this;
+    if (!lobby) throw new Error(NO_CONNECTION);
+    return lobby;
+  }
+
+  /**
+   * The lobby, signed in: the account, or the guest under the name that was chosen. In a party one keeps
+   * the name that one has there, since signing out is leaving it.
+   */
   async #connect(signal: AbortSignal): Promise<Lobby> {
     const name = identity.chosenName();
     const current = this.lobby;
-    const renamed = current && !identity.hasAccount() && name && current.user.name !== name;
+    const mayRename = current && !identity.hasAccount() && !current.party.current;
+    const renamed = mayRename && name && current.user.name !== name;
     if (current && !renamed) return current;
     this.#lobby = undefined;
     // A guest gets another name by another sign-in; the session under the old one would only lie about.
@@ -297,6 +338,8 @@ export class App {
     const changed = () => this.#changed();
     this.#around = new Around(lobby);
     this.#around.rating.subscribe(changed);
+    this.#around.party.subscribe(changed);
+    lobby.on("matchState", (state) => this.#followParty(lobby, state));
     for (const event of ["service", "dropped", "resumed"] as const) lobby.on(event, changed);
     lobby.on("gone", (closed) => this.#gone(lobby, closed));
   }
@@ -309,11 +352,31 @@ export class App {
     else this.#changed();
   }
 
+  /** The leader of the party has begun a search for all of it, or it has ended otherwise than by a match. */
+  #followParty(lobby: Lobby, state: MatchState): void {
+    if (this.#lobby !== lobby || !this.#around || !lobby.party.current) return;
+    const { state: stage, domain, refused } = state;
+    const view = this.#view;
+    const free =
+      view.at === "home" || view.at === "trouble" || (view.at === "playing" && view.scene.end);
+    if (stage === "IDLE") {
+      if (refused) this.#around.party.news.set(problemOf(refused));
+    } else if (free && isDomain(domain)) {
+      this.#begin(waiting(domain, state), (signal) => this.#search(domain, lobby, signal));
+    }
+  }
+
   async #search(domain: Domain, lobby: Lobby, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const view = this.#view.at === "waiting" ? this.#view : waiting(domain, lobby.matchState);
     this.#show({ ...view, stage: "searching" });
-    const match = await this.#find(domain, lobby);
+    this.#around?.party.news.set("");
+    const match = await this.#find(domain, lobby).catch((error: unknown) => {
+      if (!(error instanceof Refused) || !lobby.party.current) throw error;
+      // What keeps a party from playing is told where it can be mended.
+      this.#around?.party.news.set(problemOf(error));
+      throw new Cancelled();
+    });
     signal.throwIfAborted();
     this.#show({ at: "connecting", text: "Entering the game" });
     await this.#enter(match, lobby, signal);
@@ -326,9 +389,11 @@ export class App {
     try {
       return await lobby.findMatch(domain, { onState });
     } catch (error) {
-      // A seat is held that this page did not know of: that game goes first.
-      if (error instanceof Refused && error.code === "BUSY") return await lobby.rejoin();
-      throw error;
+      if (!(error instanceof Refused && error.code === "BUSY")) throw error;
+      // If a seat is held that this page did not know of, that game goes first.
+      return await lobby.rejoin().catch(() => {
+        throw error;
+      });
     }
   }
 

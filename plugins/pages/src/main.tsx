@@ -9,6 +9,7 @@ import "./styles/account.css";
 import "./styles/hub.css";
 import "./styles/chat.css";
 import "./styles/people.css";
+import "./styles/party.css";
 import "./styles/ranking.css";
 import { render } from "preact";
 import { App } from "./app.js";

@@ -11,7 +11,9 @@ import {
   type Lobby,
   type Match,
   type MatchState,
+  type Party,
   type Scene,
+  type SceneEnd,
 } from "@scenehost/client";
 import { App } from "../src/app.js";
 import * as identity from "../src/identity.js";
@@ -32,6 +34,10 @@ class FakeLobby {
   readonly tokens = tokens;
   readonly servicesDown = new Set();
   heldSceneId: string | undefined;
+  /** Going back to a seat is refused. */
+  seatless = false;
+  /** How the scene has ended. */
+  sceneEnd: SceneEnd | undefined;
   matchState: MatchState | undefined;
   dropped: Dropped | undefined;
   gone: Closed | undefined;
@@ -43,7 +49,14 @@ class FakeLobby {
   /** Of the scene. */
   readonly left = new Answer<void>();
   readonly account = { signOutEverywhere: () => this.#ask("signOutEverywhere") };
-  readonly #listeners = new Map<string, (value: never) => void>();
+  readonly party = {
+    current: undefined as Party | undefined,
+    invites: [],
+    create: () => this.#ask("create"),
+    join: (code: string) => this.#ask(`join ${code}`),
+    invite: (userId: string) => this.#ask(`invite ${userId}`),
+  };
+  readonly #listeners: [string, (value: never) => void][] = [];
 
   findMatch(domain: string): Promise<Match> {
     this.asked.push(`findMatch ${domain}`);
@@ -53,7 +66,9 @@ class FakeLobby {
 
   rejoin(): Promise<Match> {
     this.asked.push("rejoin");
-    return Promise.resolve({ domain: "gomoku" } as Match);
+    return this.seatless
+      ? Promise.reject(new Refused("NO_SEAT", "you have no seat", 0))
+      : Promise.resolve({ domain: "gomoku" } as Match);
   }
 
   join(): Promise<Scene> {
@@ -61,7 +76,8 @@ class FakeLobby {
       this.asked.push("leave");
       return this.left.promise;
     };
-    return Promise.resolve({ on: () => {}, leave } as unknown as Scene);
+    const scene = { on: () => {}, leave, end: this.sceneEnd };
+    return Promise.resolve(scene as unknown as Scene);
   }
 
   cancelMatch(): Promise<void> {
@@ -73,7 +89,24 @@ class FakeLobby {
   }
 
   on(event: string, listener: (value: never) => void): void {
-    this.#listeners.set(event, listener);
+    this.#listeners.push([event, listener]);
+  }
+
+  tell(event: string, value: unknown): void {
+    for (const [name, listener] of this.#listeners) if (name === event) listener(value as never);
+  }
+
+  /** The player is in this party now. */
+  enter(party: Party): void {
+    this.party.current = party;
+    this.tell("party", { kind: "changed", party, change: "UNSPECIFIED", userId: "" });
+  }
+
+  /** Tells how the search stands. */
+  stand(state: MatchState["state"], refused?: Refused): void {
+    const found = { state, domain: "gomoku", refused, waitedMs: 0 } as unknown as MatchState;
+    if (state === "IDLE" && refused) this.search.reject(refused);
+    this.tell("matchState", found);
   }
 
   /** A lobby whose connection stands is gone when the server has heard of it, and not before. */
@@ -87,7 +120,7 @@ class FakeLobby {
 
   end(closed: Closed): void {
     this.gone = closed;
-    this.#listeners.get("gone")?.(closed as never);
+    this.tell("gone", closed);
   }
 
   #ask(what: string): Promise<void> {
@@ -325,4 +358,133 @@ test("a failed sign-out does not bring back a lobby that another one has replace
   await assert.rejects(out, lost);
   assert.equal(app.lobby, next as unknown as Lobby);
   assert.equal(stage(app), "searching");
+});
+
+const member = (userId: string, name: string) => ({ userId, name }) as Party["members"][number];
+const party = {
+  partyId: "p1",
+  leaderId: "bb",
+  members: [member("bb", "Bob"), member("aa", "Ada")],
+  invited: [],
+} as unknown as Party;
+
+test("a member goes along with the search that the leader has begun, into the match", async () => {
+  const [app, lobby] = await atHome();
+  lobby.enter(party);
+  lobby.stand("SEARCHING");
+  assert.deepEqual([stage(app), lobby.asked], ["searching", ["findMatch gomoku"]]);
+  lobby.stand("PLACING");
+  assert.equal(lobby.asked.length, 1, "it is one search");
+  lobby.search.resolve({ domain: "gomoku" } as Match);
+  await settled();
+  assert.equal(stage(app), "playing");
+});
+
+test("a member goes along from the result of a game, and from no game that goes on", async () => {
+  for (const over of [true, false]) {
+    const lobby = new FakeLobby();
+    lobby.heldSceneId = "s1";
+    lobby.sceneEnd = over ? ({} as SceneEnd) : undefined;
+    doors.push(lobby);
+    const app = newApp();
+    app.start();
+    await settled();
+    lobby.enter(party);
+    lobby.stand("SEARCHING");
+    assert.equal(stage(app), over ? "searching" : "playing");
+  }
+});
+
+test("nobody goes along with a search that is no party's", async () => {
+  const [app, lobby] = await atHome();
+  lobby.stand("SEARCHING");
+  assert.deepEqual([stage(app), lobby.asked], ["home", []]);
+});
+
+test("who has stopped the party's search is told at the party", async () => {
+  const [app, lobby] = await atHome();
+  lobby.seatless = true;
+  lobby.enter(party);
+  lobby.stand("SEARCHING");
+  lobby.stand("IDLE", new Refused("BUSY", "Bob has stopped the search", 0));
+  await settled();
+  assert.equal(app.view.at, "home");
+  assert.equal(app.around?.party.news.value, "Bob has stopped the search");
+  lobby.stand("SEARCHING");
+  assert.equal(app.around?.party.news.value, "", "that is over with the next one");
+});
+
+test("why the party cannot search is told at the party, also where nobody of this page has asked", async () => {
+  const [app, lobby] = await atHome();
+  lobby.seatless = true;
+  lobby.enter({ ...party, leaderId: "aa" });
+  app.play("gomoku");
+  await settled();
+  lobby.search.reject(new Refused("INVALID", "your party is too large", 0));
+  await settled();
+  assert.deepEqual(
+    [app.view.at, app.around?.party.news.value],
+    ["home", "your party is too large"],
+  );
+  lobby.stand("IDLE", new Refused("BUSY", "a member of your party is away", 0));
+  assert.equal(app.around?.party.news.value, "a member of your party is away");
+});
+
+test("who plays alone and holds no seat is told why there is no match", async () => {
+  const [app, lobby] = await atHome();
+  lobby.seatless = true;
+  app.play("gomoku");
+  await settled();
+  lobby.search.reject(new Refused("BUSY", "you are elsewhere", 0));
+  await settled();
+  assert.ok(app.view.at === "trouble" && app.view.trouble.text === "you are elsewhere");
+});
+
+test("a guest comes into a party under the name that was chosen, and keeps it there", async () => {
+  const [app, first] = await atHome();
+  const lobby = new FakeLobby();
+  doors.push(lobby);
+  app.chooseName(" Bo ");
+  const entered = app.enterParty((party) => party.join("K7MX2B"));
+  first.answer.resolve();
+  await settled();
+  assert.deepEqual([first.asked, lobby.asked], [["signOut"], ["join K7MX2B"]]);
+  const { guest } = signedIn.at(-1) as { guest: { name: string } };
+  assert.equal(guest.name, "Bo");
+  lobby.enter(party);
+  lobby.answer.resolve();
+  await entered;
+  app.play("gomoku", "Cy");
+  await settled();
+  assert.deepEqual(lobby.asked.slice(1), ["findMatch gomoku"], "signing out would be leaving");
+});
+
+test("the first invitation begins the party", async () => {
+  const [app, lobby] = await atHome();
+  const invited = app.inviteToParty("cc");
+  await settled();
+  assert.deepEqual(lobby.asked, ["create"]);
+  lobby.enter(party);
+  lobby.answer.resolve();
+  await settled();
+  assert.deepEqual(lobby.asked, ["create", "invite cc"]);
+  lobby.answer.resolve();
+  await invited;
+  void app.inviteToParty("dd");
+  await settled();
+  assert.deepEqual(lobby.asked.slice(2), ["invite dd"]);
+});
+
+test("a page that goes while its party searches takes the search back, and stays in the party", async () => {
+  const [app, lobby] = await atHome();
+  lobby.enter(party);
+  lobby.stand("SEARCHING");
+  app.hide();
+  assert.deepEqual(lobby.asked, ["findMatch gomoku", "cancelMatch"]);
+  const next = new FakeLobby();
+  doors.push(next);
+  const loaded = newApp();
+  loaded.start();
+  await settled();
+  assert.deepEqual([stage(loaded), next.asked], ["home", []], "the leader searches again");
 });

@@ -8,6 +8,8 @@ import {
   type ChatMessage,
   type GuildEvent,
   type Lobby,
+  type Party,
+  type PartyEvent,
   type Resumed,
 } from "@scenehost/client";
 import { Around } from "../src/hub/around.js";
@@ -116,6 +118,7 @@ class FakeLobby {
   history: (channel: ChatChannel) => ChatMessage[] = () => [];
   refusal: Refused | undefined;
   guild: { guildId: string; name: string } | undefined;
+  readonly party = { current: undefined as Party | undefined, invites: [] };
   readonly #listeners: [string, (value: never) => void][] = [];
   readonly chat = {
     join: async (room: string) => void this.asked.push(`join ${room}`),
@@ -138,9 +141,17 @@ class FakeLobby {
   tell(event: "chat", value: ChatEvent): void;
   tell(event: "guild", value: GuildEvent): void;
   tell(event: "resumed", value: Resumed): void;
+  tell(event: "party", value: PartyEvent): void;
   tell(event: string, value: unknown): void {
     for (const [name, listener] of this.#listeners) if (name === event) listener(value as never);
   }
+}
+
+/** The player is in this party now, of which so many messages were said. */
+function inParty(lobby: FakeLobby, partyId: string, lastMessageId = 0n): void {
+  const party = { partyId, lastMessageId, members: [], invited: [] } as unknown as Party;
+  lobby.party.current = party;
+  lobby.tell("party", { kind: "changed", party, change: "UNSPECIFIED", userId: "" });
 }
 
 function talkAt(lobby: FakeLobby) {
@@ -212,6 +223,43 @@ test("the guild's conversation comes and goes with the guild", async () => {
   lobby.tell("guild", { what: "KICKED" } as GuildEvent);
   await settled();
   assert.deepEqual(titles(), ["Everybody"]);
+});
+
+test("the party's conversation comes and goes with the party, and another party has its own", async () => {
+  const lobby = new FakeLobby();
+  const talk = talkAt(lobby);
+  const of = () =>
+    talk.log.value.conversations.flatMap(({ channel, messages }) =>
+      channel.kind === "party" ? [`${channel.partyId}: ${messages.length}`] : [],
+    );
+  inParty(lobby, "p1");
+  lobby.tell("chat", { kind: "message", message: said(1, { kind: "party", partyId: "p1" }) });
+  assert.deepEqual(of(), ["p1: 1"]);
+  assert.equal(unreadOf(talk.log.value), 1);
+  inParty(lobby, "p2");
+  assert.deepEqual(of(), ["p2: 0"]);
+  lobby.party.current = undefined;
+  lobby.tell("party", { kind: "gone", partyId: "p2", change: "LEFT" });
+  assert.deepEqual(of(), []);
+});
+
+test("what was said in the party during a drop is loaded", async () => {
+  const lobby = new FakeLobby();
+  const channel: ChatChannel = { kind: "party", partyId: "p1" };
+  lobby.history = () => range(1, 2, channel);
+  const talk = talkAt(lobby);
+  inParty(lobby, "p1", 2n);
+  talk.watch(true);
+  talk.choose("party");
+  await settled();
+  lobby.asked.length = 0;
+  inParty(lobby, "p1", 2n);
+  await settled();
+  assert.deepEqual(lobby.asked, []);
+  lobby.history = () => range(1, 4, channel);
+  inParty(lobby, "p1", 4n);
+  await settled();
+  assert.deepEqual(ids(talk.log.value, "party"), [1, 2, 3, 4]);
 });
 
 test("what cannot be loaded says why, and can be tried again", async () => {

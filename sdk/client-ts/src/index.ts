@@ -34,6 +34,14 @@ export type {
   Role,
 } from "./features/guilds.js";
 export type { Inbox, Notification, NotificationNews } from "./features/inbox.js";
+export type {
+  Parties,
+  Party,
+  PartyCheck,
+  PartyEvent,
+  PartyInvite,
+  PartyMember,
+} from "./features/party.js";
 export type { Profile, ProfileChange, Profiles } from "./features/profiles.js";
 export type { Owner, Readers, RecordChange, Records, StoredRecord } from "./features/records.js";
 export type { Amounts, LedgerEntry, Offer, Purchase, Shop, WalletChange } from "./features/shop.js";

@@ -18,6 +18,7 @@ import {
 } from "./features/friends.js";
 import { Guilds, toGuildEvent, type GuildEvent } from "./features/guilds.js";
 import { Inbox, toNotificationNews, type NotificationNews } from "./features/inbox.js";
+import { Parties, type PartyEvent } from "./features/party.js";
 import { Profiles } from "./features/profiles.js";
 import { Records } from "./features/records.js";
 import { Shop, toWalletChange, type WalletChange } from "./features/shop.js";
@@ -100,6 +101,8 @@ export interface LobbyEvents {
   presence: readonly FriendPresence[];
   /** Something has happened in a guild. */
   guild: GuildEvent;
+  /** What has become of the user's party, or of an invitation. */
+  party: PartyEvent;
   /** A notification has come. */
   notification: NotificationNews;
   /** A game has changed the user's rating. */
@@ -148,7 +151,7 @@ export class Lobby {
   readonly #session: Session;
   readonly #events = new Emitter<LobbyEvents>();
   readonly #servicesDown = new Set<ServiceName>();
-  /** Rooms, direct messages, the guild's chat. */
+  /** Rooms, direct messages, the chat of the guild and the party. */
   readonly chat: Chat;
   /** Friends and what they are doing. */
   readonly friends: Friends;
@@ -156,6 +159,8 @@ export class Lobby {
   readonly guilds: Guilds;
   /** Notifications that wait for the user. */
   readonly inbox: Inbox;
+  /** Users who prepare and play together. */
+  readonly party: Parties;
   /** Users as others see them. */
   readonly profiles: Profiles;
   /** What games keep for users. */
@@ -184,6 +189,7 @@ export class Lobby {
     this.friends = new Friends(ask);
     this.guilds = new Guilds(ask);
     this.inbox = new Inbox(ask);
+    this.party = new Parties(ask);
     this.profiles = new Profiles(ask);
     this.records = new Records(ask);
     this.shop = new Shop(ask);
@@ -252,8 +258,9 @@ export class Lobby {
   }
 
   /**
-   * Waits for a match in a domain, for example `"gomoku"`. A search in it that goes on from an
-   * earlier connection (`matchState` tells) is taken up.
+   * Waits for a match in a domain, for example `"gomoku"`; in a party the leader asks for all of it. A
+   * search in the domain that goes on (`matchState` tells) is taken up: one from an earlier connection,
+   * or one that the leader of the party has begun.
    * Throws `Refused`, `Cancelled` after `cancelMatch`, the reason of the signal, `TimedOut`,
    * `OutcomeUnknown` when the search ended during a drop, `Closed`, and `Overflow` when a search is
    * already under way.
@@ -285,9 +292,9 @@ export class Lobby {
   }
 
   /**
-   * Takes the search for a match back; at once if it waits for the end of a drop. Throws `Refused` if
-   * the match is already made; then the search gives that match. Throws also `TimedOut`,
-   * `OutcomeUnknown`, `Closed` and `Overflow`; then the search may go on.
+   * Takes the search for a match back, in a party for all of it; at once if it waits for the end of a
+   * drop. Throws `Refused` if the match is already made; then the search gives that match. Throws also
+   * `TimedOut`, `OutcomeUnknown`, `Closed` and `Overflow`; then the search may go on.
    */
   async cancelMatch(): Promise<void> {
     const search = this.#search;
@@ -413,6 +420,7 @@ export class Lobby {
   }
 
   #resumed(resumed: Resumed): void {
+    if (!resumed.complete) this.party.forget();
     this.#events.emit("resumed", resumed);
     if (!resumed.complete) this.#adopt(this.#signIn!);
   }
@@ -462,6 +470,10 @@ export class Lobby {
         return this.#events.emit("presence", toPresences(body.value));
       case "synGuild":
         return this.#events.emit("guild", toGuildEvent(body.value));
+      case "synParty": {
+        const event = this.party.hear(body.value);
+        return event && this.#events.emit("party", event);
+      }
       case "synNotification": {
         const news = toNotificationNews(body.value);
         return news && this.#events.emit("notification", news);

@@ -261,6 +261,23 @@ test("lists friends, asks users, and hears of them and of what they do", async (
   ]);
 });
 
+test("talks in the party", async () => {
+  const [lobby, asked] = await lobbyThat((frame, peer) => {
+    assert.ok(frame.body.case === "reqChat" && frame.body.value.ask.case === "say");
+    const channel = { kind: ChatKind.PARTY, of: "p1" };
+    const messages = [{ channel, id: 1n, text: frame.body.value.ask.value.text }];
+    peer.send({ case: "resChat", value: { messages } }, frame.request);
+  });
+  const said = await lobby.chat.say({ kind: "party" }, "ready?");
+  assert.deepEqual(said.channel, { kind: "party", partyId: "p1" });
+  const { body } = asked[0]!;
+  assert.ok(body.case === "reqChat" && body.value.ask.case === "say");
+  assert.deepEqual(
+    [body.value.ask.value.channel?.kind, body.value.ask.value.channel?.of],
+    [ChatKind.PARTY, ""],
+  );
+});
+
 test("reads and removes notifications, and hears of new ones", async () => {
   const note = { id: 7n, kind: NotificationKind.OPERATOR, title: "Soon", createdMs: 5n };
   const [lobby, asked] = await lobbyThat((frame, peer) =>

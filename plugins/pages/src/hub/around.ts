@@ -13,6 +13,7 @@ import {
 import { Counter } from "./counter.js";
 import { Faces } from "./faces.js";
 import type { Kept } from "./kept.js";
+import { PartyRoom } from "./party-room.js";
 import { Talk } from "./talk.js";
 
 export class Around {
@@ -25,6 +26,7 @@ export class Around {
   readonly friends: Kept<FriendBook>;
   readonly mail: Kept<Mail>;
   readonly counter: Counter;
+  readonly party: PartyRoom;
   readonly talk: Talk;
 
   constructor(readonly lobby: Lobby) {
@@ -33,7 +35,8 @@ export class Around {
     this.friends = keepFriends(lobby);
     this.mail = keepMail(lobby);
     this.counter = new Counter(lobby);
-    this.talk = new Talk(lobby, this.ownGuild);
+    this.party = new PartyRoom(lobby);
+    this.talk = new Talk(lobby, this.ownGuild, this.party.party);
     lobby.on("rating", (change) => this.rating.set(change));
   }
 

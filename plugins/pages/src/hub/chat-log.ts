@@ -26,7 +26,7 @@ export interface Conversation {
 }
 
 export interface Log {
-  /** Rooms and the guild first, then users, the one opened last at the end. */
+  /** Rooms, the guild and the party first, then users, the one opened last at the end. */
   readonly conversations: readonly Conversation[];
   /** The key of the chosen conversation. */
   readonly chosen: string;
@@ -54,7 +54,7 @@ export type Action =
 
 export function keyOf(channel: ChatChannel): string {
   if (channel.kind === "room") return `room/${channel.room}`;
-  return channel.kind === "direct" ? `direct/${channel.userId}` : "guild";
+  return channel.kind === "direct" ? `direct/${channel.userId}` : channel.kind;
 }
 
 /** A log with the room in it that everybody meets in. */
@@ -104,6 +104,12 @@ export function continues(message: ChatMessage, before: ChatMessage | undefined)
   if (!before || before.userId !== message.userId) return false;
   return message.sent.getTime() - before.sent.getTime() < GROUP_MS;
 }
+
+/** Of what a user is in one of, until more is known. */
+const titles: Partial<Record<ChatChannel["kind"], string>> = {
+  guild: "Your guild",
+  party: "Your party",
+};
 
 const unloaded = { state: "new", messages: [], more: false } as const;
 
@@ -160,7 +166,7 @@ function withEarlier(it: Conversation, earlier: readonly ChatMessage[]): Convers
 }
 
 function receive(log: Log, message: ChatMessage, own: string): Log {
-  const title = message.channel.kind === "guild" ? "Your guild" : message.name;
+  const title = titles[message.channel.kind] ?? message.name;
   const key = keyOf(message.channel);
   const known = log.conversations.some((it) => it.key === key);
   const opened = known ? log : open(log, message.channel, title);

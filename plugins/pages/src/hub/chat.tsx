@@ -1,4 +1,4 @@
-// The chat: the room where everybody meets, the guild, and conversations with one user.
+// The chat: the room where everybody meets, the guild, the party, and conversations with one user.
 import type { ChatMessage } from "@scenehost/client";
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Problem, useAttempt } from "../ui/attempt.js";
@@ -271,7 +271,8 @@ function SendBox({ talk, conversation, mutedUntil }: SendBoxProps) {
 }
 
 function placeholder({ channel, title }: Conversation): string {
-  return channel.kind === "room" ? "Say something to everybody" : `Say something to ${title}`;
+  if (channel.kind === "room") return "Say something to everybody";
+  return `Say something to ${channel.kind === "party" ? "your party" : title}`;
 }
 
 /** Until when the player is muted; `undefined` once that is over. */

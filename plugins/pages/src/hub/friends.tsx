@@ -1,6 +1,7 @@
 // Friends and what they are doing, requests, and whom the player wants nothing to do with.
 import type { Friend } from "@scenehost/client";
 import { useEffect, useState } from "preact/hooks";
+import type { App } from "../app.js";
 import { Problem, useAttempt, type Attempt } from "../ui/attempt.js";
 import { Confirm } from "../ui/dialog.js";
 import { useStore } from "../ui/use-store.js";
@@ -9,7 +10,7 @@ import { byPresence, type FriendBook } from "./book.js";
 import type { PanelProps } from "./hub.js";
 import { IdForm } from "./id-form.js";
 import { Person } from "./person.js";
-import { gameTitle } from "./ranking-words.js";
+import { PresenceText } from "./presence.js";
 
 interface Asked {
   what: "remove" | "block";
@@ -17,13 +18,14 @@ interface Asked {
 }
 
 interface PartProps {
+  app: App;
   around: Around;
   book: FriendBook;
   busy: boolean;
   attempt: Attempt["attempt"];
 }
 
-export function FriendsPanel({ around }: PanelProps) {
+export function FriendsPanel({ app, around }: PanelProps) {
   const { friends } = around;
   const { value: book, problem } = useStore(friends.known);
   const { busy, problem: refused, attempt } = useAttempt();
@@ -36,7 +38,7 @@ export function FriendsPanel({ around }: PanelProps) {
         await friends.load();
       }
     });
-  const props = book && { around, book, busy, attempt: change };
+  const props = book && { app, around, book, busy, attempt: change };
   return (
     <div class="guild" data-testid="friends" aria-busy={busy || (!book && !problem)}>
       <Problem text={refused} testId="friends-problem" />
@@ -62,7 +64,8 @@ export function FriendsPanel({ around }: PanelProps) {
   );
 }
 
-function FriendList({ around, book, busy, attempt }: PartProps) {
+function FriendList(props: PartProps) {
+  const { around, book, busy, attempt } = props;
   const [asked, setAsked] = useState<Asked | null>(null);
   const answer = (yes: boolean) => {
     setAsked(null);
@@ -81,9 +84,10 @@ function FriendList({ around, book, busy, attempt }: PartProps) {
             around={around}
             userId={friend.userId}
             name={friend.name}
-            note={<PresenceText friend={friend} />}
+            note={<PresenceText presence={friend.presence} />}
             testId="friend"
           >
+            <InviteButton {...props} friend={friend} />
             <button
               class="button small"
               aria-label={`Talk with ${friend.name}`}
@@ -132,19 +136,23 @@ function FriendList({ around, book, busy, attempt }: PartProps) {
   );
 }
 
-function PresenceText({ friend }: { friend: Friend }) {
-  const { state, domain } = friend.presence;
-  const texts: Record<Friend["presence"]["state"], string> = {
-    OFFLINE: "Offline",
-    ONLINE: "Online",
-    SEARCHING: "Looking for a game",
-    IN_GAME: `Plays ${gameTitle(domain)}`,
-    AWAY: "Lost the connection",
-  };
+/** Invites a friend who is here into the player's party, which begins with that if there is none. */
+function InviteButton({ app, around, friend, busy, attempt }: PartProps & { friend: Friend }) {
+  const party = useStore(around.party.party);
+  const { userId, name, presence } = friend;
+  const isMember = party?.members.some((it) => it.userId === userId);
+  if (isMember || presence.state === "OFFLINE") return null;
+  const invited = party?.invited.some((it) => it.userId === userId);
   return (
-    <span class="presence" data-state={state} data-testid="presence">
-      {texts[state]}
-    </span>
+    <button
+      class="button small"
+      disabled={busy || invited}
+      aria-label={`Invite ${name} to your party`}
+      data-testid="friend-invite"
+      onClick={() => attempt(() => app.inviteToParty(userId))}
+    >
+      {invited ? "Invited" : "Invite"}
+    </button>
   );
 }
 

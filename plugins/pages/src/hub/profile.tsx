@@ -2,6 +2,7 @@
 import type { Profile } from "@scenehost/client";
 import { useEffect, useId, useState } from "preact/hooks";
 import { Problem, useAttempt } from "../ui/attempt.js";
+import { CopyButton } from "../ui/copy.js";
 import { Avatar } from "./avatar.js";
 import { colorOf, colors } from "./colors.js";
 import type { PanelProps } from "./hub.js";
@@ -115,19 +116,12 @@ function Form({ profile, busy, onSave }: FormProps) {
 
 /** What others need to add this player as a friend. */
 function OwnId({ id }: { id: string }) {
-  const [copied, setCopied] = useState(false);
-  const copy = async () => {
-    await navigator.clipboard.writeText(id).then(
-      () => setCopied(true),
-      () => setCopied(false), // The id can be marked and copied by hand.
-    );
-  };
   return (
     <span class="own-id">
       <code data-testid="own-id">{id}</code>
-      <button class="button small" type="button" onClick={copy} aria-label="Copy your id">
-        {copied ? "Copied" : "Copy"}
-      </button>
+      <CopyButton text={id} label="Copy your id">
+        Copy
+      </CopyButton>
     </span>
   );
 }

@@ -1,5 +1,11 @@
 // What is said around the games: listens as long as the lobby is there, whatever is shown.
-import { Refused, type ChatChannel, type ChatEvent, type Lobby } from "@scenehost/client";
+import {
+  Refused,
+  type ChatChannel,
+  type ChatEvent,
+  type Lobby,
+  type Party,
+} from "@scenehost/client";
 import { Store } from "../store.js";
 import { problemOf } from "../trouble.js";
 import { emptyLog, keyOf, reduce, type Action, type Conversation, type Log } from "./chat-log.js";
@@ -15,12 +21,13 @@ export class Talk {
   /** When the server takes the next message, by `performance.now()`; 0: now. */
   readonly quietUntilMs = new Store(0);
 
-  constructor(lobby: Lobby, ownGuild: Kept<Membership>) {
+  constructor(lobby: Lobby, ownGuild: Kept<Membership>, party: Store<Party | undefined>) {
     this.#lobby = lobby;
     this.#ownGuild = ownGuild;
     lobby.on("chat", (event) => this.#hear(event));
     lobby.on("resumed", ({ complete }) => !complete && this.#again());
     ownGuild.known.subscribe(() => this.#followGuild());
+    party.subscribe(() => this.#followParty(party.value));
   }
 
   /** The player sees the chosen conversation now, or does not any more. */
@@ -92,12 +99,14 @@ export class Talk {
     } else if (event.kind === "muted") {
       this.#dispatch({ type: "muted", until: event.until });
     } else {
-      for (const { room, lastId } of event.rooms) this.#catchUp(room, lastId);
+      for (const { room, lastId } of event.rooms) {
+        this.#catchUp(keyOf({ kind: "room", room }), lastId);
+      }
     }
   }
 
-  #catchUp(room: string, lastId: bigint): void {
-    const key = keyOf({ kind: "room", room });
+  /** What is said in rooms and parties is not told to who is not connected, or reads too slowly. */
+  #catchUp(key: string, lastId: bigint): void {
     const it = this.log.value.conversations.find((it) => it.key === key);
     const seenId = it?.messages.at(-1)?.id ?? 0n;
     if (it?.state === "ready" && lastId > seenId) void this.load(it);
@@ -114,15 +123,29 @@ export class Talk {
     const membership = this.#ownGuild.known.value.value;
     if (!membership) return;
     const { guild } = membership;
-    const known = this.log.value.conversations.find(({ channel }) => channel.kind === "guild");
-    const same = known?.channel.kind === "guild" && known.channel.guildId === guild?.guildId;
-    if (known && !same) this.close(known.key);
-    if (!guild) return;
-    const channel: ChatChannel = { kind: "guild", guildId: guild.guildId };
-    this.#dispatch({ type: "open", channel, title: guild.name });
+    const channel = guild && ({ kind: "guild", guildId: guild.guildId } as const);
+    this.#follow("guild", channel, guild?.name ?? "");
+  }
+
+  #followParty(party: Party | undefined): void {
+    const channel = party && ({ kind: "party", partyId: party.partyId } as const);
+    this.#follow("party", channel, "Your party");
+    if (party) this.#catchUp(keyOf({ kind: "party" }), party.lastMessageId);
+  }
+
+  /** The conversation of something that the player is in one of: of this one now, or of none. */
+  #follow(kind: "guild" | "party", channel: ChatChannel | undefined, title: string): void {
+    const known = this.log.value.conversations.find((it) => it.channel.kind === kind);
+    if (known && (!channel || !isSame(known.channel, channel))) this.close(known.key);
+    if (channel) this.#dispatch({ type: "open", channel, title });
   }
 
   #dispatch(action: Action): void {
     this.log.set(reduce(this.log.value, action));
   }
+}
+
+function isSame(a: ChatChannel, b: ChatChannel): boolean {
+  if (a.kind === "guild") return b.kind === "guild" && a.guildId === b.guildId;
+  return a.kind === "party" && b.kind === "party" && a.partyId === b.partyId;
 }

@@ -4,6 +4,8 @@ import { useState } from "preact/hooks";
 import type { App } from "../app.js";
 import { titles, type Domain } from "../domains.js";
 import { Hub } from "../hub/hub.js";
+import { PartyBar } from "../hub/party-bar.js";
+import { leaderOf } from "../hub/party-words.js";
 import { chosenName } from "../identity.js";
 import { AccountPanel } from "./account.js";
 import { RatingNote } from "./rating.js";
@@ -39,13 +41,19 @@ export function Home({ app }: { app: App }) {
           Each game is a sandboxed component on this host. Alone? Open this page in a second window:
           every window is a player of its own.
         </p>
-        {app.hasAccount ? (
+        {app.hasAccount || app.party ? (
           <div class="name">
             <span>You play as</span>
             <b data-testid="player-name">{app.lobby?.user.name}</b>
           </div>
         ) : (
-          <NameInput name={name} onName={setName} />
+          <NameInput
+            name={name}
+            onName={(name) => {
+              setName(name);
+              app.chooseName(name);
+            }}
+          />
         )}
         <RatingNote app={app} />
       </section>
@@ -54,6 +62,7 @@ export function Home({ app }: { app: App }) {
           New games cannot start right now. This page tells as soon as they can.
         </p>
       )}
+      <PartyBar app={app} />
       <ul class="games">
         {games.map(({ domain, art, text, facts }) => (
           <li class={`game game-${domain}`} key={domain}>
@@ -103,14 +112,19 @@ interface PlayProps {
 }
 
 function PlayButton({ app, domain, name, disabled }: PlayProps) {
+  const { party } = app;
+  const together = party && party.members.length > 1;
+  const led = party && party.leaderId !== app.lobby?.user.id;
   return (
     <button
       class="button primary"
       data-testid={`play-${domain}`}
-      disabled={disabled}
+      disabled={disabled || led}
       onClick={() => app.play(domain, name)}
     >
-      Play {titles[domain]}
+      {led
+        ? `${leaderOf(party)} starts for all of you`
+        : `Play ${titles[domain]}${together ? " together" : ""}`}
     </button>
   );
 }

@@ -1,6 +1,7 @@
 // Shows the app's view, and moves the focus to it when it changes, so that nobody is left behind.
 import { useEffect, useReducer, useRef } from "preact/hooks";
 import type { App, View } from "../app.js";
+import { PartyNotices } from "../hub/party-notices.js";
 import { Arena } from "../arena/arena.js";
 import { Gomoku } from "../gomoku/gomoku.js";
 import { Header } from "./header.js";
@@ -26,6 +27,7 @@ export function Root({ app }: { app: App }) {
       <main ref={main} tabIndex={-1}>
         <Body app={app} view={view} />
       </main>
+      <PartyNotices app={app} />
     </div>
   );
 }

@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import type { App, Waiting as WaitingView } from "../app.js";
 import { titles } from "../domains.js";
+import { namesText } from "../hub/party-words.js";
 
 export function Connecting({ text }: { text: string }) {
   return (
@@ -16,6 +17,7 @@ export function Waiting({ app, view }: { app: App; view: WaitingView }) {
   const { domain, stage, state, sinceMs } = view;
   const placing = state?.state === "PLACING";
   const cancelling = stage === "cancelling";
+  const members = app.party?.members ?? [];
   const others = Math.max(0, (state?.waiting ?? 1) - 1);
   return (
     <section class="card waiting" data-testid="waiting" data-state={state?.state ?? "ASKING"}>
@@ -44,7 +46,11 @@ export function Waiting({ app, view }: { app: App; view: WaitingView }) {
       >
         {cancelling ? "Cancelling…" : "Cancel"}
       </button>
-      <p class="hint">Nobody around? A second window of this page is another player.</p>
+      <p class="hint" data-testid="waiting-hint">
+        {members.length > 1
+          ? `Your party looks together: ${namesText(members.map(({ name }) => name))}. Each of you can cancel it.`
+          : "Nobody around? A second window of this page is another player."}
+      </p>
     </section>
   );
 }

@@ -1,4 +1,4 @@
-// Chat: rooms of the lobby, direct messages, and the user's guild.
+// Chat: rooms of the lobby, direct messages, the user's guild and party.
 import {
   ChatKind,
   type ChatChannel as ChannelFrame,
@@ -12,7 +12,9 @@ export type ChatChannel =
   | { readonly kind: "room"; readonly room: string }
   | { readonly kind: "direct"; readonly userId: string }
   /** `guildId` need not be said: a user is in one guild at most. */
-  | { readonly kind: "guild"; readonly guildId?: string };
+  | { readonly kind: "guild"; readonly guildId?: string }
+  /** Nor `partyId`: a user is in one party at most. */
+  | { readonly kind: "party"; readonly partyId?: string };
 
 export interface ChatMessage {
   readonly channel: ChatChannel;
@@ -110,15 +112,23 @@ function toFrame(channel: ChatChannel): { kind: ChatKind; of: string } {
       return { kind: ChatKind.DIRECT, of: channel.userId };
     case "guild":
       return { kind: ChatKind.GUILD, of: channel.guildId ?? "" };
+    case "party":
+      return { kind: ChatKind.PARTY, of: channel.partyId ?? "" };
   }
 }
 
 function toChannel(channel: ChannelFrame | undefined): ChatChannel {
   const of = channel?.of ?? "";
-  if (channel?.kind === ChatKind.DIRECT) return { kind: "direct", userId: of };
-  return channel?.kind === ChatKind.GUILD
-    ? { kind: "guild", guildId: of }
-    : { kind: "room", room: of };
+  switch (channel?.kind) {
+    case ChatKind.DIRECT:
+      return { kind: "direct", userId: of };
+    case ChatKind.GUILD:
+      return { kind: "guild", guildId: of };
+    case ChatKind.PARTY:
+      return { kind: "party", partyId: of };
+    default:
+      return { kind: "room", room: of };
+  }
 }
 
 function toMessage({ channel, id, userId, name, text, sentMs }: MessageFrame): ChatMessage {

@@ -125,7 +125,8 @@ export function toPresences({ friends }: SynPresence): FriendPresence[] {
   return friends.map(({ userId, presence }) => ({ userId, presence: toPresence(presence) }));
 }
 
-function toPresence(frame: PresenceFrame | undefined): Presence {
+/** What a user is doing; `OFFLINE` if nothing is said. */
+export function toPresence(frame: PresenceFrame | undefined): Presence {
   const { state = Presence_State.OFFLINE, domain = "" } = frame ?? {};
   return { state: (Presence_State[state] as Presence["state"] | undefined) ?? "OFFLINE", domain };
 }
