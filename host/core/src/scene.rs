@@ -13,7 +13,7 @@
 mod event;
 mod seat;
 
-use crate::config::Fleet;
+use crate::config::{Fleet, OnCrash};
 use crate::ids::{ConnectionId, DomainName, Epoch, SceneId, Seat, Time, UserId};
 use crate::line::{self, Outcome};
 use crate::message::{EndReason, Message, PlayerResult, SceneEnded};
@@ -374,7 +374,10 @@ impl<F: Clone> Scene<F> {
     fn failed(&mut self, now: Time, text: String) {
         match &self.phase {
             Phase::Starting | Phase::Running | Phase::Asked { ask: Ask::Empty, .. } => {
-                let told = self.tell_end(&EndReason::Crashed(text.clone()), &[]);
+                let told = match self.limits.on_crash {
+                    OnCrash::Restart => self.tell_restart(),
+                    OnCrash::End => self.tell_end(&EndReason::Crashed(text.clone()), &[]),
+                };
                 self.ask(now, Ask::Crashed(text));
                 told.into_iter().for_each(|connection| self.closed(now, connection));
             }
@@ -427,6 +430,15 @@ impl<F: Clone> Scene<F> {
             let ended = SceneEnded { scene: self.id, reason: reason.clone(), results: results.to_vec() };
             self.notify(*connection, 0, Notice::Ended(ended));
             self.effects.push(Effect::Close(*connection));
+        }
+        inside
+    }
+
+    /// Tells everyone inside that the game begins anew, and closes their connections, which are returned.
+    fn tell_restart(&mut self) -> Vec<ConnectionId> {
+        let inside: Vec<ConnectionId> = self.connections().map(|(_, connection)| connection).collect();
+        for connection in &inside {
+            self.notify(*connection, 0, Notice::Closing(Refusal::Restarting));
         }
         inside
     }
