@@ -48,6 +48,15 @@ const BACKLOG_BYTES_MAX: usize = 128 * 1_024;
 /// The longest name that a domain may be asked for by.
 const DOMAIN_CHARS_MAX: usize = 64;
 
+/// What the lobby has to know of a domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Domain {
+    /// How long a search in it may take.
+    pub wait_ms_max: u64,
+    /// The most players of a match, so the most of a party.
+    pub players_max: u32,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Connection {
     /// The line is a user's when the sign-in is accepted, unless the user has one already.
@@ -127,8 +136,7 @@ enum Due {
 /// The service.
 #[derive(Debug, Clone)]
 pub struct Lobby {
-    /// The domains, with how long a search in them may take.
-    domains: BTreeMap<DomainName, u64>,
+    domains: BTreeMap<DomainName, Domain>,
     connections: HashMap<ConnectionId, Connection>,
     users: HashMap<UserId, User>,
     /// The connections of each user that are `Entering`.
@@ -206,9 +214,8 @@ impl Service for Lobby {
 }
 
 impl Lobby {
-    /// A lobby that knows these domains, with the longest wait of each in milliseconds, and keeps
-    /// everything of a dropped user for so long.
-    pub fn new(domains: BTreeMap<DomainName, u64>, grace_ms: u64) -> Self {
+    /// A lobby that knows these domains, and keeps everything of a dropped user for so long.
+    pub fn new(domains: BTreeMap<DomainName, Domain>, grace_ms: u64) -> Self {
         Self {
             domains,
             connections: HashMap::new(),

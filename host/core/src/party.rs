@@ -23,7 +23,7 @@ use crate::db::{Answer as DbAnswer, Caller, Stop, Transaction};
 use crate::ids::{DomainName, PartyId, Time, UserId};
 use crate::lobby;
 use crate::refusal::Refusal;
-pub use view::{CheckView, Gone, Invitation, MemberView, News, View};
+pub use view::{CheckView, Gone, Invitation, InvitedView, MemberView, News, View};
 
 /// How many invitations of a party may be open.
 pub const INVITES_MAX: usize = 8;

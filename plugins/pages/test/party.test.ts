@@ -93,7 +93,7 @@ test("invitations are shown until their time is over, which nobody tells", async
   let told = () => {};
   room.subscribe(() => told());
   lobby.party.all = [{ partyId: "p2", until: inMs(30) } as PartyInvite];
-  const invited = [{ userId: "cc", name: "Cy", until: inMs(60) }];
+  const invited = [{ userId: "cc", name: "Cy", until: inMs(60), byId: "aa" }];
   lobby.party.current = { ...all, invited };
   lobby.tell("party", { kind: "invited" });
   assert.deepEqual([room.invites.value.length, room.party.value?.invited.length], [1, 1]);

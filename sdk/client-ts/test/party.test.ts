@@ -89,7 +89,10 @@ test("the party is known as it was told last, and every change is told", async (
   const untilMs = BigInt(Date.now() + 20_000);
   const bob = { userId: "00000000000000bb", presence: { state: Presence_State.AWAY } };
   const told = { ...ownParty, members: [ada, bob], membersMax: 8, lastMessageId: 7n };
-  const asking = { check: { untilMs, domain: "gomoku" }, invited: [{ userId: "c", untilMs }] };
+  const asking = {
+    check: { untilMs, domain: "gomoku" },
+    invited: [{ userId: "c", untilMs, byId: "b" }],
+  };
   const about = { change: PartyChange.CHECK, userId: ada.userId };
   tellParty({ case: "party", value: { ...told, ...asking, ...about } });
   await lobby.ping();
@@ -110,7 +113,7 @@ test("the party is known as it was told last, and every change is told", async (
       },
     ],
     membersMax: 8,
-    invited: [{ userId: "c", name: "", until }],
+    invited: [{ userId: "c", name: "", until, byId: "b" }],
     data: "",
     check: { until, domain: "gomoku" },
     lastMessageId: 7n,

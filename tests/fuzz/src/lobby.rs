@@ -13,7 +13,7 @@ use scenehost_core::auth::account::Tokens;
 use scenehost_core::auth::{Credential, Identity, Request};
 use scenehost_core::chat::{self, Ask, Channel, ChatMessage, Limits, Moderation, OnFailure, To, Verdict};
 use scenehost_core::db::{self, Answer};
-use scenehost_core::lobby::{Event, Lobby};
+use scenehost_core::lobby::{Domain, Event, Lobby};
 use scenehost_core::message::{EndReason, Entry, MatchState, Notice, SceneEnded, Searching, ToUser, ToUsers};
 use scenehost_core::party::{self, Change, Party};
 use scenehost_core::record::UserRecord;
@@ -32,6 +32,7 @@ const SESSIONS: [SessionId; 2] = [SessionId(1), SessionId(2)];
 const SCENES: [SceneId; 2] = [SceneId(1), SceneId(2)];
 const WAIT_MS_MAX: u64 = 60_000;
 const GRACE_MS: u64 = 30_000;
+const DOMAIN: Domain = Domain { wait_ms_max: WAIT_MS_MAX, players_max: 2 };
 /// A search, and all that may come after it.
 const SETTLED_MS_MAX: u64 = WAIT_MS_MAX + 4 * GRACE_MS;
 
@@ -76,8 +77,7 @@ struct World {
 impl World {
     fn new() -> Self {
         Self {
-            lobby: Lobby::new(BTreeMap::from([(DomainName::from("gomoku"), WAIT_MS_MAX)]), GRACE_MS)
-                .with_chat(limits()),
+            lobby: Lobby::new(BTreeMap::from([(DomainName::from("gomoku"), DOMAIN)]), GRACE_MS).with_chat(limits()),
             now: Time(1_000_000),
             rng: ChaCha20Rng::seed_from_u64(7),
             peers: BTreeMap::new(),

@@ -13,7 +13,9 @@ use super::{ANSWER_MS_MAX, Due, Lobby, Phase, Presence, User, tell};
 use crate::ids::{ConnectionId, DomainName, PartyId, Time, UserId};
 use crate::line::State;
 use crate::message::{Notice, ServiceName};
-use crate::party::{Ask, Change, CheckView, Gone, Invitation, Limits, MemberView, News, Party, Request, View};
+use crate::party::{
+    Ask, Change, CheckView, Gone, Invitation, InvitedView, Limits, MemberView, News, Party, Request, View,
+};
 use crate::rate::Buckets;
 use crate::refusal::Refusal;
 use crate::{Context, db, party};
@@ -314,13 +316,19 @@ impl Lobby {
         };
         let name = |user: &UserId| self.users.get(user).map(|user| user.record.name.clone()).unwrap_or_default();
         let open = party.invites.iter().filter(|(_, invite)| invite.until > now);
+        let invited = |(user, invite): (&UserId, &party::Invite)| InvitedView {
+            user: *user,
+            name: name(user),
+            until: invite.until,
+            by: invite.by,
+        };
         Some(View {
             id,
             code: party.code.clone(),
             leader: party.leader,
             members: party.members.iter().map(member).collect(),
             members_max: self.parties.limits.members_max,
-            invited: open.map(|(user, invite)| (*user, name(user), invite.until)).collect(),
+            invited: open.map(invited).collect(),
             data: party.data.clone(),
             check: check.as_ref().map(|check| CheckView { until: check.until, domain: check.domain.clone() }),
             last_message: said.count(),
@@ -333,7 +341,7 @@ impl Lobby {
     fn check_ready(&mut self, id: UserId, domain: Option<DomainName>, cx: &mut Context<'_>) -> Result<(), Refusal> {
         let (party, members) = self.led_party(id)?;
         if let Some(domain) = &domain {
-            self.known_domain(domain)?;
+            self.fits(domain, members.len())?;
         }
         for member in &members {
             self.is_free(*member)?;

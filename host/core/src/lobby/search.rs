@@ -1,7 +1,7 @@
 //! Searches for a match: asked for, told of, taken back. A party has one search, which each of its members is in: the
 //! leader begins it, anybody ends it.
 
-use super::{DOMAIN_CHARS_MAX, Due, Lobby, Phase, SEARCH_MARGIN_MS, User, refuse_user, tell};
+use super::{DOMAIN_CHARS_MAX, Domain, Due, Lobby, Phase, SEARCH_MARGIN_MS, User, refuse_user, tell};
 use crate::Context;
 use crate::ids::{ConnectionId, DomainName, UserId};
 use crate::matching::{self, Seeker};
@@ -43,7 +43,6 @@ impl Lobby {
         if self.stopping {
             return Err(Refusal::Stopping);
         }
-        let wait_ms_max = self.known_domain(&domain)?;
         let needed = [ServiceName::Match, ServiceName::SceneMaster, ServiceName::Db];
         if let Some(down) = needed.into_iter().find(|it| self.services_down.contains(it)) {
             return Err(Refusal::ServiceDown(down));
@@ -52,6 +51,7 @@ impl Lobby {
             Some(_) => self.led_party(id)?.1,
             None => vec![id],
         };
+        let Domain { wait_ms_max, .. } = self.fits(&domain, users.len())?;
         if users.len() > 1 {
             users.iter().try_for_each(|user| self.is_free(*user))?;
         }
@@ -67,13 +67,18 @@ impl Lobby {
         Ok(())
     }
 
-    /// How long a search in a domain may take.
-    pub(super) fn known_domain(&self, domain: &DomainName) -> Result<u64, Refusal> {
+    /// A domain in which so many can play together.
+    pub(super) fn fits(&self, domain: &DomainName, players: usize) -> Result<Domain, Refusal> {
         if domain.as_str().chars().count() > DOMAIN_CHARS_MAX {
             return Err(Refusal::Invalid(format!("the name of a domain has at most {DOMAIN_CHARS_MAX} characters")));
         }
         let known = self.domains.get(domain).copied();
-        known.ok_or_else(|| Refusal::NotFound(format!("domain named {:?}", domain.as_str())))
+        let known = known.ok_or_else(|| Refusal::NotFound(format!("domain named {:?}", domain.as_str())))?;
+        let players_max = known.players_max;
+        match players <= players_max as usize {
+            true => Ok(known),
+            false => Err(Refusal::Invalid(format!("your party is too large: this game takes {players_max} players"))),
+        }
     }
 
     /// A user as Match has to know them.
@@ -195,7 +200,7 @@ impl Lobby {
             }
             // The match is being made; ResMatch is to come.
             Err(refusal) => {
-                let wait_ms_max = self.domains.get(domain).copied().unwrap_or_default();
+                let wait_ms_max = self.domains.get(domain).map_or(0, |domain| domain.wait_ms_max);
                 self.deadlines.set(Due::User(id), cx.now.plus_ms(wait_ms_max + SEARCH_MARGIN_MS));
                 // With 0 the user has logged out, and is still to be taken back.
                 if let Some(request) = cancel.filter(|request| *request != 0) {

@@ -17,8 +17,8 @@ pub struct View {
     pub members: Vec<MemberView>,
     /// The most members.
     pub members_max: usize,
-    /// Who is invited, with the name if the user is here, and until when.
-    pub invited: Vec<(UserId, String, Time)>,
+    /// Who is invited.
+    pub invited: Vec<InvitedView>,
     /// What the leader keeps for the game.
     pub data: String,
     /// While members are asked whether they are ready.
@@ -44,6 +44,19 @@ pub struct MemberView {
     pub ready: bool,
     /// What the member keeps for the game.
     pub data: String,
+}
+
+/// Somebody who is invited, as the members see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvitedView {
+    /// Who.
+    pub user: UserId,
+    /// The display name; empty if the user is not here.
+    pub name: String,
+    /// Until when that can be accepted.
+    pub until: Time,
+    /// Who has invited the user.
+    pub by: UserId,
 }
 
 /// Members are asked whether they are ready.

@@ -8,10 +8,10 @@ use rand_chacha::rand_core::SeedableRng;
 use scenehost_core::auth::account::Tokens;
 use scenehost_core::auth::{Credential, Identity, Request as AuthRequest};
 use scenehost_core::chat;
-use scenehost_core::config::Domain;
+use scenehost_core::config;
 use scenehost_core::db::{Answer as DbAnswer, News as DbNews, Request as DbRequest, Rules};
 use scenehost_core::friends::{self, Act};
-use scenehost_core::lobby::{Event, Lobby};
+use scenehost_core::lobby::{Domain, Event, Lobby};
 use scenehost_core::matching::{self, Match};
 use scenehost_core::message::{Entry, Notice};
 use scenehost_core::party::{Ask, Limits, News, Request, View};
@@ -52,8 +52,9 @@ impl Club {
     /// Nobody is there; games take three players.
     pub fn new(limits: Limits) -> Self {
         let rules = Rules { parties: limits.clone(), ..Rules::default() };
-        let lobby = Lobby::new(BTreeMap::from([(domain(), 60_000)]), GRACE_MS).with_parties(limits);
-        let trio = Domain {
+        let lobby = Lobby::new(BTreeMap::from([(domain(), Domain { wait_ms_max: 60_000, players_max: 3 })]), GRACE_MS)
+            .with_parties(limits);
+        let trio = config::Domain {
             fleet: "trio".into(),
             players_min: 3,
             players_max: 3,

@@ -8,7 +8,7 @@ use scenehost_core::auth::{Credential, Identity, Request};
 use scenehost_core::chat::{self, ChatMessage};
 use scenehost_core::chat::{Ask, To};
 use scenehost_core::db::{self, Answer, Asker, Caller, Entered, News};
-use scenehost_core::lobby::{ANSWER_MS_MAX, Event, FIRST_FRAME_MS_MAX, Lobby, REQUESTS_PER_USER_MAX};
+use scenehost_core::lobby::{ANSWER_MS_MAX, Domain, Event, FIRST_FRAME_MS_MAX, Lobby, REQUESTS_PER_USER_MAX};
 use scenehost_core::message::{EndReason, Entry, MatchState, Notice, SceneEnded, Searching, ToUser};
 use scenehost_core::party::{self, Party};
 use scenehost_core::profile::{self, Profile};
@@ -33,7 +33,7 @@ fn domain() -> DomainName {
 }
 
 fn lobby() -> World<Lobby> {
-    World::new(Lobby::new(BTreeMap::from([(domain(), 60_000)]), GRACE_MS))
+    World::new(Lobby::new(BTreeMap::from([(domain(), Domain { wait_ms_max: 60_000, players_max: 2 })]), GRACE_MS))
 }
 
 fn sign_in(connection: ConnectionId) -> Event {

@@ -10,8 +10,8 @@ use scenehost_core::db::{Caller, Request as DbRequest, Rules};
 use scenehost_core::lobby::{self, CHANGES_PER_10_S, CHECK_MS, CODES_PER_MINUTE, PRESENCE_DELAY_MS, Presence};
 use scenehost_core::message::Notice;
 use scenehost_core::party::{
-    Ask, Change, DATA_BYTES_MAX, Gone, INVITE_MS, INVITES_MAX, Limits, MEMBER_DATA_BYTES_MAX, News, Party, Request,
-    View,
+    Ask, Change, DATA_BYTES_MAX, Gone, INVITE_MS, INVITES_MAX, InvitedView, Limits, MEMBER_DATA_BYTES_MAX, News, Party,
+    Request, View,
 };
 use scenehost_core::{ConnectionId, Message, PartyId, Refusal, UserId, record};
 
@@ -60,7 +60,8 @@ fn users_come_in_by_code_and_by_invitation_and_all_hear_it() {
     let [News::Invited(invitation)] = &club.news(CY)[..] else { panic!("Cy is invited") };
     let (until, name) = (invitation.until, invitation.name.clone());
     assert_eq!((name.as_str(), invitation.members, until), ("Bob", 2, club.lobby.now.plus_ms(INVITE_MS)));
-    assert_eq!(club.party(ADA).unwrap().invited, [(UserId(CY), "Cy".to_owned(), until)]);
+    let invited = InvitedView { user: UserId(CY), name: "Cy".to_owned(), until, by: UserId(BOB) };
+    assert_eq!(club.party(ADA).unwrap().invited, [invited]);
     club.change(CY, Request::Accept(party.id)).unwrap();
     let party = club.party(CY).unwrap();
     assert_eq!((members(&party), party.invited), (vec![ADA, BOB, CY], vec![]));

@@ -8,7 +8,7 @@ use scenehost_core::auth::account::Tokens;
 use scenehost_core::auth::{Credential, Identity, Request};
 use scenehost_core::db::{self, Answer, Asker, Entered, News};
 use scenehost_core::friends::{self, Change, Person, Which};
-use scenehost_core::lobby::{Event, Lobby, PRESENCE_DELAY_MS, PRESENCE_MS_MIN, Presence};
+use scenehost_core::lobby::{Domain, Event, Lobby, PRESENCE_DELAY_MS, PRESENCE_MS_MIN, Presence};
 use scenehost_core::message::{EndReason, Entry, Notice, SceneEnded, ToUser};
 use scenehost_core::profile::Profile;
 use scenehost_core::record::UserRecord;
@@ -48,7 +48,8 @@ fn sign_in(world: &mut World<Lobby>, user: UserId, over: ConnectionId, resume: O
 
 /// Ada and Bob are friends and both here; Ada knows that.
 fn ada_and_bob() -> World<Lobby> {
-    let mut world = World::new(Lobby::new(BTreeMap::from([(domain(), 60_000)]), GRACE_MS));
+    let mut world =
+        World::new(Lobby::new(BTreeMap::from([(domain(), Domain { wait_ms_max: 60_000, players_max: 2 })]), GRACE_MS));
     sign_in(&mut world, ADA, connection(ADA), None, &[BOB]);
     sign_in(&mut world, BOB, connection(BOB), None, &[ADA]);
     assert_eq!(hears(&mut world), [(BOB, Presence::Online)]);

@@ -1,7 +1,7 @@
 //! Parties, in the frames of the client protocol.
 
-use scenehost_core::party::{Ask, Change, Gone, Invitation, MemberView, News, Request, View};
-use scenehost_core::{DomainName, PartyId, Refusal, Time, UserId};
+use scenehost_core::party::{Ask, Change, Gone, Invitation, InvitedView, MemberView, News, Request, View};
+use scenehost_core::{DomainName, PartyId, Refusal};
 use scenehost_protocol::v1::{self, PartyChange, req_party, server_frame::Body, syn_party};
 
 use super::friends::one_presence;
@@ -55,10 +55,11 @@ fn party(view: &View) -> v1::Party {
         ready: member.ready,
         data: member.data.clone(),
     };
-    let invited = |(user, name, until): &(UserId, String, Time)| v1::PartyInvited {
-        user_id: user.to_string(),
-        name: name.clone(),
-        until_ms: until.0,
+    let invited = |invited: &InvitedView| v1::PartyInvited {
+        user_id: invited.user.to_string(),
+        name: invited.name.clone(),
+        until_ms: invited.until.0,
+        by_id: invited.by.to_string(),
     };
     v1::Party {
         party_id: view.id.to_string(),

@@ -120,7 +120,8 @@ function MemberActions({ busy, member, onAsk }: MemberActionsProps) {
 }
 
 function Invited({ around, party, busy, attempt }: PartyProps) {
-  return party.invited.map(({ userId, name }) => (
+  const own = around.lobby.user.id;
+  return party.invited.map(({ userId, name, byId }) => (
     <Person
       key={userId}
       around={around}
@@ -129,15 +130,17 @@ function Invited({ around, party, busy, attempt }: PartyProps) {
       note="Is invited"
       testId="party-invited"
     >
-      <button
-        class="button small quiet"
-        disabled={busy}
-        aria-label={`Take the invitation of ${name || userId} back`}
-        data-testid="party-uninvite"
-        onClick={() => attempt(() => around.lobby.party.uninvite(userId))}
-      >
-        Take back
-      </button>
+      {(byId === own || party.leaderId === own) && (
+        <button
+          class="button small quiet"
+          disabled={busy}
+          aria-label={`Take the invitation of ${name || userId} back`}
+          data-testid="party-uninvite"
+          onClick={() => attempt(() => around.lobby.party.uninvite(userId))}
+        >
+          Take back
+        </button>
+      )}
     </Person>
   ));
 }

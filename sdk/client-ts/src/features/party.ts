@@ -26,6 +26,8 @@ export interface Party {
     /** Empty if the user is not here. */
     readonly name: string;
     readonly until: Date;
+    /** Who has invited the user. */
+    readonly byId: string;
   }[];
   /** What the leader keeps for the game. */
   readonly data: string;
@@ -245,9 +247,10 @@ function toParty(frame: PartyFrame): Party {
       data,
     })),
     membersMax,
-    invited: frame.invited.map(({ userId, name, untilMs }) => ({
+    invited: frame.invited.map(({ userId, name, untilMs, byId }) => ({
       userId,
       name,
+      byId,
       until: toUntil(untilMs, INVITE_MS),
     })),
     data,
