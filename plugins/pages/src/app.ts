@@ -416,9 +416,40 @@ export class App {
     scene.on("dropped", changed);
     scene.on("resumed", changed);
     scene.on("gone", (closed: Closed) => {
-      if (shown() && !scene.end) this.#fail(sceneGone(closed));
+      if (!shown() || scene.end) return;
+      if (closed.code === "RESTARTING") this.#followRestart(lobby);
+      else this.#fail(sceneGone(closed));
     });
   }
+
+  /** The game has failed and begins anew, or ends. */
+  #followRestart(lobby: Lobby): void {
+    this.#begin({ at: "connecting", text: "The game failed and starts again" }, async (signal) => {
+      const next = await nextLife(lobby, signal);
+      signal.throwIfAborted();
+      if (!("reason" in next)) return this.#enter(next, lobby, signal);
+      const trouble = sceneEnded(next);
+      this.#show(trouble ? { at: "trouble", trouble } : { at: "home" });
+    });
+  }
+}
+
+/** The way into the game that begins anew, or that it has ended. */
+function nextLife(lobby: Lobby, signal: AbortSignal): Promise<Match | SceneEnd> {
+  return new Promise((resolve, reject) => {
+    const offs = [
+      lobby.on("match", (match) => done(() => resolve(match))),
+      lobby.on("sceneEnded", (end) => done(() => resolve(end))),
+      lobby.on("gone", (closed) => done(() => reject(closed))),
+    ];
+    const done = (tell: () => void) => {
+      for (const off of offs) off();
+      signal.removeEventListener("abort", aborted);
+      tell();
+    };
+    const aborted = () => done(() => reject(signal.reason));
+    signal.addEventListener("abort", aborted);
+  });
 }
 
 /** The view of a search that begins, or that goes on in this state. */
