@@ -20,7 +20,7 @@
 //! | [`records`] | profiles and stored records
 //! | [`oidc`] | whose ID tokens sign in, and how their keys come |
 //! | [`ops`], [`store`] | what operators see and do; backups and checks of the store |
-//! | [`full_disk`] | a store that cannot be written for a while |
+//! | [`full_disk`], [`saves`] | a store that cannot be written for a while, and what games save meanwhile |
 //! | [`chat`], [`guild`] | what users say, and the groups they are in |
 //! | [`pages`] | the games in a real browser |
 //! | [`client_ts`] | the TypeScript client, with its connections cut |
@@ -49,6 +49,7 @@ mod ops;
 mod pages;
 mod records;
 mod resume;
+mod saves;
 mod secure;
 mod sessions;
 mod shop;
