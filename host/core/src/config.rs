@@ -210,6 +210,19 @@ pub struct Fleet {
     pub scenes_max: u32,
     /// How many messages a user may send to a scene in a second.
     pub messages_per_s_max: u32,
+    /// What becomes of a scene that has to save while Db is down.
+    pub on_db_down: OnDbDown,
+}
+
+/// What becomes of a scene that has to save while nothing can be saved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnDbDown {
+    /// It goes on: what it saves waits, and is made and answered as soon as that is possible.
+    #[default]
+    Wait,
+    /// It ends, and its users are told why.
+    End,
 }
 
 impl Default for Fleet {
@@ -223,6 +236,7 @@ impl Default for Fleet {
             stop_grace_ms: 2_000,
             scenes_max: 10_000,
             messages_per_s_max: 60,
+            on_db_down: OnDbDown::Wait,
         }
     }
 }

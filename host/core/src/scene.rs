@@ -195,11 +195,7 @@ impl<F: Clone> Scene<F> {
             Event::Closed { connection } => self.closed(now, connection),
             Event::Kick { seat, reason } => self.remove(now, seat, EndReason::Kicked(reason)),
             Event::Finish(results) => self.finish(now, results),
-            Event::Failed(text) => {
-                if self.phase != Phase::Ended {
-                    self.ask(now, Ask::Crashed(text));
-                }
-            }
+            Event::Failed(text) => self.failed(now, text),
             Event::Tick => self.expire(now),
         }
         std::mem::take(&mut self.effects)
@@ -374,6 +370,21 @@ impl<F: Clone> Scene<F> {
         }
     }
 
+    /// The game is no more. Its users need not wait for the word of SceneMaster, which may not be able to write.
+    fn failed(&mut self, now: Time, text: String) {
+        match &self.phase {
+            Phase::Starting | Phase::Running | Phase::Asked { ask: Ask::Empty, .. } => {
+                let told = self.tell_end(&EndReason::Crashed(text.clone()), &[]);
+                self.ask(now, Ask::Crashed(text));
+                told.into_iter().for_each(|connection| self.closed(now, connection));
+            }
+            // The order to end is there already.
+            Phase::Stopping { reason, .. } => self.end(reason.clone(), Vec::new()),
+            // It was over before, or has failed already.
+            Phase::Asked { .. } | Phase::Ended => {}
+        }
+    }
+
     fn add_token(&mut self, epoch: Epoch, seat: Seat, token: SecretHash, until: Time) {
         let open = self.is_open();
         let result = match self.seats.get_mut(seat as usize) {
@@ -403,15 +414,21 @@ impl<F: Clone> Scene<F> {
 
     /// The end: everyone inside is told, and the scene is gone.
     fn end(&mut self, reason: EndReason, results: Vec<PlayerResult>) {
-        let inside: Vec<ConnectionId> = self.connections().map(|(_, connection)| connection).collect();
-        for connection in inside {
-            let ended = SceneEnded { scene: self.id, reason: reason.clone(), results: results.clone() };
-            self.notify(connection, 0, Notice::Ended(ended));
-            self.effects.push(Effect::Close(connection));
-        }
+        self.tell_end(&reason, &results);
         self.phase = Phase::Ended;
         self.tell_service(scene_service::Event::ResEnd { scene: self.id, epoch: self.epoch });
         self.effects.push(Effect::Gone);
+    }
+
+    /// Tells everyone inside that it is over, and closes their connections, which are returned.
+    fn tell_end(&mut self, reason: &EndReason, results: &[PlayerResult]) -> Vec<ConnectionId> {
+        let inside: Vec<ConnectionId> = self.connections().map(|(_, connection)| connection).collect();
+        for connection in &inside {
+            let ended = SceneEnded { scene: self.id, reason: reason.clone(), results: results.to_vec() };
+            self.notify(*connection, 0, Notice::Ended(ended));
+            self.effects.push(Effect::Close(*connection));
+        }
+        inside
     }
 
     fn expire(&mut self, now: Time) {

@@ -314,6 +314,33 @@ fn a_finished_scene_waits_for_the_order_and_then_tells_everyone() {
 }
 
 #[test]
+fn who_plays_a_game_that_fails_is_told_at_once_and_once() {
+    let mut scene = inside();
+    let failed = || Event::Failed("it has to save, and nothing can be saved now".to_owned());
+    let effects = scene.step(START, failed());
+    assert_eq!(shorts(&effects), ["tell Ended Crashed", "close", "SceneMaster ReqAskDestroyScene"]);
+    for event in [failed(), Event::Finish(Vec::new()), Event::Closed { connection: ADA }] {
+        assert_eq!(shorts(&scene.step(START, event)), [] as [&str; 0]);
+    }
+    // SceneMaster may hear of it late, and until then the scene is on its books.
+    let again = scene.step(START.plus_ms(ASK_AGAIN_MS), Event::Tick);
+    assert_eq!(shorts(&again), ["SceneMaster ReqAskDestroyScene"]);
+    let reason = EndReason::Crashed("it has to save, and nothing can be saved now".to_owned());
+    assert_eq!(shorts(&scene.step(START, end(reason))), ["SceneService ResEnd", "gone"]);
+}
+
+#[test]
+fn a_game_that_was_over_already_does_not_fail() {
+    let mut finished = inside();
+    finished.step(START, Event::Finish(Vec::new()));
+    assert_eq!(shorts(&finished.step(START, Event::Failed("trap".to_owned()))), [] as [&str; 0]);
+    let mut stopping = inside();
+    stopping.step(START, end(EndReason::Stopped));
+    let expected = ["tell Ended Stopped", "close", "SceneService ResEnd", "gone"];
+    assert_eq!(shorts(&stopping.step(START, Event::Failed("trap".to_owned()))), expected, "as it was ordered");
+}
+
+#[test]
 fn a_scene_stopped_from_outside_may_say_its_last_words() {
     let mut scene = inside();
     assert_eq!(shorts(&scene.step(START, end(EndReason::Stopped))), ["game Stopping"]);
