@@ -17,10 +17,11 @@
 //! | [`standing`] | results, recorded once, and what becomes of them |
 //! | [`startup`] | what the host refuses to start with |
 //! | [`stop`] | how the host stops |
+//! | [`crash`], [`crash_money`], [`crash_party`] | what is there after kill -9 and power failures |
 //! | [`records`] | profiles and stored records |
 //! | [`oidc`] | whose ID tokens sign in, and how their keys come |
 //! | [`ops`], [`store`] | what operators see and do; backups and checks of the store |
-//! | [`full_disk`] | a store that cannot be written for a while |
+//! | [`full_disk`], [`saves`] | a store that cannot be written for a while, and what games save meanwhile |
 //! | [`chat`], [`guild`], [`party`] | what users say, and the groups they are in |
 //! | [`pages`] | the games in a real browser |
 //! | [`client_ts`] | the TypeScript client, with its connections cut |
@@ -51,6 +52,7 @@ mod pages;
 mod party;
 mod records;
 mod resume;
+mod saves;
 mod secure;
 mod sessions;
 mod shop;

@@ -40,7 +40,7 @@ use crate::moderation;
 use crate::open_files;
 use crate::ops::{Backups, Ops};
 use crate::records;
-use crate::scene_thread::{self, FleetRun, SceneThreads};
+use crate::scene_thread::{self, FleetRun, Room, SceneThreads};
 use crate::service_loop::{self, Shell};
 use crate::store::Store;
 use crate::store::lock::DataLock;
@@ -49,6 +49,8 @@ use crate::store::lock::DataLock;
 const NODE: NodeId = NodeId(1);
 /// How long the last frames have to leave when the host stops.
 const LAST_FRAMES: Duration = Duration::from_millis(500);
+/// How long what games have saved may still wait for Db.
+const LAST_SAVES: Duration = Duration::from_secs(5);
 /// How long the store has for what waits to be written.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 /// How long the store's own work has to end.
@@ -79,7 +81,8 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     };
     let (scene_threads, seeds) = SceneThreads::new(threads)?;
     let (bus, inboxes, to_host) = Bus::new(config.domains.keys().cloned(), scene_threads.clone(), store.clone());
-    let joins = scene_thread::spawn(seeds, &engine, fleets, &bus, clock)?;
+    let saves = Room::new();
+    let joins = scene_thread::spawn(seeds, &engine, fleets, &bus, clock, &saves)?;
 
     let (stopping, stopping_seen) = watch::channel(false);
     let (draining, draining_seen) = watch::channel(false);
@@ -138,6 +141,10 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
         let _ = tokio::task::spawn_blocking(move || join.join()).await;
     }
     tokio::time::sleep(LAST_FRAMES).await;
+    let never_made = saves.cleared(LAST_SAVES).await;
+    if never_made > 0 {
+        tracing::error!(never_made, "what games have saved is lost: the store could not be written until the end");
+    }
     services.shutdown().await;
     let written = store.finish(LAST_WRITES).await;
     if !backups.ended(LAST_BACKUP).await {

@@ -22,11 +22,13 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use mio::{Poll, Waker};
 use scenehost_core::scene_service::ToScene;
 use scenehost_core::{FleetName, GameName, SceneId};
-use scenehost_engine::{Engine, Limits, Plugin, SaveError};
+use scenehost_engine::{Engine, Limits, Plugin};
 
 use crate::bus::Bus;
 use crate::clock::Clock;
 pub use connection::NewSocket;
+use saves::Made;
+pub use saves::Room;
 
 /// How many orders may wait for a thread.
 const ORDERS_MAX: usize = 65_536;
@@ -46,8 +48,8 @@ pub struct FleetRun {
 enum Order {
     Scene(SceneId, ToScene),
     Socket(SceneId, NewSocket),
-    /// The answer to a save of the scene.
-    Saved(SceneId, u64, Result<(), SaveError>),
+    /// What has come of a save of the scene, by its number.
+    Saved(SceneId, u64, Made),
     /// Close every socket and end.
     Stop,
 }
@@ -98,18 +100,18 @@ impl SceneThreads {
 
     /// Passes an order to a scene's handler; false if its thread's inbox is full.
     pub fn order(&self, scene: SceneId, order: ToScene) -> bool {
-        self.handle(scene).put(Order::Scene(scene, order))
+        self.handle(scene).put(Order::Scene(scene, order)).is_ok()
     }
 
     /// Passes a user's socket to the thread of a scene; false if its inbox is full.
     pub fn socket(&self, scene: SceneId, socket: NewSocket) -> bool {
-        self.handle(scene).put(Order::Socket(scene, socket))
+        self.handle(scene).put(Order::Socket(scene, socket)).is_ok()
     }
 
     /// Tells every thread to end; its sockets are closed with the reason.
     pub fn stop(&self) {
         for handle in self.0.iter() {
-            handle.put(Order::Stop);
+            let _ = handle.put(Order::Stop); // One that is over needs no order.
         }
     }
 
@@ -134,11 +136,12 @@ impl SceneThreads {
 }
 
 impl Handle {
-    fn put(&self, order: Order) -> bool {
-        match self.orders.try_send(order) {
-            Ok(()) => self.waker.wake().is_ok(),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
-        }
+    /// Passes an order; it comes back if there is no room for it.
+    fn put(&self, order: Order) -> Result<(), Order> {
+        self.orders.try_send(order).map_err(|(TrySendError::Full(order) | TrySendError::Disconnected(order))| order)?;
+        // Without this it is seen at the thread's next sweep.
+        let _ = self.waker.wake();
+        Ok(())
     }
 }
 
@@ -161,19 +164,21 @@ pub fn spawn(
     fleets: BTreeMap<FleetName, FleetRun>,
     bus: &Bus,
     clock: Clock,
+    saves: &Room,
 ) -> io::Result<Vec<std::thread::JoinHandle<()>>> {
     let fleets = Arc::new(fleets);
     let runtime = tokio::runtime::Handle::current();
     let mut joins = Vec::with_capacity(seeds.len());
     for seed in seeds {
         let (fleets, bus, runtime) = (Arc::clone(&fleets), bus.clone(), runtime.clone());
+        let saves = saves.clone();
         let builder = std::thread::Builder::new()
             .name(format!("scenes-{}", seed.index))
             // Guests run on this stack; running out of it would end the process.
             .stack_size(engine.thread_stack_bytes_min().max(2 << 20));
         joins.push(builder.spawn(move || {
             let _running = Running { threads: seed.threads.clone(), index: seed.index };
-            turn::SceneThread::new(seed, fleets, bus, clock, runtime).run();
+            turn::SceneThread::new(seed, fleets, bus, clock, runtime, saves).run();
         })?);
     }
     Ok(joins)

@@ -2,7 +2,7 @@
 //! and without configuration, it echoes every message to its sender.
 //!
 //! `{"misbehave":"loop","when":"message"}`. It exists so that tests can show that a scene hurts
-//! nobody but itself.
+//! nobody but itself. With `{"grants":"coin"}` it grants the sender a coin for every message instead.
 
 use std::hint::black_box;
 
@@ -59,13 +59,15 @@ pub enum When {
 }
 
 /// The configuration. Empty: a harmless echo.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Plan {
     /// What to do.
     pub misbehave: Option<Misdeed>,
     /// When to do it; at the first message if it is not said.
     pub when: Option<When>,
+    /// For every message grant its sender one of this, and tell everybody the answer, in the place of an echo.
+    pub grants: Option<String>,
 }
 
 /// The scene.
@@ -76,13 +78,13 @@ pub struct Hostile {
 
 impl Plan {
     /// The misdeed that is due at a moment.
-    fn due(self, now: When) -> Option<Misdeed> {
+    fn due(&self, now: When) -> Option<Misdeed> {
         let when = self.when.unwrap_or(When::Message);
         self.misbehave.filter(|_| when == now)
     }
 
     /// At a moment without a context: what can be done without one.
-    fn obey(self, now: When) -> Result<(), String> {
+    fn obey(&self, now: When) -> Result<(), String> {
         match self.due(now) {
             Some(Misdeed::Fail) => Err("this scene fails as it was told to".to_owned()),
             Some(misdeed) => {
@@ -93,7 +95,7 @@ impl Plan {
         }
     }
 
-    fn obey_in(self, now: When, ctx: &mut Context) {
+    fn obey_in(&self, now: When, ctx: &mut Context) {
         match self.due(now) {
             Some(Misdeed::Flood) => {
                 for _ in 0..FLOOD_COUNT {
@@ -127,7 +129,21 @@ impl Scene for Hostile {
 
     fn received(&mut self, ctx: &mut Context, from: Seat, body: Vec<u8>) {
         self.plan.obey_in(When::Message, ctx);
-        ctx.send_bytes(from, body);
+        match &self.plan.grants {
+            Some(name) => {
+                let amount = Amount { seat: from, name: name.clone(), count: 1 };
+                ctx.save(vec![SaveOperation::Grant(amount)]);
+            }
+            None => ctx.send_bytes(from, body),
+        }
+    }
+
+    fn saved(&mut self, ctx: &mut Context, id: u64, outcome: Result<(), SaveError>) {
+        let told = match outcome {
+            Ok(()) => format!("granted {id}"),
+            Err(error) => format!("not granted {id}: {error:?}"),
+        };
+        ctx.send_bytes(Target::All, told.into_bytes());
     }
 
     fn tick(&mut self, ctx: &mut Context) {

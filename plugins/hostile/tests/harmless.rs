@@ -1,8 +1,8 @@
 //! Without a plan the scene is harmless, and a plan waits for its moment.
 
 use hostile::Hostile;
-use scenehost_sdk::Init;
 use scenehost_sdk::testing::{SceneTest, players};
+use scenehost_sdk::{Init, SaveError};
 
 fn scene(configuration: &str) -> Result<SceneTest<Hostile>, String> {
     let configuration = configuration.to_owned();
@@ -17,6 +17,18 @@ fn without_a_plan_it_echoes_to_the_sender() {
     scene.send_bytes(1, "hello");
     assert_eq!(scene.received_bytes(1), [b"hello"]);
     assert!(scene.received_bytes(0).is_empty());
+}
+
+#[test]
+fn what_is_granted_is_saved_and_the_answer_is_told() {
+    let mut scene = scene(r#"{"grants":"coin"}"#).unwrap();
+    scene.join(0);
+    for outcome in [Ok(()), Err(SaveError::Unavailable)] {
+        scene.send_bytes(0, "a word");
+        let id = scene.saves().last().expect("it is to be saved").id;
+        scene.answer_save(id, outcome);
+    }
+    assert_eq!(scene.received_bytes(0), [&b"granted 1"[..], b"not granted 2: SaveError::Unavailable"]);
 }
 
 #[test]

@@ -202,7 +202,8 @@ impl Context {
     }
 
     /// Changes the store, all operations together or none. Returns the id by which
-    /// [`Scene::saved`](crate::Scene::saved) tells the outcome.
+    /// [`Scene::saved`](crate::Scene::saved) tells the outcome. While the store is down the save waits, or the scene
+    /// ends, as its fleet says. It is made also if the scene finishes without waiting for the answer.
     pub fn save(&mut self, operations: Vec<SaveOperation>) -> u64 {
         let id = self.kept.next_save_id;
         self.kept.next_save_id += 1;

@@ -93,7 +93,8 @@ pub trait Scene: Serialize + DeserializeOwned + Sized {
         let _ = (ctx, name, body);
     }
 
-    /// The answer to a [`Context::save`], by the id it returned.
+    /// The answer to a [`Context::save`], by the id it returned: it is made and survives a crash, or nothing was
+    /// changed. While the store is down it may come late.
     fn saved(&mut self, ctx: &mut Context, id: u64, outcome: Result<(), SaveError>) {
         let _ = (ctx, id, outcome);
     }

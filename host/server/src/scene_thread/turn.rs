@@ -1,5 +1,7 @@
 //! The turns of a scene thread. Main type: [`SceneThread`].
 
+mod save;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::rc::Rc;
@@ -13,8 +15,8 @@ use scenehost_core::scene::{self, Effect, Scene};
 use scenehost_core::scene_service::ToScene;
 use scenehost_core::{ConnectionId, FleetName, GameName, Refusal, SceneId, Seat, Time, token};
 use scenehost_engine::{
-    CallError, Command, DeliverError, Event, Failure, Incoming as GameMessage, Log, Outgoing, SaveAnswer, SaveError,
-    SaveRequest, SceneKey, Sink, Stepped, Worker, WorkerOptions,
+    CallError, Command, DeliverError, Event, Failure, Incoming as GameMessage, Log, Outgoing, SceneKey, Sink, Stepped,
+    Worker, WorkerOptions,
 };
 use scenehost_protocol::v1::{self, client_frame, server_frame::Body};
 use scenehost_protocol::{PayloadRef, SharedEvent};
@@ -23,7 +25,7 @@ use tokio::runtime::Handle;
 use tungstenite::Message as Frame;
 
 use super::connection::{Allowed, Connection, Incoming, NewSocket};
-use super::saves::Saves;
+use super::saves::{Room, Saves};
 use super::{FleetRun, Order, SceneThreads, Seed, game};
 use crate::bus::Bus;
 use crate::clock::Clock;
@@ -131,9 +133,10 @@ impl SceneThread {
         bus: Bus,
         clock: Clock,
         runtime: Handle,
+        saves: Room,
     ) -> Self {
         Self {
-            saves: Saves::new(runtime, bus.clone(), seed.threads.clone()),
+            saves: Saves::new(saves, runtime, bus.clone(), seed.threads.clone()),
             games: HashMap::new(),
             poll: seed.poll,
             orders: seed.orders,
@@ -215,10 +218,7 @@ impl SceneThread {
                 Ok(Order::Scene(id, ToScene::Start(start))) => self.start(id, *start),
                 Ok(Order::Scene(id, order)) => self.scene_event(id, scene::Event::Order(order)),
                 Ok(Order::Socket(id, socket)) => self.open(id, socket),
-                Ok(Order::Saved(id, save, outcome)) => {
-                    self.saves.answered(id);
-                    self.saved(id, save, outcome);
-                }
+                Ok(Order::Saved(id, save, made)) => self.made(id, save, made),
                 Ok(Order::Stop) => self.stopping = true,
                 Err(_) => return,
             }
@@ -361,23 +361,6 @@ impl SceneThread {
     }
 
     /// The hot path: one message of the game to those it is for, encoded once.
-    fn save(&mut self, id: SceneId, request: SaveRequest) {
-        let (Some(scene), Some(game)) = (self.scenes.get(&id), self.games.get(&id)) else { return };
-        let number = request.id;
-        if let Err(error) = self.saves.begin(id, game.clone(), request, |seat| scene.user_of(seat)) {
-            self.saved(id, number, Err(error));
-        }
-    }
-
-    fn saved(&mut self, id: SceneId, save: u64, outcome: Result<(), SaveError>) {
-        let answer = Event::Saved(SaveAnswer { id: save, outcome });
-        let now = self.clock.elapsed();
-        if self.worker.deliver(SceneKey(id.0), answer, now) == Err(DeliverError::InboxFull) {
-            self.worker.remove(SceneKey(id.0));
-            self.scene_event(id, scene::Event::Failed("it saves without waiting for answers".to_owned()));
-        }
-    }
-
     fn send(&mut self, id: SceneId, outgoing: Outgoing) {
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let bytes = TOLD_BYTES + outgoing.body.len();
