@@ -486,6 +486,7 @@ impl SceneMaster {
             (_, Ask::Empty) => self.stop(id, EndReason::Empty, Vec::new(), cx),
             (_, Ask::Finished(results)) => self.stop(id, EndReason::Finished, results, cx),
             (_, Ask::Crashed(text)) => self.crashed(id, text, cx),
+            (_, Ask::GivenUp(text)) => self.stop(id, EndReason::Crashed(text), Vec::new(), cx),
         }
     }
 

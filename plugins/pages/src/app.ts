@@ -15,6 +15,7 @@ import {
   type Parties,
   type Party,
   type Scene,
+  type SceneEnd,
   type Tokens,
 } from "@scenehost/client";
 import { isDomain, type Domain } from "./domains.js";
@@ -340,6 +341,7 @@ export class App {
     this.#around.rating.subscribe(changed);
     this.#around.party.subscribe(changed);
     lobby.on("matchState", (state) => this.#followParty(lobby, state));
+    lobby.on("match", (match) => this.#followMatch(lobby, match));
     for (const event of ["service", "dropped", "resumed"] as const) lobby.on(event, changed);
     lobby.on("gone", (closed) => this.#gone(lobby, closed));
   }
@@ -420,6 +422,14 @@ export class App {
       if (closed.code === "RESTARTING") this.#followRestart(lobby);
       else this.#fail(sceneGone(closed));
     });
+  }
+
+  /** A game of the player's has begun anew while its page was lost; who does something else goes on with that. */
+  #followMatch(lobby: Lobby, match: Match): void {
+    if (this.#lobby !== lobby || this.#view.at !== "trouble") return;
+    this.#begin({ at: "connecting", text: "Entering the game" }, (signal) =>
+      this.#enter(match, lobby, signal),
+    );
   }
 
   /** The game has failed and begins anew, or ends. */

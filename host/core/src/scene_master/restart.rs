@@ -76,6 +76,10 @@ impl SceneMaster {
         if !seats.is_empty() && seats.iter().all(|row| row.state == SeatState::Gone) {
             return self.stop(id, EndReason::Empty, Vec::new(), cx);
         }
+        if !self.db_up {
+            // Nothing begins now, which is not the scene's fault.
+            return self.deadlines.set(Due::Scene(id), cx.now.plus_ms(RESTART_MS));
+        }
         let fleet = fleet.clone();
         let node = match self.choose_node(&fleet) {
             Ok((node, _)) => node,
