@@ -207,7 +207,7 @@ impl Db {
         if let Some(number) = number {
             self.deadlines.clear(&number);
         }
-        if let (Request::Forget(user), Err(refusal)) = (&*job.request, &result)
+        if let (Caller::Host, Request::Forget(user), Err(refusal)) = (&job.caller, &*job.request, &result)
             && !refusal.is_passing()
         {
             // Nobody waits for it, and that it is tried again does not help.
