@@ -35,6 +35,8 @@ pub const ROOM_KEPT_MAX: usize = 50;
 pub const ROOMS_MAX: usize = 64;
 /// With how many others the direct messages of a user are kept.
 pub const TALKS_MAX: usize = 1_000;
+/// How exactly it is known when a user has last said something to somebody: so that not every message writes the list.
+const TALK_USE_MS: u64 = 3_600_000;
 /// In how many rooms a user may be.
 pub const ROOMS_PER_USER_MAX: usize = 4;
 
@@ -311,10 +313,23 @@ pub(crate) struct Head {
     pub count: u64,
 }
 
-/// With whom a user has talked directly, and since when.
+/// With whom a user has talked directly.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Talks {
+    /// When the user has said something to each last, to [`TALK_USE_MS`]; to whom never, when the other began.
     pub with: BTreeMap<UserId, Time>,
+    /// To whom of these the user has said something.
+    #[serde(default)]
+    pub said_to: BTreeSet<UserId>,
+}
+
+impl Talks {
+    /// The talk that is forgotten first: of those in which the user has never said anything the oldest, so that
+    /// strangers push out each other only; else the one in which the user has said nothing for the longest time.
+    fn least(&self) -> Option<UserId> {
+        let order = |(other, since): &(&UserId, &Time)| (self.said_to.contains(other), **since);
+        self.with.iter().min_by_key(order).map(|(other, _)| *other)
+    }
 }
 
 /// Until when a user may say nothing.
@@ -391,22 +406,29 @@ pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop>
     Ok(())
 }
 
-/// Two users talk: both lists name the other one. Beyond [`TALKS_MAX`] the oldest talk of a list is forgotten.
-fn note_talk(one: UserId, other: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
-    tx.want([talks_key(one), talks_key(other)])?;
-    for (user, with) in [(one, other), (other, one)] {
-        let mut talks: Talks = tx.get_or_default(&talks_key(user))?;
-        if talks.with.contains_key(&with) {
-            return Ok(());
+/// A user says something to another: both lists name the other one. Beyond [`TALKS_MAX`] a list forgets its
+/// [`Talks::least`] talk.
+fn note_talk(user: UserId, other: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    tx.want([talks_key(user), talks_key(other)])?;
+    for (one, with, says) in [(user, other, true), (other, user, false)] {
+        let mut talks: Talks = tx.get_or_default(&talks_key(one))?;
+        let known = talks.with.get(&with).copied();
+        let is_noted = !says || talks.said_to.contains(&with);
+        if known.is_some_and(|last| is_noted && (!says || tx.now.ms_since(last) < TALK_USE_MS)) {
+            continue;
         }
-        if talks.with.len() >= TALKS_MAX
-            && let Some((oldest, _)) = talks.with.iter().min_by_key(|(_, since)| **since)
+        if known.is_none()
+            && talks.with.len() >= TALKS_MAX
+            && let Some(least) = talks.least()
         {
-            end_talk(user, *oldest, tx)?;
-            talks = tx.get_or_default(&talks_key(user))?;
+            end_talk(one, least, tx)?;
+            talks = tx.get_or_default(&talks_key(one))?;
         }
         talks.with.insert(with, tx.now);
-        tx.put(talks_key(user), &talks);
+        if says {
+            talks.said_to.insert(with);
+        }
+        tx.put(talks_key(one), &talks);
     }
     Ok(())
 }
@@ -417,6 +439,7 @@ fn end_talk(one: UserId, other: UserId, tx: &mut Transaction<'_>) -> Result<(), 
         let key = talks_key(user);
         let mut talks: Talks = tx.get_or_default(&key)?;
         talks.with.remove(&with);
+        talks.said_to.remove(&with);
         match talks.with.is_empty() {
             true => tx.delete(key),
             false => tx.put(key, &talks),

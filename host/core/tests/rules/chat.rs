@@ -8,7 +8,7 @@ use scenehost_core::auth::account::Tokens;
 use scenehost_core::auth::{Credential, Identity, Request as SignIn};
 use scenehost_core::chat::{
     Answer, Ask, Channel, ChatMessage, KEPT_MAX, Limits, Moderation, News, OnFailure, REPORTS_PER_USER_MAX,
-    ROOM_KEPT_MAX, Request, To, Verdict,
+    ROOM_KEPT_MAX, Request, TALKS_MAX, To, Verdict,
 };
 use scenehost_core::consistency;
 use scenehost_core::db::{self, Caller, Entered, Rules};
@@ -496,6 +496,39 @@ fn a_direct_message_is_kept_for_both_and_each_sees_it_as_with_the_other() {
     }
     assert_eq!(texts(db_history(&mut desk, 3, To::Direct(UserId(1)), 0)), [] as [&str; 0]);
     assert!(matches!(db_say(&mut desk, 1, To::Direct(UserId(99)), "hello"), Err(Refusal::NotFound(_))));
+    in_order(&desk);
+}
+
+#[test]
+fn strangers_who_write_push_out_each_other_and_no_talk_in_which_the_user_takes_part() {
+    let mut desk = desk();
+    let strangers = 1_000..1_000 + TALKS_MAX as u64;
+    db_say(&mut desk, 2, To::Direct(UserId(1)), "hello").unwrap();
+    db_say(&mut desk, 1, To::Direct(UserId(2)), "hi").unwrap();
+    for stranger in strangers {
+        desk.world.pass_ms(1_000);
+        db_say(&mut desk, stranger, To::Direct(UserId(1)), "buy this").unwrap();
+    }
+    assert_eq!(texts(db_history(&mut desk, 1, To::Direct(UserId(2)), 0)), ["hello", "hi"]);
+    assert_eq!(texts(db_history(&mut desk, 1, To::Direct(UserId(1_000)), 0)), [] as [&str; 0], "the first of them");
+    assert_eq!(texts(db_history(&mut desk, 1, To::Direct(UserId(1_001)), 0)), ["buy this"]);
+    in_order(&desk);
+}
+
+#[test]
+fn of_talks_in_which_the_user_takes_part_the_one_that_rests_for_the_longest_time_goes() {
+    let mut desk = desk();
+    let others = 1_000..1_000 + TALKS_MAX as u64;
+    for other in others {
+        desk.ask(Caller::Host, db::Request::Enter(UserId(other), String::new())).unwrap();
+        desk.world.pass_ms(1_000);
+        db_say(&mut desk, 1, To::Direct(UserId(other)), "hello").unwrap();
+    }
+    desk.world.pass_ms(3_600_000);
+    db_say(&mut desk, 1, To::Direct(UserId(1_000)), "again").unwrap();
+    db_say(&mut desk, 1, To::Direct(UserId(2)), "one more").unwrap();
+    assert_eq!(texts(db_history(&mut desk, 1, To::Direct(UserId(1_000)), 0)), ["hello", "again"]);
+    assert_eq!(texts(db_history(&mut desk, 1, To::Direct(UserId(1_001)), 0)), [] as [&str; 0]);
     in_order(&desk);
 }
 
