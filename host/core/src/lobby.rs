@@ -25,13 +25,14 @@ use crate::deadlines::Deadlines;
 use crate::ids::{ConnectionId, DomainName, SceneId, SessionId, Time, UserId};
 use crate::line::{self, Line, Outcome, State};
 use crate::message::{Entry, MatchState, Message, Notice, SceneEnded, ServiceName, ToUser};
+use crate::rate::Buckets;
 use crate::record::UserRecord;
 use crate::refusal::Refusal;
 use crate::{Context, Service, matching, scene_master};
 pub use chat::MODERATED_AT_ONCE_MAX;
 pub use event::Event;
 pub use presence::{PRESENCE_DELAY_MS, PRESENCE_MS_MIN, Presence};
-pub use requests::REQUESTS_PER_USER_MAX;
+pub use requests::{CHANGES_PER_MINUTE, REQUESTS_PER_USER_MAX};
 
 /// How long a new connection may wait with its sign-in.
 pub const FIRST_FRAME_MS_MAX: u64 = 10_000;
@@ -138,6 +139,8 @@ pub struct Lobby {
     grace_ms: u64,
     stopping: bool,
     chat: chat::Chat,
+    /// How often each user changes what others are told of.
+    changes: Buckets<UserId>,
 }
 
 impl Service for Lobby {
@@ -210,6 +213,7 @@ impl Lobby {
             grace_ms,
             stopping: false,
             chat: chat::Chat::new(crate::chat::Limits::default()),
+            changes: requests::changes(),
         }
     }
 

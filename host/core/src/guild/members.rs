@@ -70,7 +70,8 @@ pub(super) fn change(
     limit: Option<usize>,
     tx: &mut Transaction<'_>,
 ) -> Result<Answer, Stop> {
-    let (id, mut guild, role) = own_as(user, Role::Officer, tx)?;
+    let (id, before, role) = own_as(user, Role::Officer, tx)?;
+    let mut guild = before.clone();
     if let Some(about) = about {
         guild.about = text::lines(about, 0..=ABOUT_CHARS_MAX, "the text about a guild")?;
     }
@@ -85,7 +86,9 @@ pub(super) fn change(
         }
         guild.limit = limit;
     }
-    save(id, &mut guild, What::Changed, user, tx);
+    if guild != before {
+        save(id, &mut guild, What::Changed, user, tx);
+    }
     Ok(Answer::Guild(Box::new(View::of(id, &guild, Some(role), tx)?)))
 }
 

@@ -255,6 +255,18 @@ fn a_guilds_data_are_written_by_who_has_seen_them() {
 }
 
 #[test]
+fn a_change_that_changes_nothing_is_told_to_nobody() {
+    let mut desk = desk(100);
+    with_members(&mut desk, &[2]);
+    let change = || Request::Change { about: Some("owls".to_owned()), entry: Some(Entry::Open), limit: None };
+    let version = view(ask(&mut desk, 1, change())).version;
+    let syncs = desk.syncs;
+    desk.news.clear();
+    assert_eq!(view(ask(&mut desk, 1, change())).version, version);
+    assert_eq!((desk.news.len(), desk.syncs), (0, syncs));
+}
+
+#[test]
 fn an_operator_ends_a_guild() {
     let mut desk = desk(100);
     let id = with_members(&mut desk, &[2]);
