@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::db::{Answer as DbAnswer, Caller, News as DbNews, Stop, Transaction};
+use crate::guild;
 use crate::ids::{Time, UserId};
 use crate::inbox::{self, Kind, Notification};
 use crate::lobby::Presence;
@@ -161,6 +162,15 @@ pub fn key(user: UserId) -> String {
     format!("friends/{user}")
 }
 
+/// Whether a user has blocked another.
+///
+/// # Errors
+/// [`Stop::Missing`].
+pub(crate) fn has_blocked(user: UserId, other: UserId, tx: &mut Transaction<'_>) -> Result<bool, Stop> {
+    let record: Friends = tx.get_or_default(&key(user))?;
+    Ok(record.blocked.contains_key(&other))
+}
+
 /// Shows a list, or changes something between two users.
 ///
 /// # Errors
@@ -181,7 +191,7 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
                 Act::Withdraw => pair.withdraw(tx)?,
                 Act::Remove => pair.remove(tx),
                 Act::Block => pair.block(tx)?,
-                Act::Unblock => pair.unblock(tx),
+                Act::Unblock => pair.unblock(tx)?,
             }
             pair.save(tx);
             Ok(DbAnswer::Done)
@@ -414,15 +424,17 @@ impl Pair {
         Ok(())
     }
 
-    fn unblock(&mut self, tx: &mut Transaction<'_>) {
+    fn unblock(&mut self, tx: &mut Transaction<'_>) -> Result<(), Stop> {
         let Self { own, other } = self;
         if own.now.blocked.remove(&other.user).is_none() {
-            return;
+            return Ok(());
         }
+        guild::unblocked(own.user, other.user, tx)?;
         own.tell(other, Change::Unblocked, tx);
         if other.now.requests_out.remove(&own.user).is_some() {
             other.tell(own, Change::RequestGone, tx);
         }
+        Ok(())
     }
 
     fn tell_both(&self, change: &Change, tx: &mut Transaction<'_>) {

@@ -193,8 +193,12 @@ fn end(user: UserId, id: GuildId, mut guild: Guild, tx: &mut Transaction<'_>) ->
     let concerned: Vec<UserId> =
         members.keys().chain(guild.requests.keys()).chain(guild.invites.keys()).copied().collect();
     tx.want(concerned.iter().map(|user| place_key(*user)))?;
+    let mut told = Vec::new();
     for user in &concerned {
         let mut place: Place = tx.get_or_default(&place_key(*user))?;
+        if place.unheard.remove(&id).is_none() {
+            told.push(*user);
+        }
         place.guild = place.guild.filter(|guild| *guild != id);
         place.requests.remove(&id);
         place.invites.remove(&id);
@@ -205,6 +209,6 @@ fn end(user: UserId, id: GuildId, mut guild: Guild, tx: &mut Transaction<'_>) ->
     tx.delete(data_key(id));
     chat::forget_guild(id, tx);
     guild.version += 1;
-    tell(id, &guild, What::Dissolved, user, concerned, tx);
+    tell(id, &guild, What::Dissolved, user, told, tx);
     Ok(())
 }
