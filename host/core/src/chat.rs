@@ -21,7 +21,9 @@ use crate::profile::{self, Profile};
 use crate::refusal::Refusal;
 
 pub(crate) use report::{OPEN_KEY, Open, key as report_key};
-pub use report::{Place, REASON_CHARS_MAX, REPORTS_MAX, REPORTS_PER_USER_MAX, REPORTS_SHOWN_MAX, Report};
+pub use report::{
+    Place, REASON_CHARS_MAX, REPORTERS_MAX, REPORTS_MAX, REPORTS_PER_USER_MAX, REPORTS_SHOWN_MAX, Report,
+};
 
 /// The longest message, in characters.
 pub const TEXT_CHARS_MAX: usize = 500;

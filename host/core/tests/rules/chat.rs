@@ -7,8 +7,8 @@ use std::sync::Arc;
 use scenehost_core::auth::account::Tokens;
 use scenehost_core::auth::{Credential, Identity, Request as SignIn};
 use scenehost_core::chat::{
-    Answer, Ask, Channel, ChatMessage, KEPT_MAX, Limits, Moderation, News, OnFailure, REPORTS_PER_USER_MAX,
-    ROOM_KEPT_MAX, Request, TALKS_MAX, To, Verdict,
+    Answer, Ask, Channel, ChatMessage, KEPT_MAX, Limits, Moderation, News, OnFailure, REPORTS_MAX,
+    REPORTS_PER_USER_MAX, ROOM_KEPT_MAX, Request, TALKS_MAX, To, Verdict,
 };
 use scenehost_core::consistency;
 use scenehost_core::db::{self, Caller, Entered, Rules};
@@ -635,14 +635,74 @@ fn reports_are_kept_until_an_operator_has_looked() {
     assert_eq!((report_shown.by, report_shown.message.text.as_str()), (UserId(2), "rude"));
     assert_eq!(reports(&mut desk, 1), []);
     in_order(&desk);
-    for _ in 1..REPORTS_PER_USER_MAX {
-        desk.ask_as(2, report(of_first(), 1, "")).unwrap();
+    for id in 2..=REPORTS_PER_USER_MAX as u64 + 1 {
+        db_say(&mut desk, 1, To::Direct(UserId(2)), "rude again").unwrap();
+        let answer = desk.ask_as(2, report(of_first(), id, ""));
+        assert_eq!(answer.is_ok(), id <= REPORTS_PER_USER_MAX as u64, "{answer:?}");
     }
-    assert!(matches!(desk.ask_as(2, report(of_first(), 1, "")), Err(Refusal::Busy(_))));
     let remove = |desk: &mut Desk| desk.ask(Caller::Operator, db::Request::Chat(Request::RemoveReport(1)));
     remove(&mut desk).unwrap();
     assert!(matches!(remove(&mut desk), Err(Refusal::NotFound(_))));
     assert_eq!(reports(&mut desk, 0)[0].0, 2);
     desk.ask_as(2, report(of_first(), 1, "")).unwrap();
+    in_order(&desk);
+}
+
+/// What a user said in a room.
+fn in_room(desk: &mut Desk, by: u64, from: u64, id: u64) -> Result<Answer, Refusal> {
+    let (name, text, sent) = (format!("user {from}"), "rude".to_owned(), Time(5));
+    let message = Some(Arc::new(ChatMessage { id, from: UserId(from), name, text, sent }));
+    let report = Request::Report { of: room("lobby"), id, message, reason: String::new() };
+    desk.ask_as(by, db::Request::Chat(report)).map(|_| Answer::Reports(Vec::new()))
+}
+
+/// Who has shown which message first, and how many.
+fn shown(desk: &mut Desk) -> Vec<(u64, u64, usize)> {
+    let mut shown = Vec::new();
+    let mut after = 0;
+    loop {
+        let page = chat(desk.ask(Caller::Operator, db::Request::Chat(Request::Reports(after))));
+        let Ok(Answer::Reports(page)) = page else { panic!("{page:?}") };
+        let Some((last, _)) = page.last() else { return shown };
+        after = *last;
+        shown.extend(page.iter().map(|(_, report)| (report.by.0, report.message.id, report.others.len() + 1)));
+    }
+}
+
+#[test]
+fn of_a_message_there_is_one_report_that_counts_who_has_shown_it() {
+    let mut desk = desk();
+    for user in [2, 3, 2, 4] {
+        in_room(&mut desk, user, 1, 7).unwrap();
+    }
+    in_room(&mut desk, 3, 2, 7).unwrap();
+    assert_eq!(shown(&mut desk), [(2, 7, 3), (3, 7, 1)], "another's message is another");
+    in_order(&desk);
+    assert!(matches!(in_room(&mut desk, 2, 99, 8), Err(Refusal::NotFound(_))), "who said it is gone");
+}
+
+#[test]
+fn a_few_users_who_report_much_do_not_keep_out_others() {
+    let mut desk = desk();
+    let few = REPORTS_MAX as u64 / REPORTS_PER_USER_MAX as u64;
+    let mut id = 0;
+    for user in 100..100 + few {
+        for _ in 0..REPORTS_PER_USER_MAX {
+            id += 1;
+            in_room(&mut desk, user, 1, id).unwrap();
+        }
+    }
+    for user in 1_000..1_000 + few {
+        id += 1;
+        in_room(&mut desk, user, 1, id).unwrap();
+    }
+    let reports = shown(&mut desk);
+    let of = |wanted: &dyn Fn(u64) -> bool| reports.iter().filter(|(by, ..)| wanted(*by)).count() as u64;
+    assert_eq!((reports.len(), of(&|by| by >= 1_000)), (REPORTS_MAX, few));
+    for user in 100..100 + few {
+        assert_eq!(of(&|by| by == user), REPORTS_PER_USER_MAX as u64 - 1, "each of them has given one");
+    }
+    let greedy = in_room(&mut desk, 100, 1, id + 1);
+    assert!(matches!(greedy, Err(Refusal::Overloaded(_))), "{greedy:?}");
     in_order(&desk);
 }
