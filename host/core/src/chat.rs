@@ -14,6 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::db::account::PART_LEN;
 use crate::db::{Answer as DbAnswer, Caller, News as DbNews, Stop, Transaction};
 use crate::guild;
 use crate::ids::{GuildId, RoomName, Time, UserId};
@@ -397,15 +398,21 @@ pub(crate) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, St
     Ok(json!({ "talks": talks.with, "muted_until": muted.map(|muted| muted.until) }))
 }
 
-/// Removes the direct messages of a user whose account is deleted, also from those who got them.
-pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
-    let talks: Talks = tx.get_or_default(&talks_key(user))?;
-    tx.want(talks.with.keys().map(|other| talks_key(*other)))?;
-    for other in talks.with.into_keys() {
-        end_talk(user, other, tx)?;
-    }
+/// That a user may say nothing is kept no more.
+pub(crate) fn unmute(user: UserId, tx: &mut Transaction<'_>) {
     tx.delete(muted_key(user));
-    Ok(())
+}
+
+/// Removes some of the direct messages of a user whose account is deleted, also from those who got them. False if
+/// there were none left.
+pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<bool, Stop> {
+    let talks: Talks = tx.get_or_default(&talks_key(user))?;
+    let some: Vec<UserId> = talks.with.into_keys().take(PART_LEN / KEPT_MAX as usize).collect();
+    tx.want(some.iter().map(|other| talks_key(*other)))?;
+    for other in &some {
+        end_talk(user, *other, tx)?;
+    }
+    Ok(!some.is_empty())
 }
 
 /// A user says something to another: both lists name the other one. Beyond [`TALKS_MAX`] a list forgets its
@@ -491,7 +498,7 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
             Ok(DbAnswer::Done)
         }
         (Caller::Operator, Request::Unmute(user)) => {
-            tx.delete(muted_key(*user));
+            unmute(*user, tx);
             tx.tell(*user, DbNews::Chat(News::Muted(None)));
             Ok(DbAnswer::Done)
         }

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Stop, Transaction};
+use super::{Stop, Transaction, account};
 use crate::chat;
 use crate::friends::{self, Friends};
 use crate::guild::{self, Membership};
 use crate::ids::{DomainName, Time, UserId};
 use crate::profile::{self, Profile};
+use crate::refusal::Refusal;
 use crate::results::finished::ratings_key;
 use crate::results::standing;
 
@@ -33,6 +34,9 @@ pub struct Entered {
 
 /// A user comes in with this name, which is kept for those who ask later.
 pub(super) fn enter(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Result<Entered, Stop> {
+    if account::is_being_forgotten(user, tx)? {
+        return Err(Refusal::NotFound("account of yours any more".to_owned()).into());
+    }
     let key = profile::key(user);
     tx.want([key.clone(), chat::muted_key(user), guild::place_key(user), friends::key(user), ratings_key(user)])?;
     let muted_until = chat::muted_until(user, tx)?;
