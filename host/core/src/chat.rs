@@ -4,7 +4,8 @@
 //! Db: a channel has the number of its last message, and so many records as messages are kept, which take turns; so
 //! nothing is ever searched for. Whom a user has blocked is the reader's affair: the lobby leaves their messages out.
 //!
-//! Invariant: the messages of a channel are numbered from 1 without gaps, and those that are kept are the newest.
+//! Invariant: the messages of a channel are numbered from 1 without gaps, and those that are kept are the newest, but
+//! for those of users whose accounts are deleted.
 
 mod report;
 
@@ -21,7 +22,7 @@ use crate::ids::{GuildId, RoomName, Time, UserId};
 use crate::profile::{self, Profile};
 use crate::refusal::Refusal;
 
-pub(crate) use report::{OPEN_KEY, Open, key as report_key};
+pub(crate) use report::{OPEN_KEY, Open, forget as forget_reports, key as report_key};
 pub use report::{
     Place, REASON_CHARS_MAX, REPORTERS_MAX, REPORTS_MAX, REPORTS_PER_USER_MAX, REPORTS_SHOWN_MAX, Report,
 };
@@ -396,6 +397,19 @@ pub(crate) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, St
     let talks: Talks = tx.get_or_default(&talks_key)?;
     let muted: Option<Muted> = tx.get(&muted_key)?;
     Ok(json!({ "talks": talks.with, "muted_until": muted.map(|muted| muted.until) }))
+}
+
+/// Removes what a user whose account is deleted has said in the guild that the user is in.
+pub(crate) fn forget_said_in(guild: GuildId, user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    let slots: Vec<String> = (0..KEPT_MAX).map(|slot| slot_key(&guild_key(guild), slot)).collect();
+    tx.want(&slots)?;
+    for slot in slots {
+        let message: Option<ChatMessage> = tx.get(&slot)?;
+        if message.is_some_and(|message| message.from == user) {
+            tx.delete(slot);
+        }
+    }
+    Ok(())
 }
 
 /// That a user may say nothing is kept no more.

@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::chat;
 use crate::db::{Answer as DbAnswer, Caller, News as DbNews, Stop, Transaction};
 use crate::ids::{GuildId, Time, UserId};
 use crate::refusal::Refusal;
@@ -339,7 +340,8 @@ pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop>
     let place: Place = tx.get_or_default(&place_key(user))?;
     let all = place.requests.iter().chain(&place.invites).chain(place.unheard.keys()).chain(&place.guild);
     tx.want(all.map(|id| key(*id)))?;
-    if place.guild.is_some() {
+    if let Some(id) = place.guild {
+        chat::forget_said_in(id, user, tx)?;
         members::leave(user, tx)?;
     }
     for id in place.requests {

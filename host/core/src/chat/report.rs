@@ -13,6 +13,7 @@ use std::ops::Bound;
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Channel, ChatMessage};
+use crate::db::account::PART_LEN;
 use crate::db::{Answer as DbAnswer, Stop, Transaction};
 use crate::ids::{GuildId, RoomName, Time, UserId};
 use crate::profile;
@@ -196,6 +197,37 @@ fn make_room(open: &mut Open, own: usize, tx: &mut Transaction<'_>) -> Result<()
     let number = gives_way.ok_or(Refusal::Overloaded("reports that operators have to look at"))?;
     open.take_off(number, tx);
     Ok(())
+}
+
+/// Takes a user whose account is deleted out of some open reports, of those after this number: what the user has said
+/// and shown goes, and of a message that others have shown too only the user's part in that. The number of the last
+/// report that was looked at; `None`: there was none left.
+pub(crate) fn forget(user: UserId, after: u64, tx: &mut Transaction<'_>) -> Result<Option<u64>, Stop> {
+    let mut open: Open = tx.get_or_default(OPEN_KEY)?;
+    let rest = open.reports.range((Bound::Excluded(after), Bound::Unbounded));
+    let numbers: Vec<u64> = rest.map(|(number, _)| *number).take(PART_LEN).collect();
+    tx.want(numbers.iter().map(|number| key(*number)))?;
+    for number in &numbers {
+        let Some(mut report) = tx.get::<Report>(&key(*number))? else { continue };
+        let is_in_it = report.by == user || report.message.from == user || report.others.contains(&user);
+        if !is_in_it {
+            continue;
+        }
+        report.others.remove(&user);
+        if report.by == user {
+            let next = report.others.iter().copied().find(|other| open.count_of(*other) < REPORTS_PER_USER_MAX);
+            next.map(|next| report.others.remove(&next));
+            (report.by, report.reason) = (next.unwrap_or(user), String::new());
+        }
+        if report.by == user || report.message.from == user {
+            open.take_off(*number, tx);
+        } else {
+            open.reports.insert(*number, report.by);
+            tx.put(key(*number), &report);
+        }
+        tx.put(OPEN_KEY.to_owned(), &open);
+    }
+    Ok(numbers.last().copied())
 }
 
 /// The open reports after this number, the oldest first.

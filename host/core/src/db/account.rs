@@ -43,6 +43,9 @@ pub(crate) const PART_LEN: usize = 256;
 struct Forgotten {
     /// The display name, for those who have to be told.
     name: String,
+    /// The number of the last open report that was looked at.
+    #[serde(default)]
+    reports: u64,
 }
 
 fn forgotten_key(user: UserId) -> String {
@@ -70,7 +73,7 @@ pub(super) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop>
     ];
     tx.want(heads)?;
     let is_over = match tx.get::<Forgotten>(&forgotten_key(user))? {
-        Some(forgotten) => !forget_part(user, &forgotten.name, tx)?,
+        Some(forgotten) => !forget_part(user, forgotten, tx)?,
         None => {
             forget_what_is_seen(user, tx)?;
             false
@@ -94,14 +97,18 @@ fn forget_what_is_seen(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Sto
     inbox::forget(user, tx);
     let Profile { name, .. } = tx.get_or_default(&profile::key(user))?;
     profile::forget(user, tx);
-    tx.put(forgotten_key(user), &Forgotten { name });
+    tx.put(forgotten_key(user), &Forgotten { name, reports: 0 });
     Ok(())
 }
 
 /// The next part of the rest. False if there was none.
-fn forget_part(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Result<bool, Stop> {
-    Ok(friends::forget(user, name, tx)?
-        || storage::forget(user, tx)?
-        || chat::forget(user, tx)?
-        || economy::forget(user, tx)?)
+fn forget_part(user: UserId, forgotten: Forgotten, tx: &mut Transaction<'_>) -> Result<bool, Stop> {
+    if friends::forget(user, &forgotten.name, tx)? || storage::forget(user, tx)? || chat::forget(user, tx)? {
+        return Ok(true);
+    }
+    if let Some(reports) = chat::forget_reports(user, forgotten.reports, tx)? {
+        tx.put(forgotten_key(user), &Forgotten { reports, ..forgotten });
+        return Ok(true);
+    }
+    economy::forget(user, tx)
 }

@@ -72,6 +72,11 @@ impl Chat {
         }
     }
 
+    /// A user whose account is closed has said nothing in any room.
+    pub fn forget(&mut self, user: UserId) {
+        self.rooms.values_mut().for_each(|room| room.kept.retain(|message| message.from != user));
+    }
+
     /// How far the rooms are that a user is in.
     pub fn rooms_of(&self, user: UserId) -> Vec<(RoomName, u64)> {
         let rooms = self.rooms.iter().filter(|(_, room)| room.members.contains(&user));

@@ -682,6 +682,45 @@ fn of_a_message_there_is_one_report_that_counts_who_has_shown_it() {
 }
 
 #[test]
+fn with_an_account_goes_what_its_user_has_said_in_the_guild_and_shown_to_the_operators() {
+    let mut desk = desk();
+    let request = |request| db::Request::Guild(request);
+    let (name, tag, about) = ("Owls".to_owned(), String::new(), String::new());
+    desk.ask_as(1, request(guild::Request::Create { name, tag, about, entry: Entry::Open })).unwrap();
+    let id = desk.store.keys().find_map(|key| key.strip_prefix("guild/")?.parse().ok()).unwrap();
+    for user in [2, 3] {
+        desk.ask_as(user, request(guild::Request::Join(id))).unwrap();
+    }
+    for (user, text) in [(1, "hoot"), (2, "hello"), (1, "hoot again"), (3, "hi")] {
+        db_say(&mut desk, user, To::Guild, text).unwrap();
+    }
+    // Who shows what of whom.
+    for (by, from, message) in [(2, 3, 1), (2, 1, 2), (1, 2, 3), (1, 2, 4), (3, 2, 4), (4, 2, 5), (1, 2, 5)] {
+        in_room(&mut desk, by, from, message).unwrap();
+    }
+    assert_eq!(shown(&mut desk), [(2, 1, 1), (2, 2, 1), (1, 3, 1), (1, 4, 2), (4, 5, 2)]);
+    desk.ask(Caller::Host, db::Request::Forget(UserId(1))).unwrap();
+    assert_eq!(texts(db_history(&mut desk, 2, To::Guild, 0)), ["hello", "hi"]);
+    assert_eq!(shown(&mut desk), [(2, 1, 1), (3, 4, 1), (4, 5, 1)]);
+    for (key, value) in desk.store.iter().filter(|(key, _)| key.starts_with("chat/") || key.starts_with("report")) {
+        let value = String::from_utf8(value.clone()).unwrap();
+        assert!(!value.contains("user 1") && !value.contains("hoot"), "{key}: {value}");
+    }
+    in_order(&desk);
+    db_say(&mut desk, 2, To::Guild, "still here").unwrap();
+    assert_eq!(texts(db_history(&mut desk, 3, To::Guild, 0)), ["hello", "hi", "still here"]);
+}
+
+#[test]
+fn what_a_user_has_said_in_rooms_goes_with_the_account() {
+    let mut world = lobby(limits(), 2);
+    say(&mut world, 1, room("lobby"), "hello");
+    say(&mut world, 2, room("lobby"), "hi");
+    world.tell(Event::SynAccountClosed { user: UserId(1), refusal: Refusal::SessionEnded });
+    assert_eq!(texts(answer(&ask(&mut world, 2, Ask::History(room("lobby"), 0, 0)))), ["hi"]);
+}
+
+#[test]
 fn a_few_users_who_report_much_do_not_keep_out_others() {
     let mut desk = desk();
     let few = REPORTS_MAX as u64 / REPORTS_PER_USER_MAX as u64;
