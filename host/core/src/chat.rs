@@ -4,7 +4,8 @@
 //! Db: a channel has the number of its last message, and so many records as messages are kept, which take turns; so
 //! nothing is ever searched for. Whom a user has blocked is the reader's affair: the lobby leaves their messages out.
 //!
-//! Invariant: the messages of a channel are numbered from 1 without gaps, and those that are kept are the newest.
+//! Invariant: the messages of a channel are numbered from 1 without gaps, and those that are kept are the newest, but
+//! for those of users whose accounts are deleted.
 
 mod report;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::db::account::PART_LEN;
 use crate::db::{Answer as DbAnswer, Caller, News as DbNews, Stop, Transaction};
 use crate::guild;
 use crate::ids::{GuildId, PartyId, RoomName, Time, UserId};
@@ -21,8 +23,10 @@ use crate::party;
 use crate::profile::{self, Profile};
 use crate::refusal::Refusal;
 
-pub(crate) use report::{OPEN_KEY, Open, key as report_key};
-pub use report::{Place, REASON_CHARS_MAX, REPORTS_MAX, REPORTS_PER_USER_MAX, REPORTS_SHOWN_MAX, Report};
+pub(crate) use report::{OPEN_KEY, Open, forget as forget_reports, key as report_key};
+pub use report::{
+    Place, REASON_CHARS_MAX, REPORTERS_MAX, REPORTS_MAX, REPORTS_PER_USER_MAX, REPORTS_SHOWN_MAX, Report,
+};
 
 /// The longest message, in characters.
 pub const TEXT_CHARS_MAX: usize = 500;
@@ -36,6 +40,8 @@ pub const ROOM_KEPT_MAX: usize = 50;
 pub const ROOMS_MAX: usize = 64;
 /// With how many others the direct messages of a user are kept.
 pub const TALKS_MAX: usize = 1_000;
+/// How exactly it is known when a user has last said something to somebody: so that not every message writes the list.
+const TALK_USE_MS: u64 = 3_600_000;
 /// In how many rooms a user may be.
 pub const ROOMS_PER_USER_MAX: usize = 4;
 
@@ -318,10 +324,23 @@ pub(crate) struct Head {
     pub count: u64,
 }
 
-/// With whom a user has talked directly, and since when.
+/// With whom a user has talked directly.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Talks {
+    /// When the user has said something to each last, to [`TALK_USE_MS`]; to whom never, when the other began.
     pub with: BTreeMap<UserId, Time>,
+    /// To whom of these the user has said something.
+    #[serde(default)]
+    pub said_to: BTreeSet<UserId>,
+}
+
+impl Talks {
+    /// The talk that is forgotten first: of those in which the user has never said anything the oldest, so that
+    /// strangers push out each other only; else the one in which the user has said nothing for the longest time.
+    fn least(&self) -> Option<UserId> {
+        let order = |(other, since): &(&UserId, &Time)| (self.said_to.contains(other), **since);
+        self.with.iter().min_by_key(order).map(|(other, _)| *other)
+    }
 }
 
 /// Until when a user may say nothing.
@@ -387,33 +406,59 @@ pub(crate) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, St
     Ok(json!({ "talks": talks.with, "muted_until": muted.map(|muted| muted.until) }))
 }
 
-/// Removes the direct messages of a user whose account is deleted, also from those who got them.
-pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
-    let talks: Talks = tx.get_or_default(&talks_key(user))?;
-    tx.want(talks.with.keys().map(|other| talks_key(*other)))?;
-    for other in talks.with.into_keys() {
-        end_talk(user, other, tx)?;
+/// Removes what a user whose account is deleted has said in the guild that the user is in.
+pub(crate) fn forget_said_in(guild: GuildId, user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    let slots: Vec<String> = (0..KEPT_MAX).map(|slot| slot_key(&guild_key(guild), slot)).collect();
+    tx.want(&slots)?;
+    for slot in slots {
+        let message: Option<ChatMessage> = tx.get(&slot)?;
+        if message.is_some_and(|message| message.from == user) {
+            tx.delete(slot);
+        }
     }
-    tx.delete(muted_key(user));
     Ok(())
 }
 
-/// Two users talk: both lists name the other one. Beyond [`TALKS_MAX`] the oldest talk of a list is forgotten.
-fn note_talk(one: UserId, other: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
-    tx.want([talks_key(one), talks_key(other)])?;
-    for (user, with) in [(one, other), (other, one)] {
-        let mut talks: Talks = tx.get_or_default(&talks_key(user))?;
-        if talks.with.contains_key(&with) {
-            return Ok(());
+/// That a user may say nothing is kept no more.
+pub(crate) fn unmute(user: UserId, tx: &mut Transaction<'_>) {
+    tx.delete(muted_key(user));
+}
+
+/// Removes some of the direct messages of a user whose account is deleted, also from those who got them. False if
+/// there were none left.
+pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<bool, Stop> {
+    let talks: Talks = tx.get_or_default(&talks_key(user))?;
+    let some: Vec<UserId> = talks.with.into_keys().take(PART_LEN / KEPT_MAX as usize).collect();
+    tx.want(some.iter().map(|other| talks_key(*other)))?;
+    for other in &some {
+        end_talk(user, *other, tx)?;
+    }
+    Ok(!some.is_empty())
+}
+
+/// A user says something to another: both lists name the other one. Beyond [`TALKS_MAX`] a list forgets its
+/// [`Talks::least`] talk.
+fn note_talk(user: UserId, other: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    tx.want([talks_key(user), talks_key(other)])?;
+    for (one, with, says) in [(user, other, true), (other, user, false)] {
+        let mut talks: Talks = tx.get_or_default(&talks_key(one))?;
+        let known = talks.with.get(&with).copied();
+        let is_noted = !says || talks.said_to.contains(&with);
+        if known.is_some_and(|last| is_noted && (!says || tx.now.ms_since(last) < TALK_USE_MS)) {
+            continue;
         }
-        if talks.with.len() >= TALKS_MAX
-            && let Some((oldest, _)) = talks.with.iter().min_by_key(|(_, since)| **since)
+        if known.is_none()
+            && talks.with.len() >= TALKS_MAX
+            && let Some(least) = talks.least()
         {
-            end_talk(user, *oldest, tx)?;
-            talks = tx.get_or_default(&talks_key(user))?;
+            end_talk(one, least, tx)?;
+            talks = tx.get_or_default(&talks_key(one))?;
         }
         talks.with.insert(with, tx.now);
-        tx.put(talks_key(user), &talks);
+        if says {
+            talks.said_to.insert(with);
+        }
+        tx.put(talks_key(one), &talks);
     }
     Ok(())
 }
@@ -424,6 +469,7 @@ fn end_talk(one: UserId, other: UserId, tx: &mut Transaction<'_>) -> Result<(), 
         let key = talks_key(user);
         let mut talks: Talks = tx.get_or_default(&key)?;
         talks.with.remove(&with);
+        talks.said_to.remove(&with);
         match talks.with.is_empty() {
             true => tx.delete(key),
             false => tx.put(key, &talks),
@@ -474,7 +520,7 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
             Ok(DbAnswer::Done)
         }
         (Caller::Operator, Request::Unmute(user)) => {
-            tx.delete(muted_key(*user));
+            unmute(*user, tx);
             tx.tell(*user, DbNews::Chat(News::Muted(None)));
             Ok(DbAnswer::Done)
         }

@@ -80,7 +80,7 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
                 }
                 Ok(())
             }
-            "forget" => Ok(()), // Db does it, at the latest after the next start.
+            "forget" | "forgotten" => Ok(()), // Db does it, at the latest after the next start.
             "shelves" => self.shelves(key, value),
             "profile" => {
                 self.readable::<Profile>(key, value);

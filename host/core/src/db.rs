@@ -12,7 +12,7 @@
 //!
 //! Main type: [`Db`]. What a request does is in the module of its feature; [`request::run`] leads there.
 
-mod account;
+pub(crate) mod account;
 mod boards;
 mod cache;
 mod enter;

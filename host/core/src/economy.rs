@@ -15,6 +15,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::db::account::PART_LEN;
 use crate::db::{Answer as DbAnswer, Caller, News as DbNews, Stop, Transaction};
 use crate::ids::UserId;
 use crate::profile::{self, Profile};
@@ -185,7 +186,7 @@ pub struct News {
 pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Result<DbAnswer, Stop> {
     let answer = match request {
         Request::Wallet(user) => {
-            let wallet: Wallet = tx.get_or_default(&wallet::wallet_key(whose(caller, *user)?))?;
+            let wallet = shown(whose(caller, *user)?, tx)?;
             Answer::Wallet(wallet.balances)
         }
         Request::Offers(after) => offers::list(whose(caller, None)?, after, tx)?,
@@ -249,7 +250,7 @@ fn history(user: UserId, before: u64, limit: u64, tx: &mut Transaction<'_>) -> R
         return Err(Refusal::Invalid(format!("ask for up to {HISTORY_MAX} entries at once")).into());
     }
     let limit = if limit == 0 { HISTORY_MAX } else { limit };
-    let wallet: Wallet = tx.get_or_default(&wallet::wallet_key(user))?;
+    let wallet = shown(user, tx)?;
     let newest = if before == 0 { wallet.entries } else { wallet.entries.min(before - 1) };
     let oldest = (*wallet.kept().start()).max((newest + 1).saturating_sub(limit));
     let numbers: Vec<u64> = (oldest..=newest).rev().collect();
@@ -351,17 +352,25 @@ pub(crate) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, St
 /// How many entries an export has, the newest; operators can show the others.
 const EXPORTED_MAX: usize = 1_000;
 
-/// Removes the wallet and the ledger of a user whose account is deleted.
-pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
-    let wallet: Wallet = tx.get_or_default(&wallet::wallet_key(user))?;
-    let keys: Vec<String> = wallet.kept().map(|number| wallet::entry_key(user, number)).collect();
-    tx.want(&keys)?;
-    for key in keys {
-        if let Some(request) = tx.get::<Entry>(&key)?.and_then(|entry| entry.by.request_key(user)) {
-            tx.delete(request);
-        }
-        tx.delete(key);
+/// Removes some entries of the ledger of a user whose account is deleted, the oldest first, and with the last of them
+/// the wallet. False if there was none left.
+pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<bool, Stop> {
+    let key = wallet::wallet_key(user);
+    let Some(mut wallet) = tx.get::<Wallet>(&key)? else { return Ok(false) };
+    let through = wallet.entries.min(wallet.carried.through + PART_LEN as u64);
+    wallet::let_go(user, &mut wallet, through, tx)?;
+    match wallet.kept().is_empty() {
+        true => tx.delete(key),
+        false => tx.put(key, &wallet),
     }
-    tx.delete(wallet::wallet_key(user));
-    Ok(())
+    Ok(true)
+}
+
+/// A user's wallet, as it is shown: of who is gone there is none.
+fn shown(user: UserId, tx: &mut Transaction<'_>) -> Result<Wallet, Stop> {
+    tx.want([profile::key(user), wallet::wallet_key(user)])?;
+    match tx.has(&profile::key(user))? {
+        true => tx.get_or_default(&wallet::wallet_key(user)),
+        false => Ok(Wallet::default()),
+    }
 }

@@ -13,7 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::db::account::PART_LEN;
 use crate::db::{Answer as DbAnswer, Caller, News as DbNews, Stop, Transaction};
+use crate::guild;
 use crate::ids::{Time, UserId};
 use crate::inbox::{self, Kind, Notification};
 use crate::lobby::Presence;
@@ -161,6 +163,15 @@ pub fn key(user: UserId) -> String {
     format!("friends/{user}")
 }
 
+/// Whether a user has blocked another.
+///
+/// # Errors
+/// [`Stop::Missing`].
+pub(crate) fn has_blocked(user: UserId, other: UserId, tx: &mut Transaction<'_>) -> Result<bool, Stop> {
+    let record: Friends = tx.get_or_default(&key(user))?;
+    Ok(record.blocked.contains_key(&other))
+}
+
 /// Shows a list, or changes something between two users.
 ///
 /// # Errors
@@ -175,13 +186,14 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         Request::Do(act, other) => {
             let mut pair = Pair::read(*user, *other, tx)?;
             match act {
+                Act::Ask | Act::Accept if pair.other.is_gone => return Err(unknown()),
                 Act::Ask => pair.ask(tx)?,
                 Act::Accept => pair.accept(tx)?,
                 Act::Decline => pair.decline(tx)?,
                 Act::Withdraw => pair.withdraw(tx)?,
                 Act::Remove => pair.remove(tx),
                 Act::Block => pair.block(tx)?,
-                Act::Unblock => pair.unblock(tx),
+                Act::Unblock => pair.unblock(tx)?,
             }
             pair.save(tx);
             Ok(DbAnswer::Done)
@@ -209,8 +221,11 @@ fn list(user: UserId, which: Which, tx: &mut Transaction<'_>) -> Result<DbAnswer
     tx.want(listed.keys().map(|user| profile::key(*user)))?;
     let mut people = Vec::new();
     for (user, since) in listed {
-        let name = tx.get_or_default::<Profile>(&profile::key(user))?.name;
-        people.push(Person { user, name, since, presence: None });
+        let profile: Option<Profile> = tx.get(&profile::key(user))?;
+        // Who is gone is seen by those only who can let them go.
+        if profile.is_some() || which == Which::Blocked {
+            people.push(Person { user, name: profile.unwrap_or_default().name, since, presence: None });
+        }
     }
     Ok(DbAnswer::Friends(Answer { which, people, appears_offline }))
 }
@@ -230,22 +245,22 @@ struct Pair {
 
 struct Side {
     user: UserId,
+    /// Empty if the account is deleted.
     name: String,
+    /// The account is deleted, and the record perhaps not yet.
+    is_gone: bool,
     before: Friends,
     now: Friends,
 }
 
 impl Side {
-    /// `None`: nobody has this id, or no more.
-    fn read(user: UserId, tx: &mut Transaction<'_>) -> Result<Option<Self>, Stop> {
-        let Some(Profile { name, .. }) = tx.get(&profile::key(user))? else { return Ok(None) };
+    /// A user; one whom nobody knows is gone.
+    fn read(user: UserId, tx: &mut Transaction<'_>) -> Result<Self, Stop> {
+        let profile: Option<Profile> = tx.get(&profile::key(user))?;
         let now: Friends = tx.get_or_default(&key(user))?;
-        Ok(Some(Self { user, name, before: now.clone(), now }))
-    }
-
-    /// The side of somebody whose account is deleted: it has nothing.
-    fn gone(user: UserId) -> Self {
-        Self { user, name: String::new(), before: Friends::default(), now: Friends::default() }
+        let is_gone = profile.is_none();
+        let name = profile.unwrap_or_default().name;
+        Ok(Self { user, name, is_gone, before: now.clone(), now })
     }
 
     fn mentions(&self, other: UserId) -> bool {
@@ -277,15 +292,26 @@ impl Pair {
             return Err(Refusal::Invalid("this is you: name another user".to_owned()).into());
         }
         tx.want([own, other].into_iter().flat_map(|user| [key(user), profile::key(user), inbox::key(user)]))?;
-        let unknown = || Stop::Refused(Refusal::NotFound("user with this id".to_owned()));
-        let own = Side::read(own, tx)?.ok_or_else(unknown)?;
-        let other = match Side::read(other, tx)? {
-            Some(side) => side,
-            // Who was blocked can be let go, also when the account is deleted.
-            None if own.mentions(other) => Side::gone(other),
-            None => return Err(unknown()),
-        };
+        let (own, other) = (Side::read(own, tx)?, Side::read(other, tx)?);
+        // Who was blocked can be let go, also when the account is deleted.
+        if own.is_gone || other.is_gone && !own.mentions(other.user) {
+            return Err(unknown());
+        }
         Ok(Self { own, other })
+    }
+
+    /// Ends all that is between a user who is gone, and had this name, and another.
+    fn forget(user: UserId, name: &str, other: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+        let own = Side { name: name.to_owned(), ..Side::read(user, tx)? };
+        let mut pair = Self { own, other: Side::read(other, tx)? };
+        pair.remove(tx);
+        if pair.own.forget_requests(&pair.other) | pair.other.forget_requests(&pair.own) {
+            pair.other.tell(&pair.own, Change::RequestGone, tx);
+        }
+        pair.own.now.blocked.remove(&other);
+        inbox::retract(tx, other, Kind::FriendRequest, user)?;
+        pair.save(tx);
+        Ok(())
     }
 
     fn save(&self, tx: &mut Transaction<'_>) {
@@ -414,15 +440,17 @@ impl Pair {
         Ok(())
     }
 
-    fn unblock(&mut self, tx: &mut Transaction<'_>) {
+    fn unblock(&mut self, tx: &mut Transaction<'_>) -> Result<(), Stop> {
         let Self { own, other } = self;
         if own.now.blocked.remove(&other.user).is_none() {
-            return;
+            return Ok(());
         }
+        guild::unblocked(own.user, other.user, tx)?;
         own.tell(other, Change::Unblocked, tx);
         if other.now.requests_out.remove(&own.user).is_some() {
             other.tell(own, Change::RequestGone, tx);
         }
+        Ok(())
     }
 
     fn tell_both(&self, change: &Change, tx: &mut Transaction<'_>) {
@@ -437,26 +465,30 @@ pub(crate) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, St
     Ok(json!(friends))
 }
 
-/// Takes a user whose account is deleted out of the lists of all others.
-pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
-    let own: Friends = tx.get_or_default(&key(user))?;
+/// Takes a user whose account is deleted, and who had this name, out of the lists of some others. False if there was
+/// nothing left.
+pub(crate) fn forget(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Result<bool, Stop> {
+    let Some(own) = tx.get::<Friends>(&key(user))? else { return Ok(false) };
     let others: BTreeSet<UserId> = [&own.friends, &own.requests_in, &own.requests_out, &own.blocked]
         .into_iter()
         .flat_map(BTreeMap::keys)
         .copied()
         .collect();
-    tx.want(others.iter().flat_map(|other| [key(*other), profile::key(*other), inbox::key(*other)]))?;
-    for other in others {
-        let mut pair = Pair::read(user, other, tx)?;
-        pair.remove(tx);
-        if pair.own.forget_requests(&pair.other) | pair.other.forget_requests(&pair.own) {
-            pair.other.tell(&pair.own, Change::RequestGone, tx);
-        }
-        inbox::retract(tx, other, Kind::FriendRequest, user)?;
-        pair.save(tx);
+    if others.is_empty() {
+        tx.delete(key(user));
+        return Ok(true);
     }
-    tx.delete(key(user));
-    Ok(())
+    // Of each other there are three records.
+    let some: Vec<UserId> = others.into_iter().take(PART_LEN / 3).collect();
+    tx.want(some.iter().flat_map(|other| [key(*other), profile::key(*other), inbox::key(*other)]))?;
+    for other in some {
+        Pair::forget(user, name, other, tx)?;
+    }
+    Ok(true)
+}
+
+fn unknown() -> Stop {
+    Refusal::NotFound("user with this id".to_owned()).into()
 }
 
 fn too_many_friends() -> Stop {

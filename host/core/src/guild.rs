@@ -5,6 +5,9 @@
 //! leaves, the officer who has been in the guild for the longest time leads, or else the member; when the last one
 //! leaves, the guild is gone.
 //!
+//! An invitation by somebody whom the user has blocked looks to the guild as if it had been sent. The user does not
+//! hear of it, and it is gone, as if declined, when the block is.
+//!
 //! Invariants: a guild lists exactly the users whose own record says that they are in it, have asked, or are
 //! invited; it has one leader and no more members than its limit; no two guilds have the same name.
 
@@ -18,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::chat;
 use crate::db::{Answer as DbAnswer, Caller, News as DbNews, Stop, Transaction};
 use crate::ids::{GuildId, Time, UserId};
 use crate::refusal::Refusal;
@@ -132,6 +136,10 @@ pub struct Place {
     /// The guilds that have invited the user.
     #[serde(default)]
     pub invites: BTreeSet<GuildId>,
+    /// The guilds that somebody has invited the user to whom the user has blocked, and who that was. The guild lists
+    /// such an invitation as any other; the user does not hear of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unheard: BTreeMap<GuildId, UserId>,
 }
 
 /// Whose a name is.
@@ -330,8 +338,10 @@ pub(crate) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, St
 /// Takes a user whose account is deleted out of everything that has to do with guilds.
 pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
     let place: Place = tx.get_or_default(&place_key(user))?;
-    tx.want(place.requests.iter().chain(&place.invites).chain(&place.guild).map(|id| key(*id)))?;
-    if place.guild.is_some() {
+    let all = place.requests.iter().chain(&place.invites).chain(place.unheard.keys()).chain(&place.guild);
+    tx.want(all.map(|id| key(*id)))?;
+    if let Some(id) = place.guild {
+        chat::forget_said_in(id, user, tx)?;
         members::leave(user, tx)?;
     }
     for id in place.requests {
@@ -340,7 +350,15 @@ pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop>
     for id in place.invites {
         admission::decline_invite(user, id, tx)?;
     }
-    Ok(())
+    admission::end_unheard(user, |_| true, tx)
+}
+
+/// A user has ended the block of another: invitations by that one, of which the user has not heard, are gone.
+///
+/// # Errors
+/// [`Stop::Missing`].
+pub(crate) fn unblocked(user: UserId, other: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    admission::end_unheard(user, |by| by == other, tx)
 }
 
 /// The key of a guild's record.
@@ -463,10 +481,16 @@ fn save(id: GuildId, guild: &mut Guild, what: What, about: UserId, tx: &mut Tran
 
 /// The same for what only those have to know who can let somebody in.
 fn save_quietly(id: GuildId, guild: &mut Guild, what: What, about: UserId, tx: &mut Transaction<'_>) {
+    save_unheard(id, guild, what, about, tx);
+    tell(id, guild, what, about, vec![about], tx);
+}
+
+/// The same for what the user whom it is about does not hear of either.
+fn save_unheard(id: GuildId, guild: &mut Guild, what: What, about: UserId, tx: &mut Transaction<'_>) {
     guild.version += 1;
     tx.put(key(id), guild);
-    let officers = guild.members.iter().filter(|(_, member)| member.role >= Role::Officer).map(|(user, _)| *user);
-    let recipients: Vec<UserId> = officers.chain([about]).collect();
+    let officers = guild.members.iter().filter(|(_, member)| member.role >= Role::Officer);
+    let recipients = officers.map(|(user, _)| *user).collect();
     tell(id, guild, what, about, recipients, tx);
 }
 

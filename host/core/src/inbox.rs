@@ -279,8 +279,9 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
             let (user, mut inbox) = own(caller, tx)?;
             check_ids(ids)?;
             let of_these = |id: &u64| ids.is_empty() || ids.contains(id);
-            inbox.posted.iter_mut().filter(|(id, _)| of_these(id)).for_each(|(_, posted)| posted.read = true);
-            changed(user, &inbox, tx)
+            let unread = |(id, posted): &(&u64, &mut Posted)| of_these(id) && !posted.read;
+            let read = inbox.posted.iter_mut().filter(unread).map(|(_, posted)| posted.read = true).count();
+            changed(user, &inbox, read, tx)
         }
         Request::Remove(ids) => {
             let (user, mut inbox) = own(caller, tx)?;
@@ -288,8 +289,9 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
                 return Err(Refusal::Invalid("name the notifications to remove".to_owned()).into());
             }
             check_ids(ids)?;
+            let before = inbox.posted.len();
             inbox.posted.retain(|id, _| !ids.contains(id));
-            changed(user, &inbox, tx)
+            changed(user, &inbox, before - inbox.posted.len(), tx)
         }
         Request::Post { users, request_id, notification } => post_to_all(caller, users, request_id, notification, tx)?,
     };
@@ -321,8 +323,11 @@ fn check_ids(ids: &[u64]) -> Result<(), Refusal> {
     }
 }
 
-fn changed(user: UserId, inbox: &Inbox, tx: &mut Transaction<'_>) -> Answer {
-    tx.put(key(user), inbox);
+/// So many notifications of an inbox have changed: without one nothing is written.
+fn changed(user: UserId, inbox: &Inbox, count: usize, tx: &mut Transaction<'_>) -> Answer {
+    if count > 0 {
+        tx.put(key(user), inbox);
+    }
     Answer::Inbox { posted: Vec::new(), more: false, unread: inbox.unread() }
 }
 

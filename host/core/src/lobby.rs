@@ -26,6 +26,7 @@ use crate::deadlines::Deadlines;
 use crate::ids::{ConnectionId, DomainName, PartyId, SceneId, SessionId, Time, UserId};
 use crate::line::{self, Line, Outcome, State};
 use crate::message::{Entry, MatchState, Notice, SceneEnded, ServiceName, ToUser};
+use crate::rate::Buckets;
 use crate::record::UserRecord;
 use crate::refusal::Refusal;
 use crate::{Context, Service, scene_master};
@@ -33,7 +34,7 @@ pub use chat::MODERATED_AT_ONCE_MAX;
 pub use event::Event;
 pub use party::{CHANGES_PER_10_S, CHECK_MS, CODES_PER_MINUTE};
 pub use presence::{PRESENCE_DELAY_MS, PRESENCE_MS_MIN, Presence};
-pub use requests::REQUESTS_PER_USER_MAX;
+pub use requests::{CHANGES_PER_MINUTE, REQUESTS_PER_USER_MAX};
 
 /// How long a new connection may wait with its sign-in.
 pub const FIRST_FRAME_MS_MAX: u64 = 10_000;
@@ -152,6 +153,8 @@ pub struct Lobby {
     stopping: bool,
     chat: chat::Chat,
     parties: party::Parties,
+    /// How often each user changes what others are told of.
+    changes: Buckets<UserId>,
 }
 
 impl Service for Lobby {
@@ -230,6 +233,7 @@ impl Lobby {
             stopping: false,
             chat: chat::Chat::new(crate::chat::Limits::default()),
             parties: party::Parties::new(crate::party::Limits::default()),
+            changes: requests::changes(),
         }
     }
 

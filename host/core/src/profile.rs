@@ -79,11 +79,14 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
                 return Err(Refusal::OutOfOrder("only users have profiles").into());
             };
             let key = key(*user);
-            let mut profile: Profile = tx.get_or_default(&key)?;
+            let before: Profile = tx.get_or_default(&key)?;
+            let mut profile = before.clone();
             change(&mut profile.status, status.as_deref(), LINE_CHARS_MAX, "the status")?;
             change(&mut profile.avatar, avatar.as_deref(), LINE_CHARS_MAX, "the avatar")?;
             change(&mut profile.about, about.as_deref(), ABOUT_CHARS_MAX, "the text about you")?;
-            tx.put(key, &profile);
+            if profile != before {
+                tx.put(key, &profile);
+            }
             Ok(DbAnswer::Profile(Answer(vec![(*user, profile)])))
         }
     }

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::db::account::PART_LEN;
 use crate::db::{Answer as DbAnswer, Caller, News as DbNews, Stop, Transaction};
 use crate::ids::{GameName, Time, UserId};
 use crate::profile;
@@ -267,16 +268,27 @@ pub(crate) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, St
     Ok(Value::Object(games))
 }
 
-/// Removes the records of a user whose account is deleted.
-pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
-    for (game, shelf) in shelves(user, tx)? {
-        for key in &shelf.keys {
-            tx.delete(record_key(&game, Owner::User(user), key));
-        }
-        tx.delete(shelf_key(&game, Owner::User(user)));
+/// Removes some records of a user whose account is deleted. False if there was nothing left.
+pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<bool, Stop> {
+    let Some(mut shelves) = tx.get::<Shelves>(&shelves_key(user))? else { return Ok(false) };
+    let Some(game) = shelves.games.first().cloned() else {
+        tx.delete(shelves_key(user));
+        return Ok(true);
+    };
+    let shelf_key = shelf_key(&game, Owner::User(user));
+    let mut shelf: Shelf = tx.get_or_default(&shelf_key)?;
+    for _ in 0..PART_LEN {
+        let Some(key) = shelf.keys.pop_first() else { break };
+        tx.delete(record_key(&game, Owner::User(user), &key));
     }
-    tx.delete(shelves_key(user));
-    Ok(())
+    if !shelf.keys.is_empty() {
+        tx.put(shelf_key, &shelf);
+        return Ok(true);
+    }
+    tx.delete(shelf_key);
+    shelves.games.remove(&game);
+    tx.put(shelves_key(user), &shelves);
+    Ok(true)
 }
 
 /// All shelves of a user, also of games that are configured no more.
@@ -324,6 +336,12 @@ fn read(
     }
     keys.iter().try_for_each(|key| check_key(key))?;
     tx.want(keys.iter().map(|key| record_key(game, owner, key)))?;
+    if let (Caller::User(reader), Owner::User(user)) = (caller, owner)
+        && *reader != user
+        && !tx.has(&profile::key(user))?
+    {
+        return Ok(Answer::Records(Vec::new())); // Of who is gone nothing is shown, even if it is still there.
+    }
     let mut found = Vec::new();
     let mut bytes = 0;
     for key in keys {

@@ -37,7 +37,7 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
                 let agrees = match what {
                     "member" => place.guild == Some(id),
                     "one who has asked" => place.requests.contains(&id),
-                    _ => place.invites.contains(&id),
+                    _ => place.invites.contains(&id) || place.unheard.contains_key(&id),
                 };
                 if !agrees {
                     self.problem(key, &format!("lists {user} as {what}, and {place_key} does not: restore a backup"));
@@ -53,14 +53,15 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
             self.problem(key, "is no user's: delete it");
             return Ok(());
         };
-        let all = place.guild.iter().chain(&place.requests).chain(&place.invites);
+        let all = place.guild.iter().chain(&place.requests).chain(&place.invites).chain(place.unheard.keys());
         for id in all {
             let guild_key = guild::key(*id);
             let guild: Option<Guild> = self.other(&guild_key)?;
             let agrees = guild.is_some_and(|guild| {
                 (place.guild != Some(*id) || guild.members.contains_key(&user))
                     && (!place.requests.contains(id) || guild.requests.contains_key(&user))
-                    && (!place.invites.contains(id) || guild.invites.contains_key(&user))
+                    && (!place.invites.contains(id) && !place.unheard.contains_key(id)
+                        || guild.invites.contains_key(&user))
             });
             if !agrees {
                 self.problem(key, &format!("names {guild_key}, which does not list the user so: restore a backup"));

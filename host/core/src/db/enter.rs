@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Stop, Transaction};
+use super::{Stop, Transaction, account};
 use crate::chat;
 use crate::friends::{self, Friends};
 use crate::guild::{self, Membership};
 use crate::ids::{DomainName, Time, UserId};
 use crate::profile::{self, Profile};
+use crate::refusal::Refusal;
 use crate::results::finished::ratings_key;
 use crate::results::standing;
 
@@ -32,14 +33,24 @@ pub struct Entered {
 }
 
 /// The records that are read for a user who comes in.
-pub(super) fn keys(user: UserId) -> [String; 5] {
-    [profile::key(user), chat::muted_key(user), guild::place_key(user), friends::key(user), ratings_key(user)]
+pub(super) fn keys(user: UserId) -> [String; 6] {
+    [
+        account::forgotten_key(user),
+        profile::key(user),
+        chat::muted_key(user),
+        guild::place_key(user),
+        friends::key(user),
+        ratings_key(user),
+    ]
 }
 
 /// A user comes in with this name, which is kept for those who ask later.
 pub(super) fn enter(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Result<Entered, Stop> {
     let key = profile::key(user);
     tx.want(keys(user))?;
+    if account::is_being_forgotten(user, tx)? {
+        return Err(Refusal::NotFound("account of yours any more".to_owned()).into());
+    }
     let muted_until = chat::muted_until(user, tx)?;
     let guild = guild::membership(user, tx)?;
     let ratings = standing::rounded(user, tx)?;

@@ -18,7 +18,7 @@ pub enum Request {
     Enter(UserId, String),
     /// All that is kept of a user.
     Export(UserId),
-    /// Remove all that is kept of a user, whose account is deleted.
+    /// Remove all that is kept of a user, whose account is deleted: a part of it at once, the rest part by part.
     Forget(UserId),
     /// About users as others see them.
     Profile(profile::Request),

@@ -253,7 +253,14 @@ pub(super) fn enter(user: UserId, wallet: &mut Wallet, entry: &Entry, tx: &mut T
 fn carry(user: UserId, wallet: &mut Wallet, tx: &mut Transaction<'_>) -> Result<(), Stop> {
     let excess = (wallet.entries - wallet.carried.through).saturating_sub(tx.rules.economy.limits.entries_per_user);
     // More than one only if the limit has been lowered; then a few at a time.
-    let through = wallet.carried.through + excess.min(4);
+    let_go(user, wallet, wallet.carried.through + excess.min(4), tx)
+}
+
+/// Lets the entries through this one go, and keeps their sums. The wallet is still to be written.
+///
+/// # Errors
+/// As [`Transaction::get`].
+pub(super) fn let_go(user: UserId, wallet: &mut Wallet, through: u64, tx: &mut Transaction<'_>) -> Result<(), Stop> {
     let oldest: Vec<String> = (wallet.carried.through + 1..=through).map(|number| entry_key(user, number)).collect();
     tx.want(&oldest)?;
     for key in oldest {

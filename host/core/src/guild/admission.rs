@@ -1,9 +1,11 @@
 //! How users come into a guild: by joining, by asking, by an invitation.
 
 use super::view::View;
-use super::{Answer, Entry, Guild, Member, Place, Role, What, key, load, own_as, place_key, save, save_quietly};
+use super::{Answer, Entry, Guild, Member, Place, Role, What};
 use super::{INVITES_MAX, INVITES_PER_USER_MAX, REQUESTS_MAX, REQUESTS_PER_USER_MAX};
+use super::{key, load, own_as, place_key, save, save_quietly, save_unheard, tell};
 use crate::db::{Stop, Transaction};
+use crate::friends;
 use crate::ids::{GuildId, UserId};
 use crate::profile::{self, Profile};
 use crate::refusal::Refusal;
@@ -70,6 +72,7 @@ fn enter(
     guild.members.insert(user, Member { role: Role::Member, since: tx.now });
     place.guild = Some(id);
     place.invites.remove(&id);
+    place.unheard.remove(&id);
     tx.put(place_key(user), &place);
     save(id, &mut guild, What::Joined, user, tx);
     Ok(guild)
@@ -97,6 +100,10 @@ pub(super) fn ask(user: UserId, id: GuildId, tx: &mut Transaction<'_>) -> Result
     }
     if guild.requests.len() >= REQUESTS_MAX {
         return Err(Refusal::Busy("too many users wait to be let into this guild: ask later").into());
+    }
+    // Who asks is not invited any more, as far as the guild sees.
+    if place.unheard.remove(&id).is_some() {
+        guild.invites.remove(&user);
     }
     place.requests.insert(id);
     tx.put(place_key(user), &place);
@@ -132,14 +139,18 @@ pub(super) fn decline(user: UserId, whom: UserId, tx: &mut Transaction<'_>) -> R
     let mut place: Place = tx.get_or_default(&place_key(whom))?;
     place.requests.remove(&id);
     place.invites.remove(&id);
+    let is_unheard = place.unheard.remove(&id).is_some();
     put_place(whom, &place, tx);
-    save_quietly(id, &mut guild, what, whom, tx);
+    match is_unheard {
+        true => save_unheard(id, &mut guild, what, whom, tx),
+        false => save_quietly(id, &mut guild, what, whom, tx),
+    }
     Ok(())
 }
 
 pub(super) fn invite(user: UserId, whom: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
     let (id, mut guild, _) = own_as(user, Role::Officer, tx)?;
-    tx.want([place_key(whom), profile::key(whom)])?;
+    tx.want([place_key(whom), profile::key(whom), friends::key(whom)])?;
     let known: Option<Profile> = tx.get(&profile::key(whom))?;
     if known.is_none() {
         return Err(Refusal::NotFound("such user".to_owned()).into());
@@ -150,21 +161,36 @@ pub(super) fn invite(user: UserId, whom: UserId, tx: &mut Transaction<'_>) -> Re
     if guild.requests.contains_key(&whom) {
         return Err(Refusal::OutOfOrder("this user has asked to be let in: accept that").into());
     }
+    let mut place: Place = tx.get_or_default(&place_key(whom))?;
+    let is_blocked = friends::has_blocked(whom, user, tx)?;
     if guild.invites.contains_key(&whom) {
+        let has_room = place.invites.len() < INVITES_PER_USER_MAX;
+        // The one before was by somebody whom the user has blocked; of this one the user hears.
+        if !is_blocked && has_room && place.unheard.remove(&id).is_some() {
+            place.invites.insert(id);
+            tx.put(place_key(whom), &place);
+            tell(id, &guild, What::Invited, whom, vec![whom], tx);
+        }
         return Ok(());
     }
     if guild.invites.len() >= INVITES_MAX {
         let text = format!("a guild has at most {INVITES_MAX} open invitations: take one back first");
         return Err(Refusal::Invalid(text).into());
     }
-    let mut place: Place = tx.get_or_default(&place_key(whom))?;
-    if place.invites.len() >= INVITES_PER_USER_MAX {
+    // Also for who is blocked: a difference would tell of the block.
+    if place.invites.len() >= INVITES_PER_USER_MAX || is_blocked && place.unheard.len() >= INVITES_PER_USER_MAX {
         return Err(Refusal::Busy("this user has too many invitations: try again later").into());
     }
-    place.invites.insert(id);
+    match is_blocked {
+        true => _ = place.unheard.insert(id, user),
+        false => _ = place.invites.insert(id),
+    }
     tx.put(place_key(whom), &place);
     guild.invites.insert(whom, tx.now);
-    save_quietly(id, &mut guild, What::Invited, whom, tx);
+    match is_blocked {
+        true => save_unheard(id, &mut guild, What::Invited, whom, tx),
+        false => save_quietly(id, &mut guild, What::Invited, whom, tx),
+    }
     Ok(())
 }
 
@@ -177,6 +203,24 @@ pub(super) fn decline_invite(user: UserId, id: GuildId, tx: &mut Transaction<'_>
     guild.invites.remove(&user);
     put_place(user, &place, tx);
     save_quietly(id, &mut guild, What::Uninvited, user, tx);
+    Ok(())
+}
+
+/// Ends invitations of which a user has not heard, by those of whom this is said. To the guild they are declined.
+pub(super) fn end_unheard(user: UserId, is_by: impl Fn(UserId) -> bool, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    let mut place: Place = tx.get_or_default(&place_key(user))?;
+    let ended: Vec<GuildId> = place.unheard.iter().filter(|(_, by)| is_by(**by)).map(|(id, _)| *id).collect();
+    if ended.is_empty() {
+        return Ok(());
+    }
+    tx.want(ended.iter().map(|id| key(*id)))?;
+    for id in ended {
+        place.unheard.remove(&id);
+        let mut guild = load(id, tx)?;
+        guild.invites.remove(&user);
+        save_unheard(id, &mut guild, What::Uninvited, user, tx);
+    }
+    put_place(user, &place, tx);
     Ok(())
 }
 

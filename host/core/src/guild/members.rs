@@ -70,7 +70,8 @@ pub(super) fn change(
     limit: Option<usize>,
     tx: &mut Transaction<'_>,
 ) -> Result<Answer, Stop> {
-    let (id, mut guild, role) = own_as(user, Role::Officer, tx)?;
+    let (id, before, role) = own_as(user, Role::Officer, tx)?;
+    let mut guild = before.clone();
     if let Some(about) = about {
         guild.about = text::lines(about, 0..=ABOUT_CHARS_MAX, "the text about a guild")?;
     }
@@ -85,7 +86,9 @@ pub(super) fn change(
         }
         guild.limit = limit;
     }
-    save(id, &mut guild, What::Changed, user, tx);
+    if guild != before {
+        save(id, &mut guild, What::Changed, user, tx);
+    }
     Ok(Answer::Guild(Box::new(View::of(id, &guild, Some(role), tx)?)))
 }
 
@@ -190,8 +193,12 @@ fn end(user: UserId, id: GuildId, mut guild: Guild, tx: &mut Transaction<'_>) ->
     let concerned: Vec<UserId> =
         members.keys().chain(guild.requests.keys()).chain(guild.invites.keys()).copied().collect();
     tx.want(concerned.iter().map(|user| place_key(*user)))?;
+    let mut told = Vec::new();
     for user in &concerned {
         let mut place: Place = tx.get_or_default(&place_key(*user))?;
+        if place.unheard.remove(&id).is_none() {
+            told.push(*user);
+        }
         place.guild = place.guild.filter(|guild| *guild != id);
         place.requests.remove(&id);
         place.invites.remove(&id);
@@ -202,6 +209,6 @@ fn end(user: UserId, id: GuildId, mut guild: Guild, tx: &mut Transaction<'_>) ->
     tx.delete(data_key(id));
     chat::forget_guild(id, tx);
     guild.version += 1;
-    tell(id, &guild, What::Dissolved, user, concerned, tx);
+    tell(id, &guild, What::Dissolved, user, told, tx);
     Ok(())
 }

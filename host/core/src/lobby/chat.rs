@@ -79,6 +79,11 @@ impl Chat {
         }
     }
 
+    /// A user whose account is closed has said nothing in any room.
+    pub fn forget(&mut self, user: UserId) {
+        self.rooms.values_mut().for_each(|room| room.said.forget(user));
+    }
+
     /// How far the rooms are that a user is in.
     pub fn rooms_of(&self, user: UserId) -> Vec<(RoomName, u64)> {
         let rooms = self.rooms.iter().filter(|(_, room)| room.members.contains(&user));
@@ -120,6 +125,11 @@ impl Said {
     /// How many messages there were.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// Lets go of what a user has said.
+    pub fn forget(&mut self, user: UserId) {
+        self.kept.retain(|message| message.from != user);
     }
 
     fn find(&self, number: u64) -> Result<Arc<ChatMessage>, Refusal> {

@@ -136,6 +136,8 @@ impl Lobby {
     pub(super) fn account_closed(&mut self, id: UserId, refusal: Refusal, cx: &mut Context<'_>) {
         self.turn_away(id, |_| true, &refusal, cx);
         self.disconnect(id, refusal, cx);
+        self.chat.forget(id);
+        self.parties.forget_said(id);
         // Also where this lobby does not know of a seat: the user may play without a lobby connection.
         cx.send(scene_master::Event::ReqRemoveUser { user: id });
     }

@@ -84,6 +84,11 @@ impl Parties {
         Some((id, &known.party.members, &mut known.said))
     }
 
+    /// Lets go of what a user has said.
+    pub fn forget_said(&mut self, user: UserId) {
+        self.known.values_mut().for_each(|known| known.said.forget(user));
+    }
+
     /// What a user is doing may be another now.
     pub fn touch(&mut self, user: UserId) {
         self.touched.extend(self.of.get(&user));

@@ -7,8 +7,9 @@ use crate::auth::Identity;
 use crate::db::{self, Answer, Asker, Caller, Entered, News, Request};
 use crate::ids::{ConnectionId, UserId};
 use crate::message::{Notice, ServiceName};
+use crate::rate::Buckets;
 use crate::refusal::Refusal;
-use crate::{Context, chat, line::State};
+use crate::{Context, chat, friends, guild, line::State};
 
 /// How long Db may take in any case; its own deadline is shorter.
 const DB_MS_MAX: u64 = db::REQUEST_MS_MAX + 2_000;
@@ -16,10 +17,26 @@ const DB_MS_MAX: u64 = db::REQUEST_MS_MAX + 2_000;
 const ASK_AGAIN_MS: u64 = 3_000;
 /// How many requests to Db a user may have under way.
 pub const REQUESTS_PER_USER_MAX: usize = 16;
+/// How many changes of friends and guilds, of which others are told, a user may ask for in a minute; also all at once.
+/// So nobody fills the lines and inboxes of others by asking and taking back again and again.
+pub const CHANGES_PER_MINUTE: u32 = 30;
+/// How many users' buckets of changes are kept; those who have changed the least are forgotten first.
+const BUCKETS_MAX: usize = 65_536;
+
+/// The buckets of what users change.
+pub(super) fn changes() -> Buckets<UserId> {
+    Buckets::new(CHANGES_PER_MINUTE, BUCKETS_MAX)
+}
 
 impl Lobby {
     pub(super) fn req_db(&mut self, connection: ConnectionId, request: u32, what: Box<Request>, cx: &mut Context<'_>) {
         let Some((id, _)) = self.signed_in(connection, request, cx) else { return };
+        if is_told_to_others(&what)
+            && let Err(ms) = self.changes.take(id, cx.now)
+        {
+            let refusal = Refusal::TooOften { what: "changes of friends and guilds from you", ms };
+            return self.tell(id, request, Notice::Refused(refusal), cx);
+        }
         self.ask_db(id, request, what, cx);
     }
 
@@ -159,6 +176,17 @@ impl Lobby {
     /// A request of which Db has said nothing.
     pub(super) fn db_silent(&mut self, id: UserId, number: u64, cx: &mut Context<'_>) {
         self.res_db(id, number, Err(Refusal::TimedOut("your request")), cx);
+    }
+}
+
+/// Whether others hear of what this changes.
+fn is_told_to_others(what: &Request) -> bool {
+    match what {
+        Request::Friends(what) => !matches!(what, friends::Request::List(_)),
+        Request::Guild(what) => {
+            !matches!(what, guild::Request::Show(_) | guild::Request::Mine | guild::Request::ReadData)
+        }
+        _ => false,
     }
 }
 

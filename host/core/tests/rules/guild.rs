@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use scenehost_core::consistency;
 use scenehost_core::db::{Answer, Caller, Db, Entered, News, Request as DbRequest, Rules};
+use scenehost_core::friends;
 use scenehost_core::guild::{self, Entry, Guild, Limits, Place, Request, Role, View, What, Which};
 use scenehost_core::{GuildId, Refusal, UserId};
 
@@ -145,6 +146,61 @@ fn an_invitation_lets_in_until_it_is_taken_back() {
 }
 
 #[test]
+fn a_guild_invitation_crossing_a_block() {
+    let mut desk = desk(100);
+    let id = with_members(&mut desk, &[2]);
+    let befriend = |act, whom| DbRequest::Friends(friends::Request::Do(act, UserId(whom)));
+    let invites = |desk: &mut Desk| match ask(desk, 3, Request::Mine) {
+        Ok(Answer::Guild(guild::Answer::Mine { invites, .. })) => invites.len(),
+        other => panic!("{other:?}"),
+    };
+    let seen = |desk: &mut Desk| view(ask(desk, 1, Request::Show(Which::Own))).invites.len();
+    desk.ask_as(3, befriend(friends::Act::Block, 1)).unwrap();
+    desk.news.clear();
+
+    // To who is blocked it looks as it always does.
+    let hears_nothing = |desk: &Desk| desk.news.iter().all(|(user, _)| user.0 != 3);
+    done(&mut desk, 1, Request::Invite(UserId(3)));
+    assert!(hears_nothing(&desk), "{:?}", desk.news);
+    assert_eq!(told(&mut desk, 1), [(What::Invited, 3, Some(Role::Leader))]);
+    done(&mut desk, 1, Request::Invite(UserId(3)));
+    assert_eq!((seen(&mut desk), invites(&mut desk)), (1, 0));
+    assert_eq!(refused(ask(&mut desk, 3, Request::AcceptInvite(id))), "NotFound");
+    consistent(&desk);
+    done(&mut desk, 1, Request::Decline(UserId(3)));
+    done(&mut desk, 1, Request::Invite(UserId(3)));
+    assert!(hears_nothing(&desk), "{:?}", desk.news);
+
+    // An invitation by somebody else is heard, also beside one that is not.
+    done(&mut desk, 2, Request::Invite(UserId(3)));
+    assert_eq!(told(&mut desk, 3), [(What::Invited, 3, None)]);
+    assert_eq!((seen(&mut desk), invites(&mut desk)), (1, 1));
+    done(&mut desk, 3, Request::DeclineInvite(id));
+
+    // With the block it goes as if it had been declined.
+    done(&mut desk, 1, Request::Invite(UserId(3)));
+    desk.news.clear();
+    desk.ask_as(3, befriend(friends::Act::Unblock, 1)).unwrap();
+    assert_eq!(told(&mut desk, 1), [(What::Uninvited, 3, Some(Role::Leader))]);
+    assert_eq!((seen(&mut desk), invites(&mut desk)), (0, 0));
+    consistent(&desk);
+
+    // Who wants in all the same asks, and the end of the guild is told to who has heard of it.
+    desk.ask_as(3, befriend(friends::Act::Block, 1)).unwrap();
+    done(&mut desk, 1, Request::Change { about: None, entry: Some(Entry::ByRequest), limit: None });
+    done(&mut desk, 1, Request::Invite(UserId(3)));
+    done(&mut desk, 3, Request::Ask(id));
+    assert_eq!(seen(&mut desk), 0);
+    consistent(&desk);
+    done(&mut desk, 3, Request::Withdraw(id));
+    done(&mut desk, 1, Request::Invite(UserId(3)));
+    desk.news.clear();
+    done(&mut desk, 1, Request::Dissolve);
+    assert_eq!(told(&mut desk, 3), []);
+    consistent(&desk);
+}
+
+#[test]
 fn who_joins_elsewhere_asks_nobody_any_more() {
     let mut desk = desk(100);
     let first = founded(&mut desk, Entry::ByRequest);
@@ -252,6 +308,18 @@ fn a_guilds_data_are_written_by_who_has_seen_them() {
     }
     let more = Request::WriteData { key: "one more".to_owned(), value: Some(vec![0]), if_version: None };
     assert_eq!(refused(ask(&mut desk, 1, more)), "Invalid");
+}
+
+#[test]
+fn a_change_that_changes_nothing_is_told_to_nobody() {
+    let mut desk = desk(100);
+    with_members(&mut desk, &[2]);
+    let change = || Request::Change { about: Some("owls".to_owned()), entry: Some(Entry::Open), limit: None };
+    let version = view(ask(&mut desk, 1, change())).version;
+    let syncs = desk.syncs;
+    desk.news.clear();
+    assert_eq!(view(ask(&mut desk, 1, change())).version, version);
+    assert_eq!((desk.news.len(), desk.syncs), (0, syncs));
 }
 
 #[test]

@@ -78,6 +78,10 @@ fn notifications_are_read_and_removed_by_their_ids() {
     assert_eq!(ask(&mut desk, inbox::Request::Read(vec![2, 99])).2, 3);
     assert_eq!(ask(&mut desk, inbox::Request::Remove(vec![1, 2, 99])).2, 2);
     assert_eq!(ids(&mut desk), [3, 4]);
+    let syncs = desk.syncs;
+    assert_eq!(ask(&mut desk, inbox::Request::Remove(vec![1, 2, 99])).2, 2);
+    assert_eq!(ask(&mut desk, inbox::Request::Read(vec![99])).2, 2);
+    assert_eq!(desk.syncs, syncs, "nothing has changed, so nothing is written");
     let (posted, more, _) = ask(&mut desk, inbox::Request::List { after: 2, limit: 1 });
     assert_eq!((posted[0].0, posted.len(), more), (3, 1, true));
     assert_eq!(ask(&mut desk, inbox::Request::Read(Vec::new())).2, 0, "all");

@@ -9,6 +9,7 @@ mod consistency;
 mod db;
 mod desk;
 mod economy;
+mod forgotten;
 mod friends;
 mod guild;
 mod inbox;

@@ -7,13 +7,14 @@ use rand_chacha::rand_core::SeedableRng;
 use scenehost_core::auth::account::Tokens;
 use scenehost_core::auth::{Credential, Identity, Request};
 use scenehost_core::db::{self, Answer, Asker, Entered, News};
-use scenehost_core::friends::{self, Change, Person, Which};
-use scenehost_core::lobby::{Domain, Event, Lobby, PRESENCE_DELAY_MS, PRESENCE_MS_MIN, Presence};
+use scenehost_core::friends::{self, Act, Change, Person, Which};
+use scenehost_core::guild;
+use scenehost_core::lobby::{CHANGES_PER_MINUTE, Domain, Event, Lobby, PRESENCE_DELAY_MS, PRESENCE_MS_MIN, Presence};
 use scenehost_core::message::{EndReason, Entry, Notice, SceneEnded, ToUser};
 use scenehost_core::profile::Profile;
 use scenehost_core::record::UserRecord;
 use scenehost_core::token::Secret;
-use scenehost_core::{ConnectionId, DomainName, Message, SceneId, SessionId, Time, UserId};
+use scenehost_core::{ConnectionId, DomainName, GuildId, Message, Refusal, SceneId, SessionId, Time, UserId};
 
 use crate::world::World;
 
@@ -195,4 +196,44 @@ fn the_list_of_friends_says_what_they_do_and_changes_are_told_from_then_on() {
     assert_eq!(frames(&world.pass_ms(2_000), over), [] as [Vec<(UserId, Presence)>; 0], "the client knows it");
     world.tell(Event::Closed { connection: connection(BOB), left: false });
     assert_eq!(frames(&world.pass_ms(2_000), over), [[(BOB, Presence::Away)]]);
+}
+
+#[test]
+fn nobody_fills_the_lines_of_others_by_asking_and_taking_back_again_and_again() {
+    let mut world = ada_and_bob();
+    let ask = |world: &mut World<Lobby>, user, what| {
+        let told = world.tell(Event::ReqDb { connection: connection(user), request: 5, what: Box::new(what) });
+        match &told[..] {
+            [Message::Db(db::Event::Req { asker: Asker::User { number, .. }, .. })] => {
+                world.tell(Event::ResDb { user, number: *number, result: Ok(Box::new(Answer::Done)) });
+                None
+            }
+            [Message::User(ToUser { notice: Notice::Refused(refusal), .. })] => Some(refusal.clone()),
+            told => panic!("{told:?}"),
+        }
+    };
+    let friends = |act| db::Request::Friends(friends::Request::Do(act, CY));
+    let guild = |what: fn(GuildId) -> guild::Request| db::Request::Guild(what(GuildId(1)));
+    let changes = [
+        friends(Act::Ask),
+        friends(Act::Withdraw),
+        guild(guild::Request::Ask),
+        guild(guild::Request::Withdraw),
+        db::Request::Friends(friends::Request::AppearOffline(true)),
+    ];
+    for change in changes.iter().cycle().take(CHANGES_PER_MINUTE as usize) {
+        assert_eq!(ask(&mut world, ADA, change.clone()), None);
+    }
+    for change in changes.clone() {
+        let refusal = ask(&mut world, ADA, change);
+        assert!(matches!(refusal, Some(Refusal::TooOften { ms: 2_000, .. })), "{refusal:?}");
+    }
+    for look in [db::Request::Friends(friends::Request::List(Which::Friends)), db::Request::Guild(guild::Request::Mine)]
+    {
+        assert_eq!(ask(&mut world, ADA, look), None, "who only looks tells nobody");
+    }
+    assert_eq!(ask(&mut world, BOB, friends(Act::Ask)), None, "others have not asked");
+    world.pass_ms(2_000);
+    assert_eq!(ask(&mut world, ADA, friends(Act::Ask)), None);
+    assert!(ask(&mut world, ADA, friends(Act::Withdraw)).is_some());
 }

@@ -49,6 +49,7 @@ fn shown(number: u64, report: &Report) -> Value {
     json!({
         "number": number,
         "by": report.by.to_string(),
+        "reporters": report.others.len() + 1,
         "at_ms": report.at.0,
         "reason": report.reason,
         "channel": { "kind": kind, "of": of },
