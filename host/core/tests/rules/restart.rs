@@ -37,8 +37,11 @@ fn running(fleet: Fleet) -> (World<SceneMaster>, SceneId) {
     (world, scene)
 }
 
-/// The scene that was placed last: where, which, and for whom.
-fn placed(messages: &[Message]) -> Option<(NodeId, SceneId, Epoch, Vec<SeatGrant>)> {
+/// A life of a scene: where, which, and for whom.
+type Placed = (NodeId, SceneId, Epoch, Vec<SeatGrant>);
+
+/// The one that was placed last.
+fn placed(messages: &[Message]) -> Option<Placed> {
     messages.iter().rev().find_map(|message| match message {
         Message::SceneService(node, scene_service::Event::ReqCreateScene { scene, epoch, seats, .. }) => {
             Some((*node, *scene, *epoch, seats.clone()))
@@ -52,7 +55,7 @@ fn crashed(scene: SceneId, epoch: u64) -> Event {
 }
 
 /// Lets the time pass until the scene is placed again; how long that took.
-fn anew(world: &mut World<SceneMaster>) -> (u64, Option<(NodeId, SceneId, Epoch, Vec<SeatGrant>)>) {
+fn anew(world: &mut World<SceneMaster>) -> (u64, Option<Placed>) {
     let begun = world.now;
     for _ in 0..100 {
         let deadline: Time = world.deadline().expect("it waits for something");
@@ -77,11 +80,11 @@ fn shorts(messages: &[Message]) -> Vec<String> {
 }
 
 fn record_of(effects: &Effects) -> SceneRecord {
-    let puts = effects.writes.iter().filter_map(|write| match write {
+    let mut puts = effects.writes.iter().filter_map(|write| match write {
         Write::Put { key, value } => Some(record::decode(key, value).expect("it was just written")),
         Write::Delete { .. } => None,
     });
-    puts.last().expect("the scene's record was written")
+    puts.next_back().expect("the scene's record was written")
 }
 
 #[test]
