@@ -42,7 +42,7 @@ players_max = 1
 [fleets.{misdeed}-{when}]
 plugin = "hostile"
 configuration = {{ misbehave = "{misdeed}", when = "{when}" }}
-scene = {{ tick_rate_hz = {tick_rate_hz} }}
+scene = {{ tick_rate_hz = {tick_rate_hz}, on_crash = "end" }}
 limits = {{ step_ms = {STEP_MS}, start_ms = {STEP_MS} }}
 
 [domains.{misdeed}-{when}]

@@ -9,7 +9,7 @@
 //! | [`frames`] | what clients may not send |
 //! | [`door`] | deadlines, sizes, limits per address, proxies, ten thousand connections |
 //! | [`secure`] | TLS, and certificates that change |
-//! | [`hostile`] | what components may not do, and that their neighbours do not notice |
+//! | [`hostile`], [`restart`] | what components may not do, that their neighbours do not notice, and what follows |
 //! | [`resume`] | that cut connections lose nothing, by the Rust client |
 //! | [`bots`] | a hundred players, every message accounted for |
 //! | [`lines`], [`cut`] | connections that are lost: what is kept, and that nothing is missed |
@@ -51,6 +51,7 @@ mod ops;
 mod pages;
 mod party;
 mod records;
+mod restart;
 mod resume;
 mod saves;
 mod secure;

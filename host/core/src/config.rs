@@ -212,6 +212,24 @@ pub struct Fleet {
     pub messages_per_s_max: u32,
     /// What becomes of a scene that has to save while Db is down.
     pub on_db_down: OnDbDown,
+    /// What becomes of a scene whose game fails, or whose machine is gone.
+    pub on_crash: OnCrash,
+    /// How often a scene may fail within [`CRASHES_WITHIN_MS`] and begin anew; with one more it ends.
+    pub crashes_max: u32,
+}
+
+/// For how long a failure of a scene counts.
+pub const CRASHES_WITHIN_MS: u64 = 600_000;
+
+/// What becomes of a scene whose game fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnCrash {
+    /// It begins anew, with the same users in the same seats.
+    #[default]
+    Restart,
+    /// It ends, and its users are told why.
+    End,
 }
 
 /// What becomes of a scene that has to save while nothing can be saved.
@@ -237,6 +255,8 @@ impl Default for Fleet {
             scenes_max: 10_000,
             messages_per_s_max: 60,
             on_db_down: OnDbDown::Wait,
+            on_crash: OnCrash::Restart,
+            crashes_max: 3,
         }
     }
 }

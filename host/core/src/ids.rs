@@ -95,6 +95,32 @@ number! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch(pub u64);
 
+/// One life of a scene: where its game fails, it begins anew with the next epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Incarnation {
+    /// Which scene.
+    pub scene: SceneId,
+    /// Which life of it.
+    pub epoch: Epoch,
+}
+
+/// The scene's id, and after a dash the epoch in 16 hexadecimal digits.
+impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{:016x}", self.scene, self.epoch.0)
+    }
+}
+
+impl std::str::FromStr for Incarnation {
+    type Err = NoId;
+
+    fn from_str(text: &str) -> Result<Self, NoId> {
+        let (scene, epoch) = text.split_once('-').ok_or(NoId)?;
+        // An epoch is written as ids are.
+        Ok(Self { scene: scene.parse()?, epoch: Epoch(epoch.parse::<SceneId>()?.0) })
+    }
+}
+
 /// A place in a scene, numbered from 0.
 pub type Seat = u32;
 

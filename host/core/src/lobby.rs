@@ -184,6 +184,7 @@ impl Service for Lobby {
             Event::ResMatch { user, ticket, result } => self.res_match(user, ticket, result, cx),
             Event::ResCancelMatch { user, ticket, result } => self.res_cancel_match(user, ticket, result, cx),
             Event::ResRejoin { user, result } => self.res_rejoin(user, result, cx),
+            Event::SynSceneRestarted { user, entry } => self.syn_scene_restarted(user, entry, cx),
             Event::SynSceneEnded { user, ended } => self.syn_scene_ended(user, ended, cx),
             Event::ReqDb { connection, request, what } => self.req_db(connection, request, what, cx),
             Event::ResDb { user, number, result } => self.res_db(user, number, result, cx),
@@ -303,6 +304,14 @@ impl Lobby {
                 refuse_user(user, request, refusal, cx);
                 self.touch(id);
             }
+        }
+    }
+
+    /// The seat is still the user's; the way to it is another.
+    fn syn_scene_restarted(&mut self, id: UserId, entry: Entry, cx: &mut Context<'_>) {
+        let Some(user) = self.users.get_mut(&id) else { return };
+        if matches!(&user.phase, Phase::InScene { scene, .. } if *scene == entry.scene) {
+            tell(user, 0, Notice::ResMatch(entry), cx);
         }
     }
 

@@ -72,6 +72,9 @@ pub enum Refusal {
     /// The scene is over.
     #[error("this scene has ended")]
     SceneEnded,
+    /// The scene has failed and begins anew.
+    #[error("the game has failed and starts again: the lobby tells the way in as soon as it is there")]
+    Restarting,
     /// A limit of the host.
     #[error("the server is at its limit ({0}): try again in a moment")]
     Overloaded(&'static str),
@@ -124,7 +127,7 @@ impl Refusal {
     /// When to try the same again, in milliseconds; 0 if that does not help.
     pub fn retry_after_ms(&self) -> u32 {
         match self {
-            Self::Overloaded(_) | Self::TimedOut(_) => 1_000,
+            Self::Overloaded(_) | Self::TimedOut(_) | Self::Restarting => 1_000,
             Self::RateLimited { .. } => 1_000,
             Self::TriedTooOften { ms } | Self::TooOften { ms, .. } => u32::try_from(*ms).unwrap_or(u32::MAX),
             Self::ServiceDown(_) | Self::ProviderDown => 5_000,

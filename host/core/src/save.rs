@@ -1,7 +1,7 @@
 //! What a scene saves: records, and what it gives to its players and takes from them.
 //!
-//! Invariants: the operations of a save are done together or not at all, and a save of the same id and scene once,
-//! however often it is asked for.
+//! Invariants: the operations of a save are done together or not at all, and a save of the same id and incarnation of
+//! a scene once, however often it is asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::db::{Answer, Caller, Stop, Transaction};
 use crate::economy::wallet::{By, Kind};
 use crate::economy::{self, catalogue::Amounts};
-use crate::ids::{GameName, SceneId, UserId};
+use crate::ids::{GameName, Incarnation, UserId};
 use crate::refusal::Refusal;
 use crate::storage::{self, Change, Owner, Whose};
 
@@ -26,8 +26,8 @@ pub const SAVED_PREFIX: &str = "saved/";
 pub enum Request {
     /// A save.
     Save {
-        /// Of which scene.
-        scene: SceneId,
+        /// Of which scene. One that begins anew saves anew.
+        scene: Incarnation,
         /// The scene's own number for it.
         id: u64,
         /// Which game's scene it is.
@@ -36,7 +36,7 @@ pub enum Request {
         operations: Vec<Operation>,
     },
     /// The scene is no more, and will save nothing.
-    Ended(SceneId),
+    Ended(Incarnation),
 }
 
 /// One change.
@@ -77,11 +77,11 @@ pub(crate) struct Saved {
 }
 
 /// The scene whose saves this record has.
-pub fn saved_scene(key: &str) -> Option<SceneId> {
+pub fn saved_scene(key: &str) -> Option<Incarnation> {
     key.strip_prefix(SAVED_PREFIX)?.parse().ok()
 }
 
-fn saved_key(scene: SceneId) -> String {
+fn saved_key(scene: Incarnation) -> String {
     format!("{SAVED_PREFIX}{scene}")
 }
 
@@ -101,7 +101,7 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
 }
 
 fn save(
-    scene: SceneId,
+    scene: Incarnation,
     id: u64,
     game: &GameName,
     operations: &[Operation],
@@ -123,7 +123,7 @@ fn save(
     for (user, gives, amounts) in sums(operations)? {
         let note = String::new();
         let kind = if gives { Kind::Grant { amounts, note } } else { Kind::Spend { amounts, note } };
-        economy::change(user, By::Scene { game: game.clone(), scene, id }, kind, tx)?;
+        economy::change(user, By::Scene { game: game.clone(), scene: scene.scene, epoch: scene.epoch, id }, kind, tx)?;
     }
     saved.ids.insert(id);
     tx.put(key, &saved);

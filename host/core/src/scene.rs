@@ -13,8 +13,8 @@
 mod event;
 mod seat;
 
-use crate::config::Fleet;
-use crate::ids::{ConnectionId, DomainName, Epoch, SceneId, Seat, Time, UserId};
+use crate::config::{Fleet, OnCrash};
+use crate::ids::{ConnectionId, DomainName, Epoch, Incarnation, SceneId, Seat, Time, UserId};
 use crate::line::{self, Outcome};
 use crate::message::{EndReason, Message, PlayerResult, SceneEnded};
 use crate::refusal::Refusal;
@@ -74,6 +74,11 @@ impl<F: Clone> Scene<F> {
     /// The scene's id.
     pub fn id(&self) -> SceneId {
         self.id
+    }
+
+    /// Which life of it this is.
+    pub fn incarnation(&self) -> Incarnation {
+        Incarnation { scene: self.id, epoch: self.epoch }
     }
 
     /// The domain it was matched in.
@@ -195,7 +200,8 @@ impl<F: Clone> Scene<F> {
             Event::Closed { connection } => self.closed(now, connection),
             Event::Kick { seat, reason } => self.remove(now, seat, EndReason::Kicked(reason)),
             Event::Finish(results) => self.finish(now, results),
-            Event::Failed(text) => self.failed(now, text),
+            Event::Failed(text) => self.failed(now, Ask::Crashed(text)),
+            Event::GivenUp(text) => self.failed(now, Ask::GivenUp(text)),
             Event::Tick => self.expire(now),
         }
         std::mem::take(&mut self.effects)
@@ -227,7 +233,7 @@ impl<F: Clone> Scene<F> {
             Phase::Starting => {
                 return self.refuse(connection, request, Refusal::Overloaded("the scene is still starting"));
             }
-            Phase::Asked { .. } | Phase::Ended => return self.refuse(connection, request, Refusal::SceneEnded),
+            Phase::Asked { .. } | Phase::Ended => return self.refuse(connection, request, self.over()),
             Phase::Running | Phase::Stopping { .. } => {}
         }
         if let Some(row) = self.seats.iter_mut().find(|row| row.is_opened_by(token)) {
@@ -258,7 +264,7 @@ impl<F: Clone> Scene<F> {
 
     fn admitted(&mut self, now: Time, seat: Seat, connection: ConnectionId, request: u32, result: Result<(), String>) {
         if !self.is_open() {
-            return self.refuse(connection, request, Refusal::SceneEnded);
+            return self.refuse(connection, request, self.over());
         }
         if let Err(text) = result {
             self.refuse(connection, request, Refusal::NotAdmitted(text.clone()));
@@ -371,11 +377,16 @@ impl<F: Clone> Scene<F> {
     }
 
     /// The game is no more. Its users need not wait for the word of SceneMaster, which may not be able to write.
-    fn failed(&mut self, now: Time, text: String) {
+    fn failed(&mut self, now: Time, ask: Ask) {
         match &self.phase {
             Phase::Starting | Phase::Running | Phase::Asked { ask: Ask::Empty, .. } => {
-                let told = self.tell_end(&EndReason::Crashed(text.clone()), &[]);
-                self.ask(now, Ask::Crashed(text));
+                let told = match (&ask, self.limits.on_crash) {
+                    (Ask::Crashed(text), OnCrash::End) | (Ask::GivenUp(text), _) => {
+                        self.tell_end(&EndReason::Crashed(text.clone()), &[])
+                    }
+                    _ => self.tell_restart(),
+                };
+                self.ask(now, ask);
                 told.into_iter().for_each(|connection| self.closed(now, connection));
             }
             // The order to end is there already.
@@ -427,6 +438,23 @@ impl<F: Clone> Scene<F> {
             let ended = SceneEnded { scene: self.id, reason: reason.clone(), results: results.to_vec() };
             self.notify(*connection, 0, Notice::Ended(ended));
             self.effects.push(Effect::Close(*connection));
+        }
+        inside
+    }
+
+    /// Why nobody comes in any more.
+    fn over(&self) -> Refusal {
+        match (&self.phase, self.limits.on_crash) {
+            (Phase::Asked { ask: Ask::Crashed(_), .. }, OnCrash::Restart) => Refusal::Restarting,
+            _ => Refusal::SceneEnded,
+        }
+    }
+
+    /// Tells everyone inside that the game begins anew, and closes their connections, which are returned.
+    fn tell_restart(&mut self) -> Vec<ConnectionId> {
+        let inside: Vec<ConnectionId> = self.connections().map(|(_, connection)| connection).collect();
+        for connection in &inside {
+            self.notify(*connection, 0, Notice::Closing(Refusal::Restarting));
         }
         inside
     }

@@ -14,11 +14,13 @@
 //! | Allocated | ResCreateScene | Running at the first join; Stopping if nobody comes |
 //! | Running | SynUserJoined | Empty, Stopping |
 //! | Empty | the last seat is given up | Stopping |
+//! | Restarting | the game failed or its node is gone, and may begin anew | Placing, with the next epoch; Stopping |
 //! | Stopping | ReqAskDestroyScene, a deadline, the host's stop | Stopped by ResDestroyScene or by force |
 //! | Stopped | | forgotten after the tombstone's time |
 
 mod event;
 mod recording;
+mod restart;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -34,6 +36,7 @@ use crate::{Context, Service, lobby, matching};
 pub use event::{Ask, Event, Matched};
 use recording::Recording;
 pub use recording::{RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX};
+pub use restart::{RESTART_MS, RESTART_MS_MAX};
 
 /// How long a node may take to begin a scene.
 pub const PLACE_MS_MAX: u64 = 5_000;
@@ -43,6 +46,10 @@ pub const STOP_MS_MAX: u64 = 5_000;
 pub const TOKEN_MS_MAX: u64 = 5_000;
 /// How long an ended scene is remembered, for late questions.
 pub const TOMBSTONE_MS: u64 = 600_000;
+/// Why scenes of a lost node end.
+const MACHINE_GONE: &str = "the machine that ran it is gone";
+/// The first incarnation of a scene.
+const FIRST_EPOCH: Epoch = Epoch(1);
 /// How many ended scenes are remembered; the oldest go first.
 pub const TOMBSTONES_MAX: usize = 10_000;
 
@@ -52,6 +59,8 @@ enum State {
     Allocated,
     Running,
     Empty,
+    /// It has failed; at the deadline it begins anew.
+    Restarting,
     Stopping,
     Stopped,
 }
@@ -82,8 +91,12 @@ struct Scene {
     match_id: Option<MatchId>,
     operator: Option<u64>,
     node: NodeId,
+    /// It has a slot of the node's.
+    holds_slot: bool,
     born: Time,
     seats: Vec<SeatRow>,
+    /// When it has failed, as long as that counts.
+    crashes: Vec<Time>,
     /// Why it stops, once it does, and what users are told.
     end: Option<(EndReason, Vec<PlayerResult>)>,
 }
@@ -153,7 +166,7 @@ impl Service for SceneMaster {
                 }
             }
             Event::NodeUp { node, url, slots } => {
-                let used = self.scenes.values().filter(|it| it.node == node && it.state != State::Stopped).count();
+                let used = self.scenes.values().filter(|it| it.node == node && it.holds_slot).count();
                 self.nodes.insert(node, Node { url, slots, used: used as u32 });
             }
             Event::NodeDown { node } => self.node_down(node, cx),
@@ -232,6 +245,7 @@ impl SceneMaster {
             Some(State::Allocated) => "Allocated",
             Some(State::Running) => "Running",
             Some(State::Empty) => "Empty",
+            Some(State::Restarting) => "Restarting",
             Some(State::Stopping) => "Stopping",
             Some(State::Stopped) => "Stopped",
         }
@@ -248,7 +262,7 @@ impl SceneMaster {
         if let Some(scene) = self.by_match.get(&match_id) {
             let scene = *scene;
             return match self.scenes[&scene].state {
-                State::Placing => {} // The answer is on its way.
+                State::Placing | State::Restarting => {} // The answer is on its way, or was given.
                 State::Allocated | State::Running => self.answer_match(scene, cx),
                 State::Empty | State::Stopping | State::Stopped => {
                     refuse_match(domain, match_id, Refusal::SceneEnded, cx)
@@ -317,6 +331,18 @@ impl SceneMaster {
         Ok((*node, config))
     }
 
+    fn take_slot(&mut self, id: SceneId) {
+        let Some(scene) = self.scenes.get_mut(&id).filter(|scene| !scene.holds_slot) else { return };
+        scene.holds_slot = true;
+        self.nodes.entry(scene.node).and_modify(|node| node.used += 1);
+    }
+
+    fn free_slot(&mut self, id: SceneId) {
+        let Some(scene) = self.scenes.get_mut(&id).filter(|scene| scene.holds_slot) else { return };
+        scene.holds_slot = false;
+        self.nodes.entry(scene.node).and_modify(|node| node.used -= 1);
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the columns of one row, each of another type")]
     fn place(
         &mut self,
@@ -330,12 +356,9 @@ impl SceneMaster {
         cx: &mut Context<'_>,
     ) -> SceneId {
         let id = SceneId(cx.rng.next_u64());
-        let epoch = Epoch(1);
+        let epoch = FIRST_EPOCH;
         for (seat, row) in (0..).zip(&seats) {
             self.by_user.insert(row.player.user, (id, seat));
-        }
-        if let Some(node) = self.nodes.get_mut(&node) {
-            node.used += 1;
         }
         let scene = Scene {
             epoch,
@@ -345,11 +368,14 @@ impl SceneMaster {
             match_id,
             operator,
             node,
+            holds_slot: false,
             born: cx.now,
             seats,
+            crashes: Vec::new(),
             end: None,
         };
         self.scenes.insert(id, scene);
+        self.take_slot(id);
         self.enter(id, State::Placing, Some(cx.now.plus_ms(PLACE_MS_MAX)), cx);
         let seed = cx.rng.next_u64();
         let event = scene_service::Event::ReqCreateScene { scene: id, epoch, fleet, domain, seed, seats: grants };
@@ -366,9 +392,13 @@ impl SceneMaster {
                 let state = if scene.seats.is_empty() { State::Empty } else { State::Allocated };
                 let operator = scene.operator;
                 self.enter(id, state, Some(cx.now.plus_ms(way_in_ms)), cx);
+                if epoch > FIRST_EPOCH {
+                    return self.tell_restarted(id, cx);
+                }
                 self.answer_match(id, cx);
                 self.count_order(operator, Ok(id), cx);
             }
+            (State::Placing, Err(refusal)) if epoch > FIRST_EPOCH => self.crashed(id, refusal.to_string(), cx),
             (State::Placing, Err(refusal)) => self.not_placed(id, refusal, cx),
             // The answer came after its deadline; the scene's end is ordered already.
             _ => {}
@@ -455,7 +485,8 @@ impl SceneMaster {
             (State::Placing | State::Allocated | State::Running, Ask::Empty) if on_the_way => {}
             (_, Ask::Empty) => self.stop(id, EndReason::Empty, Vec::new(), cx),
             (_, Ask::Finished(results)) => self.stop(id, EndReason::Finished, results, cx),
-            (_, Ask::Crashed(text)) => self.stop(id, EndReason::Crashed(text), Vec::new(), cx),
+            (_, Ask::Crashed(text)) => self.crashed(id, text, cx),
+            (_, Ask::GivenUp(text)) => self.stop(id, EndReason::Crashed(text), Vec::new(), cx),
         }
     }
 
@@ -464,6 +495,9 @@ impl SceneMaster {
             return cx.send(lobby::Event::ResRejoin { user, result: Err(Refusal::NoSeat) });
         };
         let scene = self.scenes.get_mut(&id).expect("a seat's scene is known as long as the seat");
+        if scene.begins_anew() {
+            return cx.send(lobby::Event::ResRejoin { user, result: Err(Refusal::Restarting) });
+        }
         if matches!(scene.state, State::Placing | State::Stopping | State::Stopped) {
             return cx.send(lobby::Event::ResRejoin { user, result: Err(Refusal::SceneEnded) });
         }
@@ -483,6 +517,10 @@ impl SceneMaster {
     fn req_remove_user(&mut self, user: UserId, cx: &mut Context<'_>) {
         let Some((id, seat)) = self.by_user.get(&user).copied() else { return };
         let scene = &self.scenes[&id];
+        if scene.state == State::Restarting {
+            // No scene is there to say it.
+            return self.syn_user_left(id, scene.epoch, seat, EndReason::AccountClosed, cx);
+        }
         let event = scene_service::Event::ReqRemoveUser { scene: id, epoch: scene.epoch, seat };
         cx.send(Message::SceneService(scene.node, event));
     }
@@ -503,18 +541,19 @@ impl SceneMaster {
 
     fn node_down(&mut self, node: NodeId, cx: &mut Context<'_>) {
         self.nodes.remove(&node);
-        let mut lost: Vec<SceneId> = self
-            .scenes
-            .iter()
-            .filter(|(_, it)| it.node == node && it.state != State::Stopped)
-            .map(|(id, _)| *id)
-            .collect();
+        let mut lost: Vec<SceneId> =
+            self.scenes.iter().filter(|(_, it)| it.node == node && it.holds_slot).map(|(id, _)| *id).collect();
         lost.sort();
         for id in lost {
-            if self.scenes[&id].state == State::Placing {
+            let scene = &self.scenes[&id];
+            let is_ending = scene.state == State::Stopping;
+            let is_new = scene.state == State::Placing && scene.epoch == FIRST_EPOCH;
+            if !is_ending && !is_new && self.may_restart(id, cx.now) {
+                self.restart(id, MACHINE_GONE.to_owned(), cx);
+            } else if is_new {
                 self.not_placed(id, Refusal::ServiceDown(crate::ServiceName::SceneService), cx);
             } else {
-                let reason = EndReason::Crashed("the machine that ran it is gone".to_owned());
+                let reason = EndReason::Crashed(MACHINE_GONE.to_owned());
                 // One that was ending already has its reason, and its results.
                 self.scenes.get_mut(&id).expect("just listed").end.get_or_insert((reason, Vec::new()));
                 self.stopped(id, cx);
@@ -532,7 +571,8 @@ impl SceneMaster {
             .collect();
         running.sort();
         for id in running {
-            if self.scenes[&id].state == State::Placing {
+            let scene = &self.scenes[&id];
+            if scene.state == State::Placing && scene.epoch == FIRST_EPOCH {
                 self.not_placed_in_time(id, Refusal::Stopping, cx);
             } else {
                 self.stop(id, EndReason::Stopped, Vec::new(), cx);
@@ -548,10 +588,14 @@ impl SceneMaster {
                 }
                 Due::Record(id) => self.record(id, cx),
                 Due::Scene(id) => match self.scenes.get(&id).map(|it| it.state) {
+                    Some(State::Placing) if self.scenes[&id].epoch > FIRST_EPOCH => {
+                        self.crashed(id, Refusal::TimedOut("making the scene").to_string(), cx);
+                    }
                     Some(State::Placing) => self.not_placed_in_time(id, Refusal::TimedOut("making the scene"), cx),
                     Some(State::Allocated) => self.stop(id, EndReason::Expired, Vec::new(), cx),
                     Some(State::Running) => self.stop(id, EndReason::TimeLimit, Vec::new(), cx),
                     Some(State::Empty) => self.stop(id, EndReason::Empty, Vec::new(), cx),
+                    Some(State::Restarting) => self.place_anew(id, cx),
                     Some(State::Stopping) => {
                         cx.fault(format!("scene {id} did not end in time and is given up"));
                         self.stopped(id, cx);
@@ -595,7 +639,6 @@ impl SceneMaster {
     fn stopped(&mut self, id: SceneId, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let (reason, results) = scene.end.clone().unwrap_or((EndReason::Stopped, Vec::new()));
-        let node = scene.node;
         for (seat, row) in (0..).zip(&mut scene.seats) {
             self.deadlines.clear(&Due::Token(id, seat));
             if row.state == SeatState::Gone {
@@ -606,9 +649,7 @@ impl SceneMaster {
             let ended = SceneEnded { scene: id, reason: reason.clone(), results: results.clone() };
             cx.send(lobby::Event::SynSceneEnded { user: row.player.user, ended });
         }
-        if let Some(node) = self.nodes.get_mut(&node) {
-            node.used = node.used.saturating_sub(1);
-        }
+        self.free_slot(id);
         self.enter(id, State::Stopped, Some(cx.now.plus_ms(TOMBSTONE_MS)), cx);
         self.tombstones.push_back(id);
         if self.tombstones.len() > TOMBSTONES_MAX

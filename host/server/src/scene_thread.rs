@@ -21,7 +21,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use mio::{Poll, Waker};
 use scenehost_core::scene_service::ToScene;
-use scenehost_core::{FleetName, GameName, SceneId};
+use scenehost_core::{FleetName, GameName, Incarnation, SceneId};
 use scenehost_engine::{Engine, Limits, Plugin};
 
 use crate::bus::Bus;
@@ -49,7 +49,7 @@ enum Order {
     Scene(SceneId, ToScene),
     Socket(SceneId, NewSocket),
     /// What has come of a save of the scene, by its number.
-    Saved(SceneId, u64, Made),
+    Saved(Incarnation, u64, Made),
     /// Close every socket and end.
     Stop,
 }

@@ -36,6 +36,7 @@ fn code(refusal: &Refusal) -> v1::Code {
         Refusal::NoSeat => v1::Code::NoSeat,
         Refusal::NotAdmitted(_) => v1::Code::NotAdmitted,
         Refusal::SceneEnded => v1::Code::SceneEnded,
+        Refusal::Restarting => v1::Code::Restarting,
         Refusal::Overloaded(_) => v1::Code::Overloaded,
         Refusal::RateLimited { .. } | Refusal::TriedTooOften { .. } | Refusal::TooOften { .. } => v1::Code::RateLimited,
         Refusal::ServiceDown(_) | Refusal::ProviderDown => v1::Code::ServiceDown,

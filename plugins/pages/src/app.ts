@@ -15,6 +15,7 @@ import {
   type Parties,
   type Party,
   type Scene,
+  type SceneEnd,
   type Tokens,
 } from "@scenehost/client";
 import { isDomain, type Domain } from "./domains.js";
@@ -340,6 +341,7 @@ export class App {
     this.#around.rating.subscribe(changed);
     this.#around.party.subscribe(changed);
     lobby.on("matchState", (state) => this.#followParty(lobby, state));
+    lobby.on("match", (match) => this.#followMatch(lobby, match));
     for (const event of ["service", "dropped", "resumed"] as const) lobby.on(event, changed);
     lobby.on("gone", (closed) => this.#gone(lobby, closed));
   }
@@ -416,9 +418,48 @@ export class App {
     scene.on("dropped", changed);
     scene.on("resumed", changed);
     scene.on("gone", (closed: Closed) => {
-      if (shown() && !scene.end) this.#fail(sceneGone(closed));
+      if (!shown() || scene.end) return;
+      if (closed.code === "RESTARTING") this.#followRestart(lobby);
+      else this.#fail(sceneGone(closed));
     });
   }
+
+  /** A game of the player's has begun anew while its page was lost; who does something else goes on with that. */
+  #followMatch(lobby: Lobby, match: Match): void {
+    if (this.#lobby !== lobby || this.#view.at !== "trouble") return;
+    this.#begin({ at: "connecting", text: "Entering the game" }, (signal) =>
+      this.#enter(match, lobby, signal),
+    );
+  }
+
+  /** The game has failed and begins anew, or ends. */
+  #followRestart(lobby: Lobby): void {
+    this.#begin({ at: "connecting", text: "The game failed and starts again" }, async (signal) => {
+      const next = await nextLife(lobby, signal);
+      signal.throwIfAborted();
+      if (!("reason" in next)) return this.#enter(next, lobby, signal);
+      const trouble = sceneEnded(next);
+      this.#show(trouble ? { at: "trouble", trouble } : { at: "home" });
+    });
+  }
+}
+
+/** The way into the game that begins anew, or that it has ended. */
+function nextLife(lobby: Lobby, signal: AbortSignal): Promise<Match | SceneEnd> {
+  return new Promise((resolve, reject) => {
+    const offs = [
+      lobby.on("match", (match) => done(() => resolve(match))),
+      lobby.on("sceneEnded", (end) => done(() => resolve(end))),
+      lobby.on("gone", (closed) => done(() => reject(closed))),
+    ];
+    const done = (tell: () => void) => {
+      for (const off of offs) off();
+      signal.removeEventListener("abort", aborted);
+      tell();
+    };
+    const aborted = () => done(() => reject(signal.reason));
+    signal.addEventListener("abort", aborted);
+  });
 }
 
 /** The view of a search that begins, or that goes on in this state. */

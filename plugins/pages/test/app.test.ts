@@ -38,6 +38,8 @@ class FakeLobby {
   seatless = false;
   /** How the scene has ended. */
   sceneEnd: SceneEnd | undefined;
+  /** The scene's connection is gone for good. */
+  sceneGone: (closed: Closed) => void = () => {};
   matchState: MatchState | undefined;
   dropped: Dropped | undefined;
   gone: Closed | undefined;
@@ -76,7 +78,10 @@ class FakeLobby {
       this.asked.push("leave");
       return this.left.promise;
     };
-    const scene = { on: () => {}, leave, end: this.sceneEnd };
+    const on = (event: string, listener: (value: never) => void) => {
+      if (event === "gone") this.sceneGone = listener as (closed: Closed) => void;
+    };
+    const scene = { on, leave, end: this.sceneEnd };
     return Promise.resolve(scene as unknown as Scene);
   }
 
@@ -88,12 +93,16 @@ class FakeLobby {
     return this.#ask("signOut");
   }
 
-  on(event: string, listener: (value: never) => void): void {
-    this.#listeners.push([event, listener]);
+  on(event: string, listener: (value: never) => void): () => void {
+    const entry: [string, (value: never) => void] = [event, listener];
+    this.#listeners.push(entry);
+    return () => this.#listeners.splice(this.#listeners.indexOf(entry), 1);
   }
 
   tell(event: string, value: unknown): void {
-    for (const [name, listener] of this.#listeners) if (name === event) listener(value as never);
+    for (const [name, listener] of [...this.#listeners]) {
+      if (name === event) listener(value as never);
+    }
   }
 
   /** The player is in this party now. */
@@ -487,4 +496,46 @@ test("a page that goes while its party searches takes the search back, and stays
   loaded.start();
   await settled();
   assert.deepEqual([stage(loaded), next.asked], ["home", []], "the leader searches again");
+});
+
+const restarting = new Closed("server", "the game has failed and starts again", "RESTARTING");
+
+async function inAGameThatFails(): Promise<[App, FakeLobby]> {
+  const [app, lobby] = await atHome();
+  app.play("gomoku");
+  await settled();
+  lobby.search.resolve({ domain: "gomoku" } as Match);
+  await settled();
+  assert.equal(app.view.at, "playing");
+  lobby.sceneGone(restarting);
+  await settled();
+  assert.deepEqual(app.view, { at: "connecting", text: "The game failed and starts again" });
+  return [app, lobby];
+}
+
+test("a game that fails and begins anew is entered again", async () => {
+  const [app, lobby] = await inAGameThatFails();
+  lobby.tell("match", { domain: "gomoku" });
+  await settled();
+  assert.equal(app.view.at, "playing");
+  assert.deepEqual(lobby.asked, ["findMatch gomoku"]);
+});
+
+test("a game that fails too often is told to have crashed", async () => {
+  const [app, lobby] = await inAGameThatFails();
+  lobby.tell("sceneEnded", { reason: "CRASHED", text: "it failed", results: [] });
+  await settled();
+  assert.equal(troubleTitle(app), "The game crashed");
+  lobby.tell("match", { domain: "gomoku" });
+  await settled();
+  assert.equal(app.view.at, "playing", "unless it has begun anew after all");
+});
+
+test("who does something else meanwhile is not drawn back", async () => {
+  const [app, lobby] = await inAGameThatFails();
+  app.home();
+  await settled();
+  lobby.tell("match", { domain: "gomoku" });
+  await settled();
+  assert.equal(app.view.at, "home");
 });

@@ -19,8 +19,8 @@ use scenehost_core::results::season::Reset;
 use scenehost_core::results::{self, Finished, Part};
 use scenehost_core::storage::{self, Change, Owner, Readers, Whose, Writers};
 use scenehost_core::{
-    Context, Effects, GameName, GuildId, Message, PartyId, Player, PlayerResult, SceneId, Service, ServiceName, Time,
-    UserId, Write, chat, consistency, economy, friends, guild, inbox, party, profile, record, save,
+    Context, Effects, Epoch, GameName, GuildId, Incarnation, Message, PartyId, Player, PlayerResult, SceneId, Service,
+    ServiceName, Time, UserId, Write, chat, consistency, economy, friends, guild, inbox, party, profile, record, save,
 };
 
 use crate::script::Script;
@@ -400,6 +400,7 @@ fn bought(script: &mut Script) -> economy::Request {
 
 fn saved(script: &mut Script) -> save::Request {
     let scene = SceneId(script.below(3) as u64);
+    let scene = Incarnation { scene, epoch: Epoch(1 + script.below(2) as u64) };
     if script.below(8) == 0 {
         return save::Request::Ended(scene);
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Amounts, COUNT_MAX};
 use crate::db::{Stop, Transaction};
-use crate::ids::{GameName, SceneId, Time, UserId};
+use crate::ids::{Epoch, GameName, SceneId, Time, UserId};
 use crate::refusal::Refusal;
 
 /// What a user has.
@@ -117,6 +117,8 @@ pub enum By {
         game: GameName,
         /// Which.
         scene: SceneId,
+        /// Which life of it.
+        epoch: Epoch,
         /// The save.
         id: u64,
     },

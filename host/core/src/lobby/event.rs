@@ -133,6 +133,13 @@ pub enum Event {
         /// The way, or why there is none.
         result: Result<Entry, Refusal>,
     },
+    /// The scene of a user has begun anew.
+    SynSceneRestarted {
+        /// Whose.
+        user: UserId,
+        /// The way in.
+        entry: Entry,
+    },
     /// A scene is over for a user.
     SynSceneEnded {
         /// Whose.

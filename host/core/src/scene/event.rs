@@ -58,6 +58,8 @@ pub enum Event {
     Finish(Vec<PlayerResult>),
     /// The game's logic failed or passed a limit, and its component is gone.
     Failed(String),
+    /// The game cannot go on, and could not if it began anew; its component is gone.
+    GivenUp(String),
     /// Time has passed.
     Tick,
 }

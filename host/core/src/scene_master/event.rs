@@ -25,6 +25,8 @@ pub enum Ask {
     Finished(Vec<PlayerResult>),
     /// The game's logic failed or passed a limit.
     Crashed(String),
+    /// The game cannot go on, and could not if it began anew.
+    GivenUp(String),
     /// Nobody holds a seat any more.
     Empty,
 }

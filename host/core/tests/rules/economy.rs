@@ -12,7 +12,7 @@ use scenehost_core::economy::wallet::{Account, By, Entry, Kind, Wallet};
 use scenehost_core::economy::{self, Answer, COUNT_AT_ONCE_MAX, HISTORY_MAX, Limits, Order, Request};
 use scenehost_core::save::{self, Amount, OPERATIONS_MAX, Operation, SAVES_PER_SCENE_MAX};
 use scenehost_core::storage::{self, Owner, Whose};
-use scenehost_core::{GameName, Refusal, SceneId, Time, UserId, consistency, record};
+use scenehost_core::{Epoch, GameName, Incarnation, Refusal, SceneId, Time, UserId, consistency, record};
 use serde_json::{Value, json};
 
 use crate::desk::Desk;
@@ -64,8 +64,13 @@ fn amount(user: u64, name: &str, count: u64) -> Amount {
     Amount { user: UserId(user), name: name.to_owned(), count }
 }
 
+/// A life of the scene that saves.
+fn life(epoch: u64) -> Incarnation {
+    Incarnation { scene: SceneId(7), epoch: Epoch(epoch) }
+}
+
 fn scene_saves(id: u64, operations: Vec<Operation>) -> DbRequest {
-    DbRequest::Save(save::Request::Save { scene: SceneId(7), id, game: game(), operations })
+    DbRequest::Save(save::Request::Save { scene: life(1), id, game: game(), operations })
 }
 
 fn put(user: u64, if_version: Option<u64>) -> Operation {
@@ -393,7 +398,18 @@ fn a_scene_saves_all_of_it_or_nothing_and_once() {
     );
     assert_eq!(wallet(&mut desk, 1), Answer::Wallet(amounts(&[("coin", 9)])), "the record was not as expected");
     fits_together(&desk);
-    desk.ask(Caller::Host, DbRequest::Save(save::Request::Ended(SceneId(7)))).unwrap();
+    // A scene that begins anew saves anew, by the same numbers; what its life before has saved late is once, too.
+    let again = |epoch| {
+        let operations = vec![Operation::Grant(amount(1, "coin", 2))];
+        DbRequest::Save(save::Request::Save { scene: life(epoch), id: 1, game: game(), operations })
+    };
+    for epoch in [2, 1, 2] {
+        desk.ask(Caller::Host, again(epoch)).unwrap();
+    }
+    assert_eq!(wallet(&mut desk, 1), Answer::Wallet(amounts(&[("coin", 11)])));
+    for epoch in [1, 2] {
+        desk.ask(Caller::Host, DbRequest::Save(save::Request::Ended(life(epoch)))).unwrap();
+    }
     assert!(!desk.store.keys().any(|key| key.starts_with(save::SAVED_PREFIX)));
 }
 
@@ -419,7 +435,7 @@ fn saves_that_cannot_be_are_refused() {
     for (caller, request, expected) in [
         (Caller::User(UserId(1)), scene_saves(1, many(1)), "Forbidden"),
         (Caller::Operator, scene_saves(1, many(1)), "Forbidden"),
-        (Caller::User(UserId(1)), DbRequest::Save(save::Request::Ended(SceneId(7))), "Forbidden"),
+        (Caller::User(UserId(1)), DbRequest::Save(save::Request::Ended(life(1))), "Forbidden"),
         (Caller::Host, scene_saves(1, many(0)), "Invalid"),
         (Caller::Host, scene_saves(1, many(OPERATIONS_MAX + 1)), "Invalid"),
         (Caller::Host, scene_saves(1, vec![Operation::Grant(amount(1, "crown", 1))]), "Invalid"),

@@ -22,6 +22,7 @@ mod presence;
 mod ranking;
 mod rate;
 mod rating;
+mod restart;
 mod results;
 mod scene;
 mod scene_master;

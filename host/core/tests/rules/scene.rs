@@ -1,6 +1,6 @@
 //! A scene's seats, its door, and its end.
 
-use scenehost_core::config::Fleet;
+use scenehost_core::config::{Fleet, OnCrash};
 use scenehost_core::message::EndReason;
 use scenehost_core::scene::{ASK_AGAIN_MS, Event, GameEvent, Notice};
 use scenehost_core::scene_service::{SeatGrant, Start, ToScene};
@@ -23,21 +23,24 @@ fn token(seat: u32) -> SecretHash {
 type Scene = scenehost_core::scene::Scene<u32>;
 type Effect = scenehost_core::scene::Effect<u32>;
 
-fn starting() -> Scene {
+fn start() -> Start {
     let grant = |seat| SeatGrant {
         player: Player { seat, user: UserId(10 + u64::from(seat)), name: "Ada".to_owned(), rating: 1500, team: 0 },
         token: token(seat),
         until: START.plus_ms(TOKEN_MS),
     };
-    let start = Start {
+    Start {
         epoch: EPOCH,
         fleet: "gomoku".into(),
         limits: Fleet::default(),
         domain: Some("gomoku".into()),
         seed: 1,
         seats: vec![grant(0), grant(1)],
-    };
-    Scene::start(SceneId(100), start)
+    }
+}
+
+fn starting() -> Scene {
+    Scene::start(SceneId(100), start())
 }
 
 fn running() -> Scene {
@@ -71,6 +74,15 @@ fn says(scene: &mut Scene, frames: impl IntoIterator<Item = u32>) -> Vec<(Connec
 
 fn inside() -> Scene {
     let mut scene = running();
+    enter(&mut scene, START, ADA, 0);
+    scene
+}
+
+/// The same, in a fleet whose games end when they fail.
+fn ending_on_crash() -> Scene {
+    let limits = Fleet { on_crash: OnCrash::End, ..Fleet::default() };
+    let mut scene = Scene::start(SceneId(100), Start { limits, ..start() });
+    scene.step(START, Event::Started(Ok(())));
     enter(&mut scene, START, ADA, 0);
     scene
 }
@@ -313,9 +325,19 @@ fn a_finished_scene_waits_for_the_order_and_then_tells_everyone() {
     assert_eq!(shorts(&effects), ["tell Ended Finished", "close", "SceneService ResEnd", "gone"]);
 }
 
+/// A game that could not go on if it began anew ends, whatever its fleet says of crashes.
+fn given_up(scene: &mut Scene) {
+    let effects = scene.step(START, Event::GivenUp("nothing can be saved now".to_owned()));
+    assert_eq!(shorts(&effects), ["tell Ended Crashed", "close", "SceneMaster ReqAskDestroyScene"]);
+    assert_eq!(shorts(&scene.step(START, join(BOB, token(1)))), ["tell SceneEnded"]);
+}
+
 #[test]
 fn who_plays_a_game_that_fails_is_told_at_once_and_once() {
-    let mut scene = inside();
+    for mut scene in [inside(), ending_on_crash()] {
+        given_up(&mut scene);
+    }
+    let mut scene = ending_on_crash();
     let failed = || Event::Failed("it has to save, and nothing can be saved now".to_owned());
     let effects = scene.step(START, failed());
     assert_eq!(shorts(&effects), ["tell Ended Crashed", "close", "SceneMaster ReqAskDestroyScene"]);
@@ -326,6 +348,16 @@ fn who_plays_a_game_that_fails_is_told_at_once_and_once() {
     let again = scene.step(START.plus_ms(ASK_AGAIN_MS), Event::Tick);
     assert_eq!(shorts(&again), ["SceneMaster ReqAskDestroyScene"]);
     let reason = EndReason::Crashed("it has to save, and nothing can be saved now".to_owned());
+    assert_eq!(shorts(&scene.step(START, end(reason))), ["SceneService ResEnd", "gone"]);
+}
+
+#[test]
+fn who_plays_a_game_that_begins_anew_is_told_so_and_not_that_it_is_over() {
+    let mut scene = inside();
+    let effects = scene.step(START, Event::Failed("trap".to_owned()));
+    assert_eq!(shorts(&effects), ["tell Restarting", "SceneMaster ReqAskDestroyScene"]);
+    assert_eq!(shorts(&scene.step(START, join(BOB, token(1)))), ["tell Restarting"], "who comes meanwhile, too");
+    let reason = EndReason::Crashed("trap".to_owned());
     assert_eq!(shorts(&scene.step(START, end(reason))), ["SceneService ResEnd", "gone"]);
 }
 

@@ -6,8 +6,8 @@ use scenehost_core::config::Fleet;
 use scenehost_core::message::{EndReason, PlayerResult};
 use scenehost_core::record::{self, SceneRecord};
 use scenehost_core::scene_master::{
-    Ask, Event, Matched, PLACE_MS_MAX, RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX, STOP_MS_MAX, SceneMaster,
-    TOMBSTONE_MS,
+    Ask, Event, Matched, PLACE_MS_MAX, RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX, RESTART_MS, STOP_MS_MAX,
+    SceneMaster, TOMBSTONE_MS,
 };
 use scenehost_core::{
     Effects, Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, Service, ServiceName, UserId, Write,
@@ -430,6 +430,16 @@ fn every_state_and_event() {
         world.tell(destroyed(scene));
         world
     };
+    let restarting = {
+        let (mut world, scene) = running();
+        world.tell(ask(scene, Ask::Crashed("trap".to_owned())));
+        world
+    };
+    let placing_anew = {
+        let mut world = restarting.clone();
+        world.pass_ms(RESTART_MS * 2);
+        world
+    };
     let add_token = |result| Event::ResAddToken { scene, epoch: EPOCH, seat: 1, result };
     table::check(
         "scene-master",
@@ -439,6 +449,8 @@ fn every_state_and_event() {
             ("Allocated", allocated().0),
             ("Running", running().0),
             ("Empty", empty),
+            ("Restarting", restarting),
+            ("Placing, anew", placing_anew),
             ("Stopping", stopping),
             ("Stopped", stopped),
             ("Stopping, unrecorded", decided),

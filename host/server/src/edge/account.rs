@@ -230,9 +230,11 @@ pub fn status(refusal: &Refusal) -> StatusCode {
         Refusal::RateLimited { .. } | Refusal::TriedTooOften { .. } | Refusal::TooOften { .. } => {
             StatusCode::TOO_MANY_REQUESTS
         }
-        Refusal::Overloaded(_) | Refusal::ServiceDown(_) | Refusal::ProviderDown | Refusal::Stopping => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Refusal::Overloaded(_)
+        | Refusal::Restarting
+        | Refusal::ServiceDown(_)
+        | Refusal::ProviderDown
+        | Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
         Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -13,7 +13,7 @@ use scenehost_core::config::OnDbDown;
 use scenehost_core::db::{Caller, Request as DbRequest};
 use scenehost_core::save::{Amount, Operation, Request};
 use scenehost_core::storage::Owner;
-use scenehost_core::{GameName, Refusal, SceneId, Seat, UserId};
+use scenehost_core::{GameName, Incarnation, Refusal, Seat, UserId};
 use scenehost_engine::{SaveError, SaveOperation, SaveRequest};
 use tokio::runtime::Handle;
 
@@ -37,7 +37,7 @@ const OPERATION_BYTES: usize = 64;
 
 /// The saves that are under way.
 pub struct Saves {
-    scenes: HashMap<SceneId, Saving>,
+    scenes: HashMap<Incarnation, Saving>,
     room: Room,
     runtime: Handle,
     bus: Bus,
@@ -54,7 +54,7 @@ struct Saving {
 
 /// A save that Db is to make.
 pub struct Save {
-    scene: SceneId,
+    scene: Incarnation,
     id: u64,
     request: DbRequest,
     _place: Place,
@@ -76,7 +76,7 @@ impl Saves {
     /// Begins a save, of which [`Order::Saved`] tells what has come of it; an error is the answer at once.
     pub fn begin(
         &mut self,
-        scene: SceneId,
+        scene: Incarnation,
         game: GameName,
         save: SaveRequest,
         on_db_down: OnDbDown,
@@ -110,7 +110,7 @@ impl Saves {
     }
 
     /// A save was answered.
-    pub fn answered(&mut self, scene: SceneId) {
+    pub fn answered(&mut self, scene: Incarnation) {
         if let Some(saving) = self.scenes.get_mut(&scene) {
             saving.under_way = saving.under_way.saturating_sub(1);
         }
@@ -133,14 +133,14 @@ impl Saves {
     }
 
     /// The scene is gone.
-    pub fn gone(&mut self, scene: SceneId) {
+    pub fn gone(&mut self, scene: Incarnation) {
         if let Some(saving) = self.scenes.get_mut(&scene) {
             saving.gone = true;
         }
         self.forget_if_done(scene);
     }
 
-    fn forget_if_done(&mut self, scene: SceneId) {
+    fn forget_if_done(&mut self, scene: Incarnation) {
         if self.scenes.get(&scene).is_none_or(|saving| !saving.gone || saving.under_way > 0) {
             return;
         }
@@ -208,10 +208,10 @@ fn save_error(refusal: &Refusal) -> SaveError {
     }
 }
 
-async fn tell(threads: &SceneThreads, scene: SceneId, id: u64, made: Made) {
+async fn tell(threads: &SceneThreads, scene: Incarnation, id: u64, made: Made) {
     let mut order = Order::Saved(scene, id, made);
     for _ in 0..INBOX_WAITS {
-        match threads.handle(scene).put(order) {
+        match threads.handle(scene.scene).put(order) {
             Ok(()) => return,
             Err(refused) => order = refused,
         }

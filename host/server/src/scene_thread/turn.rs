@@ -308,9 +308,10 @@ impl SceneThread {
             Effect::Send(message) => self.bus.send(*message),
             Effect::Gone => {
                 self.worker.remove(SceneKey(id.0));
-                self.scenes.remove(&id);
                 self.games.remove(&id);
-                self.saves.gone(id);
+                if let Some(scene) = self.scenes.remove(&id) {
+                    self.saves.gone(scene.incarnation());
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What a scene saves, and what it hears of that.
 
-use scenehost_core::SceneId;
 use scenehost_core::scene::{self, Scene};
+use scenehost_core::{Incarnation, SceneId};
 use scenehost_engine::{DeliverError, Event, SaveAnswer, SaveError, SaveRequest, SceneKey};
 
 use super::super::saves::Made;
@@ -11,23 +11,31 @@ impl SceneThread {
     pub(super) fn save(&mut self, id: SceneId, request: SaveRequest) {
         let (Some(scene), Some(game)) = (self.scenes.get(&id), self.games.get(&id)) else { return };
         let (number, on_db_down) = (request.id, scene.limits().on_db_down);
-        if let Err(error) = self.saves.begin(id, game.clone(), request, on_db_down, |seat| scene.user_of(seat)) {
+        let incarnation = scene.incarnation();
+        if let Err(error) = self.saves.begin(incarnation, game.clone(), request, on_db_down, |seat| scene.user_of(seat))
+        {
             self.saved(id, number, Err(error));
         }
     }
 
-    /// What has come of a save.
-    pub(super) fn made(&mut self, id: SceneId, number: u64, made: Made) {
+    /// What has come of a save. A scene that has begun anew does not hear of those of its life before.
+    pub(super) fn made(&mut self, of: Incarnation, number: u64, made: Made) {
+        let lives = |scene: &&Scene<_>| scene.incarnation() == of;
+        let scene = self.scenes.get(&of.scene).filter(lives);
         match made {
             Made::Answered(outcome) => {
-                self.saves.answered(id);
-                self.saved(id, number, outcome);
+                let is_there = scene.is_some();
+                self.saves.answered(of);
+                if is_there {
+                    self.saved(of.scene, number, outcome);
+                }
             }
             Made::NotNow(save) => {
-                let goes_on = self.scenes.get(&id).is_some_and(Scene::is_open);
+                let goes_on = scene.is_some_and(Scene::is_open);
                 if self.saves.not_now(*save, goes_on) {
                     self.meters.failed("save");
-                    self.fail(id, "it has to save, and nothing can be saved now");
+                    let why = "it has to save, and nothing can be saved now".to_owned();
+                    self.fail(of.scene, scene::Event::GivenUp(why));
                 }
             }
         }
@@ -37,13 +45,13 @@ impl SceneThread {
         let answer = Event::Saved(SaveAnswer { id: save, outcome });
         let now = self.clock.elapsed();
         if self.worker.deliver(SceneKey(id.0), answer, now) == Err(DeliverError::InboxFull) {
-            self.fail(id, "it saves without waiting for answers");
+            self.fail(id, scene::Event::Failed("it saves without waiting for answers".to_owned()));
         }
     }
 
     /// Ends a game that may not go on.
-    fn fail(&mut self, id: SceneId, why: &str) {
+    fn fail(&mut self, id: SceneId, why: scene::Event) {
         self.worker.remove(SceneKey(id.0));
-        self.scene_event(id, scene::Event::Failed(why.to_owned()));
+        self.scene_event(id, why);
     }
 }
