@@ -28,7 +28,7 @@ use crate::message::{Message, ServiceName};
 use crate::read::{Load, Loaded};
 use crate::refusal::Refusal;
 use crate::results::boards::{Boards, Change};
-use crate::{Context, Service, lobby, results, scene_master};
+use crate::{Context, Meter, Service, lobby, results, scene_master};
 use boards::Turn;
 use cache::Cache;
 pub use enter::Entered;
@@ -127,11 +127,11 @@ impl Service for Db {
         !self.up
     }
 
-    fn gauges(&self) -> Vec<(&'static str, u64)> {
+    fn meters(&self) -> Vec<Meter> {
         vec![
-            ("scenehost_db_waiting_requests", self.waiting() as u64),
-            ("scenehost_db_cache_records", self.cache.records() as u64),
-            ("scenehost_db_cache_bytes", self.cache.bytes() as u64),
+            Meter::now("scenehost_db_waiting_requests", self.waiting()),
+            Meter::now("scenehost_db_cache_records", self.cache.records()),
+            Meter::now("scenehost_db_cache_bytes", self.cache.bytes()),
         ]
     }
 }

@@ -137,6 +137,44 @@ pub enum Write {
     },
 }
 
+/// Something that operators may watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meter {
+    /// The metric's name.
+    pub name: &'static str,
+    /// What tells it from others of the name.
+    pub labels: Vec<(&'static str, &'static str)>,
+    /// What it shows.
+    pub value: Reading,
+}
+
+/// What a meter shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// How much there is now.
+    Now(u64),
+    /// How much there was since the service began.
+    Total(u64),
+}
+
+impl Meter {
+    /// How much there is now.
+    pub fn now(name: &'static str, value: usize) -> Self {
+        Self { name, labels: Vec::new(), value: Reading::Now(value as u64) }
+    }
+
+    /// How much there was since the service began.
+    pub fn total(name: &'static str, value: u64) -> Self {
+        Self { name, labels: Vec::new(), value: Reading::Total(value) }
+    }
+
+    /// The same, of this kind.
+    pub fn of(mut self, label: &'static str, value: &'static str) -> Self {
+        self.labels.push((label, value));
+        self
+    }
+}
+
 /// A unit of processing with an inbox of its own.
 pub trait Service {
     /// What this service can be told.
@@ -165,8 +203,8 @@ pub trait Service {
         false
     }
 
-    /// What operators may watch of it, by the names of the metrics.
-    fn gauges(&self) -> Vec<(&'static str, u64)> {
+    /// What operators may watch of it.
+    fn meters(&self) -> Vec<Meter> {
         Vec::new()
     }
 }

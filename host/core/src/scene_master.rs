@@ -18,6 +18,7 @@
 //! | Stopping | ReqAskDestroyScene, a deadline, the host's stop | Stopped by ResDestroyScene or by force |
 //! | Stopped | | forgotten after the tombstone's time |
 
+mod counts;
 mod event;
 mod recording;
 mod restart;
@@ -32,7 +33,8 @@ use crate::record::{self, SceneRecord};
 use crate::refusal::Refusal;
 use crate::scene_service::{self, SeatGrant};
 use crate::token::Secret;
-use crate::{Context, Service, lobby, matching};
+use crate::{Context, Meter, Service, lobby, matching};
+use counts::Counts;
 pub use event::{Ask, Event, Matched};
 use recording::Recording;
 pub use recording::{RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX};
@@ -63,6 +65,23 @@ enum State {
     Restarting,
     Stopping,
     Stopped,
+}
+
+impl State {
+    const ALL: [Self; 7] =
+        [Self::Placing, Self::Allocated, Self::Running, Self::Empty, Self::Restarting, Self::Stopping, Self::Stopped];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Placing => "Placing",
+            Self::Allocated => "Allocated",
+            Self::Running => "Running",
+            Self::Empty => "Empty",
+            Self::Restarting => "Restarting",
+            Self::Stopping => "Stopping",
+            Self::Stopped => "Stopped",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +157,7 @@ pub struct SceneMaster {
     recording: Recording,
     db_up: bool,
     stopping: bool,
+    counts: Counts,
 }
 
 impl Service for SceneMaster {
@@ -204,8 +224,14 @@ impl Service for SceneMaster {
         Some(Event::Service { service: ServiceName::Db, up })
     }
 
-    fn gauges(&self) -> Vec<(&'static str, u64)> {
-        vec![("scenehost_unrecorded_results", self.unrecorded() as u64)]
+    fn meters(&self) -> Vec<Meter> {
+        let mut meters = self.counts.meters();
+        for state in State::ALL {
+            let scenes = self.scenes.values().filter(|scene| scene.state == state).count();
+            meters.push(Meter::now("scenehost_scenes_by_state", scenes).of("state", state.name()));
+        }
+        meters.push(Meter::now("scenehost_unrecorded_results", self.unrecorded()));
+        meters
     }
 }
 
@@ -224,6 +250,7 @@ impl SceneMaster {
             recording: Recording::default(),
             db_up: true,
             stopping: false,
+            counts: Counts::default(),
         }
     }
 
@@ -239,16 +266,7 @@ impl SceneMaster {
 
     /// The state of a scene, for tables and logs.
     pub fn state_name(&self, scene: SceneId) -> &'static str {
-        match self.scenes.get(&scene).map(|it| it.state) {
-            None => "unknown",
-            Some(State::Placing) => "Placing",
-            Some(State::Allocated) => "Allocated",
-            Some(State::Running) => "Running",
-            Some(State::Empty) => "Empty",
-            Some(State::Restarting) => "Restarting",
-            Some(State::Stopping) => "Stopping",
-            Some(State::Stopped) => "Stopped",
-        }
+        self.scenes.get(&scene).map_or("unknown", |scene| scene.state.name())
     }
 
     fn req_create_scene(
@@ -375,6 +393,7 @@ impl SceneMaster {
             end: None,
         };
         self.scenes.insert(id, scene);
+        self.counts.begun();
         self.take_slot(id);
         self.enter(id, State::Placing, Some(cx.now.plus_ms(PLACE_MS_MAX)), cx);
         let seed = cx.rng.next_u64();
@@ -390,11 +409,12 @@ impl SceneMaster {
                 let fleet = &self.fleets[&scene.fleet];
                 let way_in_ms = if scene.seats.is_empty() { fleet.empty_ms } else { PLACE_MS_MAX + fleet.token_ms };
                 let state = if scene.seats.is_empty() { State::Empty } else { State::Allocated };
-                let operator = scene.operator;
+                let (operator, born) = (scene.operator, scene.born);
                 self.enter(id, state, Some(cx.now.plus_ms(way_in_ms)), cx);
                 if epoch > FIRST_EPOCH {
                     return self.tell_restarted(id, cx);
                 }
+                self.counts.allocated(cx.now.ms_since(born));
                 self.answer_match(id, cx);
                 self.count_order(operator, Ok(id), cx);
             }
@@ -639,6 +659,7 @@ impl SceneMaster {
     fn stopped(&mut self, id: SceneId, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let (reason, results) = scene.end.clone().unwrap_or((EndReason::Stopped, Vec::new()));
+        self.counts.ended(reason.name());
         for (seat, row) in (0..).zip(&mut scene.seats) {
             self.deadlines.clear(&Due::Token(id, seat));
             if row.state == SeatState::Gone {
@@ -672,6 +693,7 @@ impl SceneMaster {
     /// Enters a state: the record is written, or removed at the end, and the deadline is set.
     fn enter(&mut self, id: SceneId, state: State, deadline: Option<Time>, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get_mut(&id) else { return };
+        self.counts.went(scene.state, state);
         scene.state = state;
         let record = SceneRecord {
             epoch: scene.epoch,

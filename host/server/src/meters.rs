@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use metrics::{counter, gauge};
+use scenehost_core::{Meter, Reading};
 
 /// How often what a service says of itself goes to the metrics.
 const SERVICE_EVERY: Duration = Duration::from_secs(1);
 
-/// When a service's gauges go to the metrics: at the start, and within a second after it has done something.
+/// When a service's meters go to the metrics: at the start, and within a second after it has done something.
 pub struct ServiceMeters {
     due: Option<Duration>,
 }
@@ -28,10 +29,13 @@ impl ServiceMeters {
         self.due.get_or_insert(now + SERVICE_EVERY);
     }
 
-    pub fn report(&mut self, gauges: Vec<(&'static str, u64)>) {
+    pub fn report(&mut self, meters: Vec<Meter>) {
         self.due = None;
-        for (name, value) in gauges {
-            gauge!(name).set(value as f64);
+        for Meter { name, labels, value } in meters {
+            match value {
+                Reading::Now(value) => gauge!(name, &labels).set(value as f64),
+                Reading::Total(value) => counter!(name, &labels).absolute(value),
+            }
         }
     }
 }

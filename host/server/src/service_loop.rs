@@ -78,7 +78,7 @@ pub async fn run<S: Service>(
             received = inbox.recv_many(&mut events, BATCH_MAX), if has_room => if received == 0 { return Ok(()) },
             () = sleep(deadline), if has_room => events.push(S::tick()),
             () = sleep(meters.due().map(|due| due.saturating_sub(clock.elapsed()))) => {
-                meters.report(service.gauges());
+                meters.report(service.meters());
                 continue;
             }
         }

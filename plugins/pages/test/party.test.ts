@@ -87,22 +87,20 @@ class FakeLobby {
 
 const inMs = (ms: number) => new Date(Date.now() + ms);
 
-test("invitations are shown until their time is over, which nobody tells", async () => {
+test("invitations are shown until their time is over, which nobody tells", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
   const lobby = new FakeLobby();
   const room = new PartyRoom(lobby as unknown as Lobby);
-  let told = () => {};
-  room.subscribe(() => told());
   lobby.party.all = [{ partyId: "p2", until: inMs(30) } as PartyInvite];
   const invited = [{ userId: "cc", name: "Cy", until: inMs(60), byId: "aa" }];
   lobby.party.current = { ...all, invited };
   lobby.tell("party", { kind: "invited" });
-  assert.deepEqual([room.invites.value.length, room.party.value?.invited.length], [1, 1]);
-  await new Promise<void>((resolve) => {
-    told = () => room.invites.value.length === 0 && resolve();
-  });
-  await new Promise<void>((resolve) => {
-    told = () => room.party.value?.invited.length === 0 && resolve();
-  });
+  const shown = () => [room.invites.value.length, room.party.value?.invited.length];
+  assert.deepEqual(shown(), [1, 1]);
+  t.mock.timers.tick(30);
+  assert.deepEqual(shown(), [0, 1]);
+  t.mock.timers.tick(30);
+  assert.deepEqual(shown(), [0, 0]);
 });
 
 test("after a return that is not complete there is no party, until it is told", () => {

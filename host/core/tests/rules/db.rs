@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use scenehost_core::db::{Answer, Asker, Caller, Db, Event, REQUEST_MS_MAX, Request, Rules};
 use scenehost_core::storage::{self, Change, Owner, Readers, Whose};
 use scenehost_core::{
-    Effects, GameName, Message, Refusal, Service, ServiceName, UserId, chat, consistency, friends, guild, profile,
-    record,
+    Effects, GameName, Message, Meter, Refusal, Service, ServiceName, UserId, chat, consistency, friends, guild,
+    profile, record,
 };
 use serde_json::json;
 
@@ -63,11 +63,12 @@ fn what_is_missing_is_loaded_together_and_once_for_all_who_wait() {
     let [Message::LoadForDb(load)] = &told[..] else { panic!("{told:?}") };
     assert_eq!(load.keys, ["storage/gomoku/0000000000000001/a"]);
     assert_eq!(ask(&mut world, 2, "a"), [], "it is being loaded already");
-    assert_eq!(world.service.gauges()[0], ("scenehost_db_waiting_requests", 2));
+    assert_eq!(world.service.meters()[0], Meter::now("scenehost_db_waiting_requests", 2));
     let told = world.tell(Event::Loaded { job: load.job, values: Ok(vec![None]) });
     assert_eq!(told.iter().map(short).collect::<Vec<_>>(), ["Door Storage", "Door Storage"]);
-    let gauges = world.service.gauges();
-    assert_eq!(gauges[..2], [("scenehost_db_waiting_requests", 0), ("scenehost_db_cache_records", 1)]);
+    let meters = world.service.meters();
+    let expected = [Meter::now("scenehost_db_waiting_requests", 0), Meter::now("scenehost_db_cache_records", 1)];
+    assert_eq!(meters[..2], expected);
     let told = ask(&mut world, 3, "a");
     assert_eq!(told.iter().map(short).collect::<Vec<_>>(), ["Door Storage"], "also that there is none is known");
 }

@@ -10,7 +10,7 @@ use scenehost_core::scene_master::{
     SceneMaster, TOMBSTONE_MS,
 };
 use scenehost_core::{
-    Effects, Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, Service, ServiceName, UserId, Write,
+    Effects, Epoch, FleetName, MatchId, Message, Meter, NodeId, Refusal, SceneId, Service, ServiceName, UserId, Write,
 };
 use scenehost_core::{db, matching, scene_service};
 
@@ -398,6 +398,31 @@ fn what_a_run_before_has_not_recorded_is_recorded_by_the_next_one() {
     let effects = world.step(Event::Recovered { scenes });
     assert_eq!(table::cell("", &effects), ": delete scene, Db Req");
     assert_eq!(table::cell("", &world.step(recorded(scene, Ok(())))), ": delete scene");
+}
+
+#[test]
+fn operators_see_how_scenes_went_how_long_they_took_and_why_they_ended() {
+    let (mut world, scene) = placing();
+    world.now = world.now.plus_ms(30);
+    world.tell(created(scene, Ok(())));
+    world.tell(joined(scene, 0));
+    world.tell(ask(scene, Ask::Finished(Vec::new())));
+    world.tell(destroyed(scene));
+    let meters = world.service.meters();
+    for expected in [
+        Meter::total("scenehost_scenes_begun_total", 1),
+        Meter::total("scenehost_scene_transitions_total", 1).of("from", "Allocated").of("to", "Running"),
+        Meter::total("scenehost_scenes_ended_total", 1).of("reason", "Finished"),
+        Meter::total("scenehost_allocation_milliseconds_bucket", 0).of("le", "20"),
+        Meter::total("scenehost_allocation_milliseconds_bucket", 1).of("le", "100"),
+        Meter::total("scenehost_allocation_milliseconds_bucket", 1).of("le", "+Inf"),
+        Meter::total("scenehost_allocation_milliseconds_count", 1),
+        Meter::total("scenehost_allocation_milliseconds_sum", 30),
+        Meter::now("scenehost_scenes_by_state", 0).of("state", "Running"),
+        Meter::now("scenehost_scenes_by_state", 1).of("state", "Stopped"),
+    ] {
+        assert!(meters.contains(&expected), "{expected:?} in {meters:?}");
+    }
 }
 
 #[test]
