@@ -7,8 +7,8 @@ use std::sync::Arc;
 use scenehost_core::auth::account::Tokens;
 use scenehost_core::auth::{Credential, Identity, Request as SignIn};
 use scenehost_core::chat::{
-    Answer, Ask, Channel, ChatMessage, KEPT_MAX, Limits, Moderation, News, OnFailure, ROOM_KEPT_MAX,
-    Request, TALKS_MAX, To, Verdict,
+    Answer, Ask, Channel, ChatMessage, KEPT_MAX, Limits, Moderation, News, OnFailure, ROOM_KEPT_MAX, Request,
+    TALKS_MAX, To, Verdict,
 };
 use scenehost_core::consistency;
 use scenehost_core::db::{self, Caller, Entered, Rules};
