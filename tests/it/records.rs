@@ -3,7 +3,7 @@
 use scenehost_client::{Encoding, Error, Lobby, LobbyEvent, Owner, v1};
 use serde_json::{Value, json};
 
-use crate::host::{Host, OPS_TOKEN, within};
+use crate::host::{Host, OPS_TOKEN, until, within};
 use crate::player::{device, sign_in, sign_in_as};
 
 const GOMOKU: &str = r#"
@@ -74,6 +74,10 @@ async fn what_users_and_the_game_store_is_there_after_a_kill() {
     });
     assert_eq!(news.await.keys, ["prize"]);
     assert_eq!(ask(&host, write("game", "season")).await.0, 200);
+    until("the audit", async || host.logged("an operator changes a record").len() == 2).await;
+    let audited = &host.logged("an operator changes a record")[0]["fields"];
+    assert_eq!((audited["key"].as_str(), audited["bytes"].as_u64()), (Some(r#""prize""#), Some(1)), "{audited}");
+    assert!(audited["whose"].as_str().is_some_and(|whose| whose.contains("User")), "{audited}");
     assert_eq!(ask(&host, json!({"reqRecords": {"game": "chess", "list": {}}})).await.0, 400, "whose, of an operator");
     assert_eq!(ask(&host, json!({"reqMatch": {"domain": "gomoku"}})).await.0, 400, "not of Db");
 

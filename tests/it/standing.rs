@@ -220,6 +220,11 @@ async fn scores_are_set_by_operators_and_not_by_users() {
     assert_eq!(lobby.leaderboard_around("weekly", "", "", 3).await.expect("it is there").entries, 0);
 
     assert_eq!(ask(&host, &set("daily", Some(1))).await.0, 404);
+    let audited = || host.logged("an operator's order about a leaderboard");
+    until("the audit", async || audited().len() == 3).await;
+    let scores: Vec<Option<i64>> = audited().iter().map(|line| line["fields"]["score"].as_i64()).collect();
+    assert_eq!(scores, [Some(7), None, Some(1)], "also what was refused");
+    assert_eq!(audited()[0]["fields"]["user"].as_str(), Some(user_id.as_str()));
     assert_eq!(ask(&host, &json!({ "history": { "limit": 1 } })).await.0, 400);
     let (status, answer) = ask(&host, &json!({ "history": { "limit": 1, "userId": user_id } })).await;
     assert_eq!((status, answer), (200, json!({ "request": 1, "resStanding": {} })));

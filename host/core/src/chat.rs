@@ -8,14 +8,14 @@
 //! for those of users whose accounts are deleted.
 
 mod report;
+mod talks;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::db::account::PART_LEN;
 use crate::db::{Answer as DbAnswer, Caller, News as DbNews, Stop, Transaction};
 use crate::guild;
 use crate::ids::{GuildId, PartyId, RoomName, Time, UserId};
@@ -27,6 +27,8 @@ pub(crate) use report::{OPEN_KEY, Open, forget as forget_reports, key as report_
 pub use report::{
     Place, REASON_CHARS_MAX, REPORTERS_MAX, REPORTS_MAX, REPORTS_PER_USER_MAX, REPORTS_SHOWN_MAX, Report,
 };
+pub use talks::TALKS_MAX;
+pub(crate) use talks::{Talks, forget, key as talks_key};
 
 /// The longest message, in characters.
 pub const TEXT_CHARS_MAX: usize = 500;
@@ -38,10 +40,6 @@ pub const KEPT_MAX: u64 = 64;
 pub const ROOM_KEPT_MAX: usize = 50;
 /// How many rooms there may be.
 pub const ROOMS_MAX: usize = 64;
-/// With how many others the direct messages of a user are kept.
-pub const TALKS_MAX: usize = 1_000;
-/// How exactly it is known when a user has last said something to somebody: so that not every message writes the list.
-const TALK_USE_MS: u64 = 3_600_000;
 /// In how many rooms a user may be.
 pub const ROOMS_PER_USER_MAX: usize = 4;
 
@@ -324,25 +322,6 @@ pub(crate) struct Head {
     pub count: u64,
 }
 
-/// With whom a user has talked directly.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Talks {
-    /// When the user has said something to each last, to [`TALK_USE_MS`]; to whom never, when the other began.
-    pub with: BTreeMap<UserId, Time>,
-    /// To whom of these the user has said something.
-    #[serde(default)]
-    pub said_to: BTreeSet<UserId>,
-}
-
-impl Talks {
-    /// The talk that is forgotten first: of those in which the user has never said anything the oldest, so that
-    /// strangers push out each other only; else the one in which the user has said nothing for the longest time.
-    fn least(&self) -> Option<UserId> {
-        let order = |(other, since): &(&UserId, &Time)| (self.said_to.contains(other), **since);
-        self.with.iter().min_by_key(order).map(|(other, _)| *other)
-    }
-}
-
 /// Until when a user may say nothing.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Muted {
@@ -352,11 +331,6 @@ pub(crate) struct Muted {
 /// The key of a user's [`Muted`].
 pub(crate) fn muted_key(user: UserId) -> String {
     format!("muted/{user}")
-}
-
-/// The key of a user's [`Talks`].
-pub(crate) fn talks_key(user: UserId) -> String {
-    format!("talks/{user}")
 }
 
 pub(crate) fn direct_key(one: UserId, other: UserId) -> String {
@@ -422,61 +396,6 @@ pub(crate) fn forget_said_in(guild: GuildId, user: UserId, tx: &mut Transaction<
 /// That a user may say nothing is kept no more.
 pub(crate) fn unmute(user: UserId, tx: &mut Transaction<'_>) {
     tx.delete(muted_key(user));
-}
-
-/// Removes some of the direct messages of a user whose account is deleted, also from those who got them. False if
-/// there were none left.
-pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<bool, Stop> {
-    let talks: Talks = tx.get_or_default(&talks_key(user))?;
-    let some: Vec<UserId> = talks.with.into_keys().take(PART_LEN / KEPT_MAX as usize).collect();
-    tx.want(some.iter().map(|other| talks_key(*other)))?;
-    for other in &some {
-        end_talk(user, *other, tx)?;
-    }
-    Ok(!some.is_empty())
-}
-
-/// A user says something to another: both lists name the other one. Beyond [`TALKS_MAX`] a list forgets its
-/// [`Talks::least`] talk.
-fn note_talk(user: UserId, other: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
-    tx.want([talks_key(user), talks_key(other)])?;
-    for (one, with, says) in [(user, other, true), (other, user, false)] {
-        let mut talks: Talks = tx.get_or_default(&talks_key(one))?;
-        let known = talks.with.get(&with).copied();
-        let is_noted = !says || talks.said_to.contains(&with);
-        if known.is_some_and(|last| is_noted && (!says || tx.now.ms_since(last) < TALK_USE_MS)) {
-            continue;
-        }
-        if known.is_none()
-            && talks.with.len() >= TALKS_MAX
-            && let Some(least) = talks.least()
-        {
-            end_talk(one, least, tx)?;
-            talks = tx.get_or_default(&talks_key(one))?;
-        }
-        talks.with.insert(with, tx.now);
-        if says {
-            talks.said_to.insert(with);
-        }
-        tx.put(talks_key(one), &talks);
-    }
-    Ok(())
-}
-
-/// What two users have said to each other is gone.
-fn end_talk(one: UserId, other: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
-    for (user, with) in [(one, other), (other, one)] {
-        let key = talks_key(user);
-        let mut talks: Talks = tx.get_or_default(&key)?;
-        talks.with.remove(&with);
-        talks.said_to.remove(&with);
-        match talks.with.is_empty() {
-            true => tx.delete(key),
-            false => tx.put(key, &talks),
-        }
-    }
-    forget_channel(direct_key(one, other), tx);
-    Ok(())
 }
 
 /// Does what is asked.
@@ -550,7 +469,7 @@ fn say_to(user: UserId, other: UserId, name: &str, text: &str, tx: &mut Transact
     if known.is_none() {
         return Err(Refusal::NotFound("such user".to_owned()).into());
     }
-    note_talk(user, other, tx)?;
+    talks::note(user, other, tx)?;
     let message = keep(&head, user, name, text, tx)?;
     tx.tell(other, DbNews::Chat(News::Said(Channel::Direct(user), Arc::clone(&message))));
     Ok(DbAnswer::Chat(Answer::Said(Channel::Direct(other), message)))

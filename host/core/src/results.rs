@@ -195,5 +195,7 @@ pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop>
     for place in boards.places_of(user) {
         finished::put(place, None, tx)?;
     }
+    // Those records are not in memory, and most are not there: it costs less to remove them than to look.
+    boards.retired_places_of(user).for_each(|place| tx.delete(place.key()));
     Ok(())
 }

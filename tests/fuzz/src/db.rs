@@ -425,7 +425,10 @@ fn saved(script: &mut Script) -> save::Request {
 
 fn said(script: &mut Script) -> chat::Request {
     let to = if script.chance() { chat::To::Direct(user(script)) } else { chat::To::Guild };
-    match script.below(4) {
+    match script.below(6) {
+        4 => chat::Request::Report { of: to, id: script.number().into(), message: None, reason: script.text() },
+        5 if script.chance() => chat::Request::RemoveReport(script.number().into()),
+        5 => chat::Request::Reports(script.number().into()),
         0 => chat::Request::History { of: to, before: script.number().into(), limit: script.below(40) },
         1 if script.chance() => chat::Request::Mute(user(script), Time(script.span_ms())),
         1 => chat::Request::Unmute(user(script)),

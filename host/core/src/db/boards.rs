@@ -30,7 +30,7 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// To be done at once, if there are leaderboards.
+    /// To be done at once.
     pub fn first(boards: &Boards) -> Self {
         Self { at: boards.to_load().map(|_| Time(0)), waiting: BTreeSet::new(), question: 0 }
     }

@@ -2,11 +2,12 @@
 //!
 //! Invariant: what is here is what the records `board/<name>/<season>/<user>` say, those that are being written
 //! included: both change in one step. So an entry is never read from its record again, except once, when Db begins:
-//! the records are loaded page by page, and until all are there nobody can read or change a leaderboard.
+//! the records are loaded page by page, and until all are there nobody can read or change a leaderboard. Of those that
+//! are not configured any more only the names are here, so that who deletes the account is taken off them, too.
 //!
 //! Main type: [`Boards`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,8 @@ pub const PREFIX: &str = "board/";
 pub const END: &str = "board0";
 /// How many records are loaded at once.
 pub const PAGE_LEN: usize = 4_096;
+/// How many seasons of leaderboards that are not configured any more are known by name.
+pub const RETIRED_MAX: usize = 1_024;
 /// How many entries of old seasons are removed at once.
 pub const SWEEP_LEN: usize = 500;
 /// How long it takes until the next of them are.
@@ -78,6 +81,8 @@ struct Seasons {
 #[derive(Debug, Clone)]
 pub struct Boards {
     boards: BTreeMap<String, Seasons>,
+    /// The seasons, with their leaderboards, that have entries in the store and are not configured any more.
+    retired: BTreeSet<(String, String)>,
     /// Set until all records are there.
     loading: Option<Loading>,
 }
@@ -87,16 +92,19 @@ struct Loading {
     /// The first key of the next page.
     from: String,
     entries: BTreeMap<(String, String), Vec<Entry>>,
+    /// That there are more than [`RETIRED_MAX`] retired seasons was told.
+    told_of_many: bool,
 }
 
 impl Boards {
     /// These leaderboards, whose entries are still to be loaded.
     pub fn new(boards: &BTreeMap<String, Board>) -> Self {
         let seasons = |board: &Board| Seasons { board: board.clone(), rankings: BTreeMap::new() };
-        let loading = Loading { from: PREFIX.to_owned(), entries: BTreeMap::new() };
+        let loading = Loading { from: PREFIX.to_owned(), ..Loading::default() };
         Self {
             boards: boards.iter().map(|(name, board)| (name.clone(), seasons(board))).collect(),
-            loading: (!boards.is_empty()).then_some(loading),
+            retired: BTreeSet::new(),
+            loading: Some(loading),
         }
     }
 
@@ -122,6 +130,15 @@ impl Boards {
             };
             // One that is not configured any more is kept for the time when it is again.
             if !self.boards.contains_key(&board) {
+                let retired = (board, season);
+                if self.retired.len() < RETIRED_MAX {
+                    self.retired.insert(retired);
+                } else if !self.retired.contains(&retired) && !std::mem::replace(&mut loading.told_of_many, true) {
+                    faults.push(format!(
+                        "more than {RETIRED_MAX} seasons of leaderboards that are not configured have entries, first \
+                         {key}: such stay when their users delete their accounts"
+                    ));
+                }
                 continue;
             }
             match record::decode::<Stored>(&key, &value) {
@@ -177,6 +194,13 @@ impl Boards {
             let with_user = seasons.rankings.iter().filter(move |(_, ranking)| ranking.get(user).is_some());
             with_user.map(move |(season, _)| Place { board: board.clone(), season: season.clone(), user })
         })
+    }
+
+    /// Where a user may have entries on leaderboards that are not configured any more.
+    pub fn retired_places_of(&self, user: UserId) -> impl Iterator<Item = Place> {
+        let place =
+            move |(board, season): &(String, String)| Place { board: board.clone(), season: season.clone(), user };
+        self.retired.iter().map(place)
     }
 
     /// Makes a change whose record is written in the same step. What tells of a fault is for the operators.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use scenehost_core::auth::account::Tokens;
 use scenehost_core::auth::{Credential, Identity, Request as SignIn};
 use scenehost_core::chat::{
-    Answer, Ask, Channel, ChatMessage, KEPT_MAX, Limits, Moderation, News, OnFailure, REPORTS_MAX,
-    REPORTS_PER_USER_MAX, ROOM_KEPT_MAX, Request, TALKS_MAX, To, Verdict,
+    Answer, Ask, Channel, ChatMessage, KEPT_MAX, Limits, Moderation, News, OnFailure, ROOM_KEPT_MAX, Request,
+    TALKS_MAX, To, Verdict,
 };
 use scenehost_core::consistency;
 use scenehost_core::db::{self, Caller, Entered, Rules};
@@ -34,7 +34,7 @@ fn moderated(on_failure: OnFailure) -> Limits {
     Limits { moderation: Some(Moderation { url, timeout_ms: 1_000, on_failure }), ..limits() }
 }
 
-fn room(name: &str) -> To {
+pub fn room(name: &str) -> To {
     To::Room(name.into())
 }
 
@@ -117,7 +117,7 @@ fn heard(told: &[Message]) -> (Vec<u64>, Option<Arc<ChatMessage>>) {
     (to_users.connections.iter().map(|it| it.0).collect(), Some(Arc::clone(message)))
 }
 
-fn texts(answer: Result<Answer, Refusal>) -> Vec<String> {
+pub fn texts(answer: Result<Answer, Refusal>) -> Vec<String> {
     match answer {
         Ok(Answer::Messages(_, messages)) => messages.iter().map(|message| message.text.clone()).collect(),
         other => panic!("{other:?}"),
@@ -453,7 +453,7 @@ fn a_report_takes_the_message_of_a_room_along_and_counts_as_one() {
 
 // What Db keeps.
 
-fn desk() -> Desk {
+pub fn desk() -> Desk {
     let mut desk = Desk::new(Rules::default());
     for user in 1..5 {
         desk.ask(Caller::Host, db::Request::Enter(UserId(user), format!("user {user}"))).unwrap();
@@ -461,23 +461,23 @@ fn desk() -> Desk {
     desk
 }
 
-fn db_say(desk: &mut Desk, user: u64, to: To, text: &str) -> Result<Answer, Refusal> {
+pub fn db_say(desk: &mut Desk, user: u64, to: To, text: &str) -> Result<Answer, Refusal> {
     let say = Request::Say { to, name: format!("user {user}"), text: text.to_owned() };
     chat(desk.ask_as(user, db::Request::Chat(say)))
 }
 
-fn db_history(desk: &mut Desk, user: u64, of: To, before: u64) -> Result<Answer, Refusal> {
+pub fn db_history(desk: &mut Desk, user: u64, of: To, before: u64) -> Result<Answer, Refusal> {
     chat(desk.ask_as(user, db::Request::Chat(Request::History { of, before, limit: 0 })))
 }
 
-fn chat(answer: Result<db::Answer, Refusal>) -> Result<Answer, Refusal> {
+pub fn chat(answer: Result<db::Answer, Refusal>) -> Result<Answer, Refusal> {
     answer.map(|answer| match answer {
         db::Answer::Chat(answer) => answer,
         other => panic!("{other:?}"),
     })
 }
 
-fn in_order(desk: &Desk) {
+pub fn in_order(desk: &Desk) {
     let all = desk.store.iter().map(|(key, value)| Ok::<_, ()>((key.clone(), value.clone())));
     let report = consistency::check(all, |key| Ok(desk.store.get(key).cloned())).unwrap();
     assert_eq!(report.problems, [] as [&str; 0]);
@@ -606,145 +606,10 @@ fn operators_mute_until_a_time_and_users_do_not() {
 }
 
 #[test]
-fn reports_are_kept_until_an_operator_has_looked() {
-    let mut desk = desk();
-    db_say(&mut desk, 1, To::Direct(UserId(2)), "rude").unwrap();
-    let report =
-        |of, id, reason: &str| db::Request::Chat(Request::Report { of, id, message: None, reason: reason.to_owned() });
-    let of_first = || To::Direct(UserId(1));
-    desk.ask_as(2, report(of_first(), 1, "so rude")).unwrap();
-    for (user, request, expected) in [
-        (2, report(of_first(), 2, ""), "NotFound"),
-        (2, report(of_first(), 0, ""), "NotFound"),
-        (2, report(of_first(), 1, &"x".repeat(201)), "Invalid"),
-        (2, report(room("lobby"), 1, ""), "NotFound"),
-        (2, report(To::Guild, 1, ""), "NotFound"),
-        (1, report(To::Direct(UserId(2)), 1, ""), "Invalid"),
-        (3, report(of_first(), 1, ""), "NotFound"),
-        (2, db::Request::Chat(Request::Reports(0)), "Forbidden"),
-        (2, db::Request::Chat(Request::RemoveReport(1)), "Forbidden"),
-    ] {
-        let refused = desk.ask_as(user, request.clone()).expect_err("it should have been refused");
-        assert_eq!(variant(&refused), expected, "{user}: {request:?}");
-    }
-    desk.crash();
-    let reports =
-        |desk: &mut Desk, after| match chat(desk.ask(Caller::Operator, db::Request::Chat(Request::Reports(after)))) {
-            Ok(Answer::Reports(reports)) => reports,
-            other => panic!("{other:?}"),
-        };
-    let shown = reports(&mut desk, 0);
-    let [(1, report_shown)] = &shown[..] else { panic!("{shown:?}") };
-    assert_eq!((report_shown.by, report_shown.message.text.as_str()), (UserId(2), "rude"));
-    assert_eq!(reports(&mut desk, 1), []);
-    in_order(&desk);
-    for id in 2..=REPORTS_PER_USER_MAX as u64 + 1 {
-        db_say(&mut desk, 1, To::Direct(UserId(2)), "rude again").unwrap();
-        let answer = desk.ask_as(2, report(of_first(), id, ""));
-        assert_eq!(answer.is_ok(), id <= REPORTS_PER_USER_MAX as u64, "{answer:?}");
-    }
-    let remove = |desk: &mut Desk| desk.ask(Caller::Operator, db::Request::Chat(Request::RemoveReport(1)));
-    remove(&mut desk).unwrap();
-    assert!(matches!(remove(&mut desk), Err(Refusal::NotFound(_))));
-    assert_eq!(reports(&mut desk, 0)[0].0, 2);
-    desk.ask_as(2, report(of_first(), 1, "")).unwrap();
-    in_order(&desk);
-}
-
-/// What a user said in a room.
-fn in_room(desk: &mut Desk, by: u64, from: u64, id: u64) -> Result<Answer, Refusal> {
-    let (name, text, sent) = (format!("user {from}"), "rude".to_owned(), Time(5));
-    let message = Some(Arc::new(ChatMessage { id, from: UserId(from), name, text, sent }));
-    let report = Request::Report { of: room("lobby"), id, message, reason: String::new() };
-    desk.ask_as(by, db::Request::Chat(report)).map(|_| Answer::Reports(Vec::new()))
-}
-
-/// Who has shown which message first, and how many.
-fn shown(desk: &mut Desk) -> Vec<(u64, u64, usize)> {
-    let mut shown = Vec::new();
-    let mut after = 0;
-    loop {
-        let page = chat(desk.ask(Caller::Operator, db::Request::Chat(Request::Reports(after))));
-        let Ok(Answer::Reports(page)) = page else { panic!("{page:?}") };
-        let Some((last, _)) = page.last() else { return shown };
-        after = *last;
-        shown.extend(page.iter().map(|(_, report)| (report.by.0, report.message.id, report.others.len() + 1)));
-    }
-}
-
-#[test]
-fn of_a_message_there_is_one_report_that_counts_who_has_shown_it() {
-    let mut desk = desk();
-    for user in [2, 3, 2, 4] {
-        in_room(&mut desk, user, 1, 7).unwrap();
-    }
-    in_room(&mut desk, 3, 2, 7).unwrap();
-    assert_eq!(shown(&mut desk), [(2, 7, 3), (3, 7, 1)], "another's message is another");
-    in_order(&desk);
-    assert!(matches!(in_room(&mut desk, 2, 99, 8), Err(Refusal::NotFound(_))), "who said it is gone");
-}
-
-#[test]
-fn with_an_account_goes_what_its_user_has_said_in_the_guild_and_shown_to_the_operators() {
-    let mut desk = desk();
-    let request = |request| db::Request::Guild(request);
-    let (name, tag, about) = ("Owls".to_owned(), String::new(), String::new());
-    desk.ask_as(1, request(guild::Request::Create { name, tag, about, entry: Entry::Open })).unwrap();
-    let id = desk.store.keys().find_map(|key| key.strip_prefix("guild/")?.parse().ok()).unwrap();
-    for user in [2, 3] {
-        desk.ask_as(user, request(guild::Request::Join(id))).unwrap();
-    }
-    for (user, text) in [(1, "hoot"), (2, "hello"), (1, "hoot again"), (3, "hi")] {
-        db_say(&mut desk, user, To::Guild, text).unwrap();
-    }
-    // Who shows what of whom.
-    for (by, from, message) in [(2, 3, 1), (2, 1, 2), (1, 2, 3), (1, 2, 4), (3, 2, 4), (4, 2, 5), (1, 2, 5)] {
-        in_room(&mut desk, by, from, message).unwrap();
-    }
-    assert_eq!(shown(&mut desk), [(2, 1, 1), (2, 2, 1), (1, 3, 1), (1, 4, 2), (4, 5, 2)]);
-    desk.ask(Caller::Host, db::Request::Forget(UserId(1))).unwrap();
-    assert_eq!(texts(db_history(&mut desk, 2, To::Guild, 0)), ["hello", "hi"]);
-    assert_eq!(shown(&mut desk), [(2, 1, 1), (3, 4, 1), (4, 5, 1)]);
-    for (key, value) in desk.store.iter().filter(|(key, _)| key.starts_with("chat/") || key.starts_with("report")) {
-        let value = String::from_utf8(value.clone()).unwrap();
-        assert!(!value.contains("user 1") && !value.contains("hoot"), "{key}: {value}");
-    }
-    in_order(&desk);
-    db_say(&mut desk, 2, To::Guild, "still here").unwrap();
-    assert_eq!(texts(db_history(&mut desk, 3, To::Guild, 0)), ["hello", "hi", "still here"]);
-}
-
-#[test]
 fn what_a_user_has_said_in_rooms_goes_with_the_account() {
     let mut world = lobby(limits(), 2);
     say(&mut world, 1, room("lobby"), "hello");
     say(&mut world, 2, room("lobby"), "hi");
     world.tell(Event::SynAccountClosed { user: UserId(1), refusal: Refusal::SessionEnded });
     assert_eq!(texts(answer(&ask(&mut world, 2, Ask::History(room("lobby"), 0, 0)))), ["hi"]);
-}
-
-#[test]
-fn a_few_users_who_report_much_do_not_keep_out_others() {
-    let mut desk = desk();
-    let few = REPORTS_MAX as u64 / REPORTS_PER_USER_MAX as u64;
-    let mut id = 0;
-    for user in 100..100 + few {
-        for _ in 0..REPORTS_PER_USER_MAX {
-            id += 1;
-            in_room(&mut desk, user, 1, id).unwrap();
-        }
-    }
-    for user in 1_000..1_000 + few {
-        id += 1;
-        in_room(&mut desk, user, 1, id).unwrap();
-    }
-    let reports = shown(&mut desk);
-    let of = |wanted: &dyn Fn(u64) -> bool| reports.iter().filter(|(by, ..)| wanted(*by)).count() as u64;
-    assert_eq!((reports.len(), of(&|by| by >= 1_000)), (REPORTS_MAX, few));
-    for user in 100..100 + few {
-        assert_eq!(of(&|by| by == user), REPORTS_PER_USER_MAX as u64 - 1, "each of them has given one");
-    }
-    let greedy = in_room(&mut desk, 100, 1, id + 1);
-    assert!(matches!(greedy, Err(Refusal::Overloaded(_))), "{greedy:?}");
-    in_order(&desk);
 }

@@ -51,9 +51,18 @@ fn value_of(answer: Result<Answer, Refusal>) -> Option<Vec<u8>> {
     }
 }
 
+/// A Db that has looked for leaderboards and found none.
+fn begun() -> World<Db> {
+    let mut world = World::new(Db::new(rules()));
+    let told = world.tell(Event::Tick);
+    let [Message::ScanForDb(scan)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(world.tell(Event::Scanned { job: scan.job, records: Ok(Vec::new()) }), []);
+    world
+}
+
 #[test]
 fn what_is_missing_is_loaded_together_and_once_for_all_who_wait() {
-    let mut world = World::new(Db::new(rules()));
+    let mut world = begun();
     let ask = |world: &mut World<Db>, number, key: &str| {
         let asker = Asker::Door(number);
         let request = Box::new(read(Whose::Of(Owner::User(UserId(1))), key));
@@ -95,7 +104,7 @@ fn who_waits_is_answered_when_the_store_fails_is_silent_or_goes_down() {
         world.tell(Event::Req { caller: Caller::User(UserId(1)), asker, request })
     };
     let shorts = |told: &[Message]| told.iter().map(short).collect::<Vec<_>>();
-    let mut world = World::new(Db::new(rules()));
+    let mut world = begun();
     let told = ask(&mut world);
     let [Message::LoadForDb(load)] = &told[..] else { panic!("{told:?}") };
     let told = world.tell(Event::Loaded { job: load.job, values: Err(()) });
@@ -115,7 +124,7 @@ fn who_waits_is_answered_when_the_store_fails_is_silent_or_goes_down() {
 
 #[test]
 fn word_of_a_sync_is_asked_for_only_where_it_waits_for_the_writes() {
-    let mut world = World::new(Db::new(rules()));
+    let mut world = begun();
     let ask = |world: &mut World<Db>, value: &[u8]| {
         let of_game = Change { whose: Whose::Of(Owner::Game), ..change("a", Some(value)) };
         let request = Box::new(write(vec![of_game]));

@@ -1,6 +1,7 @@
 //! The rules of `host/core`, described through its public interface. One module a service; `table`
 //! shows every state and event.
 
+mod accounts;
 mod address;
 mod auth;
 mod chat;
@@ -22,12 +23,14 @@ mod presence;
 mod ranking;
 mod rate;
 mod rating;
+mod reports;
 mod restart;
 mod results;
 mod scene;
 mod scene_master;
 mod scene_service;
 mod season;
+mod sessions;
 mod standing;
 mod store_down;
 mod table;

@@ -359,6 +359,24 @@ fn a_user_who_is_forgotten_is_on_no_leaderboard_and_nameless_in_the_matches_of_o
 }
 
 #[test]
+fn a_user_who_is_forgotten_is_off_leaderboards_that_are_not_configured_any_more_too() {
+    for is_retired in [|name: &str| name == "wins", |_: &str| true] {
+        let mut desk = desk();
+        let game = duel(&desk, 1, 2);
+        record(&mut desk, 7, game);
+        let before = desk.rules.clone();
+        desk.rules.results.boards.retain(|name, _| !is_retired(name));
+        desk.take_over();
+        desk.ask(Caller::Host, Request::Forget(UserId(1))).unwrap();
+        let left: Vec<_> = desk.store.keys().filter(|key| key.ends_with(&UserId(1).to_string())).collect();
+        assert!(left.is_empty(), "{left:?}");
+        desk.rules = before;
+        desk.take_over();
+        assert_eq!(all(&mut desk, "sum").len(), 1, "others have theirs when it is there again");
+    }
+}
+
+#[test]
 fn what_does_not_fit_together_is_found() {
     let mut desk = desk();
     let game = duel(&desk, 1, 2);

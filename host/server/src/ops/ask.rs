@@ -6,9 +6,9 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use scenehost_core::Refusal;
 use scenehost_core::db::{Caller, Request};
-use scenehost_core::economy;
+use scenehost_core::economy::Request::{Grant, Refund, Spend};
+use scenehost_core::{Refusal, results, storage};
 use scenehost_protocol::v1::{ClientFrame, ServerFrame, server_frame};
 
 use super::{Ops, problem};
@@ -44,10 +44,26 @@ pub async fn ask(
     (status, Json(ServerFrame { seq: 0, request, body: Some(body) })).into_response()
 }
 
-/// Notes what changes somebody's property.
+/// Notes what changes something, before it is done; of what is stored the keys and sizes only.
 fn audit(what: &Request) {
-    use economy::Request::{Grant, Refund, Spend};
-    if let Request::Economy(order @ (Grant(_) | Spend(_) | Refund { .. })) = what {
-        tracing::info!(target: "audit", ?order, "an operator's order about a wallet");
+    match what {
+        Request::Economy(order @ (Grant(_) | Spend(_) | Refund { .. })) => {
+            tracing::info!(target: "audit", ?order, "an operator's order about a wallet");
+        }
+        Request::Results(results::Request::Set { board, user, score }) => {
+            tracing::info!(target: "audit", ?board, %user, score, "an operator's order about a leaderboard");
+        }
+        Request::Storage(storage::Request::Write { game, changes }) => {
+            // More are refused.
+            for storage::Change { whose, key, value, readers, writers, .. } in changes.iter().take(storage::AT_ONCE_MAX)
+            {
+                let (game, bytes) = (game.as_str(), value.as_ref().map(Vec::len));
+                tracing::info!(
+                    target: "audit", ?game, ?whose, ?key, bytes, ?readers, ?writers, "an operator changes a record"
+                );
+            }
+        }
+        // The rest only looks, or is refused: it is for users.
+        _ => {}
     }
 }
