@@ -32,7 +32,7 @@ use crate::refusal::Refusal;
 use crate::{Context, Service, scene_master};
 pub use chat::MODERATED_AT_ONCE_MAX;
 pub use event::Event;
-pub use party::{CHANGES_PER_10_S, CHECK_MS, CODES_PER_MINUTE};
+pub use party::{CHANGES_PER_10_S, CHECK_MS, CODES_PER_MINUTE, PARTY_PRESENCE_MS_MIN, REMOVALS_MAX};
 pub use presence::{PRESENCE_DELAY_MS, PRESENCE_MS_MIN, Presence};
 pub use requests::{CHANGES_PER_MINUTE, REQUESTS_PER_USER_MAX};
 
@@ -132,6 +132,8 @@ enum Due {
     Party(PartyId),
     Check(PartyId),
     Absent(UserId),
+    /// More of those who are not here are to be taken out.
+    Removals,
 }
 
 /// The service.
@@ -200,6 +202,7 @@ impl Service for Lobby {
             Event::Tick => self.expire(cx),
         }
         self.plan_presence(cx);
+        self.take_out_absent(cx);
         self.plan_parties(cx);
     }
 
@@ -392,8 +395,9 @@ impl Lobby {
     fn stop(&mut self, cx: &mut Context<'_>) {
         self.stopping = true;
         for id in self.users_where(|user| matches!(user.phase, Phase::Searching { cancel: None, .. })) {
-            let ticket = self.ticket_of(id).unwrap_or_default();
-            self.take_search_back(id, ticket, 0, Refusal::Stopping, cx);
+            if let Some(ticket) = self.ticket_of(id) {
+                self.take_search_back(id, ticket, 0, Refusal::Stopping, cx);
+            }
             self.deadlines.set(Due::User(id), cx.now.plus_ms(ANSWER_MS_MAX));
         }
     }
@@ -424,7 +428,8 @@ impl Lobby {
                 Due::Presence(id) => self.tell_presence(id, cx),
                 Due::Party(id) => self.tell_party_presence(id, cx),
                 Due::Check(id) => self.check_over(id, cx),
-                Due::Absent(id) => self.absent(id, cx),
+                Due::Absent(id) => self.absent(id),
+                Due::Removals => {} // Done at the end of every step.
                 Due::User(id) => match self.users.get(&id).map(|user| &user.phase) {
                     Some(Phase::Searching { .. }) => self.end_search(id, Some(Refusal::TimedOut("the search")), cx),
                     Some(Phase::InScene { rejoin: Some(_), .. }) => {

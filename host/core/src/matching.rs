@@ -134,6 +134,8 @@ impl Service for Match {
             Event::Service { service: service @ (ServiceName::SceneMaster | ServiceName::Db), up } => {
                 self.service(service, up, cx);
             }
+            // Whoever has looked for a match hears from the lobby that this is over, whichever domain's handler failed.
+            Event::Service { service: ServiceName::Match, up: false } => self.begin_anew(),
             Event::Service { .. } => {}
             Event::Tick => self.tick_at(cx),
         }
@@ -251,14 +253,14 @@ impl Match {
         let (players_min, players_max) = (self.domain.players_min as usize, self.domain.players_max as usize);
         let mut players = ticket.seekers.len();
 
+        let size = |number: &u64| self.tickets[number].seekers.len();
         let in_range = self.by_rating.within(rating, range);
         let mut candidates: Vec<u64> = in_range
             .iter()
             .map(|(_, other)| *other)
-            .filter(|other| *other != seeker && self.accepts(*other, rating, cx.now) && !self.blocks(*other, seeker))
+            .filter(|other| *other != seeker && players + size(other) <= players_max)
+            .filter(|other| self.accepts(*other, rating, cx.now) && !self.blocks(*other, seeker))
             .collect();
-        // Each has one player or more.
-        let size = |number: &u64| self.tickets[number].seekers.len();
         if players + candidates.iter().map(size).sum::<usize>() < players_min {
             return;
         }
@@ -348,6 +350,11 @@ impl Match {
             }
             Err(_) => self.place(group.tickets, group.attempts + 1, cx),
         }
+    }
+
+    /// Forgets all tickets and groups. Scenes that are being made for them end when nobody comes.
+    fn begin_anew(&mut self) {
+        *self = Self { down: std::mem::take(&mut self.down), ..Self::new(self.name.clone(), self.domain.clone()) };
     }
 
     /// Whoever waits is told that no scene can be made. With SceneMaster the groups are gone whose scenes it

@@ -37,8 +37,6 @@ pub const MEMBER_DATA_BYTES_MAX: usize = 256;
 pub const CODE_CHARS: usize = 6;
 /// What codes are made of: nothing that looks or sounds like something else, and no words.
 const CODE_ALPHABET: &[u8] = b"23456789BCDFGHJKMNPQRSTVWXZ";
-/// How many users who were removed a party knows; the oldest is forgotten for one more.
-pub const KICKED_MAX: usize = 64;
 /// How many codes a new party tries; more than one is hardly ever somebody's.
 const CODES_TRIED: u64 = 4;
 
@@ -79,8 +77,10 @@ pub struct Member {
 }
 
 /// That a user may come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invite {
+    /// The display name of who is invited.
+    pub name: String,
     /// Who has invited the user.
     pub by: UserId,
     /// Until when it can be accepted.
@@ -99,9 +99,6 @@ pub struct Party {
     /// Who is invited. Those whose time is over are left out with the next change.
     #[serde(default)]
     pub invites: BTreeMap<UserId, Invite>,
-    /// Who was removed, and comes back by an invitation only.
-    #[serde(default)]
-    pub kicked: Vec<UserId>,
     /// What the leader keeps for the game.
     #[serde(default)]
     pub data: String,
@@ -128,6 +125,8 @@ pub struct PartyRef {
 pub enum Ask {
     /// To begin a party.
     Create,
+    /// To remove a member.
+    Kick(UserId),
     /// Something that is Db's alone.
     Change(Request),
     /// To ask all members whether they are ready; then to look for a match, if there is a domain.
@@ -139,8 +138,9 @@ pub enum Ask {
 /// What can be asked of Db.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// Begin a party with this id, which the lobby has drawn, and lead it.
-    Create(PartyId),
+    /// Begin a party with this id, and lead it; its code is made from the salt. The lobby has drawn both, so that they
+    /// are the same when the request runs again.
+    Create(PartyId, u64),
     /// Invite a user.
     Invite(UserId),
     /// Take an invitation back.
@@ -153,16 +153,16 @@ pub enum Request {
     Join(String),
     /// Leave the party.
     Leave,
-    /// Remove a member.
-    Kick(UserId),
+    /// Remove a member; the party's code is made anew, from this salt of the lobby's.
+    Kick(UserId, u64),
     /// Let another member lead.
     HandOver(UserId),
     /// Keep this for the party.
     SetData(String),
     /// Keep this for the user.
     SetOwnData(String),
-    /// Take a user out who is not here any more; the host's own.
-    Remove(UserId),
+    /// Take a user out of this party who is not here any more; the host's own.
+    Remove(UserId, PartyId),
 }
 
 /// What has changed.
@@ -237,8 +237,8 @@ pub(crate) fn code(typed: &str) -> Result<String, Refusal> {
 /// Data beyond its limit, parties and users that there are not, full parties, blocks, and what only the leader does.
 pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Result<DbAnswer, Stop> {
     match (caller, request) {
-        (Caller::Host, Request::Remove(user)) => members::remove(*user, tx)?,
-        (_, Request::Remove(_)) => return Err(Refusal::Forbidden("only the host takes members out").into()),
+        (Caller::Host, Request::Remove(user, party)) => members::remove(*user, *party, tx)?,
+        (_, Request::Remove(..)) => return Err(Refusal::Forbidden("only the host takes members out").into()),
         (Caller::User(user), request) => of_user(*user, request, tx)?,
         (Caller::Host | Caller::Operator, _) => {
             return Err(Refusal::OutOfOrder("only users are in parties").into());
@@ -249,30 +249,31 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
 
 fn of_user(user: UserId, request: &Request, tx: &mut Transaction<'_>) -> Result<(), Stop> {
     match request {
-        Request::Create(id) => members::create(user, *id, tx),
+        Request::Create(id, salt) => members::create(user, *id, *salt, tx),
         Request::Invite(whom) => members::invite(user, *whom, tx),
         Request::Uninvite(whom) => members::uninvite(user, *whom, tx),
         Request::Accept(id) => members::accept(user, *id, tx),
         Request::Decline(id) => members::decline(user, *id, tx),
         Request::Join(code) => members::join(user, code, tx),
         Request::Leave => members::leave(user, tx),
-        Request::Kick(whom) => members::kick(user, *whom, tx),
+        Request::Kick(whom, salt) => members::kick(user, *whom, *salt, tx),
         Request::HandOver(whom) => members::hand_over(user, *whom, tx),
         Request::SetData(data) => members::set_data(user, data, tx),
         Request::SetOwnData(data) => members::set_own_data(user, data, tx),
-        Request::Remove(_) => Ok(()),
+        Request::Remove(..) => Ok(()),
     }
 }
 
-/// The party that a user is in, for the user's export.
+/// What a party keeps of a user, for the user's export.
 pub(crate) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Value, Stop> {
-    let party: Option<PartyRef> = tx.get(&of_key(user))?;
-    Ok(json!(party))
+    let Some((id, party)) = found(user, tx)? else { return Ok(Value::Null) };
+    let member = party.members.into_iter().find(|member| member.user == user);
+    Ok(json!({ "party": id, "member": member }))
 }
 
 /// Takes a user whose account is deleted out of the party.
 pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
-    members::remove(user, tx)
+    members::forget(user, tx)
 }
 
 /// The party that a user is in.

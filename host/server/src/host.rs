@@ -93,9 +93,10 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     let id_tokens = IdTokens::spawn(&config.auth.providers, clock, &bus)?;
     checks::spawn(to_host.checks, id_tokens, bus.clone(), StdRng::try_from_rng(&mut SysRng)?)?;
     let catalogue = keep_catalogue(&config, &bus)?;
+    // Before Db or anybody else can change one.
+    bus.send(lobby::Event::Recovered { parties }.into());
     let mut services = start_services(&config, inboxes, &shell, slots, catalogue);
     forget_saves(&store, &bus)?;
-    bus.send(lobby::Event::Recovered { parties }.into());
     bus.send(scene_master::Event::Recovered { scenes }.into());
     bus.send(scene_master::Event::NodeUp { node: NODE, url: "/v1/scene".to_owned(), slots }.into());
 

@@ -166,18 +166,18 @@ impl World {
     fn of_party(&self, parties: &[PartyId], script: &mut Script) -> party::Request {
         let which = script.choice(parties).unwrap_or(PartyId(0));
         match script.below(14) {
-            0 | 1 => party::Request::Create(PartyId(self.last_request)),
+            0 | 1 => party::Request::Create(PartyId(self.last_request), script.number().into()),
             2 | 3 => party::Request::Invite(user(script)),
             4 => party::Request::Uninvite(user(script)),
             5 => party::Request::Accept(which),
             6 => party::Request::Decline(which),
             7 => party::Request::Join(self.code_of(which).unwrap_or_else(|| script.text())),
             8 => party::Request::Leave,
-            9 => party::Request::Kick(user(script)),
+            9 => party::Request::Kick(user(script), script.number().into()),
             10 => party::Request::HandOver(user(script)),
             11 => party::Request::SetData(script.text()),
             12 => party::Request::SetOwnData(script.text()),
-            _ => party::Request::Remove(user(script)),
+            _ => party::Request::Remove(user(script), which),
         }
     }
 

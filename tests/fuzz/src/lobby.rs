@@ -140,7 +140,7 @@ impl World {
             Some(party) if party.has(user) => return self.remove(user).unwrap_or(Event::Tick),
             Some(party) if script.chance() => {
                 let until = self.now.plus_ms(1_000);
-                party.invites.insert(user, party::Invite { by: party.leader, until });
+                party.invites.insert(user, party::Invite { name: "Ada".to_owned(), by: party.leader, until });
                 return self.changed(id, Change::Invited, user);
             }
             Some(party) => {
@@ -149,9 +149,9 @@ impl World {
             }
             None => {}
         }
-        let (members, invites, kicked) = (vec![member(user)], BTreeMap::new(), Vec::new());
+        let (members, invites) = (vec![member(user)], BTreeMap::new());
         let code = "BCDFGH".to_owned();
-        let party = Party { code, leader: user, members, invites, kicked, data: String::new(), version: 0 };
+        let party = Party { code, leader: user, members, invites, data: String::new(), version: 0 };
         self.parties.insert(id, party);
         self.changed(id, Change::Created, user)
     }
@@ -286,7 +286,7 @@ impl World {
                     }
                 }
                 Message::Db(db::Event::Req { request, .. }) => {
-                    if let db::Request::Party(party::Request::Remove(user)) = *request {
+                    if let db::Request::Party(party::Request::Remove(user, _)) = *request {
                         self.removals.insert(user);
                     }
                 }
@@ -396,7 +396,7 @@ fn party_ask(script: &mut Script) -> party::Ask {
         1..=3 => party::Ask::CheckReady(script.chance().then(|| "gomoku".into())),
         4 | 5 => party::Ask::Ready(script.chance()),
         6 => party::Ask::Change(party::Request::Join(script.text())),
-        7 => party::Ask::Change(party::Request::Kick(user)),
+        7 => party::Ask::Kick(user),
         _ => party::Ask::Change(party::Request::Accept(PartyId(script.below(2) as u64))),
     }
 }

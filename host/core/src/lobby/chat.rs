@@ -132,14 +132,15 @@ impl Said {
         self.kept.retain(|message| message.from != user);
     }
 
-    fn find(&self, number: u64) -> Result<Arc<ChatMessage>, Refusal> {
-        let found = self.kept.iter().find(|message| message.id == number).cloned();
+    fn find(&self, after: u64, number: u64) -> Result<Arc<ChatMessage>, Refusal> {
+        let found = self.kept.iter().find(|message| message.id == number && number > after).cloned();
         found.ok_or_else(|| Refusal::NotFound("such message any more".to_owned()))
     }
 
-    fn history(&self, before: u64, limit: usize) -> Result<Vec<Arc<ChatMessage>>, Refusal> {
+    fn history(&self, after: u64, before: u64, limit: usize) -> Result<Vec<Arc<ChatMessage>>, Refusal> {
         let limit = chat::shown(limit)?;
-        let earlier = self.kept.iter().rev().filter(|message| before == 0 || message.id < before);
+        let earlier =
+            self.kept.iter().rev().filter(|message| message.id > after && (before == 0 || message.id < before));
         let mut messages: Vec<Arc<ChatMessage>> = earlier.take(limit).cloned().collect();
         messages.reverse();
         Ok(messages)
@@ -205,8 +206,10 @@ impl Lobby {
     }
 
     fn history(&mut self, id: UserId, of: &To, before: u64, limit: usize) -> Result<Answer, Refusal> {
+        // What was said in a party before one came in is not one's own to read.
+        let after = if *of == To::Party { self.parties.heard_from(id) } else { 0 };
         let of_lobby = self.said(id, of)?.ok_or(Refusal::Internal("what was said there is kept by Db"))?;
-        Ok(Answer::Messages(of_lobby.0, of_lobby.1.history(before, limit)?))
+        Ok(Answer::Messages(of_lobby.0, of_lobby.1.history(after, before, limit)?))
     }
 
     /// A user's report of a message, which counts as one of the user's own.
@@ -218,7 +221,8 @@ impl Lobby {
         reason: String,
         cx: &Context<'_>,
     ) -> Result<chat::Request, Refusal> {
-        let message = self.said(id, &of)?.map(|(_, said)| said.find(number)).transpose()?;
+        let after = if of == To::Party { self.parties.heard_from(id) } else { 0 };
+        let message = self.said(id, &of)?.map(|(_, said)| said.find(after, number)).transpose()?;
         let too_often = |ms| Refusal::TooOften { what: "messages from you", ms };
         self.chat.buckets.take(id, cx.now).map_err(too_often)?;
         Ok(chat::Request::Report { of, id: number, message, reason })

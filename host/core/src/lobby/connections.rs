@@ -68,7 +68,7 @@ impl Lobby {
             }
             Phase::InScene { rejoin, .. } => *rejoin = None,
         }
-        self.absent(id, cx);
+        self.absent(id);
     }
 
     pub(super) fn heard(&mut self, connection: ConnectionId, seen: u32, cx: &mut Context<'_>) {

@@ -24,6 +24,12 @@ use crate::{Context, db, party};
 pub const CHECK_MS: u64 = 30_000;
 /// How often a user may try a code in a minute.
 pub const CODES_PER_MINUTE: u32 = 10;
+/// How many members who are not here are taken out of parties at once; the others follow after a moment.
+pub const REMOVALS_MAX: usize = 256;
+/// How long that moment is.
+const REMOVALS_MS: u64 = 100;
+/// How long after word of what members are doing the next one leaves at the earliest.
+pub const PARTY_PRESENCE_MS_MIN: u64 = 1_000;
 /// How often a user may change parties and invitations in ten seconds.
 pub const CHANGES_PER_10_S: u32 = 30;
 /// How many users' buckets are kept; those who have done the least are forgotten first.
@@ -40,6 +46,10 @@ pub(super) struct Parties {
     changes: Buckets<UserId>,
     /// In which this step has changed what members are doing.
     touched: BTreeSet<PartyId>,
+    /// Who is to be taken out.
+    absent: BTreeSet<UserId>,
+    /// The invitations that were told.
+    told: BTreeSet<(UserId, PartyId)>,
 }
 
 #[derive(Debug, Clone)]
@@ -49,6 +59,10 @@ struct Known {
     said: Said,
     /// What the members were told last of each other.
     told: Vec<Presence>,
+    /// Before this, they are not told again.
+    quiet_until: Time,
+    /// How many messages there were when each came in; those are not the newcomer's to read.
+    heard_from: BTreeMap<UserId, u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -68,6 +82,8 @@ impl Parties {
             codes: Buckets::new(CODES_PER_MINUTE, BUCKETS_MAX),
             changes: Buckets::over(CHANGES_PER_10_S, 10_000, BUCKETS_MAX),
             touched: BTreeSet::new(),
+            absent: BTreeSet::new(),
+            told: BTreeSet::new(),
         }
     }
 
@@ -82,6 +98,12 @@ impl Parties {
         let id = *self.of.get(&user)?;
         let known = self.known.get_mut(&id)?;
         Some((id, &known.party.members, &mut known.said))
+    }
+
+    /// How many messages of the party are not the user's to read.
+    pub fn heard_from(&self, user: UserId) -> u64 {
+        let known = self.of.get(&user).and_then(|id| self.known.get(id));
+        known.and_then(|known| known.heard_from.get(&user).copied()).unwrap_or_default()
     }
 
     /// Lets go of what a user has said.
@@ -105,10 +127,19 @@ impl Lobby {
     pub(super) fn req_party(&mut self, connection: ConnectionId, request: u32, ask: Ask, cx: &mut Context<'_>) {
         let Some((id, _)) = self.signed_in(connection, request, cx) else { return };
         let result = match ask {
-            Ask::Create => self.may_come_in(id, cx).map(|()| Some(Request::Create(PartyId(cx.rng.next_u64())))),
+            Ask::Create => {
+                let (party, salt) = (PartyId(cx.rng.next_u64()), cx.rng.next_u64());
+                self.may_come_in(id, cx).map(|()| Some(Request::Create(party, salt)))
+            }
+            Ask::Kick(whom) => {
+                let salt = cx.rng.next_u64();
+                self.take_change(id, cx).map(|()| Some(Request::Kick(whom, salt)))
+            }
             Ask::Change(change) => self.may_change(id, &change, cx).map(|()| Some(change)),
-            Ask::CheckReady(domain) => self.check_ready(id, domain, cx).map(|()| None),
-            Ask::Ready(ready) => self.ready(id, ready, cx).map(|()| None),
+            Ask::CheckReady(domain) => {
+                self.take_change(id, cx).and_then(|()| self.check_ready(id, domain, cx)).map(|()| None)
+            }
+            Ask::Ready(ready) => self.take_change(id, cx).and_then(|()| self.ready(id, ready, cx)).map(|()| None),
         };
         match result {
             Ok(Some(change)) => self.ask_db(id, request, Box::new(db::Request::Party(change)), cx),
@@ -126,6 +157,11 @@ impl Lobby {
                 self.may_come_in(id, cx)
             }
             Request::Accept(_) => self.may_come_in(id, cx),
+            // Who is told of these has not asked for anything.
+            Request::Invite(_) | Request::Uninvite(_) => {
+                self.take_social_change(id, cx)?;
+                self.take_change(id, cx)
+            }
             _ => self.take_change(id, cx),
         }
     }
@@ -137,7 +173,7 @@ impl Lobby {
         self.take_change(id, cx)
     }
 
-    fn take_change(&mut self, id: UserId, cx: &Context<'_>) -> Result<(), Refusal> {
+    pub(super) fn take_change(&mut self, id: UserId, cx: &Context<'_>) -> Result<(), Refusal> {
         let too_often = |ms| Refusal::TooOften { what: "changes of parties from you", ms };
         self.parties.changes.take(id, cx.now).map_err(too_often)
     }
@@ -147,6 +183,10 @@ impl Lobby {
         for (id, party) in parties {
             let leader = party.leader;
             self.syn_party(id, Some(Box::new(party)), Change::None, leader, cx);
+        }
+        // They have asked for no end, as who logs out has.
+        for user in std::mem::take(&mut self.parties.absent) {
+            self.deadlines.set(Due::Absent(user), cx.now.plus_ms(self.grace_ms));
         }
     }
 
@@ -160,6 +200,10 @@ impl Lobby {
         cx: &mut Context<'_>,
     ) {
         let before = self.parties.known.get(&id).map(|known| known.party.clone());
+        let version = |party: &Party| party.version;
+        if now.as_deref().map(version).is_some_and(|now| before.as_ref().map(version) > Some(now)) {
+            return; // What is known is newer.
+        }
         let users = |party: &Party| party.members.iter().map(|member| member.user).collect::<BTreeSet<UserId>>();
         let members_before = before.as_ref().map(users).unwrap_or_default();
         let members = now.as_deref().map(users).unwrap_or_default();
@@ -168,8 +212,9 @@ impl Lobby {
         }
         for user in members.difference(&members_before) {
             self.parties.of.insert(*user, id);
-            if !self.is_here(*user) {
-                self.deadlines.set(Due::Absent(*user), cx.now.plus_ms(self.grace_ms));
+            match self.is_here(*user) {
+                true => self.end_own_search(*user, cx),
+                false => _ = self.parties.absent.insert(*user),
             }
         }
         match now.as_deref() {
@@ -180,9 +225,14 @@ impl Lobby {
                 // Who was asked together has to be asked again together.
                 self.deadlines.clear(&Due::Check(id));
                 let known = self.parties.known.remove(&id);
-                let said = known.map(|known| known.said).unwrap_or_default();
-                let party = party.clone();
-                self.parties.known.insert(id, Known { party, check: None, said, told: Vec::new() });
+                let (said, mut heard_from) = known.map(|known| (known.said, known.heard_from)).unwrap_or_default();
+                heard_from.retain(|user, _| members.contains(user));
+                for user in members.difference(&members_before) {
+                    heard_from.insert(*user, said.count());
+                }
+                let (party, told) = (party.clone(), Vec::new());
+                let known = Known { party, check: None, said, told, quiet_until: Time(0), heard_from };
+                self.parties.known.insert(id, known);
             }
             None => {
                 self.parties.known.remove(&id);
@@ -209,6 +259,14 @@ impl Lobby {
                 _ => format!("{name} left the party: look for a match again"),
             };
             self.take_search_back(user, ticket, 0, Refusal::SearchStopped(why), cx);
+        }
+    }
+
+    /// Who has come into a party while looking for a match alone looks for it no more.
+    fn end_own_search(&mut self, user: UserId, cx: &mut Context<'_>) {
+        if let Some(ticket) = self.ticket_of(user) {
+            let others = Refusal::SearchStopped("another party was joined".to_owned());
+            self.take_search_back(user, ticket, 0, others, cx);
         }
     }
 
@@ -239,7 +297,7 @@ impl Lobby {
             if !open.contains_key(user) {
                 self.parties.invited.remove(&(*user, id));
                 let is_news = !members.contains(user) && invite.until > cx.now;
-                if is_news && self.hears_of(*user, invite.by) {
+                if self.parties.told.remove(&(*user, id)) && is_news {
                     self.tell_party_news(*user, News::Uninvited(id), cx);
                 }
             }
@@ -260,11 +318,14 @@ impl Lobby {
 
     fn tell_invitation(&mut self, user: UserId, id: PartyId, cx: &mut Context<'_>) {
         let Some(Known { party, .. }) = self.parties.known.get(&id) else { return };
-        let Some(invite) = party.invites.get(&user).copied().filter(|invite| invite.until > cx.now) else { return };
-        let members = party.members.len();
-        if !self.hears_of(user, invite.by) {
+        let Some(invite) = party.invites.get(&user).filter(|invite| invite.until > cx.now) else { return };
+        let (members, invite) = (party.members.len(), invite.clone());
+        // Who is not connected is told on return: nobody fills the lines of others.
+        let is_connected = self.users.get(&user).is_some_and(|user| user.line.connection().is_some());
+        if !is_connected || !self.hears_of(user, invite.by) {
             return;
         }
+        self.parties.told.insert((user, id));
         let name = self.member_name(id, invite.by);
         let invitation = Invitation { party: id, by: invite.by, name, members, until: invite.until };
         self.tell_party_news(user, News::Invited(invitation), cx);
@@ -312,18 +373,19 @@ impl Lobby {
 
     fn party_view(&self, id: PartyId, change: Change, about: Option<UserId>, now: Time) -> Option<View> {
         let Known { party, check, said, .. } = self.parties.known.get(&id)?;
+        // A name may be another by now.
+        let name = |user: &UserId| self.users.get(user).map(|user| user.record.name.clone());
         let member = |member: &party::Member| MemberView {
             user: member.user,
-            name: member.name.clone(),
+            name: name(&member.user).unwrap_or_else(|| member.name.clone()),
             presence: self.users.get(&member.user).map(User::presence).unwrap_or_default(),
             ready: check.as_ref().is_some_and(|check| check.ready.contains(&member.user)),
             data: member.data.clone(),
         };
-        let name = |user: &UserId| self.users.get(user).map(|user| user.record.name.clone()).unwrap_or_default();
         let open = party.invites.iter().filter(|(_, invite)| invite.until > now);
         let invited = |(user, invite): (&UserId, &party::Invite)| InvitedView {
             user: *user,
-            name: name(user),
+            name: invite.name.clone(),
             until: invite.until,
             by: invite.by,
         };
@@ -346,7 +408,7 @@ impl Lobby {
     fn check_ready(&mut self, id: UserId, domain: Option<DomainName>, cx: &mut Context<'_>) -> Result<(), Refusal> {
         let (party, members) = self.led_party(id)?;
         if let Some(domain) = &domain {
-            self.fits(domain, members.len())?;
+            self.may_search(domain, members.len())?;
         }
         for member in &members {
             self.is_free(*member)?;
@@ -367,6 +429,7 @@ impl Lobby {
     fn ready(&mut self, id: UserId, ready: bool, cx: &mut Context<'_>) -> Result<(), Refusal> {
         let party = self.parties.of(id).map(|(party, _)| party).ok_or_else(party::no_party)?;
         let ticket = self.ticket_of(id);
+        let is_made = self.is_being_placed(id);
         let Some(known) = self.parties.known.get_mut(&party) else { return Err(party::no_party()) };
         match (&mut known.check, ready) {
             (Some(check), true) => {
@@ -376,12 +439,14 @@ impl Lobby {
                 }
             }
             (Some(_), false) => self.end_check(party, Change::NotReady, Some(id), cx),
-            (None, false) if ticket.is_some() => {
-                let why = format!("{} is not ready", self.member_name(party, id));
-                let ticket = ticket.unwrap_or_default();
-                self.take_search_back(id, ticket, 0, Refusal::SearchStopped(why), cx);
-            }
-            (None, _) => return Err(Refusal::OutOfOrder("nobody has asked whether you are ready")),
+            (None, false) if is_made => return Err(Refusal::Busy("the match is already made")),
+            (None, ready) => match ticket {
+                Some(ticket) if !ready => {
+                    let why = format!("{} is not ready", self.member_name(party, id));
+                    self.take_search_back(id, ticket, 0, Refusal::SearchStopped(why), cx);
+                }
+                _ => return Err(Refusal::OutOfOrder("nobody has asked whether you are ready")),
+            },
         }
         Ok(())
     }
@@ -393,11 +458,20 @@ impl Lobby {
             return;
         }
         let (leader, domain) = (party.leader, check.domain.clone());
+        let members: Vec<UserId> = party.members.iter().map(|member| member.user).collect();
         self.end_check(id, Change::AllReady, None, cx);
         if let Some(domain) = domain
             && let Err(refusal) = self.begin_search(leader, 0, domain, cx)
         {
-            self.search_refused(leader, refusal, cx);
+            members.into_iter().for_each(|member| self.search_refused(member, &refusal, cx));
+        }
+    }
+
+    /// A search that has begun otherwise needs no word of who is ready.
+    pub(super) fn end_check_of(&mut self, user: UserId, cx: &mut Context<'_>) {
+        let id = self.parties.of.get(&user).copied();
+        if let Some(id) = id.filter(|id| self.parties.known.get(id).is_some_and(|known| known.check.is_some())) {
+            self.end_check(id, Change::None, None, cx);
         }
     }
 
@@ -441,23 +515,36 @@ impl Lobby {
         self.users.get(&id).is_some_and(|user| !matches!(user.line.state(), State::Closed(_)))
     }
 
-    /// A user who is not here leaves the party. Db is asked until it is done: an order can be lost with it.
-    pub(super) fn absent(&mut self, id: UserId, cx: &mut Context<'_>) {
-        if self.is_here(id) || !self.parties.of.contains_key(&id) {
-            return;
+    /// A user who is not here leaves the party.
+    pub(super) fn absent(&mut self, id: UserId) {
+        if !self.is_here(id) && self.parties.of.contains_key(&id) {
+            self.parties.absent.insert(id);
         }
-        self.deadlines.set(Due::Absent(id), cx.now.plus_ms(ANSWER_MS_MAX));
-        if !self.services_down.contains(&ServiceName::Db) {
-            let request = Box::new(db::Request::Party(Request::Remove(id)));
-            cx.send(db::Event::Req { caller: db::Caller::Host, asker: db::Asker::Nobody, request });
+    }
+
+    /// Has those taken out of their parties who are not here, so many at once. Db is asked until it is done: an order
+    /// can be lost with it.
+    pub(super) fn take_out_absent(&mut self, cx: &mut Context<'_>) {
+        for _ in 0..REMOVALS_MAX {
+            let Some(id) = self.parties.absent.pop_first() else { return };
+            let Some(party) = self.parties.of.get(&id).copied().filter(|_| !self.is_here(id)) else { continue };
+            self.deadlines.set(Due::Absent(id), cx.now.plus_ms(ANSWER_MS_MAX));
+            if !self.services_down.contains(&ServiceName::Db) {
+                let request = Box::new(db::Request::Party(Request::Remove(id, party)));
+                cx.send(db::Event::Req { caller: db::Caller::Host, asker: db::Asker::Nobody, request });
+            }
+        }
+        if !self.parties.absent.is_empty() {
+            self.deadlines.set(Due::Removals, cx.now.plus_ms(REMOVALS_MS));
         }
     }
 
     /// At the end of a step: which parties are to be told what their members are doing, and when.
     pub(super) fn plan_parties(&mut self, cx: &Context<'_>) {
         for id in std::mem::take(&mut self.parties.touched) {
+            let quiet_until = self.parties.known.get(&id).map_or(Time(0), |known| known.quiet_until);
             if self.deadlines.get(&Due::Party(id)).is_none() {
-                self.deadlines.set(Due::Party(id), cx.now.plus_ms(PRESENCE_DELAY_MS));
+                self.deadlines.set(Due::Party(id), cx.now.plus_ms(PRESENCE_DELAY_MS).max(quiet_until));
             }
         }
     }
@@ -468,6 +555,9 @@ impl Lobby {
         let presence = |member: &party::Member| self.users.get(&member.user).map(User::presence).unwrap_or_default();
         if party.members.iter().map(presence).ne(told.iter().cloned()) {
             self.tell_party(id, Change::Presence, None, cx);
+            if let Some(known) = self.parties.known.get_mut(&id) {
+                known.quiet_until = cx.now.plus_ms(PARTY_PRESENCE_MS_MIN);
+            }
         }
     }
 }

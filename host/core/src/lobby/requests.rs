@@ -17,7 +17,7 @@ const DB_MS_MAX: u64 = db::REQUEST_MS_MAX + 2_000;
 const ASK_AGAIN_MS: u64 = 3_000;
 /// How many requests to Db a user may have under way.
 pub const REQUESTS_PER_USER_MAX: usize = 16;
-/// How many changes of friends and guilds, of which others are told, a user may ask for in a minute; also all at once.
+/// How many changes of friends and guilds, and invitations to parties, of which others are told, a user may ask for in a minute; also all at once.
 /// So nobody fills the lines and inboxes of others by asking and taking back again and again.
 pub const CHANGES_PER_MINUTE: u32 = 30;
 /// How many users' buckets of changes are kept; those who have changed the least are forgotten first.
@@ -32,12 +32,17 @@ impl Lobby {
     pub(super) fn req_db(&mut self, connection: ConnectionId, request: u32, what: Box<Request>, cx: &mut Context<'_>) {
         let Some((id, _)) = self.signed_in(connection, request, cx) else { return };
         if is_told_to_others(&what)
-            && let Err(ms) = self.changes.take(id, cx.now)
+            && let Err(refusal) = self.take_social_change(id, cx)
         {
-            let refusal = Refusal::TooOften { what: "changes of friends and guilds from you", ms };
             return self.tell(id, request, Notice::Refused(refusal), cx);
         }
         self.ask_db(id, request, what, cx);
+    }
+
+    /// Counts a change of which others are told who have not asked for it.
+    pub(super) fn take_social_change(&mut self, id: UserId, cx: &Context<'_>) -> Result<(), Refusal> {
+        let too_often = |ms| Refusal::TooOften { what: "requests and invitations from you", ms };
+        self.changes.take(id, cx.now).map_err(too_often)
     }
 
     /// Asks Db for a user.

@@ -4,6 +4,7 @@
 use super::{DOMAIN_CHARS_MAX, Domain, Due, Lobby, Phase, SEARCH_MARGIN_MS, User, refuse_user, tell};
 use crate::Context;
 use crate::ids::{ConnectionId, DomainName, UserId};
+use crate::line::State;
 use crate::matching::{self, Seeker};
 use crate::message::{Entry, MatchState, Message, Notice, ServiceName};
 use crate::record::RATING_START;
@@ -18,7 +19,9 @@ impl Lobby {
         cx: &mut Context<'_>,
     ) {
         let Some((id, _)) = self.signed_in(connection, request, cx) else { return };
-        if let Err(refusal) = self.begin_search(id, request, domain, cx) {
+        // Of a party's search all its members are told.
+        let allowed = if self.parties.of(id).is_some() { self.take_change(id, cx) } else { Ok(()) };
+        if let Err(refusal) = allowed.and_then(|()| self.begin_search(id, request, domain, cx)) {
             self.tell(id, request, Notice::Refused(refusal), cx);
         }
     }
@@ -40,18 +43,11 @@ impl Lobby {
             }
             Some(Phase::Idle) | None => {}
         }
-        if self.stopping {
-            return Err(Refusal::Stopping);
-        }
-        let needed = [ServiceName::Match, ServiceName::SceneMaster, ServiceName::Db];
-        if let Some(down) = needed.into_iter().find(|it| self.services_down.contains(it)) {
-            return Err(Refusal::ServiceDown(down));
-        }
         let users = match self.parties.of(id) {
             Some(_) => self.led_party(id)?.1,
             None => vec![id],
         };
-        let Domain { wait_ms_max, .. } = self.fits(&domain, users.len())?;
+        let Domain { wait_ms_max, .. } = self.may_search(&domain, users.len())?;
         if users.len() > 1 {
             users.iter().try_for_each(|user| self.is_free(*user))?;
         }
@@ -64,17 +60,25 @@ impl Lobby {
             self.deadlines.set(Due::User(user), cx.now.plus_ms(wait_ms_max + SEARCH_MARGIN_MS));
         }
         cx.send(Message::Match(domain, matching::Event::ReqMatch { ticket, seekers }));
+        self.end_check_of(id, cx);
         Ok(())
     }
 
-    /// A domain in which so many can play together.
-    pub(super) fn fits(&self, domain: &DomainName, players: usize) -> Result<Domain, Refusal> {
+    /// A domain in which so many can look for a match together now.
+    pub(super) fn may_search(&self, domain: &DomainName, players: usize) -> Result<Domain, Refusal> {
+        if self.stopping {
+            return Err(Refusal::Stopping);
+        }
         if domain.as_str().chars().count() > DOMAIN_CHARS_MAX {
             return Err(Refusal::Invalid(format!("the name of a domain has at most {DOMAIN_CHARS_MAX} characters")));
         }
         let known = self.domains.get(domain).copied();
         let known = known.ok_or_else(|| Refusal::NotFound(format!("domain named {:?}", domain.as_str())))?;
         let players_max = known.players_max;
+        let needed = [ServiceName::Match, ServiceName::SceneMaster, ServiceName::Db];
+        if let Some(down) = needed.into_iter().find(|it| self.services_down.contains(it)) {
+            return Err(Refusal::ServiceDown(down));
+        }
         match players <= players_max as usize {
             true => Ok(known),
             false => Err(Refusal::Invalid(format!("your party is too large: this game takes {players_max} players"))),
@@ -94,9 +98,17 @@ impl Lobby {
         })
     }
 
-    /// A search that was not asked for by a request could not begin.
-    pub(super) fn search_refused(&mut self, id: UserId, refusal: Refusal, cx: &mut Context<'_>) {
-        self.tell(id, 0, Notice::SynMatchState(MatchState::Idle(Some(refusal))), cx);
+    /// A search that was not asked for by a request could not begin. Who does something else needs no word of it.
+    pub(super) fn search_refused(&mut self, id: UserId, refusal: &Refusal, cx: &mut Context<'_>) {
+        if self.users.get(&id).is_some_and(|user| user.phase == Phase::Idle) {
+            self.tell(id, 0, Notice::SynMatchState(MatchState::Idle(Some(refusal.clone()))), cx);
+        }
+    }
+
+    /// Whether the match that a user has looked for is being made, as the user was told.
+    pub(super) fn is_being_placed(&self, id: UserId) -> bool {
+        let state = self.users.get(&id).and_then(|user| user.match_state.as_ref());
+        matches!(state, Some(MatchState::Placing { .. }))
     }
 
     pub(super) fn req_cancel_match(&mut self, connection: ConnectionId, request: u32, cx: &mut Context<'_>) {
@@ -202,9 +214,12 @@ impl Lobby {
             Err(refusal) => {
                 let wait_ms_max = self.domains.get(domain).map_or(0, |domain| domain.wait_ms_max);
                 self.deadlines.set(Due::User(id), cx.now.plus_ms(wait_ms_max + SEARCH_MARGIN_MS));
-                // With 0 the user has logged out, and is still to be taken back.
-                if let Some(request) = cancel.filter(|request| *request != 0) {
+                let request = *cancel;
+                // Who has logged out is still to be taken back.
+                if !matches!(user.line.state(), State::Closed(_)) {
                     *cancel = None;
+                }
+                if let Some(request) = request.filter(|request| *request != 0) {
                     refuse_user(user, request, refusal, cx);
                 }
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    CODE_ALPHABET, CODE_CHARS, CODES_TRIED, Change, DATA_BYTES_MAX, INVITE_MS, INVITES_MAX, Invite, KICKED_MAX,
+    CODE_ALPHABET, CODE_CHARS, CODES_TRIED, Change, DATA_BYTES_MAX, INVITE_MS, INVITES_MAX, Invite,
     MEMBER_DATA_BYTES_MAX, Member, Party, PartyRef, code, code_key, found, key, led, of_key, own, save,
 };
 use crate::db::{Stop, Transaction};
@@ -13,38 +13,35 @@ use crate::lobby;
 use crate::profile::{self, Profile};
 use crate::refusal::Refusal;
 
-pub(super) fn create(user: UserId, id: PartyId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
-    let codes: Vec<String> = (0..CODES_TRIED).map(|tried| code_of(id, tried)).collect();
-    tx.want([of_key(user), profile::key(user)].into_iter().chain(codes.iter().map(|code| code_key(code))))?;
+pub(super) fn create(user: UserId, id: PartyId, salt: u64, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    tx.want([of_key(user), profile::key(user)])?;
     not_in_one(user, tx)?;
     let name = name(user, tx)?;
-    let mut free = None;
-    for code in codes {
-        if free.is_none() && !tx.has(&code_key(&code))? {
-            free = Some(code);
-        }
-    }
-    let code = free.ok_or(Refusal::Overloaded("codes of parties"))?;
+    let code = free_code(salt, tx)?;
     tx.put(code_key(&code), &PartyRef { party: id });
     tx.put(of_key(user), &PartyRef { party: id });
     let members = vec![Member { user, name, data: String::new() }];
-    let party = Party {
-        code,
-        leader: user,
-        members,
-        invites: BTreeMap::new(),
-        kicked: Vec::new(),
-        data: String::new(),
-        version: 0,
-    };
+    let party = Party { code, leader: user, members, invites: BTreeMap::new(), data: String::new(), version: 0 };
     save(id, party, Change::Created, user, tx);
     Ok(())
 }
 
-/// The code of a party: spread over all codes, and not to be guessed without the id. The constants are those of
-/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
-fn code_of(id: PartyId, tried: u64) -> String {
-    let mut mixed = id.0.wrapping_add((tried + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+/// A code that is nobody's.
+fn free_code(salt: u64, tx: &mut Transaction<'_>) -> Result<String, Stop> {
+    let codes: Vec<String> = (0..CODES_TRIED).map(|tried| code_of(salt, tried)).collect();
+    tx.want(codes.iter().map(|code| code_key(code)))?;
+    for code in codes {
+        if !tx.has(&code_key(&code))? {
+            return Ok(code);
+        }
+    }
+    Err(Refusal::Overloaded("codes of parties").into())
+}
+
+/// One of the codes of a salt. The constants are those of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom
+/// number generators, 2014).
+fn code_of(salt: u64, tried: u64) -> String {
+    let mut mixed = salt.wrapping_add((tried + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^= mixed >> 31;
@@ -53,10 +50,15 @@ fn code_of(id: PartyId, tried: u64) -> String {
 }
 
 pub(super) fn invite(user: UserId, whom: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
-    tx.want([of_key(user), profile::key(whom)])?;
+    tx.want([of_key(user), profile::key(whom), friends::key(user)])?;
     let (id, mut party) = own(user, tx)?;
-    if !tx.has(&profile::key(whom))? {
+    let known: Option<Profile> = tx.get(&profile::key(whom))?;
+    let Some(Profile { name, .. }) = known else {
         return Err(Refusal::NotFound("user with this id".to_owned()).into());
+    };
+    let Friends { blocked, .. } = tx.get_or_default(&friends::key(user))?;
+    if blocked.contains_key(&whom) {
+        return Err(Refusal::Forbidden("you have blocked this user: unblock them first").into());
     }
     if party.has(whom) {
         return Err(Refusal::Busy("this user is in your party already").into());
@@ -67,7 +69,7 @@ pub(super) fn invite(user: UserId, whom: UserId, tx: &mut Transaction<'_>) -> Re
         let text = "your party has as many open invitations as it may have: take one back, or wait";
         return Err(Refusal::Busy(text).into());
     }
-    party.invites.insert(whom, Invite { by: user, until: now.plus_ms(INVITE_MS) });
+    party.invites.insert(whom, Invite { name, by: user, until: now.plus_ms(INVITE_MS) });
     save(id, party, Change::Invited, whom, tx);
     Ok(())
 }
@@ -113,9 +115,6 @@ pub(super) fn join(user: UserId, typed: &str, tx: &mut Transaction<'_>) -> Resul
     let unknown = || Stop::Refused(Refusal::NotFound("party with this code: it may be over".to_owned()));
     let PartyRef { party: id } = tx.get(&code_key(&code(typed)?))?.ok_or_else(unknown)?;
     let party: Party = tx.get(&key(id))?.ok_or_else(unknown)?;
-    if party.kicked.contains(&user) {
-        return Err(Refusal::Forbidden("you were removed from this party: ask to be invited").into());
-    }
     match party.has(user) {
         true => Ok(()),
         false => enter(user, id, party, tx),
@@ -139,7 +138,6 @@ fn enter(user: UserId, id: PartyId, mut party: Party, tx: &mut Transaction<'_>) 
     let name = name(user, tx)?;
     party.members.push(Member { user, name, data: String::new() });
     party.invites.remove(&user);
-    party.kicked.retain(|kicked| *kicked != user);
     tx.put(of_key(user), &PartyRef { party: id });
     save(id, party, Change::Joined, user, tx);
     Ok(())
@@ -151,15 +149,29 @@ pub(super) fn leave(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> 
     Ok(())
 }
 
+/// Takes a user out of this party. Who takes the user for a member of it who is not hears how it is.
+pub(super) fn remove(user: UserId, of: PartyId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+    tx.want([of_key(user), key(of)])?;
+    match found(user, tx)? {
+        Some((id, party)) if id == of => go(user, id, party, Change::Left, tx),
+        _ => {
+            let now: Option<Party> = tx.get(&key(of))?;
+            let change = Change::Left;
+            tx.send(lobby::Event::SynParty { party: of, now: now.map(Box::new), change, about: user });
+        }
+    }
+    Ok(())
+}
+
 /// Takes a user out who may be in a party.
-pub(super) fn remove(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+pub(super) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
     if let Some((id, party)) = found(user, tx)? {
         go(user, id, party, Change::Left, tx);
     }
     Ok(())
 }
 
-pub(super) fn kick(user: UserId, whom: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
+pub(super) fn kick(user: UserId, whom: UserId, salt: u64, tx: &mut Transaction<'_>) -> Result<(), Stop> {
     let (id, mut party) = led(user, tx)?;
     if whom == user {
         return Err(Refusal::Invalid("this is you: leave the party instead".to_owned()).into());
@@ -167,10 +179,11 @@ pub(super) fn kick(user: UserId, whom: UserId, tx: &mut Transaction<'_>) -> Resu
     if !party.has(whom) {
         return Err(no_member());
     }
-    if party.kicked.len() >= KICKED_MAX {
-        party.kicked.remove(0);
-    }
-    party.kicked.push(whom);
+    // Who was removed knows the code, also as somebody else.
+    let code = free_code(salt, tx)?;
+    tx.delete(code_key(&party.code));
+    tx.put(code_key(&code), &PartyRef { party: id });
+    party.code = code;
     go(whom, id, party, Change::Kicked, tx);
     Ok(())
 }

@@ -51,7 +51,7 @@ pub struct MemberView {
 pub struct InvitedView {
     /// Who.
     pub user: UserId,
-    /// The display name; empty if the user is not here.
+    /// The display name.
     pub name: String,
     /// Until when that can be accepted.
     pub until: Time,

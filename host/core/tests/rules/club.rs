@@ -39,12 +39,15 @@ pub struct Club {
     pub desk: Desk,
     pub matching: World<Match>,
     /// What each user was told since the test has looked last.
-    told: BTreeMap<u64, Vec<Notice>>,
+    told: BTreeMap<u64, Vec<(u32, Notice)>>,
     /// Who was put into a scene together.
     pub scenes: Vec<Vec<u64>>,
+    /// Scenes that are not made yet, if that takes long.
+    pub making: Option<Vec<matching::Event>>,
     /// What does not reach Db or its asker yet, if it is held.
     held: Option<VecDeque<Message>>,
     connections: BTreeMap<ConnectionId, u64>,
+    names: BTreeMap<u64, String>,
     requests: u32,
 }
 
@@ -72,8 +75,10 @@ impl Club {
             matching: World::new(Match::new(domain(), trio)),
             told: BTreeMap::new(),
             scenes: Vec::new(),
+            making: None,
             held: None,
             connections: BTreeMap::new(),
+            names: BTreeMap::new(),
             requests: 10,
         }
     }
@@ -108,12 +113,19 @@ impl Club {
         let sign_in = Box::new(AuthRequest::SignIn { credential, name: String::new(), device: String::new() });
         self.tell(Event::Opened { connection });
         self.tell(Event::ReqSignIn { connection, request: 1, sign_in, resume });
-        let record = UserRecord { name: name(user), created: Time(1) };
+        let name = self.names.get(&user).cloned().unwrap_or_else(|| name(user));
+        let record = UserRecord { name, created: Time(1) };
         let token = || "token".to_owned();
         let tokens = Tokens { session: token(), session_expires: Time(9), refresh: token(), refresh_expires: Time(99) };
         let session = SessionId(user);
         let identity = Identity { user: UserId(user), record, session, tokens, created: false };
         self.tell(Event::ResSignIn { connection, result: Ok(Box::new(identity)) });
+    }
+
+    /// The user signs in by another name.
+    pub fn rename(&mut self, user: u64, name: &str) {
+        self.names.insert(user, name.to_owned());
+        self.come(user);
     }
 
     /// The user's connection is lost.
@@ -143,14 +155,20 @@ impl Club {
         self.requests
     }
 
-    /// The user's next answer; a request may be answered once.
+    /// The answer to a request of the user's, which has one and no more.
     pub fn answer(&mut self, user: u64, request: u32) -> Result<(), Refusal> {
-        let told = self.told.entry(user).or_default();
-        let place = told.iter().position(|notice| matches!(notice, Notice::Answer(_) | Notice::Refused(_)));
-        match told.remove(place.unwrap_or_else(|| panic!("request {request} has no answer: {told:?}"))) {
+        match self.answered(user, request) {
             Notice::Refused(refusal) => Err(refusal),
             _ => Ok(()),
         }
+    }
+
+    fn answered(&mut self, user: u64, request: u32) -> Notice {
+        let told = self.told.entry(user).or_default();
+        let mut answers = told.extract_if(.., |(of, _)| *of == request).map(|(_, notice)| notice);
+        let answer = answers.next().unwrap_or_else(|| panic!("request {request} has no answer"));
+        assert_eq!(answers.next(), None, "request {request} has two");
+        answer
     }
 
     /// A user says something in the party, slowly enough for everybody's rate; how that was answered.
@@ -163,9 +181,7 @@ impl Club {
     pub fn chat(&mut self, user: u64, ask: chat::Ask) -> Result<Vec<String>, Refusal> {
         self.requests += 1;
         self.tell(Event::ReqChat { connection: ConnectionId(user), request: self.requests, ask });
-        let told = self.told.entry(user).or_default();
-        let place = told.iter().position(|notice| matches!(notice, Notice::Answer(_) | Notice::Refused(_)));
-        match told.remove(place.expect("every request is answered")) {
+        match self.answered(user, self.requests) {
             Notice::Refused(refusal) => Err(refusal),
             Notice::Answer(answer) => match *answer {
                 DbAnswer::Chat(chat::Answer::Messages(_, messages)) => {
@@ -200,9 +216,10 @@ impl Club {
     pub fn search(&mut self, user: u64) -> Result<(), Refusal> {
         self.requests += 1;
         self.tell(Event::ReqMatch { connection: ConnectionId(user), request: self.requests, domain: domain() });
-        match self.told.entry(user).or_default().iter().find_map(refusal) {
-            Some(refusal) => Err(refusal),
-            None => Ok(()),
+        let told = self.told.entry(user).or_default();
+        match told.iter().find(|(of, notice)| *of == self.requests && matches!(notice, Notice::Refused(_))) {
+            Some((_, Notice::Refused(refusal))) => Err(refusal.clone()),
+            _ => Ok(()),
         }
     }
 
@@ -245,6 +262,14 @@ impl Club {
         }
     }
 
+    /// The scenes that were being made are there.
+    pub fn made(&mut self) {
+        for event in self.making.take().unwrap_or_default() {
+            let messages = self.matching.tell(event);
+            self.carry(messages);
+        }
+    }
+
     fn carry(&mut self, messages: Vec<Message>) {
         let mut queue = VecDeque::from(messages);
         while let Some(message) = queue.pop_front() {
@@ -269,12 +294,15 @@ impl Club {
                     self.scenes.push(users);
                     let entries = players.iter().map(|player| (player.user, entry())).collect();
                     let event = matching::Event::ResCreateScene { match_id, result: Ok(entries) };
-                    queue.extend(self.matching.tell(event));
+                    match &mut self.making {
+                        Some(making) => making.push(event),
+                        None => queue.extend(self.matching.tell(event)),
+                    }
                 }
-                Message::User(to_user) => self.hears(to_user.connection, to_user.notice),
+                Message::User(to_user) => self.hears(to_user.connection, to_user.request, to_user.notice),
                 Message::Users(to_users) => {
                     for connection in to_users.connections {
-                        self.hears(connection, to_users.notice.clone());
+                        self.hears(connection, 0, to_users.notice.clone());
                     }
                 }
                 _ => {}
@@ -282,9 +310,9 @@ impl Club {
         }
     }
 
-    fn hears(&mut self, connection: ConnectionId, notice: Notice) {
+    fn hears(&mut self, connection: ConnectionId, request: u32, notice: Notice) {
         if let Some(user) = self.connections.get(&connection) {
-            self.told.entry(*user).or_default().push(notice);
+            self.told.entry(*user).or_default().push((request, notice));
         }
     }
 
@@ -294,7 +322,7 @@ impl Club {
 
     /// What a user was told since this was asked last.
     pub fn told(&mut self, user: u64) -> Vec<Notice> {
-        self.told.remove(&user).unwrap_or_default()
+        self.told.remove(&user).unwrap_or_default().into_iter().map(|(_, notice)| notice).collect()
     }
 
     /// What a user was told of parties since this was asked last.
@@ -318,6 +346,13 @@ impl Club {
         views.last()
     }
 
+    /// The code of the one party there is.
+    pub fn code(&self) -> String {
+        let (key, value) = self.desk.store.iter().find(|(key, _)| key.starts_with("party/")).expect("there is one");
+        let party: scenehost_core::party::Party = scenehost_core::record::decode(key, value).expect("it was written");
+        party.code
+    }
+
     /// A fresh host goes on with what is stored.
     pub fn restart(&mut self) {
         self.desk.crash();
@@ -336,13 +371,6 @@ impl Club {
 
 pub fn name(user: u64) -> String {
     ["Nobody", "Ada", "Bob", "Cy", "Dan"].get(user as usize).map_or_else(|| format!("user {user}"), ToString::to_string)
-}
-
-pub fn refusal(notice: &Notice) -> Option<Refusal> {
-    match notice {
-        Notice::Refused(refusal) => Some(refusal.clone()),
-        _ => None,
-    }
 }
 
 fn entry() -> Entry {

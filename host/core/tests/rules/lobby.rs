@@ -110,9 +110,9 @@ fn req_match() -> Event {
 /// A party of the user alone.
 fn party() -> Party {
     let members = vec![party::Member { user: USER, name: "Ada".to_owned(), data: String::new() }];
-    let (invites, kicked) = (BTreeMap::new(), Vec::new());
+    let invites = BTreeMap::new();
     let code = "BCDFGH".to_owned();
-    Party { code, leader: USER, members, invites, kicked, data: String::new(), version: 1 }
+    Party { code, leader: USER, members, invites, data: String::new(), version: 1 }
 }
 
 fn syn_party() -> Event {

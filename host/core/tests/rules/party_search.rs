@@ -99,7 +99,7 @@ fn who_leaves_or_is_removed_or_logs_out_ends_the_search_of_all() {
     assert_eq!(states(&mut club, &[ADA, BOB]), [left, "Idle"]);
 
     let mut club = searching();
-    club.change(ADA, Request::Kick(UserId(BOB))).unwrap();
+    club.ask(ADA, Ask::Kick(UserId(BOB))).unwrap();
     let removed = "Bob was removed from the party: look for a match again";
     assert_eq!(states(&mut club, &[ADA, BOB]), [removed, "Idle"]);
 
@@ -175,13 +175,13 @@ fn when_all_are_ready_the_search_begins() {
     assert_eq!(club.scenes, [[ADA, BOB, CY]]);
     assert_eq!(states(&mut club, &[ADA, BOB, CY]), ["Match"; 3]);
 
-    // What stands in the way then, the leader hears.
+    // What stands in the way then, all hear.
     let mut club = Club::party_of(&[ADA, BOB]);
     club.ask(ADA, Ask::CheckReady(Some(domain()))).unwrap();
     club.store(false);
     club.forget_told();
     club.ask(BOB, Ask::Ready(true)).unwrap();
-    assert_eq!(states(&mut club, &[ADA, BOB]), ["ServiceDown", ""]);
+    assert_eq!(states(&mut club, &[ADA, BOB]), ["ServiceDown"; 2]);
     club.pass_ms(CHECK_MS);
 }
 
@@ -196,4 +196,75 @@ fn when_the_store_goes_down_all_are_told() {
         }
     }
     assert_eq!(states(&mut club, &[ADA, BOB]), ["ServiceDown"; 2]);
+}
+
+#[test]
+fn a_search_that_begins_meanwhile_ends_the_question_who_is_ready() {
+    let mut club = Club::party_of(&[ADA, BOB]);
+    club.ask(ADA, Ask::CheckReady(Some(domain()))).unwrap();
+    club.search(ADA).unwrap();
+    assert!(club.party(BOB).unwrap().check.is_none());
+    assert_eq!(club.ask(BOB, Ask::Ready(true)).map_err(|refusal| variant(&refusal)), Err("OutOfOrder".to_owned()));
+    assert_eq!(states(&mut club, &[ADA, BOB]), ["Searching", ""], "nobody hears that it is over");
+    club.ask(BOB, Ask::Ready(false)).unwrap();
+    assert_eq!(state(&mut club, ADA), "Bob is not ready");
+}
+
+#[test]
+fn a_match_that_is_being_made_is_not_stopped_and_nobody_hears_that_it_is() {
+    let mut club = searching();
+    club.making = Some(Vec::new());
+    club.search(CY).unwrap();
+    assert_eq!(states(&mut club, &[ADA, BOB]), ["Placing", "Placing"]);
+    assert_eq!(club.ask(BOB, Ask::Ready(false)).map_err(|refusal| variant(&refusal)), Err("Busy".to_owned()));
+    club.change(BOB, Request::Leave).unwrap();
+    club.cancel(BOB);
+    assert!(
+        club.told(BOB)
+            .iter()
+            .any(|notice| matches!(notice, Notice::Refused(Refusal::Busy("the match is already made"))))
+    );
+    club.made();
+    assert_eq!(states(&mut club, &[ADA, BOB, CY]), ["Match"; 3]);
+}
+
+#[test]
+fn when_all_are_ready_and_nothing_comes_of_it_all_hear_why() {
+    let mut club = Club::party_of(&[ADA, BOB, CY]);
+    club.ask(ADA, Ask::CheckReady(Some(domain()))).unwrap();
+    club.ask(BOB, Ask::Ready(true)).unwrap();
+    club.drop(BOB);
+    club.forget_told();
+    club.ask(CY, Ask::Ready(true)).unwrap();
+    assert_eq!(states(&mut club, &[ADA, CY]), ["Busy", "Busy"]);
+    club.store(false);
+    let refused = club.ask(ADA, Ask::CheckReady(Some(domain())));
+    assert_eq!(refused.map_err(|refusal| variant(&refusal)), Err("ServiceDown".to_owned()), "before anybody is asked");
+}
+
+#[test]
+fn who_comes_in_while_looking_for_a_match_alone_looks_for_it_no_more() {
+    let mut club = Club::party_of(&[ADA]);
+    club.come(BOB);
+    let code = club.code();
+    club.hold();
+    let joins = club.begin(BOB, Ask::Change(Request::Join(code)));
+    club.search(BOB).unwrap();
+    club.let_go(&[0]);
+    club.answer(BOB, joins).unwrap();
+    assert_eq!(club.matching.service.waiting(), 0);
+    club.search(ADA).unwrap();
+}
+
+#[test]
+fn when_the_handler_of_another_domain_fails_no_ticket_stays_behind() {
+    let mut club = searching();
+    let messages = club
+        .matching
+        .tell(scenehost_core::matching::Event::Service { service: scenehost_core::ServiceName::Match, up: false });
+    assert!(messages.is_empty(), "the lobby tells their users: {messages:?}");
+    assert_eq!(club.matching.service.waiting(), 0);
+    club.search(CY).unwrap();
+    club.pass_ms(5_000);
+    assert!(club.scenes.is_empty(), "nobody plays with those who are not there");
 }

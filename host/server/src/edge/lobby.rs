@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use scenehost_core::address::Client;
 use scenehost_core::lobby::Event;
 use scenehost_core::message::{Notice, ToUser};
+use scenehost_core::party;
 use scenehost_core::{ConnectionId, DomainName, Refusal};
 use scenehost_protocol::v1::{self, client_frame, server_frame::Body};
 use scenehost_protocol::{Encoding, FRAME_BYTES_MAX, Payload, PayloadRef};
@@ -179,7 +180,7 @@ impl Connection {
                 Ok(ask) => Event::ReqChat { connection, request, ask },
                 Err(refusal) => return self.refuse(request, &refusal).await,
             },
-            Some(client_frame::Body::ReqParty(asked)) => match wire::party::ask(asked) {
+            Some(client_frame::Body::ReqParty(asked)) => match self.party_ask(asked) {
                 Ok(ask) => Event::ReqParty { connection, request, ask },
                 Err(refusal) => return self.refuse(request, &refusal).await,
             },
@@ -194,6 +195,16 @@ impl Connection {
             return self.refuse(request, &Refusal::Overloaded("requests to the lobby")).await;
         }
         Ok(())
+    }
+
+    /// Codes of parties are secrets that may be guessed, so tries of them are counted by address as those of
+    /// credentials are.
+    fn party_ask(&self, asked: v1::ReqParty) -> Result<party::Ask, Refusal> {
+        let ask = wire::party::ask(asked)?;
+        if matches!(ask, party::Ask::Change(party::Request::Join(_))) {
+            self.edge.count_sign_in(self.client)?;
+        }
+        Ok(ask)
     }
 
     async fn tell(&mut self, to_user: ToUser) -> Result<(), End> {

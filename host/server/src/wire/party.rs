@@ -24,7 +24,7 @@ pub fn ask(asked: v1::ReqParty) -> Result<Ask, Refusal> {
         req_party::Ask::Decline(party) => Request::Decline(party_id(&party)?),
         req_party::Ask::Join(code) => Request::Join(code),
         req_party::Ask::Leave(_) => Request::Leave,
-        req_party::Ask::Kick(user) => Request::Kick(user_id(&user)?),
+        req_party::Ask::Kick(user) => return Ok(Ask::Kick(user_id(&user)?)),
         req_party::Ask::HandOver(user) => Request::HandOver(user_id(&user)?),
         req_party::Ask::SetData(data) => Request::SetData(data),
         req_party::Ask::SetOwnData(data) => Request::SetOwnData(data),

@@ -23,7 +23,6 @@ export interface Party {
   readonly membersMax: number;
   readonly invited: readonly {
     readonly userId: string;
-    /** Empty if the user is not here. */
     readonly name: string;
     readonly until: Date;
     /** Who has invited the user. */
