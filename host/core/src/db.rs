@@ -123,6 +123,10 @@ impl Service for Db {
         Some(Event::Service { service: ServiceName::Db, up })
     }
 
+    fn loaded(job: u64, values: Vec<Option<Vec<u8>>>) -> Option<Event> {
+        Some(Event::Loaded { job, values: Ok(values) })
+    }
+
     fn speaks_at_once(&self) -> bool {
         !self.up
     }

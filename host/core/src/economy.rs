@@ -226,8 +226,8 @@ fn check_request_id(id: &str) -> Result<(), Refusal> {
     }
 }
 
-fn changed(number: u64, entry: Entry, wallet: &Wallet) -> Answer {
-    Answer::Changed { number, entry: Box::new(entry), balances: wallet.balances.clone() }
+fn changed(number: u64, entry: Entry, wallet: Wallet) -> Answer {
+    Answer::Changed { number, entry: Box::new(entry), balances: wallet.balances }
 }
 
 /// What the same request did before, if it was made before.
@@ -242,7 +242,7 @@ fn repeated(user: UserId, by: &By, kind: &Kind, tx: &mut Transaction<'_>) -> Res
         return Err(Refusal::Conflict("this request id was used for something else: take a new one").into());
     }
     let wallet: Wallet = tx.get_or_default(&wallet::wallet_key(user))?;
-    Ok(Some(changed(number, entry, &wallet)))
+    Ok(Some(changed(number, entry, wallet)))
 }
 
 fn history(user: UserId, before: u64, limit: u64, tx: &mut Transaction<'_>) -> Result<Answer, Stop> {
@@ -289,14 +289,14 @@ pub(crate) fn change(user: UserId, by: By, kind: Kind, tx: &mut Transaction<'_>)
     if tx.get::<Profile>(&profile::key(user))?.is_none() {
         return Err(Refusal::NotFound(format!("user {user} who has been in the lobby")).into());
     }
-    let mut wallet: Wallet = tx.get_or_default(&wallet::wallet_key(user))?;
+    let wallet: Wallet = tx.get_or_default(&wallet::wallet_key(user))?;
     let postings = wallet::given_or_taken(&by, &kind)?;
     let entry = Entry { time: tx.now, kind, by, postings, refunded_by: None };
-    enter_and_tell(user, &mut wallet, entry, tx)
+    enter_and_tell(user, wallet, entry, tx)
 }
 
-fn enter_and_tell(user: UserId, wallet: &mut Wallet, entry: Entry, tx: &mut Transaction<'_>) -> Result<Answer, Stop> {
-    let number = wallet::enter(user, wallet, &entry, tx)?;
+fn enter_and_tell(user: UserId, mut wallet: Wallet, entry: Entry, tx: &mut Transaction<'_>) -> Result<Answer, Stop> {
+    let number = wallet::enter(user, &mut wallet, &entry, tx)?;
     let news = News { number, entry: entry.clone(), balances: wallet.balances.clone() };
     tx.tell(user, DbNews::Economy(Box::new(news)));
     Ok(changed(number, entry, wallet))
@@ -333,7 +333,7 @@ fn refund(caller: &Caller, user: UserId, of: u64, request: &str, tx: &mut Transa
     undone.refunded_by = Some(wallet.entries + 1);
     tx.put(of_key, &undone);
     let entry = Entry { time: tx.now, kind, by, postings, refunded_by: None };
-    enter_and_tell(user, &mut wallet, entry, tx)
+    enter_and_tell(user, wallet, entry, tx)
 }
 
 /// A user's wallet and the newest part of the ledger, for the user's export.

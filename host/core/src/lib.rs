@@ -197,6 +197,13 @@ pub trait Service {
         None
     }
 
+    /// The answer to a question for records, for a service that knows itself what it has written and the store
+    /// may not have yet: it may be answered at once. `None` for others, whose questions wait for their writes.
+    fn loaded(job: u64, values: Vec<Option<Vec<u8>>>) -> Option<Self::Event> {
+        let _ = (job, values);
+        None
+    }
+
     /// Whether what the service says now is true whatever becomes of the writes before it, so that it waits
     /// for none of them. Such a service writes nothing.
     fn speaks_at_once(&self) -> bool {

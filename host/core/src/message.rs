@@ -2,6 +2,7 @@
 //! answered by Res; Syn tells.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -173,10 +174,10 @@ pub enum Notice {
     SynService(ServiceName, bool),
     /// The user's scene is over for the user.
     SynSceneEnded(SceneEnded),
-    /// Db has done what was asked.
-    Answer(Box<db::Answer>),
+    /// Db has done what was asked. Shared by the frame that leaves and the one that is kept for a return.
+    Answer(Arc<db::Answer>),
     /// Something has changed for the user.
-    News(Box<db::News>),
+    News(Arc<db::News>),
     /// What friends of the user's are doing now.
     SynPresence(Vec<(UserId, lobby::Presence)>),
     /// The connection will be closed after this.

@@ -1,6 +1,8 @@
 //! The stored records: their keys and their JSON. Versions of a record differ only by fields with
 //! defaults; a record that cannot be read is an error with its key, never a panic.
 
+use std::fmt::{self, Write as _};
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::ids::{Epoch, FleetName, NodeId, SceneId, Time, UserId};
@@ -36,6 +38,16 @@ pub struct SceneRecord {
     /// How its game was decided, until Db has recorded that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished: Option<Finished>,
+}
+
+/// How long most keys are at most, in bytes.
+const KEY_BYTES: usize = 64;
+
+/// A key whose text has room from the beginning, for there are several in each request to Db.
+pub(crate) fn key(text: fmt::Arguments<'_>) -> String {
+    let mut key = String::with_capacity(KEY_BYTES);
+    key.write_fmt(text).expect("a string takes all text");
+    key
 }
 
 /// The key of a user's record.

@@ -50,6 +50,10 @@ use tracing_subscriber::EnvFilter;
 
 use config::Config;
 
+/// Most of what a request costs besides the system is many small pieces of memory, and this gives them for less.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long threads that do blocking work have to end with the host.
 const LAST_THREADS: Duration = Duration::from_secs(2);
 /// How long the end of the process may take altogether when the host has stopped.

@@ -1,11 +1,11 @@
 //! Runs a service of `host/core`: takes what waits in its inbox, steps, commits, then sends.
 //!
-//! Invariant: messages leave in the order in which they were said, and none of a batch before the
-//! writes of the whole batch are synced. Meanwhile the service goes on with the next batches, so that
-//! it never waits for the disk. A store that is down is one whose syncs take long: what was said waits, and
-//! only a service that knows of it and writes nothing more may speak before ([`Service::speaks_at_once`]).
+//! Invariant: messages leave in the order in which they were said, and none before the writes of the step
+//! that said it, and of all steps before, are synced. Meanwhile the service goes on, so that it never waits
+//! for the disk: what it wants done gathers, and is the next commit. A store that is down is one whose syncs
+//! take long: what was said waits, and only a service that knows of it and writes nothing more may speak
+//! before ([`Service::speaks_at_once`]).
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rand::SeedableRng;
@@ -18,10 +18,10 @@ use crate::clock::Clock;
 use crate::meters::ServiceMeters;
 use crate::store::{self, Store};
 
-/// How many events are taken into one commit.
+/// How many events are taken at once.
 const BATCH_MAX: usize = 512;
-/// How many batches may wait for the disk; then the service waits, too.
-const COMMITS_MAX: usize = 16;
+/// Of how many events the effects may gather while a commit is under way; then the service waits, too.
+const GATHERED_MAX: usize = 8_192;
 
 /// What a service's loop lives on.
 #[derive(Clone)]
@@ -55,20 +55,25 @@ pub async fn run<S: Service>(
     let Shell { clock, bus, store } = shell;
     let mut rng = StdRng::try_from_rng(&mut SysRng).map_err(Error::Randomness)?;
     let mut events = Vec::with_capacity(BATCH_MAX);
+    // What was wanted since the commit began that is under way, and by how many events.
     let mut out = Effects::default();
-    let mut said = VecDeque::new();
+    let mut gathered = 0;
+    let mut under_way: Option<UnderWay> = None;
     let mut store_up = store.up();
     // What the service knows of the store.
     let mut told_up = true;
     let mut meters = ServiceMeters::new();
+    // How many commits have to be synced before a fresh service can read all that the one before has written.
+    let mut commits_of_before = 0;
     loop {
         let deadline = service.deadline().map(|deadline| clock.until(deadline));
-        let has_room = said.len() < COMMITS_MAX || service.speaks_at_once();
+        let has_room = gathered < GATHERED_MAX || service.speaks_at_once();
         tokio::select! {
-            synced = first_synced(&mut said) => {
-                synced.map_err(|cause| Error::Store { service: name, cause })?;
-                send_synced(&mut said, &bus);
-                continue;
+            messages = synced(&mut under_way) => {
+                for message in messages.map_err(|cause| Error::Store { service: name, cause })? {
+                    bus.send(message);
+                }
+                commits_of_before -= usize::from(commits_of_before > 0);
             }
             // In no inbox, for that may be full: everyone hears of this.
             up = other_than(&mut store_up, told_up) => {
@@ -83,59 +88,81 @@ pub async fn run<S: Service>(
             }
         }
         meters.stepped(clock.elapsed());
-        for event in events.drain(..) {
-            let before = out.lengths();
-            let mut cx = Context { now: clock.now(), rng: &mut rng, out: &mut out };
-            let stepped = catch_unwind(AssertUnwindSafe(|| service.step(event, &mut cx)));
-            if stepped.is_err() {
-                let Some(again) = &again else { return Err(Error::Panicked { service: name }) };
-                tracing::error!(service = ?name, "a step panicked; a fresh service takes over");
-                out.truncate(before);
-                service = again();
-                told_up = true;
-                bus.announce(name, false);
-                // Db is no more up than the store is; that it is again is told by the store.
-                if name != ServiceName::Db || *store_up.borrow() {
-                    bus.announce(name, true);
+        let [_, written, said] = out.lengths();
+        // A service asks a limited number of times for what an event needs, so this ends.
+        while !events.is_empty() {
+            gathered += events.len();
+            for event in events.drain(..) {
+                let before = out.lengths();
+                let mut cx = Context { now: clock.now(), rng: &mut rng, out: &mut out };
+                let stepped = catch_unwind(AssertUnwindSafe(|| service.step(event, &mut cx)));
+                if stepped.is_err() {
+                    let Some(again) = &again else { return Err(Error::Panicked { service: name }) };
+                    tracing::error!(service = ?name, "a step panicked; a fresh service takes over");
+                    out.truncate(before);
+                    service = again();
+                    told_up = true;
+                    commits_of_before = usize::from(under_way.is_some()) + usize::from(!out.writes.is_empty());
+                    bus.announce(name, false);
+                    // Db is no more up than the store is; that it is again is told by the store.
+                    if name != ServiceName::Db || *store_up.borrow() {
+                        bus.announce(name, true);
+                    }
+                }
+            }
+            if commits_of_before == 0 {
+                answer_loads::<S>(&mut out.messages, said, &store, &bus, &mut events);
+            }
+        }
+        for fault in out.faults.drain(..) {
+            tracing::error!(service = ?name, "{fault}");
+        }
+        if service.speaks_at_once() && out.writes.len() == written {
+            out.messages.drain(said..).for_each(|message| bus.send(message));
+        }
+        if under_way.is_none() {
+            gathered = 0;
+            let messages = std::mem::take(&mut out.messages);
+            match std::mem::take(&mut out.writes) {
+                writes if writes.is_empty() => messages.into_iter().for_each(|message| bus.send(message)),
+                writes => {
+                    let commit = store.begin(writes).await.map_err(|cause| Error::Store { service: name, cause })?;
+                    under_way = Some(UnderWay { commit, messages });
                 }
             }
         }
-        let batch = conclude(name, &mut out, &store).await?;
-        if batch.commit.is_none() && service.speaks_at_once() {
-            batch.messages.into_iter().for_each(|message| bus.send(message));
-        } else {
-            said.push_back(batch);
-            send_synced(&mut said, &bus);
+    }
+}
+
+/// Answers the questions for records that memory can answer, and asks the disk the others: as they change nothing,
+/// they need not wait for a commit.
+fn answer_loads<S: Service>(
+    messages: &mut Vec<Message>,
+    from: usize,
+    store: &Store,
+    bus: &Bus,
+    events: &mut Vec<S::Event>,
+) {
+    for message in messages.extract_if(from.., |message| matches!(message, Message::LoadForDb(_))) {
+        let Message::LoadForDb(load) = &message else { continue };
+        match store.get_from_memory(&load.keys).and_then(|values| S::loaded(load.job, values)) {
+            Some(loaded) => events.push(loaded),
+            None => bus.send(message),
         }
     }
 }
 
-/// What a batch has said, and the commit that it waits for.
-struct Said {
-    commit: Option<store::Commit>,
+/// A commit, and what is said when it is synced.
+struct UnderWay {
+    commit: store::Commit,
     messages: Vec<Message>,
 }
 
-/// Tells what should not be, and begins to write; what was said is to wait for that.
-async fn conclude(name: ServiceName, out: &mut Effects, store: &Store) -> Result<Said, Error> {
-    for fault in out.faults.drain(..) {
-        tracing::error!(service = ?name, "{fault}");
-    }
-    let commit = match std::mem::take(&mut out.writes) {
-        writes if writes.is_empty() => None,
-        writes => Some(store.begin(writes).await.map_err(|cause| Error::Store { service: name, cause })?),
-    };
-    Ok(Said { commit, messages: std::mem::take(&mut out.messages) })
-}
-
-/// Waits until the first batch is synced; for ever if there is none.
-async fn first_synced(said: &mut VecDeque<Said>) -> Result<(), store::Error> {
-    let Some(first) = said.front_mut() else { return std::future::pending().await };
-    if let Some(commit) = &mut first.commit {
-        commit.synced().await?;
-        first.commit = None;
-    }
-    Ok(())
+/// Waits until the commit is synced that is under way, and gives what was said with it; for ever if there is none.
+async fn synced(under_way: &mut Option<UnderWay>) -> Result<Vec<Message>, store::Error> {
+    let Some(UnderWay { commit, .. }) = under_way else { return std::future::pending().await };
+    commit.synced().await?;
+    Ok(under_way.take().map(|ended| ended.messages).unwrap_or_default())
 }
 
 /// Waits until it is other than the service knows.
@@ -144,15 +171,6 @@ async fn other_than(up: &mut watch::Receiver<bool>, told: bool) -> bool {
     match changed {
         Ok(up) => up,
         Err(_) => std::future::pending().await, // The store has ended, and its commits tell of it.
-    }
-}
-
-/// Sends what waits for nothing any more, in its order.
-fn send_synced(said: &mut VecDeque<Said>, bus: &Bus) {
-    while said.front().is_some_and(|first| first.commit.is_none()) {
-        for message in said.pop_front().into_iter().flat_map(|first| first.messages) {
-            bus.send(message);
-        }
     }
 }
 

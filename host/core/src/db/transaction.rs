@@ -89,18 +89,9 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// [`Stop::Missing`] if it is not in memory; a refusal, and a word to the operators, if it cannot be read.
     pub fn get<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>, Stop> {
-        let value = match self.done.changes.get(key) {
-            Some(changed) => changed.as_deref(),
-            None => match self.cache.get(key) {
-                Some(value) => value,
-                None => {
-                    self.done.missing.insert(key.to_owned());
-                    return Err(Stop::Missing);
-                }
-            },
-        };
-        let Some(value) = value else { return Ok(None) };
-        record::decode(key, value).map(Some).map_err(|unreadable| {
+        let Some(value) = self.value(key)? else { return Ok(None) };
+        let decoded = record::decode(key, value);
+        decoded.map(Some).map_err(|unreadable| {
             self.done.faults.push(unreadable.to_string());
             Stop::Refused(Refusal::Internal("a stored record cannot be read"))
         })
@@ -111,11 +102,17 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// [`Stop::Missing`] if it is not in memory.
     pub fn has(&mut self, key: &str) -> Result<bool, Stop> {
-        self.want([key])?;
-        Ok(match self.done.changes.get(key) {
-            Some(changed) => changed.is_some(),
-            None => self.cache.get(key).flatten().is_some(),
-        })
+        Ok(self.value(key)?.is_some())
+    }
+
+    fn value(&mut self, key: &str) -> Result<Option<&[u8]>, Stop> {
+        match self.done.changes.get(key) {
+            Some(changed) => Ok(changed.as_deref()),
+            None => self.cache.get(key).ok_or_else(|| {
+                self.done.missing.insert(key.to_owned());
+                Stop::Missing
+            }),
+        }
     }
 
     /// Reads a record that begins with its default.

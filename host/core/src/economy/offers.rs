@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use super::catalogue::{Amounts, COUNT_MAX, Offer};
+use super::catalogue::Offer;
 use super::wallet::{self, Account, Bought, By, Entry, Kind, Sold, Wallet};
 use super::{Answer, COUNT_AT_ONCE_MAX, changed, check_request_id, repeated};
 use crate::db::{Stop, Transaction};
@@ -143,32 +143,25 @@ pub(super) fn buy(
         let name: String = name.chars().take(64).collect();
         return Err(Refusal::NotFound(format!("offer named {name:?}: ask for the offers again")).into());
     };
-    tx.want([wallet::wallet_key(user), wallet::sold_key(name)])?;
-    let mut wallet: Wallet = tx.get_or_default(&wallet::wallet_key(user))?;
-    let mut sold: Sold = tx.get_or_default(&wallet::sold_key(name))?;
+    let (wallet_key, sold_key) = (wallet::wallet_key(user), wallet::sold_key(name));
+    tx.want([&wallet_key, &sold_key])?;
+    let mut wallet: Wallet = tx.get_or_default(&wallet_key)?;
+    let mut sold: Sold = tx.get_or_default(&sold_key)?;
     // With the least that may be bought it is also told why it is not more.
     let allowed = allowance(name, offer, &wallet, &sold, tx).map_err(Why::refusal)?;
     if count > allowed {
         return Err(Refusal::Conflict("fewer than that may be bought now: may_buy of the offer says how many").into());
     }
-    let postings = wallet::postings(&Account::Shop, &times(&offer.gives, count)?, &times(&offer.price, count)?)?;
+    let postings = wallet::postings(&Account::Shop, &offer.gives, &offer.price, count)?;
     sold.count = sold.count.saturating_add(count);
     let bought = wallet.bought.entry(name.to_owned()).or_default();
     bought.in_period = in_period(*bought, offer, tx.now).saturating_add(count);
     bought.period = offer.per_period.map_or(0, |limit| limit.period.number(tx.now));
     bought.total = bought.total.saturating_add(count);
-    tx.put(wallet::sold_key(name), &sold);
+    tx.put(sold_key, &sold);
     let entry = Entry { time: tx.now, kind, by, postings, refunded_by: None };
     let number = wallet::enter(user, &mut wallet, &entry, tx)?;
-    Ok(changed(number, entry, &wallet))
-}
-
-fn times(amounts: &Amounts, count: u64) -> Result<Amounts, Refusal> {
-    let product = |(name, amount): (&String, &u64)| {
-        let amount = amount.checked_mul(count).filter(|amount| *amount <= COUNT_MAX).ok_or_else(wallet::too_many)?;
-        Ok((name.clone(), amount))
-    };
-    amounts.iter().map(product).collect()
+    Ok(changed(number, entry, wallet))
 }
 
 /// What was bought is for sale again, also for this user.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::catalogue::{Amounts, COUNT_MAX};
 use crate::db::{Stop, Transaction};
 use crate::ids::{Epoch, GameName, SceneId, Time, UserId};
+use crate::record;
 use crate::refusal::Refusal;
 
 /// What a user has.
@@ -26,6 +27,7 @@ pub struct Wallet {
     /// The number of the newest entry of the ledger; they are numbered from 1.
     pub entries: u64,
     /// The sums of the oldest entries, which are not kept one by one any more.
+    #[serde(default, skip_serializing_if = "Carried::is_nothing")]
     pub carried: Carried,
 }
 
@@ -138,8 +140,8 @@ impl By {
     /// scenes have saved is kept by scene.
     pub(crate) fn request_key(&self, user: UserId) -> Option<String> {
         match self {
-            Self::User(id) => Some(format!("request/{user}/user/{id}")),
-            Self::Operator(id) => Some(format!("request/{user}/operator/{id}")),
+            Self::User(id) => Some(record::key(format_args!("request/{user}/user/{id}"))),
+            Self::Operator(id) => Some(record::key(format_args!("request/{user}/operator/{id}"))),
             Self::Scene { .. } => None,
         }
     }
@@ -157,7 +159,7 @@ pub struct Entry {
     /// What it did; zero in sum for each currency and item.
     pub postings: Vec<Posting>,
     /// The entry that has undone it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refunded_by: Option<u64>,
 }
 
@@ -174,16 +176,22 @@ pub(crate) struct RequestRecord {
 }
 
 pub(crate) fn wallet_key(user: UserId) -> String {
-    format!("wallet/{user}")
+    record::key(format_args!("wallet/{user}"))
 }
 
 /// Sixteen digits, so that the order of keys is that of numbers.
 pub(crate) fn entry_key(user: UserId, number: u64) -> String {
-    format!("ledger/{user}/{number:016x}")
+    record::key(format_args!("ledger/{user}/{number:016x}"))
 }
 
 pub(crate) fn sold_key(offer: &str) -> String {
     format!("offer/{offer}")
+}
+
+impl Carried {
+    fn is_nothing(&self) -> bool {
+        self.through == 0
+    }
 }
 
 impl Wallet {
@@ -193,12 +201,18 @@ impl Wallet {
     }
 }
 
-/// What giving `gained` and taking `lost` does to the user and to the account on the other side.
-pub(super) fn postings(counter: &Account, gained: &Amounts, lost: &Amounts) -> Result<Vec<Posting>, Refusal> {
+/// What giving `gained` and taking `lost` so many times does to the user and to the account on the other side.
+pub(super) fn postings(
+    counter: &Account,
+    gained: &Amounts,
+    lost: &Amounts,
+    times: u64,
+) -> Result<Vec<Posting>, Refusal> {
     let mut postings = Vec::new();
     for (amounts, sign) in [(lost, -1), (gained, 1)] {
-        for (asset, count) in amounts {
-            let amount = i64::try_from(*count).map_err(|_| too_many())? * sign;
+        for (asset, amount) in amounts {
+            let amount = amount.checked_mul(times).filter(|amount| *amount <= COUNT_MAX).ok_or_else(too_many)?;
+            let amount = i64::try_from(amount).map_err(|_| too_many())? * sign;
             postings.push(Posting { account: Account::User, asset: asset.clone(), amount });
             postings.push(Posting { account: counter.clone(), asset: asset.clone(), amount: -amount });
         }
@@ -207,7 +221,7 @@ pub(super) fn postings(counter: &Account, gained: &Amounts, lost: &Amounts) -> R
 }
 
 /// The refusal of a number that nobody can have.
-pub(super) fn too_many() -> Refusal {
+fn too_many() -> Refusal {
     Refusal::Invalid(format!("that is more than anybody can have ({COUNT_MAX}): ask for less"))
 }
 
@@ -215,8 +229,8 @@ pub(super) fn too_many() -> Refusal {
 pub(super) fn given_or_taken(by: &By, kind: &Kind) -> Result<Vec<Posting>, Refusal> {
     let none = Amounts::new();
     match kind {
-        Kind::Grant { amounts, .. } => postings(&by.counter_account(), amounts, &none),
-        Kind::Spend { amounts, .. } => postings(&by.counter_account(), &none, amounts),
+        Kind::Grant { amounts, .. } => postings(&by.counter_account(), amounts, &none, 1),
+        Kind::Spend { amounts, .. } => postings(&by.counter_account(), &none, amounts, 1),
         Kind::Purchase { .. } | Kind::Refund { .. } => Err(Refusal::Internal("an entry of another kind")),
     }
 }
@@ -233,9 +247,10 @@ pub(super) fn enter(user: UserId, wallet: &mut Wallet, entry: &Entry, tx: &mut T
         if posting.amount > 0 && after > max {
             return Err(Refusal::Conflict("the wallet has no room for that much: use some of it first").into());
         }
-        match after {
-            0 => _ = wallet.balances.remove(&posting.asset),
-            after => _ = wallet.balances.insert(posting.asset.clone(), after),
+        match wallet.balances.get_mut(&posting.asset) {
+            _ if after == 0 => _ = wallet.balances.remove(&posting.asset),
+            Some(balance) => *balance = after,
+            None => _ = wallet.balances.insert(posting.asset.clone(), after),
         }
     }
     wallet.entries += 1;

@@ -171,7 +171,7 @@ impl Lobby {
             Ask::Leave(room) => match self.chat.room(&room) {
                 Ok(room) => {
                     room.members.remove(&id);
-                    return self.tell(id, request, Notice::Answer(Box::new(db::Answer::Done)), cx);
+                    return self.tell(id, request, Notice::Answer(Arc::new(db::Answer::Done)), cx);
                 }
                 Err(refusal) => Err(refusal),
             },
@@ -376,7 +376,7 @@ impl Lobby {
         let Some(user) = self.users.get_mut(&id) else { return };
         match result {
             Ok(answer) => {
-                let notice = Notice::Answer(without_blocked(user.entered.as_ref(), answer));
+                let notice = Notice::Answer(Arc::from(without_blocked(user.entered.as_ref(), answer)));
                 tell(user, request, notice, cx);
             }
             Err(refusal) => refuse_user(user, request, refusal, cx),
@@ -387,7 +387,7 @@ impl Lobby {
     pub(super) fn tell_rooms(&mut self, id: UserId, cx: &mut Context<'_>) {
         let rooms = self.chat.rooms_of(id);
         if !rooms.is_empty() {
-            self.tell(id, 0, Notice::News(Box::new(db::News::Chat(News::Rooms(rooms)))), cx);
+            self.tell(id, 0, Notice::News(Arc::new(db::News::Chat(News::Rooms(rooms)))), cx);
         }
     }
 }
@@ -410,7 +410,7 @@ fn fan_out(
     let connections: Vec<ConnectionId> = others.filter_map(hears).collect();
     if !connections.is_empty() {
         let news = db::News::Chat(News::Said(channel.clone(), Arc::clone(message)));
-        cx.send(Message::Users(ToUsers { connections, notice: Notice::News(Box::new(news)) }));
+        cx.send(Message::Users(ToUsers { connections, notice: Notice::News(Arc::new(news)) }));
     }
 }
 

@@ -6,6 +6,7 @@
 //! done, so a party never waits for who does not come. Members who look for a match as a party have the same ticket.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::chat::Said;
 use super::presence::PRESENCE_DELAY_MS;
@@ -143,7 +144,7 @@ impl Lobby {
         };
         match result {
             Ok(Some(change)) => self.ask_db(id, request, Box::new(db::Request::Party(change)), cx),
-            Ok(None) => self.tell(id, request, Notice::Answer(Box::new(db::Answer::Done)), cx),
+            Ok(None) => self.tell(id, request, Notice::Answer(Arc::new(db::Answer::Done)), cx),
             Err(refusal) => self.tell(id, request, Notice::Refused(refusal), cx),
         }
     }
@@ -332,7 +333,7 @@ impl Lobby {
     }
 
     fn tell_party_news(&mut self, user: UserId, news: News, cx: &mut Context<'_>) {
-        self.tell(user, 0, Notice::News(Box::new(db::News::Party(Box::new(news)))), cx);
+        self.tell(user, 0, Notice::News(Arc::new(db::News::Party(Box::new(news)))), cx);
     }
 
     /// Tells the members who can hear it how their party is now.
@@ -342,11 +343,13 @@ impl Lobby {
         if let Some(known) = self.parties.known.get_mut(&id) {
             known.told = view.members.iter().map(|member| member.presence.clone()).collect();
         }
-        for member in &view.members {
+        let members: Vec<UserId> = view.members.iter().map(|member| member.user).collect();
+        let news = Arc::new(db::News::Party(Box::new(News::Party(view))));
+        for member in members {
             // Who has dropped is told on return, as it is then.
-            let Some(user) = self.users.get_mut(&member.user) else { continue };
+            let Some(user) = self.users.get_mut(&member) else { continue };
             if user.line.connection().is_some() {
-                tell(user, 0, Notice::News(Box::new(db::News::Party(Box::new(News::Party(view.clone()))))), cx);
+                tell(user, 0, Notice::News(Arc::clone(&news)), cx);
             }
         }
     }

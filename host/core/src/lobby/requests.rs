@@ -1,6 +1,8 @@
 //! What users ask of Db: passed on with a number of the lobby's, so that an answer that comes late is never told to
 //! a client that has asked something else. And what the lobby itself has to know of who comes in.
 
+use std::sync::Arc;
+
 use super::chat::without_blocked;
 use super::{Connection, Due, Lobby, User, refuse_user};
 use crate::auth::Identity;
@@ -78,7 +80,7 @@ impl Lobby {
                 let entered = self.users.get(&id).and_then(|user| user.entered.as_ref());
                 let mut answer = without_blocked(entered, answer);
                 self.add_presence(id, &mut answer);
-                Notice::Answer(answer)
+                Notice::Answer(Arc::from(answer))
             }
             Err(refusal) => Notice::Refused(refusal),
         };
@@ -105,7 +107,7 @@ impl Lobby {
             }
         }
         self.take_news(id, &news);
-        self.tell(id, 0, Notice::News(news), cx);
+        self.tell(id, 0, Notice::News(Arc::from(news)), cx);
     }
 
     /// Asks what the lobby has to know of a user who comes in over this connection, unless it is known already.

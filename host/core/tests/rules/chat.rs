@@ -92,7 +92,7 @@ fn answer(told: &[Message]) -> Result<Answer, Refusal> {
         _ => None,
     };
     match told.iter().find_map(of_user) {
-        Some(Notice::Answer(answer)) => match *answer {
+        Some(Notice::Answer(answer)) => match Arc::unwrap_or_clone(answer) {
             db::Answer::Chat(answer) => Ok(answer),
             other => panic!("{other:?}"),
         },

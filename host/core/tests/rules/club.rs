@@ -183,7 +183,7 @@ impl Club {
         self.tell(Event::ReqChat { connection: ConnectionId(user), request: self.requests, ask });
         match self.answered(user, self.requests) {
             Notice::Refused(refusal) => Err(refusal),
-            Notice::Answer(answer) => match *answer {
+            Notice::Answer(answer) => match &*answer {
                 DbAnswer::Chat(chat::Answer::Messages(_, messages)) => {
                     Ok(messages.iter().map(|message| message.text.clone()).collect())
                 }
@@ -196,7 +196,7 @@ impl Club {
     /// What a user has heard in the party since this was asked last.
     pub fn heard(&mut self, user: u64) -> Vec<String> {
         let said = self.told(user).into_iter().filter_map(|notice| match notice {
-            Notice::News(news) => match *news {
+            Notice::News(news) => match &*news {
                 DbNews::Chat(chat::News::Said(chat::Channel::Party(_), message)) => Some(message.text.clone()),
                 _ => None,
             },
@@ -328,8 +328,8 @@ impl Club {
     /// What a user was told of parties since this was asked last.
     pub fn news(&mut self, user: u64) -> Vec<News> {
         let news = self.told(user).into_iter().filter_map(|notice| match notice {
-            Notice::News(news) => match *news {
-                DbNews::Party(news) => Some(*news),
+            Notice::News(news) => match &*news {
+                DbNews::Party(news) => Some((**news).clone()),
                 _ => None,
             },
             _ => None,

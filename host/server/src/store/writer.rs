@@ -1,11 +1,13 @@
 //! The writer: one thread that takes all batches that wait and syncs them together (group commit), so a
 //! sync is paid once for many.
 //!
-//! Invariants: batches are written in the order in which they were given, each whole. None is passed over:
+//! Invariants: batches are written in the order in which they were given, each whole. Those of a group are written
+//! as one, with the last change of each record. None is passed over:
 //! what cannot be written is tried again until it is, or until the host gives up, and then nothing after it
 //! is written either. After a failure the database is closed and opened again before the next try, for what
 //! it holds in memory of a write that failed is not to be trusted; what was read is read meanwhile.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
@@ -191,10 +193,10 @@ impl Shared {
 
     fn commit(&self, group: &[Batch]) -> Result<(), String> {
         let mut all = WriteBatch::default();
-        for write in group.iter().flat_map(|batch| &batch.writes) {
-            match write {
-                Write::Put { key, value } => all.put(key, value),
-                Write::Delete { key } => all.delete(key),
+        for (key, value) in last_changes(group) {
+            match value {
+                Some(value) => all.put(key, value),
+                None => all.delete(key),
             }
         }
         let mut synced = WriteOptions::default();
@@ -256,6 +258,16 @@ impl std::ops::Deref for Opened<'_> {
     }
 }
 
+/// The last change of each record, in the order of keys. What many batches change, like the count of an offer's
+/// sales, is written once.
+fn last_changes(group: &[Batch]) -> BTreeMap<&str, Option<&[u8]>> {
+    let changes = group.iter().flat_map(|batch| &batch.writes).map(|write| match write {
+        Write::Put { key, value } => (key.as_str(), Some(value.as_slice())),
+        Write::Delete { key } => (key.as_str(), None),
+    });
+    changes.collect()
+}
+
 /// Writes what is given until nobody can give anything any more, or it is given up.
 pub fn run(shared: &Shared, commits: &Receiver<Batch>) {
     while let Ok(first) = commits.recv() {
@@ -271,5 +283,21 @@ pub fn run(shared: &Shared, commits: &Receiver<Batch>) {
         for batch in group {
             let _ = batch.done.send(()); // Nobody waits for it any more: fine.
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_change_of_a_record_counts() {
+        let put = |key: &str, value: u8| Write::Put { key: key.to_owned(), value: vec![value] };
+        let delete = |key: &str| Write::Delete { key: key.to_owned() };
+        let group =
+            [vec![put("b", 1), put("c", 1), delete("d")], vec![put("b", 2), delete("c"), put("d", 2), put("a", 2)]]
+                .map(|writes| Batch { writes, done: oneshot::channel().0 });
+        let changes: Vec<(&str, Option<&[u8]>)> = last_changes(&group).into_iter().collect();
+        assert_eq!(changes, [("a", Some(&[2][..])), ("b", Some(&[2])), ("c", None), ("d", Some(&[2]))]);
     }
 }
