@@ -59,7 +59,7 @@ export function PartyMembers(props: PartyProps) {
         >
           <p>
             {asked.what === "kick"
-              ? `To come back, ${asked.member.name} has to be invited.`
+              ? `${asked.member.name} can come back by an invitation only: the code will be another one.`
               : `${asked.member.name} starts the games then. Only the new leader can give that back.`}
           </p>
         </Confirm>
