@@ -1,6 +1,7 @@
 //! Tables of every state and event, kept in `tables/`. A test makes each anew and compares; where
 //! a change is meant, `UPDATE_TABLES=1 cargo test -p scenehost-core` writes them.
 
+use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
 use std::path::Path;
 
@@ -22,13 +23,20 @@ pub fn check<State, Event>(
     }
     text += "\n|---|";
     text += &"---|".repeat(states.len());
+    let mut ways = BTreeMap::new();
     for (event_name, event) in events {
         let _ = write!(text, "\n| {event_name} |");
-        for (_, state) in states {
-            let _ = write!(text, " {} |", outcome(state, event));
+        for (state_name, state) in states {
+            let cell = outcome(state, event);
+            let next = cell.split(':').next().unwrap_or_default().to_owned();
+            ways.entry(((*state_name).to_owned(), next)).or_insert_with(Vec::new).push(*event_name);
+            let _ = write!(text, " {cell} |");
         }
     }
     text += "\n";
+    if DRAWN.contains(&name) {
+        text += &diagram(&ways);
+    }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tables").join(format!("{name}.md"));
     if std::env::var_os("UPDATE_TABLES").is_some() {
         std::fs::write(&path, &text).unwrap();
@@ -39,6 +47,32 @@ pub fn check<State, Event>(
         "{} differs from the rules; if that is meant, run with UPDATE_TABLES=1. Now:\n{text}",
         path.display()
     );
+}
+
+/// Which tables have so few states that a diagram helps.
+const DRAWN: [&str; 3] = ["scene-master", "scene-service", "match"];
+
+/// The ways from state to state as Mermaid draws them, each with the events that lead there. States that differ only in
+/// what a table tells of them in its head are one.
+fn diagram(ways: &BTreeMap<(String, String), Vec<&str>>) -> String {
+    let state = |name: &str| name.split(", ").next().unwrap_or_default().trim_matches(['(', ')']).to_owned();
+    let end = |name: &str| match name {
+        "none" | "unknown" => "[*]".to_owned(),
+        name => name.to_owned(),
+    };
+    let mut drawn: BTreeMap<(String, String), Vec<&str>> = BTreeMap::new();
+    for ((from, to), events) in ways {
+        let way = (end(&state(from)), end(&state(to)));
+        if way.0 != way.1 {
+            let known = drawn.entry(way).or_default();
+            known.extend(events.iter().filter(|event| !known.contains(event)).collect::<Vec<_>>());
+        }
+    }
+    let mut text = "\n```mermaid\nstateDiagram-v2\n".to_owned();
+    for ((from, to), events) in drawn {
+        let _ = writeln!(text, "    {from} --> {to}: {}", events.join("<br/>").replace(':', ""));
+    }
+    text + "```\n"
 }
 
 /// A cell.
