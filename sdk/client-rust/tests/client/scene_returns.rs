@@ -279,7 +279,8 @@ async fn after_the_grace_period_and_the_margin_it_is_over() {
         peer.cut();
     })
     .await;
-    let mut scene = join(&url, Options { grace_margin: Duration::from_millis(200), ..patient() }).await;
+    let (grace_margin, backoff_first) = (Duration::from_millis(200), patient().backoff_max);
+    let mut scene = join(&url, Options { grace_margin, backoff_first, ..patient() }).await;
     // The listener goes with the server.
     server.await.unwrap();
     let began = Instant::now();
