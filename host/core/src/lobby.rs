@@ -301,7 +301,8 @@ impl Lobby {
                 tell(user, request, Notice::ResMatch(entry), cx);
             }
             Err(refusal) => {
-                if matches!(refusal, Refusal::NoSeat | Refusal::SceneEnded) {
+                // A scene that has ended may begin anew with this user; if it does not, SynSceneEnded says so.
+                if refusal == Refusal::NoSeat {
                     user.phase = Phase::Idle;
                 }
                 refuse_user(user, request, refusal, cx);

@@ -119,7 +119,7 @@ pub struct Match {
     groups: HashMap<MatchId, Group>,
     placing: Deadlines<MatchId>,
     round_at: Option<Time>,
-    /// What a scene needs and is down.
+    /// What a match needs and is down.
     down: BTreeSet<ServiceName>,
 }
 
@@ -131,11 +131,12 @@ impl Service for Match {
             Event::ReqMatch { ticket, seekers } => self.req_match(ticket, seekers, cx),
             Event::ReqCancelMatch { user, ticket, others } => self.req_cancel_match(user, ticket, &others, cx),
             Event::ResCreateScene { match_id, result } => self.res_create_scene(match_id, result, cx),
-            Event::Service { service: service @ (ServiceName::SceneMaster | ServiceName::Db), up } => {
+            Event::Service {
+                service: service @ (ServiceName::SceneMaster | ServiceName::Db | ServiceName::Match),
+                up,
+            } => {
                 self.service(service, up, cx);
             }
-            // Whoever has looked for a match hears from the lobby that this is over, whichever domain's handler failed.
-            Event::Service { service: ServiceName::Match, up: false } => self.begin_anew(),
             Event::Service { .. } => {}
             Event::Tick => self.tick_at(cx),
         }
@@ -352,20 +353,16 @@ impl Match {
         }
     }
 
-    /// Forgets all tickets and groups. Scenes that are being made for them end when nobody comes.
-    fn begin_anew(&mut self) {
-        *self = Self { down: std::mem::take(&mut self.down), ..Self::new(self.name.clone(), self.domain.clone()) };
-    }
-
     /// Whoever waits is told that no scene can be made. With SceneMaster the groups are gone whose scenes it
-    /// was making; while the store is down these are only late.
+    /// was making; while the store is down these are only late. If the handler of any domain was down, the lobby has
+    /// ended the searches in all of them: nobody waits any more.
     fn service(&mut self, service: ServiceName, up: bool, cx: &mut Context<'_>) {
         if up {
             self.down.remove(&service);
             return;
         }
         self.down.insert(service);
-        if service == ServiceName::SceneMaster {
+        if matches!(service, ServiceName::SceneMaster | ServiceName::Match) {
             self.groups.clear();
             self.placing = Deadlines::default();
         }

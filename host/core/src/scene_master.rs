@@ -1,7 +1,7 @@
 //! SceneMaster: the only authority over the life and death of scenes.
 //!
 //! Invariants: a scene's state and its absolute deadline are written before their effects. There
-//! is at most one live epoch of a scene; what comes from another one is passed over. Slots are
+//! is at most one live epoch of a scene; what comes from another one is passed over, and that one ended. Slots are
 //! counted here and never negative. A user on the way in blocks the end of a scene that is only
 //! empty. Every state but `Stopped` has a deadline. The results of a game are written before its end is told to
 //! anybody, and stay in the scene's record until Db has recorded them.
@@ -19,6 +19,7 @@
 //! | Stopped | | forgotten after the tombstone's time |
 
 mod counts;
+mod ending;
 mod event;
 mod placing;
 mod recording;
@@ -141,6 +142,7 @@ enum Due {
     Scene(SceneId),
     Token(SceneId, Seat),
     Record(SceneId),
+    End(SceneId, Epoch),
 }
 
 /// The service.
@@ -152,6 +154,8 @@ pub struct SceneMaster {
     by_user: HashMap<UserId, (SceneId, Seat)>,
     nodes: BTreeMap<NodeId, Node>,
     orders: HashMap<u64, Order>,
+    /// The incarnations whose ends are ordered and not confirmed.
+    ending: BTreeMap<(SceneId, Epoch), ending::Order>,
     deadlines: Deadlines<Due>,
     tombstones: VecDeque<SceneId>,
     /// The results that Db has not recorded yet, also those of a run before.
@@ -175,6 +179,7 @@ impl Service for SceneMaster {
             Event::SynUserLeft { scene, epoch, seat, reason } => self.syn_user_left(scene, epoch, seat, reason, cx),
             Event::ReqAskDestroyScene { scene, epoch, ask } => self.req_ask_destroy_scene(scene, epoch, ask, cx),
             Event::ResDestroyScene { scene, epoch } => {
+                self.end_confirmed(scene, epoch);
                 if self.live(scene, epoch).is_some_and(|it| it.state != State::Stopped) {
                     self.stopped(scene, cx);
                 }
@@ -246,6 +251,7 @@ impl SceneMaster {
             by_user: HashMap::new(),
             nodes: BTreeMap::new(),
             orders: HashMap::new(),
+            ending: BTreeMap::new(),
             deadlines: Deadlines::default(),
             tombstones: VecDeque::new(),
             recording: Recording::default(),
@@ -302,7 +308,7 @@ impl SceneMaster {
     fn req_ask_destroy_scene(&mut self, id: SceneId, epoch: Epoch, ask: Ask, cx: &mut Context<'_>) {
         let Some(scene) = self.live(id, epoch) else {
             // Nobody knows this incarnation: it must not live on.
-            return;
+            return self.end_stray(id, epoch, cx);
         };
         let on_the_way = scene.seats.iter().any(|row| row.state == SeatState::Expected);
         match (scene.state, ask) {
@@ -316,7 +322,8 @@ impl SceneMaster {
                     self.enter(id, State::Stopping, self.deadlines.get(&Due::Scene(id)), cx);
                 }
             }
-            (State::Stopping | State::Stopped, _) => {}
+            (State::Stopping, _) => {}
+            (State::Stopped, _) => self.end_stray(id, epoch, cx),
             (State::Placing | State::Allocated | State::Running, Ask::Empty) if on_the_way => {}
             (_, Ask::Empty) => self.stop(id, EndReason::Empty, Vec::new(), cx),
             (_, Ask::Finished(results)) => self.stop(id, EndReason::Finished, results, cx),
@@ -376,6 +383,7 @@ impl SceneMaster {
 
     fn node_down(&mut self, node: NodeId, cx: &mut Context<'_>) {
         self.nodes.remove(&node);
+        self.ended_with(node);
         let mut lost: Vec<SceneId> =
             self.scenes.iter().filter(|(_, it)| it.node == node && it.holds_slot).map(|(id, _)| *id).collect();
         lost.sort();
@@ -422,6 +430,7 @@ impl SceneMaster {
                     self.res_add_token(id, seat, Err(Refusal::TimedOut("opening the way back")), cx)
                 }
                 Due::Record(id) => self.record(id, cx),
+                Due::End(id, epoch) => self.repeat_end(id, epoch, cx),
                 Due::Scene(id) => match self.scenes.get(&id).map(|it| it.state) {
                     Some(State::Placing) if self.scenes[&id].epoch > FIRST_EPOCH => {
                         self.crashed(id, Refusal::TimedOut("making the scene").to_string(), cx);
@@ -448,13 +457,9 @@ impl SceneMaster {
         scene.end = Some((reason.clone(), results.clone()));
         self.decided(id, results.clone(), cx);
         let Some(scene) = self.scenes.get(&id) else { return };
-        let (node, epoch) = (scene.node, scene.epoch);
         let grace_ms = u64::from(self.fleets[&scene.fleet].stop_grace_ms);
         self.enter(id, State::Stopping, Some(cx.now.plus_ms(grace_ms + STOP_MS_MAX)), cx);
-        cx.send(Message::SceneService(
-            node,
-            scene_service::Event::ReqDestroyScene { scene: id, epoch, reason, results },
-        ));
+        self.order_end(id, reason, results, cx);
     }
 
     /// A scene has ended: its slot is free, and its users are told and are back in the lobby.

@@ -154,7 +154,11 @@ impl SceneMaster {
         result: Result<(), Refusal>,
         cx: &mut Context<'_>,
     ) {
-        let Some(scene) = self.scenes.get(&id).filter(|scene| scene.epoch == epoch) else { return };
+        let Some(scene) = self.scenes.get(&id).filter(|scene| scene.epoch == epoch) else {
+            return if result.is_ok() {
+                self.end_stray(id, epoch, cx)
+            };
+        };
         match (scene.state, result) {
             (State::Placing, Ok(())) => {
                 let fleet = &self.fleets[&scene.fleet];
@@ -171,7 +175,8 @@ impl SceneMaster {
             }
             (State::Placing, Err(refusal)) if epoch > FIRST_EPOCH => self.crashed(id, refusal.to_string(), cx),
             (State::Placing, Err(refusal)) => self.not_placed(id, refusal, cx),
-            // The answer came after its deadline; the scene's end is ordered already.
+            (State::Stopped, Ok(())) => self.end_stray(id, epoch, cx),
+            // It was answered before, or its end is ordered already.
             _ => {}
         }
     }
@@ -208,14 +213,7 @@ impl SceneMaster {
 
     /// The node was silent: whether the scene runs is unknown, so its end is ordered too.
     pub(super) fn not_placed_in_time(&mut self, id: SceneId, refusal: Refusal, cx: &mut Context<'_>) {
-        let scene = &self.scenes[&id];
-        let event = scene_service::Event::ReqDestroyScene {
-            scene: id,
-            epoch: scene.epoch,
-            reason: EndReason::Expired,
-            results: Vec::new(),
-        };
-        cx.send(Message::SceneService(scene.node, event));
+        self.order_end(id, EndReason::Expired, Vec::new(), cx);
         self.not_placed(id, refusal, cx);
     }
 

@@ -52,22 +52,19 @@ impl SceneMaster {
 
     /// The incarnation that has failed is ended, and the next one begins at the deadline.
     pub(super) fn restart(&mut self, id: SceneId, text: String, cx: &mut Context<'_>) {
+        self.order_end(id, EndReason::Crashed(text), Vec::new(), cx);
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let doublings = scene.crashes.len().min(16);
         scene.crashes.push(cx.now);
         let after_ms = (RESTART_MS << doublings).min(RESTART_MS_MAX);
         let after_ms = after_ms + cx.rng.next_u64() % (after_ms / 2 + 1);
-        let (node, before) = (scene.node, scene.epoch);
-        scene.epoch = Epoch(before.0 + 1);
+        scene.epoch = Epoch(scene.epoch.0 + 1);
         for (seat, row) in (0..).zip(&mut scene.seats) {
             self.deadlines.clear(&Due::Token(id, seat));
             row.entry = None;
         }
         self.free_slot(id);
         self.enter(id, State::Restarting, Some(cx.now.plus_ms(after_ms)), cx);
-        let reason = EndReason::Crashed(text);
-        let event = scene_service::Event::ReqDestroyScene { scene: id, epoch: before, reason, results: Vec::new() };
-        cx.send(Message::SceneService(node, event));
     }
 
     /// The time has come: the next incarnation is placed, perhaps on another node.

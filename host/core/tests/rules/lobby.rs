@@ -434,6 +434,21 @@ fn a_user_who_returns_hears_of_the_scene_and_finds_the_way_back() {
 }
 
 #[test]
+fn who_finds_the_scene_ended_is_in_it_until_its_end_is_told_for_it_may_begin_anew() {
+    let mut world = in_scene();
+    let rejoin = |world: &mut World<Lobby>, refusal| {
+        world.tell(Event::ReqRejoin { connection: CONNECTION, request: 5 });
+        shorts(&world.tell(Event::ResRejoin { user: USER, result: Err(refusal) }))
+    };
+    assert_eq!(rejoin(&mut world, Refusal::SceneEnded), ["User Refused SceneEnded"]);
+    assert_eq!(world.service.phase_name(USER), "InScene");
+    let told = world.tell(Event::SynSceneRestarted { user: USER, entry: entry(2) });
+    assert_eq!(shorts(&told), ["User ResMatch"], "the way into the next life is told");
+    assert_eq!(rejoin(&mut world, Refusal::NoSeat), ["User Refused NoSeat"]);
+    assert_eq!(world.service.phase_name(USER), "Idle");
+}
+
+#[test]
 fn a_dropped_user_keeps_the_search_and_gets_exactly_what_was_missed() {
     let mut world = searching();
     let state = |domain| MatchState::Placing { domain };

@@ -10,6 +10,7 @@ mod consistency;
 mod db;
 mod desk;
 mod economy;
+mod ending;
 mod forgotten;
 mod friends;
 mod guild;

@@ -265,6 +265,20 @@ fn searches_end_when_the_scene_master_is_lost() {
 }
 
 #[test]
+fn when_the_handler_of_some_domain_was_lost_searches_end_in_all_for_the_lobby_has_ended_them() {
+    let mut world = pairs();
+    world.tell(ask(1, 1500));
+    let group = groups(&world.tell(ask(2, 1500)))[0].0;
+    world.tell(ask(3, 1500));
+    world.tell(Event::Service { service: ServiceName::Match, up: false });
+    world.tell(Event::Service { service: ServiceName::Match, up: true });
+    assert_eq!(world.service.waiting(), 0, "nobody is matched who has not asked since");
+    let late = Event::ResCreateScene { match_id: group, result: Err(Refusal::Overloaded("scenes")) };
+    assert_eq!(shorts(&world.tell(late)), [] as [&str; 0]);
+    assert_eq!(shorts(&world.tell(ask(3, 1500))), ["Lobby SynMatchState"]);
+}
+
+#[test]
 fn while_the_store_is_down_searches_end_and_a_match_that_is_being_made_is_waited_for() {
     let db = |up| Event::Service { service: ServiceName::Db, up };
     let mut world = pairs();
@@ -387,6 +401,7 @@ fn every_state_and_event() {
             ("SceneMaster down", Event::Service { service: ServiceName::SceneMaster, up: false }),
             ("SceneMaster up", Event::Service { service: ServiceName::SceneMaster, up: true }),
             ("Db down", Event::Service { service: ServiceName::Db, up: false }),
+            ("Match down", Event::Service { service: ServiceName::Match, up: false }),
             ("Lobby down", Event::Service { service: ServiceName::Lobby, up: false }),
             ("Tick at the limit of waiting", Event::Tick),
         ],

@@ -127,7 +127,9 @@ fn what_the_incarnation_before_says_does_not_count() {
         Event::ResCreateScene { scene, epoch: Epoch(1), result: Ok(()) },
         Event::ReqAskDestroyScene { scene, epoch: Epoch(1), ask: Ask::Finished(Vec::new()) },
     ] {
-        assert_eq!(shorts(&world.tell(event.clone())), [] as [&str; 0], "{event:?}");
+        let told = shorts(&world.tell(event.clone()));
+        // Where it goes on although it should not, it is ended.
+        assert!(told.iter().all(|it| it == "SceneService ReqDestroyScene"), "{event:?}: {told:?}");
         assert_eq!(world.service.state_name(scene), "Restarting", "{event:?}");
     }
 }
