@@ -25,7 +25,8 @@ await run("arena", async (table) => {
   table.begin("both are on both score boards");
   for (const player of [ada, bob]) {
     await player.until(() => {
-      const text = document.querySelector('[data-testid="scoreboard"]')?.textContent ?? "";
+      const text =
+        document.querySelector('[data-testid="scoreboard"]')?.textContent ?? "";
       return text.includes("Ada") && text.includes("Bob");
     });
   }
@@ -62,7 +63,10 @@ await run("arena", async (table) => {
   table.begin("a reload leads back to the ship");
   await ada.page.reload();
   await ada.at("round-clock").waitFor();
-  await ada.until(() => Number(document.querySelector('[data-testid="arena"]')?.dataset.tick) > 0);
+  await ada.until(
+    () =>
+      Number(document.querySelector('[data-testid="arena"]')?.dataset.tick) > 0,
+  );
 
   table.begin("both leave");
   for (const player of [ada, bob]) {
@@ -73,7 +77,10 @@ await run("arena", async (table) => {
 });
 
 async function place(player) {
-  return { x: await player.number("arena", "data-x"), y: await player.number("arena", "data-y") };
+  return {
+    x: await player.number("arena", "data-x"),
+    y: await player.number("arena", "data-y"),
+  };
 }
 
 function moved(player, from) {
@@ -88,6 +95,7 @@ function moved(player, from) {
 
 function shot(player) {
   return player.until(
-    () => Number(document.querySelector('[data-testid="arena"]').dataset.shots) > 0,
+    () =>
+      Number(document.querySelector('[data-testid="arena"]').dataset.shots) > 0,
   );
 }

@@ -15,7 +15,9 @@ await run("around", async (table) => {
   await shown(ada, "in a minute");
   await table.pictureAll("chat");
 
-  table.begin("one opens a conversation of two; the other is told while elsewhere");
+  table.begin(
+    "one opens a conversation of two; the other is told while elsewhere",
+  );
   await ada.press("hub-tab-profile");
   await bob.at("message-name").last().tap();
   await ready(bob);
@@ -28,11 +30,15 @@ await run("around", async (table) => {
   await ada.press("bell");
   await ada.press("notification-accept");
   await bob.until(
-    () => document.querySelector('[data-testid="chat-standing"]')?.textContent === "Your friend",
+    () =>
+      document.querySelector('[data-testid="chat-standing"]')?.textContent ===
+      "Your friend",
   );
   await ada.page.keyboard.press("Escape");
   await ada.press("hub-tab-friends");
-  await ada.page.locator('[data-testid="presence"][data-state="ONLINE"]').waitFor();
+  await ada.page
+    .locator('[data-testid="presence"][data-state="ONLINE"]')
+    .waitFor();
   await table.picture(ada, "friends");
   await ada.press("hub-tab-profile");
 
@@ -41,17 +47,24 @@ await run("around", async (table) => {
   await ada.press("profile-color-coral");
   await ada.press("profile-save");
   await ada.until(
-    () => document.querySelector('[data-testid="profile-save"]')?.textContent === "Saved",
+    () =>
+      document.querySelector('[data-testid="profile-save"]')?.textContent ===
+      "Saved",
   );
   await table.picture(ada, "profile");
 
   table.begin("the message of before is read, and the dot is gone");
   await ada.press("hub-tab-chat");
-  await ada.page.locator('[data-testid="conversation"][data-kind="direct"]').click();
+  await ada.page
+    .locator('[data-testid="conversation"][data-kind="direct"]')
+    .click();
   await shown(ada, "just for you");
   await ada.press("hub-tab-profile");
   await ada.at("profile-status").waitFor();
-  assert.equal(await ada.at("profile-status").inputValue(), "Looking for a rematch");
+  assert.equal(
+    await ada.at("profile-status").inputValue(),
+    "Looking for a rematch",
+  );
   assert.equal(await ada.at("hub-news-chat").count(), 0);
 
   table.begin("one founds a guild, the other asks to be let in and is");
@@ -71,9 +84,14 @@ await run("around", async (table) => {
   await bob.at("guild-name").waitFor();
   for (const player of [ada, bob]) {
     await player.until(
-      () => document.querySelectorAll('[data-testid="guild-member"]').length === 2,
+      () =>
+        document.querySelectorAll('[data-testid="guild-member"]').length === 2,
     );
   }
+  await ada.press("guild-about-edit");
+  await ada.at("guild-about-text").fill("We play at night.");
+  await ada.press("guild-about-save");
+  await ada.at("guild-about").waitFor();
   await ada.press("guild-by-request");
   await bob.until(() => document.body.innerText.includes("Everybody may join"));
   await table.pictureAll("guild");
@@ -120,5 +138,9 @@ async function say(player, text) {
 }
 
 function shown(player, text) {
-  return player.page.getByTestId("message-text").filter({ hasText: text }).last().waitFor();
+  return player.page
+    .getByTestId("message-text")
+    .filter({ hasText: text })
+    .last()
+    .waitFor();
 }

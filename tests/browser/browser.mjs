@@ -33,21 +33,31 @@ export const PHONE = {
 export async function run(name, play) {
   const [baseUrl, pictures] = argv.slice(2);
   if (!baseUrl || !pictures) {
-    console.error(`usage: node ${path.basename(argv[1])} BASE_URL SCREENSHOT_FOLDER`);
-    console.error("The browser is $CHROMIUM, or the first chromium or chrome in the PATH.");
+    console.error(
+      `usage: node ${path.basename(argv[1])} BASE_URL SCREENSHOT_FOLDER`,
+    );
+    console.error(
+      "The browser is $CHROMIUM, or the first chromium or chrome in the PATH.",
+    );
     exit(2);
   }
   mkdirSync(pictures, { recursive: true });
   const deadline = setTimeout(() => {
-    console.error(`${name}: FAILED, not done within ${RUN_DEADLINE_MS / 1000} s`);
+    console.error(
+      `${name}: FAILED, not done within ${RUN_DEADLINE_MS / 1000} s`,
+    );
     exit(1);
   }, RUN_DEADLINE_MS);
-  const browser = await chromium.launch({ executablePath: findChromium(), args: CHROMIUM_FLAGS });
+  const browser = await chromium.launch({
+    executablePath: findChromium(),
+    args: CHROMIUM_FLAGS,
+  });
   const table = new Table(name, browser, baseUrl, pictures);
   let failed = false;
   try {
     await play(table);
-    if (table.errors.length > 0) throw new Error(`errors in the pages: ${table.errors.join("; ")}`);
+    if (table.errors.length > 0)
+      throw new Error(`errors in the pages: ${table.errors.join("; ")}`);
     console.log(`${name}: passed, ${table.steps} steps`);
   } catch (error) {
     failed = true;
@@ -82,7 +92,9 @@ class Table {
     const context = await this.browser.newContext(device);
     const page = await context.newPage();
     page.setDefaultTimeout(STEP_DEADLINE_MS);
-    page.on("pageerror", (error) => this.errors.push(`${name}: ${error.message}`));
+    page.on("pageerror", (error) =>
+      this.errors.push(`${name}: ${error.message}`),
+    );
     const player = new Player(name, page, device.hasTouch === true);
     this.players.push(player);
     await page.goto(this.baseUrl);
@@ -91,7 +103,10 @@ class Table {
   }
 
   picture(player, title) {
-    const file = path.join(this.pictures, `${this.name}-${title}-${player.name.toLowerCase()}.png`);
+    const file = path.join(
+      this.pictures,
+      `${this.name}-${title}-${player.name.toLowerCase()}.png`,
+    );
     return player.page.screenshot({ path: file });
   }
 
@@ -130,15 +145,21 @@ class Player {
 
   /** Waits until `check` of this page's document holds. */
   until(check, argument) {
-    return this.page.waitForFunction(check, argument, { timeout: STEP_DEADLINE_MS });
+    return this.page.waitForFunction(check, argument, {
+      timeout: STEP_DEADLINE_MS,
+    });
   }
 }
 
 function findChromium() {
   if (env.CHROMIUM) return env.CHROMIUM;
   for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
-    const found = spawnSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" });
+    const found = spawnSync("sh", ["-c", `command -v ${name}`], {
+      encoding: "utf8",
+    });
     if (found.status === 0) return found.stdout.trim();
   }
-  throw new Error("no chromium in the PATH; install it, or set $CHROMIUM to its path");
+  throw new Error(
+    "no chromium in the PATH; install it, or set $CHROMIUM to its path",
+  );
 }

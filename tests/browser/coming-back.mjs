@@ -15,24 +15,34 @@ await run("coming-back", async (table) => {
 
   table.begin("a page that is loaded again while it searches searches on");
   await ada.play("gomoku");
-  await ada.until(() => document.querySelector('[data-testid="waiting"][data-state="SEARCHING"]'));
+  await ada.until(() =>
+    document.querySelector('[data-testid="waiting"][data-state="SEARCHING"]'),
+  );
   await ada.page.reload();
-  await ada.until(() => document.querySelector('[data-testid="waiting"][data-state="SEARCHING"]'));
+  await ada.until(() =>
+    document.querySelector('[data-testid="waiting"][data-state="SEARCHING"]'),
+  );
 
   table.begin("a page that is closed while it searches is matched with nobody");
   const gone = await table.enter("Gone", DESKTOP);
   await gone.play("arena");
-  await gone.until(() => document.querySelector('[data-testid="waiting"][data-state="SEARCHING"]'));
+  await gone.until(() =>
+    document.querySelector('[data-testid="waiting"][data-state="SEARCHING"]'),
+  );
   await gone.page.close({ runBeforeUnload: true });
   table.players.pop();
   const bob = await table.enter("Bob", PHONE);
   await bob.play("arena");
-  await bob.until(() => document.querySelector('[data-testid="waiting"][data-state="SEARCHING"]'));
+  await bob.until(() =>
+    document.querySelector('[data-testid="waiting"][data-state="SEARCHING"]'),
+  );
   assert.equal(await bob.text("waiting-others"), "0");
   await bob.press("cancel");
   await bob.at("name").waitFor();
 
-  table.begin("a search that is taken back while the connection is lost is never begun");
+  table.begin(
+    "a search that is taken back while the connection is lost is never begun",
+  );
   proxy.away();
   await bob.at("reconnecting").waitFor();
   await bob.play("gomoku");
@@ -42,7 +52,9 @@ await run("coming-back", async (table) => {
   proxy.back();
   await bob.at("reconnecting").waitFor({ state: "detached" });
   await ada.at("reconnecting").waitFor({ state: "detached" });
-  await ada.until(() => document.querySelector('[data-testid="waiting"][data-state="SEARCHING"]'));
+  await ada.until(() =>
+    document.querySelector('[data-testid="waiting"][data-state="SEARCHING"]'),
+  );
 
   table.begin("a search goes on over a lost connection, and leads to a game");
   await lose(table, proxy, [ada], "waiting");
@@ -57,7 +69,9 @@ await run("coming-back", async (table) => {
   }
   await place(await whoseTurn(both), "6-6", both);
   for (const player of both) {
-    const stones = player.page.locator('[data-stone="black"], [data-stone="white"]');
+    const stones = player.page.locator(
+      '[data-stone="black"], [data-stone="white"]',
+    );
     assert.equal(await stones.count(), 3);
   }
   await ada.press("resign");
@@ -68,24 +82,39 @@ await run("coming-back", async (table) => {
     await player.at("account").waitFor();
   }
 
-  table.begin("a guest makes an account of a name and a password, and keeps it over a reload");
+  table.begin(
+    "a guest makes an account of a name and a password, and keeps it over a reload",
+  );
   const name = `ada-${Date.now().toString(36)}`;
   await ada.press("account-way-create");
   await ada.at("account-name").fill(name);
   await ada.at("account-password").fill(PASSWORD);
   await ada.press("account-submit");
-  await ada.until((name) => document.body.innerText.includes(`Signed in as ${name}`), name);
-  await ada.until(() => document.activeElement?.getAttribute("data-testid") === "account");
+  await ada.until(
+    (name) => document.body.innerText.includes(`Signed in as ${name}`),
+    name,
+  );
+  await ada.until(
+    () => document.activeElement?.getAttribute("data-testid") === "account",
+  );
   await ada.page.reload();
-  await ada.until((name) => document.body.innerText.includes(`Signed in as ${name}`), name);
+  await ada.until(
+    (name) => document.body.innerText.includes(`Signed in as ${name}`),
+    name,
+  );
   assert.equal(await ada.at("session").count(), 1);
   await table.picture(ada, "account");
 
-  table.begin("another device signs in, after a wrong password, and is ended from the first");
+  table.begin(
+    "another device signs in, after a wrong password, and is ended from the first",
+  );
   await bob.at("account-name").fill(name);
   await bob.at("account-password").fill("wrong password");
   await bob.press("account-submit");
-  await bob.until(() => document.querySelector('[data-testid="account-problem"]')?.textContent);
+  await bob.until(
+    () =>
+      document.querySelector('[data-testid="account-problem"]')?.textContent,
+  );
   await table.picture(bob, "wrong-password");
   await bob.at("account-password").fill(PASSWORD);
   await bob.press("account-submit");
@@ -93,10 +122,14 @@ await run("coming-back", async (table) => {
   // A user has one lobby connection: the first device gives way, and takes it back.
   await ada.at("trouble").waitFor();
   await ada.press("retry");
-  await ada.until(() => document.querySelectorAll('[data-testid="session"]').length === 2);
+  await ada.until(
+    () => document.querySelectorAll('[data-testid="session"]').length === 2,
+  );
   await table.picture(ada, "sessions");
   await ada.press("end-session");
-  await ada.until(() => document.querySelectorAll('[data-testid="session"]').length === 1);
+  await ada.until(
+    () => document.querySelectorAll('[data-testid="session"]').length === 1,
+  );
   // That one had given way by then. It is told that its session is over, and a guest only then.
   await bob.at("trouble").waitFor();
   await bob.press("retry");
@@ -108,7 +141,10 @@ await run("coming-back", async (table) => {
   proxy.away();
   await ada.at("reconnecting").waitFor();
   await ada.press("sign-out");
-  await ada.until(() => document.querySelector('[data-testid="account-problem"]')?.textContent);
+  await ada.until(
+    () =>
+      document.querySelector('[data-testid="account-problem"]')?.textContent,
+  );
   await table.picture(ada, "sign-out-dropped");
   proxy.back();
   await ada.at("reconnecting").waitFor({ state: "detached" });
@@ -124,7 +160,8 @@ async function lose(table, proxy, players, title) {
   for (const player of players) await player.at("reconnecting").waitFor();
   for (const player of players) await table.picture(player, `${title}-dropped`);
   proxy.back();
-  for (const player of players) await player.at("reconnecting").waitFor({ state: "detached" });
+  for (const player of players)
+    await player.at("reconnecting").waitFor({ state: "detached" });
 }
 
 async function whoseTurn(players) {
@@ -134,7 +171,11 @@ async function whoseTurn(players) {
       return player.at("status").getAttribute("data-turn");
     }),
   );
-  assert.deepEqual([...turns].sort(), ["me", "them"], "it is the turn of exactly one");
+  assert.deepEqual(
+    [...turns].sort(),
+    ["me", "them"],
+    "it is the turn of exactly one",
+  );
   return players[turns.indexOf("me")];
 }
 
@@ -143,7 +184,10 @@ async function place(player, cell, players) {
   if (player.touch) await player.press("confirm-move");
   for (const each of players) {
     await each.until(
-      (cell) => !document.querySelector(`[data-testid="cell-${cell}"][data-stone="none"]`),
+      (cell) =>
+        !document.querySelector(
+          `[data-testid="cell-${cell}"][data-stone="none"]`,
+        ),
       cell,
     );
   }

@@ -15,7 +15,9 @@ await run("party", async (table) => {
   assert.match(code, /^[2-9A-Z]{6}$/);
   await members(ada, ["Ada"]);
 
-  table.begin("the second one follows the link, and the third one is invited by id");
+  table.begin(
+    "the second one follows the link, and the third one is invited by id",
+  );
   const bob = await table.enter("Bob", PHONE);
   await bob.page.goto(`${table.baseUrl}?party=${code}`);
   await bob.at("name").fill("Bob");
@@ -34,15 +36,24 @@ await run("party", async (table) => {
   await cy.press("party-accept");
   const all = [ada, bob, cy];
   for (const player of all) await members(player, ["Ada", "Bob", "Cy"]);
-  assert.equal(await bob.at("play-arena").isDisabled(), true, "the leader starts");
+  assert.equal(
+    await bob.at("play-arena").isDisabled(),
+    true,
+    "the leader starts",
+  );
 
   table.begin("they talk in the party");
   await bob.press("party-talk");
   await bob.at("chat-text").fill("the arena?");
   await bob.press("chat-send");
   await ada.at("hub-tab-chat").click();
-  await ada.page.locator('[data-testid="conversation"][data-kind="party"]').click();
-  await ada.page.getByTestId("message-text").filter({ hasText: "the arena?" }).waitFor();
+  await ada.page
+    .locator('[data-testid="conversation"][data-kind="party"]')
+    .click();
+  await ada.page
+    .getByTestId("message-text")
+    .filter({ hasText: "the arena?" })
+    .waitFor();
   await table.pictureAll("talk");
 
   table.begin("one is not ready, and all are told who");
@@ -54,13 +65,17 @@ await run("party", async (table) => {
   table.begin("all are ready, and are in one game");
   await ada.press("party-check");
   await cy.press("party-is-ready");
-  await ada.until(() => document.querySelectorAll('[data-ready="true"]').length === 2);
+  await ada.until(
+    () => document.querySelectorAll('[data-ready="true"]').length === 2,
+  );
   await table.pictureAll("question");
   await bob.press("party-is-ready");
   await Promise.all(all.map((player) => player.at("waiting").waitFor()));
   await table.pictureAll("waiting");
   for (const player of all) await player.at("arena").waitFor();
-  await ada.until(() => ["Ada", "Bob", "Cy"].every((it) => document.body.innerText.includes(it)));
+  await ada.until(() =>
+    ["Ada", "Bob", "Cy"].every((it) => document.body.innerText.includes(it)),
+  );
 
   table.begin("they come back, and are still the party");
   for (const player of all) {
@@ -70,7 +85,9 @@ await run("party", async (table) => {
   }
 
   table.begin("a game that takes fewer is refused with the reason");
-  await ada.until(() => document.querySelectorAll('[data-state="ONLINE"]').length >= 3);
+  await ada.until(
+    () => document.querySelectorAll('[data-state="ONLINE"]').length >= 3,
+  );
   await ada.press("play-gomoku");
   await news(ada, "your party is too large: this game takes 2 players");
 
@@ -89,7 +106,9 @@ await run("party", async (table) => {
   await bob.at("party-code").waitFor();
   await table.pictureAll("stopped");
 
-  table.begin("a member whose page is loaded again is still in the party, also during a search");
+  table.begin(
+    "a member whose page is loaded again is still in the party, also during a search",
+  );
   await ada.press("play-arena");
   await bob.at("waiting").waitFor();
   await bob.page.reload();
@@ -97,7 +116,9 @@ await run("party", async (table) => {
   await news(ada, "Bob has stopped the search");
 
   table.begin("they play the game for two");
-  await ada.until(() => document.querySelectorAll('[data-state="ONLINE"]').length >= 2);
+  await ada.until(
+    () => document.querySelectorAll('[data-state="ONLINE"]').length >= 2,
+  );
   await ada.press("play-gomoku");
   for (const player of [ada, bob]) await player.at("board").waitFor();
   await bob.press("resign");
@@ -107,7 +128,9 @@ await run("party", async (table) => {
     await members(player, ["Ada", "Bob"]);
   }
 
-  table.begin("a party that begins with a friend: one of them invites the other, who declines");
+  table.begin(
+    "a party that begins with a friend: one of them invites the other, who declines",
+  );
   await ada.press("party-leave");
   await bob.press("party-leave");
   await bob.at("party-create").waitFor();
@@ -126,12 +149,19 @@ await run("party", async (table) => {
   await ada.at("party-invitation").waitFor({ state: "detached" });
   await bob.at("party-invited").waitFor({ state: "detached" });
 
-  table.begin("a code that leads nowhere is told, and one with spaces is understood");
+  table.begin(
+    "a code that leads nowhere is told, and one with spaces is understood",
+  );
   await ada.at("party-join-code").fill("222222");
   await ada.press("party-join");
-  await ada.page.getByTestId("party-problem").filter({ hasText: "no party with this code" }).waitFor();
+  await ada.page
+    .getByTestId("party-problem")
+    .filter({ hasText: "no party with this code" })
+    .waitFor();
   const typed = (await bob.text("party-code")).toLowerCase();
-  await ada.at("party-join-code").fill(`${typed.slice(0, 3)} ${typed.slice(3)}`);
+  await ada
+    .at("party-join-code")
+    .fill(`${typed.slice(0, 3)} ${typed.slice(3)}`);
   await ada.press("party-join");
   await members(bob, ["Bob", "Ada"]);
   await bob.press("party-hand-over");
@@ -148,7 +178,9 @@ await run("party", async (table) => {
 /** Until the party has these members, in the order in which they came in. */
 function members(player, names) {
   return player.until((names) => {
-    const shown = [...document.querySelectorAll('[data-testid="party-member"] b')];
+    const shown = [
+      ...document.querySelectorAll('[data-testid="party-member"] b'),
+    ];
     const now = shown.map((it) => it.textContent.replace(" (you)", ""));
     return JSON.stringify(now) === JSON.stringify(names);
   }, names);
@@ -156,5 +188,8 @@ function members(player, names) {
 
 /** Until the player is told this of the party. */
 function news(player, text) {
-  return player.page.getByTestId("party-news").filter({ hasText: text }).waitFor();
+  return player.page
+    .getByTestId("party-news")
+    .filter({ hasText: text })
+    .waitFor();
 }

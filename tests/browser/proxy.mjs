@@ -11,7 +11,9 @@ export class Proxy {
   static async start(baseUrl) {
     const { hostname, port } = new URL(baseUrl);
     const proxy = new Proxy();
-    proxy.#server = createServer((near) => proxy.#pass(near, connect(Number(port), hostname)));
+    proxy.#server = createServer((near) =>
+      proxy.#pass(near, connect(Number(port), hostname)),
+    );
     proxy.#server.listen(0, "127.0.0.1");
     await once(proxy.#server, "listening");
     // Whatever comes of a test, it does not wait for this.

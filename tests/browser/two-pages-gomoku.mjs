@@ -49,10 +49,14 @@ await run("gomoku", async (table) => {
 
   table.begin("both play again, with the colors swapped");
   await white.press("play-again");
-  await black.until(() => document.body.innerText.includes("wants to play again"));
+  await black.until(() =>
+    document.body.innerText.includes("wants to play again"),
+  );
   await black.press("play-again");
   for (const player of both) {
-    await player.until(() => document.querySelector('[data-testid="gomoku"][data-game="2"]'));
+    await player.until(() =>
+      document.querySelector('[data-testid="gomoku"][data-game="2"]'),
+    );
   }
   const [blackNow, whiteNow] = await byColor(both);
   assert.equal(blackNow.name, white.name);
@@ -62,7 +66,9 @@ await run("gomoku", async (table) => {
   table.begin("a reload leads back to the seat");
   await ada.page.reload();
   await ada.at("board").waitFor();
-  await ada.until(() => document.querySelector('[data-testid="cell-8-7"][data-stone="white"]'));
+  await ada.until(() =>
+    document.querySelector('[data-testid="cell-8-7"][data-stone="white"]'),
+  );
   await place(blackNow, "6-6", both, "black");
   await table.pictureAll("rematch");
 
@@ -83,19 +89,27 @@ async function byColor(players) {
   const turns = await Promise.all(
     players.map((player) => player.at("status").getAttribute("data-turn")),
   );
-  assert.deepEqual([...turns].sort(), ["me", "them"], "exactly one of them begins");
+  assert.deepEqual(
+    [...turns].sort(),
+    ["me", "them"],
+    "exactly one of them begins",
+  );
   return turns[0] === "me" ? players : [...players].reverse();
 }
 
 /** Places a stone as a person does, and waits until both pages show it. */
 async function place(player, cell, players, color) {
-  await player.until(() => document.querySelector('[data-testid="status"][data-turn="me"]'));
+  await player.until(() =>
+    document.querySelector('[data-testid="status"][data-turn="me"]'),
+  );
   await player.press(`cell-${cell}`);
   if (player.touch) await player.press("confirm-move");
   for (const each of players) {
     await each.until(
       ([cell, color]) =>
-        document.querySelector(`[data-testid="cell-${cell}"][data-stone="${color}"]`),
+        document.querySelector(
+          `[data-testid="cell-${cell}"][data-stone="${color}"]`,
+        ),
       [cell, color],
     );
   }

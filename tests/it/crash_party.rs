@@ -148,7 +148,6 @@ impl Pair {
             ([alone], _) => Act::Join(1 - alone),
             (_, 0) => Act::SetData(data()),
             (_, 1) => Act::HandOver,
-            // Who was removed could come back by an invitation only.
             (_, 2) if self.done.is_multiple_of(5) => Act::Kick,
             (_, 2) => Act::Leave(leader),
             (_, _) => Act::Leave(1 - leader),
@@ -177,8 +176,9 @@ impl Pair {
             }
             Err(_) => return None,
         }
-        if let Act::Create(user) = act {
-            self.code = last_party(&lobbies[user]).expect("it is told before the answer").code;
+        // What has come of it is told before the answer; who is removed makes the code another one.
+        if let Some(party) = last_party(&lobbies[user]) {
+            self.code = party.code;
         }
         self.open = None;
         self.done += 1;

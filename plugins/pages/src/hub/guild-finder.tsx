@@ -5,7 +5,7 @@ import type { GuildProps } from "./guild.js";
 
 const NAME_CHARS_MIN = 3;
 const NAME_CHARS_MAX = 32;
-const ABOUT_CHARS_MAX = 500;
+export const ABOUT_CHARS_MAX = 500;
 
 export function GuildFinder(props: GuildProps) {
   return (

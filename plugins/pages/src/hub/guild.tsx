@@ -1,10 +1,10 @@
 // The guild: the player's own, or the ways into one.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useId, useState } from "preact/hooks";
 import { Problem, useAttempt, type Attempt } from "../ui/attempt.js";
 import { Confirm } from "../ui/dialog.js";
 import { useStore } from "../ui/use-store.js";
 import type { Around } from "./around.js";
-import { GuildFinder } from "./guild-finder.js";
+import { ABOUT_CHARS_MAX, GuildFinder } from "./guild-finder.js";
 import { GuildMembers } from "./guild-members.js";
 import type { PanelProps } from "./hub.js";
 import type { Membership } from "./book.js";
@@ -63,7 +63,7 @@ function OwnGuildView(props: GuildProps) {
           <h2 data-testid="guild-name">
             {guild.name} {guild.tag && <span class="tag">{guild.tag}</span>}
           </h2>
-          {guild.about && <p>{guild.about}</p>}
+          <About {...props} />
           <small>
             {guild.members.length} of {guild.limit} members. {entry}.
           </small>
@@ -77,6 +77,61 @@ function OwnGuildView(props: GuildProps) {
       </div>
       <GuildMembers {...props} />
     </>
+  );
+}
+
+/** The guild's words about itself; its officers can write others. */
+function About({ around, membership, attempt, busy }: GuildProps) {
+  const { about, members } = membership.guild!;
+  const [draft, setDraft] = useState<string>();
+  const id = useId();
+  const own = members.find((it) => it.userId === around.lobby.user.id);
+  const save = (event: Event) => {
+    event.preventDefault();
+    void attempt(async () => {
+      await around.lobby.guilds.change({ about: draft ?? "" });
+      setDraft(undefined);
+    });
+  };
+  if (draft === undefined) {
+    return (
+      <>
+        {about && <p data-testid="guild-about">{about}</p>}
+        {own && own.role !== "member" && (
+          <button
+            class="button small quiet"
+            disabled={busy}
+            data-testid="guild-about-edit"
+            onClick={() => setDraft(about)}
+          >
+            {about ? "Change this text" : "Write something about the guild"}
+          </button>
+        )}
+      </>
+    );
+  }
+  return (
+    <form class="stack" onSubmit={save}>
+      <div class="field">
+        <label for={id}>About the guild</label>
+        <textarea
+          id={id}
+          rows={3}
+          value={draft}
+          maxLength={ABOUT_CHARS_MAX}
+          data-testid="guild-about-text"
+          onInput={(event) => setDraft(event.currentTarget.value)}
+        />
+      </div>
+      <div class="actions">
+        <button class="button" type="submit" disabled={busy} data-testid="guild-about-save">
+          Save
+        </button>
+        <button class="button quiet" type="button" onClick={() => setDraft(undefined)}>
+          Cancel
+        </button>
+      </div>
+    </form>
   );
 }
 
