@@ -209,6 +209,7 @@ impl Service for SceneMaster {
             Event::Service { service: ServiceName::Db, up } => {
                 self.db_up = up;
                 if up {
+                    self.wait_anew(cx);
                     self.record_all(cx);
                 }
             }
@@ -432,6 +433,7 @@ impl SceneMaster {
                 Due::Record(id) => self.record(id, cx),
                 Due::End(id, epoch) => self.repeat_end(id, epoch, cx),
                 Due::Scene(id) => match self.scenes.get(&id).map(|it| it.state) {
+                    Some(State::Placing | State::Stopping) if !self.db_up => self.wait_for_node(id, cx),
                     Some(State::Placing) if self.scenes[&id].epoch > FIRST_EPOCH => {
                         self.crashed(id, Refusal::TimedOut("making the scene").to_string(), cx);
                     }
@@ -449,6 +451,26 @@ impl SceneMaster {
                 },
             }
         }
+    }
+
+    /// The store is up again: what was ordered meanwhile, or just before, leaves only now, so the nodes have their
+    /// whole time to answer. Or a scene would be given up, and its users told, before its node has heard of it.
+    fn wait_anew(&mut self, cx: &Context<'_>) {
+        let waits = |scene: &Scene| matches!(scene.state, State::Placing | State::Stopping);
+        let waiting: Vec<SceneId> = self.scenes.iter().filter(|(_, it)| waits(it)).map(|(id, _)| *id).collect();
+        for id in waiting {
+            self.wait_for_node(id, cx);
+        }
+    }
+
+    /// Gives the node of a scene that is being made or ended its time to answer.
+    fn wait_for_node(&mut self, id: SceneId, cx: &Context<'_>) {
+        let Some(scene) = self.scenes.get(&id) else { return };
+        let wait_ms = match scene.state {
+            State::Stopping => u64::from(self.fleets[&scene.fleet].stop_grace_ms) + STOP_MS_MAX,
+            _ => PLACE_MS_MAX,
+        };
+        self.deadlines.set(Due::Scene(id), cx.now.plus_ms(wait_ms));
     }
 
     /// Orders a scene's end.

@@ -279,13 +279,14 @@ impl SceneService {
                 }
                 cx.send(scene_master::Event::ResCreateScene { scene, epoch, result });
             }
-            // It is to end already, or its start was given up.
-            Some(_) => {}
-            None if result.is_ok() => {
+            // It is to end already.
+            Some((known, ..)) if *known == epoch => {}
+            // Its start was given up, and perhaps the next incarnation is ordered since.
+            _ if result.is_ok() => {
                 let end = ToScene::End { epoch, reason: EndReason::Expired, results: Vec::new() };
                 cx.send(Message::Scene(scene, end));
             }
-            None => {}
+            _ => {}
         }
     }
 
@@ -305,8 +306,11 @@ impl SceneService {
                 self.deadlines.set(scene, cx.now.plus_ms(grace_ms + END_MS_MAX));
                 cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results }));
             }
-            // It is as ordered: no such incarnation lives here.
-            _ => cx.send(scene_master::Event::ResDestroyScene { scene, epoch }),
+            // It is as ordered: no such incarnation lives here. One whose start or end was given up might still.
+            _ => {
+                cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results }));
+                cx.send(scene_master::Event::ResDestroyScene { scene, epoch });
+            }
         }
     }
 

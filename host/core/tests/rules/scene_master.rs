@@ -158,6 +158,30 @@ fn while_the_store_is_down_no_scene_begins_and_those_that_run_end_as_ever() {
 }
 
 #[test]
+fn while_the_store_is_down_no_node_is_given_up_for_what_it_cannot_have_heard() {
+    let db = |up| Event::Service { service: ServiceName::Db, up };
+    let (mut world, scene) = running();
+    world.tell(ask(scene, Ask::Finished(Vec::new())));
+    world.tell(db(false));
+    let told = world.pass_ms(60_000);
+    assert!(!shorts(&told).contains(&"Lobby SynSceneEnded".to_owned()), "{told:?}");
+    assert_eq!(world.service.state_name(scene), "Stopping");
+    world.tell(db(true));
+    world.pass_ms(STOP_MS_MAX);
+    assert_eq!(world.service.state_name(scene), "Stopping", "the node has its whole time");
+    world.pass_ms(STOP_MS_MAX);
+    assert_eq!(world.service.state_name(scene), "Stopped");
+
+    let (mut world, scene) = placing();
+    world.tell(db(false));
+    world.pass_ms(60_000);
+    world.tell(db(true));
+    world.pass_ms(PLACE_MS_MAX - 1);
+    assert_eq!(world.service.state_name(scene), "Placing");
+    assert_eq!(shorts(&world.tell(created(scene, Ok(())))), ["Match ResCreateScene"]);
+}
+
+#[test]
 fn nobody_is_put_into_two_scenes() {
     let (mut world, _) = running();
     assert_eq!(shorts(&world.tell(req_create(MatchId(51), [11, 12]))), ["Match ResCreateScene ✗Busy"]);

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use scenehost_core::config::Fleet;
 use scenehost_core::message::EndReason;
-use scenehost_core::scene_service::{END_MS_MAX, Event, START_MS_MAX, SceneService};
+use scenehost_core::scene_service::{END_MS_MAX, Event, START_MS_MAX, SceneService, ToScene};
 use scenehost_core::token::SecretHash;
-use scenehost_core::{Epoch, FleetName, NodeId, Refusal, SceneId, Time};
+use scenehost_core::{Epoch, FleetName, Message, NodeId, Refusal, SceneId, Time};
 
 use crate::table::{self, short};
 use crate::world::World;
@@ -31,7 +31,7 @@ fn started(result: Result<(), Refusal>) -> Event {
     Event::ResStart { scene: SCENE, epoch: EPOCH, result }
 }
 
-fn shorts(messages: &[scenehost_core::Message]) -> Vec<String> {
+fn shorts(messages: &[Message]) -> Vec<String> {
     messages.iter().map(short).collect()
 }
 
@@ -72,6 +72,19 @@ fn a_scene_that_starts_after_it_was_given_up_is_ended() {
     world.tell(create(SCENE, EPOCH));
     assert_eq!(shorts(&world.pass_ms(START_MS_MAX)), ["SceneMaster ResCreateScene ✗TimedOut"]);
     assert_eq!(shorts(&world.tell(started(Ok(())))), ["Scene End"]);
+}
+
+#[test]
+fn one_that_starts_too_late_is_ended_also_if_the_next_incarnation_is_ordered_already() {
+    let mut world = service(1);
+    world.tell(create(SCENE, EPOCH));
+    world.pass_ms(START_MS_MAX);
+    world.tell(create(SCENE, Epoch(2)));
+    let told = world.tell(started(Ok(())));
+    let [Message::Scene(SCENE, ToScene::End { epoch: EPOCH, .. })] = told[..] else { panic!("{told:?}") };
+    assert_eq!(world.service.state_name(SCENE), "Starting", "the next one goes on");
+    let told = world.tell(destroy(EPOCH));
+    assert_eq!(shorts(&told), ["Scene End", "SceneMaster ResDestroyScene"], "also one that is not known");
 }
 
 #[test]
