@@ -275,6 +275,8 @@ impl Match {
                 group.push(chosen);
             }
         }
+        // Seats are in the order in which users came, as far as that is known.
+        group.rotate_left(1);
         let filled = players == players_max;
         if filled || (players >= players_min && waited_ms >= self.domain.fill_ms) {
             self.place(group, 1, cx);
