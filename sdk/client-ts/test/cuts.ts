@@ -2,7 +2,7 @@
 // host run it: `node build/test/cuts.js HOST:PORT`. It ends with 0 only if nothing was lost or doubled.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { argv, exit } from "node:process";
+import { argv, exit, getActiveResourcesInfo } from "node:process";
 import { WebSocket } from "ws";
 import { Lobby, type ConnectOptions, type Match, type Resumed, type Scene } from "../src/index.js";
 import { until } from "./host.js";
@@ -143,7 +143,7 @@ async function finish(players: Player[]): Promise<void> {
 }
 
 const deadline = setTimeout(() => {
-  console.error(`not done within ${DEADLINE_MS / 1000} s`);
+  console.error(`not done within ${DEADLINE_MS / 1000} s: ${getActiveResourcesInfo().join(", ")}`);
   exit(1);
 }, DEADLINE_MS);
 const [address] = argv.slice(2);
@@ -156,4 +156,5 @@ for (const game of [gomoku, arena]) {
 }
 console.log(`${proxy.cutCount} connections were cut`);
 proxy.stop();
-clearTimeout(deadline);
+// What is left open then would keep the process until the deadline.
+deadline.unref();
