@@ -341,8 +341,9 @@ impl Match {
                         cx.send(lobby::Event::ResMatch { user, ticket, result: Ok(entry) });
                     }
                 }
+                // Who has lost the seat before the match was answered.
                 for number in group.tickets {
-                    self.give_up(number, &Refusal::Internal("a match without a place for you"), cx);
+                    self.give_up(number, &Refusal::NoSeat, cx);
                 }
             }
             Err(refusal) if group.attempts >= PLACE_ATTEMPTS_MAX || !self.down.is_empty() => {

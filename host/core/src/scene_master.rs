@@ -295,6 +295,8 @@ impl SceneMaster {
             return;
         }
         row.state = SeatState::Gone;
+        // Also if its match is not answered yet: there is no way in any more.
+        row.entry = None;
         let user = row.player.user;
         let nobody = scene.seats.iter().all(|row| row.state == SeatState::Gone);
         let state = scene.state;

@@ -68,6 +68,16 @@ fn shorts(messages: &[Message]) -> Vec<String> {
     messages.iter().map(short).collect()
 }
 
+#[test]
+fn who_has_no_place_in_a_match_that_was_made_is_told_so() {
+    let mut world = pairs();
+    world.tell(ask(1, 1500));
+    let (match_id, _) = groups(&world.tell(ask(2, 1500)))[0].clone();
+    let told = world.tell(Event::ResCreateScene { match_id, result: Ok(vec![(UserId(2), entry())]) });
+    assert_eq!(shorts(&told), ["Lobby ResMatch", "Lobby ResMatch ✗NoSeat"]);
+    assert_eq!((world.service.ticket_name(UserId(1)), world.service.ticket_name(UserId(2))), ("none", "none"));
+}
+
 /// A party of these, with their ratings; its ticket is the first one's.
 fn ask_as_party(users: &[(u64, i32)]) -> Event {
     let seekers = users.iter().map(|(user, rating)| seeker(*user, *rating, &[])).collect();

@@ -102,6 +102,17 @@ fn a_match_is_answered_only_when_its_scene_exists_and_each_user_gets_a_token_of_
 }
 
 #[test]
+fn who_has_lost_the_seat_before_the_match_is_answered_gets_no_way_in() {
+    let (mut world, scene) = placing();
+    world.tell(left(scene, 0));
+    let answer = world.tell(created(scene, Ok(())));
+    let Message::Match(_, matching::Event::ResCreateScene { result: Ok(entries), .. }) = &answer[0] else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(entries.iter().map(|(user, _)| user.0).collect::<Vec<_>>(), [11]);
+}
+
+#[test]
 fn creating_is_idempotent_by_the_match() {
     let (mut world, _) = allocated();
     let again = world.tell(req_create(MATCH, [10, 11]));
