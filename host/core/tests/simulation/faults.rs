@@ -1,0 +1,200 @@
+//! What goes wrong, and how it is over.
+//!
+//! A node that is silent for longer than [`SILENT_MS_MAX`] is declared down, and has lost its scenes when it is back:
+//! that a node fences itself off, or is asked what it still runs, is not built yet. For the same reason all nodes
+//! begin anew with the host. A node comes back after it was declared down, never before: SceneMaster could not tell
+//! its lives apart.
+
+use scenehost_core::message::ServiceName;
+use scenehost_core::{NodeId, Refusal, lobby, scene_master};
+
+use crate::invariants;
+use crate::nodes::Node;
+use crate::plan::{Fault, NODES, between};
+use crate::sim::{Due, LIFE_MS_MAX, Sim, fleets, new_db, new_match};
+use crate::traffic::LinkFault;
+use crate::watch::Place;
+
+/// How long a node may be silent before it is declared down. Shorter than what SceneMaster waits for a node.
+const SILENT_MS_MAX: u64 = 3_000;
+/// How long users have to find out that the host is gone, and the host to end its scenes when it is told to stop.
+const STOP_MS: [u64; 2] = [5_000, 15_000];
+
+/// The end of a fault.
+#[derive(Debug)]
+pub enum Undo {
+    Link(usize),
+    Pause { node: usize, life: u32 },
+    Crash(usize),
+    Down { node: usize, host: u32 },
+    Store,
+    StopScenes(u32),
+    Stopped(u32),
+}
+
+impl Sim {
+    pub fn fault(&mut self, fault: Fault) {
+        // After these somebody may have a seat and not know of it, until its token expires or its scene ends.
+        let lossy_ms = match fault {
+            Fault::Link { for_ms, .. } => for_ms + LIFE_MS_MAX + 20_000,
+            Fault::StoreDown { for_ms } => for_ms + 100_000,
+            Fault::FreshMatch(_) => 60_000,
+            _ => 0,
+        };
+        self.watch.lossy_until = self.watch.lossy_until.max(self.now.plus_ms(lossy_ms));
+        match fault {
+            Fault::Link { node, for_ms, lost, doubled, late } => {
+                self.nodes[node].link = Some(LinkFault { lost, doubled, late });
+                self.watch.trouble(node, self.now.plus_ms(for_ms));
+                self.after(for_ms, Due::Undo(Undo::Link(node)));
+            }
+            Fault::Pause { node, for_ms } => self.pause(node, for_ms),
+            Fault::Crash { node, for_ms } => {
+                if self.nodes[node].up && self.nodes[node].paused_until.is_none() {
+                    self.crash(node, for_ms);
+                }
+            }
+            Fault::Skew { node, ms } => self.nodes[node].ahead_ms = ms,
+            Fault::StoreDown { for_ms } => {
+                if !self.store.is_down {
+                    self.store.is_down = true;
+                    self.watch.store_trouble = self.now.plus_ms(for_ms);
+                    self.plan_all();
+                    self.after(for_ms, Due::Undo(Undo::Store));
+                }
+            }
+            Fault::FreshMatch(domain) => {
+                self.host.matches[domain].replace(new_match(domain));
+                self.watch.tickets.retain(|(of, _), _| *of != domain);
+                self.fresh(ServiceName::Match);
+                self.plan(Place::Match(domain));
+            }
+            Fault::FreshDb => {
+                self.generations += 1;
+                // Each life of the host has numbers of its own.
+                self.host.db.replace(new_db((u64::from(self.host.life) << 8) + self.generations % 256));
+                self.fresh(ServiceName::Db);
+                self.plan(Place::Db);
+            }
+            Fault::HostCrash => self.host_crash(),
+            Fault::HostStop => {
+                if !self.is_stopping {
+                    self.is_stopping = true;
+                    self.send(Place::World, Place::Lobby, lobby::Event::Stopping.into());
+                    self.after(STOP_MS[0], Due::Undo(Undo::StopScenes(self.host.life)));
+                }
+            }
+            Fault::ByHand(count) => {
+                let fleets = fleets();
+                let Some(fleet) = fleets.keys().nth(count as usize % fleets.len()).cloned() else { return };
+                let event = scene_master::Event::ReqCreateByHand { number: u64::from(count), fleet, count };
+                self.send(Place::World, Place::Master, event.into());
+            }
+            Fault::Ban(user) => {
+                let refusal = Refusal::Banned { reason: "for a while".to_owned(), until: None };
+                let event = lobby::Event::SynAccountClosed { user: self.users[user].id, refusal };
+                self.send(Place::World, Place::Lobby, event.into());
+            }
+        }
+    }
+
+    pub fn undo(&mut self, undo: Undo) {
+        self.watch.trace(Place::World, &undo);
+        match undo {
+            Undo::Link(node) => self.nodes[node].link = None,
+            Undo::Pause { node, life } => {
+                if self.nodes[node].life == life {
+                    self.nodes[node].paused_until = None;
+                    self.crash(node, 100);
+                }
+            }
+            Undo::Crash(node) => {
+                self.nodes[node].up = true;
+                self.tell_up(node);
+            }
+            Undo::Down { node, host } => {
+                if self.host.life == host {
+                    let event = scene_master::Event::NodeDown { node: NodeId(node as u64) };
+                    self.send(Place::World, Place::Master, event.into());
+                }
+            }
+            Undo::Store => {
+                self.store.is_down = false;
+                self.plan_all();
+                self.plan_sync();
+            }
+            Undo::StopScenes(life) => {
+                if self.host.life == life {
+                    self.send(Place::World, Place::Master, scene_master::Event::Stopping.into());
+                    self.after(STOP_MS[1], Due::Undo(Undo::Stopped(life)));
+                }
+            }
+            Undo::Stopped(life) => {
+                if self.host.life == life {
+                    self.host_crash();
+                }
+            }
+        }
+    }
+
+    /// A service has panicked, and a fresh one has taken over.
+    fn fresh(&mut self, service: ServiceName) {
+        self.announce(service, false);
+        if service != ServiceName::Db || !self.store.is_down {
+            self.announce(service, true);
+        }
+    }
+
+    fn pause(&mut self, node: usize, for_ms: u64) {
+        if !self.nodes[node].up || self.nodes[node].paused_until.is_some() {
+            return;
+        }
+        let until = self.now.plus_ms(for_ms);
+        self.watch.trouble(node, until);
+        self.nodes[node].paused_until = Some(until);
+        let life = self.nodes[node].life;
+        if for_ms > SILENT_MS_MAX {
+            self.after(SILENT_MS_MAX, Due::Undo(Undo::Down { node, host: self.host.life }));
+            self.after(for_ms, Due::Undo(Undo::Pause { node, life }));
+        }
+    }
+
+    /// A node is gone with all of its scenes, for a while.
+    fn crash(&mut self, node: usize, for_ms: u64) {
+        self.lose_node(node);
+        let detected_ms = between(&mut self.net, 50, SILENT_MS_MAX);
+        self.after(detected_ms, Due::Undo(Undo::Down { node, host: self.host.life }));
+        // It is not up before it was declared down.
+        let back_ms = for_ms.max(detected_ms) + 10;
+        self.watch.trouble(node, self.now.plus_ms(back_ms));
+        self.after(back_ms, Due::Undo(Undo::Crash(node)));
+    }
+
+    fn lose_node(&mut self, node: usize) {
+        let Node { life, ahead_ms, link, .. } = self.nodes[node];
+        self.nodes[node] = Node { up: false, ahead_ms, link, ..Node::new(self.seed, node, life + 1) };
+        self.watch.made.retain(|(of, _), _| *of != node);
+        for user in 0..self.users.len() {
+            if self.users[user].at_scene.as_ref().is_some_and(|at| at.node == node) {
+                self.scene_lost(user);
+            }
+        }
+    }
+
+    fn host_crash(&mut self) {
+        self.store.lose_unsynced();
+        invariants::consistent(self);
+        self.watch.host_gone();
+        for node in 0..NODES {
+            self.lose_node(node);
+            self.watch.trouble(node, self.now);
+        }
+        self.searching.clear();
+        self.disagreed.clear();
+        self.start_host();
+        for user in 0..self.users.len() {
+            self.users[user].host_gone();
+            self.carry_out(user);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The tiny games of simulated scenes: what each does follows from its scene's seed.
+
+use scenehost_core::PlayerResult;
+use scenehost_core::scene::{Event, GameEvent};
+use scenehost_core::scene_service::START_MS_MAX;
+
+/// How a game goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    /// It is decided after some time.
+    Finishes,
+    /// It is over after some time, and was not decided.
+    ComesToNothing,
+    /// Its logic fails after some time.
+    Traps,
+    /// It cannot go on after some time.
+    GivesUp,
+    /// It does not start.
+    FailsToStart,
+    /// Its start takes longer than its SceneService waits; it never says anything.
+    StartsLate,
+    /// It never says anything.
+    Silent,
+    /// It removes a player after some time, and is decided later.
+    Kicks,
+    /// It lets the player of seat 0 not in, and is decided later.
+    Refuses,
+}
+
+#[derive(Debug)]
+pub struct Game {
+    course: Course,
+    seats: u32,
+    /// When it does what it does next, after its start.
+    pub next_ms: u64,
+    has_kicked: bool,
+    /// Told to stop, it comes to a result.
+    has_last_words: bool,
+}
+
+impl Game {
+    pub fn new(seed: u64, seats: u32) -> Self {
+        let course = match seed % 32 {
+            0..12 => Course::Finishes,
+            12..14 => Course::ComesToNothing,
+            14..18 => Course::Traps,
+            18..20 => Course::GivesUp,
+            20 => Course::FailsToStart,
+            21 => Course::StartsLate,
+            22..26 => Course::Silent,
+            26..30 => Course::Kicks,
+            _ => Course::Refuses,
+        };
+        let next_ms = 500 + (seed >> 8) % 60_000;
+        Self { course, seats, next_ms, has_kicked: false, has_last_words: (seed >> 4).is_multiple_of(2) }
+    }
+
+    pub fn starts(&self) -> bool {
+        self.course != Course::FailsToStart
+    }
+
+    /// How long its start takes, if it takes long.
+    pub fn late_ms(&self) -> Option<u64> {
+        (self.course == Course::StartsLate).then_some(START_MS_MAX + 100 + self.next_ms / 10)
+    }
+
+    pub fn admits(&self, seat: u32) -> Result<(), String> {
+        match self.course == Course::Refuses && seat == 0 {
+            true => Err("not you".to_owned()),
+            false => Ok(()),
+        }
+    }
+
+    /// What the game does when its time has come.
+    pub fn turn(&mut self) -> Option<Event> {
+        match self.course {
+            Course::Finishes | Course::Refuses => Some(Event::Finish(self.results())),
+            Course::ComesToNothing => Some(Event::Finish(Vec::new())),
+            Course::Traps => Some(Event::Failed("trap".to_owned())),
+            Course::GivesUp => Some(Event::GivenUp("its save is of another game".to_owned())),
+            Course::FailsToStart | Course::StartsLate | Course::Silent => None,
+            Course::Kicks if !self.has_kicked => {
+                self.has_kicked = true;
+                self.next_ms += 5_000;
+                Some(Event::Kick { seat: 0, reason: "no more of you".to_owned() })
+            }
+            Course::Kicks => Some(Event::Finish(self.results())),
+        }
+    }
+
+    /// What the game says to what it is told.
+    pub fn hears(&self, event: &GameEvent) -> Option<Event> {
+        let stops = matches!(event, GameEvent::Stopping { .. }) && self.has_last_words;
+        stops.then(|| Event::Finish(self.results()))
+    }
+
+    fn results(&self) -> Vec<PlayerResult> {
+        (0..self.seats).map(|seat| PlayerResult { seat, place: seat + 1, score: i64::from(seat) }).collect()
+    }
+}

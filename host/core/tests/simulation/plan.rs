@@ -1,0 +1,192 @@
+//! What is done to a simulated host, and when: all of it follows from the seed, so a seed replays, and the list of
+//! what is done can be made shorter.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// How long users and faults are at work; after that the simulation runs on in peace.
+pub const BUSY_MS: u64 = 15 * 60_000;
+/// The domains: a game for two whose scenes begin anew after a failure, and one for two to four whose scenes end.
+pub const DOMAINS: [&str; 2] = ["duel", "arena"];
+/// The nodes; the first is the host's own, the others are reached over links that may fail.
+pub const NODES: usize = 3;
+
+/// What a user sets out to do; what cannot be done now is passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Will {
+    Online,
+    Search(usize),
+    Cancel,
+    CreateParty,
+    JoinParty(usize),
+    Invite(usize),
+    LeaveParty,
+    CheckReady(usize),
+    Ready(bool),
+    Enter,
+    Play,
+    LeaveScene,
+    DropScene,
+    DropLobby,
+    Quit,
+    SignOut,
+    Rejoin,
+}
+
+/// What goes wrong, or is done by operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// A node's links lose, double and delay messages; the chances in percent.
+    Link {
+        node: usize,
+        for_ms: u64,
+        lost: u64,
+        doubled: u64,
+        late: u64,
+    },
+    Pause {
+        node: usize,
+        for_ms: u64,
+    },
+    Crash {
+        node: usize,
+        for_ms: u64,
+    },
+    Skew {
+        node: usize,
+        ms: i64,
+    },
+    StoreDown {
+        for_ms: u64,
+    },
+    FreshMatch(usize),
+    FreshDb,
+    /// The process of the host is gone with everything that was not synced, and starts again.
+    HostCrash,
+    /// The host is told to stop, ends its scenes and starts again.
+    HostStop,
+    ByHand(u32),
+    Ban(usize),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    User(usize, Will),
+    Fault(Fault),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Planned {
+    pub at_ms: u64,
+    pub action: Action,
+}
+
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub seed: u64,
+    pub users: usize,
+    pub actions: Vec<Planned>,
+}
+
+/// A generator of its own for each purpose, so that leaving an action out changes as little else as possible.
+pub fn stream(seed: u64, purpose: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(purpose);
+    rng
+}
+
+/// A number below `end`, which is not 0.
+pub fn below(rng: &mut ChaCha8Rng, end: u64) -> u64 {
+    rng.next_u64() % end
+}
+
+/// A number from `from` to below `to`.
+pub fn between(rng: &mut ChaCha8Rng, from: u64, to: u64) -> u64 {
+    from + below(rng, to - from)
+}
+
+pub fn chance(rng: &mut ChaCha8Rng, percent: u64) -> bool {
+    below(rng, 100) < percent
+}
+
+impl Plan {
+    pub fn of_seed(seed: u64) -> Self {
+        let rng = &mut stream(seed, 1);
+        let users = between(rng, 3, 17) as usize;
+        let mut actions: Vec<Planned> =
+            (0..users).map(|user| at(below(rng, 5_000), Action::User(user, Will::Online))).collect();
+        for user in 0..users {
+            let pause_ms = between(rng, 1_500, 30_000);
+            let mut at_ms = below(rng, pause_ms);
+            while at_ms < BUSY_MS {
+                actions.push(at(at_ms, Action::User(user, will(rng, users))));
+                at_ms += between(rng, 200, 2 * pause_ms);
+            }
+        }
+        // Each kind of fault is left out, rare or frequent.
+        let rates: Vec<u64> = (0..KINDS).map(|_| [0, 0, 1, 4][below(rng, 4) as usize]).collect();
+        let sum: u64 = rates.iter().sum();
+        let pause_ms = [600_000, 60_000, 15_000, 4_000][below(rng, 4) as usize];
+        let mut at_ms = between(rng, 5_000, 20_000 + pause_ms);
+        while sum > 0 && at_ms < BUSY_MS {
+            let mut pick = below(rng, sum);
+            let kind = rates.iter().position(|rate| pick.checked_sub(*rate).map(|rest| pick = rest).is_none());
+            actions.push(at(at_ms, Action::Fault(fault(rng, kind.unwrap_or_default(), users))));
+            at_ms += between(rng, 100, 2 * pause_ms);
+        }
+        actions.sort_by_key(|planned| planned.at_ms);
+        Self { seed, users, actions }
+    }
+}
+
+fn at(at_ms: u64, action: Action) -> Planned {
+    Planned { at_ms, action }
+}
+
+fn will(rng: &mut ChaCha8Rng, users: usize) -> Will {
+    let other = below(rng, users as u64) as usize;
+    let domain = below(rng, DOMAINS.len() as u64) as usize;
+    match below(rng, 100) {
+        0..34 => Will::Search(domain),
+        34..40 => Will::Cancel,
+        40..44 => Will::CreateParty,
+        44..51 => Will::JoinParty(other),
+        51..54 => Will::Invite(other),
+        54..56 => Will::LeaveParty,
+        56..62 => Will::CheckReady(domain),
+        62..63 => Will::Ready(false),
+        63..70 => Will::Play,
+        70..75 => Will::LeaveScene,
+        75..81 => Will::DropScene,
+        81..87 => Will::DropLobby,
+        87..90 => Will::Quit,
+        90..92 => Will::SignOut,
+        92..97 => Will::Rejoin,
+        _ => Will::Online,
+    }
+}
+
+const KINDS: usize = 11;
+
+fn fault(rng: &mut ChaCha8Rng, kind: usize, users: usize) -> Fault {
+    let remote = between(rng, 1, NODES as u64) as usize;
+    match kind {
+        0 => Fault::Link {
+            node: remote,
+            for_ms: between(rng, 1_000, 60_000),
+            lost: [0, 5, 30][below(rng, 3) as usize],
+            doubled: [0, 5, 50][below(rng, 3) as usize],
+            late: [0, 10, 50][below(rng, 3) as usize],
+        },
+        1 => Fault::Pause { node: remote, for_ms: between(rng, 50, 8_000) },
+        2 => Fault::Crash { node: remote, for_ms: between(rng, 500, 30_000) },
+        3 => Fault::Skew { node: remote, ms: between(rng, 0, 4_000) as i64 - 2_000 },
+        4 => Fault::StoreDown { for_ms: between(rng, 50, 40_000) },
+        5 => Fault::FreshMatch(below(rng, DOMAINS.len() as u64) as usize),
+        6 => Fault::FreshDb,
+        7 => Fault::HostCrash,
+        8 => Fault::HostStop,
+        9 => Fault::ByHand(between(rng, 1, 4) as u32),
+        _ => Fault::Ban(below(rng, users as u64) as usize),
+    }
+}

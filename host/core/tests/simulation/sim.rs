@@ -1,0 +1,569 @@
+//! A simulated host with its nodes and users: the services of `host/core` as they are, on a clock and a store that
+//! are not real.
+//!
+//! Invariant: everything follows from the plan and its seed. What happens at the same time happens in the order in
+//! which it was planned.
+//!
+//! Main type: [`Sim`]. [`crate::traffic`] brings messages to where they belong, [`crate::nodes`] runs scenes,
+//! [`crate::faults`] is what goes wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand_chacha::ChaCha8Rng;
+use scenehost_core::config::{Domain, Fleet, OnCrash};
+use scenehost_core::db::{Db, Rules};
+use scenehost_core::lobby::{self, Lobby};
+use scenehost_core::matching::Match;
+use scenehost_core::message::ToUser;
+use scenehost_core::record::{self, SceneRecord};
+use scenehost_core::scene_master::{self, SceneMaster};
+use scenehost_core::{
+    ConnectionId, DomainName, Epoch, FleetName, Message, PartyId, SceneId, Seat, Time, UserId, Write, party, results,
+    scene,
+};
+
+use crate::faults::Undo;
+use crate::invariants;
+use crate::nodes::Node;
+use crate::plan::{Action, BUSY_MS, DOMAINS, NODES, Plan, Will, below, stream};
+use crate::process::{Process, Store};
+use crate::sabotage::Sabotage;
+use crate::user::{Other, User};
+use crate::watch::{Place, Violation, Watch};
+
+/// When simulations begin.
+pub const START: Time = Time(1_000_000);
+/// How long the simulation runs on in peace: longer than the longest life, tombstone and wait between two tries.
+const PEACE_MS: u64 = 20 * 60_000;
+/// How long a search may take.
+pub const WAIT_MS_MAX: u64 = 60_000;
+/// The most that a scene lives.
+pub const LIFE_MS_MAX: u64 = 180_000;
+/// How long the lobby keeps everything of a dropped user.
+const GRACE_MS: u64 = 15_000;
+/// The slots of a node: few, so that they run out.
+pub const SLOTS: u32 = 3;
+/// The most players of a scene.
+pub const PLAYERS_MAX: u32 = 4;
+
+/// What is to happen.
+#[derive(Debug)]
+pub enum Due {
+    /// A message comes to a service or a scene of this life of its host or node.
+    Letter {
+        to: Place,
+        life: u32,
+        message: Box<Message>,
+    },
+    /// A service has its turn.
+    Wake(Place, u32),
+    Sync,
+    /// A frame comes to a user.
+    Hears(usize, Box<ToUser>),
+    SceneSays(usize, ConnectionId, Box<scene::Notice>),
+    SceneLost(usize, ConnectionId),
+    /// Something of a user comes to a scene.
+    AtScene {
+        node: usize,
+        life: u32,
+        scene: SceneId,
+        event: Box<scene::Event>,
+    },
+    Play {
+        node: usize,
+        life: u32,
+        scene: SceneId,
+        connection: ConnectionId,
+    },
+    SceneTick {
+        node: usize,
+        life: u32,
+        scene: SceneId,
+    },
+    GameTurn {
+        node: usize,
+        life: u32,
+        scene: SceneId,
+        epoch: u64,
+    },
+    /// The game of a scene has started at last.
+    Started {
+        node: usize,
+        life: u32,
+        scene: SceneId,
+    },
+    Act(Action),
+    Accept(usize, PartyId),
+    Undo(Undo),
+    Peace,
+    Second,
+}
+
+/// The services of the host's own process.
+pub struct Host {
+    /// Grows with every start.
+    pub life: u32,
+    pub lobby: Process<Lobby>,
+    pub db: Process<Db>,
+    pub matches: Vec<Process<Match>>,
+    pub master: Process<SceneMaster>,
+}
+
+impl Host {
+    fn new(seed: u64, life: u32) -> Self {
+        let rng = |purpose: u64| stream(seed, 100 + u64::from(life) * 10 + purpose);
+        let domains = domains().into_iter().map(|(name, domain)| {
+            let (wait_ms_max, players_max) = (domain.wait_ms_max, domain.players_max);
+            (name, lobby::Domain { wait_ms_max, players_max })
+        });
+        let matches = (0..DOMAINS.len()).map(|it| Process::new(new_match(it), Place::Match(it), rng(4 + it as u64)));
+        Self {
+            life,
+            lobby: Process::new(Lobby::new(domains.collect(), GRACE_MS), Place::Lobby, rng(1)),
+            db: Process::new(new_db(u64::from(life) << 8), Place::Db, rng(2)),
+            matches: matches.collect(),
+            master: Process::new(SceneMaster::new(fleets()), Place::Master, rng(3)),
+        }
+    }
+}
+
+pub struct Sim {
+    pub seed: u64,
+    pub now: Time,
+    queue: BTreeMap<(Time, u64), Due>,
+    planned: u64,
+    pub host: Host,
+    pub nodes: Vec<Node>,
+    pub users: Vec<User>,
+    pub store: Store,
+    is_sync_planned: bool,
+    /// Whose each connection is, by its number.
+    pub owners: Vec<usize>,
+    /// When the last message of each link comes, so that none overtakes another.
+    pub links: BTreeMap<(Place, Place), Time>,
+    pub net: ChaCha8Rng,
+    pub watch: Watch,
+    pub sabotage: Option<Sabotage>,
+    /// Since when users search.
+    pub searching: BTreeMap<UserId, Time>,
+    /// Since when the lobby and SceneMaster disagree about users.
+    pub disagreed: BTreeMap<UserId, Time>,
+    /// Since when incarnations live on nodes that SceneMaster does not know.
+    pub strays: BTreeMap<(usize, SceneId, Epoch), Time>,
+    /// The scenes whose results are on the disk, or were: the domain, and who played.
+    pub decided: BTreeMap<SceneId, (DomainName, Vec<UserId>)>,
+    /// Since when users of seats are away.
+    pub dropped: BTreeMap<(SceneId, Epoch, Seat), Time>,
+    /// Since when SceneMaster's books are wrong about scenes.
+    pub wrong: BTreeMap<(&'static str, SceneId), Time>,
+    pub is_stopping: bool,
+    /// How many fresh services there were.
+    pub generations: u64,
+}
+
+/// What came of a simulation.
+pub struct Outcome {
+    pub violation: Option<Violation>,
+    pub watch: Watch,
+}
+
+/// Runs a plan to its end, or to the first invariant that does not hold.
+pub fn run(plan: &Plan, sabotage: Option<Sabotage>, is_traced: bool) -> Outcome {
+    let mut sim = Sim::new(plan, sabotage);
+    sim.watch.traced = is_traced.then(Default::default);
+    let end = START.plus_ms(BUSY_MS + PEACE_MS);
+    let stepped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sim.run_until(end)));
+    if let Err(panic) = stepped {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        sim.watch.violated(invariants::NO_PANIC, text.unwrap_or_default());
+    }
+    if sim.watch.violation.is_none() {
+        invariants::recorded_once(&mut sim, true);
+        invariants::consistent(&mut sim);
+        invariants::nothing_waits(&mut sim);
+    }
+    Outcome { violation: sim.watch.violation.take(), watch: sim.watch }
+}
+
+impl Sim {
+    fn new(plan: &Plan, sabotage: Option<Sabotage>) -> Self {
+        let seed = plan.seed;
+        let users = (0..plan.users).map(|user| User::new(user, stream(seed, 1_000 + user as u64)));
+        let mut sim = Self {
+            seed,
+            now: START,
+            queue: BTreeMap::new(),
+            planned: 0,
+            host: Host::new(seed, 1),
+            nodes: (0..NODES).map(|node| Node::new(seed, node, 1)).collect(),
+            users: users.collect(),
+            store: Store::default(),
+            is_sync_planned: false,
+            owners: Vec::new(),
+            links: BTreeMap::new(),
+            net: stream(seed, 2),
+            watch: Watch::default(),
+            sabotage,
+            searching: BTreeMap::new(),
+            disagreed: BTreeMap::new(),
+            strays: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+            wrong: BTreeMap::new(),
+            decided: BTreeMap::new(),
+            is_stopping: false,
+            generations: 0,
+        };
+        for planned in &plan.actions {
+            sim.after(planned.at_ms, Due::Act(planned.action));
+        }
+        sim.after(BUSY_MS, Due::Peace);
+        sim.after(1_000, Due::Second);
+        sim.begin();
+        sim
+    }
+
+    /// A host begins with what the store has.
+    pub fn start_host(&mut self) {
+        self.host = Host::new(self.seed, self.host.life + 1);
+        self.is_stopping = false;
+        self.is_sync_planned = false;
+        self.begin();
+    }
+
+    fn begin(&mut self) {
+        let parties = recovered(&self.store, party::PREFIX);
+        let scenes: Vec<(SceneId, SceneRecord)> = recovered(&self.store, record::SCENE_PREFIX);
+        self.send(Place::World, Place::Lobby, lobby::Event::Recovered { parties }.into());
+        self.send(Place::World, Place::Master, scene_master::Event::Recovered { scenes }.into());
+        for node in 0..NODES {
+            self.nodes[node].up = true;
+            self.tell_up(node);
+        }
+    }
+
+    fn run_until(&mut self, end: Time) {
+        while let Some(((at, _), due)) = self.queue.pop_first() {
+            if at > end || self.watch.violation.is_some() {
+                return;
+            }
+            self.now = at;
+            self.watch.now = at;
+            self.happen(due);
+        }
+    }
+
+    /// Plans something for later.
+    pub fn after(&mut self, ms: u64, due: Due) {
+        self.at(self.now.plus_ms(ms), due);
+    }
+
+    pub fn at(&mut self, at: Time, due: Due) {
+        self.planned += 1;
+        self.queue.insert((at, self.planned), due);
+    }
+
+    fn happen(&mut self, due: Due) {
+        if due.node().is_some_and(|node| !self.nodes[node].up) {
+            return;
+        }
+        if let Some(until) = due.node().and_then(|node| self.nodes[node].paused_until).filter(|it| *it > self.now) {
+            return self.at(until, due);
+        }
+        match due {
+            Due::Letter { to, life, message } => {
+                if self.life_of(to) == life {
+                    self.deliver(to, *message);
+                }
+            }
+            Due::Wake(place, life) => {
+                if self.life_of(place) == life {
+                    self.wake(place);
+                }
+            }
+            Due::Sync => self.sync(),
+            Due::Hears(user, told) => {
+                self.watch.trace(Place::User(user), &told);
+                self.users[user].hears(*told);
+                self.carry_out(user);
+            }
+            Due::SceneSays(user, connection, notice) => {
+                self.watch.trace(Place::User(user), &notice);
+                self.users[user].hears_scene(connection, &notice);
+                self.carry_out(user);
+            }
+            Due::SceneLost(user, connection) => {
+                self.users[user].scene_gone(connection);
+                self.carry_out(user);
+            }
+            Due::AtScene { node, life, scene, event } => {
+                if self.nodes[node].life == life {
+                    self.scene_event(node, scene, *event);
+                }
+            }
+            Due::Play { node, life, scene, connection } => {
+                if self.nodes[node].life == life {
+                    self.play(node, scene, connection);
+                }
+            }
+            Due::SceneTick { node, life, scene } => self.scene_tick(node, life, scene),
+            Due::GameTurn { node, life, scene, epoch } => self.game_turn(node, life, scene, epoch),
+            Due::Started { node, life, scene } => {
+                if self.nodes[node].life == life {
+                    self.scene_event(node, scene, scene::Event::Started(Ok(())));
+                }
+            }
+            Due::Act(Action::User(user, will)) => self.will(user, will),
+            Due::Act(Action::Fault(fault)) => {
+                self.watch.trace(Place::World, &fault);
+                self.fault(fault);
+            }
+            Due::Accept(user, party) => {
+                self.users[user].accept(party, self.now);
+                self.carry_out(user);
+            }
+            Due::Undo(undo) => self.undo(undo),
+            Due::Peace => self.peace(),
+            Due::Second => {
+                invariants::waits(self);
+                invariants::agreed(self);
+                invariants::known(self);
+                invariants::lives(self);
+                invariants::grace(self);
+                self.after(1_000, Due::Second);
+            }
+        }
+    }
+
+    fn peace(&mut self) {
+        self.users.iter_mut().for_each(|user| user.is_tired = true);
+        self.nodes.iter_mut().for_each(|node| node.link = None);
+    }
+
+    /// A user sets out to do something.
+    fn will(&mut self, user: usize, will: Will) {
+        self.watch.trace(Place::User(user), &will);
+        let other = match will {
+            Will::JoinParty(other) | Will::Invite(other) => &self.users[other],
+            _ => &self.users[user],
+        };
+        let other = Other { user: other.id, code: other.code.clone() };
+        let connection = ConnectionId(self.owners.len() as u64);
+        self.owners.push(user);
+        self.users[user].will(will, connection, &other, self.now);
+        self.carry_out(user);
+    }
+
+    // Services
+
+    /// Gives a service its turn.
+    fn wake(&mut self, place: Place) {
+        let ahead_ms = self.ahead_ms(place);
+        let clock = Time(self.now.0.saturating_add_signed(ahead_ms));
+        let (now, store, watch) = (self.now, &mut self.store, &mut self.watch);
+        macro_rules! turn {
+            ($process:expr) => {{
+                if $process.wake.is_none_or(|wake| wake > now) {
+                    return; // It has had this turn.
+                }
+                $process.wake = None;
+                $process.turn(clock, store, watch)
+            }};
+        }
+        let said = match place {
+            Place::Lobby => turn!(self.host.lobby),
+            Place::Db => turn!(self.host.db),
+            Place::Match(domain) => turn!(self.host.matches[domain]),
+            Place::Master => turn!(self.host.master),
+            Place::Node(node) => turn!(self.nodes[node].service),
+            Place::Scenes(_) | Place::User(_) | Place::World => return,
+        };
+        self.say(place, said);
+        self.plan(place);
+        self.plan_sync();
+        if matches!(place, Place::Master | Place::Node(_)) {
+            invariants::one_epoch(self);
+        }
+    }
+
+    /// Plans the next turn of a service.
+    pub fn plan(&mut self, place: Place) {
+        let ahead_ms = self.ahead_ms(place);
+        let (now, store) = (self.now, &self.store);
+        let has_clock = !matches!(
+            (self.sabotage, place),
+            (Some(Sabotage::MasterHasNoClock), Place::Master) | (Some(Sabotage::LobbyHasNoClock), Place::Lobby)
+        );
+        macro_rules! next {
+            ($process:expr) => {{
+                let wants = $process.wants(now, ahead_ms, store).filter(|at| has_clock || *at <= now);
+                let next = wants.filter(|at| $process.wake.is_none_or(|wake| *at < wake));
+                $process.wake = next.or($process.wake);
+                next
+            }};
+        }
+        let next = match place {
+            Place::Lobby => next!(self.host.lobby),
+            Place::Db => next!(self.host.db),
+            Place::Match(domain) => next!(self.host.matches[domain]),
+            Place::Master => next!(self.host.master),
+            Place::Node(node) => next!(self.nodes[node].service),
+            Place::Scenes(_) | Place::User(_) | Place::World => None,
+        };
+        if let Some(at) = next {
+            self.at(at, Due::Wake(place, self.life_of(place)));
+        }
+    }
+
+    pub fn plan_all(&mut self) {
+        for place in host_places() {
+            self.plan(place);
+        }
+    }
+
+    pub fn plan_sync(&mut self) {
+        if self.store.has_waiting() && !self.store.is_down && !self.is_sync_planned {
+            self.is_sync_planned = true;
+            let ms = 1 + below(&mut self.net, 4);
+            self.after(ms, Due::Sync);
+        }
+    }
+
+    fn sync(&mut self) {
+        self.is_sync_planned = false;
+        if self.store.is_down {
+            return;
+        }
+        self.sync_now();
+        let store = &self.store;
+        let said: Vec<(Place, Vec<Message>)> = host_places()
+            .map(|place| {
+                let said = match place {
+                    Place::Lobby => self.host.lobby.released(store),
+                    Place::Db => self.host.db.released(store),
+                    Place::Match(domain) => self.host.matches[domain].released(store),
+                    _ => self.host.master.released(store),
+                };
+                (place, said)
+            })
+            .collect();
+        for (place, said) in said {
+            self.say(place, said);
+            self.plan(place);
+        }
+    }
+
+    /// What waits is on the disk.
+    pub fn sync_now(&mut self) {
+        let mut has_rated = false;
+        for write in self.store.sync(self.sabotage == Some(Sabotage::StoreForgets)) {
+            let Write::Put { key, value } = write else { continue };
+            has_rated |= key.starts_with("rating/");
+            let Some(id) = key.strip_prefix(record::SCENE_PREFIX).and_then(|id| id.parse().ok()) else { continue };
+            let record = record::decode::<SceneRecord>(&key, &value).ok();
+            if let Some(finished) = record.and_then(|record| record.finished) {
+                let users = finished.players.iter().map(|player| player.user).collect();
+                self.decided.insert(id, (finished.domain, users));
+            }
+        }
+        if has_rated {
+            invariants::recorded_once(self, false);
+        }
+    }
+
+    pub fn life_of(&self, place: Place) -> u32 {
+        match place {
+            Place::Node(node) | Place::Scenes(node) => self.nodes[node].life,
+            _ => self.host.life,
+        }
+    }
+
+    fn ahead_ms(&self, place: Place) -> i64 {
+        match place {
+            Place::Node(node) | Place::Scenes(node) => self.nodes[node].ahead_ms,
+            _ => 0,
+        }
+    }
+}
+
+impl Due {
+    /// The node that has to run for this.
+    fn node(&self) -> Option<usize> {
+        match self {
+            Self::Letter { to: place, .. } | Self::Wake(place, _) => match place {
+                Place::Node(node) | Place::Scenes(node) => Some(*node),
+                _ => None,
+            },
+            Self::AtScene { node, .. }
+            | Self::Play { node, .. }
+            | Self::SceneTick { node, .. }
+            | Self::Started { node, .. }
+            | Self::GameTurn { node, .. } => Some(*node),
+            _ => None,
+        }
+    }
+}
+
+/// The services that the store concerns.
+fn host_places() -> impl Iterator<Item = Place> {
+    let matches = (0..DOMAINS.len()).map(Place::Match);
+    [Place::Lobby, Place::Db, Place::Master].into_iter().chain(matches)
+}
+
+/// The records whose keys are this and an id.
+fn recovered<Id: std::str::FromStr, Record: serde::de::DeserializeOwned>(
+    store: &Store,
+    prefix: &str,
+) -> Vec<(Id, Record)> {
+    let records = store.synced.iter().filter_map(|(key, value)| {
+        let id = key.strip_prefix(prefix)?.parse().ok()?;
+        Some((id, record::decode(key, value).ok()?))
+    });
+    records.collect()
+}
+
+pub fn new_match(domain: usize) -> Match {
+    let name = DomainName::from(DOMAINS[domain]);
+    Match::new(name.clone(), domains()[&name].clone())
+}
+
+/// Db with the numbers of this generation.
+pub fn new_db(generation: u64) -> Db {
+    let rated = DOMAINS.map(|domain| (DomainName::from(domain), true)).into();
+    let rules = Rules { results: results::Rules { rated, ..Default::default() }, ..Rules::default() };
+    Db::new(rules).numbered_after(generation << 32)
+}
+
+pub fn domains() -> BTreeMap<DomainName, Domain> {
+    let domain = |fleet: &str, players_max, fill_ms| Domain {
+        fleet: fleet.into(),
+        players_min: 2,
+        players_max,
+        fill_ms,
+        rating_range: 100,
+        rating_range_per_s: 15,
+        rating_range_max: 1_000,
+        wait_ms_max: WAIT_MS_MAX,
+        tickets_max: 100,
+        rated: true,
+    };
+    BTreeMap::from([
+        (DOMAINS[0].into(), domain(DOMAINS[0], 2, 0)),
+        (DOMAINS[1].into(), domain(DOMAINS[1], PLAYERS_MAX, 5_000)),
+    ])
+}
+
+pub fn fleets() -> BTreeMap<FleetName, Fleet> {
+    let duel = Fleet { life_ms_max: LIFE_MS_MAX, scenes_max: 2, ..Fleet::default() };
+    let arena = Fleet { on_crash: OnCrash::End, stop_grace_ms: 0, ..duel.clone() };
+    BTreeMap::from([(DOMAINS[0].into(), duel), (DOMAINS[1].into(), arena)])
+}
+
+/// The users that a plan has anything for.
+pub fn users_of(plan: &Plan) -> BTreeSet<usize> {
+    let user = |action: &Action| match action {
+        Action::User(user, _) => Some(*user),
+        Action::Fault(_) => None,
+    };
+    plan.actions.iter().filter_map(|planned| user(&planned.action)).collect()
+}

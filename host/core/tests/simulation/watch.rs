@@ -1,0 +1,382 @@
+//! What is known of a simulated host from outside: what its services were told and what they said.
+//!
+//! Main type: [`Watch`]. It keeps SceneMaster's books as they follow from its writes and messages, counts which rows
+//! of the tables were reached, and notes the first invariant that does not hold.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::{self, Debug};
+
+use scenehost_core::db::Db;
+use scenehost_core::lobby::{self, Lobby};
+use scenehost_core::matching::{self, Match};
+use scenehost_core::record::{self, SceneRecord};
+use scenehost_core::scene_master::{self, SceneMaster};
+use scenehost_core::scene_service::{self, SceneService};
+use scenehost_core::{
+    Effects, Epoch, MatchId, Message, NodeId, PartyId, SceneId, Service, ServiceName, Time, UserId, Write,
+};
+
+use crate::coverage::Coverage;
+
+/// How many steps before a violation are told.
+const STEPS_TOLD: usize = 60;
+/// How much of a step is told.
+const STEP_CHARS_MAX: usize = 260;
+
+/// Where something happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    Lobby,
+    Db,
+    Match(usize),
+    Master,
+    /// The SceneService of a node.
+    Node(usize),
+    /// The scenes of a node.
+    Scenes(usize),
+    User(usize),
+    World,
+}
+
+/// An invariant that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    pub invariant: &'static str,
+    pub text: String,
+    pub at: Time,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {} ms: {}", self.invariant, self.at.0, self.text)
+    }
+}
+
+/// A scene by SceneMaster's books.
+#[derive(Debug, Clone, Default)]
+pub struct Row {
+    pub epoch: u64,
+    pub node: u64,
+    pub state: String,
+    pub deadline: Option<Time>,
+    pub holds_slot: bool,
+    /// Who has a seat.
+    pub users: BTreeSet<UserId>,
+    pub is_unrecorded: bool,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Watch {
+    pub now: Time,
+    pub steps: u64,
+    pub coverage: Coverage,
+    pub violation: Option<Violation>,
+    /// The last steps, if somebody wants to know them.
+    pub traced: Option<VecDeque<String>>,
+    pub scenes: BTreeMap<SceneId, Row>,
+    /// The incarnations whose end SceneMaster has ordered.
+    pub ordered: BTreeSet<(SceneId, Epoch)>,
+    /// Who was told that a scene is over.
+    pub told: BTreeSet<(UserId, SceneId)>,
+    /// The users of the groups for which a scene was asked.
+    pub groups: BTreeMap<MatchId, Vec<UserId>>,
+    /// The tickets that the lobby has asked for, by their domain and number: of whom each is.
+    pub asked: BTreeMap<(usize, u64), BTreeSet<UserId>>,
+    /// The same, of those that Match knows and that are not over.
+    pub tickets: BTreeMap<(usize, u64), BTreeSet<UserId>>,
+    /// The members of parties, as the lobby was told.
+    pub parties: BTreeMap<PartyId, BTreeSet<UserId>>,
+    /// The incarnation of a scene that a node was ordered to make last.
+    pub made: BTreeMap<(usize, SceneId), Epoch>,
+    pub scenes_made: u64,
+    /// What services have told the operators, by its first words.
+    pub faults: BTreeMap<String, u64>,
+    /// Until when something was wrong with each node, and with the store.
+    pub trouble: BTreeMap<usize, Time>,
+    pub store_trouble: Time,
+    /// Until when a user may have a seat and not know of it.
+    pub lossy_until: Time,
+}
+
+/// A service that is watched.
+pub trait Observed: Service<Event: Debug> {
+    fn before(&self, event: &Self::Event, place: Place, now: Time, watch: &mut Watch);
+    fn after(&self, effects: &Effects, place: Place, watch: &mut Watch);
+}
+
+impl Watch {
+    /// Notes that an invariant does not hold; the first one counts.
+    pub fn violated(&mut self, invariant: &'static str, text: String) {
+        let at = self.now;
+        self.violation.get_or_insert(Violation { invariant, text, at });
+    }
+
+    pub fn check(&mut self, invariant: &'static str, holds: bool, text: impl FnOnce() -> String) {
+        if !holds {
+            self.violated(invariant, text());
+        }
+    }
+
+    pub fn trace(&mut self, place: Place, what: &impl Debug) {
+        let Some(steps) = &mut self.traced else { return };
+        let text: String = format!("{:>8} {place:?}: {what:?}", self.now.0).chars().take(STEP_CHARS_MAX).collect();
+        if steps.len() == STEPS_TOLD {
+            steps.pop_front();
+        }
+        steps.push_back(text);
+    }
+
+    /// A service has told the operators something: without the ids in it, so that it is counted.
+    pub fn fault(&mut self, text: &str) {
+        let seated = text.ends_with(" was matched while holding a seat");
+        self.check(crate::invariants::ONE_SEAT, !seated || self.now < self.lossy_until, || text.to_owned());
+        let words = text.split(' ').filter(|word| !word.contains(|sign: char| sign.is_ascii_digit()));
+        *self.faults.entry(words.collect::<Vec<_>>().join(" ")).or_default() += 1;
+    }
+
+    /// A new host begins with the store.
+    pub fn host_gone(&mut self) {
+        self.scenes.clear();
+        self.ordered.clear();
+        self.groups.clear();
+        self.asked.clear();
+        self.tickets.clear();
+        self.parties.clear();
+        self.made.clear();
+    }
+
+    /// The state of a scene as the table of SceneMaster calls it.
+    fn column(&self, scene: Option<&SceneId>) -> String {
+        let Some(row) = scene.and_then(|scene| self.scenes.get(scene)) else { return "(none)".to_owned() };
+        let unrecorded = if row.is_unrecorded { ", unrecorded" } else { "" };
+        let anew = if row.state == "Placing" && row.epoch > 1 { ", anew" } else { "" };
+        format!("{}{unrecorded}{anew}", row.state)
+    }
+
+    fn scene_of(&self, user: UserId) -> Option<SceneId> {
+        self.scenes.iter().find(|(_, row)| row.users.contains(&user)).map(|(scene, _)| *scene)
+    }
+
+    fn reached(&mut self, table: &'static str, row: &str, column: &str) {
+        self.coverage.reached(table, row, column);
+    }
+
+    fn of_all(&mut self, row: &str, node: Option<NodeId>) {
+        let here = |it: &&Row| node.is_none_or(|node| it.node == node.0);
+        let scenes: Vec<SceneId> = self.scenes.iter().filter(|(_, it)| here(it)).map(|(id, _)| *id).collect();
+        for column in scenes.iter().map(|scene| self.column(Some(scene))).collect::<BTreeSet<_>>() {
+            self.reached("scene-master", row, &column);
+        }
+        if scenes.is_empty() {
+            self.reached("scene-master", row, "(none)");
+        }
+    }
+
+    /// SceneMaster has written a scene's record.
+    fn wrote(&mut self, id: SceneId, record: &SceneRecord) {
+        let is_new = !self.scenes.contains_key(&id);
+        self.scenes_made += u64::from(is_new);
+        let row = self.scenes.entry(id).or_default();
+        if is_new {
+            row.users = record.users.iter().copied().collect();
+        }
+        row.holds_slot = match record.state.as_str() {
+            "Placing" => true,
+            "Restarting" | "Stopped" => false,
+            _ => row.holds_slot,
+        };
+        if record.state == "Stopped" {
+            row.users.clear();
+        }
+        row.is_unrecorded = record.finished.is_some();
+        row.epoch = record.epoch.0;
+        row.node = record.node.0;
+        row.deadline = record.deadline;
+        row.state.clone_from(&record.state);
+    }
+}
+
+impl Observed for SceneMaster {
+    fn before(&self, event: &scene_master::Event, _: Place, now: Time, watch: &mut Watch) {
+        use scene_master::{Ask, Event};
+        let first = |epoch: &Epoch| if *epoch == Epoch(1) { "" } else { ", other epoch" };
+        let (row, scene) = match event {
+            Event::ReqCreateScene { match_id, domain, players, .. } => {
+                crate::invariants::together(domain, *match_id, players, watch);
+                ("ReqCreateScene, other match".to_owned(), None)
+            }
+            Event::ResCreateScene { scene, result: Err(_), .. } => ("ResCreateScene, refused".to_owned(), Some(*scene)),
+            Event::ResCreateScene { scene, epoch, .. } => (format!("ResCreateScene{}", first(epoch)), Some(*scene)),
+            Event::SynUserJoined { scene, .. } => ("SynUserJoined".to_owned(), Some(*scene)),
+            Event::SynUserLeft { scene, .. } => ("SynUserLeft".to_owned(), Some(*scene)),
+            Event::ReqAskDestroyScene { scene, ask, .. } => {
+                let ask = match ask {
+                    Ask::Finished(results) if results.is_empty() => "Finished",
+                    Ask::Finished(_) => "Finished, decided",
+                    Ask::Crashed(_) => "Crashed",
+                    Ask::Empty => "Empty",
+                    Ask::GivenUp(_) => "GivenUp",
+                };
+                (format!("ReqAskDestroyScene {ask}"), Some(*scene))
+            }
+            Event::ResDestroyScene { scene, epoch } => (format!("ResDestroyScene{}", first(epoch)), Some(*scene)),
+            Event::ReqRejoin { user } => ("ReqRejoin".to_owned(), watch.scene_of(*user)),
+            Event::ReqRemoveUser { user } => ("ReqRemoveUser".to_owned(), watch.scene_of(*user)),
+            Event::ResAddToken { scene, result: Ok(()), .. } => ("ResAddToken".to_owned(), Some(*scene)),
+            Event::ResAddToken { scene, .. } => ("ResAddToken, refused".to_owned(), Some(*scene)),
+            Event::ResRecord { scene, result: Ok(()) } => ("ResRecord".to_owned(), Some(*scene)),
+            Event::ResRecord { scene, .. } => ("ResRecord, later".to_owned(), Some(*scene)),
+            Event::NodeDown { node } => return watch.of_all("NodeDown", Some(*node)),
+            Event::Service { up: false, .. } => return watch.of_all("Db down", None),
+            Event::Service { up: true, .. } => return watch.of_all("Db up", None),
+            Event::Stopping => return watch.of_all("Stopping", None),
+            Event::Tick => {
+                let due = |row: &Row| row.deadline.is_some_and(|deadline| deadline <= now);
+                let due: Vec<SceneId> = watch.scenes.iter().filter(|(_, row)| due(row)).map(|(id, _)| *id).collect();
+                for scene in due {
+                    let column = watch.column(Some(&scene));
+                    watch.reached("scene-master", "Tick at the deadline", &column);
+                }
+                return;
+            }
+            Event::ReqCreateByHand { .. } | Event::NodeUp { .. } | Event::Recovered { .. } => return,
+        };
+        let column = watch.column(scene.as_ref());
+        watch.reached("scene-master", &row, &column);
+        if let Event::ResRecord { scene, result: Ok(()) } = event {
+            watch.scenes.entry(*scene).and_modify(|row| row.is_unrecorded = false);
+        }
+    }
+
+    fn after(&self, effects: &Effects, _: Place, watch: &mut Watch) {
+        for write in &effects.writes {
+            let (key, value) = match write {
+                Write::Put { key, value } => (key, Some(value)),
+                Write::Delete { key } => (key, None),
+            };
+            let Some(id) = key.strip_prefix(record::SCENE_PREFIX).and_then(|id| id.parse().ok()) else { continue };
+            match value.and_then(|value| record::decode::<SceneRecord>(key, value).ok()) {
+                Some(record) => watch.wrote(id, &record),
+                None => {
+                    if let Some(row) = watch.scenes.get_mut(&id) {
+                        row.users.clear();
+                        row.holds_slot = false;
+                        "Stopped".clone_into(&mut row.state);
+                    }
+                }
+            }
+        }
+        watch.scenes.retain(|id, row| row.state != "Stopped" || self.state_name(*id) != "unknown");
+        for message in &effects.messages {
+            match message {
+                Message::SceneService(_, scene_service::Event::ReqDestroyScene { scene, epoch, .. }) => {
+                    watch.ordered.insert((*scene, *epoch));
+                }
+                Message::Lobby(lobby::Event::SynSceneEnded { user, ended }) => {
+                    if let Some(row) = watch.scenes.get_mut(&ended.scene) {
+                        row.users.remove(user);
+                    }
+                }
+                _ => {}
+            }
+        }
+        crate::invariants::after_master(self, effects, watch);
+    }
+}
+
+impl Observed for Match {
+    fn before(&self, event: &matching::Event, place: Place, _: Time, watch: &mut Watch) {
+        use matching::Event;
+        let (row, column) = match event {
+            Event::ReqMatch { ticket, seekers } => {
+                crate::invariants::one_ticket(place, *ticket, seekers, watch);
+                let column = seekers.first().map_or("none", |seeker| self.ticket_name(seeker.user));
+                ("ReqMatch, a newer one", column)
+            }
+            Event::ReqCancelMatch { user, .. } => ("ReqCancelMatch", self.ticket_name(*user)),
+            Event::ResCreateScene { match_id, result } => {
+                let user = watch.groups.get(match_id).and_then(|users| users.first());
+                match (user.map_or("none", |user| self.ticket_name(*user)), result) {
+                    ("none", _) => ("ResCreateScene, unknown", "none"),
+                    (column, Ok(_)) => ("ResCreateScene", column),
+                    (column, Err(_)) => ("ResCreateScene, refused", column),
+                }
+            }
+            Event::Service { service: service @ (ServiceName::Db | ServiceName::Match), up: false } => {
+                let row = if *service == ServiceName::Db { "Db down" } else { "Match down" };
+                (row, if self.waiting() > 0 { "Waiting" } else { "none" })
+            }
+            Event::Service { .. } | Event::Tick => return,
+        };
+        watch.reached("match", row, column);
+    }
+
+    fn after(&self, effects: &Effects, place: Place, watch: &mut Watch) {
+        crate::invariants::after_match(effects, place, watch);
+    }
+}
+
+impl Observed for SceneService {
+    fn before(&self, event: &scene_service::Event, place: Place, _: Time, watch: &mut Watch) {
+        use scene_service::Event;
+        let Place::Node(node) = place else { return };
+        let (row, scene, epoch) = match event {
+            Event::ReqCreateScene { scene, epoch, .. } => {
+                if self.state_name(*scene) == "none" {
+                    watch.made.insert((node, *scene), *epoch);
+                }
+                ("ReqCreateScene", *scene, Some(*epoch))
+            }
+            Event::ResStart { scene, result: Ok(()), .. } => ("ResStart", *scene, None),
+            Event::ResStart { scene, .. } => ("ResStart, refused", *scene, None),
+            Event::ReqDestroyScene { scene, epoch, .. } => ("ReqDestroyScene", *scene, Some(*epoch)),
+            Event::ResEnd { scene, .. } => ("ResEnd", *scene, None),
+            Event::ReqAddToken { scene, epoch, .. } => ("ReqAddToken", *scene, Some(*epoch)),
+            Event::ReqRemoveUser { scene, .. } => ("ReqRemoveUser", *scene, None),
+            Event::Tick => return,
+        };
+        let is_other = epoch.is_some() && watch.made.get(&(node, scene)).copied() != epoch;
+        let row = format!("{row}{}", if is_other { ", other epoch" } else { "" });
+        watch.reached("scene-service", &row, self.state_name(scene));
+    }
+
+    fn after(&self, effects: &Effects, _: Place, watch: &mut Watch) {
+        for message in &effects.messages {
+            if let Message::SceneMaster(scene_master::Event::ResCreateScene { result: Err(refusal), .. }) = message
+                && matches!(refusal, scenehost_core::Refusal::TimedOut(_))
+            {
+                watch.reached("scene-service", "Tick at the deadline", "none");
+            }
+        }
+    }
+}
+
+impl Observed for Lobby {
+    fn before(&self, event: &lobby::Event, _: Place, _: Time, watch: &mut Watch) {
+        crate::coverage::of_lobby(self, event, watch);
+        if let lobby::Event::SynParty { party, now, .. } = event {
+            match now {
+                Some(now) => {
+                    let members = now.members.iter().map(|member| member.user).collect();
+                    watch.parties.insert(*party, members);
+                }
+                None => _ = watch.parties.remove(party),
+            }
+        }
+        if let lobby::Event::Recovered { parties } = event {
+            let members = |party: &scenehost_core::party::Party| party.members.iter().map(|it| it.user).collect();
+            watch.parties = parties.iter().map(|(id, party)| (*id, members(party))).collect();
+        }
+    }
+
+    fn after(&self, effects: &Effects, _: Place, watch: &mut Watch) {
+        crate::invariants::after_lobby(effects, watch);
+    }
+}
+
+impl Observed for Db {
+    fn before(&self, _: &scenehost_core::db::Event, _: Place, _: Time, _: &mut Watch) {}
+
+    fn after(&self, _: &Effects, _: Place, _: &mut Watch) {}
+}
