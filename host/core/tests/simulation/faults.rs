@@ -2,7 +2,8 @@
 //!
 //! A node that is silent for longer than [`SILENT_MS_MAX`] is declared down, and has lost its scenes when it is back:
 //! that a node fences itself off, or is asked what it still runs, is not built yet. For the same reason all nodes
-//! begin anew with the host.
+//! begin anew with the host. A node comes back after it was declared down, never before: SceneMaster could not tell
+//! its lives apart.
 
 use scenehost_core::message::ServiceName;
 use scenehost_core::{NodeId, Refusal, lobby, scene_master};
@@ -10,7 +11,7 @@ use scenehost_core::{NodeId, Refusal, lobby, scene_master};
 use crate::invariants;
 use crate::nodes::Node;
 use crate::plan::{Fault, NODES, between};
-use crate::sim::{Due, Sim, fleets, new_db, new_match};
+use crate::sim::{Due, LIFE_MS_MAX, Sim, fleets, new_db, new_match};
 use crate::traffic::LinkFault;
 use crate::watch::Place;
 
@@ -33,7 +34,14 @@ pub enum Undo {
 
 impl Sim {
     pub fn fault(&mut self, fault: Fault) {
-        self.watch.is_lossy |= matches!(fault, Fault::Link { .. } | Fault::StoreDown { .. } | Fault::FreshMatch(_));
+        // After these somebody may have a seat and not know of it, until its token expires or its scene ends.
+        let lossy_ms = match fault {
+            Fault::Link { for_ms, .. } => for_ms + LIFE_MS_MAX + 20_000,
+            Fault::StoreDown { for_ms } => for_ms + 100_000,
+            Fault::FreshMatch(_) => 60_000,
+            _ => 0,
+        };
+        self.watch.lossy_until = self.watch.lossy_until.max(self.now.plus_ms(lossy_ms));
         match fault {
             Fault::Link { node, for_ms, lost, doubled, late } => {
                 self.nodes[node].link = Some(LinkFault { lost, doubled, late });
@@ -177,7 +185,6 @@ impl Sim {
         self.store.lose_unsynced();
         invariants::consistent(self);
         self.watch.host_gone();
-        self.watch.is_lossy = self.store.is_down || self.nodes.iter().any(|node| node.link.is_some());
         for node in 0..NODES {
             self.lose_node(node);
             self.watch.trouble(node, self.now);

@@ -14,6 +14,7 @@ use scenehost_core::{
 };
 
 use crate::plan::{DOMAINS, NODES};
+use crate::sim::PLAYERS_MAX;
 use crate::sim::{Sim, WAIT_MS_MAX};
 use crate::watch::{Place, Watch};
 
@@ -22,10 +23,14 @@ pub const ONE_SCENE: &str = "a user is in at most one live scene by SceneMaster'
 pub const ONE_SEAT: &str = "nobody is matched who has a seat";
 pub const AGREED: &str = "the lobby and SceneMaster agree on who is in a scene";
 pub const KNOWN: &str = "what lives on a sound node is known to SceneMaster";
+pub const LIVES: &str = "what lives by SceneMaster's books on a sound node lives there";
+pub const SEATED: &str = "who is inside has a seat by SceneMaster's books";
 pub const ONE_EPOCH: &str = "at most one epoch of a scene lives that is not to end";
 pub const DEAD_SEAT: &str = "nobody is let into a scene after having been told that it is over";
 pub const ENDS_WHEN_TOLD: &str = "a scene on a sound node ends when it is told to";
 pub const SEARCH_ENDS: &str = "every search ends by a match, a cancel or its limit";
+pub const AWAY: &str = "who has logged out looks for no match";
+pub const GRACE: &str = "the seat of who does not come back is given up in time";
 pub const ANSWERED: &str = "every request is answered, or its connection ends";
 pub const ONE_TICKET: &str = "members of a party that look for a match have one ticket";
 pub const TOGETHER: &str = "who has one ticket comes into one scene";
@@ -39,6 +44,8 @@ pub const NO_PANIC: &str = "no service panics";
 const ANSWER_MS_MAX: u64 = 30_000;
 /// How long the lobby and SceneMaster may disagree while a message is on its way.
 const AGREE_MS_MAX: u64 = 15_000;
+/// After so long no message of before is on its way.
+const LATE_AFTER_MS: u64 = 6_000;
 /// How long a scene may live that SceneMaster does not know: until its seats have expired and it asks for its end.
 const UNKNOWN_MS_MAX: u64 = 60_000;
 /// How long a search may take: the domain's limit, the attempts to place it that may have begun just before, and the
@@ -54,7 +61,7 @@ pub fn after_master(master: &SceneMaster, effects: &Effects, watch: &mut Watch) 
         if let Some(scene) = fault.strip_suffix(" did not end in time and is given up") {
             let scene = scene.trim_start_matches("scene ").parse::<SceneId>().ok();
             let node = scene.and_then(|scene| watch.scenes.get(&scene)).map(|row| row.node);
-            let sound = node.is_some_and(|node| watch.is_sound(node as usize));
+            let sound = node.is_some_and(|node| watch.is_sound(node as usize, SOUND_AFTER_MS));
             watch.check(ENDS_WHEN_TOLD, !sound, || format!("{fault} on node {node:?}"));
         }
     }
@@ -187,6 +194,7 @@ pub fn waits(sim: &mut Sim) {
             sim.watch.violated(ANSWERED, format!("user {index} waits at the door of scene {}", at.scene));
         }
         let phase = sim.host.lobby.service.phase_name(user.id);
+        sim.watch.check(AWAY, phase != "Searching, away", || format!("user {index} has logged out"));
         let searches = phase.starts_with("Searching") || phase.starts_with("Cancelling");
         match sim.searching.get(&user.id) {
             Some(since) if searches => {
@@ -213,7 +221,7 @@ pub fn agreed(sim: &mut Sim) {
         let phase = sim.host.lobby.service.phase_name(user.id);
         let by_lobby = phase.starts_with("InScene") || phase.starts_with("Rejoining");
         let by_master = sim.watch.scenes.values().any(|row| row.state != "Stopped" && row.users.contains(&user.id));
-        if by_lobby == by_master || (by_master && sim.watch.is_lossy) {
+        if by_lobby == by_master || (by_master && sim.now < sim.watch.lossy_until) {
             sim.disagreed.remove(&user.id);
             continue;
         }
@@ -238,7 +246,8 @@ pub fn known(sim: &mut Sim) {
                 continue;
             }
             // As long as its node is not sound it is not counted.
-            let since = sim.strays.get(&(node, *id, epoch)).copied().filter(|_| sim.watch.is_sound(node));
+            let since =
+                sim.strays.get(&(node, *id, epoch)).copied().filter(|_| sim.watch.is_sound(node, SOUND_AFTER_MS));
             let since = since.unwrap_or(sim.now);
             sim.watch.check(KNOWN, sim.now.ms_since(since) <= UNKNOWN_MS_MAX, || {
                 format!("scene {id} (epoch {}) is {} on node {node}", epoch.0, hosted.scene.phase_name())
@@ -247,6 +256,53 @@ pub fn known(sim: &mut Sim) {
         }
     }
     sim.strays = strays;
+}
+
+/// Once in a second: what SceneMaster believes of the scenes on sound nodes is true.
+pub fn lives(sim: &mut Sim) {
+    let mut wrong = BTreeMap::new();
+    for (id, row) in &sim.watch.scenes {
+        let node = row.node as usize;
+        if !matches!(row.state.as_str(), "Allocated" | "Running" | "Empty") || !sim.watch.is_sound(node, LATE_AFTER_MS)
+        {
+            continue;
+        }
+        let hosted = sim.nodes[node].scenes.get(id).filter(|it| it.scene.incarnation().epoch.0 == row.epoch);
+        let Some(hosted) = hosted else {
+            wrong.insert((LIVES, *id), format!("scene {id} is {} on node {node}, and is not there", row.state));
+            continue;
+        };
+        let inside = hosted.scene.connections().filter_map(|(seat, _)| hosted.scene.user_of(seat));
+        for user in inside.filter(|user| !row.users.contains(user)) {
+            wrong.insert((SEATED, *id), format!("user {user} is in scene {id} on node {node}"));
+        }
+    }
+    // A message may be on its way.
+    sim.wrong.retain(|at, _| wrong.contains_key(at));
+    for ((invariant, id), text) in wrong {
+        let since = *sim.wrong.entry((invariant, id)).or_insert(sim.now);
+        sim.watch.check(invariant, sim.now.ms_since(since) <= LATE_AFTER_MS, || text);
+    }
+}
+
+/// Once in a second: no seat is kept for longer than its grace period.
+pub fn grace(sim: &mut Sim) {
+    let mut dropped = BTreeMap::new();
+    for node in sim.nodes.iter().filter(|node| node.paused_until.is_none()) {
+        for (id, hosted) in node.scenes.iter().filter(|(_, hosted)| hosted.scene.is_open()) {
+            let grace_ms = hosted.scene.limits().grace_ms + LATE_AFTER_MS;
+            let seats = (0..PLAYERS_MAX).filter(|seat| hosted.scene.seat_name(*seat) == "Dropped");
+            for seat in seats {
+                let at = (*id, hosted.scene.incarnation().epoch, seat);
+                let since = *sim.dropped.get(&at).unwrap_or(&sim.now);
+                sim.watch.check(GRACE, sim.now.ms_since(since) <= grace_ms, || {
+                    format!("seat {seat} of scene {id} is kept since {} ms", since.0)
+                });
+                dropped.insert(at, since);
+            }
+        }
+    }
+    sim.dropped = dropped;
 }
 
 /// The store as it is on the disk.
@@ -316,10 +372,10 @@ pub fn nothing_waits(sim: &mut Sim) {
 pub const SOUND_AFTER_MS: u64 = 30_000;
 
 impl Watch {
-    /// Nothing was wrong with a node for a while.
-    fn is_sound(&self, node: usize) -> bool {
+    /// Nothing was wrong with a node for so long.
+    fn is_sound(&self, node: usize, for_ms: u64) -> bool {
         let trouble = self.trouble.get(&node).copied().unwrap_or_default();
-        self.now >= trouble.max(self.store_trouble).plus_ms(SOUND_AFTER_MS)
+        self.now >= trouble.max(self.store_trouble).plus_ms(for_ms)
     }
 
     /// Something is wrong with a node until then.

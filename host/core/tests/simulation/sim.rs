@@ -18,7 +18,8 @@ use scenehost_core::message::ToUser;
 use scenehost_core::record::{self, SceneRecord};
 use scenehost_core::scene_master::{self, SceneMaster};
 use scenehost_core::{
-    ConnectionId, DomainName, Epoch, FleetName, Message, PartyId, SceneId, Time, UserId, Write, party, results, scene,
+    ConnectionId, DomainName, Epoch, FleetName, Message, PartyId, SceneId, Seat, Time, UserId, Write, party, results,
+    scene,
 };
 
 use crate::faults::Undo;
@@ -36,11 +37,14 @@ pub const START: Time = Time(1_000_000);
 const PEACE_MS: u64 = 20 * 60_000;
 /// How long a search may take.
 pub const WAIT_MS_MAX: u64 = 60_000;
-const LIFE_MS_MAX: u64 = 180_000;
+/// The most that a scene lives.
+pub const LIFE_MS_MAX: u64 = 180_000;
 /// How long the lobby keeps everything of a dropped user.
 const GRACE_MS: u64 = 15_000;
 /// The slots of a node: few, so that they run out.
 pub const SLOTS: u32 = 3;
+/// The most players of a scene.
+pub const PLAYERS_MAX: u32 = 4;
 
 /// What is to happen.
 #[derive(Debug)]
@@ -148,6 +152,10 @@ pub struct Sim {
     pub strays: BTreeMap<(usize, SceneId, Epoch), Time>,
     /// The scenes whose results are on the disk, or were: the domain, and who played.
     pub decided: BTreeMap<SceneId, (DomainName, Vec<UserId>)>,
+    /// Since when users of seats are away.
+    pub dropped: BTreeMap<(SceneId, Epoch, Seat), Time>,
+    /// Since when SceneMaster's books are wrong about scenes.
+    pub wrong: BTreeMap<(&'static str, SceneId), Time>,
     pub is_stopping: bool,
     /// How many fresh services there were.
     pub generations: u64,
@@ -200,6 +208,8 @@ impl Sim {
             searching: BTreeMap::new(),
             disagreed: BTreeMap::new(),
             strays: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+            wrong: BTreeMap::new(),
             decided: BTreeMap::new(),
             is_stopping: false,
             generations: 0,
@@ -254,6 +264,9 @@ impl Sim {
     }
 
     fn happen(&mut self, due: Due) {
+        if due.node().is_some_and(|node| !self.nodes[node].up) {
+            return;
+        }
         if let Some(until) = due.node().and_then(|node| self.nodes[node].paused_until).filter(|it| *it > self.now) {
             return self.at(until, due);
         }
@@ -315,6 +328,8 @@ impl Sim {
                 invariants::waits(self);
                 invariants::agreed(self);
                 invariants::known(self);
+                invariants::lives(self);
+                invariants::grace(self);
                 self.after(1_000, Due::Second);
             }
         }
@@ -532,7 +547,10 @@ pub fn domains() -> BTreeMap<DomainName, Domain> {
         tickets_max: 100,
         rated: true,
     };
-    BTreeMap::from([(DOMAINS[0].into(), domain(DOMAINS[0], 2, 0)), (DOMAINS[1].into(), domain(DOMAINS[1], 4, 5_000))])
+    BTreeMap::from([
+        (DOMAINS[0].into(), domain(DOMAINS[0], 2, 0)),
+        (DOMAINS[1].into(), domain(DOMAINS[1], PLAYERS_MAX, 5_000)),
+    ])
 }
 
 pub fn fleets() -> BTreeMap<FleetName, Fleet> {

@@ -56,13 +56,15 @@ impl Sim {
             Message::Db(_) => self.send(from, Place::Db, message),
             Message::LoadForDb(load) => {
                 let values = load.keys.iter().map(|key| self.store.synced.get(key).cloned()).collect();
+                let ms = self.read_ms();
                 let loaded = db::Event::Loaded { job: load.job, values: Ok(values) };
-                self.send(Place::World, Place::Db, loaded.into());
+                self.deliver_later(ms, Place::Db, loaded.into());
             }
             Message::ScanForDb(ScanRecords { job, from, to, limit }) => {
                 let records = self.store.synced.range(from..to).take(limit);
                 let records = records.map(|(key, value)| (key.clone(), value.clone())).collect();
-                self.send(Place::World, Place::Db, db::Event::Scanned { job, records: Ok(records) }.into());
+                let ms = self.read_ms();
+                self.deliver_later(ms, Place::Db, db::Event::Scanned { job, records: Ok(records) }.into());
             }
             Message::User(told) => {
                 let user = self.owners[told.connection.0 as usize];
@@ -83,6 +85,14 @@ impl Sim {
             | Message::Door(..)
             | Message::DbDoor(..)
             | Message::Moderate(_) => {}
+        }
+    }
+
+    /// How long the disk takes to read something: now and then rather long.
+    fn read_ms(&mut self) -> u64 {
+        match chance(&mut self.net, 10) {
+            true => between(&mut self.net, 100, 3_000),
+            false => between(&mut self.net, 0, 30),
         }
     }
 

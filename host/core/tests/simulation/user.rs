@@ -53,6 +53,7 @@ pub struct User {
     last_request: u32,
     /// The requests that are not answered, and since when.
     pub asked: BTreeMap<u32, Time>,
+    /// The way into a scene; also into one that has ended, for the client may not have heard of that.
     entry: Option<Entry>,
     pub at_scene: Option<AtScene>,
     /// The line that can be gone on with after a drop: the scene's token.
@@ -192,9 +193,6 @@ impl User {
         match told.notice {
             Notice::ResSignIn(signed_in) => self.signed_in(&signed_in),
             Notice::ResMatch(entry) => self.may_enter(entry),
-            Notice::SynSceneEnded(ended) => {
-                self.entry = self.entry.take().filter(|entry| entry.scene != ended.scene);
-            }
             Notice::SynClosing(refusal) => self.cut_off(told.connection, &refusal),
             Notice::News(news) => self.hears_news(&news),
             _ => {}

@@ -95,8 +95,8 @@ pub struct Watch {
     /// Until when something was wrong with each node, and with the store.
     pub trouble: BTreeMap<usize, Time>,
     pub store_trouble: Time,
-    /// Something has happened after which a user may have a seat and not know of it.
-    pub is_lossy: bool,
+    /// Until when a user may have a seat and not know of it.
+    pub lossy_until: Time,
 }
 
 /// A service that is watched.
@@ -130,14 +130,13 @@ impl Watch {
     /// A service has told the operators something: without the ids in it, so that it is counted.
     pub fn fault(&mut self, text: &str) {
         let seated = text.ends_with(" was matched while holding a seat");
-        self.check(crate::invariants::ONE_SEAT, !seated || self.is_lossy, || text.to_owned());
+        self.check(crate::invariants::ONE_SEAT, !seated || self.now < self.lossy_until, || text.to_owned());
         let words = text.split(' ').filter(|word| !word.contains(|sign: char| sign.is_ascii_digit()));
         *self.faults.entry(words.collect::<Vec<_>>().join(" ")).or_default() += 1;
     }
 
     /// A new host begins with the store.
     pub fn host_gone(&mut self) {
-        self.is_lossy = false;
         self.scenes.clear();
         self.ordered.clear();
         self.groups.clear();
