@@ -183,8 +183,8 @@ pub fn waits(sim: &mut Sim) {
     for (index, user) in sim.users.iter().enumerate() {
         let oldest = user.asked.iter().min_by_key(|(_, since)| **since);
         if let Some((request, since)) = oldest
-            && user.connection.is_some()
-            && sim.now.ms_since(*since) > ANSWER_MS_MAX
+            && user.signed_in
+            && sim.now.ms_since((*since).max(user.here_since)) > ANSWER_MS_MAX
         {
             sim.watch.violated(ANSWERED, format!("request {request} of user {index} since {} ms", since.0));
         }

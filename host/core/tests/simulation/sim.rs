@@ -284,7 +284,7 @@ impl Sim {
             Due::Sync => self.sync(),
             Due::Hears(user, told) => {
                 self.watch.trace(Place::User(user), &told);
-                self.users[user].hears(*told);
+                self.users[user].hears(*told, self.now);
                 self.carry_out(user);
             }
             Due::SceneSays(user, connection, notice) => {

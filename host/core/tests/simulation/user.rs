@@ -47,7 +47,9 @@ pub struct User {
     pub name: String,
     pub session: SessionId,
     pub connection: Option<ConnectionId>,
-    signed_in: bool,
+    pub signed_in: bool,
+    /// When the user has signed in last: what was asked before is answered after that.
+    pub here_since: Time,
     /// The number of the last frame of the line.
     seen: Option<u32>,
     last_request: u32,
@@ -74,6 +76,7 @@ impl User {
             session: SessionId(1),
             connection: None,
             signed_in: false,
+            here_since: Time(0),
             seen: None,
             last_request: 0,
             asked: BTreeMap::new(),
@@ -180,7 +183,7 @@ impl User {
     }
 
     /// A frame of the lobby.
-    pub fn hears(&mut self, told: ToUser) {
+    pub fn hears(&mut self, told: ToUser, now: Time) {
         if Some(told.connection) != self.connection {
             return;
         }
@@ -191,7 +194,7 @@ impl User {
             self.asked.remove(&told.request);
         }
         match told.notice {
-            Notice::ResSignIn(signed_in) => self.signed_in(&signed_in),
+            Notice::ResSignIn(signed_in) => self.signed_in(&signed_in, now),
             Notice::ResMatch(entry) => self.may_enter(entry),
             Notice::SynClosing(refusal) => self.cut_off(told.connection, &refusal),
             Notice::News(news) => self.hears_news(&news),
@@ -199,8 +202,9 @@ impl User {
         }
     }
 
-    fn signed_in(&mut self, signed_in: &SignedIn) {
+    fn signed_in(&mut self, signed_in: &SignedIn, now: Time) {
         self.signed_in = true;
+        self.here_since = now;
         self.seen = Some(signed_in.after_seq);
         self.code = None;
         match signed_in.resumed {
