@@ -10,6 +10,7 @@ use crate::chat::Moderate;
 use crate::ids::{ConnectionId, DomainName, NodeId, SceneId, Seat, SessionId, UserId};
 use crate::read::{Load, Scan, ScanRecords};
 use crate::refusal::Refusal;
+use crate::scene_list::Page;
 use crate::token::Secret;
 use crate::{auth, db, lobby, matching, scene_master, scene_service};
 
@@ -55,6 +56,8 @@ pub enum Message {
     Moderate(Moderate),
     /// To whoever asked for scenes by hand; the number is theirs.
     Operator(u64, Result<Vec<SceneId>, Refusal>),
+    /// To whoever asked for the list of scenes on the operators' listener; the number is theirs.
+    OperatorFound(u64, Result<Box<Page>, Refusal>),
 }
 
 impl From<auth::Event> for Message {
@@ -170,6 +173,10 @@ pub enum Notice {
     SynMatchState(MatchState),
     /// The match is made, or the way back to the seat is open.
     ResMatch(Entry),
+    /// A part of the list of scenes.
+    ResFindScenes(Arc<Page>),
+    /// The way to watch a scene, and how much later than the players the user will see it, in milliseconds.
+    ResWatch(Entry, u64),
     /// A service went up or down.
     SynService(ServiceName, bool),
     /// The user's scene is over for the user.
@@ -192,6 +199,7 @@ impl Notice {
             + match self {
                 Self::Answer(answer) => answer.bytes(),
                 Self::News(news) => news.bytes(),
+                Self::ResFindScenes(page) => page.bytes(),
                 Self::SynPresence(told) => size_of_val(&told[..]),
                 Self::SynSceneEnded(ended) => ended.results.len() * size_of::<PlayerResult>(),
                 _ => 0,

@@ -21,9 +21,12 @@
 mod counts;
 mod ending;
 mod event;
+mod finding;
+mod joining;
 mod placing;
 mod recording;
 mod restart;
+mod watching;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -38,6 +41,8 @@ use crate::token::Secret;
 use crate::{Context, Meter, Service, lobby};
 use counts::Counts;
 pub use event::{Ask, Event, Matched};
+pub use finding::{Finder, SCANNED_MAX};
+pub use joining::{Joiner, LATE_MS, SEATS_EVER_MAX};
 use recording::Recording;
 pub use recording::{RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX};
 pub use restart::{RESTART_MS, RESTART_MS_MAX};
@@ -143,6 +148,9 @@ enum Due {
     Token(SceneId, Seat),
     Record(SceneId),
     End(SceneId, Epoch),
+    /// A seat of a running game that is not taken yet.
+    Seat(SceneId, Seat),
+    Watch(UserId),
 }
 
 /// The service.
@@ -163,6 +171,9 @@ pub struct SceneMaster {
     db_up: bool,
     stopping: bool,
     counts: Counts,
+    list: finding::List,
+    newcomers: joining::Newcomers,
+    spectators: watching::Spectators,
 }
 
 impl Service for SceneMaster {
@@ -191,6 +202,15 @@ impl Service for SceneMaster {
                     self.res_add_token(scene, seat, result, cx);
                 }
             }
+            Event::ReqFindScenes { finder, query } => self.req_find_scenes(finder, &query, cx),
+            Event::SynLabel { scene, epoch, label } => self.syn_label(scene, epoch, label),
+            Event::ReqJoinInProgress { number, scene, joiner } => self.req_join_in_progress(number, scene, *joiner, cx),
+            Event::ResAddSeat { scene, epoch, seat, result } => self.res_add_seat(scene, epoch, seat, result, cx),
+            Event::ReqWatch { user, number, scene } => self.req_watch(user, number, scene, cx),
+            Event::ResAddSpectator { scene, epoch, user, result } => {
+                self.res_add_spectator(scene, epoch, user, result, cx)
+            }
+            Event::SynSpectatorLeft { scene, epoch, user } => self.syn_spectator_left(scene, epoch, user),
             Event::NodeUp { node, url, slots } => {
                 let used = self.scenes.values().filter(|it| it.node == node && it.holds_slot).count();
                 self.nodes.insert(node, Node { url, slots, used: used as u32 });
@@ -259,6 +279,9 @@ impl SceneMaster {
             db_up: true,
             stopping: false,
             counts: Counts::default(),
+            list: finding::List::default(),
+            newcomers: joining::Newcomers::default(),
+            spectators: watching::Spectators::default(),
         }
     }
 
@@ -280,6 +303,10 @@ impl SceneMaster {
     fn syn_user_joined(&mut self, id: SceneId, epoch: Epoch, seat: Seat, cx: &mut Context<'_>) {
         let Some(scene) = self.live(id, epoch) else { return };
         let Some(row) = scene.seats.get_mut(seat as usize) else { return };
+        if row.state == SeatState::Gone {
+            // Too late: the seat was taken back, and the user may be elsewhere.
+            return self.remove_seat(id, seat, cx);
+        }
         row.state = SeatState::Held;
         row.entry = None;
         if scene.state == State::Allocated {
@@ -298,11 +325,16 @@ impl SceneMaster {
         // Also if its match is not answered yet: there is no way in any more.
         row.entry = None;
         let user = row.player.user;
-        let nobody = scene.seats.iter().all(|row| row.state == SeatState::Gone);
-        let state = scene.state;
         self.by_user.remove(&user);
         cx.send(lobby::Event::SynSceneEnded { user, ended: SceneEnded { scene: id, reason, results: Vec::new() } });
-        if nobody && matches!(state, State::Allocated | State::Running) {
+        self.empty_if_nobody(id, cx);
+    }
+
+    /// A scene whose last seat was given up ends soon.
+    fn empty_if_nobody(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get(&id) else { return };
+        let nobody = scene.seats.iter().all(|row| row.state == SeatState::Gone);
+        if nobody && matches!(scene.state, State::Allocated | State::Running) {
             let empty_ms = self.fleets[&self.scenes[&id].fleet].empty_ms;
             self.enter(id, State::Empty, Some(cx.now.plus_ms(empty_ms)), cx);
         }
@@ -351,6 +383,7 @@ impl SceneMaster {
         scene.seats[seat as usize].entry = Some(secret);
         let (epoch, node) = (scene.epoch, scene.node);
         let until = cx.now.plus_ms(self.fleets[&scene.fleet].token_ms);
+        self.wait_longer(id, seat, until);
         self.deadlines.set(Due::Token(id, seat), cx.now.plus_ms(TOKEN_MS_MAX));
         cx.send(Message::SceneService(
             node,
@@ -360,6 +393,7 @@ impl SceneMaster {
 
     /// The scene gives the seat up and says so; until then the user is still on its books.
     fn req_remove_user(&mut self, user: UserId, cx: &mut Context<'_>) {
+        self.stop_watching(user, EndReason::AccountClosed, cx);
         let Some((id, seat)) = self.by_user.get(&user).copied() else { return };
         let scene = &self.scenes[&id];
         if scene.state == State::Restarting {
@@ -434,6 +468,8 @@ impl SceneMaster {
                 }
                 Due::Record(id) => self.record(id, cx),
                 Due::End(id, epoch) => self.repeat_end(id, epoch, cx),
+                Due::Seat(id, seat) => self.seat_due(id, seat, cx),
+                Due::Watch(user) => self.watch_due(user, cx),
                 Due::Scene(id) => match self.scenes.get(&id).map(|it| it.state) {
                     Some(State::Placing | State::Stopping) if !self.db_up => self.wait_for_node(id, cx),
                     Some(State::Placing) if self.scenes[&id].epoch > FIRST_EPOCH => {
@@ -543,6 +579,9 @@ impl SceneMaster {
             Some(deadline) => self.deadlines.set(Due::Scene(id), deadline),
             None => self.deadlines.clear(&Due::Scene(id)),
         }
+        self.list_anew(id);
+        self.end_joining(id, cx);
+        self.end_watching(id, cx);
     }
 
     fn live(&mut self, id: SceneId, epoch: Epoch) -> Option<&mut Scene> {

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::config::Fleet;
 use crate::deadlines::Deadlines;
-use crate::ids::{DomainName, Epoch, FleetName, NodeId, SceneId, Seat, Time};
+use crate::ids::{DomainName, Epoch, FleetName, NodeId, SceneId, Seat, Time, UserId};
 use crate::message::{EndReason, Message, Player, PlayerResult};
 use crate::refusal::Refusal;
 use crate::token::SecretHash;
@@ -100,6 +100,39 @@ pub enum Event {
         /// Which seat.
         seat: Seat,
     },
+    /// SceneMaster gives a running scene seats; answered by the scene itself. Idempotent by the seats' numbers.
+    ReqAddSeats {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// The seats, by number, from the first on that the scene has not confirmed.
+        seats: Vec<SeatGrant>,
+    },
+    /// SceneMaster lets a user watch; answered by the scene itself.
+    ReqAddSpectator {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Who.
+        user: UserId,
+        /// The hash of the watch token.
+        token: SecretHash,
+        /// Until when it lets its holder in.
+        until: Time,
+    },
+    /// A user may not watch any more.
+    ReqRemoveSpectator {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Who.
+        user: UserId,
+        /// Why.
+        reason: EndReason,
+    },
     /// Time has passed.
     Tick,
 }
@@ -126,6 +159,33 @@ pub enum ToScene {
         epoch: Epoch,
         /// Which seat.
         seat: Seat,
+    },
+    /// More seats; answered by [`scene_master::Event::ResAddSeat`] for the last of them.
+    AddSeats {
+        /// Which incarnation.
+        epoch: Epoch,
+        /// The seats, by number; those that the scene has already stay as they are.
+        seats: Vec<SeatGrant>,
+    },
+    /// A way in for a user who watches; answered by [`scene_master::Event::ResAddSpectator`].
+    AddSpectator {
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Who.
+        user: UserId,
+        /// The hash of the watch token.
+        token: SecretHash,
+        /// Until when it lets its holder in.
+        until: Time,
+    },
+    /// A user may not watch any more.
+    RemoveSpectator {
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Who.
+        user: UserId,
+        /// Why.
+        reason: EndReason,
     },
     /// End; answered by [`Event::ResEnd`].
     End {
@@ -200,6 +260,26 @@ impl Service for SceneService {
             Event::ReqRemoveUser { scene, epoch, seat } => {
                 if self.scenes.contains_key(&scene) {
                     cx.send(Message::Scene(scene, ToScene::RemoveUser { epoch, seat }));
+                }
+            }
+            Event::ReqAddSeats { scene, epoch, seats } => match self.runs(scene, epoch) {
+                true => cx.send(Message::Scene(scene, ToScene::AddSeats { epoch, seats })),
+                false => {
+                    let Some(SeatGrant { player, .. }) = seats.last() else { return };
+                    let (seat, result) = (player.seat, Err(Refusal::SceneEnded));
+                    cx.send(scene_master::Event::ResAddSeat { scene, epoch, seat, result });
+                }
+            },
+            Event::ReqAddSpectator { scene, epoch, user, token, until } => match self.runs(scene, epoch) {
+                true => cx.send(Message::Scene(scene, ToScene::AddSpectator { epoch, user, token, until })),
+                false => {
+                    let result = Err(Refusal::SceneEnded);
+                    cx.send(scene_master::Event::ResAddSpectator { scene, epoch, user, result });
+                }
+            },
+            Event::ReqRemoveSpectator { scene, epoch, user, reason } => {
+                if self.runs(scene, epoch) {
+                    cx.send(Message::Scene(scene, ToScene::RemoveSpectator { epoch, user, reason }));
                 }
             }
             Event::Tick => self.expire(cx),
@@ -312,6 +392,10 @@ impl SceneService {
                 cx.send(scene_master::Event::ResDestroyScene { scene, epoch });
             }
         }
+    }
+
+    fn runs(&self, scene: SceneId, epoch: Epoch) -> bool {
+        matches!(self.scenes.get(&scene), Some((known, State::Running, _)) if *known == epoch)
     }
 
     fn expire(&mut self, cx: &mut Context<'_>) {

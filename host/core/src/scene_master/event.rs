@@ -4,6 +4,10 @@ use crate::ids::{DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, U
 use crate::message::{EndReason, PlayerResult, ServiceName};
 use crate::record::SceneRecord;
 use crate::refusal::Refusal;
+use crate::scene_list::{Label, Query};
+
+use super::finding::Finder;
+use super::joining::Joiner;
 
 /// A user whom Match put into a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +123,71 @@ pub enum Event {
         seat: Seat,
         /// Whether it will let the holder in.
         result: Result<(), Refusal>,
+    },
+    /// A user or an operator wants a part of the list of scenes.
+    ReqFindScenes {
+        /// Who.
+        finder: Finder,
+        /// Which part.
+        query: Box<Query>,
+    },
+    /// How a game describes its scene.
+    SynLabel {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// How.
+        label: Label,
+    },
+    /// A user wants a seat in a running scene; answered by [`lobby::Event::ResJoinInProgress`].
+    ReqJoinInProgress {
+        /// The lobby's number.
+        number: u64,
+        /// Which scene.
+        scene: SceneId,
+        /// Who.
+        joiner: Box<Joiner>,
+    },
+    /// Whether a scene has a seat that it was given.
+    ResAddSeat {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Which seat.
+        seat: Seat,
+        /// Whether it will let its user in.
+        result: Result<(), Refusal>,
+    },
+    /// A user wants to watch a scene; answered by [`lobby::Event::ResWatch`].
+    ReqWatch {
+        /// Who.
+        user: UserId,
+        /// The lobby's number.
+        number: u64,
+        /// Which scene.
+        scene: SceneId,
+    },
+    /// Whether a scene lets a user watch.
+    ResAddSpectator {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Who.
+        user: UserId,
+        /// Whether it has noted the way in.
+        result: Result<(), Refusal>,
+    },
+    /// A user watches no more, or has not come to watch in time.
+    SynSpectatorLeft {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Who.
+        user: UserId,
     },
     /// A node offers to run scenes.
     NodeUp {

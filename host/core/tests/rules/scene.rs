@@ -105,6 +105,8 @@ fn short(effect: &Effect) -> String {
         Effect::Tell { notice: Notice::Ended(ended), .. } => format!("tell Ended {}", ended.reason.name()),
         Effect::Tell { notice, .. } => format!("tell {}", table::variant(notice)),
         Effect::Repeat { seq, frame, .. } => format!("repeat {seq}: {frame}"),
+        Effect::Show { connections, frame } => format!("show {frame} to {}", connections.len()),
+        Effect::Complain(text) => format!("complain: {text}"),
         Effect::Close(_) => "close".to_owned(),
         Effect::Send(message) => table::short(message),
         Effect::Gone => "gone".to_owned(),

@@ -129,7 +129,7 @@ impl Sim {
             Effect::Send(message) => self.route(Place::Scenes(node), *message),
             Effect::Gone => _ = self.nodes[node].scenes.remove(&id),
             // The frames themselves are the rules' affair; that the connection is closed follows from what is told.
-            Effect::Repeat { .. } | Effect::Close(_) => {}
+            Effect::Repeat { .. } | Effect::Show { .. } | Effect::Complain(_) | Effect::Close(_) => {}
         }
     }
 

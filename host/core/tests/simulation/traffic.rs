@@ -79,6 +79,7 @@ impl Sim {
             Message::Auth(_)
             | Message::Users(_)
             | Message::Operator(..)
+            | Message::OperatorFound(..)
             | Message::Load(_)
             | Message::Scan(_)
             | Message::Check(_)

@@ -307,6 +307,7 @@ impl User {
         at.asked = None;
         match notice {
             scene::Notice::Joined { .. } => at.is_inside = true,
+            scene::Notice::Watching { .. } => {}
             scene::Notice::Refused(Refusal::OutOfOrder(_)) => {}
             scene::Notice::Refused(refusal) => {
                 let again = refusal.is_passing() || matches!(refusal, Refusal::BadToken(_) | Refusal::TokenExpired);

@@ -1,0 +1,180 @@
+//! The list of scenes, and what is found in it.
+//!
+//! Invariants: every scene that lives is in the list, and those that users can be in are in the part of it that users
+//! see; a label is gone with the incarnation that has set it. A request looks at [`SCANNED_MAX`] scenes at most, from
+//! its place in the list on, and says where to go on.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+
+use super::{Scene, SceneMaster, SeatState, State};
+use crate::Context;
+use crate::ids::{DomainName, Epoch, FleetName, SceneId, Time, UserId};
+use crate::lobby;
+use crate::message::Message;
+use crate::scene_list::{Cursor, Found, Label, Page, Query};
+
+/// How many scenes one request looks at.
+pub const SCANNED_MAX: usize = 500;
+
+/// Who asks for a part of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finder {
+    /// A user; answered by [`lobby::Event::ResFindScenes`].
+    User {
+        /// Who.
+        user: UserId,
+        /// The lobby's number.
+        number: u64,
+    },
+    /// An operator, who sees scenes in all states; answered by [`Message::OperatorFound`].
+    Operator(u64),
+}
+
+/// The place of a scene in the list: the newest is first.
+type Key = (Reverse<Time>, SceneId);
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct List {
+    all: BTreeSet<Key>,
+    /// Those that users see, and by what they are asked for. Where each of them is, so that it is found again.
+    open: BTreeSet<Key>,
+    by_domain: BTreeMap<DomainName, BTreeSet<Key>>,
+    by_fleet: BTreeMap<FleetName, BTreeSet<Key>>,
+    places: HashMap<SceneId, (Key, FleetName, Option<DomainName>)>,
+    labels: HashMap<SceneId, Label>,
+}
+
+impl List {
+    fn open(&mut self, id: SceneId, scene: &Scene) {
+        let place = ((Reverse(scene.born), id), scene.fleet.clone(), scene.domain.clone());
+        if self.places.get(&id) == Some(&place) {
+            return;
+        }
+        self.shut(id);
+        let (key, fleet, domain) = place.clone();
+        self.open.insert(key);
+        self.by_fleet.entry(fleet).or_default().insert(key);
+        if let Some(domain) = domain {
+            self.by_domain.entry(domain).or_default().insert(key);
+        }
+        self.places.insert(id, place);
+    }
+
+    fn shut(&mut self, id: SceneId) {
+        let Some((key, fleet, domain)) = self.places.remove(&id) else { return };
+        self.open.remove(&key);
+        self.by_fleet.entry(fleet).and_modify(|keys| _ = keys.remove(&key));
+        if let Some(domain) = domain {
+            self.by_domain.entry(domain).and_modify(|keys| _ = keys.remove(&key));
+        }
+    }
+
+    /// The part of the list in which everything is that a query can find, for users or for operators.
+    fn part(&self, query: &Query, of_all: bool) -> Option<&BTreeSet<Key>> {
+        match (of_all, &query.domain, &query.fleet) {
+            (true, ..) => Some(&self.all),
+            (_, Some(domain), _) => self.by_domain.get(domain),
+            (_, None, Some(fleet)) => self.by_fleet.get(fleet),
+            (_, None, None) => Some(&self.open),
+        }
+    }
+}
+
+impl SceneMaster {
+    /// A scene has entered a state.
+    pub(super) fn list_anew(&mut self, id: SceneId) {
+        let Some(scene) = self.scenes.get(&id) else { return };
+        let key = (Reverse(scene.born), id);
+        match scene.state {
+            State::Stopped => _ = self.list.all.remove(&key),
+            _ => _ = self.list.all.insert(key),
+        }
+        match is_open(scene) {
+            true => self.list.open(id, scene),
+            false => self.list.shut(id),
+        }
+        if matches!(scene.state, State::Restarting | State::Stopped) {
+            self.list.labels.remove(&id);
+        }
+    }
+
+    pub(super) fn syn_label(&mut self, id: SceneId, epoch: Epoch, label: Label) {
+        let is_over = |scene: &Scene| matches!(scene.state, State::Restarting | State::Stopped);
+        if self.live(id, epoch).is_some_and(|scene| !is_over(scene)) {
+            self.list.labels.insert(id, label);
+        }
+    }
+
+    pub(super) fn req_find_scenes(&mut self, finder: Finder, query: &Query, cx: &mut Context<'_>) {
+        match finder {
+            Finder::User { user, number } => {
+                let result = query.check().map(|()| Box::new(self.find(query, false)));
+                cx.send(lobby::Event::ResFindScenes { user, number, result });
+            }
+            Finder::Operator(number) => {
+                let result = query.check().map(|()| Box::new(self.find(query, true)));
+                cx.send(Message::OperatorFound(number, result));
+            }
+        }
+    }
+
+    fn find(&self, query: &Query, of_all: bool) -> Page {
+        let mut page = Page::default();
+        let Some(part) = self.list.part(query, of_all) else { return page };
+        let from = match query.after {
+            Some(Cursor { started, scene }) => Bound::Excluded((Reverse(started), scene)),
+            None => Bound::Unbounded,
+        };
+        let mut last = None;
+        for (looked_at, (started, id)) in part.range((from, Bound::Unbounded)).enumerate() {
+            if looked_at == SCANNED_MAX || page.scenes.len() == query.limit {
+                page.next = last;
+                return page;
+            }
+            last = Some(Cursor { started: started.0, scene: *id });
+            let Some(scene) = self.scenes.get(id) else { continue };
+            let found = self.found(*id, scene);
+            // A game that says nothing of itself and takes nobody is not for users to see.
+            let is_shown = of_all || found.label.is_some() || found.can_join || found.can_watch;
+            if is_shown && query.fits(&found) {
+                page.scenes.push(found);
+            }
+        }
+        page
+    }
+
+    fn found(&self, id: SceneId, scene: &Scene) -> Found {
+        let players = holders(scene);
+        let fleet = &self.fleets[&scene.fleet];
+        let spectators = self.spectators.count(id);
+        let players_max = match fleet.join_in_progress {
+            true => fleet.seats_max.max(players),
+            false => scene.seats.len() as u32,
+        };
+        Found {
+            scene: id,
+            domain: scene.domain.clone(),
+            fleet: scene.fleet.clone(),
+            state: scene.state.name(),
+            players,
+            players_max,
+            spectators,
+            label: self.list.labels.get(&id).cloned(),
+            started: scene.born,
+            can_join: self.has_free_seat(scene).is_ok(),
+            can_watch: self.may_be_watched(scene).is_ok() && spectators < fleet.spectators_max,
+        }
+    }
+}
+
+/// Whether users can be in it, and so be told of it.
+pub(super) fn is_open(scene: &Scene) -> bool {
+    matches!(scene.state, State::Allocated | State::Running)
+}
+
+/// How many hold a seat, be it inside or on the way.
+pub(super) fn holders(scene: &Scene) -> u32 {
+    scene.seats.iter().filter(|row| row.state != SeatState::Gone).count() as u32
+}
