@@ -11,7 +11,7 @@ use std::time::Duration;
 use scenehost_core::chat::Moderate;
 use scenehost_core::message::{ToUser, ToUsers};
 use scenehost_core::read::{Load, Scan, ScanRecords};
-use scenehost_core::{ConnectionId, DomainName, Message, Refusal, SceneId, ServiceName};
+use scenehost_core::{ConnectionId, DomainName, Message, Refusal, ServiceName};
 use scenehost_core::{auth, db, lobby, matching, scene_master, scene_service};
 use tokio::sync::{Notify, mpsc, oneshot};
 

@@ -1,6 +1,5 @@
 //! The host as a whole: puts the parts together, runs them, and stops them in order.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::str::FromStr;

@@ -48,7 +48,10 @@ pub struct FleetRun {
 /// How the scenes of all fleets run: of each fleet's build and of the one before it, for which an order may still be
 /// on its way. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct FleetRuns(Arc<RwLock<BTreeMap<FleetName, [Option<Arc<FleetRun>>; 2]>>>);
+pub struct FleetRuns(Arc<RwLock<BTreeMap<FleetName, NewestTwo>>>);
+
+/// A fleet's build and the one before it.
+type NewestTwo = [Option<Arc<FleetRun>>; 2];
 
 impl FleetRuns {
     /// How they run from now on.

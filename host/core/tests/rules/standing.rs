@@ -9,7 +9,7 @@ use scenehost_core::results::finished::Ratings;
 use scenehost_core::results::history::{History, MatchRecord};
 use scenehost_core::results::season::Reset;
 use scenehost_core::results::{self, Part};
-use scenehost_core::{AllocationId, Message, Refusal, SceneId, ServiceName, Time, UserId, record};
+use scenehost_core::{AllocationId, Message, Refusal, ServiceName, Time, UserId, record};
 
 use crate::consistency::found;
 use crate::desk::Desk;
