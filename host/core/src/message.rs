@@ -54,8 +54,12 @@ pub enum Message {
     Users(ToUsers),
     /// To the host: asks the operator's moderation about a message, answered to the lobby.
     Moderate(Moderate),
-    /// To whoever asked for scenes by hand; the number is theirs.
-    Operator(u64, Result<Vec<SceneId>, Refusal>),
+    /// To the operator who asked SceneMaster; the number is theirs.
+    Operator(u64, Result<Box<scene_master::Answer>, Refusal>),
+    /// To the process of a node: no scene on it was allocated for its time to live.
+    NodeIdle(NodeId),
+    /// To the process of a node: it is drained, and may exit.
+    NodeDrained(NodeId),
     /// To whoever asked for the list of scenes on the operators' listener; the number is theirs.
     OperatorFound(u64, Result<Box<Page>, Refusal>),
 }
@@ -328,7 +332,7 @@ pub enum EndReason {
     Crashed(String),
     /// The user left.
     Left,
-    /// The game removed the user.
+    /// The game, or an operator, removed the user.
     Kicked(String),
     /// The user's account was closed.
     AccountClosed,
@@ -342,6 +346,12 @@ pub enum EndReason {
     TimeLimit,
     /// Nobody was left.
     Empty,
+    /// The machine that ran it is taken out of service.
+    Drained,
+    /// Nobody needed it.
+    Idle,
+    /// It was ready, and its fleet has changed.
+    Replaced,
 }
 
 impl EndReason {
@@ -351,13 +361,16 @@ impl EndReason {
             Self::Finished => "the game is over".to_owned(),
             Self::Crashed(text) => format!("the game ended because of a fault in it: {text}"),
             Self::Left => "you left the game".to_owned(),
-            Self::Kicked(text) => format!("the game removed you: {text}"),
+            Self::Kicked(text) => format!("you were removed from the game: {text}"),
             Self::AccountClosed => "your account was closed".to_owned(),
             Self::Stopped => "the game was stopped by its operators".to_owned(),
             Self::Expired => "your seat was given up because you were away for too long".to_owned(),
             Self::NeverJoined => "your seat was given up because you did not enter in time".to_owned(),
             Self::TimeLimit => "the game reached its time limit".to_owned(),
             Self::Empty => "nobody was left in the game".to_owned(),
+            Self::Drained => "the game had to end because its machine is taken out of service".to_owned(),
+            Self::Idle => "nobody needed the game".to_owned(),
+            Self::Replaced => "the game has a newer version".to_owned(),
         }
     }
 
@@ -374,6 +387,9 @@ impl EndReason {
             Self::NeverJoined => "NeverJoined",
             Self::TimeLimit => "TimeLimit",
             Self::Empty => "Empty",
+            Self::Drained => "Drained",
+            Self::Idle => "Idle",
+            Self::Replaced => "Replaced",
         }
     }
 }

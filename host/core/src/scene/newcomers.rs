@@ -69,7 +69,7 @@ impl<F: Clone> Scene<F> {
             Phase::Starting => {
                 return self.refuse(connection, request, Refusal::Overloaded("the scene is still starting"));
             }
-            Phase::Asked { .. } | Phase::Ended => return self.refuse(connection, request, self.over()),
+            Phase::Asked { .. } | Phase::Kept | Phase::Ended => return self.refuse(connection, request, self.over()),
             Phase::Running | Phase::Stopping { .. } => {}
         }
         let user = match self.spectators.open(now, token) {

@@ -38,33 +38,44 @@ type Key = (Reverse<Time>, SceneId);
 #[derive(Debug, Clone, Default)]
 pub(super) struct List {
     all: BTreeSet<Key>,
-    /// Those that users see, and by what they are asked for. Where each of them is, so that it is found again.
+    /// Those that users see, and by what they are asked for.
     open: BTreeSet<Key>,
     by_domain: BTreeMap<DomainName, BTreeSet<Key>>,
     by_fleet: BTreeMap<FleetName, BTreeSet<Key>>,
-    places: HashMap<SceneId, (Key, FleetName, Option<DomainName>)>,
+    /// Where each scene is, so that it is found again.
+    places: HashMap<SceneId, Place>,
     labels: HashMap<SceneId, Label>,
 }
 
+/// Where a scene is in the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    key: Key,
+    /// By what users find it, if they do.
+    open: Option<(FleetName, Option<DomainName>)>,
+}
+
 impl List {
-    fn open(&mut self, id: SceneId, scene: &Scene) {
-        let place = ((Reverse(scene.born), id), scene.fleet.clone(), scene.domain.clone());
+    fn put(&mut self, id: SceneId, place: Place) {
         if self.places.get(&id) == Some(&place) {
             return;
         }
-        self.shut(id);
-        let (key, fleet, domain) = place.clone();
-        self.open.insert(key);
-        self.by_fleet.entry(fleet).or_default().insert(key);
-        if let Some(domain) = domain {
-            self.by_domain.entry(domain).or_default().insert(key);
+        self.take_out(id);
+        let key = place.key;
+        self.all.insert(key);
+        if let Some((fleet, domain)) = place.open.clone() {
+            self.open.insert(key);
+            self.by_fleet.entry(fleet).or_default().insert(key);
+            domain.into_iter().for_each(|domain| _ = self.by_domain.entry(domain).or_default().insert(key));
         }
         self.places.insert(id, place);
     }
 
-    fn shut(&mut self, id: SceneId) {
-        let Some((key, fleet, domain)) = self.places.remove(&id) else { return };
+    fn take_out(&mut self, id: SceneId) {
+        let Some(Place { key, open }) = self.places.remove(&id) else { return };
+        self.all.remove(&key);
         self.open.remove(&key);
+        let Some((fleet, domain)) = open else { return };
         self.by_fleet.entry(fleet).and_modify(|keys| _ = keys.remove(&key));
         if let Some(domain) = domain {
             self.by_domain.entry(domain).and_modify(|keys| _ = keys.remove(&key));
@@ -86,18 +97,20 @@ impl SceneMaster {
     /// A scene has entered a state.
     pub(super) fn list_anew(&mut self, id: SceneId) {
         let Some(scene) = self.scenes.get(&id) else { return };
-        let key = (Reverse(scene.born), id);
+        let open = is_open(scene).then(|| (scene.fleet.clone(), scene.domain.clone()));
         match scene.state {
-            State::Stopped => _ = self.list.all.remove(&key),
-            _ => _ = self.list.all.insert(key),
+            State::Stopped => self.list.take_out(id),
+            _ => self.list.put(id, Place { key: (Reverse(scene.born), id), open }),
         }
-        match is_open(scene) {
-            true => self.list.open(id, scene),
-            false => self.list.shut(id),
-        }
-        if matches!(scene.state, State::Restarting | State::Stopped) {
+        if scene.state == State::Placing {
+            // The incarnation that is being made has set none yet.
             self.list.labels.remove(&id);
         }
+    }
+
+    /// The incarnation, or the session, that has set a scene's label is over.
+    pub(super) fn forget_label(&mut self, id: SceneId) {
+        self.list.labels.remove(&id);
     }
 
     pub(super) fn syn_label(&mut self, id: SceneId, epoch: Epoch, label: Label) {
@@ -147,7 +160,7 @@ impl SceneMaster {
 
     fn found(&self, id: SceneId, scene: &Scene) -> Found {
         let players = holders(scene);
-        let fleet = &self.fleets[&scene.fleet];
+        let fleet = &scene.rules;
         let spectators = self.spectators.count(id);
         let players_max = match fleet.join_in_progress {
             true => fleet.seats_max.max(players),

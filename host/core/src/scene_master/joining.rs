@@ -52,7 +52,7 @@ impl SceneMaster {
             return cx.send(lobby::Event::ResJoinInProgress { user, number, result: Err(refusal) });
         }
         let scene = self.scenes.get_mut(&id).expect("looked at by may_join");
-        let token_ms = self.fleets[&scene.fleet].token_ms;
+        let token_ms = scene.rules.token_ms;
         let seat = scene.seats.len() as Seat;
         let rating = scene.domain.as_ref().and_then(|domain| joiner.ratings.get(domain).copied());
         let team = smallest_team(&scene.seats);
@@ -105,7 +105,7 @@ impl SceneMaster {
 
     /// Whether a scene gives somebody a seat who has none.
     pub(super) fn has_free_seat(&self, scene: &Scene) -> Result<(), Refusal> {
-        let fleet = &self.fleets[&scene.fleet];
+        let fleet = &scene.rules;
         if !fleet.join_in_progress {
             return Err(Refusal::Forbidden("this game takes nobody in who was not matched: ask for a match"));
         }
@@ -169,7 +169,7 @@ impl SceneMaster {
         if row.is_none_or(|row| row.state != SeatState::Expected) {
             return;
         }
-        self.remove_seat(id, seat, cx);
+        self.remove_seat(id, seat, EndReason::NeverJoined, cx);
         match self.newcomers.asked.contains_key(&(id, seat)) {
             true => self.take_seat_back(id, seat, Refusal::TimedOut("opening the way in"), cx),
             false => self.syn_user_left(id, self.scenes[&id].epoch, seat, EndReason::NeverJoined, cx),
@@ -184,9 +184,9 @@ impl SceneMaster {
     }
 
     /// Whoever has the seat, or has come for it too late, has to leave the scene.
-    pub(super) fn remove_seat(&self, id: SceneId, seat: Seat, cx: &mut Context<'_>) {
+    pub(super) fn remove_seat(&self, id: SceneId, seat: Seat, reason: EndReason, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get(&id) else { return };
-        let event = scene_service::Event::ReqRemoveUser { scene: id, epoch: scene.epoch, seat };
+        let event = scene_service::Event::ReqRemoveUser { scene: id, epoch: scene.epoch, seat, reason };
         cx.send(Message::SceneService(scene.node, event));
     }
 
@@ -200,25 +200,26 @@ impl SceneMaster {
         let user = row.player.user;
         self.by_user.remove(&user);
         cx.send(lobby::Event::ResJoinInProgress { user, number, result: Err(refusal) });
-        self.empty_if_nobody(id, cx);
+        self.end_if_nobody(id, cx);
     }
 
-    /// A scene has entered a state in which nobody comes in: who was on the way to a seat is told.
+    /// A scene has entered a state. If it is one in which nobody comes in, who was on the way to a seat is told.
     pub(super) fn end_joining(&mut self, id: SceneId, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get(&id).filter(|scene| !is_open(scene)) else { return };
         let refusal = if scene.begins_anew() { Refusal::Restarting } else { Refusal::SceneEnded };
-        let (state, seats) = (scene.state, scene.seats.len() as Seat);
         let of_scene = self.newcomers.asked.range((id, 0)..=(id, Seat::MAX));
         let asked: Vec<Seat> = of_scene.map(|((_, seat), _)| *seat).collect();
         for seat in asked {
             self.take_seat_back(id, seat, refusal.clone(), cx);
         }
-        if matches!(state, State::Restarting | State::Stopped) {
-            // The next incarnation begins with all of them.
-            self.newcomers.unconfirmed.retain(|(of, _)| *of != id);
-            for seat in 0..seats {
-                self.deadlines.clear(&Due::Seat(id, seat));
-            }
+    }
+
+    /// An incarnation, or a session, is over: the next one begins with all seats that it has.
+    pub(super) fn forget_newcomers(&mut self, id: SceneId) {
+        self.newcomers.unconfirmed.retain(|(of, _)| *of != id);
+        let seats = self.scenes.get(&id).map_or(0, |scene| scene.seats.len() as Seat);
+        for seat in 0..seats {
+            self.deadlines.clear(&Due::Seat(id, seat));
         }
     }
 }

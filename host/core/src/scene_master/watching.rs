@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Due, Scene, SceneMaster, State, TOKEN_MS_MAX};
+use super::{Due, Scene, SceneMaster, TOKEN_MS_MAX};
 use crate::Context;
 use crate::ids::{Epoch, SceneId, UserId};
 use crate::lobby;
@@ -56,7 +56,7 @@ impl Spectators {
 impl SceneMaster {
     pub(super) fn req_watch(&mut self, user: UserId, number: u64, id: SceneId, cx: &mut Context<'_>) {
         let (epoch, node, token_ms) = match self.may_watch(user, id) {
-            Ok(scene) => (scene.epoch, scene.node, self.fleets[&scene.fleet].token_ms),
+            Ok(scene) => (scene.epoch, scene.node, scene.rules.token_ms),
             Err(refusal) => return cx.send(lobby::Event::ResWatch { user, number, result: Err(refusal) }),
         };
         if self.spectators.by_user.get(&user).is_some_and(|watched| *watched != id) {
@@ -85,7 +85,7 @@ impl SceneMaster {
     }
 
     pub(super) fn may_be_watched(&self, scene: &Scene) -> Result<(), Refusal> {
-        match self.fleets[&scene.fleet].spectators_max {
+        match scene.rules.spectators_max {
             0 => Err(Refusal::Forbidden("this game cannot be watched")),
             _ => Ok(()),
         }
@@ -119,7 +119,7 @@ impl SceneMaster {
         self.deadlines.clear(&Due::Watch(user));
         let result = result.map(|()| {
             let scene = &self.scenes[&id];
-            (self.entry(id, scene, asked.secret), self.fleets[&scene.fleet].spectator_delay_ms)
+            (self.entry(id, scene, asked.secret), scene.rules.spectator_delay_ms)
         });
         if result.is_err() {
             self.spectators.remove(user);
@@ -134,22 +134,22 @@ impl SceneMaster {
         }
     }
 
+    pub(super) fn watches(&self, user: UserId, id: SceneId) -> bool {
+        self.spectators.by_user.get(&user) == Some(&id)
+    }
+
     /// A user may watch no more, or watches something else.
     pub(super) fn stop_watching(&mut self, user: UserId, reason: EndReason, cx: &mut Context<'_>) {
-        let Some(scene) = self.spectators.remove(user) else { return };
+        let Some(scene) = self.spectators.by_user.get(&user).copied() else { return };
+        self.answer_watch(scene, user, Err(Refusal::Forbidden("you may not watch this game")), cx);
+        self.spectators.remove(user);
         let Some(Scene { epoch, node, .. }) = self.scenes.get(&scene) else { return };
         let event = scene_service::Event::ReqRemoveSpectator { scene, epoch: *epoch, user, reason };
         cx.send(Message::SceneService(*node, event));
     }
 
-    /// A scene has entered a state: if it is one in which its incarnation is gone, nobody watches it.
-    pub(super) fn end_watching(&mut self, id: SceneId, cx: &mut Context<'_>) {
-        let state = self.scenes.get(&id).map(|scene| scene.state);
-        let refusal = match state {
-            Some(State::Restarting) => Refusal::Restarting,
-            Some(State::Stopped) => Refusal::SceneEnded,
-            _ => return,
-        };
+    /// An incarnation, or a session, is over, and nobody watches it any more.
+    pub(super) fn end_watching(&mut self, id: SceneId, refusal: &Refusal, cx: &mut Context<'_>) {
         for user in self.spectators.by_scene.remove(&id).unwrap_or_default() {
             self.spectators.by_user.remove(&user);
             self.answer_watch(id, user, Err(refusal.clone()), cx);

@@ -5,7 +5,7 @@ use scenehost_core::message::EndReason;
 use scenehost_core::scene::{ASK_AGAIN_MS, Event, GameEvent, Notice};
 use scenehost_core::scene_service::{SeatGrant, Start, ToScene};
 use scenehost_core::token::SecretHash;
-use scenehost_core::{ConnectionId, Epoch, Message, Player, SceneId, Time, UserId};
+use scenehost_core::{Build, ConnectionId, Epoch, Message, Player, SceneId, Time, UserId};
 
 use crate::table;
 use crate::world::START;
@@ -30,6 +30,8 @@ fn start() -> Start {
         until: START.plus_ms(TOKEN_MS),
     };
     Start {
+        build: Build(1),
+        reuse: false,
         epoch: EPOCH,
         fleet: "gomoku".into(),
         limits: Fleet::default(),
@@ -92,7 +94,7 @@ fn add_token(seat: u32, text: &str) -> Event {
 }
 
 fn end(reason: EndReason) -> Event {
-    Event::Order(ToScene::End { epoch: EPOCH, reason, results: Vec::new() })
+    Event::Order(ToScene::End { epoch: EPOCH, reason, results: Vec::new(), keep: false })
 }
 
 fn short(effect: &Effect) -> String {
@@ -109,6 +111,7 @@ fn short(effect: &Effect) -> String {
         Effect::Complain(text) => format!("complain: {text}"),
         Effect::Close(_) => "close".to_owned(),
         Effect::Send(message) => table::short(message),
+        Effect::Kept => "kept".to_owned(),
         Effect::Gone => "gone".to_owned(),
     }
 }
@@ -160,7 +163,7 @@ fn a_scene_whose_last_user_is_kept_out_asks_for_its_end() {
 fn a_scene_whose_users_are_gone_before_it_has_begun_asks_for_its_end() {
     let mut scene = starting();
     for seat in [0, 1] {
-        scene.step(START, Event::Order(ToScene::RemoveUser { epoch: EPOCH, seat }));
+        scene.step(START, Event::Order(ToScene::RemoveUser { epoch: EPOCH, seat, reason: EndReason::AccountClosed }));
     }
     let effects = scene.step(START, Event::Started(Ok(())));
     assert_eq!(shorts(&effects), ["SceneService ResStart", "SceneMaster ReqAskDestroyScene"]);
@@ -390,7 +393,7 @@ fn a_scene_stopped_from_outside_may_say_its_last_words() {
 #[test]
 fn an_order_for_another_incarnation_is_passed_over() {
     let mut scene = inside();
-    let order = ToScene::End { epoch: Epoch(2), reason: EndReason::Stopped, results: Vec::new() };
+    let order = ToScene::End { epoch: Epoch(2), reason: EndReason::Stopped, results: Vec::new(), keep: false };
     assert_eq!(shorts(&scene.step(START, Event::Order(order))), [] as [&str; 0]);
 }
 
@@ -453,8 +456,18 @@ fn every_state_and_event() {
             ("Kick", kick()),
             ("Finish", Event::Finish(Vec::new())),
             ("Failed", Event::Failed("trap".to_owned())),
-            ("RemoveUser", Event::Order(ToScene::RemoveUser { epoch: EPOCH, seat: 0 })),
-            ("RemoveUser, other epoch", Event::Order(ToScene::RemoveUser { epoch: Epoch(EPOCH.0 + 1), seat: 0 })),
+            (
+                "RemoveUser",
+                Event::Order(ToScene::RemoveUser { epoch: EPOCH, seat: 0, reason: EndReason::AccountClosed }),
+            ),
+            (
+                "RemoveUser, other epoch",
+                Event::Order(ToScene::RemoveUser {
+                    epoch: Epoch(EPOCH.0 + 1),
+                    seat: 0,
+                    reason: EndReason::AccountClosed,
+                }),
+            ),
             ("AddToken", add_token(0, "new")),
             ("End Finished", end(EndReason::Finished)),
             ("End Stopped", end(EndReason::Stopped)),
@@ -514,7 +527,7 @@ fn the_game_hears_of_players_in_turn() {
                                 GameEvent::Dropped(seat) => (*seat, "dropped"),
                                 GameEvent::Resumed { seat, .. } => (*seat, "inside again"),
                                 GameEvent::Left(seat, _) => (*seat, "left"),
-                                GameEvent::Stopping { .. } => continue,
+                                GameEvent::Stopping { .. } | GameEvent::Watched => continue,
                             };
                             let before = heard[seat as usize];
                             let allowed = match next {

@@ -186,7 +186,7 @@ pub fn of_scene<F: Clone>(scene: &Scene<F>, event: &scene::Event, watch: &mut Wa
         }
         Event::Finish(_) => "Finish",
         Event::Failed(_) | Event::GivenUp(_) => "Failed",
-        Event::Order(ToScene::RemoveUser { seat, epoch }) => {
+        Event::Order(ToScene::RemoveUser { seat, epoch, .. }) => {
             of_seat = *seat;
             if *epoch == scene.incarnation().epoch { "RemoveUser" } else { "RemoveUser, other epoch" }
         }
@@ -200,7 +200,9 @@ pub fn of_scene<F: Clone>(scene: &Scene<F>, event: &scene::Event, watch: &mut Wa
         Event::Order(ToScene::AddSpectator { .. }) => "AddSpectator",
         Event::Order(ToScene::RemoveSpectator { .. }) => "RemoveSpectator",
         Event::Order(ToScene::End { reason: EndReason::Stopped | EndReason::TimeLimit, .. }) => "End Stopped",
+        Event::Order(ToScene::End { keep: true, .. }) => "End Finished, kept",
         Event::Order(ToScene::End { .. }) => "End Finished",
+        Event::Order(ToScene::Drain { .. }) => "Drain",
         Event::Order(ToScene::Start(_)) => return,
         Event::Tick => "Tick, all deadlines passed",
     };

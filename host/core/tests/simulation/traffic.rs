@@ -8,6 +8,7 @@ use scenehost_core::auth::{self, Asker, Identity, Order, Request};
 use scenehost_core::message::ServiceName;
 use scenehost_core::read::ScanRecords;
 use scenehost_core::record::UserRecord;
+use scenehost_core::scene_master::Capacity;
 use scenehost_core::{Message, Refusal, Time, db, lobby, matching, scene_master};
 
 use crate::plan::{Action, DOMAINS, NODES, below, between, chance};
@@ -80,6 +81,8 @@ impl Sim {
             | Message::Users(_)
             | Message::Operator(..)
             | Message::OperatorFound(..)
+            | Message::NodeIdle(_)
+            | Message::NodeDrained(_)
             | Message::Load(_)
             | Message::Scan(_)
             | Message::Check(_)
@@ -236,7 +239,8 @@ impl Sim {
     /// A node offers to run scenes.
     pub fn tell_up(&mut self, node: usize) {
         let id = scenehost_core::NodeId(node as u64);
-        let event = scene_master::Event::NodeUp { node: id, url: format!("node/{node}"), slots: SLOTS };
+        let (url, capacity) = (format!("node/{node}"), Capacity::scenes(SLOTS));
+        let event = scene_master::Event::NodeUp { node: id, url, capacity, idle: None };
         self.send(Place::World, Place::Master, event.into());
     }
 }
