@@ -60,8 +60,6 @@ pub enum Message {
     NodeIdle(NodeId),
     /// To the process of a node: it is drained, and may exit.
     NodeDrained(NodeId),
-    /// To whoever asked for the list of scenes on the operators' listener; the number is theirs.
-    OperatorFound(u64, Result<Box<Page>, Refusal>),
 }
 
 impl From<auth::Event> for Message {

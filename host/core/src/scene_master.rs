@@ -48,7 +48,7 @@ use crate::token::Secret;
 use crate::{Context, Meter, Service, lobby};
 use counts::Counts;
 pub use event::{Ask, Event, Matched};
-pub use finding::{Finder, SCANNED_MAX};
+pub use finding::SCANNED_MAX;
 use fleets::{FleetState, Standing};
 pub use fleets::{FleetView, PROVISION_MAX};
 pub use joining::{Joiner, LATE_MS, SEATS_EVER_MAX};
@@ -254,7 +254,7 @@ impl Service for SceneMaster {
                     self.res_add_token(scene, seat, result, cx);
                 }
             }
-            Event::ReqFindScenes { finder, query } => self.req_find_scenes(finder, &query, cx),
+            Event::ReqFindScenes { user, number, query } => self.req_find_scenes(user, number, &query, cx),
             Event::SynLabel { scene, epoch, label } => self.syn_label(scene, epoch, label),
             Event::ReqJoinInProgress { number, scene, joiner } => self.req_join_in_progress(number, scene, *joiner, cx),
             Event::ResAddSeat { scene, epoch, seat, result } => self.res_add_seat(scene, epoch, seat, result, cx),

@@ -15,7 +15,7 @@ use crate::message::{Entry, Notice, ServiceName};
 use crate::rate::Buckets;
 use crate::refusal::Refusal;
 use crate::scene_list::{Ask, Page, Query};
-use crate::scene_master::{self, Finder, Joiner};
+use crate::scene_master::{self, Joiner};
 
 /// How often a user may ask for scenes, a seat or a way to watch in 10 s; also all at once.
 pub const SCENE_ASKS_PER_10_S: u32 = 20;
@@ -86,7 +86,7 @@ impl Lobby {
     ) -> Result<(), Refusal> {
         query.check()?;
         let number = self.note_asked(user, request, cx)?;
-        cx.send(scene_master::Event::ReqFindScenes { finder: Finder::User { user, number }, query });
+        cx.send(scene_master::Event::ReqFindScenes { user, number, query });
         Ok(())
     }
 

@@ -12,7 +12,6 @@ use crate::refusal::Refusal;
 use crate::results::Finished;
 use crate::scene_list::{Label, Query};
 
-use super::finding::Finder;
 use super::joining::Joiner;
 
 /// A user whom Match put into a group.
@@ -142,10 +141,12 @@ pub enum Event {
         /// Whether it will let the holder in.
         result: Result<(), Refusal>,
     },
-    /// A user or an operator wants a part of the list of scenes.
+    /// A user wants a part of the list of scenes; answered by [`lobby::Event::ResFindScenes`].
     ReqFindScenes {
         /// Who.
-        finder: Finder,
+        user: UserId,
+        /// The lobby's number.
+        number: u64,
         /// Which part.
         query: Box<Query>,
     },

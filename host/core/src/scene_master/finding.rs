@@ -12,25 +12,11 @@ use super::{Scene, SceneMaster, SeatState, State};
 use crate::Context;
 use crate::ids::{DomainName, Epoch, FleetName, SceneId, Time, UserId};
 use crate::lobby;
-use crate::message::Message;
+use crate::refusal::Refusal;
 use crate::scene_list::{Cursor, Found, Label, Page, Query};
 
 /// How many scenes one request looks at.
 pub const SCANNED_MAX: usize = 500;
-
-/// Who asks for a part of the list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Finder {
-    /// A user; answered by [`lobby::Event::ResFindScenes`].
-    User {
-        /// Who.
-        user: UserId,
-        /// The lobby's number.
-        number: u64,
-    },
-    /// An operator, who sees scenes in all states; answered by [`Message::OperatorFound`].
-    Operator(u64),
-}
 
 /// The place of a scene in the list: the newest is first.
 type Key = (Reverse<Time>, SceneId);
@@ -120,17 +106,15 @@ impl SceneMaster {
         }
     }
 
-    pub(super) fn req_find_scenes(&mut self, finder: Finder, query: &Query, cx: &mut Context<'_>) {
-        match finder {
-            Finder::User { user, number } => {
-                let result = query.check().map(|()| Box::new(self.find(query, false)));
-                cx.send(lobby::Event::ResFindScenes { user, number, result });
-            }
-            Finder::Operator(number) => {
-                let result = query.check().map(|()| Box::new(self.find(query, true)));
-                cx.send(Message::OperatorFound(number, result));
-            }
-        }
+    /// What a user finds: scenes that users can be in.
+    pub(super) fn req_find_scenes(&self, user: UserId, number: u64, query: &Query, cx: &mut Context<'_>) {
+        let result = query.check().map(|()| Box::new(self.find(query, false)));
+        cx.send(lobby::Event::ResFindScenes { user, number, result });
+    }
+
+    /// What an operator finds: scenes in all states.
+    pub(super) fn find_all(&self, query: &Query) -> Result<Box<Page>, Refusal> {
+        query.check().map(|()| Box::new(self.find(query, true)))
     }
 
     fn find(&self, query: &Query, of_all: bool) -> Page {
@@ -150,7 +134,8 @@ impl SceneMaster {
             let Some(scene) = self.scenes.get(id) else { continue };
             let found = self.found(*id, scene);
             // A game that says nothing of itself and takes nobody is not for users to see.
-            let is_shown = of_all || found.label.is_some() || found.can_join || found.can_watch;
+            let takes_somebody = scene.rules.join_in_progress || scene.rules.spectators_max > 0;
+            let is_shown = of_all || found.label.is_some() || takes_somebody;
             if is_shown && query.fits(&found) {
                 page.scenes.push(found);
             }

@@ -80,7 +80,6 @@ impl Sim {
             Message::Auth(_)
             | Message::Users(_)
             | Message::Operator(..)
-            | Message::OperatorFound(..)
             | Message::NodeIdle(_)
             | Message::NodeDrained(_)
             | Message::Load(_)
