@@ -485,7 +485,7 @@ impl<F: Clone> Scene<F> {
         self.tell_end(&reason, &results);
         self.end_for_spectators(&reason, &results);
         self.phase = if keep { Phase::Kept } else { Phase::Ended };
-        self.tell_service(scene_service::Event::ResEnd { scene: self.id, epoch: self.epoch });
+        self.tell_service(scene_service::Event::ResEnd { scene: self.id, epoch: self.epoch, kept: keep });
         self.effects.push(if keep { Effect::Kept } else { Effect::Gone });
     }
 

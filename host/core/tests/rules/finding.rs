@@ -140,7 +140,7 @@ fn users_find_no_game_that_they_cannot_be_in_and_operators_find_it_by_its_state(
     let in_state = |state: &str| Query { state: Some(state.to_owned()), ..all() };
     assert_eq!(find_all(&mut world, in_state("Stopping")).scenes.len(), 1);
     assert_eq!(find_all(&mut world, in_state("Running")).scenes.len(), 0);
-    world.tell(Event::ResDestroyScene { scene, epoch: Epoch(1) });
+    world.tell(Event::ResDestroyScene { scene, epoch: Epoch(1), kept: false });
     assert_eq!(find_all(&mut world, all()).scenes, [], "a tombstone is in no list");
 }
 
@@ -308,7 +308,7 @@ fn a_scene_that_is_used_again_is_found_as_the_new_game_that_it_is() {
     let older = begin(&mut world, "arena", 2);
     set_label(&mut world, scene, 1, r#"{"map":"ice"}"#);
     world.tell(Event::ReqAskDestroyScene { scene, epoch: Epoch(1), ask: Ask::Finished(Vec::new()) });
-    world.tell(Event::ResDestroyScene { scene, epoch: Epoch(1) });
+    world.tell(Event::ResDestroyScene { scene, epoch: Epoch(1), kept: true });
     assert_eq!(found(&mut world, all()), [older], "ready, and nobody's");
     let ready = find_all(&mut world, Query { state: Some("Ready".to_owned()), ..all() });
     assert_eq!((ready.scenes[0].scene, &ready.scenes[0].label), (scene, &None));
