@@ -125,7 +125,7 @@ impl Sim {
     }
 
     fn scene_effect(&mut self, node: usize, id: SceneId, effect: Effect<u32>, waiting: &mut VecDeque<scene::Event>) {
-        let hosted = self.nodes[node].scenes.get(&id);
+        let hosted = self.nodes[node].scenes.get_mut(&id);
         match effect {
             Effect::Admit { player, connection, request } => {
                 let result = hosted.map_or(Ok(()), |hosted| hosted.game.admits(player.seat));
@@ -181,6 +181,7 @@ impl Sim {
     /// The game of a scene does what it does at this time.
     pub fn game_turn(&mut self, node: usize, life: u32, id: SceneId, epoch: u64) {
         let now = self.now;
+        let node_clock = self.nodes[node].now(now);
         let Some(node_now) = self.nodes.get_mut(node).filter(|it| it.life == life) else { return };
         let hosted = node_now.scenes.get_mut(&id).filter(|it| it.scene.incarnation().epoch.0 == epoch);
         let Some(hosted) = hosted else { return };
@@ -188,9 +189,13 @@ impl Sim {
         let again = hosted.born.plus_ms(hosted.game.next_ms);
         // It says something to everybody; that is kept for those who are away.
         let _ = hosted.scene.tell(|_| true, &1, 100);
+        let to_do = hosted.scene.say_to_spectators(node_clock, true, 1, 100);
         if again > now {
             self.at(again, Due::GameTurn { node, life, scene: id, epoch });
         }
+        let mut waiting = VecDeque::new();
+        to_do.into_iter().for_each(|effect| self.scene_effect(node, id, effect, &mut waiting));
+        waiting.into_iter().for_each(|event| self.scene_event(node, id, event));
         self.scene_event(node, id, event);
     }
 
