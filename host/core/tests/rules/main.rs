@@ -19,6 +19,7 @@ mod inbox;
 mod joining;
 mod line;
 mod lobby;
+mod lobby_scenes;
 mod matching;
 mod party;
 mod party_search;

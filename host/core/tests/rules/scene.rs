@@ -34,7 +34,7 @@ fn start() -> Start {
         reuse: false,
         epoch: EPOCH,
         fleet: "gomoku".into(),
-        limits: Fleet::default(),
+        limits: Fleet { spectators_max: 10, ..Fleet::default() },
         domain: Some("gomoku".into()),
         seed: 1,
         seats: vec![grant(0), grant(1)],
@@ -425,6 +425,15 @@ fn every_state_and_event() {
         scene
     };
     let refused = || Err(scenehost_core::Refusal::Internal("x"));
+    let newcomer = || {
+        let player = Player { seat: 2, user: UserId(20), name: "Eve".to_owned(), rating: 1500, team: 0 };
+        SeatGrant { player, token: token(2), until: START.plus_ms(TOKEN_MS) }
+    };
+    let add_spectator = || {
+        let (user, until) = (UserId(21), START.plus_ms(TOKEN_MS));
+        Event::Order(ToScene::AddSpectator { epoch: EPOCH, user, token: token(9), until })
+    };
+    let watch = || Event::ReqWatchScene { connection: ConnectionId(3), request: 1, token: token(9) };
     let kick = || Event::Kick { seat: 0, reason: "afk".to_owned() };
     table::check(
         "scene",
@@ -469,6 +478,10 @@ fn every_state_and_event() {
                 }),
             ),
             ("AddToken", add_token(0, "new")),
+            ("AddSeats", Event::Order(ToScene::AddSeats { epoch: EPOCH, seats: vec![newcomer()] })),
+            ("AddSpectator", add_spectator()),
+            ("ReqWatchScene, with no token of anybody", watch()),
+            ("Label", Event::Label(r#"{"map":"ice"}"#.to_owned())),
             ("End Finished", end(EndReason::Finished)),
             ("End Stopped", end(EndReason::Stopped)),
             ("Tick, all deadlines passed", Event::Tick),

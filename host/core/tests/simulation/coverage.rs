@@ -126,11 +126,11 @@ pub fn of_lobby(lobby: &Lobby, event: &Event, watch: &mut Watch) {
         Event::ReqScenes { connection, ask: scene_list::Ask::Join(_), .. } => {
             ("ReqScenes: join", of_connection(lobby, *connection))
         }
-        Event::ReqScenes { connection, .. } => ("ReqScenes: find", of_connection(lobby, *connection)),
-        Event::ResFindScenes { user, .. } => ("ResFindScenes", of_user(lobby, *user)),
+        Event::ReqScenes { connection, ask: scene_list::Ask::Watch(_), .. } => {
+            ("ReqScenes: watch", of_connection(lobby, *connection))
+        }
         Event::ResJoinInProgress { user, result: Ok(_), .. } => ("ResJoinInProgress", of_user(lobby, *user)),
         Event::ResJoinInProgress { user, .. } => ("ResJoinInProgress, refused", of_user(lobby, *user)),
-        Event::ResWatch { user, .. } => ("ResWatch", of_user(lobby, *user)),
         Event::Service { service: ServiceName::Match, up: false } => ("Match down", "Idle".to_owned()),
         Event::Service { service: ServiceName::Db, up: false } => ("Db down", "Idle".to_owned()),
         Event::Service { up: true, .. } => ("up, was up", "Idle".to_owned()),
