@@ -480,7 +480,7 @@ fn every_state_and_event() {
             ("AddToken", add_token(0, "new")),
             ("AddSeats", Event::Order(ToScene::AddSeats { epoch: EPOCH, seats: vec![newcomer()] })),
             ("AddSpectator", add_spectator()),
-            ("ReqWatchScene, with no token of anybody", watch()),
+            ("ReqWatchScene", watch()),
             ("Label", Event::Label(r#"{"map":"ice"}"#.to_owned())),
             ("End Finished", end(EndReason::Finished)),
             ("End Stopped", end(EndReason::Stopped)),

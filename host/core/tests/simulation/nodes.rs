@@ -193,6 +193,7 @@ impl Sim {
         if again > now {
             self.at(again, Due::GameTurn { node, life, scene: id, epoch });
         }
+        self.scene_event(node, id, scene::Event::Label(r#"{"turn":1}"#.to_owned()));
         let mut waiting = VecDeque::new();
         to_do.into_iter().for_each(|effect| self.scene_effect(node, id, effect, &mut waiting));
         waiting.into_iter().for_each(|event| self.scene_event(node, id, event));
