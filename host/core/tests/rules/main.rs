@@ -12,6 +12,7 @@ mod desk;
 mod economy;
 mod ending;
 mod finding;
+mod fleets;
 mod forgotten;
 mod friends;
 mod guild;
