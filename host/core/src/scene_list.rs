@@ -20,6 +20,8 @@ pub const LABEL_BYTES_MAX: usize = 2_048;
 pub const LABEL_FIELDS_MAX: usize = 32;
 /// The most scenes of one answer.
 pub const PAGE_MAX: usize = 50;
+/// About how many bytes of scenes one answer has; with them there are fewer scenes.
+pub const PAGE_BYTES_MAX: usize = 32 * 1_024;
 /// How many fields a query may filter by.
 pub const CONDITIONS_MAX: usize = 8;
 /// How many values a field may be looked for among.
@@ -286,6 +288,13 @@ pub struct Found {
     pub can_watch: bool,
 }
 
+impl Found {
+    /// About how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.label.as_ref().map_or(0, |label| label.text.len())
+    }
+}
+
 /// A part of the list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
@@ -298,8 +307,7 @@ pub struct Page {
 impl Page {
     /// About how many bytes it takes.
     pub fn bytes(&self) -> usize {
-        let label = |found: &Found| found.label.as_ref().map_or(0, |label| label.text.len());
-        self.scenes.iter().map(|found| size_of::<Found>() + label(found)).sum()
+        self.scenes.iter().map(Found::bytes).sum()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::Context;
 use crate::ids::{DomainName, Epoch, FleetName, SceneId, Time, UserId};
 use crate::lobby;
 use crate::refusal::Refusal;
-use crate::scene_list::{Cursor, Found, Label, Page, Query};
+use crate::scene_list::{Cursor, Found, Label, PAGE_BYTES_MAX, Page, Query};
 
 /// How many scenes one request looks at.
 pub const SCANNED_MAX: usize = 500;
@@ -124,9 +124,9 @@ impl SceneMaster {
             Some(Cursor { started, scene }) => Bound::Excluded((Reverse(started), scene)),
             None => Bound::Unbounded,
         };
-        let mut last = None;
+        let (mut last, mut bytes) = (None, 0);
         for (looked_at, (started, id)) in part.range((from, Bound::Unbounded)).enumerate() {
-            if looked_at == SCANNED_MAX || page.scenes.len() == query.limit {
+            if looked_at == SCANNED_MAX || page.scenes.len() == query.limit || bytes >= PAGE_BYTES_MAX {
                 page.next = last;
                 return page;
             }
@@ -137,6 +137,7 @@ impl SceneMaster {
             let takes_somebody = scene.rules.join_in_progress || scene.rules.spectators_max > 0;
             let is_shown = of_all || found.label.is_some() || takes_somebody;
             if is_shown && query.fits(&found) {
+                bytes += found.bytes();
                 page.scenes.push(found);
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use scenehost_core::config::{AfterSession, Fleet};
 use scenehost_core::scene_list::{
     CONDITIONS_MAX, Condition, Cursor, Found, Is, LABEL_BYTES_MAX, LABEL_FIELDS_MAX, Label, LabelError, Number,
-    PAGE_MAX, Page, Query, Scalar, TEXT_BYTES_MAX, VALUES_MAX,
+    PAGE_BYTES_MAX, PAGE_MAX, Page, Query, Scalar, TEXT_BYTES_MAX, VALUES_MAX,
 };
 use scenehost_core::scene_master::{Answer, Ask, Capacity, Event, Matched, Order, SCANNED_MAX, SceneMaster};
 use scenehost_core::{
@@ -244,6 +244,25 @@ fn one_request_looks_at_so_many_games_and_says_where_to_go_on() {
     let page = find(&mut world, Query { after: page.next, ..query });
     assert_eq!(page.scenes[0].scene, wanted);
     assert_eq!(page.next, None);
+}
+
+#[test]
+fn a_page_of_long_labels_has_fewer_games() {
+    let mut world = master();
+    let label = format!(r#"{{"map":"{}"}}"#, "i".repeat(LABEL_BYTES_MAX - 10));
+    for number in 1..=PAGE_MAX as u64 {
+        let scene = begin(&mut world, "arena", number);
+        set_label(&mut world, scene, 1, &label);
+    }
+    let mut page = find(&mut world, all());
+    let mut found = page.scenes.len();
+    while let Some(after) = page.next {
+        let bytes = page.bytes();
+        assert!((PAGE_BYTES_MAX..PAGE_BYTES_MAX + LABEL_BYTES_MAX + 1_024).contains(&bytes), "{bytes}");
+        page = find(&mut world, Query { after: Some(after), ..all() });
+        found += page.scenes.len();
+    }
+    assert_eq!(found, PAGE_MAX);
 }
 
 #[test]

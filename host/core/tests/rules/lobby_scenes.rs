@@ -39,7 +39,7 @@ fn a_user_finds_scenes() {
 #[test]
 fn a_query_that_is_wrong_does_not_leave_the_lobby() {
     let mut world = idle();
-    let told = world.tell(req(Ask::Find(Box::new(Query::default()))));
+    let told = world.tell(req(Ask::Find(Box::default())));
     assert_eq!(shorts(&told), ["User Refused Invalid"]);
 }
 
