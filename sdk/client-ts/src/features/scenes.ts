@@ -1,5 +1,10 @@
 // Games that are going on: the list of them, and how to watch one.
-import type { FoundScene as FoundSceneFrame } from "../gen/scenehost/v1/scenes_pb.js";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type {
+  FoundScene as FoundSceneFrame,
+  LabelConditionSchema,
+  LabelValueSchema,
+} from "../gen/scenehost/v1/scenes_pb.js";
 import type { Ask } from "./ask.js";
 
 /** A game in the list. */
@@ -57,16 +62,25 @@ export async function findScenes(ask: Ask, find: FindScenes): Promise<FoundScene
   return { scenes: scenes.map(toFound), next: next || undefined };
 }
 
-function toCondition(field: string, wanted: LabelCondition) {
-  if (Array.isArray(wanted)) return { field, values: wanted.map(toValue) };
+type Scalar = string | number | boolean;
+
+function toCondition(
+  field: string,
+  wanted: LabelCondition,
+): MessageInitShape<typeof LabelConditionSchema> {
   if (typeof wanted !== "object") return { field, values: [toValue(wanted)] };
+  if (isList(wanted)) return { field, values: wanted.map(toValue) };
   return { field, ...wanted };
 }
 
-function toValue(value: string | number | boolean) {
-  if (typeof value === "string") return { value: { case: "text" as const, value } };
-  if (typeof value === "number") return { value: { case: "number" as const, value } };
-  return { value: { case: "flag" as const, value } };
+function isList(wanted: LabelCondition & object): wanted is readonly Scalar[] {
+  return Array.isArray(wanted);
+}
+
+function toValue(value: Scalar): MessageInitShape<typeof LabelValueSchema> {
+  if (typeof value === "string") return { value: { case: "text", value } };
+  if (typeof value === "number") return { value: { case: "number", value } };
+  return { value: { case: "flag", value } };
 }
 
 function toFound(frame: FoundSceneFrame): FoundScene {
