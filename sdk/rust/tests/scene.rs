@@ -414,8 +414,8 @@ fn by_default_the_next_session_is_started_anew() {
     let mut scene = parrot(0);
     scene.join(0);
     let mut scene = scene.restart(players(3));
-    assert_eq!(heard(&scene), [] as [&str; 0]);
+    assert_eq!(scene.scene().heard, [] as [&str; 0]);
     scene.join(0);
-    assert_eq!(heard(&scene), ["0 player 0 joined, present [0]"]);
+    assert_eq!(scene.scene().heard, ["0 player 0 joined, present [0]"]);
     scene.assert_replays();
 }
