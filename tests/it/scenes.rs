@@ -242,7 +242,8 @@ async fn at_the_end_of_a_game_those_who_watch_see_the_rest_and_the_result() {
     let vic = sign_in(&host, "Vic").await;
     let mut spectator = watch(&vic, &players[0].seat.scene_id).await;
     let state = shown(&mut spectator).await;
-    assert_eq!((&state["type"], &state["names"]), (&json!("state"), &json!(["Guest 1", "Guest 2"])));
+    let names: Vec<String> = players.iter().map(|player| player.lobby.session().name).collect();
+    assert_eq!((&state["type"], &state["names"]), (&json!("state"), &json!(names)));
     players[0].say(&json!({ "type": "resign" })).await;
     players[1].hear("over").await;
     let Player { scene, .. } = players.remove(0);
