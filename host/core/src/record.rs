@@ -5,7 +5,8 @@ use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::ids::{Epoch, FleetName, NodeId, SceneId, Time, UserId};
+use crate::ids::{DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Time, UserId};
+use crate::message::{EndReason, Player, PlayerResult};
 use crate::results::Finished;
 
 /// A user.
@@ -20,7 +21,7 @@ pub struct UserRecord {
 /// The rating of a newcomer, and of who has not played in a domain.
 pub const RATING_START: i32 = 1500;
 
-/// A scene, as SceneMaster has decided it.
+/// A scene, as SceneMaster has decided it: all that a fresh SceneMaster needs to go on with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SceneRecord {
     /// Which incarnation.
@@ -38,6 +39,51 @@ pub struct SceneRecord {
     /// How its game was decided, until Db has recorded that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished: Option<Finished>,
+    /// When it was placed for the first time.
+    #[serde(default)]
+    pub born: Time,
+    /// The domain it was matched in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<DomainName>,
+    /// The match that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub match_id: Option<MatchId>,
+    /// Its seats, by number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seats: Vec<SeatRecord>,
+    /// When it has failed, as long as that counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crashes: Vec<Time>,
+    /// When it has misbehaved, as long as that counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strikes: Vec<Time>,
+    /// Why it stops, once it does, and how it was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<(EndReason, Vec<PlayerResult>)>,
+}
+
+/// A seat of a scene. Who has come in since is told by the scene itself; who has given it up is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeatRecord {
+    /// Whose it is.
+    pub player: Player,
+    /// How it is with it.
+    pub state: SeatState,
+    /// Why the scene has to take the user out, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remove: Option<EndReason>,
+}
+
+/// How it is with a seat, by SceneMaster's books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SeatState {
+    /// Its user is on the way in.
+    Expected,
+    /// Its user is inside, or dropped and within the grace period, which the scene keeps.
+    Held,
+    /// It was given up.
+    Gone,
 }
 
 /// How long most keys are at most, in bytes.

@@ -12,7 +12,8 @@
 //! |---|---|---|
 //! | Placing | ReqCreateScene, slot taken | Allocated; Stopped if the node refuses or is silent |
 //! | Allocated | ResCreateScene | Running at the first join; Stopping if nobody comes |
-//! | Running | SynUserJoined | Empty, Stopping |
+//! | Running | SynUserJoined | Empty, Suspect, Stopping |
+//! | Suspect | SynMisbehaved | Running when its strikes count no more; Empty; Stopping with too many of them |
 //! | Empty | the last seat is given up | Stopping |
 //! | Restarting | the game failed or its node is gone, and may begin anew | Placing, with the next epoch; Stopping |
 //! | Stopping | ReqAskDestroyScene, a deadline, the host's stop | Stopped by ResDestroyScene or by force |
@@ -22,22 +23,26 @@ mod counts;
 mod ending;
 mod event;
 mod placing;
+mod reconcile;
 mod recording;
 mod restart;
+mod strikes;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::config::Fleet;
 use crate::deadlines::Deadlines;
 use crate::ids::{DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, Time, UserId};
 use crate::message::{EndReason, Message, Player, PlayerResult, SceneEnded, ServiceName};
-use crate::record::{self, SceneRecord};
+use crate::record::{self, SceneRecord, SeatRecord, SeatState};
 use crate::refusal::Refusal;
 use crate::scene_service;
 use crate::token::Secret;
 use crate::{Context, Meter, Service, lobby};
 use counts::Counts;
-pub use event::{Ask, Event, Matched};
+pub use event::{Ask, Event, Matched, Misbehaviour};
+pub use reconcile::RECONCILE_MS_MAX;
+use reconcile::Reconcile;
 use recording::Recording;
 pub use recording::{RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX};
 pub use restart::{RESTART_MS, RESTART_MS_MAX};
@@ -63,6 +68,8 @@ enum State {
     Allocated,
     Running,
     Empty,
+    /// Running, and it has misbehaved.
+    Suspect,
     /// It has failed; at the deadline it begins anew.
     Restarting,
     Stopping,
@@ -70,8 +77,16 @@ enum State {
 }
 
 impl State {
-    const ALL: [Self; 7] =
-        [Self::Placing, Self::Allocated, Self::Running, Self::Empty, Self::Restarting, Self::Stopping, Self::Stopped];
+    const ALL: [Self; 8] = [
+        Self::Placing,
+        Self::Allocated,
+        Self::Running,
+        Self::Empty,
+        Self::Suspect,
+        Self::Restarting,
+        Self::Stopping,
+        Self::Stopped,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -79,6 +94,7 @@ impl State {
             Self::Allocated => "Allocated",
             Self::Running => "Running",
             Self::Empty => "Empty",
+            Self::Suspect => "Suspect",
             Self::Restarting => "Restarting",
             Self::Stopping => "Stopping",
             Self::Stopped => "Stopped",
@@ -86,13 +102,15 @@ impl State {
     }
 }
 
+/// For what a way in was opened that the scene has to note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SeatState {
-    /// On the way in.
-    Expected,
-    /// Inside, or dropped and within the grace period, which the scene keeps.
-    Held,
-    Gone,
+enum For {
+    /// The user wants back to the seat.
+    Rejoin,
+    /// The match is to be answered, and the ways in that were there are not known any more.
+    Match,
+    /// The same for users whose scene has begun anew.
+    Restart,
 }
 
 #[derive(Debug, Clone)]
@@ -101,6 +119,10 @@ struct SeatRow {
     state: SeatState,
     /// The way in that waits for the scene to note its token.
     entry: Option<Secret>,
+    /// For what the scene was asked to note it.
+    asked: Option<For>,
+    /// Why the scene has to take the user out, if it has; until it says that it did.
+    remove: Option<EndReason>,
 }
 
 #[derive(Debug, Clone)]
@@ -118,6 +140,10 @@ struct Scene {
     seats: Vec<SeatRow>,
     /// When it has failed, as long as that counts.
     crashes: Vec<Time>,
+    /// When it has misbehaved, as long as that counts.
+    strikes: Vec<Time>,
+    /// The round of its node's report in which it was missing first.
+    missed: Option<u64>,
     /// Why it stops, once it does, and what users are told.
     end: Option<(EndReason, Vec<PlayerResult>)>,
 }
@@ -153,6 +179,8 @@ pub struct SceneMaster {
     by_match: HashMap<MatchId, SceneId>,
     by_user: HashMap<UserId, (SceneId, Seat)>,
     nodes: BTreeMap<NodeId, Node>,
+    /// The nodes that are gone, until they are up again.
+    gone: BTreeSet<NodeId>,
     orders: HashMap<u64, Order>,
     /// The incarnations whose ends are ordered and not confirmed.
     ending: BTreeMap<(SceneId, Epoch), ending::Order>,
@@ -162,6 +190,8 @@ pub struct SceneMaster {
     recording: Recording,
     db_up: bool,
     stopping: bool,
+    /// It has taken over, and does not know yet what there is.
+    reconcile: Option<Reconcile>,
     counts: Counts,
 }
 
@@ -169,6 +199,7 @@ impl Service for SceneMaster {
     type Event = Event;
 
     fn step(&mut self, event: Event, cx: &mut Context<'_>) {
+        let Some(event) = self.unless_held(event, cx) else { return };
         match event {
             Event::ReqCreateScene { match_id, domain, fleet, players } => {
                 self.req_create_scene(match_id, domain, fleet, players, cx)
@@ -191,11 +222,25 @@ impl Service for SceneMaster {
                     self.res_add_token(scene, seat, result, cx);
                 }
             }
-            Event::NodeUp { node, url, slots } => {
-                let used = self.scenes.values().filter(|it| it.node == node && it.holds_slot).count();
-                self.nodes.insert(node, Node { url, slots, used: used as u32 });
+            Event::ReqCancelScene { match_id } => {
+                if let Some(scene) = self.by_match.get(&match_id).copied() {
+                    self.req_cancel_scene(scene, cx);
+                }
             }
-            Event::NodeDown { node } => self.node_down(node, cx),
+            Event::ReqGiveUpSeat { user, scene } => self.req_give_up_seat(user, scene, cx),
+            Event::SynMisbehaved { scene, epoch, kind } => self.syn_misbehaved(scene, epoch, kind, cx),
+            Event::SynReport(report) => self.syn_report(&report, cx),
+            // It has asked for nothing.
+            Event::Scanned { .. } => {}
+            Event::NodeUp { node, url, slots } => {
+                self.gone.remove(&node);
+                self.node_up(node, url, slots);
+            }
+            Event::NodeDown { node } => {
+                self.gone.insert(node);
+                self.node_lost(node, cx);
+                self.await_no_more(node, cx);
+            }
             Event::Recovered { scenes } => {
                 // Scenes live in the memory of the process that ran them, so they ended with it.
                 for (scene, record) in scenes {
@@ -224,7 +269,10 @@ impl Service for SceneMaster {
     }
 
     fn deadline(&self) -> Option<Time> {
-        self.deadlines.next()
+        match &self.reconcile {
+            Some(reconcile) => Some(reconcile.at),
+            None => self.deadlines.next(),
+        }
     }
 
     fn store(up: bool) -> Option<Event> {
@@ -251,6 +299,7 @@ impl SceneMaster {
             by_match: HashMap::new(),
             by_user: HashMap::new(),
             nodes: BTreeMap::new(),
+            gone: BTreeSet::new(),
             orders: HashMap::new(),
             ending: BTreeMap::new(),
             deadlines: Deadlines::default(),
@@ -258,6 +307,7 @@ impl SceneMaster {
             recording: Recording::default(),
             db_up: true,
             stopping: false,
+            reconcile: None,
             counts: Counts::default(),
         }
     }
@@ -302,9 +352,12 @@ impl SceneMaster {
         let state = scene.state;
         self.by_user.remove(&user);
         cx.send(lobby::Event::SynSceneEnded { user, ended: SceneEnded { scene: id, reason, results: Vec::new() } });
-        if nobody && matches!(state, State::Allocated | State::Running) {
+        if nobody && matches!(state, State::Allocated | State::Running | State::Suspect) {
             let empty_ms = self.fleets[&self.scenes[&id].fleet].empty_ms;
             self.enter(id, State::Empty, Some(cx.now.plus_ms(empty_ms)), cx);
+        } else {
+            // Or a fresh SceneMaster would think that the user still has it.
+            self.keep(id, cx);
         }
     }
 
@@ -327,7 +380,7 @@ impl SceneMaster {
             }
             (State::Stopping, _) => {}
             (State::Stopped, _) => self.end_stray(id, epoch, cx),
-            (State::Placing | State::Allocated | State::Running, Ask::Empty) if on_the_way => {}
+            (State::Placing | State::Allocated | State::Running | State::Suspect, Ask::Empty) if on_the_way => {}
             (_, Ask::Empty) => self.stop(id, EndReason::Empty, Vec::new(), cx),
             (_, Ask::Finished(results)) => self.stop(id, EndReason::Finished, results, cx),
             (_, Ask::Crashed(text)) => self.crashed(id, text, cx),
@@ -346,9 +399,17 @@ impl SceneMaster {
         if matches!(scene.state, State::Placing | State::Stopping | State::Stopped) {
             return cx.send(lobby::Event::ResRejoin { user, result: Err(Refusal::SceneEnded) });
         }
+        self.open_way(id, seat, For::Rejoin, cx);
+    }
+
+    /// Asks the scene to note a new way in for a seat.
+    fn open_way(&mut self, id: SceneId, seat: Seat, asked: For, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
         let secret = Secret::draw(cx.rng);
         let token = secret.hash();
-        scene.seats[seat as usize].entry = Some(secret);
+        let row = &mut scene.seats[seat as usize];
+        row.entry = Some(secret);
+        row.asked = Some(asked);
         let (epoch, node) = (scene.epoch, scene.node);
         let until = cx.now.plus_ms(self.fleets[&scene.fleet].token_ms);
         self.deadlines.set(Due::Token(id, seat), cx.now.plus_ms(TOKEN_MS_MAX));
@@ -358,7 +419,8 @@ impl SceneMaster {
         ));
     }
 
-    /// The scene gives the seat up and says so; until then the user is still on its books.
+    /// The scene gives the seat up and says so; until then the user is still on its books, and it is told again with
+    /// each of its reports.
     fn req_remove_user(&mut self, user: UserId, cx: &mut Context<'_>) {
         let Some((id, seat)) = self.by_user.get(&user).copied() else { return };
         let scene = &self.scenes[&id];
@@ -366,44 +428,77 @@ impl SceneMaster {
             // No scene is there to say it.
             return self.syn_user_left(id, scene.epoch, seat, EndReason::AccountClosed, cx);
         }
-        let event = scene_service::Event::ReqRemoveUser { scene: id, epoch: scene.epoch, seat };
-        cx.send(Message::SceneService(scene.node, event));
+        if let Some(scene) = self.scenes.get_mut(&id) {
+            scene.seats[seat as usize].remove = Some(EndReason::AccountClosed);
+        }
+        self.keep(id, cx);
+        self.ask_to_remove(id, seat, EndReason::AccountClosed, cx);
     }
 
     fn res_add_token(&mut self, id: SceneId, seat: Seat, result: Result<(), Refusal>, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let Some(row) = scene.seats.get_mut(seat as usize) else { return };
+        let asked = row.asked.take().unwrap_or(For::Rejoin);
+        if asked == For::Match && result.is_err() {
+            row.entry = None;
+        }
         let (user, secret) = (row.player.user, row.entry.clone());
         self.deadlines.clear(&Due::Token(id, seat));
+        if asked == For::Match {
+            return self.answer_match_when_open(id, cx);
+        }
         let scene = &self.scenes[&id];
         let result = match (result, secret) {
             (Ok(()), Some(secret)) => Ok(self.entry(id, scene, secret)),
             (Ok(()), None) => return, // Inside already, by the token before.
             (Err(refusal), _) => Err(refusal),
         };
-        cx.send(lobby::Event::ResRejoin { user, result });
+        match (asked, result) {
+            (For::Restart, Ok(entry)) => cx.send(lobby::Event::SynSceneRestarted { user, entry }),
+            // The user was told nothing yet, and finds the way back by asking for it.
+            (For::Restart, Err(_)) => {}
+            (_, result) => cx.send(lobby::Event::ResRejoin { user, result }),
+        }
     }
 
-    fn node_down(&mut self, node: NodeId, cx: &mut Context<'_>) {
+    fn node_up(&mut self, node: NodeId, url: String, slots: u32) {
+        self.nodes.insert(node, Node { url, slots, used: 0 });
+        self.count_slots(node);
+    }
+
+    /// Counts which slots of a node the books say are taken.
+    fn count_slots(&mut self, node: NodeId) {
+        let used = self.scenes.values().filter(|it| it.node == node && it.holds_slot).count();
+        if let Some(node) = self.nodes.get_mut(&node) {
+            node.used = used as u32;
+        }
+    }
+
+    fn node_lost(&mut self, node: NodeId, cx: &mut Context<'_>) {
         self.nodes.remove(&node);
         self.ended_with(node);
         let mut lost: Vec<SceneId> =
             self.scenes.iter().filter(|(_, it)| it.node == node && it.holds_slot).map(|(id, _)| *id).collect();
         lost.sort();
         for id in lost {
-            let scene = &self.scenes[&id];
-            let is_ending = scene.state == State::Stopping;
-            let is_new = scene.state == State::Placing && scene.epoch == FIRST_EPOCH;
-            if !is_ending && !is_new && self.may_restart(id, cx.now) {
-                self.restart(id, MACHINE_GONE.to_owned(), cx);
-            } else if is_new {
-                self.not_placed(id, Refusal::ServiceDown(crate::ServiceName::SceneService), cx);
-            } else {
-                let reason = EndReason::Crashed(MACHINE_GONE.to_owned());
-                // One that was ending already has its reason, and its results.
-                self.scenes.get_mut(&id).expect("just listed").end.get_or_insert((reason, Vec::new()));
-                self.stopped(id, cx);
-            }
+            self.lost(id, MACHINE_GONE, cx);
+        }
+    }
+
+    /// What ran of a scene is no more: it begins anew if it may, else its users are told why it is over.
+    fn lost(&mut self, id: SceneId, why: &str, cx: &mut Context<'_>) {
+        let scene = &self.scenes[&id];
+        let is_ending = scene.state == State::Stopping;
+        let is_new = scene.state == State::Placing && scene.epoch == FIRST_EPOCH;
+        if !is_ending && !is_new && self.may_restart(id, cx.now) {
+            self.restart(id, why.to_owned(), cx);
+        } else if is_new {
+            self.not_placed(id, Refusal::ServiceDown(crate::ServiceName::SceneService), cx);
+        } else {
+            let reason = EndReason::Crashed(why.to_owned());
+            // One that was ending already has its reason, and its results.
+            self.scenes.get_mut(&id).expect("it was just looked at").end.get_or_insert((reason, Vec::new()));
+            self.stopped(id, cx);
         }
     }
 
@@ -442,6 +537,7 @@ impl SceneMaster {
                     Some(State::Placing) => self.not_placed_in_time(id, Refusal::TimedOut("making the scene"), cx),
                     Some(State::Allocated) => self.stop(id, EndReason::Expired, Vec::new(), cx),
                     Some(State::Running) => self.stop(id, EndReason::TimeLimit, Vec::new(), cx),
+                    Some(State::Suspect) => self.suspect_over(id, cx),
                     Some(State::Empty) => self.stop(id, EndReason::Empty, Vec::new(), cx),
                     Some(State::Restarting) => self.place_anew(id, cx),
                     Some(State::Stopping) => {
@@ -526,23 +622,42 @@ impl SceneMaster {
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         self.counts.went(scene.state, state);
         scene.state = state;
-        let record = SceneRecord {
-            epoch: scene.epoch,
-            fleet: scene.fleet.clone(),
-            node: scene.node,
-            state: self.state_name(id).to_owned(),
-            deadline,
-            users: self.scenes[&id].seats.iter().map(|row| row.player.user).collect(),
-            finished: self.recording.get(id).map(|it| it.finished.clone()),
-        };
-        match state {
-            State::Stopped if record.finished.is_none() => cx.delete(record::scene_key(id)),
-            _ => cx.put(record::scene_key(id), record::encode(&record)),
-        }
         match deadline {
             Some(deadline) => self.deadlines.set(Due::Scene(id), deadline),
             None => self.deadlines.clear(&Due::Scene(id)),
         }
+        self.keep(id, cx);
+    }
+
+    /// Writes a scene's record as it is now, or removes it when nothing is left to know.
+    fn keep(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get(&id) else { return };
+        let finished = self.recording.get(id).map(|it| it.finished.clone());
+        if scene.state == State::Stopped && finished.is_none() {
+            return cx.delete(record::scene_key(id));
+        }
+        let seats = scene.seats.iter().map(|row| SeatRecord {
+            player: row.player.clone(),
+            state: row.state,
+            remove: row.remove.clone(),
+        });
+        let record = SceneRecord {
+            epoch: scene.epoch,
+            fleet: scene.fleet.clone(),
+            node: scene.node,
+            state: scene.state.name().to_owned(),
+            deadline: self.deadlines.get(&Due::Scene(id)),
+            users: scene.seats.iter().map(|row| row.player.user).collect(),
+            finished,
+            born: scene.born,
+            domain: scene.domain.clone(),
+            match_id: scene.match_id,
+            seats: seats.collect(),
+            crashes: scene.crashes.clone(),
+            strikes: scene.strikes.clone(),
+            end: scene.end.clone(),
+        };
+        cx.put(record::scene_key(id), record::encode(&record));
     }
 
     fn live(&mut self, id: SceneId, epoch: Epoch) -> Option<&mut Scene> {

@@ -1,13 +1,16 @@
 //! SceneService: creates and runs the scenes of one node, and obeys SceneMaster.
 //!
-//! Invariant: it never begins or ends a scene by its own decision, and it answers every order of
-//! SceneMaster, by the scene's answer or at the deadline.
+//! Invariants: it never begins or ends a scene by its own decision, and it answers every order of
+//! SceneMaster, by the scene's answer or at the deadline. An incarnation that has ended here, or was to end before it
+//! began, does not begin again, nor does one before it: an order that comes late makes nothing.
 //!
 //! Main type: [`SceneService`]. The scenes themselves are handlers of their own
 //! ([`crate::scene::Scene`]), each on the thread that owns its component; this service passes
 //! orders to them and their answers back.
 
-use std::collections::{BTreeMap, HashMap};
+mod report;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::config::Fleet;
 use crate::deadlines::Deadlines;
@@ -16,11 +19,14 @@ use crate::message::{EndReason, Message, Player, PlayerResult};
 use crate::refusal::Refusal;
 use crate::token::SecretHash;
 use crate::{Context, Service, scene_master};
+pub use report::{GATHER_MS_MAX, Life, REPORT_MS, REPORT_SCENES_MAX, Report, Reported, SeatNow};
 
 /// How long a scene may take to begin.
 pub const START_MS_MAX: u64 = 4_000;
 /// How long a scene may take to end, beyond its own grace.
 pub const END_MS_MAX: u64 = 3_000;
+/// Of how many scenes that have ended the last incarnation is remembered; the oldest are forgotten first.
+pub const ENDED_MAX: usize = 10_000;
 
 /// A seat in a new scene: who may enter it, with what, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +105,25 @@ pub enum Event {
         epoch: Epoch,
         /// Which seat.
         seat: Seat,
+        /// Why, for the user.
+        reason: EndReason,
+    },
+    /// SceneMaster wants to know which scenes there are, from this id on; answered by
+    /// [`scene_master::Event::SynReport`], in parts.
+    ReqReport {
+        /// SceneMaster's number for this, not 0.
+        number: u64,
+        /// The first id.
+        from: SceneId,
+    },
+    /// What a scene knows of its seats.
+    ResReport {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Its seats, by number.
+        seats: Vec<SeatNow>,
     },
     /// Time has passed.
     Tick,
@@ -126,6 +151,13 @@ pub enum ToScene {
         epoch: Epoch,
         /// Which seat.
         seat: Seat,
+        /// Why, for the user.
+        reason: EndReason,
+    },
+    /// Say what is known of the seats; answered by [`Event::ResReport`].
+    Report {
+        /// Which incarnation.
+        epoch: Epoch,
     },
     /// End; answered by [`Event::ResEnd`].
     End {
@@ -162,15 +194,39 @@ enum State {
     Ending,
 }
 
+/// A scene of this node.
+#[derive(Debug, Clone)]
+struct Hosted {
+    epoch: Epoch,
+    state: State,
+    fleet: FleetName,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// A scene is to have begun, or ended.
+    Scene(SceneId),
+    /// A scene is to have said something.
+    Silent(SceneId),
+    Report,
+}
+
 /// The service.
 #[derive(Debug, Clone)]
 pub struct SceneService {
     node: NodeId,
+    url: String,
     slots: u32,
     fleets: BTreeMap<FleetName, Fleet>,
-    scenes: HashMap<SceneId, (Epoch, State, FleetName)>,
+    /// In the order of their ids, in which they are reported.
+    scenes: BTreeMap<SceneId, Hosted>,
     by_fleet: HashMap<FleetName, u32>,
-    deadlines: Deadlines<SceneId>,
+    /// The last incarnations that have ended here, or were to end before they began.
+    ended: HashMap<SceneId, Epoch>,
+    /// Their scenes, in the order in which they were noted.
+    ended_first: VecDeque<SceneId>,
+    reports: report::Reports,
+    deadlines: Deadlines<Due>,
 }
 
 impl Service for SceneService {
@@ -186,22 +242,24 @@ impl Service for SceneService {
                 self.req_destroy_scene(scene, epoch, reason, results, cx)
             }
             Event::ResEnd { scene, epoch } => {
-                if self.scenes.get(&scene).is_some_and(|(known, ..)| *known == epoch) {
+                if self.scenes.get(&scene).is_some_and(|it| it.epoch == epoch) {
                     self.remove(scene);
                 }
                 cx.send(scene_master::Event::ResDestroyScene { scene, epoch });
             }
             Event::ReqAddToken { scene, epoch, seat, token, until } => match self.scenes.get(&scene) {
-                Some((known, State::Running, _)) if *known == epoch => {
+                Some(it) if it.epoch == epoch && it.state == State::Running => {
                     cx.send(Message::Scene(scene, ToScene::AddToken { epoch, seat, token, until }));
                 }
                 _ => cx.send(scene_master::Event::ResAddToken { scene, epoch, seat, result: Err(Refusal::SceneEnded) }),
             },
-            Event::ReqRemoveUser { scene, epoch, seat } => {
+            Event::ReqRemoveUser { scene, epoch, seat, reason } => {
                 if self.scenes.contains_key(&scene) {
-                    cx.send(Message::Scene(scene, ToScene::RemoveUser { epoch, seat }));
+                    cx.send(Message::Scene(scene, ToScene::RemoveUser { epoch, seat, reason }));
                 }
             }
+            Event::ReqReport { number, from } => self.req_report(number, from, cx),
+            Event::ResReport { scene, epoch, seats } => self.res_report(scene, epoch, seats, cx),
             Event::Tick => self.expire(cx),
         }
     }
@@ -216,9 +274,23 @@ impl Service for SceneService {
 }
 
 impl SceneService {
-    /// The service of a node that can run this many scenes.
-    pub fn new(node: NodeId, slots: u32, fleets: BTreeMap<FleetName, Fleet>) -> Self {
-        Self { node, slots, fleets, scenes: HashMap::new(), by_fleet: HashMap::new(), deadlines: Deadlines::default() }
+    /// The service of a node that can run this many scenes, and whose scene connections go to this URL or path. It
+    /// reports for the first time at once.
+    pub fn new(node: NodeId, url: String, slots: u32, fleets: BTreeMap<FleetName, Fleet>) -> Self {
+        let mut deadlines = Deadlines::default();
+        deadlines.set(Due::Report, Time(0));
+        Self {
+            node,
+            url,
+            slots,
+            fleets,
+            scenes: BTreeMap::new(),
+            by_fleet: HashMap::new(),
+            ended: HashMap::new(),
+            ended_first: VecDeque::new(),
+            reports: report::Reports::default(),
+            deadlines,
+        }
     }
 
     /// The node whose scenes these are.
@@ -228,11 +300,11 @@ impl SceneService {
 
     /// The state of a scene, for tables and logs.
     pub fn state_name(&self, scene: SceneId) -> &'static str {
-        match self.scenes.get(&scene) {
+        match self.scenes.get(&scene).map(|it| it.state) {
             None => "none",
-            Some((_, State::Starting, _)) => "Starting",
-            Some((_, State::Running, _)) => "Running",
-            Some((_, State::Ending, _)) => "Ending",
+            Some(State::Starting) => "Starting",
+            Some(State::Running) => "Running",
+            Some(State::Ending) => "Ending",
         }
     }
 
@@ -249,10 +321,13 @@ impl SceneService {
     ) {
         let answer =
             |result, cx: &mut Context<'_>| cx.send(scene_master::Event::ResCreateScene { scene, epoch, result });
-        match self.scenes.get(&scene) {
-            Some((known, State::Running, _)) if *known == epoch => return answer(Ok(()), cx),
-            Some((known, State::Starting, _)) if *known == epoch => return, // The answer is on its way.
+        match self.scenes.get(&scene).map(|it| (it.epoch == epoch, it.state)) {
+            Some((true, State::Running)) => return answer(Ok(()), cx),
+            Some((true, State::Starting)) => return, // The answer is on its way.
             Some(_) => return answer(Err(Refusal::Busy("another incarnation of this scene still lives here")), cx),
+            None if self.ended.get(&scene).is_some_and(|ended| epoch <= *ended) => {
+                return answer(Err(Refusal::SceneEnded), cx);
+            }
             None => {}
         }
         let Some(limits) = self.fleets.get(&fleet).cloned() else {
@@ -263,24 +338,24 @@ impl SceneService {
             return answer(Err(Refusal::Overloaded("scenes")), cx);
         }
         *of_fleet += 1;
-        self.scenes.insert(scene, (epoch, State::Starting, fleet.clone()));
-        self.deadlines.set(scene, cx.now.plus_ms(START_MS_MAX));
+        self.scenes.insert(scene, Hosted { epoch, state: State::Starting, fleet: fleet.clone() });
+        self.deadlines.set(Due::Scene(scene), cx.now.plus_ms(START_MS_MAX));
         let start = Start { epoch, fleet, limits, domain, seed, seats };
         cx.send(Message::Scene(scene, ToScene::Start(Box::new(start))));
     }
 
     fn res_start(&mut self, scene: SceneId, epoch: Epoch, result: Result<(), Refusal>, cx: &mut Context<'_>) {
         match self.scenes.get_mut(&scene) {
-            Some((known, state @ State::Starting, _)) if *known == epoch => {
-                *state = State::Running;
-                self.deadlines.clear(&scene);
+            Some(it) if it.epoch == epoch && it.state == State::Starting => {
+                it.state = State::Running;
+                self.deadlines.clear(&Due::Scene(scene));
                 if result.is_err() {
                     self.remove(scene);
                 }
                 cx.send(scene_master::Event::ResCreateScene { scene, epoch, result });
             }
             // It is to end already.
-            Some((known, ..)) if *known == epoch => {}
+            Some(it) if it.epoch == epoch => {}
             // Its start was given up, and perhaps the next incarnation is ordered since.
             _ if result.is_ok() => {
                 let end = ToScene::End { epoch, reason: EndReason::Expired, results: Vec::new() };
@@ -299,15 +374,17 @@ impl SceneService {
         cx: &mut Context<'_>,
     ) {
         match self.scenes.get_mut(&scene) {
-            Some((known, State::Ending, _)) if *known == epoch => {} // The answer is on its way.
-            Some((known, state, fleet)) if *known == epoch => {
-                *state = State::Ending;
-                let grace_ms = self.fleets.get(fleet).map_or(0, |limits| u64::from(limits.stop_grace_ms));
-                self.deadlines.set(scene, cx.now.plus_ms(grace_ms + END_MS_MAX));
+            Some(it) if it.epoch == epoch && it.state == State::Ending => {} // The answer is on its way.
+            Some(it) if it.epoch == epoch => {
+                it.state = State::Ending;
+                let grace_ms = self.fleets.get(&it.fleet).map_or(0, |limits| u64::from(limits.stop_grace_ms));
+                self.deadlines.clear(&Due::Silent(scene));
+                self.deadlines.set(Due::Scene(scene), cx.now.plus_ms(grace_ms + END_MS_MAX));
                 cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results }));
             }
             // It is as ordered: no such incarnation lives here. One whose start or end was given up might still.
             _ => {
+                self.note_ended(scene, epoch);
                 cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results }));
                 cx.send(scene_master::Event::ResDestroyScene { scene, epoch });
             }
@@ -315,31 +392,56 @@ impl SceneService {
     }
 
     fn expire(&mut self, cx: &mut Context<'_>) {
-        while let Some(scene) = self.deadlines.pop_due(cx.now) {
-            let Some((epoch, state, _)) = self.scenes.get(&scene) else { continue };
-            let epoch = *epoch;
-            match state {
-                State::Starting => {
-                    self.remove(scene);
-                    let result = Err(Refusal::TimedOut("starting the scene"));
-                    cx.send(scene_master::Event::ResCreateScene { scene, epoch, result });
-                }
-                State::Ending => {
-                    self.remove(scene);
-                    cx.fault(format!("scene {scene} did not answer the order to end"));
-                    cx.send(scene_master::Event::ResDestroyScene { scene, epoch });
-                }
-                State::Running => {}
+        while let Some(due) = self.deadlines.pop_due(cx.now) {
+            match due {
+                Due::Scene(scene) => self.scene_late(scene, cx),
+                Due::Silent(scene) => self.silent(scene, cx),
+                Due::Report => self.report_due(cx),
             }
         }
     }
 
+    /// A scene has not begun, or not ended, in its time.
+    fn scene_late(&mut self, scene: SceneId, cx: &mut Context<'_>) {
+        let Some(Hosted { epoch, state, .. }) = self.scenes.get(&scene).cloned() else { return };
+        match state {
+            State::Starting => {
+                self.remove(scene);
+                let result = Err(Refusal::TimedOut("starting the scene"));
+                cx.send(scene_master::Event::ResCreateScene { scene, epoch, result });
+            }
+            State::Ending => {
+                self.remove(scene);
+                cx.fault(format!("scene {scene} did not answer the order to end"));
+                cx.send(scene_master::Event::ResDestroyScene { scene, epoch });
+            }
+            State::Running => {}
+        }
+    }
+
     fn remove(&mut self, scene: SceneId) {
-        self.deadlines.clear(&scene);
-        if let Some((_, _, fleet)) = self.scenes.remove(&scene)
-            && let Some(count) = self.by_fleet.get_mut(&fleet)
-        {
+        self.deadlines.clear(&Due::Scene(scene));
+        self.deadlines.clear(&Due::Silent(scene));
+        let Some(Hosted { epoch, fleet, .. }) = self.scenes.remove(&scene) else { return };
+        if let Some(count) = self.by_fleet.get_mut(&fleet) {
             *count -= 1;
+        }
+        self.note_ended(scene, epoch);
+    }
+
+    /// Neither this incarnation nor one before it begins here any more.
+    fn note_ended(&mut self, scene: SceneId, epoch: Epoch) {
+        match self.ended.get_mut(&scene) {
+            Some(known) => *known = epoch.max(*known),
+            None => {
+                self.ended.insert(scene, epoch);
+                self.ended_first.push_back(scene);
+            }
+        }
+        if self.ended_first.len() > ENDED_MAX
+            && let Some(oldest) = self.ended_first.pop_front()
+        {
+            self.ended.remove(&oldest);
         }
     }
 }

@@ -3,15 +3,27 @@
 //! Invariants: a scene has a slot of its node before the node is asked; whoever has asked for a scene is answered once,
 //! when it is there or will not be.
 
-use super::{FIRST_EPOCH, Matched, Order, PLACE_MS_MAX, Scene, SceneMaster, SeatRow, SeatState, State};
+use super::{
+    FIRST_EPOCH, For, Matched, Order, PLACE_MS_MAX, Scene, SceneMaster, SeatRow, SeatState, State, TOKEN_MS_MAX,
+};
 use crate::Context;
 use crate::config::Fleet;
-use crate::ids::{DomainName, Epoch, FleetName, MatchId, NodeId, SceneId};
+use crate::ids::{DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, UserId};
 use crate::matching;
 use crate::message::{EndReason, Entry, Message, Player, ServiceName};
 use crate::refusal::Refusal;
 use crate::scene_service::{self, SeatGrant};
 use crate::token::Secret;
+
+/// How long the match of a scene that a SceneMaster before has placed may take to ask for it again.
+const MATCH_AGAIN_MS: u64 = 5_000;
+
+impl SeatRow {
+    /// Its user is on the way in, and the way is not known any more.
+    fn has_lost_way(&self) -> bool {
+        self.state == SeatState::Expected && self.entry.is_none()
+    }
+}
 
 impl SceneMaster {
     pub(super) fn req_create_scene(
@@ -26,7 +38,7 @@ impl SceneMaster {
             let scene = *scene;
             return match self.scenes[&scene].state {
                 State::Placing | State::Restarting => {} // The answer is on its way, or was given.
-                State::Allocated | State::Running => self.answer_match(scene, cx),
+                State::Allocated | State::Running | State::Suspect => self.open_ways(scene, For::Match, cx),
                 State::Empty | State::Stopping | State::Stopped => {
                     refuse_match(domain, match_id, Refusal::SceneEnded, cx)
                 }
@@ -36,11 +48,15 @@ impl SceneMaster {
             Ok(chosen) => chosen,
             Err(refusal) => return refuse_match(domain, match_id, refusal, cx),
         };
-        if let Some(player) = players.iter().find(|player| self.by_user.contains_key(&player.user)) {
-            cx.fault(format!("user {} was matched while holding a seat", player.user));
-            return refuse_match(domain, match_id, Refusal::Busy("one of the players is still in another game"), cx);
+        let token_ms = fleet_config.token_ms;
+        for player in &players {
+            if self.by_user.contains_key(&player.user) {
+                // For the lobby the user is in no game, and so does not know of that seat.
+                cx.fault(format!("user {} was matched while holding a seat", player.user));
+                self.give_up_seat(player.user, cx);
+            }
         }
-        let token_until = cx.now.plus_ms(PLACE_MS_MAX + fleet_config.token_ms);
+        let token_until = cx.now.plus_ms(PLACE_MS_MAX + token_ms);
         let mut seats = Vec::with_capacity(players.len());
         let mut grants = Vec::with_capacity(players.len());
         for (seat, player) in (0..).zip(players) {
@@ -48,7 +64,13 @@ impl SceneMaster {
             let token = secret.hash();
             let player =
                 Player { seat, user: player.user, name: player.name, rating: player.rating, team: player.team };
-            seats.push(SeatRow { player: player.clone(), state: SeatState::Expected, entry: Some(secret) });
+            seats.push(SeatRow {
+                player: player.clone(),
+                state: SeatState::Expected,
+                entry: Some(secret),
+                asked: None,
+                remove: None,
+            });
             grants.push(SeatGrant { player, token, until: token_until });
         }
         let scene = self.place(fleet, Some(domain), Some(match_id), None, node, seats, grants, cx);
@@ -135,6 +157,8 @@ impl SceneMaster {
             born: cx.now,
             seats,
             crashes: Vec::new(),
+            strikes: Vec::new(),
+            missed: None,
             end: None,
         };
         self.scenes.insert(id, scene);
@@ -170,8 +194,12 @@ impl SceneMaster {
                     return self.tell_restarted(id, cx);
                 }
                 self.counts.allocated(cx.now.ms_since(born));
-                self.answer_match(id, cx);
                 self.count_order(operator, Ok(id), cx);
+                match self.scenes[&id].seats.iter().any(SeatRow::has_lost_way) {
+                    // It was placed by the SceneMaster before. Its match asks again, if there still is one.
+                    true => self.enter(id, state, Some(cx.now.plus_ms(MATCH_AGAIN_MS)), cx),
+                    false => self.answer_match(id, cx),
+                }
             }
             (State::Placing, Err(refusal)) if epoch > FIRST_EPOCH => self.crashed(id, refusal.to_string(), cx),
             (State::Placing, Err(refusal)) => self.not_placed(id, refusal, cx),
@@ -194,6 +222,38 @@ impl SceneMaster {
             refuse_match(domain, match_id, refusal.clone(), cx);
         }
         self.count_order(operator, Err(refusal), cx);
+    }
+
+    /// Opens ways in where they are not known any more, and tells who is to know them as soon as they are open.
+    pub(super) fn open_ways(&mut self, id: SceneId, asked: For, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get(&id) else { return };
+        let lost = (0..).zip(&scene.seats).filter(|(_, row)| row.has_lost_way() && row.asked.is_none());
+        let lost: Vec<Seat> = lost.map(|(seat, _)| seat).collect();
+        if scene.state == State::Allocated && !lost.is_empty() {
+            let until = cx.now.plus_ms(TOKEN_MS_MAX + self.fleets[&scene.fleet].token_ms);
+            self.enter(id, State::Allocated, Some(until), cx);
+        }
+        for seat in lost {
+            self.open_way(id, seat, asked, cx);
+        }
+        if asked == For::Match {
+            self.answer_match_when_open(id, cx);
+        }
+    }
+
+    /// Answers the match as soon as the scene has noted all ways in, or has not for too long; who has none then does
+    /// not come.
+    pub(super) fn answer_match_when_open(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get(&id) else { return };
+        if scene.seats.iter().any(|row| row.asked == Some(For::Match)) {
+            return;
+        }
+        let without: Vec<UserId> =
+            scene.seats.iter().filter(|row| row.has_lost_way()).map(|row| row.player.user).collect();
+        self.answer_match(id, cx);
+        for user in without {
+            self.give_up_seat(user, cx);
+        }
     }
 
     fn answer_match(&mut self, id: SceneId, cx: &mut Context<'_>) {
@@ -241,7 +301,7 @@ impl SceneMaster {
     }
 }
 
-fn refuse_match(domain: DomainName, match_id: MatchId, refusal: Refusal, cx: &mut Context<'_>) {
+pub(super) fn refuse_match(domain: DomainName, match_id: MatchId, refusal: Refusal, cx: &mut Context<'_>) {
     let event = matching::Event::ResCreateScene { match_id, result: Err(refusal) };
     cx.send(Message::Match(domain, event));
 }

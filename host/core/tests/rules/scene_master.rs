@@ -6,13 +6,14 @@ use scenehost_core::config::Fleet;
 use scenehost_core::message::{EndReason, PlayerResult};
 use scenehost_core::record::{self, SceneRecord};
 use scenehost_core::scene_master::{
-    Ask, Event, Matched, PLACE_MS_MAX, RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX, RESTART_MS, STOP_MS_MAX,
-    SceneMaster, TOMBSTONE_MS,
+    Ask, Event, Matched, Misbehaviour, PLACE_MS_MAX, RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX, RESTART_MS,
+    STOP_MS_MAX, SceneMaster, TOMBSTONE_MS,
 };
+use scenehost_core::scene_service::{self, Life, Report, Reported, SeatNow};
 use scenehost_core::{
     Effects, Epoch, FleetName, MatchId, Message, Meter, NodeId, Refusal, SceneId, Service, ServiceName, UserId, Write,
 };
-use scenehost_core::{db, matching, scene_service};
+use scenehost_core::{db, matching};
 
 use crate::table::{self, short};
 use crate::world::World;
@@ -61,6 +62,25 @@ fn left(scene: SceneId, seat: u32) -> Event {
 
 fn ask(scene: SceneId, ask: Ask) -> Event {
     Event::ReqAskDestroyScene { scene, epoch: EPOCH, ask }
+}
+
+fn misbehaved(scene: SceneId) -> Event {
+    Event::SynMisbehaved { scene, epoch: EPOCH, kind: Misbehaviour::Slow }
+}
+
+/// All that the node runs.
+fn report(round: u64, scenes: Vec<Reported>) -> Event {
+    let (from, to) = (SceneId(0), SceneId(u64::MAX));
+    Event::SynReport(Box::new(Report {
+        node: NODE,
+        url: "/v1/scene".to_owned(),
+        slots: 10,
+        asked: 0,
+        round,
+        from,
+        to,
+        scenes,
+    }))
 }
 
 fn destroyed(scene: SceneId) -> Event {
@@ -500,6 +520,13 @@ fn every_state_and_event() {
         world.pass_ms(RESTART_MS * 2);
         world
     };
+    let suspect = {
+        let (mut world, scene) = running();
+        world.tell(misbehaved(scene));
+        world
+    };
+    let seats = Some(vec![SeatNow::Held, SeatNow::Gone(EndReason::NeverJoined)]);
+    let reported = |life, seats| Reported { scene, epoch: EPOCH, life, seats };
     let add_token = |result| Event::ResAddToken { scene, epoch: EPOCH, seat: 1, result };
     table::check(
         "scene-master",
@@ -508,6 +535,7 @@ fn every_state_and_event() {
             ("Placing", placing().0),
             ("Allocated", allocated().0),
             ("Running", running().0),
+            ("Suspect", suspect),
             ("Empty", empty),
             ("Restarting", restarting),
             ("Placing, anew", placing_anew),
@@ -538,6 +566,12 @@ fn every_state_and_event() {
             ("ReqRemoveUser", Event::ReqRemoveUser { user: UserId(11) }),
             ("ResAddToken", add_token(Ok(()))),
             ("ResAddToken, refused", add_token(Err(Refusal::SceneEnded))),
+            ("ReqCancelScene", Event::ReqCancelScene { match_id: MATCH }),
+            ("ReqGiveUpSeat", Event::ReqGiveUpSeat { user: UserId(11), scene }),
+            ("SynMisbehaved", misbehaved(scene)),
+            ("SynReport, running", report(1, vec![reported(Life::Running, seats)])),
+            ("SynReport, other epoch", report(1, vec![Reported { epoch: Epoch(9), ..reported(Life::Running, None) }])),
+            ("SynReport, without it", report(1, Vec::new())),
             ("NodeDown", Event::NodeDown { node: NODE }),
             ("Db down", Event::Service { service: ServiceName::Db, up: false }),
             ("Db up", Event::Service { service: ServiceName::Db, up: true }),

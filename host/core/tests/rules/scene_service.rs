@@ -16,7 +16,9 @@ const EPOCH: Epoch = Epoch(1);
 
 fn service(slots: u32) -> World<SceneService> {
     let fleets = BTreeMap::from([(FleetName::from("gomoku"), Fleet { scenes_max: 2, ..Fleet::default() })]);
-    World::new(SceneService::new(NodeId(1), slots, fleets))
+    let mut world = World::new(SceneService::new(NodeId(1), "/v1/scene".to_owned(), slots, fleets));
+    assert_eq!(shorts(&world.tell(Event::Tick)), ["SceneMaster SynReport"], "it tells of itself at once");
+    world
 }
 
 fn create(scene: SceneId, epoch: Epoch) -> Event {
@@ -110,7 +112,12 @@ fn every_state_and_event() {
             ("ResEnd", Event::ResEnd { scene: SCENE, epoch: EPOCH }),
             ("ReqAddToken", token(EPOCH)),
             ("ReqAddToken, other epoch", token(Epoch(2))),
-            ("ReqRemoveUser", Event::ReqRemoveUser { scene: SCENE, epoch: EPOCH, seat: 0 }),
+            (
+                "ReqRemoveUser",
+                Event::ReqRemoveUser { scene: SCENE, epoch: EPOCH, seat: 0, reason: EndReason::AccountClosed },
+            ),
+            ("ReqReport", Event::ReqReport { number: 5, from: SceneId(0) }),
+            ("ResReport", Event::ResReport { scene: SCENE, epoch: EPOCH, seats: Vec::new() }),
             ("Tick at the deadline", Event::Tick),
         ],
         |state, event| {

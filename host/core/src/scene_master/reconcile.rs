@@ -1,0 +1,429 @@
+//! Reconciliation: what SceneMaster's books say and what the nodes report are made one.
+//!
+//! Each node reports all of its scenes at regular intervals, and when it is asked. What is in the books and not there
+//! is lost, what is there and not in the books is ended, and seats go on from where the scene says they are. So a
+//! message that is lost is made good, and a fresh SceneMaster that has taken over goes on with the scenes of the one
+//! before.
+//!
+//! Invariants: a fresh SceneMaster decides nothing before it has all records and every node that its records name has
+//! reported, or was silent for [`RECONCILE_MS_MAX`]; what it is asked for meanwhile is refused, or held if nobody
+//! would ask again. A seat goes only forward, from expected to held to gone, so a report that comes late changes
+//! nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Due, Event, FIRST_EPOCH, Scene, SceneMaster, SeatRow, SeatState, State};
+use crate::ids::{Epoch, NodeId, SceneId, Seat, Time, UserId};
+use crate::message::{EndReason, Message, ServiceName};
+use crate::read::{ScanRecords, Scanned};
+use crate::record::{self, SCENE_PREFIX, SceneRecord};
+use crate::refusal::Refusal;
+use crate::scene_service::{self, Life, Report, Reported, SeatNow};
+use crate::{Context, Service as _, lobby};
+
+/// How long a fresh SceneMaster waits for the reports of nodes, from when it has its records.
+pub const RECONCILE_MS_MAX: u64 = 10_000;
+/// How long it waits for a node's next part before it asks again, and before it asks a store again that has refused.
+const ASK_AGAIN_MS: u64 = 1_000;
+/// How long it waits for the store's answer before it asks again.
+const SCAN_AGAIN_MS: u64 = 10_000;
+/// How many records it asks for at once.
+const RECORDS_MAX: usize = 1_000;
+/// How many events it holds that nobody would repeat; more are dropped.
+const HELD_MAX: usize = 10_000;
+/// Why scenes end that are in the books, and of which their node knows nothing.
+const NOT_THERE: &str = "the machine that ran it has lost it";
+const DOWN: Refusal = Refusal::ServiceDown(ServiceName::SceneMaster);
+
+/// A fresh SceneMaster that has not gone on yet.
+#[derive(Debug, Clone)]
+pub(super) struct Reconcile {
+    stage: Stage,
+    /// When it does something by itself.
+    pub at: Time,
+    /// What is to be done when it goes on.
+    held: Vec<Event>,
+}
+
+#[derive(Debug, Clone)]
+enum Stage {
+    /// The records from this key on are to come.
+    Loading { job: u64, from: String },
+    /// The nodes are to report: from which id on each.
+    Asking { number: u64, until: Time, awaited: BTreeMap<NodeId, SceneId> },
+}
+
+impl Default for Reconcile {
+    fn default() -> Self {
+        Self { stage: Stage::Loading { job: 0, from: SCENE_PREFIX.to_owned() }, at: Time(0), held: Vec::new() }
+    }
+}
+
+impl SceneMaster {
+    /// This one takes over from one that has failed: it goes on with the scenes that are in the store and on the
+    /// nodes, and says that it is up as soon as it knows them.
+    #[must_use]
+    pub fn taking_over(mut self) -> Self {
+        self.reconcile = Some(Reconcile::default());
+        self
+    }
+
+    /// What is to be done with an event now; `None`: nothing more.
+    pub(super) fn unless_held(&mut self, event: Event, cx: &mut Context<'_>) -> Option<Event> {
+        let Some(reconcile) = &mut self.reconcile else { return Some(event) };
+        let has_records = matches!(reconcile.stage, Stage::Asking { .. });
+        match event {
+            Event::Scanned { job, records } => self.loaded(job, records, cx),
+            Event::Tick => self.reconcile_due(cx),
+            Event::Stopping => self.stopping = true,
+            Event::ReqCreateScene { match_id, domain, .. } => super::placing::refuse_match(domain, match_id, DOWN, cx),
+            Event::ReqCreateByHand { number, .. } => cx.send(Message::Operator(number, Err(DOWN))),
+            Event::ReqRejoin { user } => cx.send(lobby::Event::ResRejoin { user, result: Err(DOWN) }),
+            Event::ReqRemoveUser { .. } | Event::ReqCancelScene { .. } | Event::ReqGiveUpSeat { .. } => {
+                if reconcile.held.len() < HELD_MAX {
+                    reconcile.held.push(event);
+                }
+            }
+            Event::NodeUp { .. } | Event::NodeDown { .. } | Event::Service { .. } | Event::ResRecord { .. } => {
+                return Some(event);
+            }
+            // Who has said these says them again, or reports them.
+            event if has_records => return Some(event),
+            _ => {}
+        }
+        None
+    }
+
+    /// Nothing more has come in time.
+    fn reconcile_due(&mut self, cx: &mut Context<'_>) {
+        match self.reconcile.as_mut().map(|it| &mut it.stage) {
+            Some(Stage::Loading { job, .. }) => {
+                *job += 1;
+                self.ask_store(cx);
+            }
+            Some(Stage::Asking { until, .. }) if *until <= cx.now => self.go_on(cx),
+            Some(Stage::Asking { .. }) => self.ask_nodes(cx),
+            None => {}
+        }
+    }
+
+    fn ask_store(&mut self, cx: &mut Context<'_>) {
+        let Some(Reconcile { stage: Stage::Loading { job, from }, at, .. }) = &mut self.reconcile else { return };
+        *at = cx.now.plus_ms(SCAN_AGAIN_MS);
+        // The first text behind all that begin with the prefix, whose last sign is a slash.
+        let to = format!("{}0", SCENE_PREFIX.trim_end_matches('/'));
+        cx.send(Message::ScanForMaster(ScanRecords { job: *job, from: from.clone(), to, limit: RECORDS_MAX }));
+    }
+
+    fn loaded(&mut self, of_job: u64, records: Scanned, cx: &mut Context<'_>) {
+        let Some(Reconcile { stage: Stage::Loading { job, from }, at, .. }) = &mut self.reconcile else { return };
+        if *job != of_job {
+            return;
+        }
+        let Ok(records) = records else {
+            *at = cx.now.plus_ms(ASK_AGAIN_MS);
+            return;
+        };
+        *job += 1;
+        let is_all = records.len() < RECORDS_MAX;
+        if let Some((last, _)) = records.last() {
+            *from = format!("{last}\0");
+        }
+        for (key, value) in records {
+            let id = key.strip_prefix(SCENE_PREFIX).and_then(|id| id.parse().ok());
+            match (id, record::decode::<SceneRecord>(&key, &value)) {
+                (Some(id), Ok(record)) => self.restore(id, record, cx),
+                (_, Err(error)) => cx.fault(error.to_string()),
+                (None, Ok(_)) => cx.fault(format!("the key {key} has no id")),
+            }
+        }
+        match is_all {
+            true => self.begin_asking(cx),
+            false => self.ask_store(cx),
+        }
+    }
+
+    /// A scene of the SceneMaster before.
+    fn restore(&mut self, id: SceneId, record: SceneRecord, cx: &mut Context<'_>) {
+        if let Some(finished) = record.finished {
+            self.owe(id, finished, cx);
+        }
+        let state = State::ALL.into_iter().find(|state| state.name() == record.state);
+        let Some(state) = state.filter(|_| self.fleets.contains_key(&record.fleet)) else {
+            return cx.fault(format!("scene {id} cannot go on: its state {:?} or fleet is not known", record.state));
+        };
+        if state == State::Stopped {
+            return; // Its results are all that is left of it.
+        }
+        let seats = record.seats.into_iter().map(|seat| SeatRow {
+            player: seat.player,
+            state: seat.state,
+            entry: None,
+            asked: None,
+            remove: seat.remove,
+        });
+        let scene = Scene {
+            epoch: record.epoch,
+            state,
+            fleet: record.fleet,
+            domain: record.domain,
+            match_id: record.match_id,
+            operator: None,
+            node: record.node,
+            holds_slot: state != State::Restarting,
+            born: record.born,
+            seats: seats.collect(),
+            crashes: record.crashes,
+            strikes: record.strikes,
+            missed: None,
+            end: record.end,
+        };
+        for row in scene.seats.iter().filter(|row| row.state != SeatState::Gone) {
+            self.by_user.insert(row.player.user, (id, row.player.seat));
+        }
+        if let Some(match_id) = scene.match_id {
+            self.by_match.insert(match_id, id);
+        }
+        if let Some(deadline) = record.deadline {
+            self.deadlines.set(Due::Scene(id), deadline);
+        }
+        self.scenes.insert(id, scene);
+    }
+
+    fn begin_asking(&mut self, cx: &mut Context<'_>) {
+        let of_scenes = self.scenes.values().filter(|scene| scene.holds_slot).map(|scene| scene.node);
+        let nodes = of_scenes.chain(self.nodes.keys().copied()).filter(|node| !self.gone.contains(node));
+        let awaited = nodes.map(|node| (node, SceneId(0))).collect();
+        // Drawn, so that no answer to a SceneMaster before is taken for one to this.
+        let number = cx.rng.next_u64() | 1;
+        if let Some(reconcile) = &mut self.reconcile {
+            reconcile.stage = Stage::Asking { number, until: cx.now.plus_ms(RECONCILE_MS_MAX), awaited };
+        }
+        for node in self.nodes.keys().copied().collect::<Vec<_>>() {
+            self.count_slots(node);
+        }
+        // Those, too, that nobody here has heard of.
+        cx.send(Message::EverySceneService(scene_service::Event::ReqReport { number, from: SceneId(0) }));
+        self.plan_asking(cx);
+        self.go_on_if_complete(cx);
+    }
+
+    fn plan_asking(&mut self, cx: &Context<'_>) {
+        if let Some(Reconcile { stage: Stage::Asking { until, .. }, at, .. }) = &mut self.reconcile {
+            *at = cx.now.plus_ms(ASK_AGAIN_MS).min(*until);
+        }
+    }
+
+    /// Asks those again of whom a part is to come.
+    fn ask_nodes(&mut self, cx: &mut Context<'_>) {
+        let Some(Reconcile { stage: Stage::Asking { number, awaited, .. }, .. }) = &self.reconcile else { return };
+        for (node, from) in awaited {
+            let event = scene_service::Event::ReqReport { number: *number, from: *from };
+            cx.send(Message::SceneService(*node, event));
+        }
+        self.plan_asking(cx);
+    }
+
+    /// A node tells what it runs.
+    pub(super) fn syn_report(&mut self, report: &Report, cx: &mut Context<'_>) {
+        // What it said before it was gone may come after that.
+        if self.gone.contains(&report.node) {
+            return;
+        }
+        if !self.nodes.contains_key(&report.node) {
+            self.node_up(report.node, report.url.clone(), report.slots);
+        }
+        let stage = self.reconcile.as_ref().map(|reconcile| &reconcile.stage);
+        let is_first = matches!(stage, Some(Stage::Asking { number, .. }) if *number == report.asked);
+        self.compare(report, is_first, cx);
+        if let Some(Reconcile { stage: Stage::Asking { awaited, .. }, .. }) = &mut self.reconcile
+            && is_first
+            && let Some(next) = awaited.get_mut(&report.node).filter(|next| report.from <= **next)
+        {
+            match report.to {
+                SceneId(u64::MAX) => _ = awaited.remove(&report.node),
+                to => *next = SceneId(to.0 + 1).max(*next),
+            }
+            self.plan_asking(cx);
+            self.go_on_if_complete(cx);
+        }
+    }
+
+    fn go_on_if_complete(&mut self, cx: &mut Context<'_>) {
+        if let Some(Reconcile { stage: Stage::Asking { awaited, .. }, .. }) = &self.reconcile
+            && awaited.is_empty()
+        {
+            self.go_on(cx);
+        }
+    }
+
+    /// A node that is gone reports nothing.
+    pub(super) fn await_no_more(&mut self, node: NodeId, cx: &mut Context<'_>) {
+        if let Some(Reconcile { stage: Stage::Asking { awaited, .. }, .. }) = &mut self.reconcile
+            && awaited.remove(&node).is_some()
+        {
+            self.go_on_if_complete(cx);
+        }
+    }
+
+    /// Everything is known that can be: SceneMaster is up.
+    fn go_on(&mut self, cx: &mut Context<'_>) {
+        let Some(Reconcile { stage: Stage::Asking { awaited, .. }, held, .. }) = self.reconcile.take() else { return };
+        for node in awaited.into_keys() {
+            cx.fault(format!("node {node} has not reported its scenes in time"));
+            self.node_lost(node, cx);
+        }
+        let stopping = |(id, scene): (&SceneId, &Scene)| {
+            (scene.state == State::Stopping)
+                .then(|| (*id, scene.end.clone().unwrap_or((EndReason::Stopped, Vec::new()))))
+        };
+        let ends: BTreeMap<SceneId, _> = self.scenes.iter().filter_map(stopping).collect();
+        for (id, (reason, results)) in ends {
+            self.order_end(id, reason, results, cx);
+        }
+        self.wait_anew(cx);
+        for event in held {
+            self.step(event, cx);
+        }
+        if self.stopping {
+            self.stop_all(cx);
+        }
+        cx.send(Message::Service(ServiceName::SceneMaster, true));
+    }
+
+    /// A part of a node's report against the books. The first one that a fresh SceneMaster has asked for was made when
+    /// nothing was under way; else a scene is only missing if it is so twice, for its beginning may have crossed the
+    /// first report.
+    fn compare(&mut self, report: &Report, is_first: bool, cx: &mut Context<'_>) {
+        let there: BTreeSet<SceneId> =
+            report.scenes.iter().filter(|it| it.life != Life::Ending).map(|it| it.scene).collect();
+        for reported in &report.scenes {
+            self.compare_one(report.node, reported, cx);
+        }
+        let is_missing = |id: &SceneId, scene: &Scene| {
+            let may_be = match scene.state {
+                State::Placing => is_first,
+                State::Stopping | State::Restarting | State::Stopped => false,
+                _ => true,
+            };
+            let in_part = scene.node == report.node && (report.from..=report.to).contains(id);
+            in_part && may_be && !there.contains(id)
+        };
+        let mut missing: Vec<SceneId> =
+            self.scenes.iter().filter(|(id, it)| is_missing(id, it)).map(|(id, _)| *id).collect();
+        missing.sort();
+        for id in missing {
+            let Some(scene) = self.scenes.get_mut(&id) else { continue };
+            let is_second = scene.missed.is_some_and(|round| round < report.round);
+            scene.missed.get_or_insert(report.round);
+            if is_first || is_second {
+                self.counts.reconciled("lost");
+                self.not_there(id, cx);
+            }
+        }
+    }
+
+    /// Its node does not know it.
+    fn not_there(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        match self.scenes.get(&id).map(|scene| (scene.state, scene.epoch)) {
+            // If the order to make it is still to come, the one to end it is there before.
+            Some((State::Placing, FIRST_EPOCH)) => {
+                self.not_placed_in_time(id, Refusal::TimedOut("making the scene"), cx);
+            }
+            Some((State::Placing, _)) => self.crashed(id, NOT_THERE.to_owned(), cx),
+            _ => self.lost(id, NOT_THERE, cx),
+        }
+    }
+
+    fn compare_one(&mut self, node: NodeId, reported: &Reported, cx: &mut Context<'_>) {
+        let Reported { scene: id, epoch, life, seats } = reported;
+        let known = self.scenes.get_mut(id);
+        let known = known.filter(|it| it.epoch == *epoch && it.node == node && it.state != State::Stopped);
+        let Some(scene) = known else {
+            if *life != Life::Ending && !self.ending.contains_key(&(*id, *epoch)) {
+                self.counts.reconciled("stray");
+                let reason = EndReason::Expired;
+                let event =
+                    scene_service::Event::ReqDestroyScene { scene: *id, epoch: *epoch, reason, results: Vec::new() };
+                cx.send(Message::SceneService(node, event));
+            }
+            return;
+        };
+        scene.missed = None;
+        if scene.state == State::Placing && *life == Life::Running {
+            self.res_create_scene(*id, *epoch, Ok(()), cx);
+        }
+        for (seat, now) in (0..).zip(seats.iter().flatten()) {
+            self.compare_seat(*id, *epoch, seat, now, cx);
+        }
+    }
+
+    fn compare_seat(&mut self, id: SceneId, epoch: Epoch, seat: Seat, now: &SeatNow, cx: &mut Context<'_>) {
+        let Some(row) = self.live(id, epoch).and_then(|scene| scene.seats.get(seat as usize)) else { return };
+        match (row.state, now) {
+            (SeatState::Expected, SeatNow::Held) => {
+                let remove = row.remove.clone();
+                self.counts.reconciled("seat");
+                self.syn_user_joined(id, epoch, seat, cx);
+                if let Some(reason) = remove {
+                    self.ask_to_remove(id, seat, reason, cx);
+                }
+            }
+            (SeatState::Expected | SeatState::Held, SeatNow::Gone(reason)) => {
+                self.counts.reconciled("seat");
+                self.syn_user_left(id, epoch, seat, reason.clone(), cx);
+            }
+            (SeatState::Gone, SeatNow::Expected | SeatNow::Held) => {
+                let reason = row.remove.clone().unwrap_or(EndReason::NeverJoined);
+                self.ask_to_remove(id, seat, reason, cx);
+            }
+            (_, SeatNow::Expected | SeatNow::Held) => {
+                if let Some(reason) = row.remove.clone() {
+                    self.ask_to_remove(id, seat, reason, cx);
+                }
+            }
+            (SeatState::Gone, SeatNow::Gone(_)) => {}
+        }
+    }
+
+    /// The scene is told to take a user out of the seat.
+    pub(super) fn ask_to_remove(&mut self, id: SceneId, seat: Seat, reason: EndReason, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get(&id) else { return };
+        let event = scene_service::Event::ReqRemoveUser { scene: id, epoch: scene.epoch, seat, reason };
+        cx.send(Message::SceneService(scene.node, event));
+    }
+
+    /// A user who is not inside will not come: the seat is free at once, and the scene hears of it until it says so.
+    pub(super) fn give_up_seat(&mut self, user: UserId, cx: &mut Context<'_>) {
+        let Some((id, seat)) = self.by_user.get(&user).copied() else { return };
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
+        let (epoch, is_there) = (scene.epoch, scene.state != State::Restarting);
+        let Some(row) = scene.seats.get_mut(seat as usize) else { return };
+        row.remove = Some(EndReason::NeverJoined);
+        if is_there {
+            self.ask_to_remove(id, seat, EndReason::NeverJoined, cx);
+        }
+        self.syn_user_left(id, epoch, seat, EndReason::NeverJoined, cx);
+    }
+
+    /// The lobby has told a user that a search is over, and a match was made for it all the same.
+    pub(super) fn req_give_up_seat(&mut self, user: UserId, of: SceneId, cx: &mut Context<'_>) {
+        let Some((id, seat)) = self.by_user.get(&user).copied().filter(|(id, _)| *id == of) else { return };
+        let row = self.scenes.get(&id).and_then(|scene| scene.seats.get(seat as usize));
+        if row.is_some_and(|row| row.state == SeatState::Expected) {
+            self.give_up_seat(user, cx);
+        }
+    }
+
+    /// Match has nobody to tell of a scene that was made: unless somebody has come in, it ends.
+    pub(super) fn req_cancel_scene(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get(&id) else { return };
+        match (scene.state, scene.epoch) {
+            (State::Placing, FIRST_EPOCH) => self.not_placed_in_time(id, Refusal::TimedOut("making the scene"), cx),
+            (State::Placing | State::Allocated | State::Restarting, _) => {
+                self.stop(id, EndReason::NeverJoined, Vec::new(), cx);
+            }
+            _ => {}
+        }
+    }
+}
