@@ -5,9 +5,9 @@ use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::ids::{DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Time, UserId};
+use crate::ids::{AllocationId, Build, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Time, UserId};
 use crate::message::{EndReason, Player, PlayerResult};
-use crate::results::Finished;
+use crate::scene_master::Asked;
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,18 +36,30 @@ pub struct SceneRecord {
     pub deadline: Option<Time>,
     /// The users with seats.
     pub users: Vec<UserId>,
-    /// How its game was decided, until Db has recorded that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finished: Option<Finished>,
-    /// When it was placed for the first time.
+    /// What it is made of.
+    #[serde(default)]
+    pub build: Build,
+    /// When its session began.
     #[serde(default)]
     pub born: Time,
+    /// How many sessions it has had.
+    #[serde(default)]
+    pub sessions: u32,
+    /// Who waits for it, until it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocation: Option<AllocationId>,
     /// The domain it was matched in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<DomainName>,
     /// The match that it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub match_id: Option<MatchId>,
+    /// The matches of sessions before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past_matches: Vec<MatchId>,
     /// Its seats, by number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seats: Vec<SeatRecord>,
@@ -60,6 +72,16 @@ pub struct SceneRecord {
     /// Why it stops, once it does, and how it was decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<(EndReason, Vec<PlayerResult>)>,
+    /// Only its session ends: its instance is for the next one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_kept: bool,
+}
+
+/// A node that is being drained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainRecord {
+    /// Its process ends when nothing is left on it.
+    pub exits: bool,
 }
 
 /// A seat of a scene. Who has come in since is told by the scene itself; who has given it up is written.
@@ -138,6 +160,30 @@ pub const SCENE_PREFIX: &str = "scene/";
 /// The key of a scene's record.
 pub fn scene_key(scene: SceneId) -> String {
     format!("{SCENE_PREFIX}{scene}")
+}
+
+/// Where the fleets begin that operators have set.
+pub const FLEET_PREFIX: &str = "fleet/";
+
+/// The key of a fleet that operators have set.
+pub fn fleet_key(fleet: &FleetName) -> String {
+    format!("{FLEET_PREFIX}{fleet}")
+}
+
+/// Where the records begin of nodes that are being drained.
+pub const DRAIN_PREFIX: &str = "drain/";
+
+/// The key that says that a node is being drained.
+pub fn drain_key(node: NodeId) -> String {
+    format!("{DRAIN_PREFIX}{node}")
+}
+
+/// Where the results of games begin that Db has not recorded yet.
+pub const FINISHED_PREFIX: &str = "finished/";
+
+/// The key of a game's results, until Db has recorded them.
+pub fn finished_key(allocation: AllocationId) -> String {
+    format!("{FINISHED_PREFIX}{allocation}")
 }
 
 /// A stored record that cannot be read.

@@ -3,25 +3,31 @@
 //! Invariants: a scene's state and its absolute deadline are written before their effects. There
 //! is at most one live epoch of a scene; what comes from another one is passed over, and that one ended. Slots are
 //! counted here and never negative. A user on the way in blocks the end of a scene that is only
-//! empty. Every state but `Stopped` has a deadline. The results of a game are written before its end is told to
-//! anybody, and stay in the scene's record until Db has recorded them.
+//! empty. Every state has a deadline. The results of a game are written before its end is told to
+//! anybody, and stay in the store until Db has recorded them.
 //!
 //! Main type: [`SceneMaster`].
 //!
 //! | state | entered by | leaves to |
 //! |---|---|---|
-//! | Placing | ReqCreateScene, slot taken | Allocated; Stopped if the node refuses or is silent |
-//! | Allocated | ResCreateScene | Running at the first join; Stopping if nobody comes |
-//! | Running | SynUserJoined | Empty, Suspect, Stopping |
-//! | Suspect | SynMisbehaved | Running when its strikes count no more; Empty; Stopping with too many of them |
+//! | Placing | ReqCreateScene, an order, a scene that is missing; slot taken | Ready, Reserved, Allocated; Stopped if the node refuses or is silent |
+//! | Ready | ResCreateScene; a session's end, a reservation's | Placing for its allocation, with the next epoch; Reserved; Stopping |
+//! | Reserved | an operator's order | Placing for its allocation, with the next epoch; Ready |
+//! | Allocated | ResCreateScene | Running at the first join; Draining; Stopping if nobody comes |
+//! | Running | SynUserJoined | Empty, Suspect, Draining, Stopping |
+//! | Suspect | SynMisbehaved | Running when its strikes count no more; Empty, Draining; Stopping with too many of them |
 //! | Empty | the last seat is given up | Stopping |
+//! | Draining | its node is drained | Stopping when nobody is left, or at the deadline |
 //! | Restarting | the game failed or its node is gone, and may begin anew | Placing, with the next epoch; Stopping |
-//! | Stopping | ReqAskDestroyScene, a deadline, the host's stop | Stopped by ResDestroyScene or by force |
+//! | Stopping | ReqAskDestroyScene, a deadline, an operator, the host's stop | Stopped by ResDestroyScene or by force; Ready if its instance is kept |
 //! | Stopped | | forgotten after the tombstone's time |
 
 mod counts;
 mod ending;
 mod event;
+mod fleets;
+mod nodes;
+mod operator;
 mod placing;
 mod reconcile;
 mod recording;
@@ -29,10 +35,11 @@ mod restart;
 mod strikes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
-use crate::config::Fleet;
+use crate::config::{Fleet, Usage};
 use crate::deadlines::Deadlines;
-use crate::ids::{DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, Time, UserId};
+use crate::ids::{AllocationId, Build, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, Time, UserId};
 use crate::message::{EndReason, Message, Player, PlayerResult, SceneEnded, ServiceName};
 use crate::record::{self, SceneRecord, SeatRecord, SeatState};
 use crate::refusal::Refusal;
@@ -41,6 +48,12 @@ use crate::token::Secret;
 use crate::{Context, Meter, Service, lobby};
 use counts::Counts;
 pub use event::{Ask, Event, Matched, Misbehaviour};
+use fleets::{FleetState, Standing};
+pub use fleets::{FleetView, PROVISION_MAX};
+use nodes::Node;
+pub use nodes::{Capacity, Idle, NodeView, Offer};
+pub use operator::{Answer, Order};
+pub use placing::Asked;
 pub use reconcile::RECONCILE_MS_MAX;
 use reconcile::Reconcile;
 use recording::Recording;
@@ -57,19 +70,27 @@ pub const TOKEN_MS_MAX: u64 = 5_000;
 pub const TOMBSTONE_MS: u64 = 600_000;
 /// Why scenes of a lost node end.
 const MACHINE_GONE: &str = "the machine that ran it is gone";
-/// The first incarnation of a scene.
-const FIRST_EPOCH: Epoch = Epoch(1);
+/// How many nodes are asked for one scene, if those before had no room.
+const PLACES_MAX: u32 = 3;
+/// How many matches of sessions before a scene knows, for late questions; the oldest go first.
+const PAST_MATCHES_MAX: usize = 16;
 /// How many ended scenes are remembered; the oldest go first.
 pub const TOMBSTONES_MAX: usize = 10_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Placing,
+    /// It runs and nobody uses it.
+    Ready,
+    /// The same, and it is held for an allocation to come.
+    Reserved,
     Allocated,
     Running,
     Empty,
     /// Running, and it has misbehaved.
     Suspect,
+    /// Its node is being drained: it may come to its end in time.
+    Draining,
     /// It has failed; at the deadline it begins anew.
     Restarting,
     Stopping,
@@ -77,12 +98,15 @@ enum State {
 }
 
 impl State {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::Placing,
+        Self::Ready,
+        Self::Reserved,
         Self::Allocated,
         Self::Running,
         Self::Empty,
         Self::Suspect,
+        Self::Draining,
         Self::Restarting,
         Self::Stopping,
         Self::Stopped,
@@ -91,10 +115,13 @@ impl State {
     fn name(self) -> &'static str {
         match self {
             Self::Placing => "Placing",
+            Self::Ready => "Ready",
+            Self::Reserved => "Reserved",
             Self::Allocated => "Allocated",
             Self::Running => "Running",
             Self::Empty => "Empty",
             Self::Suspect => "Suspect",
+            Self::Draining => "Draining",
             Self::Restarting => "Restarting",
             Self::Stopping => "Stopping",
             Self::Stopped => "Stopped",
@@ -109,6 +136,8 @@ enum For {
     Rejoin,
     /// The match is to be answered, and the ways in that were there are not known any more.
     Match,
+    /// The same for the operator who has put the users together.
+    Operator(u64),
     /// The same for users whose scene has begun anew.
     Restart,
 }
@@ -130,12 +159,27 @@ struct Scene {
     epoch: Epoch,
     state: State,
     fleet: FleetName,
+    /// The fleet's rules when it began its session.
+    rules: Arc<Fleet>,
+    build: Build,
+    /// How its fleet, and which node counts it.
+    standing: Standing,
+    counted_on: Option<NodeId>,
+    /// Who waits for it, until it is there.
+    asked: Option<Asked>,
+    /// Whose it is; `None`: nobody's yet.
+    allocation: Option<AllocationId>,
     domain: Option<DomainName>,
     match_id: Option<MatchId>,
-    operator: Option<u64>,
+    /// The matches of sessions before.
+    past_matches: Vec<MatchId>,
     node: NodeId,
-    /// It has a slot of the node's.
-    holds_slot: bool,
+    /// What it has taken of its node; `None`: it has no slot.
+    usage: Option<Usage>,
+    /// How many nodes were asked for it since somebody waits.
+    places: u32,
+    sessions: u32,
+    /// When its session began.
     born: Time,
     seats: Vec<SeatRow>,
     /// When it has failed, as long as that counts.
@@ -146,18 +190,13 @@ struct Scene {
     missed: Option<u64>,
     /// Why it stops, once it does, and what users are told.
     end: Option<(EndReason, Vec<PlayerResult>)>,
+    /// Only its session ends: its instance is for the next one.
+    is_kept: bool,
 }
 
+/// Scenes that an operator has started by hand and that are not all there yet.
 #[derive(Debug, Clone)]
-struct Node {
-    url: String,
-    slots: u32,
-    used: u32,
-}
-
-/// Scenes that an operator ordered and that are not all there yet.
-#[derive(Debug, Clone)]
-struct Order {
+struct ByHand {
     open: u32,
     made: Vec<SceneId>,
     refusal: Option<Refusal>,
@@ -167,21 +206,25 @@ struct Order {
 enum Due {
     Scene(SceneId),
     Token(SceneId, Seat),
-    Record(SceneId),
+    Record(AllocationId),
     End(SceneId, Epoch),
+    Fleet(FleetName),
+    Node(NodeId),
 }
 
 /// The service.
 #[derive(Debug, Clone)]
 pub struct SceneMaster {
-    fleets: BTreeMap<FleetName, Fleet>,
+    fleets: BTreeMap<FleetName, FleetState>,
+    /// The fleets of which scenes may have to be made ready.
+    standby_wanted: BTreeSet<FleetName>,
     scenes: HashMap<SceneId, Scene>,
     by_match: HashMap<MatchId, SceneId>,
     by_user: HashMap<UserId, (SceneId, Seat)>,
     nodes: BTreeMap<NodeId, Node>,
-    /// The nodes that are gone, until they are up again.
+    /// The nodes that are gone, until they are up again; the least ids are forgotten first.
     gone: BTreeSet<NodeId>,
-    orders: HashMap<u64, Order>,
+    orders: HashMap<u64, ByHand>,
     /// The incarnations whose ends are ordered and not confirmed.
     ending: BTreeMap<(SceneId, Epoch), ending::Order>,
     deadlines: Deadlines<Due>,
@@ -204,6 +247,8 @@ impl Service for SceneMaster {
             Event::ReqCreateScene { match_id, domain, fleet, players } => {
                 self.req_create_scene(match_id, domain, fleet, players, cx)
             }
+            Event::Fleets { fleets } => self.set_fleets(fleets, cx),
+            Event::ReqOperator { number, order } => self.req_operator(number, order, cx),
             Event::ReqCreateByHand { number, fleet, count } => self.req_create_by_hand(number, &fleet, count, cx),
             Event::ResCreateScene { scene, epoch, result } => self.res_create_scene(scene, epoch, result, cx),
             Event::SynUserJoined { scene, epoch, seat } => self.syn_user_joined(scene, epoch, seat, cx),
@@ -211,8 +256,10 @@ impl Service for SceneMaster {
             Event::ReqAskDestroyScene { scene, epoch, ask } => self.req_ask_destroy_scene(scene, epoch, ask, cx),
             Event::ResDestroyScene { scene, epoch } => {
                 self.end_confirmed(scene, epoch);
-                if self.live(scene, epoch).is_some_and(|it| it.state != State::Stopped) {
-                    self.stopped(scene, cx);
+                match self.live(scene, epoch).map(|it| (it.state, it.is_kept)) {
+                    None | Some((State::Stopped, _)) => {}
+                    Some((State::Stopping, true)) => self.session_over(scene, cx),
+                    Some(_) => self.stopped(scene, cx),
                 }
             }
             Event::ReqRejoin { user } => self.req_rejoin(user, cx),
@@ -224,7 +271,7 @@ impl Service for SceneMaster {
             }
             Event::ReqCancelScene { match_id } => {
                 if let Some(scene) = self.by_match.get(&match_id).copied() {
-                    self.req_cancel_scene(scene, cx);
+                    self.req_cancel_scene(scene, match_id, cx);
                 }
             }
             Event::ReqGiveUpSeat { user, scene } => self.req_give_up_seat(user, scene, cx),
@@ -232,36 +279,34 @@ impl Service for SceneMaster {
             Event::SynReport(report) => self.syn_report(&report, cx),
             // It has asked for nothing.
             Event::Scanned { .. } => {}
-            Event::NodeUp { node, url, slots } => {
-                self.gone.remove(&node);
-                self.node_up(node, url, slots);
-            }
+            Event::NodeUp { node, url, capacity, idle } => self.node_up(node, Offer { url, capacity, idle }, cx),
             Event::NodeDown { node } => {
-                self.gone.insert(node);
-                self.node_lost(node, cx);
+                self.node_down(node, cx);
                 self.await_no_more(node, cx);
             }
-            Event::Recovered { scenes } => {
+            Event::Recovered { scenes, finished } => {
                 // Scenes live in the memory of the process that ran them, so they ended with it.
-                for (scene, record) in scenes {
-                    match record.finished {
-                        Some(finished) => self.owe(scene, finished, cx),
-                        None => cx.delete(record::scene_key(scene)),
-                    }
+                for (scene, _) in scenes {
+                    cx.delete(record::scene_key(scene));
+                }
+                for (allocation, finished) in finished {
+                    self.owe(allocation, finished, cx);
                 }
             }
-            Event::ResRecord { scene, result } => self.res_record(scene, result, cx),
+            Event::ResRecord { allocation, result } => self.res_record(allocation, result, cx),
             Event::Service { service: ServiceName::Db, up } => {
                 self.db_up = up;
                 if up {
                     self.wait_anew(cx);
                     self.record_all(cx);
+                    self.want_standby();
                 }
             }
             Event::Service { .. } => {}
             Event::Stopping => self.stop_all(cx),
             Event::Tick => self.expire(cx),
         }
+        self.provision(cx);
     }
 
     fn tick() -> Event {
@@ -294,7 +339,8 @@ impl SceneMaster {
     /// An authority over scenes of these fleets.
     pub fn new(fleets: BTreeMap<FleetName, Fleet>) -> Self {
         Self {
-            fleets,
+            fleets: fleets.into_iter().map(|(name, rules)| (name, FleetState::new(rules))).collect(),
+            standby_wanted: BTreeSet::new(),
             scenes: HashMap::new(),
             by_match: HashMap::new(),
             by_user: HashMap::new(),
@@ -317,11 +363,6 @@ impl SceneMaster {
         self.scenes.len() - self.tombstones.len()
     }
 
-    /// The slots of a node that are taken, and how many it has.
-    pub fn slots(&self, node: NodeId) -> Option<(u32, u32)> {
-        self.nodes.get(&node).map(|node| (node.used, node.slots))
-    }
-
     /// The state of a scene, for tables and logs.
     pub fn state_name(&self, scene: SceneId) -> &'static str {
         self.scenes.get(&scene).map_or("unknown", |scene| scene.state.name())
@@ -333,7 +374,7 @@ impl SceneMaster {
         row.state = SeatState::Held;
         row.entry = None;
         if scene.state == State::Allocated {
-            let life_until = scene.born.plus_ms(self.fleets[&self.scenes[&id].fleet].life_ms_max);
+            let life_until = scene.born.plus_ms(scene.rules.life_ms_max);
             self.enter(id, State::Running, Some(life_until), cx);
         }
     }
@@ -349,15 +390,16 @@ impl SceneMaster {
         row.entry = None;
         let user = row.player.user;
         let nobody = scene.seats.iter().all(|row| row.state == SeatState::Gone);
-        let state = scene.state;
+        let (state, empty_ms) = (scene.state, scene.rules.empty_ms);
         self.by_user.remove(&user);
         cx.send(lobby::Event::SynSceneEnded { user, ended: SceneEnded { scene: id, reason, results: Vec::new() } });
-        if nobody && matches!(state, State::Allocated | State::Running | State::Suspect) {
-            let empty_ms = self.fleets[&self.scenes[&id].fleet].empty_ms;
-            self.enter(id, State::Empty, Some(cx.now.plus_ms(empty_ms)), cx);
-        } else {
+        match state {
+            State::Allocated | State::Running | State::Suspect if nobody => {
+                self.enter(id, State::Empty, Some(cx.now.plus_ms(empty_ms)), cx);
+            }
+            State::Draining if nobody => self.stop(id, EndReason::Empty, Vec::new(), cx),
             // Or a fresh SceneMaster would think that the user still has it.
-            self.keep(id, cx);
+            _ => self.keep(id, cx),
         }
     }
 
@@ -380,7 +422,10 @@ impl SceneMaster {
             }
             (State::Stopping, _) => {}
             (State::Stopped, _) => self.end_stray(id, epoch, cx),
-            (State::Placing | State::Allocated | State::Running | State::Suspect, Ask::Empty) if on_the_way => {}
+            (
+                State::Placing | State::Allocated | State::Running | State::Suspect | State::Draining,
+                Ask::Empty,
+            ) if on_the_way => {}
             (_, Ask::Empty) => self.stop(id, EndReason::Empty, Vec::new(), cx),
             (_, Ask::Finished(results)) => self.stop(id, EndReason::Finished, results, cx),
             (_, Ask::Crashed(text)) => self.crashed(id, text, cx),
@@ -411,7 +456,7 @@ impl SceneMaster {
         row.entry = Some(secret);
         row.asked = Some(asked);
         let (epoch, node) = (scene.epoch, scene.node);
-        let until = cx.now.plus_ms(self.fleets[&scene.fleet].token_ms);
+        let until = cx.now.plus_ms(scene.rules.token_ms);
         self.deadlines.set(Due::Token(id, seat), cx.now.plus_ms(TOKEN_MS_MAX));
         cx.send(Message::SceneService(
             node,
@@ -439,13 +484,14 @@ impl SceneMaster {
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let Some(row) = scene.seats.get_mut(seat as usize) else { return };
         let asked = row.asked.take().unwrap_or(For::Rejoin);
-        if asked == For::Match && result.is_err() {
+        let is_answer = matches!(asked, For::Match | For::Operator(_));
+        if is_answer && result.is_err() {
             row.entry = None;
         }
         let (user, secret) = (row.player.user, row.entry.clone());
         self.deadlines.clear(&Due::Token(id, seat));
-        if asked == For::Match {
-            return self.answer_match_when_open(id, cx);
+        if is_answer {
+            return self.answer_when_open(id, asked, cx);
         }
         let scene = &self.scenes[&id];
         let result = match (result, secret) {
@@ -461,47 +507,6 @@ impl SceneMaster {
         }
     }
 
-    fn node_up(&mut self, node: NodeId, url: String, slots: u32) {
-        self.nodes.insert(node, Node { url, slots, used: 0 });
-        self.count_slots(node);
-    }
-
-    /// Counts which slots of a node the books say are taken.
-    fn count_slots(&mut self, node: NodeId) {
-        let used = self.scenes.values().filter(|it| it.node == node && it.holds_slot).count();
-        if let Some(node) = self.nodes.get_mut(&node) {
-            node.used = used as u32;
-        }
-    }
-
-    fn node_lost(&mut self, node: NodeId, cx: &mut Context<'_>) {
-        self.nodes.remove(&node);
-        self.ended_with(node);
-        let mut lost: Vec<SceneId> =
-            self.scenes.iter().filter(|(_, it)| it.node == node && it.holds_slot).map(|(id, _)| *id).collect();
-        lost.sort();
-        for id in lost {
-            self.lost(id, MACHINE_GONE, cx);
-        }
-    }
-
-    /// What ran of a scene is no more: it begins anew if it may, else its users are told why it is over.
-    fn lost(&mut self, id: SceneId, why: &str, cx: &mut Context<'_>) {
-        let scene = &self.scenes[&id];
-        let is_ending = scene.state == State::Stopping;
-        let is_new = scene.state == State::Placing && scene.epoch == FIRST_EPOCH;
-        if !is_ending && !is_new && self.may_restart(id, cx.now) {
-            self.restart(id, why.to_owned(), cx);
-        } else if is_new {
-            self.not_placed(id, Refusal::ServiceDown(crate::ServiceName::SceneService), cx);
-        } else {
-            let reason = EndReason::Crashed(why.to_owned());
-            // One that was ending already has its reason, and its results.
-            self.scenes.get_mut(&id).expect("it was just looked at").end.get_or_insert((reason, Vec::new()));
-            self.stopped(id, cx);
-        }
-    }
-
     fn stop_all(&mut self, cx: &mut Context<'_>) {
         self.stopping = true;
         let mut running: Vec<SceneId> = self
@@ -513,7 +518,7 @@ impl SceneMaster {
         running.sort();
         for id in running {
             let scene = &self.scenes[&id];
-            if scene.state == State::Placing && scene.epoch == FIRST_EPOCH {
+            if scene.state == State::Placing && scene.is_new() {
                 self.not_placed_in_time(id, Refusal::Stopping, cx);
             } else {
                 self.stop(id, EndReason::Stopped, Vec::new(), cx);
@@ -529,12 +534,17 @@ impl SceneMaster {
                 }
                 Due::Record(id) => self.record(id, cx),
                 Due::End(id, epoch) => self.repeat_end(id, epoch, cx),
+                Due::Fleet(name) => _ = self.standby_wanted.insert(name),
+                Due::Node(node) => self.node_idle(node, cx),
                 Due::Scene(id) => match self.scenes.get(&id).map(|it| it.state) {
                     Some(State::Placing | State::Stopping) if !self.db_up => self.wait_for_node(id, cx),
-                    Some(State::Placing) if self.scenes[&id].epoch > FIRST_EPOCH => {
+                    Some(State::Placing) if !self.scenes[&id].is_new() => {
                         self.crashed(id, Refusal::TimedOut("making the scene").to_string(), cx);
                     }
                     Some(State::Placing) => self.not_placed_in_time(id, Refusal::TimedOut("making the scene"), cx),
+                    Some(State::Ready) => self.standby_over(id, cx),
+                    Some(State::Reserved) => self.ready(id, cx),
+                    Some(State::Draining) => self.stop(id, EndReason::Drained, Vec::new(), cx),
                     Some(State::Allocated) => self.stop(id, EndReason::Expired, Vec::new(), cx),
                     Some(State::Running) => self.stop(id, EndReason::TimeLimit, Vec::new(), cx),
                     Some(State::Suspect) => self.suspect_over(id, cx),
@@ -542,7 +552,7 @@ impl SceneMaster {
                     Some(State::Restarting) => self.place_anew(id, cx),
                     Some(State::Stopping) => {
                         cx.fault(format!("scene {id} did not end in time and is given up"));
-                        self.stopped(id, cx);
+                        self.give_up(id, cx);
                     }
                     Some(State::Stopped) => self.forget(id),
                     None => {}
@@ -565,7 +575,7 @@ impl SceneMaster {
     fn wait_for_node(&mut self, id: SceneId, cx: &Context<'_>) {
         let Some(scene) = self.scenes.get(&id) else { return };
         let wait_ms = match scene.state {
-            State::Stopping => u64::from(self.fleets[&scene.fleet].stop_grace_ms) + STOP_MS_MAX,
+            State::Stopping => u64::from(scene.rules.stop_grace_ms) + STOP_MS_MAX,
             _ => PLACE_MS_MAX,
         };
         self.deadlines.set(Due::Scene(id), cx.now.plus_ms(wait_ms));
@@ -573,17 +583,46 @@ impl SceneMaster {
 
     /// Orders a scene's end.
     fn stop(&mut self, id: SceneId, reason: EndReason, results: Vec<PlayerResult>, cx: &mut Context<'_>) {
+        let keep = self.scenes.contains_key(&id) && self.is_kept(id, &reason);
         let Some(scene) = self.scenes.get_mut(&id) else { return };
-        scene.end = Some((reason.clone(), results.clone()));
+        (scene.end, scene.is_kept) = (Some((reason.clone(), results.clone())), keep);
+        let grace_ms = u64::from(scene.rules.stop_grace_ms);
+        // One that ends by itself before anybody uses it would do so again: the next one comes later.
+        let is_in_vain = scene.allocation.is_none() && matches!(reason, EndReason::Finished | EndReason::Crashed(_) | EndReason::Misbehaved(_));
+        let (asked, fleet) = (scene.asked.take(), scene.fleet.clone());
+        if is_in_vain {
+            self.not_provisioned(&fleet, cx);
+        }
+        self.refuse(id, asked, Refusal::SceneEnded, cx);
         self.decided(id, results.clone(), cx);
-        let Some(scene) = self.scenes.get(&id) else { return };
-        let grace_ms = u64::from(self.fleets[&scene.fleet].stop_grace_ms);
         self.enter(id, State::Stopping, Some(cx.now.plus_ms(grace_ms + STOP_MS_MAX)), cx);
-        self.order_end(id, reason, results, cx);
+        self.order_end(id, reason, results, keep, cx);
     }
 
-    /// A scene has ended: its slot is free, and its users are told and are back in the lobby.
-    fn stopped(&mut self, id: SceneId, cx: &mut Context<'_>) {
+    /// Its node has not said that the scene has ended. If its instance was to be kept, it is not any more.
+    fn give_up(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        if let Some(Scene { is_kept: true, end: Some((reason, results)), .. }) = self.scenes.get(&id).cloned() {
+            self.order_end(id, reason, results, false, cx);
+        }
+        self.stopped(id, cx);
+    }
+
+    /// The session of a scene is over whose instance is kept: its users are told, and it is ready for the next one.
+    fn session_over(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        self.tell_end(id, cx);
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
+        (scene.allocation, scene.domain, scene.is_kept, scene.end) = (None, None, false, None);
+        scene.seats.clear();
+        scene.past_matches.extend(scene.match_id.take());
+        let too_many = scene.past_matches.len().saturating_sub(PAST_MATCHES_MAX);
+        for match_id in scene.past_matches.drain(..too_many) {
+            self.by_match.remove(&match_id);
+        }
+        self.ready(id, cx);
+    }
+
+    /// The users of a scene that is over are told and are back in the lobby.
+    fn tell_end(&mut self, id: SceneId, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let (reason, results) = scene.end.clone().unwrap_or((EndReason::Stopped, Vec::new()));
         self.counts.ended(reason.name());
@@ -597,7 +636,12 @@ impl SceneMaster {
             let ended = SceneEnded { scene: id, reason: reason.clone(), results: results.clone() };
             cx.send(lobby::Event::SynSceneEnded { user: row.player.user, ended });
         }
-        self.free_slot(id);
+    }
+
+    /// A scene has ended, and its slot is free.
+    fn stopped(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        self.tell_end(id, cx);
+        self.free_slot(id, cx);
         self.enter(id, State::Stopped, Some(cx.now.plus_ms(TOMBSTONE_MS)), cx);
         self.tombstones.push_back(id);
         if self.tombstones.len() > TOMBSTONES_MAX
@@ -610,10 +654,10 @@ impl SceneMaster {
 
     fn forget(&mut self, id: SceneId) {
         self.tombstones.retain(|it| *it != id);
-        if let Some(scene) = self.scenes.remove(&id)
-            && let Some(match_id) = scene.match_id
-        {
-            self.by_match.remove(&match_id);
+        if let Some(scene) = self.scenes.remove(&id) {
+            for match_id in scene.past_matches.iter().chain(&scene.match_id) {
+                self.by_match.remove(match_id);
+            }
         }
     }
 
@@ -627,13 +671,13 @@ impl SceneMaster {
             None => self.deadlines.clear(&Due::Scene(id)),
         }
         self.keep(id, cx);
+        self.count(id, cx);
     }
 
-    /// Writes a scene's record as it is now, or removes it when nothing is left to know.
+    /// Writes a scene's record as it is now, or removes it when it has ended.
     fn keep(&mut self, id: SceneId, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get(&id) else { return };
-        let finished = self.recording.get(id).map(|it| it.finished.clone());
-        if scene.state == State::Stopped && finished.is_none() {
+        if scene.state == State::Stopped {
             return cx.delete(record::scene_key(id));
         }
         let seats = scene.seats.iter().map(|row| SeatRecord {
@@ -648,14 +692,19 @@ impl SceneMaster {
             state: scene.state.name().to_owned(),
             deadline: self.deadlines.get(&Due::Scene(id)),
             users: scene.seats.iter().map(|row| row.player.user).collect(),
-            finished,
+            build: scene.build,
             born: scene.born,
+            sessions: scene.sessions,
+            asked: scene.asked.clone(),
+            allocation: scene.allocation,
             domain: scene.domain.clone(),
             match_id: scene.match_id,
+            past_matches: scene.past_matches.clone(),
             seats: seats.collect(),
             crashes: scene.crashes.clone(),
             strikes: scene.strikes.clone(),
             end: scene.end.clone(),
+            is_kept: scene.is_kept,
         };
         cx.put(record::scene_key(id), record::encode(&record));
     }

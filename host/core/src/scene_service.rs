@@ -14,11 +14,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::config::Fleet;
 use crate::deadlines::Deadlines;
-use crate::ids::{DomainName, Epoch, FleetName, NodeId, SceneId, Seat, Time};
+use crate::ids::{Build, DomainName, Epoch, FleetName, NodeId, SceneId, Seat, Time};
 use crate::message::{EndReason, Message, Player, PlayerResult};
 use crate::refusal::Refusal;
+use crate::scene_master::{self, Offer};
 use crate::token::SecretHash;
-use crate::{Context, Service, scene_master};
+use crate::{Context, Service};
 pub use report::{GATHER_MS_MAX, Life, REPORT_MS, REPORT_SCENES_MAX, Report, Reported, SeatNow};
 
 /// How long a scene may take to begin.
@@ -42,6 +43,11 @@ pub struct SeatGrant {
 /// What a SceneService can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// What fleets are from now on.
+    Fleets {
+        /// All of them.
+        fleets: BTreeMap<FleetName, Fleet>,
+    },
     /// SceneMaster orders a scene; idempotent by scene and epoch.
     ReqCreateScene {
         /// Which scene.
@@ -50,6 +56,10 @@ pub enum Event {
         epoch: Epoch,
         /// How it runs.
         fleet: FleetName,
+        /// What it is made of.
+        build: Build,
+        /// It may take the place of an incarnation before, and its instance if that is of the same build.
+        reuse: bool,
         /// The domain it was matched in.
         domain: Option<DomainName>,
         /// The seed of its randomness.
@@ -76,6 +86,17 @@ pub enum Event {
         reason: EndReason,
         /// The results, if the game was decided.
         results: Vec<PlayerResult>,
+        /// Only its session ends: its instance waits for the next one.
+        keep: bool,
+    },
+    /// The node of a scene is drained: its game is told how long it has.
+    ReqDrainScene {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// How long it has, in milliseconds.
+        grace_ms: u64,
     },
     /// A scene has ended.
     ResEnd {
@@ -167,6 +188,15 @@ pub enum ToScene {
         reason: EndReason,
         /// The results, if the game was decided.
         results: Vec<PlayerResult>,
+        /// Only the session ends.
+        keep: bool,
+    },
+    /// The game is to be told that it has to end.
+    Drain {
+        /// Which incarnation.
+        epoch: Epoch,
+        /// How long it has, in milliseconds.
+        grace_ms: u64,
     },
 }
 
@@ -177,6 +207,10 @@ pub struct Start {
     pub epoch: Epoch,
     /// The fleet's name.
     pub fleet: FleetName,
+    /// What it is made of.
+    pub build: Build,
+    /// It may take the place of an incarnation before, and its instance if that is of the same build.
+    pub reuse: bool,
     /// The fleet's limits.
     pub limits: Fleet,
     /// The domain it was matched in.
@@ -191,15 +225,33 @@ pub struct Start {
 enum State {
     Starting,
     Running,
-    Ending,
+    Ending {
+        keep: bool,
+    },
+    /// Its session is over, its instance waits for the next one.
+    Kept,
 }
 
 /// A scene of this node.
 #[derive(Debug, Clone)]
-struct Hosted {
+struct Row {
     epoch: Epoch,
     state: State,
     fleet: FleetName,
+    grace_ms: u64,
+    /// How long it may say nothing; 0: for ever.
+    silence_ms: u64,
+}
+
+/// How a scene is ordered.
+struct Order {
+    epoch: Epoch,
+    fleet: FleetName,
+    build: Build,
+    reuse: bool,
+    domain: Option<DomainName>,
+    seed: u64,
+    seats: Vec<SeatGrant>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -215,11 +267,10 @@ enum Due {
 #[derive(Debug, Clone)]
 pub struct SceneService {
     node: NodeId,
-    url: String,
-    slots: u32,
+    offer: Offer,
     fleets: BTreeMap<FleetName, Fleet>,
     /// In the order of their ids, in which they are reported.
-    scenes: BTreeMap<SceneId, Hosted>,
+    scenes: BTreeMap<SceneId, Row>,
     by_fleet: HashMap<FleetName, u32>,
     /// The last incarnations that have ended here, or were to end before they began.
     ended: HashMap<SceneId, Epoch>,
@@ -234,21 +285,25 @@ impl Service for SceneService {
 
     fn step(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
-            Event::ReqCreateScene { scene, epoch, fleet, domain, seed, seats } => {
-                self.req_create_scene(scene, epoch, fleet, domain, seed, seats, cx);
+            Event::Fleets { fleets } => self.fleets = fleets,
+            Event::ReqCreateScene { scene, epoch, fleet, build, reuse, domain, seed, seats } => {
+                self.req_create_scene(scene, Order { epoch, fleet, build, reuse, domain, seed, seats }, cx);
             }
             Event::ResStart { scene, epoch, result } => self.res_start(scene, epoch, result, cx),
-            Event::ReqDestroyScene { scene, epoch, reason, results } => {
-                self.req_destroy_scene(scene, epoch, reason, results, cx)
+            Event::ReqDestroyScene { scene, epoch, reason, results, keep } => {
+                self.req_destroy_scene(scene, epoch, reason, results, keep, cx)
+            }
+            Event::ReqDrainScene { scene, epoch, grace_ms } => {
+                if self.row(scene, epoch).is_some() {
+                    cx.send(Message::Scene(scene, ToScene::Drain { epoch, grace_ms }));
+                }
             }
             Event::ResEnd { scene, epoch } => {
-                if self.scenes.get(&scene).is_some_and(|it| it.epoch == epoch) {
-                    self.remove(scene);
-                }
+                self.ended(scene, epoch);
                 cx.send(scene_master::Event::ResDestroyScene { scene, epoch });
             }
-            Event::ReqAddToken { scene, epoch, seat, token, until } => match self.scenes.get(&scene) {
-                Some(it) if it.epoch == epoch && it.state == State::Running => {
+            Event::ReqAddToken { scene, epoch, seat, token, until } => match self.row(scene, epoch) {
+                Some(Row { state: State::Running, .. }) => {
                     cx.send(Message::Scene(scene, ToScene::AddToken { epoch, seat, token, until }));
                 }
                 _ => cx.send(scene_master::Event::ResAddToken { scene, epoch, seat, result: Err(Refusal::SceneEnded) }),
@@ -274,15 +329,13 @@ impl Service for SceneService {
 }
 
 impl SceneService {
-    /// The service of a node that can run this many scenes, and whose scene connections go to this URL or path. It
-    /// reports for the first time at once.
-    pub fn new(node: NodeId, url: String, slots: u32, fleets: BTreeMap<FleetName, Fleet>) -> Self {
+    /// The service of a node that offers this to SceneMaster. It reports for the first time at once.
+    pub fn new(node: NodeId, offer: Offer, fleets: BTreeMap<FleetName, Fleet>) -> Self {
         let mut deadlines = Deadlines::default();
         deadlines.set(Due::Report, Time(0));
         Self {
             node,
-            url,
-            slots,
+            offer,
             fleets,
             scenes: BTreeMap::new(),
             by_fleet: HashMap::new(),
@@ -300,54 +353,59 @@ impl SceneService {
 
     /// The state of a scene, for tables and logs.
     pub fn state_name(&self, scene: SceneId) -> &'static str {
-        match self.scenes.get(&scene).map(|it| it.state) {
+        match self.scenes.get(&scene) {
             None => "none",
-            Some(State::Starting) => "Starting",
-            Some(State::Running) => "Running",
-            Some(State::Ending) => "Ending",
+            Some(Row { state: State::Starting, .. }) => "Starting",
+            Some(Row { state: State::Running, .. }) => "Running",
+            Some(Row { state: State::Ending { .. }, .. }) => "Ending",
+            Some(Row { state: State::Kept, .. }) => "Kept",
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of one event")]
-    fn req_create_scene(
-        &mut self,
-        scene: SceneId,
-        epoch: Epoch,
-        fleet: FleetName,
-        domain: Option<DomainName>,
-        seed: u64,
-        seats: Vec<SeatGrant>,
-        cx: &mut Context<'_>,
-    ) {
+    fn row(&mut self, scene: SceneId, epoch: Epoch) -> Option<&mut Row> {
+        self.scenes.get_mut(&scene).filter(|row| row.epoch == epoch)
+    }
+
+    fn req_create_scene(&mut self, scene: SceneId, order: Order, cx: &mut Context<'_>) {
+        let (epoch, fleet) = (order.epoch, order.fleet.clone());
         let answer =
             |result, cx: &mut Context<'_>| cx.send(scene_master::Event::ResCreateScene { scene, epoch, result });
-        match self.scenes.get(&scene).map(|it| (it.epoch == epoch, it.state)) {
-            Some((true, State::Running)) => return answer(Ok(()), cx),
-            Some((true, State::Starting)) => return, // The answer is on its way.
-            Some(_) => return answer(Err(Refusal::Busy("another incarnation of this scene still lives here")), cx),
-            None if self.ended.get(&scene).is_some_and(|ended| epoch <= *ended) => {
-                return answer(Err(Refusal::SceneEnded), cx);
+        let has_ended = self.ended.get(&scene).is_some_and(|ended| epoch <= *ended);
+        let replaced = match self.scenes.get(&scene) {
+            Some(Row { epoch: known, state: State::Running, .. }) if *known == epoch => return answer(Ok(()), cx),
+            // The answer is on its way.
+            Some(Row { epoch: known, state: State::Starting, .. }) if *known == epoch => return,
+            _ if has_ended => return answer(Err(Refusal::SceneEnded), cx),
+            Some(Row { epoch: known, state: State::Running | State::Kept, .. }) if order.reuse && *known < epoch => {
+                true
             }
-            None => {}
-        }
+            Some(_) => return answer(Err(Refusal::Busy("another incarnation of this scene still lives here")), cx),
+            None => false,
+        };
         let Some(limits) = self.fleets.get(&fleet).cloned() else {
             return answer(Err(Refusal::NotFound(format!("fleet named {:?}", fleet.as_str()))), cx);
         };
+        if replaced {
+            self.remove(scene);
+        }
         let of_fleet = self.by_fleet.entry(fleet.clone()).or_default();
-        if self.scenes.len() >= self.slots as usize || *of_fleet >= limits.scenes_max {
+        if self.scenes.len() >= self.offer.capacity.scenes as usize || *of_fleet >= limits.scenes_max {
             return answer(Err(Refusal::Overloaded("scenes")), cx);
         }
         *of_fleet += 1;
-        self.scenes.insert(scene, Hosted { epoch, state: State::Starting, fleet: fleet.clone() });
+        let grace_ms = u64::from(limits.stop_grace_ms);
+        let silence_ms = limits.strikes.silence_ms;
+        self.scenes.insert(scene, Row { epoch, state: State::Starting, fleet: fleet.clone(), grace_ms, silence_ms });
         self.deadlines.set(Due::Scene(scene), cx.now.plus_ms(START_MS_MAX));
-        let start = Start { epoch, fleet, limits, domain, seed, seats };
+        let Order { build, reuse, domain, seed, seats, .. } = order;
+        let start = Start { epoch, fleet, build, reuse, limits, domain, seed, seats };
         cx.send(Message::Scene(scene, ToScene::Start(Box::new(start))));
     }
 
     fn res_start(&mut self, scene: SceneId, epoch: Epoch, result: Result<(), Refusal>, cx: &mut Context<'_>) {
-        match self.scenes.get_mut(&scene) {
-            Some(it) if it.epoch == epoch && it.state == State::Starting => {
-                it.state = State::Running;
+        match self.row(scene, epoch) {
+            Some(row) if row.state == State::Starting => {
+                row.state = State::Running;
                 self.deadlines.clear(&Due::Scene(scene));
                 if result.is_err() {
                     self.remove(scene);
@@ -355,13 +413,13 @@ impl SceneService {
                 cx.send(scene_master::Event::ResCreateScene { scene, epoch, result });
             }
             // It is to end already.
-            Some(it) if it.epoch == epoch => {}
+            Some(_) => {}
             // Its start was given up, and perhaps the next incarnation is ordered since.
-            _ if result.is_ok() => {
-                let end = ToScene::End { epoch, reason: EndReason::Expired, results: Vec::new() };
-                cx.send(Message::Scene(scene, end));
+            None if result.is_ok() => {
+                let (reason, results) = (EndReason::Expired, Vec::new());
+                cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep: false }));
             }
-            _ => {}
+            None => {}
         }
     }
 
@@ -371,23 +429,41 @@ impl SceneService {
         epoch: Epoch,
         reason: EndReason,
         results: Vec<PlayerResult>,
+        keep: bool,
         cx: &mut Context<'_>,
     ) {
-        match self.scenes.get_mut(&scene) {
-            Some(it) if it.epoch == epoch && it.state == State::Ending => {} // The answer is on its way.
-            Some(it) if it.epoch == epoch => {
-                it.state = State::Ending;
-                let grace_ms = self.fleets.get(&it.fleet).map_or(0, |limits| u64::from(limits.stop_grace_ms));
-                self.deadlines.clear(&Due::Silent(scene));
-                self.deadlines.set(Due::Scene(scene), cx.now.plus_ms(grace_ms + END_MS_MAX));
-                cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results }));
-            }
-            // It is as ordered: no such incarnation lives here. One whose start or end was given up might still.
-            _ => {
-                self.note_ended(scene, epoch);
-                cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results }));
+        match self.row(scene, epoch) {
+            // The answer is on its way.
+            Some(row) if row.state == (State::Ending { keep }) => {}
+            // As ordered before.
+            Some(row) if row.state == State::Kept && keep => {
                 cx.send(scene_master::Event::ResDestroyScene { scene, epoch });
             }
+            Some(row) => {
+                row.state = State::Ending { keep };
+                let within_ms = row.grace_ms + END_MS_MAX;
+                self.deadlines.clear(&Due::Silent(scene));
+                self.deadlines.set(Due::Scene(scene), cx.now.plus_ms(within_ms));
+                cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep }));
+            }
+            // It is as ordered: no such incarnation lives here. One whose start or end was given up might still.
+            None => {
+                self.note_ended(scene, epoch);
+                cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep: false }));
+                cx.send(scene_master::Event::ResDestroyScene { scene, epoch });
+            }
+        }
+    }
+
+    /// An incarnation has ended, or its session has.
+    fn ended(&mut self, scene: SceneId, epoch: Epoch) {
+        let Some(row) = self.row(scene, epoch) else { return };
+        match row.state {
+            State::Ending { keep: true } => {
+                row.state = State::Kept;
+                self.deadlines.clear(&Due::Scene(scene));
+            }
+            _ => self.remove(scene),
         }
     }
 
@@ -403,26 +479,26 @@ impl SceneService {
 
     /// A scene has not begun, or not ended, in its time.
     fn scene_late(&mut self, scene: SceneId, cx: &mut Context<'_>) {
-        let Some(Hosted { epoch, state, .. }) = self.scenes.get(&scene).cloned() else { return };
+        let Some(Row { epoch, state, .. }) = self.scenes.get(&scene).cloned() else { return };
         match state {
             State::Starting => {
                 self.remove(scene);
                 let result = Err(Refusal::TimedOut("starting the scene"));
                 cx.send(scene_master::Event::ResCreateScene { scene, epoch, result });
             }
-            State::Ending => {
-                self.remove(scene);
+            State::Ending { .. } => {
                 cx.fault(format!("scene {scene} did not answer the order to end"));
+                self.ended(scene, epoch);
                 cx.send(scene_master::Event::ResDestroyScene { scene, epoch });
             }
-            State::Running => {}
+            State::Running | State::Kept => {}
         }
     }
 
     fn remove(&mut self, scene: SceneId) {
         self.deadlines.clear(&Due::Scene(scene));
         self.deadlines.clear(&Due::Silent(scene));
-        let Some(Hosted { epoch, fleet, .. }) = self.scenes.remove(&scene) else { return };
+        let Some(Row { epoch, fleet, .. }) = self.scenes.remove(&scene) else { return };
         if let Some(count) = self.by_fleet.get_mut(&fleet) {
             *count -= 1;
         }

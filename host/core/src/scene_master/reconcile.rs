@@ -12,12 +12,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Due, Event, FIRST_EPOCH, Scene, SceneMaster, SeatRow, SeatState, State};
-use crate::ids::{Epoch, NodeId, SceneId, Seat, Time, UserId};
+use std::sync::Arc;
+
+use super::fleets::{FleetState, Standing};
+use super::{Due, Event, Scene, SceneMaster, SeatRow, SeatState, State};
+use crate::ids::{AllocationId, Epoch, MatchId, NodeId, SceneId, Seat, Time, UserId};
 use crate::message::{EndReason, Message, ServiceName};
 use crate::read::{ScanRecords, Scanned};
-use crate::record::{self, SCENE_PREFIX, SceneRecord};
+use crate::record::{self, DRAIN_PREFIX, DrainRecord, FINISHED_PREFIX, SCENE_PREFIX, SceneRecord};
 use crate::refusal::Refusal;
+use crate::results::Finished;
 use crate::scene_service::{self, Life, Report, Reported, SeatNow};
 use crate::{Context, Service as _, lobby};
 
@@ -27,6 +31,8 @@ pub const RECONCILE_MS_MAX: u64 = 10_000;
 const ASK_AGAIN_MS: u64 = 1_000;
 /// How long it waits for the store's answer before it asks again.
 const SCAN_AGAIN_MS: u64 = 10_000;
+/// Where the records begin that it asks for.
+const PREFIXES: [&str; 3] = [SCENE_PREFIX, FINISHED_PREFIX, DRAIN_PREFIX];
 /// How many records it asks for at once.
 const RECORDS_MAX: usize = 1_000;
 /// How many events it holds that nobody would repeat; more are dropped.
@@ -43,19 +49,22 @@ pub(super) struct Reconcile {
     pub at: Time,
     /// What is to be done when it goes on.
     held: Vec<Event>,
+    /// The nodes that are being drained.
+    drained: BTreeMap<NodeId, DrainRecord>,
 }
 
 #[derive(Debug, Clone)]
 enum Stage {
-    /// The records from this key on are to come.
-    Loading { job: u64, from: String },
+    /// The records of this prefix from this key on are to come.
+    Loading { job: u64, prefix: usize, from: String },
     /// The nodes are to report: from which id on each.
     Asking { number: u64, until: Time, awaited: BTreeMap<NodeId, SceneId> },
 }
 
 impl Default for Reconcile {
     fn default() -> Self {
-        Self { stage: Stage::Loading { job: 0, from: SCENE_PREFIX.to_owned() }, at: Time(0), held: Vec::new() }
+        let stage = Stage::Loading { job: 0, prefix: 0, from: PREFIXES[0].to_owned() };
+        Self { stage, at: Time(0), held: Vec::new(), drained: BTreeMap::new() }
     }
 }
 
@@ -68,6 +77,11 @@ impl SceneMaster {
         self
     }
 
+    /// Whether it has taken over and does not know yet what there is.
+    pub(super) fn reconciles(&self) -> bool {
+        self.reconcile.is_some()
+    }
+
     /// What is to be done with an event now; `None`: nothing more.
     pub(super) fn unless_held(&mut self, event: Event, cx: &mut Context<'_>) -> Option<Event> {
         let Some(reconcile) = &mut self.reconcile else { return Some(event) };
@@ -77,16 +91,20 @@ impl SceneMaster {
             Event::Tick => self.reconcile_due(cx),
             Event::Stopping => self.stopping = true,
             Event::ReqCreateScene { match_id, domain, .. } => super::placing::refuse_match(domain, match_id, DOWN, cx),
-            Event::ReqCreateByHand { number, .. } => cx.send(Message::Operator(number, Err(DOWN))),
+            Event::ReqCreateByHand { number, .. } | Event::ReqOperator { number, .. } => {
+                cx.send(Message::Operator(number, Err(DOWN)));
+            }
             Event::ReqRejoin { user } => cx.send(lobby::Event::ResRejoin { user, result: Err(DOWN) }),
             Event::ReqRemoveUser { .. } | Event::ReqCancelScene { .. } | Event::ReqGiveUpSeat { .. } => {
                 if reconcile.held.len() < HELD_MAX {
                     reconcile.held.push(event);
                 }
             }
-            Event::NodeUp { .. } | Event::NodeDown { .. } | Event::Service { .. } | Event::ResRecord { .. } => {
-                return Some(event);
-            }
+            Event::Fleets { .. }
+            | Event::NodeUp { .. }
+            | Event::NodeDown { .. }
+            | Event::Service { .. }
+            | Event::ResRecord { .. } => return Some(event),
             // Who has said these says them again, or reports them.
             event if has_records => return Some(event),
             _ => {}
@@ -108,15 +126,19 @@ impl SceneMaster {
     }
 
     fn ask_store(&mut self, cx: &mut Context<'_>) {
-        let Some(Reconcile { stage: Stage::Loading { job, from }, at, .. }) = &mut self.reconcile else { return };
+        let Some(Reconcile { stage: Stage::Loading { job, prefix, from }, at, .. }) = &mut self.reconcile else {
+            return;
+        };
         *at = cx.now.plus_ms(SCAN_AGAIN_MS);
         // The first text behind all that begin with the prefix, whose last sign is a slash.
-        let to = format!("{}0", SCENE_PREFIX.trim_end_matches('/'));
+        let to = format!("{}0", PREFIXES[*prefix].trim_end_matches('/'));
         cx.send(Message::ScanForMaster(ScanRecords { job: *job, from: from.clone(), to, limit: RECORDS_MAX }));
     }
 
     fn loaded(&mut self, of_job: u64, records: Scanned, cx: &mut Context<'_>) {
-        let Some(Reconcile { stage: Stage::Loading { job, from }, at, .. }) = &mut self.reconcile else { return };
+        let Some(Reconcile { stage: Stage::Loading { job, prefix, from }, at, .. }) = &mut self.reconcile else {
+            return;
+        };
         if *job != of_job {
             return;
         }
@@ -125,16 +147,20 @@ impl SceneMaster {
             return;
         };
         *job += 1;
-        let is_all = records.len() < RECORDS_MAX;
-        if let Some((last, _)) = records.last() {
-            *from = format!("{last}\0");
+        let mut is_all = false;
+        match records.last() {
+            Some((last, _)) if records.len() >= RECORDS_MAX => *from = format!("{last}\0"),
+            _ => {
+                *prefix += 1;
+                match PREFIXES.get(*prefix) {
+                    Some(next) => *from = (*next).to_owned(),
+                    None => is_all = true,
+                }
+            }
         }
         for (key, value) in records {
-            let id = key.strip_prefix(SCENE_PREFIX).and_then(|id| id.parse().ok());
-            match (id, record::decode::<SceneRecord>(&key, &value)) {
-                (Some(id), Ok(record)) => self.restore(id, record, cx),
-                (_, Err(error)) => cx.fault(error.to_string()),
-                (None, Ok(_)) => cx.fault(format!("the key {key} has no id")),
+            if let Err(why) = self.know(&key, &value, cx) {
+                cx.fault(why);
             }
         }
         match is_all {
@@ -143,18 +169,33 @@ impl SceneMaster {
         }
     }
 
+    /// A record of the SceneMaster before.
+    fn know(&mut self, key: &str, value: &[u8], cx: &mut Context<'_>) -> Result<(), String> {
+        let (prefix, id) = key.split_once('/').unwrap_or_default();
+        let id: u64 = id.parse::<SceneId>().map_err(|_| format!("the key {key} has no id"))?.0;
+        match &key[..=prefix.len()] {
+            FINISHED_PREFIX => {
+                let finished = record::decode::<Finished>(key, value).map_err(|error| error.to_string())?;
+                self.owe(AllocationId(id), finished, cx);
+            }
+            DRAIN_PREFIX => {
+                let record = record::decode::<DrainRecord>(key, value).map_err(|error| error.to_string())?;
+                self.reconcile.iter_mut().for_each(|it| _ = it.drained.insert(NodeId(id), record));
+            }
+            _ => {
+                let record = record::decode::<SceneRecord>(key, value).map_err(|error| error.to_string())?;
+                self.restore(SceneId(id), record, cx)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A scene of the SceneMaster before.
-    fn restore(&mut self, id: SceneId, record: SceneRecord, cx: &mut Context<'_>) {
-        if let Some(finished) = record.finished {
-            self.owe(id, finished, cx);
-        }
+    fn restore(&mut self, id: SceneId, record: SceneRecord, cx: &Context<'_>) -> Result<(), String> {
         let state = State::ALL.into_iter().find(|state| state.name() == record.state);
-        let Some(state) = state.filter(|_| self.fleets.contains_key(&record.fleet)) else {
-            return cx.fault(format!("scene {id} cannot go on: its state {:?} or fleet is not known", record.state));
-        };
-        if state == State::Stopped {
-            return; // Its results are all that is left of it.
-        }
+        let state = state.ok_or_else(|| format!("scene {id} cannot go on: there is no state {:?}", record.state))?;
+        // It goes on with what its fleet's rules are now.
+        let rules = Arc::clone(&self.fleets.entry(record.fleet.clone()).or_insert_with(FleetState::gone).rules);
         let seats = record.seats.into_iter().map(|seat| SeatRow {
             player: seat.player,
             state: seat.state,
@@ -166,41 +207,51 @@ impl SceneMaster {
             epoch: record.epoch,
             state,
             fleet: record.fleet,
+            rules,
+            build: record.build,
+            standing: Standing::Other,
+            counted_on: None,
+            asked: record.asked,
+            allocation: record.allocation,
             domain: record.domain,
             match_id: record.match_id,
-            operator: None,
+            past_matches: record.past_matches,
             node: record.node,
-            holds_slot: state != State::Restarting,
+            usage: None,
+            places: 0,
+            sessions: record.sessions,
             born: record.born,
             seats: seats.collect(),
             crashes: record.crashes,
             strikes: record.strikes,
             missed: None,
             end: record.end,
+            is_kept: record.is_kept,
         };
         for row in scene.seats.iter().filter(|row| row.state != SeatState::Gone) {
             self.by_user.insert(row.player.user, (id, row.player.seat));
         }
-        if let Some(match_id) = scene.match_id {
-            self.by_match.insert(match_id, id);
-        }
+        let matches: Vec<MatchId> = scene.past_matches.iter().chain(&scene.match_id).copied().collect();
+        self.by_match.extend(matches.into_iter().map(|match_id| (match_id, id)));
         if let Some(deadline) = record.deadline {
             self.deadlines.set(Due::Scene(id), deadline);
         }
         self.scenes.insert(id, scene);
+        if state != State::Restarting {
+            self.take_slot(id);
+        }
+        self.count(id, cx);
+        Ok(())
     }
 
     fn begin_asking(&mut self, cx: &mut Context<'_>) {
-        let of_scenes = self.scenes.values().filter(|scene| scene.holds_slot).map(|scene| scene.node);
+        let of_scenes = self.scenes.values().filter(|scene| scene.usage.is_some()).map(|scene| scene.node);
         let nodes = of_scenes.chain(self.nodes.keys().copied()).filter(|node| !self.gone.contains(node));
         let awaited = nodes.map(|node| (node, SceneId(0))).collect();
         // Drawn, so that no answer to a SceneMaster before is taken for one to this.
         let number = cx.rng.next_u64() | 1;
         if let Some(reconcile) = &mut self.reconcile {
             reconcile.stage = Stage::Asking { number, until: cx.now.plus_ms(RECONCILE_MS_MAX), awaited };
-        }
-        for node in self.nodes.keys().copied().collect::<Vec<_>>() {
-            self.count_slots(node);
         }
         // Those, too, that nobody here has heard of.
         cx.send(Message::EverySceneService(scene_service::Event::ReqReport { number, from: SceneId(0) }));
@@ -231,7 +282,7 @@ impl SceneMaster {
             return;
         }
         if !self.nodes.contains_key(&report.node) {
-            self.node_up(report.node, report.url.clone(), report.slots);
+            self.node_up(report.node, report.offer.clone(), cx);
         }
         let stage = self.reconcile.as_ref().map(|reconcile| &reconcile.stage);
         let is_first = matches!(stage, Some(Stage::Asking { number, .. }) if *number == report.asked);
@@ -268,19 +319,25 @@ impl SceneMaster {
 
     /// Everything is known that can be: SceneMaster is up.
     fn go_on(&mut self, cx: &mut Context<'_>) {
-        let Some(Reconcile { stage: Stage::Asking { awaited, .. }, held, .. }) = self.reconcile.take() else { return };
+        let Some(Reconcile { stage: Stage::Asking { awaited, .. }, held, drained, .. }) = self.reconcile.take() else {
+            return;
+        };
         for node in awaited.into_keys() {
             cx.fault(format!("node {node} has not reported its scenes in time"));
-            self.node_lost(node, cx);
+            self.node_down(node, cx);
         }
         let stopping = |(id, scene): (&SceneId, &Scene)| {
-            (scene.state == State::Stopping)
-                .then(|| (*id, scene.end.clone().unwrap_or((EndReason::Stopped, Vec::new()))))
+            let (reason, results) = scene.end.clone().unwrap_or((EndReason::Stopped, Vec::new()));
+            (scene.state == State::Stopping).then_some((*id, (reason, results, scene.is_kept)))
         };
         let ends: BTreeMap<SceneId, _> = self.scenes.iter().filter_map(stopping).collect();
-        for (id, (reason, results)) in ends {
-            self.order_end(id, reason, results, cx);
+        for (id, (reason, results, keep)) in ends {
+            self.order_end(id, reason, results, keep, cx);
         }
+        for (node, DrainRecord { exits }) in drained {
+            self.drain_node(node, exits, cx);
+        }
+        self.replace(cx);
         self.wait_anew(cx);
         for event in held {
             self.step(event, cx);
@@ -295,8 +352,8 @@ impl SceneMaster {
     /// nothing was under way; else a scene is only missing if it is so twice, for its beginning may have crossed the
     /// first report.
     fn compare(&mut self, report: &Report, is_first: bool, cx: &mut Context<'_>) {
-        let there: BTreeSet<SceneId> =
-            report.scenes.iter().filter(|it| it.life != Life::Ending).map(|it| it.scene).collect();
+        let alive = report.scenes.iter().filter(|it| it.life != Life::Ending);
+        let there: BTreeSet<(SceneId, Epoch)> = alive.map(|it| (it.scene, it.epoch)).collect();
         for reported in &report.scenes {
             self.compare_one(report.node, reported, cx);
         }
@@ -307,7 +364,7 @@ impl SceneMaster {
                 _ => true,
             };
             let in_part = scene.node == report.node && (report.from..=report.to).contains(id);
-            in_part && may_be && !there.contains(id)
+            in_part && may_be && !there.contains(&(*id, scene.epoch))
         };
         let mut missing: Vec<SceneId> =
             self.scenes.iter().filter(|(id, it)| is_missing(id, it)).map(|(id, _)| *id).collect();
@@ -325,12 +382,10 @@ impl SceneMaster {
 
     /// Its node does not know it.
     fn not_there(&mut self, id: SceneId, cx: &mut Context<'_>) {
-        match self.scenes.get(&id).map(|scene| (scene.state, scene.epoch)) {
+        match self.scenes.get(&id).map(|scene| (scene.state, scene.is_new())) {
             // If the order to make it is still to come, the one to end it is there before.
-            Some((State::Placing, FIRST_EPOCH)) => {
-                self.not_placed_in_time(id, Refusal::TimedOut("making the scene"), cx);
-            }
-            Some((State::Placing, _)) => self.crashed(id, NOT_THERE.to_owned(), cx),
+            Some((State::Placing, true)) => self.not_placed_in_time(id, Refusal::TimedOut("making the scene"), cx),
+            Some((State::Placing, false)) => self.crashed(id, NOT_THERE.to_owned(), cx),
             _ => self.lost(id, NOT_THERE, cx),
         }
     }
@@ -338,13 +393,18 @@ impl SceneMaster {
     fn compare_one(&mut self, node: NodeId, reported: &Reported, cx: &mut Context<'_>) {
         let Reported { scene: id, epoch, life, seats } = reported;
         let known = self.scenes.get_mut(id);
+        let is_used_again =
+            |it: &Scene| it.state == State::Placing && it.node == node && it.is_new() && *epoch < it.epoch;
+        if known.as_deref().is_some_and(is_used_again) {
+            return; // Its next session is ordered, perhaps in this instance.
+        }
         let known = known.filter(|it| it.epoch == *epoch && it.node == node && it.state != State::Stopped);
         let Some(scene) = known else {
             if *life != Life::Ending && !self.ending.contains_key(&(*id, *epoch)) {
                 self.counts.reconciled("stray");
-                let reason = EndReason::Expired;
-                let event =
-                    scene_service::Event::ReqDestroyScene { scene: *id, epoch: *epoch, reason, results: Vec::new() };
+                let (reason, results) = (EndReason::Expired, Vec::new());
+                let (scene, epoch) = (*id, *epoch);
+                let event = scene_service::Event::ReqDestroyScene { scene, epoch, reason, results, keep: false };
                 cx.send(Message::SceneService(node, event));
             }
             return;
@@ -416,10 +476,11 @@ impl SceneMaster {
     }
 
     /// Match has nobody to tell of a scene that was made: unless somebody has come in, it ends.
-    pub(super) fn req_cancel_scene(&mut self, id: SceneId, cx: &mut Context<'_>) {
-        let Some(scene) = self.scenes.get(&id) else { return };
-        match (scene.state, scene.epoch) {
-            (State::Placing, FIRST_EPOCH) => self.not_placed_in_time(id, Refusal::TimedOut("making the scene"), cx),
+    pub(super) fn req_cancel_scene(&mut self, id: SceneId, match_id: MatchId, cx: &mut Context<'_>) {
+        // It may have gone on to another match.
+        let Some(scene) = self.scenes.get(&id).filter(|scene| scene.match_id == Some(match_id)) else { return };
+        match (scene.state, scene.is_new()) {
+            (State::Placing, true) => self.not_placed_in_time(id, Refusal::TimedOut("making the scene"), cx),
             (State::Placing | State::Allocated | State::Restarting, _) => {
                 self.stop(id, EndReason::NeverJoined, Vec::new(), cx);
             }

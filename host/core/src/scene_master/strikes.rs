@@ -4,6 +4,8 @@
 //! the fleet allows is stopped from outside, so none that misbehaves on and on lives for ever. `Suspect` is a running
 //! scene with strikes that count; its deadline is that of the last of them, or the end of the scene's longest life.
 
+use std::sync::Arc;
+
 use super::{Misbehaviour, SceneMaster, State};
 use crate::Context;
 use crate::ids::{Epoch, SceneId};
@@ -12,10 +14,10 @@ use crate::message::EndReason;
 impl SceneMaster {
     pub(super) fn syn_misbehaved(&mut self, id: SceneId, epoch: Epoch, kind: Misbehaviour, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get_mut(&id).filter(|scene| scene.epoch == epoch) else { return };
-        if !matches!(scene.state, State::Allocated | State::Running | State::Empty | State::Suspect) {
+        if matches!(scene.state, State::Placing | State::Restarting | State::Stopping | State::Stopped) {
             return; // It begins or ends anyhow, and both have their deadlines.
         }
-        let limits = &self.fleets[&scene.fleet];
+        let limits = Arc::clone(&scene.rules);
         let within_ms = limits.strikes.within_ms;
         self.counts.struck(kind.name());
         if limits.strikes.max == 0 {
@@ -40,7 +42,7 @@ impl SceneMaster {
     pub(super) fn suspect_over(&mut self, id: SceneId, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         scene.strikes.clear();
-        let life_until = scene.born.plus_ms(self.fleets[&scene.fleet].life_ms_max);
+        let life_until = scene.born.plus_ms(scene.rules.life_ms_max);
         match life_until <= cx.now {
             true => self.stop(id, EndReason::TimeLimit, Vec::new(), cx),
             false => self.enter(id, State::Running, Some(life_until), cx),

@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Due, Hosted, SceneService, State, ToScene};
+use super::{Due, Row, SceneService, State, ToScene};
 use crate::Context;
 use crate::ids::{Epoch, NodeId, SceneId, Time};
 use crate::message::{EndReason, Message};
-use crate::scene_master;
+use crate::scene_master::{self, Offer};
 
 /// How often a node reports all of its scenes.
 pub const REPORT_MS: u64 = 10_000;
@@ -24,10 +24,8 @@ pub const GATHER_MS_MAX: u64 = 500;
 pub struct Report {
     /// Which node.
     pub node: NodeId,
-    /// Where its scene connections go: the beginning of a URL or path.
-    pub url: String,
-    /// How many scenes it can run.
-    pub slots: u32,
+    /// What it offers.
+    pub offer: Offer,
     /// SceneMaster's number, if it was asked for; 0: it is a regular one.
     pub asked: u64,
     /// Grows with every round of the node.
@@ -62,6 +60,8 @@ pub enum Life {
     Running,
     /// It was told to end.
     Ending,
+    /// Its session is over, its instance waits for the next one.
+    Kept,
 }
 
 /// A seat, as its scene knows it.
@@ -168,18 +168,18 @@ impl SceneService {
     /// Tells SceneMaster of a part, as everything is now, and plans the next one.
     fn end_part(&mut self, mut part: Part, cx: &mut Context<'_>) {
         let Part { asked, round, from, to, .. } = part;
-        let mut reported = |id: &SceneId, scene: &Hosted| {
+        let mut reported = |id: &SceneId, scene: &Row| {
             let seats = part.seats.remove(id).filter(|(epoch, _)| *epoch == scene.epoch).map(|(_, seats)| seats);
             let life = match scene.state {
                 State::Starting => Life::Starting,
                 State::Running => Life::Running,
-                State::Ending => Life::Ending,
+                State::Ending { .. } => Life::Ending,
+                State::Kept => Life::Kept,
             };
             Reported { scene: *id, epoch: scene.epoch, life, seats }
         };
         let scenes = self.scenes.range(from..=to).map(|(id, scene)| reported(id, scene)).collect();
-        let report =
-            Report { node: self.node, url: self.url.clone(), slots: self.slots, asked, round, from, to, scenes };
+        let report = Report { node: self.node, offer: self.offer.clone(), asked, round, from, to, scenes };
         cx.send(scene_master::Event::SynReport(Box::new(report)));
         let is_last = to == SceneId(u64::MAX);
         self.reports.next = if is_last { SceneId(0) } else { SceneId(to.0 + 1) };
@@ -196,24 +196,18 @@ impl SceneService {
 
     /// A running scene was asked something: from now on its silence counts, unless it counts already.
     fn expect_word(&mut self, id: SceneId, now: Time) {
-        let silence_ms = self.silence_ms(id);
+        let silence_ms = self.scenes.get(&id).map_or(0, |scene| scene.silence_ms);
         if silence_ms > 0 && self.deadlines.get(&Due::Silent(id)).is_none() {
             self.deadlines.set(Due::Silent(id), now.plus_ms(silence_ms));
         }
     }
 
-    fn silence_ms(&self, id: SceneId) -> u64 {
-        let limits = self.scenes.get(&id).and_then(|scene| self.fleets.get(&scene.fleet));
-        limits.map_or(0, |limits| limits.strikes.silence_ms)
-    }
-
     /// A running scene has said nothing for as long as its fleet allows.
     pub(super) fn silent(&mut self, id: SceneId, cx: &mut Context<'_>) {
-        let silence_ms = self.silence_ms(id);
         let Some(scene) = self.scenes.get(&id).filter(|scene| scene.state == State::Running) else { return };
         let kind = scene_master::Misbehaviour::Silence;
         cx.send(scene_master::Event::SynMisbehaved { scene: id, epoch: scene.epoch, kind });
-        self.deadlines.set(Due::Silent(id), cx.now.plus_ms(silence_ms));
+        self.deadlines.set(Due::Silent(id), cx.now.plus_ms(scene.silence_ms));
         // What it was asked may have been lost.
         cx.send(Message::Scene(id, ToScene::Report { epoch: scene.epoch }));
     }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use scenehost_core::config::Fleet;
 use scenehost_core::message::EndReason;
+use scenehost_core::scene_master::{Capacity, Offer};
 use scenehost_core::scene_service::{END_MS_MAX, Event, START_MS_MAX, SceneService, ToScene};
 use scenehost_core::token::SecretHash;
-use scenehost_core::{Epoch, FleetName, Message, NodeId, Refusal, SceneId, Time};
+use scenehost_core::{Build, Epoch, FleetName, Message, NodeId, Refusal, SceneId, Time};
 
 use crate::table::{self, short};
 use crate::world::World;
@@ -16,17 +17,27 @@ const EPOCH: Epoch = Epoch(1);
 
 fn service(slots: u32) -> World<SceneService> {
     let fleets = BTreeMap::from([(FleetName::from("gomoku"), Fleet { scenes_max: 2, ..Fleet::default() })]);
-    let mut world = World::new(SceneService::new(NodeId(1), "/v1/scene".to_owned(), slots, fleets));
+    let offer = Offer { url: "/v1/scene".to_owned(), capacity: Capacity::scenes(slots), idle: None };
+    let mut world = World::new(SceneService::new(NodeId(1), offer, fleets));
     assert_eq!(shorts(&world.tell(Event::Tick)), ["SceneMaster SynReport"], "it tells of itself at once");
     world
 }
 
 fn create(scene: SceneId, epoch: Epoch) -> Event {
-    Event::ReqCreateScene { scene, epoch, fleet: "gomoku".into(), domain: None, seed: 1, seats: Vec::new() }
+    Event::ReqCreateScene {
+        scene,
+        epoch,
+        fleet: "gomoku".into(),
+        build: Build(1),
+        reuse: false,
+        domain: None,
+        seed: 1,
+        seats: Vec::new(),
+    }
 }
 
 fn destroy(epoch: Epoch) -> Event {
-    Event::ReqDestroyScene { scene: SCENE, epoch, reason: EndReason::Stopped, results: Vec::new() }
+    Event::ReqDestroyScene { scene: SCENE, epoch, reason: EndReason::Stopped, results: Vec::new(), keep: false }
 }
 
 fn started(result: Result<(), Refusal>) -> Event {
