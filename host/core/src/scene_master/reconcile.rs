@@ -51,6 +51,8 @@ pub(super) struct Reconcile {
     held: Vec<Event>,
     /// The nodes that are being drained.
     drained: BTreeMap<NodeId, DrainRecord>,
+    /// The scenes of which only the session ends.
+    kept: BTreeSet<SceneId>,
 }
 
 #[derive(Debug, Clone)]
@@ -64,7 +66,7 @@ enum Stage {
 impl Default for Reconcile {
     fn default() -> Self {
         let stage = Stage::Loading { job: 0, prefix: 0, from: PREFIXES[0].to_owned() };
-        Self { stage, at: Time(0), held: Vec::new(), drained: BTreeMap::new() }
+        Self { stage, at: Time(0), held: Vec::new(), drained: BTreeMap::new(), kept: BTreeSet::new() }
     }
 }
 
@@ -226,8 +228,10 @@ impl SceneMaster {
             strikes: record.strikes,
             missed: None,
             end: record.end,
-            is_kept: record.is_kept,
         };
+        if let Some(reconcile) = self.reconcile.as_mut().filter(|_| record.is_kept) {
+            reconcile.kept.insert(id);
+        }
         for row in scene.seats.iter().filter(|row| row.state != SeatState::Gone) {
             self.by_user.insert(row.player.user, (id, row.player.seat));
         }
@@ -319,7 +323,8 @@ impl SceneMaster {
 
     /// Everything is known that can be: SceneMaster is up.
     fn go_on(&mut self, cx: &mut Context<'_>) {
-        let Some(Reconcile { stage: Stage::Asking { awaited, .. }, held, drained, .. }) = self.reconcile.take() else {
+        let reconcile = self.reconcile.take_if(|it| matches!(it.stage, Stage::Asking { .. }));
+        let Some(Reconcile { stage: Stage::Asking { awaited, .. }, held, drained, kept, .. }) = reconcile else {
             return;
         };
         for node in awaited.into_keys() {
@@ -328,7 +333,7 @@ impl SceneMaster {
         }
         let stopping = |(id, scene): (&SceneId, &Scene)| {
             let (reason, results) = scene.end.clone().unwrap_or((EndReason::Stopped, Vec::new()));
-            (scene.state == State::Stopping).then_some((*id, (reason, results, scene.is_kept)))
+            (scene.state == State::Stopping).then_some((*id, (reason, results, kept.contains(id))))
         };
         let ends: BTreeMap<SceneId, _> = self.scenes.iter().filter_map(stopping).collect();
         for (id, (reason, results, keep)) in ends {

@@ -190,7 +190,11 @@ pub fn of_scene<F: Clone>(scene: &Scene<F>, event: &scene::Event, watch: &mut Wa
         Event::Order(ToScene::End { .. }) => "End Finished",
         Event::Order(ToScene::Drain { .. }) => "Drain",
         Event::Order(ToScene::Report { epoch }) => {
-            if *epoch == scene.incarnation().epoch { "Report" } else { "Report, other epoch" }
+            if *epoch == scene.incarnation().epoch {
+                "Report"
+            } else {
+                "Report, other epoch"
+            }
         }
         Event::Order(ToScene::Start(_)) => return,
         Event::Tick => "Tick, all deadlines passed",

@@ -71,7 +71,11 @@ impl Sim {
                 let records = self.store.synced.range(from..to).take(limit);
                 let records = records.map(|(key, value)| (key.clone(), value.clone())).collect();
                 let ms = self.read_ms();
-                self.deliver_later(ms, Place::Master, scene_master::Event::Scanned { job, records: Ok(records) }.into());
+                self.deliver_later(
+                    ms,
+                    Place::Master,
+                    scene_master::Event::Scanned { job, records: Ok(records) }.into(),
+                );
             }
             Message::EverySceneService(event) => {
                 for node in 0..NODES {
