@@ -42,6 +42,9 @@ pub struct SceneRecord {
     /// When its session began.
     #[serde(default)]
     pub born: Time,
+    /// Whether it has a slot of its node.
+    #[serde(default)]
+    pub holds_slot: bool,
     /// How many sessions it has had.
     #[serde(default)]
     pub sessions: u32,

@@ -43,7 +43,7 @@ use crate::ids::{AllocationId, Build, DomainName, Epoch, FleetName, MatchId, Nod
 use crate::message::{EndReason, Message, Player, PlayerResult, SceneEnded, ServiceName};
 use crate::record::{self, SceneRecord, SeatRecord, SeatState};
 use crate::refusal::Refusal;
-use crate::scene_service;
+use crate::scene_service::{self, Round};
 use crate::token::Secret;
 use crate::{Context, Meter, Service, lobby};
 use counts::Counts;
@@ -187,7 +187,7 @@ struct Scene {
     /// When it has misbehaved, as long as that counts.
     strikes: Vec<Time>,
     /// The round of its node's report in which it was missing first.
-    missed: Option<u64>,
+    missed: Option<Round>,
     /// Why it stops, once it does, and what users are told.
     end: Option<(EndReason, Vec<PlayerResult>)>,
 }
@@ -695,6 +695,7 @@ impl SceneMaster {
             users: scene.seats.iter().map(|row| row.player.user).collect(),
             build: scene.build,
             born: scene.born,
+            holds_slot: scene.usage.is_some(),
             sessions: scene.sessions,
             asked: scene.asked.clone(),
             allocation: scene.allocation,

@@ -20,7 +20,7 @@ use crate::refusal::Refusal;
 use crate::scene_master::{self, Offer};
 use crate::token::SecretHash;
 use crate::{Context, Service};
-pub use report::{GATHER_MS_MAX, Life, REPORT_MS, REPORT_SCENES_MAX, Report, Reported, SeatNow};
+pub use report::{GATHER_MS_MAX, Life, REPORT_MS, REPORT_SCENES_MAX, Report, Reported, Round, SeatNow};
 
 /// How long a scene may take to begin.
 pub const START_MS_MAX: u64 = 4_000;

@@ -13,6 +13,7 @@ use crate::ids::{NodeId, SceneId, Time};
 use crate::message::{EndReason, Message, ServiceName};
 use crate::record::{self, DrainRecord};
 use crate::refusal::Refusal;
+use crate::scene_service::Round;
 
 /// How many nodes are remembered that are gone.
 const GONE_MAX: usize = 10_000;
@@ -70,6 +71,8 @@ pub(super) struct Node {
     pub is_draining: bool,
     /// Once nothing is left on it, it may exit.
     exits: bool,
+    /// The latest round of its reports that has come.
+    pub round: Option<Round>,
 }
 
 /// A node, for operators.
@@ -132,6 +135,7 @@ impl SceneMaster {
             idle_since: cx.now,
             is_draining: false,
             exits: false,
+            round: None,
         };
         for scene in self.scenes.values().filter(|scene| scene.node == id) {
             scene.usage.into_iter().for_each(|usage| node.take(usage));

@@ -57,7 +57,7 @@ pub(super) struct Reconcile {
 
 #[derive(Debug, Clone)]
 enum Stage {
-    /// The records of this prefix from this key on are to come.
+    /// The records of this prefix from this key on are to come; the number is that of the question, not 0.
     Loading { job: u64, prefix: usize, from: String },
     /// The nodes are to report: from which id on each.
     Asking { number: u64, until: Time, awaited: BTreeMap<NodeId, SceneId> },
@@ -80,7 +80,7 @@ impl SceneMaster {
     }
 
     /// Whether it has taken over and does not know yet what there is.
-    pub(super) fn reconciles(&self) -> bool {
+    pub fn reconciles(&self) -> bool {
         self.reconcile.is_some()
     }
 
@@ -117,10 +117,7 @@ impl SceneMaster {
     /// Nothing more has come in time.
     fn reconcile_due(&mut self, cx: &mut Context<'_>) {
         match self.reconcile.as_mut().map(|it| &mut it.stage) {
-            Some(Stage::Loading { job, .. }) => {
-                *job += 1;
-                self.ask_store(cx);
-            }
+            Some(Stage::Loading { .. }) => self.ask_store(cx),
             Some(Stage::Asking { until, .. }) if *until <= cx.now => self.go_on(cx),
             Some(Stage::Asking { .. }) => self.ask_nodes(cx),
             None => {}
@@ -132,6 +129,8 @@ impl SceneMaster {
             return;
         };
         *at = cx.now.plus_ms(SCAN_AGAIN_MS);
+        // Drawn, so that no answer to a SceneMaster before, or to an earlier question, is taken for one to this.
+        *job = cx.rng.next_u64() | 1;
         // The first text behind all that begin with the prefix, whose last sign is a slash.
         let to = format!("{}0", PREFIXES[*prefix].trim_end_matches('/'));
         cx.send(Message::ScanForMaster(ScanRecords { job: *job, from: from.clone(), to, limit: RECORDS_MAX }));
@@ -148,7 +147,7 @@ impl SceneMaster {
             *at = cx.now.plus_ms(ASK_AGAIN_MS);
             return;
         };
-        *job += 1;
+        *job = 0;
         let mut is_all = false;
         match records.last() {
             Some((last, _)) if records.len() >= RECORDS_MAX => *from = format!("{last}\0"),
@@ -241,7 +240,7 @@ impl SceneMaster {
             self.deadlines.set(Due::Scene(id), deadline);
         }
         self.scenes.insert(id, scene);
-        if state != State::Restarting {
+        if record.holds_slot {
             self.take_slot(id);
         }
         self.count(id, cx);
@@ -252,7 +251,7 @@ impl SceneMaster {
         let of_scenes = self.scenes.values().filter(|scene| scene.usage.is_some()).map(|scene| scene.node);
         let nodes = of_scenes.chain(self.nodes.keys().copied()).filter(|node| !self.gone.contains(node));
         let awaited = nodes.map(|node| (node, SceneId(0))).collect();
-        // Drawn, so that no answer to a SceneMaster before is taken for one to this.
+        // Drawn, too.
         let number = cx.rng.next_u64() | 1;
         if let Some(reconcile) = &mut self.reconcile {
             reconcile.stage = Stage::Asking { number, until: cx.now.plus_ms(RECONCILE_MS_MAX), awaited };
@@ -288,12 +287,21 @@ impl SceneMaster {
         if !self.nodes.contains_key(&report.node) {
             self.node_up(report.node, report.offer.clone(), cx);
         }
-        let stage = self.reconcile.as_ref().map(|reconcile| &reconcile.stage);
-        let is_first = matches!(stage, Some(Stage::Asking { number, .. }) if *number == report.asked);
+        let Some(node) = self.nodes.get_mut(&report.node) else { return };
+        if node.round.is_some_and(|latest| report.round < latest) {
+            return; // It is overtaken by what the node has said since.
+        }
+        node.round = Some(report.round);
+        let is_first = match self.reconcile.as_ref().map(|reconcile| &reconcile.stage) {
+            Some(Stage::Asking { number, awaited, .. }) => {
+                *number == report.asked && awaited.get(&report.node).is_some_and(|next| report.from <= *next)
+            }
+            _ => false,
+        };
         self.compare(report, is_first, cx);
         if let Some(Reconcile { stage: Stage::Asking { awaited, .. }, .. }) = &mut self.reconcile
             && is_first
-            && let Some(next) = awaited.get_mut(&report.node).filter(|next| report.from <= **next)
+            && let Some(next) = awaited.get_mut(&report.node)
         {
             match report.to {
                 SceneId(u64::MAX) => _ = awaited.remove(&report.node),

@@ -28,14 +28,23 @@ pub struct Report {
     pub offer: Offer,
     /// SceneMaster's number, if it was asked for; 0: it is a regular one.
     pub asked: u64,
-    /// Grows with every round of the node.
-    pub round: u64,
+    /// Which round of the node it belongs to.
+    pub round: Round,
     /// The first id that this part is about.
     pub from: SceneId,
     /// The last one.
     pub to: SceneId,
     /// All scenes of the node with these ids, in the order of their ids.
     pub scenes: Vec<Reported>,
+}
+
+/// A round of a node's reports. A later one is greater, also when the node has begun anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Round {
+    /// When the node has reported for the first time since it began, by its own clock.
+    pub since: Time,
+    /// Grows with every round.
+    pub number: u64,
 }
 
 /// What a node tells of one scene.
@@ -79,7 +88,7 @@ pub enum SeatNow {
 #[derive(Debug, Clone)]
 pub(super) struct Part {
     asked: u64,
-    round: u64,
+    round: Round,
     from: SceneId,
     to: SceneId,
     /// Who has not said anything yet.
@@ -90,7 +99,8 @@ pub(super) struct Part {
 /// How far the node is with its reports.
 #[derive(Debug, Clone)]
 pub(super) struct Reports {
-    round: u64,
+    /// The one that is under way, or was last; `None`: there was none.
+    round: Option<Round>,
     /// SceneMaster's number, if this round was asked for.
     asked: u64,
     /// Where the next part begins.
@@ -100,24 +110,34 @@ pub(super) struct Reports {
 
 impl Default for Reports {
     fn default() -> Self {
-        Self { round: 0, asked: 0, next: SceneId(0), part: None }
+        Self { round: None, asked: 0, next: SceneId(0), part: None }
+    }
+}
+
+impl Reports {
+    fn next_round(&self, now: Time) -> Round {
+        match self.round {
+            Some(Round { since, number }) => Round { since, number: number + 1 },
+            None => Round { since: now, number: 1 },
+        }
     }
 }
 
 impl SceneService {
     /// SceneMaster wants to know what there is from this id on: a round that is under way ends.
     pub(super) fn req_report(&mut self, asked: u64, from: SceneId, cx: &mut Context<'_>) {
-        let round = self.reports.round + 1;
-        self.reports = Reports { round, asked, next: from, part: None };
+        let round = self.reports.next_round(cx.now);
+        self.reports = Reports { round: Some(round), asked, next: from, part: None };
         self.begin_part(cx);
     }
 
     /// Asks the scenes of the next part what they know of their seats.
     pub(super) fn begin_part(&mut self, cx: &mut Context<'_>) {
         let Reports { round, asked, next, .. } = self.reports;
-        if next == SceneId(0) && asked == 0 {
-            self.reports.round = round + 1;
-        }
+        // One that was asked for has its round already.
+        let round = round.filter(|_| next != SceneId(0) || asked != 0);
+        let round = round.unwrap_or_else(|| self.reports.next_round(cx.now));
+        self.reports.round = Some(round);
         let mut in_part = self.scenes.range(next..).take(REPORT_SCENES_MAX + 1);
         let mut running = Vec::new();
         for (id, scene) in in_part.by_ref().take(REPORT_SCENES_MAX) {
@@ -127,7 +147,6 @@ impl SceneService {
         }
         let to = in_part.next().map_or(SceneId(u64::MAX), |(first_of_next, _)| SceneId(first_of_next.0 - 1));
         let waiting = running.iter().map(|(id, _)| *id).collect();
-        let round = self.reports.round;
         self.reports.part = Some(Part { asked, round, from: next, to, waiting, seats: BTreeMap::new() });
         self.deadlines.set(Due::Report, cx.now.plus_ms(GATHER_MS_MAX));
         for (id, epoch) in running {

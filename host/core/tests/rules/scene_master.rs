@@ -10,10 +10,10 @@ use scenehost_core::scene_master::{
     Answer, Ask, Capacity, Event, Matched, Misbehaviour, Offer, PLACE_MS_MAX, RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX,
     RECORDING_MAX, RESTART_MS, STOP_MS_MAX, SceneMaster, TOMBSTONE_MS,
 };
-use scenehost_core::scene_service::{self, Life, Report, Reported, SeatNow};
+use scenehost_core::scene_service::{self, Life, Report, Reported, Round, SeatNow};
 use scenehost_core::{
     AllocationId, Effects, Epoch, FleetName, MatchId, Message, Meter, NodeId, Refusal, SceneId, Service, ServiceName,
-    UserId, Write,
+    Time, UserId, Write,
 };
 use scenehost_core::{db, matching};
 
@@ -82,7 +82,7 @@ fn report(round: u64, scenes: Vec<Reported>) -> Event {
         node: NODE,
         offer: Offer { url: "/v1/scene".to_owned(), capacity: Capacity::scenes(10), idle: None },
         asked: 0,
-        round,
+        round: Round { since: Time(1), number: round },
         from,
         to,
         scenes,

@@ -6,6 +6,7 @@
 //! its lives apart.
 
 use scenehost_core::message::ServiceName;
+use scenehost_core::scene_master::SceneMaster;
 use scenehost_core::{NodeId, Refusal, lobby, scene_master};
 
 use crate::invariants;
@@ -76,6 +77,7 @@ impl Sim {
                 self.fresh(ServiceName::Db);
                 self.plan(Place::Db);
             }
+            Fault::FreshMaster => self.fresh_master(),
             Fault::HostCrash => self.host_crash(),
             Fault::HostStop => {
                 if !self.is_stopping {
@@ -143,6 +145,18 @@ impl Sim {
         if service != ServiceName::Db || !self.store.is_down {
             self.announce(service, true);
         }
+    }
+
+    /// SceneMaster has failed, and a fresh one takes over with what is in the store. It tells by itself when it is up.
+    fn fresh_master(&mut self) {
+        self.host.master.fail(SceneMaster::new(fleets()).taking_over());
+        self.announce(ServiceName::SceneMaster, false);
+        self.tell_fleets();
+        // Of the other nodes it hears by their reports.
+        if self.nodes[0].up {
+            self.tell_up(0);
+        }
+        self.plan(Place::Master);
     }
 
     fn pause(&mut self, node: usize, for_ms: u64) {

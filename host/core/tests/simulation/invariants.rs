@@ -68,6 +68,9 @@ pub fn after_master(master: &SceneMaster, effects: &Effects, watch: &mut Watch) 
 }
 
 fn slots(master: &SceneMaster, watch: &mut Watch) {
+    if master.reconciles() {
+        return; // It does not know all scenes yet.
+    }
     for node in 0..NODES {
         let Some((used, of)) = master.slots(NodeId(node as u64)) else { continue };
         let holding = watch.scenes.values().filter(|row| row.holds_slot && row.node == node as u64).count();
@@ -294,7 +297,9 @@ pub fn grace(sim: &mut Sim) {
             let seats = (0..PLAYERS_MAX).filter(|seat| hosted.scene.seat_name(*seat) == "Dropped");
             for seat in seats {
                 let at = (*id, hosted.scene.incarnation().epoch, seat);
-                let since = *sim.dropped.get(&at).unwrap_or(&sim.now);
+                // One that hangs does nothing in time.
+                let hangs = hosted.hangs_until > sim.now;
+                let since = sim.dropped.get(&at).copied().filter(|_| !hangs).unwrap_or(sim.now);
                 sim.watch.check(GRACE, sim.now.ms_since(since) <= grace_ms, || {
                     format!("seat {seat} of scene {id} is kept since {} ms", since.0)
                 });

@@ -108,6 +108,11 @@ pub struct Watch {
 pub trait Observed: Service<Event: Debug> {
     fn before(&self, event: &Self::Event, place: Place, now: Time, watch: &mut Watch);
     fn after(&self, effects: &Effects, place: Place, watch: &mut Watch);
+
+    /// Whether an event may be lost with the service that it has brought down.
+    fn is_said_again(_: &Self::Event) -> bool {
+        false
+    }
 }
 
 impl Watch {
@@ -224,6 +229,24 @@ impl Watch {
 }
 
 impl Observed for SceneMaster {
+    fn is_said_again(event: &scene_master::Event) -> bool {
+        use scene_master::Event;
+        matches!(
+            event,
+            Event::ReqCreateScene { .. }
+                | Event::ResCreateScene { .. }
+                | Event::SynUserJoined { .. }
+                | Event::SynUserLeft { .. }
+                | Event::ReqAskDestroyScene { .. }
+                | Event::ResDestroyScene { .. }
+                | Event::ReqRejoin { .. }
+                | Event::ResAddToken { .. }
+                | Event::NodeUp { .. }
+                | Event::SynReport(_)
+                | Event::Scanned { .. }
+        )
+    }
+
     fn before(&self, event: &scene_master::Event, _: Place, now: Time, watch: &mut Watch) {
         use scene_master::{Ask, Event};
         let known = |scene: &SceneId, epoch: &Epoch| match watch.scenes.get(scene) {
