@@ -12,7 +12,7 @@ use scenehost_core::{NodeId, Refusal, lobby, scene_master};
 use crate::invariants;
 use crate::nodes::Node;
 use crate::plan::{Fault, NODES, between};
-use crate::sim::{Due, LIFE_MS_MAX, Sim, fleets, new_db, new_match};
+use crate::sim::{Due, Sim, fleets, new_db, new_match};
 use crate::traffic::LinkFault;
 use crate::watch::Place;
 
@@ -37,8 +37,8 @@ impl Sim {
     pub fn fault(&mut self, fault: Fault) {
         // After these somebody may have a seat and not know of it, until its token expires or its scene ends.
         let lossy_ms = match fault {
-            Fault::Link { for_ms, .. } => for_ms + LIFE_MS_MAX + 20_000,
-            Fault::StoreDown { for_ms } => for_ms + 100_000,
+            Fault::Link { for_ms, .. } => for_ms + 60_000,
+            Fault::StoreDown { for_ms } => for_ms + 60_000,
             Fault::FreshMatch(_) => 60_000,
             _ => 0,
         };

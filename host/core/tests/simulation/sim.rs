@@ -44,7 +44,7 @@ const SILENCE_MS: u64 = 2_000;
 /// What the fleets' scenes are made of.
 const BUILD: Build = Build(7);
 /// The most that a scene lives.
-pub const LIFE_MS_MAX: u64 = 180_000;
+const LIFE_MS_MAX: u64 = 180_000;
 /// How long the lobby keeps everything of a dropped user.
 const GRACE_MS: u64 = 15_000;
 /// The slots of a node: few, so that they run out.

@@ -12,7 +12,7 @@ use scenehost_core::matching::{self, Match};
 use scenehost_core::record::{self, SceneRecord};
 use scenehost_core::results::Finished;
 use scenehost_core::scene_master::{self, SceneMaster};
-use scenehost_core::scene_service::{self, SceneService};
+use scenehost_core::scene_service::{self, Report, SceneService};
 use scenehost_core::{
     AllocationId, Effects, Epoch, MatchId, Message, NodeId, PartyId, SceneId, Service, ServiceName, Time, UserId, Write,
 };
@@ -184,6 +184,26 @@ impl Watch {
         }
     }
 
+    /// A node tells what it runs.
+    fn reported(&mut self, report: &Report) {
+        for reported in &report.scenes {
+            let is_other = self.scenes.get(&reported.scene).is_some_and(|row| row.epoch != reported.epoch.0);
+            let column = self.column(Some(&reported.scene));
+            self.reached(
+                "scene-master",
+                if is_other { "SynReport, other epoch" } else { "SynReport, running" },
+                &column,
+            );
+        }
+        let there: BTreeSet<SceneId> = report.scenes.iter().map(|reported| reported.scene).collect();
+        let here = |(scene, row): &(&SceneId, &Row)| row.node == report.node.0 && !there.contains(scene);
+        let missing: Vec<SceneId> = self.scenes.iter().filter(here).map(|(scene, _)| *scene).collect();
+        for scene in missing {
+            let column = self.column(Some(&scene));
+            self.reached("scene-master", "SynReport, without it", &column);
+        }
+    }
+
     /// SceneMaster has written the results of a game, or removed them.
     fn results(&mut self, allocation: AllocationId, finished: Option<Finished>) {
         let scene = match finished {
@@ -305,7 +325,8 @@ impl Observed for SceneMaster {
             }
             Event::ReqCancelScene { .. } => ("ReqCancelScene".to_owned(), None),
             Event::ReqGiveUpSeat { scene, .. } => ("ReqGiveUpSeat".to_owned(), Some(*scene)),
-            Event::Scanned { .. } | Event::SynReport(_) => return,
+            Event::SynReport(report) => return watch.reported(report),
+            Event::Scanned { .. } => return,
             Event::Fleets { .. } | Event::ReqOperator { .. } => return,
             Event::ReqCreateByHand { .. } | Event::NodeUp { .. } | Event::Recovered { .. } => return,
         };
@@ -376,6 +397,10 @@ impl Observed for Match {
                 let row = if *service == ServiceName::Db { "Db down" } else { "Match down" };
                 (row, if self.waiting() > 0 { "Waiting" } else { "none" })
             }
+            Event::Service { service: ServiceName::SceneMaster, up } => {
+                let row = if *up { "SceneMaster up" } else { "SceneMaster down" };
+                (row, if self.waiting() > 0 { "Waiting" } else { "none" })
+            }
             Event::Service { .. } | Event::Tick => return,
         };
         watch.reached("match", row, column);
@@ -408,7 +433,12 @@ impl Observed for SceneService {
             Event::ResEnd { scene, .. } => ("ResEnd", *scene, None),
             Event::ReqAddToken { scene, epoch, .. } => ("ReqAddToken", *scene, Some(*epoch)),
             Event::ReqRemoveUser { scene, .. } => ("ReqRemoveUser", *scene, None),
-            Event::ReqReport { .. } | Event::ResReport { .. } | Event::Fleets { .. } | Event::Tick => return,
+            Event::ResReport { scene, .. } => ("ResReport", *scene, None),
+            Event::ReqReport { .. } => {
+                let states: BTreeSet<&str> = watch.scenes.keys().map(|scene| self.state_name(*scene)).collect();
+                return states.into_iter().for_each(|state| watch.reached("scene-service", "ReqReport", state));
+            }
+            Event::Fleets { .. } | Event::Tick => return,
         };
         let is_other = epoch.is_some() && watch.made.get(&(node, scene)).copied() != epoch;
         let row = format!("{row}{}", if is_other { ", other epoch" } else { "" });
