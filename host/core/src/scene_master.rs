@@ -315,6 +315,10 @@ impl Service for SceneMaster {
         Some(Event::Service { service: ServiceName::Db, up })
     }
 
+    fn is_up(&self) -> bool {
+        self.reconcile.is_none()
+    }
+
     fn meters(&self) -> Vec<Meter> {
         let mut meters = self.counts.meters();
         for state in State::ALL {

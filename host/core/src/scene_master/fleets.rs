@@ -38,7 +38,11 @@ pub(super) struct FleetState {
 
 impl FleetState {
     pub fn new(rules: Fleet) -> Self {
-        Self { rules: Arc::new(rules), ..Self::default() }
+        Self::of(Build::default(), rules)
+    }
+
+    pub fn of(build: Build, rules: Fleet) -> Self {
+        Self { build, rules: Arc::new(rules), ..Self::default() }
     }
 
     /// One that is no more, of which there still are scenes.
@@ -92,7 +96,7 @@ impl SceneMaster {
             (fleet.build, fleet.rules) = (build, Arc::new(rules));
         }
         // A fresh SceneMaster knows only later which scenes there are.
-        if !self.reconciles() {
+        if !self.reconcile.is_some() {
             self.replace(cx);
         }
     }
@@ -117,7 +121,7 @@ impl SceneMaster {
         if self.stopping {
             return Err(Refusal::Stopping);
         }
-        if self.reconciles() {
+        if self.reconcile.is_some() {
             return Err(Refusal::ServiceDown(ServiceName::SceneMaster));
         }
         if !self.db_up {

@@ -122,7 +122,7 @@ impl SceneMaster {
     pub(super) fn node_up(&mut self, id: NodeId, offer: Offer, cx: &mut Context<'_>) {
         let Offer { url, capacity, idle } = offer;
         self.gone.remove(&id);
-        if !self.reconciles() {
+        if !self.reconcile.is_some() {
             cx.delete(record::drain_key(id));
         }
         let nothing = Capacity { scenes: 0, cpu_us_per_s: 0, memory_kib: 0 };

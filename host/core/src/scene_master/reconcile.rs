@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 use super::fleets::{FleetState, Standing};
 use super::{Due, Event, Scene, SceneMaster, SeatRow, SeatState, State};
-use crate::ids::{AllocationId, Epoch, MatchId, NodeId, SceneId, Seat, Time, UserId};
+use crate::config::Fleet;
+use crate::ids::{AllocationId, Build, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, Time, UserId};
 use crate::message::{EndReason, Message, ServiceName};
 use crate::read::{ScanRecords, Scanned};
 use crate::record::{self, DRAIN_PREFIX, DrainRecord, FINISHED_PREFIX, SCENE_PREFIX, SceneRecord};
@@ -71,17 +72,11 @@ impl Default for Reconcile {
 }
 
 impl SceneMaster {
-    /// This one takes over from one that has failed: it goes on with the scenes that are in the store and on the
-    /// nodes, and says that it is up as soon as it knows them.
-    #[must_use]
-    pub fn taking_over(mut self) -> Self {
-        self.reconcile = Some(Reconcile::default());
-        self
-    }
-
-    /// Whether it has taken over and does not know yet what there is.
-    pub fn reconciles(&self) -> bool {
-        self.reconcile.is_some()
+    /// One that takes over from one that has failed, with what fleets are now: it goes on with the scenes that are in
+    /// the store and on the nodes, and says that it is up as soon as it knows them. Of nodes it hears by their reports.
+    pub fn taking_over(fleets: BTreeMap<FleetName, (Build, Fleet)>) -> Self {
+        let fleets = fleets.into_iter().map(|(name, (build, rules))| (name, FleetState::of(build, rules))).collect();
+        Self { fleets, reconcile: Some(Reconcile::default()), ..Self::new(BTreeMap::new()) }
     }
 
     /// What is to be done with an event now; `None`: nothing more.

@@ -12,8 +12,10 @@ use crate::ids::{Epoch, NodeId, SceneId, Time};
 use crate::message::{EndReason, Message};
 use crate::scene_master::{self, Offer};
 
-/// How often a node reports all of its scenes.
+/// How often a node reports all of its scenes, at least; more often where a fleet's scenes may be silent for less.
 pub const REPORT_MS: u64 = 10_000;
+/// How often at most.
+const REPORT_MS_MIN: u64 = 1_000;
 /// How many scenes are in one part of a report at most.
 pub const REPORT_SCENES_MAX: usize = 256;
 /// How long a part waits for what its scenes say.
@@ -206,11 +208,17 @@ impl SceneService {
             self.reports.asked = 0;
         }
         let at = match self.reports.asked {
-            0 => cx.now.plus_ms(REPORT_MS / self.scenes.len().div_ceil(REPORT_SCENES_MAX).max(1) as u64),
+            0 => cx.now.plus_ms(self.round_ms() / self.scenes.len().div_ceil(REPORT_SCENES_MAX).max(1) as u64),
             // Somebody waits for it.
             _ => cx.now,
         };
         self.deadlines.set(Due::Report, at);
+    }
+
+    /// How long a round takes: within it each scene is asked once, and one that is silent is found.
+    fn round_ms(&self) -> u64 {
+        let silence_ms = self.fleets.values().map(|fleet| fleet.strikes.silence_ms).filter(|ms| *ms > 0);
+        silence_ms.min().unwrap_or(REPORT_MS).clamp(REPORT_MS_MIN, REPORT_MS)
     }
 
     /// A running scene was asked something: from now on its silence counts, unless it counts already.
@@ -225,6 +233,7 @@ impl SceneService {
     pub(super) fn silent(&mut self, id: SceneId, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get(&id).filter(|scene| scene.state == State::Running) else { return };
         let kind = scene_master::Misbehaviour::Silence;
+        cx.fault(format!("scene {id} has said nothing for {} ms", scene.silence_ms));
         cx.send(scene_master::Event::SynMisbehaved { scene: id, epoch: scene.epoch, kind });
         self.deadlines.set(Due::Silent(id), cx.now.plus_ms(scene.silence_ms));
         // What it was asked may have been lost.

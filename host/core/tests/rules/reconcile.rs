@@ -35,16 +35,12 @@ struct Books {
 impl Books {
     fn new(fleet: Fleet) -> Self {
         let master = SceneMaster::new(BTreeMap::from([(FleetName::from(FLEET), fleet.clone())]));
+        let fleets = BTreeMap::from([(FLEET.into(), (BUILD, fleet.clone()))]);
         let mut books = Self { world: World::new(master), store: BTreeMap::new(), fleet, rounds: 0, asked: 0 };
-        books.begin();
-        books
-    }
-
-    /// What every SceneMaster is told first.
-    fn begin(&mut self) {
-        self.tell(Event::Fleets { fleets: BTreeMap::from([(FLEET.into(), (BUILD, self.fleet.clone()))]) });
+        books.tell(Event::Fleets { fleets });
         let Offer { url, capacity, idle } = offer();
-        self.tell(Event::NodeUp { node: NODE, url, capacity, idle });
+        books.tell(Event::NodeUp { node: NODE, url, capacity, idle });
+        books
     }
 
     fn tell(&mut self, event: Event) -> Vec<Message> {
@@ -77,10 +73,9 @@ impl Books {
     /// SceneMaster fails, and a fresh one takes over and reads what there is, until it has asked the nodes.
     fn fail(&mut self) {
         let now = self.world.now;
-        let fleets = BTreeMap::from([(FleetName::from(FLEET), self.fleet.clone())]);
-        self.world = World::seeded(SceneMaster::new(fleets).taking_over(), 8);
+        let fleets = BTreeMap::from([(FLEET.into(), (BUILD, self.fleet.clone()))]);
+        self.world = World::seeded(SceneMaster::taking_over(fleets), 8);
         self.world.now = now;
-        self.begin();
         let mut said = self.tell(Event::Tick);
         for _ in 0..10 {
             match &said[..] {

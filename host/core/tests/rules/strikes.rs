@@ -6,7 +6,7 @@ use scenehost_core::config::{Fleet, STRIKES_MAX, Strikes};
 use scenehost_core::message::EndReason;
 use scenehost_core::scene::{Event as ToScene, STRIKE_MS_MIN, Scene};
 use scenehost_core::scene_master::{Ask, Capacity, Event, Matched, Misbehaviour, Offer, SceneMaster};
-use scenehost_core::scene_service::{self, Event as ToNode, REPORT_MS, SceneService, Start};
+use scenehost_core::scene_service::{self, Event as ToNode, SceneService, Start};
 use scenehost_core::{Build, Epoch, FleetName, MatchId, Message, Meter, NodeId, SceneId, Service, UserId, lobby};
 
 use crate::table::short;
@@ -186,7 +186,8 @@ fn a_scene_that_is_silent_has_a_strike_each_time_and_one_that_answers_has_none()
     for _ in 0..5 {
         assert!(said.iter().any(|it| matches!(it, Message::Scene(_, scene_service::ToScene::Report { .. }))));
         world.tell(answer());
-        said = world.pass_ms(REPORT_MS);
+        // It is asked as often as it may be silent.
+        said = world.pass_ms(silence_ms);
         assert_eq!(strikes(&said), 0);
     }
     // It was asked at the end of that.

@@ -12,7 +12,7 @@ use scenehost_core::{NodeId, Refusal, lobby, scene_master};
 use crate::invariants;
 use crate::nodes::Node;
 use crate::plan::{Fault, NODES, between};
-use crate::sim::{Due, Sim, fleets, new_db, new_match};
+use crate::sim::{Due, Sim, builds, fleets, new_db, new_match};
 use crate::traffic::LinkFault;
 use crate::watch::Place;
 
@@ -149,9 +149,8 @@ impl Sim {
 
     /// SceneMaster has failed, and a fresh one takes over with what is in the store. It tells by itself when it is up.
     fn fresh_master(&mut self) {
-        self.host.master.fail(SceneMaster::new(fleets()).taking_over());
+        self.host.master.fail(SceneMaster::taking_over(builds()));
         self.announce(ServiceName::SceneMaster, false);
-        self.tell_fleets();
         // Of the other nodes it hears by their reports.
         if self.nodes[0].up {
             self.tell_up(0);

@@ -10,7 +10,8 @@ use scenehost_core::matching::{PLACE_ATTEMPTS_MAX, Seeker};
 use scenehost_core::results::finished::{Ratings, ratings_key};
 use scenehost_core::scene_master::{Matched, SceneMaster};
 use scenehost_core::{
-    DomainName, Effects, Epoch, MatchId, Message, NodeId, SceneId, Time, UserId, consistency, lobby, matching, record,
+    DomainName, Effects, Epoch, MatchId, Message, NodeId, SceneId, Service as _, Time, UserId, consistency, lobby,
+    matching, record,
 };
 
 use crate::plan::{DOMAINS, NODES};
@@ -68,7 +69,7 @@ pub fn after_master(master: &SceneMaster, effects: &Effects, watch: &mut Watch) 
 }
 
 fn slots(master: &SceneMaster, watch: &mut Watch) {
-    if master.reconciles() {
+    if !master.is_up() {
         return; // It does not know all scenes yet.
     }
     for node in 0..NODES {
@@ -360,7 +361,8 @@ pub fn nothing_waits(sim: &mut Sim) {
             waiting.push(format!("the slots of node {index} are {used:?}"));
         }
         let is_known = |id| sim.watch.scenes.get(id).is_some_and(is_standby);
-        for (id, hosted) in node.scenes.iter().filter(|(id, _)| !is_known(*id)) {
+        // One that hangs will end when it goes on.
+        for (id, hosted) in node.scenes.iter().filter(|(id, it)| !is_known(*id) && it.hangs_until <= now) {
             let (phase, epoch) = (hosted.scene.phase_name(), hosted.scene.incarnation().epoch.0);
             waiting.push(format!("scene {id} (epoch {epoch}) is {phase} on node {index}"));
         }

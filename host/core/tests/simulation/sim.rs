@@ -40,7 +40,7 @@ const PEACE_MS: u64 = 20 * 60_000;
 /// How long a search may take.
 pub const WAIT_MS_MAX: u64 = 60_000;
 /// How long a scene may say nothing.
-const SILENCE_MS: u64 = 2_000;
+const SILENCE_MS: u64 = 5_000;
 /// What the fleets' scenes are made of.
 const BUILD: Build = Build(7);
 /// The most that a scene lives.
@@ -251,9 +251,9 @@ impl Sim {
     }
 
     /// SceneMaster hears what the fleets are made of.
-    pub fn tell_fleets(&mut self) {
-        let fleets = fleets().into_iter().map(|(name, fleet)| (name, (BUILD, fleet))).collect();
-        self.send(Place::World, Place::Master, scene_master::Event::Fleets { fleets }.into());
+    fn tell_fleets(&mut self) {
+        let event = scene_master::Event::Fleets { fleets: builds() };
+        self.send(Place::World, Place::Master, event.into());
     }
 
     fn run_until(&mut self, end: Time) {
@@ -568,7 +568,7 @@ pub fn domains() -> BTreeMap<DomainName, Domain> {
 
 pub fn fleets() -> BTreeMap<FleetName, Fleet> {
     let strikes =
-        Strikes { step_ms: STEP_MS_MAX, memory_kib: MEMORY_KIB_MAX, silence_ms: SILENCE_MS, ..Strikes::default() };
+        Strikes { max: 2, within_ms: 10_000, step_ms: STEP_MS_MAX, memory_kib: MEMORY_KIB_MAX, silence_ms: SILENCE_MS };
     let duel = Fleet { life_ms_max: LIFE_MS_MAX, scenes_max: 2, strikes, ..Fleet::default() };
     let arena = Fleet {
         on_crash: OnCrash::End,
@@ -581,6 +581,11 @@ pub fn fleets() -> BTreeMap<FleetName, Fleet> {
         ..duel.clone()
     };
     BTreeMap::from([(DOMAINS[0].into(), duel), (DOMAINS[1].into(), arena)])
+}
+
+/// The same with what they are made of.
+pub fn builds() -> BTreeMap<FleetName, (Build, Fleet)> {
+    fleets().into_iter().map(|(name, fleet)| (name, (BUILD, fleet))).collect()
 }
 
 /// The users that a plan has anything for.
