@@ -38,6 +38,7 @@ mod crash_money;
 mod crash_party;
 mod cut;
 mod door;
+mod fleets;
 mod flow;
 mod frames;
 mod friends;

@@ -26,10 +26,10 @@ const FLEETS_MAX: usize = 256;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the component {path} cannot be read: {cause}")]
-    Read { path: PathBuf, cause: std::io::Error },
-    #[error("the component {path} is refused: {cause}")]
-    Rejected { path: PathBuf, cause: scenehost_engine::Rejected },
+    #[error("[fleets.{fleet}]: the component {path} cannot be read: {cause}")]
+    Read { fleet: FleetName, path: PathBuf, cause: std::io::Error },
+    #[error("[fleets.{fleet}]: the component {path} is refused: {cause}")]
+    Rejected { fleet: FleetName, path: PathBuf, cause: scenehost_engine::Rejected },
     #[error("{0}")]
     Wrong(String),
     #[error("there is no fleet named {0:?} that was set here; those of the configuration file are changed there")]
@@ -223,7 +223,7 @@ impl Fleets {
             let plugin = match plugins.get(fleet.plugin.as_str()) {
                 Some(plugin) => plugin.clone(),
                 None => {
-                    let plugin = self.load_plugin(&fleet.plugin)?;
+                    let plugin = self.load_plugin(name, &fleet.plugin)?;
                     plugins.insert(&fleet.plugin, plugin.clone());
                     plugin
                 }
@@ -242,10 +242,12 @@ impl Fleets {
         Ok(built)
     }
 
-    fn load_plugin(&self, name: &str) -> Result<Plugin, Error> {
+    fn load_plugin(&self, fleet: &FleetName, name: &str) -> Result<Plugin, Error> {
         let path = self.0.plugins_dir.join(format!("{name}.wasm"));
-        let bytes = std::fs::read(&path).map_err(|cause| Error::Read { path: path.clone(), cause })?;
-        let plugin = self.0.engine.compile(&bytes).map_err(|cause| Error::Rejected { path: path.clone(), cause })?;
+        let unread = |cause| Error::Read { fleet: fleet.clone(), path: path.clone(), cause };
+        let bytes = std::fs::read(&path).map_err(unread)?;
+        let rejected = |cause| Error::Rejected { fleet: fleet.clone(), path: path.clone(), cause };
+        let plugin = self.0.engine.compile(&bytes).map_err(rejected)?;
         tracing::info!(path = %path.display(), digest = %plugin.digest(), bytes = plugin.size_bytes(), "plugin compiled");
         Ok(plugin)
     }

@@ -290,6 +290,7 @@ impl SceneMaster {
             *view.scenes.entry(scene.state.name()).or_default() += 1;
             view.of_other_builds += u32::from(scene.build != view.build);
         }
+        views.retain(|name, view| !self.fleets[*name].is_gone || !view.scenes.is_empty());
         views.into_values().collect()
     }
 }

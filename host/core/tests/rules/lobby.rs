@@ -449,6 +449,19 @@ fn who_finds_the_scene_ended_is_in_it_until_its_end_is_told_for_it_may_begin_ane
 }
 
 #[test]
+fn who_is_given_a_seat_by_an_operator_is_told_unless_busy_with_something_else() {
+    let told = |world: &mut World<Lobby>| shorts(&world.tell(Event::SynAllocated { user: USER, entry: entry(2) }));
+    let mut world = idle();
+    assert_eq!(told(&mut world), ["User ResMatch"]);
+    assert_eq!(world.service.phase_name(USER), "InScene");
+    for mut busy in [searching(), in_scene()] {
+        let before = busy.service.phase_name(USER);
+        assert!(told(&mut busy).is_empty());
+        assert_eq!(busy.service.phase_name(USER), before);
+    }
+}
+
+#[test]
 fn a_dropped_user_keeps_the_search_and_gets_exactly_what_was_missed() {
     let mut world = searching();
     let state = |domain| MatchState::Placing { domain };
