@@ -62,6 +62,7 @@ mod standing;
 mod startup;
 mod stop;
 mod store;
+mod strikes;
 mod tokens;
 mod transcript;
 

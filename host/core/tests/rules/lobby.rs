@@ -587,7 +587,9 @@ fn an_answer_to_an_older_search_changes_nothing() {
     let mut world = searching();
     world.tell(Event::ResMatch { user: USER, ticket: 1, result: Err(Refusal::NoMatch) });
     world.tell(req_match());
-    assert!(world.tell(Event::ResMatch { user: USER, ticket: 1, result: Ok(entry(1)) }).is_empty());
+    assert!(world.tell(Event::ResMatch { user: USER, ticket: 1, result: Err(Refusal::NoMatch) }).is_empty());
+    let told = world.tell(Event::ResMatch { user: USER, ticket: 1, result: Ok(entry(1)) });
+    assert_eq!(shorts(&told), ["SceneMaster ReqGiveUpSeat"], "nobody will come into that scene");
     assert_eq!(world.service.phase_name(USER), "Searching");
 }
 

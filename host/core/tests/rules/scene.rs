@@ -161,7 +161,7 @@ fn a_scene_whose_last_user_is_kept_out_asks_for_its_end() {
 fn a_scene_whose_users_are_gone_before_it_has_begun_asks_for_its_end() {
     let mut scene = starting();
     for seat in [0, 1] {
-        scene.step(START, Event::Order(ToScene::RemoveUser { epoch: EPOCH, seat }));
+        scene.step(START, Event::Order(ToScene::RemoveUser { epoch: EPOCH, seat, reason: EndReason::AccountClosed }));
     }
     let effects = scene.step(START, Event::Started(Ok(())));
     assert_eq!(shorts(&effects), ["SceneService ResStart", "SceneMaster ReqAskDestroyScene"]);
@@ -443,6 +443,7 @@ fn every_state_and_event() {
     };
     let refused = || Err(scenehost_core::Refusal::Internal("x"));
     let kick = || Event::Kick { seat: 0, reason: "afk".to_owned() };
+    let remove = |epoch| Event::Order(ToScene::RemoveUser { epoch, seat: 0, reason: EndReason::AccountClosed });
     table::check(
         "scene",
         &[
@@ -474,8 +475,10 @@ fn every_state_and_event() {
             ("Kick", kick()),
             ("Finish", Event::Finish(Vec::new())),
             ("Failed", Event::Failed("trap".to_owned())),
-            ("RemoveUser", Event::Order(ToScene::RemoveUser { epoch: EPOCH, seat: 0 })),
-            ("RemoveUser, other epoch", Event::Order(ToScene::RemoveUser { epoch: Epoch(EPOCH.0 + 1), seat: 0 })),
+            ("RemoveUser", remove(EPOCH)),
+            ("RemoveUser, other epoch", remove(Epoch(EPOCH.0 + 1))),
+            ("Report", Event::Order(ToScene::Report { epoch: EPOCH })),
+            ("Report, other epoch", Event::Order(ToScene::Report { epoch: Epoch(EPOCH.0 + 1) })),
             ("AddToken", add_token(0, "new")),
             ("End Finished", end(EndReason::Finished)),
             ("End Finished, kept", Event::Order(keep)),
