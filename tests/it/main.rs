@@ -39,6 +39,7 @@ mod crash_money;
 mod crash_party;
 mod cut;
 mod door;
+mod fleets;
 mod flow;
 mod frames;
 mod friends;
@@ -63,6 +64,7 @@ mod standing;
 mod startup;
 mod stop;
 mod store;
+mod strikes;
 mod tokens;
 mod transcript;
 

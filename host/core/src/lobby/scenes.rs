@@ -186,8 +186,14 @@ impl Lobby {
             Phase::Joining { number, asked } if number == of_number => asked,
             // It came too late to be an answer. The seat is the user's all the same.
             Phase::Idle if result.is_ok() => 0,
-            // One who has gone elsewhere meanwhile does not come, and the seat is taken back in its time.
-            Phase::Idle | Phase::Joining { .. } | Phase::Searching { .. } | Phase::InScene { .. } => return,
+            Phase::InScene { scene, .. } if result.as_ref().is_ok_and(|entry| entry.scene == scene) => return,
+            Phase::Idle | Phase::Joining { .. } | Phase::Searching { .. } | Phase::InScene { .. } => {
+                // One who has gone elsewhere meanwhile does not come.
+                if let Ok(entry) = result {
+                    cx.send(scene_master::Event::ReqGiveUpSeat { user: id, scene: entry.scene });
+                }
+                return;
+            }
         };
         self.deadlines.clear(&Due::User(id));
         match result {

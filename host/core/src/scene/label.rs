@@ -22,6 +22,11 @@ impl Labelling {
         self.wanted = Some(text);
     }
 
+    /// What was told last.
+    pub fn told(&self) -> Option<Label> {
+        self.told.clone()
+    }
+
     /// When there is something to tell.
     pub fn deadline(&self) -> Option<Time> {
         self.wanted.as_ref().map(|_| self.next)

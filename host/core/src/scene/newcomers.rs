@@ -160,6 +160,17 @@ impl<F: Clone> Scene<F> {
         }
     }
 
+    /// What SceneMaster knows only by the scene's word.
+    pub(super) fn tell_anew(&mut self) {
+        if let Some(label) = self.label.told() {
+            self.tell_master(scene_master::Event::SynLabel { scene: self.id, epoch: self.epoch, label });
+        }
+        let users = self.spectators.users();
+        if !users.is_empty() {
+            self.tell_master(scene_master::Event::SynSpectators { scene: self.id, epoch: self.epoch, users });
+        }
+    }
+
     /// Why nobody comes in any more.
     pub(super) fn over(&self) -> Refusal {
         match (&self.phase, self.limits.on_crash) {

@@ -8,7 +8,7 @@ use crate::ids::{ConnectionId, Time};
 use crate::line::{self, Line, Outcome, State};
 use crate::message::{EndReason, Player};
 use crate::refusal::Refusal;
-use crate::scene_service::SeatGrant;
+use crate::scene_service::{SeatGrant, SeatNow};
 use crate::token::SecretHash;
 
 /// How much is kept for a user who may have missed it; for more, the game tells its state anew. At 20
@@ -26,6 +26,8 @@ pub(super) struct SeatRow<F> {
     used: Option<SecretHash>,
     /// The game knows of it: from the beginning, or since its user came in.
     pub is_known: bool,
+    /// Why it was given up, once it was.
+    left: Option<EndReason>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +51,7 @@ pub(super) struct Present<F> {
 impl<F: Clone> SeatRow<F> {
     pub fn expected(grant: SeatGrant) -> Self {
         let open = Some((grant.token, grant.until));
-        Self { player: grant.player, state: SeatState::Expected, open, used: None, is_known: true }
+        Self { player: grant.player, state: SeatState::Expected, open, used: None, is_known: true, left: None }
     }
 
     /// A seat that a running game gets. It hears of it when its user comes in. One that was given up before the scene
@@ -58,7 +60,7 @@ impl<F: Clone> SeatRow<F> {
         let is_over = grant.until <= now;
         let mut row = Self { is_known: false, ..Self::expected(grant) };
         if is_over {
-            row.leave();
+            row.leave(&EndReason::NeverJoined);
         }
         row
     }
@@ -151,12 +153,22 @@ impl<F: Clone> SeatRow<F> {
         }
     }
 
+    /// As SceneMaster has to know it.
+    pub fn now(&self) -> SeatNow {
+        match &self.state {
+            SeatState::Expected => SeatNow::Expected,
+            SeatState::Present(_) => SeatNow::Held,
+            SeatState::Gone => SeatNow::Gone(self.left.clone().unwrap_or(EndReason::Left)),
+        }
+    }
+
     /// Gives the seat up; false if it was already.
-    pub fn leave(&mut self) -> bool {
+    pub fn leave(&mut self, reason: &EndReason) -> bool {
         if matches!(self.state, SeatState::Gone) {
             return false;
         }
         self.state = SeatState::Gone;
+        self.left = Some(reason.clone());
         self.open = None;
         true
     }

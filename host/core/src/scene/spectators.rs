@@ -124,12 +124,18 @@ impl<F: Clone> Spectators<F> {
 
     /// Opens a way in for a user; one that was not used is void.
     pub fn expect(&mut self, user: UserId, token: SecretHash, until: Time) -> Result<(), Refusal> {
-        let users: BTreeSet<UserId> = self.expected.keys().chain(self.watching.values()).copied().collect();
+        let users = self.users();
         if !users.contains(&user) && users.len() >= self.max {
             return Err(Refusal::SceneFull("as many as may watch this game do so already: try again later"));
         }
         self.expected.insert(user, (token, until));
         Ok(())
+    }
+
+    /// Those who watch or may come to, each once.
+    pub fn users(&self) -> Vec<UserId> {
+        let users: BTreeSet<UserId> = self.expected.keys().chain(self.watching.values()).copied().collect();
+        users.into_iter().collect()
     }
 
     /// The user whose way in this opens, once; `None`: it opens none.

@@ -170,7 +170,7 @@ impl SceneMaster {
 
 /// Whether users can be in it, and so be told of it.
 pub(super) fn is_open(scene: &Scene) -> bool {
-    matches!(scene.state, State::Allocated | State::Running)
+    matches!(scene.state, State::Allocated | State::Running | State::Suspect)
 }
 
 /// How many hold a seat, be it inside or on the way.

@@ -57,15 +57,14 @@ impl SceneMaster {
         let rating = scene.domain.as_ref().and_then(|domain| joiner.ratings.get(domain).copied());
         let team = smallest_team(&scene.seats);
         let player = Player { seat, user, name: joiner.name, rating: rating.unwrap_or(RATING_START), team };
-        scene.seats.push(SeatRow { player, state: SeatState::Expected, entry: Some(Secret::draw(cx.rng)) });
-        let state = scene.state;
+        let entry = Some(Secret::draw(cx.rng));
+        scene.seats.push(SeatRow { player, state: SeatState::Expected, entry, asked: None, remove: None });
         self.by_user.insert(user, (id, seat));
         let until = cx.now.plus_ms(TOKEN_MS_MAX + token_ms);
         self.newcomers.asked.insert((id, seat), (number, until));
         self.newcomers.unconfirmed.insert((id, seat));
         self.deadlines.set(Due::Seat(id, seat), cx.now.plus_ms(TOKEN_MS_MAX));
-        // The state stays; its record has one user more.
-        self.enter(id, state, self.deadlines.get(&Due::Scene(id)), cx);
+        self.keep(id, cx);
         self.order_seats(id, cx);
     }
 
@@ -108,6 +107,9 @@ impl SceneMaster {
         let fleet = &scene.rules;
         if !fleet.join_in_progress {
             return Err(Refusal::Forbidden("this game takes nobody in who was not matched: ask for a match"));
+        }
+        if scene.state == State::Suspect {
+            return Err(Refusal::Busy("this game is not well now: choose another one, or try again later"));
         }
         let is_full = holders(scene) >= fleet.seats_max || scene.seats.len() >= SEATS_EVER_MAX;
         match is_full || !is_open(scene) {
@@ -169,7 +171,7 @@ impl SceneMaster {
         if row.is_none_or(|row| row.state != SeatState::Expected) {
             return;
         }
-        self.remove_seat(id, seat, EndReason::NeverJoined, cx);
+        self.ask_to_remove(id, seat, EndReason::NeverJoined, cx);
         match self.newcomers.asked.contains_key(&(id, seat)) {
             true => self.take_seat_back(id, seat, Refusal::TimedOut("opening the way in"), cx),
             false => self.syn_user_left(id, self.scenes[&id].epoch, seat, EndReason::NeverJoined, cx),
@@ -183,13 +185,6 @@ impl SceneMaster {
         }
     }
 
-    /// Whoever has the seat, or has come for it too late, has to leave the scene.
-    pub(super) fn remove_seat(&self, id: SceneId, seat: Seat, reason: EndReason, cx: &mut Context<'_>) {
-        let Some(scene) = self.scenes.get(&id) else { return };
-        let event = scene_service::Event::ReqRemoveUser { scene: id, epoch: scene.epoch, seat, reason };
-        cx.send(Message::SceneService(scene.node, event));
-    }
-
     /// A seat that was asked for and comes to nothing.
     fn take_seat_back(&mut self, id: SceneId, seat: Seat, refusal: Refusal, cx: &mut Context<'_>) {
         let Some((number, _)) = self.newcomers.asked.remove(&(id, seat)) else { return };
@@ -201,6 +196,21 @@ impl SceneMaster {
         self.by_user.remove(&user);
         cx.send(lobby::Event::ResJoinInProgress { user, number, result: Err(refusal) });
         self.end_if_nobody(id, cx);
+    }
+
+    /// A SceneMaster before may have given seats of which the scene has not heard, and those who asked for them are
+    /// told nothing any more: who does not come in time has none.
+    pub(super) fn restore_seats(&mut self, id: SceneId, now: Time) {
+        let Some(scene) = self.scenes.get(&id).filter(|scene| scene.rules.join_in_progress && is_open(scene)) else {
+            return;
+        };
+        let until = now.plus_ms(TOKEN_MS_MAX + scene.rules.token_ms + LATE_MS);
+        for (seat, row) in (0..).zip(&scene.seats) {
+            self.newcomers.unconfirmed.insert((id, seat));
+            if row.state == SeatState::Expected {
+                self.deadlines.set(Due::Seat(id, seat), until);
+            }
+        }
     }
 
     /// A scene has entered a state. If it is one in which nobody comes in, who was on the way to a seat is told.

@@ -134,6 +134,20 @@ impl SceneMaster {
         }
     }
 
+    /// A scene tells who watches it. Whoever watches something else since is known by that.
+    pub(super) fn syn_spectators(&mut self, id: SceneId, epoch: Epoch, users: Vec<UserId>, cx: &mut Context<'_>) {
+        if self.live(id, epoch).is_none() {
+            return;
+        }
+        for user in users {
+            match self.spectators.by_user.get(&user) {
+                None => self.spectators.add(user, id),
+                Some(other) if *other == id => {}
+                Some(_) => self.end_watching_of(user, id, EndReason::Left, cx),
+            }
+        }
+    }
+
     pub(super) fn watches(&self, user: UserId, id: SceneId) -> bool {
         self.spectators.by_user.get(&user) == Some(&id)
     }
@@ -143,6 +157,10 @@ impl SceneMaster {
         let Some(scene) = self.spectators.by_user.get(&user).copied() else { return };
         self.answer_watch(scene, user, Err(Refusal::Forbidden("you may not watch this game")), cx);
         self.spectators.remove(user);
+        self.end_watching_of(user, scene, reason, cx);
+    }
+
+    fn end_watching_of(&self, user: UserId, scene: SceneId, reason: EndReason, cx: &mut Context<'_>) {
         let Some(Scene { epoch, node, .. }) = self.scenes.get(&scene) else { return };
         let event = scene_service::Event::ReqRemoveSpectator { scene, epoch: *epoch, user, reason };
         cx.send(Message::SceneService(*node, event));

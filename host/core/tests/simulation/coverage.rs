@@ -203,6 +203,13 @@ pub fn of_scene<F: Clone>(scene: &Scene<F>, event: &scene::Event, watch: &mut Wa
         Event::Order(ToScene::End { keep: true, .. }) => "End Finished, kept",
         Event::Order(ToScene::End { .. }) => "End Finished",
         Event::Order(ToScene::Drain { .. }) => "Drain",
+        Event::Order(ToScene::Report { epoch, .. }) => {
+            if *epoch == scene.incarnation().epoch {
+                "Report"
+            } else {
+                "Report, other epoch"
+            }
+        }
         Event::Order(ToScene::Start(_)) => return,
         Event::Tick => "Tick, all deadlines passed",
     };
