@@ -17,11 +17,11 @@ use scenehost_core::economy::catalogue::Catalogue;
 use scenehost_core::lobby::Lobby;
 use scenehost_core::matching::Match;
 use scenehost_core::party::{self, Party};
-use scenehost_core::record::{FINISHED_PREFIX, SCENE_PREFIX, SceneRecord};
+use scenehost_core::record::{DRAIN_PREFIX, FINISHED_PREFIX, SCENE_PREFIX, SceneRecord};
 use scenehost_core::save;
 use scenehost_core::scene_master::{self, Offer, SceneMaster};
 use scenehost_core::scene_service::SceneService;
-use scenehost_core::{NodeId, PartyId, SceneId, ServiceName, lobby};
+use scenehost_core::{NodeId, PartyId, SceneId, ServiceName, Write, lobby};
 use scenehost_engine::{Engine, Options};
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
@@ -104,6 +104,7 @@ pub async fn run(config: Config, file: PathBuf, mut stop: mpsc::Receiver<()>) ->
     let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle };
     let mut services = start_services(&config, inboxes, &shell, offer.clone(), &fleets, catalogue);
     forget_saves(&store, &bus)?;
+    forget_drains(&store).await?;
     bus.send(scene_master::Event::Recovered { scenes, finished }.into());
     let Offer { url, capacity, idle } = offer;
     bus.send(scene_master::Event::NodeUp { node: NODE, url, capacity, idle }.into());
@@ -257,6 +258,16 @@ fn forget_saves(store: &Store, bus: &Bus) -> anyhow::Result<()> {
             let (caller, asker) = (db::Caller::Host, db::Asker::Nobody);
             bus.send(db::Event::Req { caller, asker, request }.into());
         }
+    }
+    Ok(())
+}
+
+/// A node that was drained when the run before ended is not drained any more.
+async fn forget_drains(store: &Store) -> anyhow::Result<()> {
+    let drained = store.scan(DRAIN_PREFIX)?;
+    if !drained.is_empty() {
+        let writes = drained.into_iter().map(|(key, _)| Write::Delete { key }).collect();
+        store.begin(writes).await?.synced().await?;
     }
     Ok(())
 }

@@ -96,7 +96,7 @@ impl SceneMaster {
             (fleet.build, fleet.rules) = (build, Arc::new(rules));
         }
         // A fresh SceneMaster knows only later which scenes there are.
-        if !self.reconcile.is_some() {
+        if self.reconcile.is_none() {
             self.replace(cx);
         }
     }
