@@ -476,6 +476,9 @@ impl<F: Clone> Scene<F> {
     /// The end: everyone inside is told, and the scene is gone; or only its session, and the game's instance waits.
     fn end(&mut self, reason: EndReason, results: Vec<PlayerResult>, keep: bool) {
         self.tell_end(&reason, &results);
+        if keep {
+            self.seats.clear();
+        }
         self.phase = if keep { Phase::Kept } else { Phase::Ended };
         self.tell_service(scene_service::Event::ResEnd { scene: self.id, epoch: self.epoch, kept: keep });
         self.effects.push(if keep { Effect::Kept } else { Effect::Gone });

@@ -122,6 +122,12 @@ impl Sim {
             }
             coverage::of_scene(&hosted.scene, &event, &mut self.watch);
             self.watch.steps += 1;
+            if let scene::Event::Closed { connection } = &event
+                && let Some(seat) = hosted.scene.seat_of(*connection)
+            {
+                // Who came back and is gone again within a second is looked at from now on.
+                self.dropped.insert((id, hosted.scene.incarnation().epoch, seat), self.now);
+            }
             for effect in hosted.scene.step(now, event) {
                 self.scene_effect(node, id, effect, &mut waiting);
             }
