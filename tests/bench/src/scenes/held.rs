@@ -1,0 +1,61 @@
+//! What scenes cost that live: memory, and processor time while they tick, few of them and many.
+//!
+//! Invariant: what the host costs without scenes is subtracted, so that few scenes do not seem dearer than they are.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{ARENA, Place, Report, SCENES_MAX, Settings, TICKING};
+use crate::process::Server;
+
+/// How long a host is left alone before it is measured.
+const SETTLE: Duration = Duration::from_secs(3);
+
+pub fn run(settings: &Settings, place: &Place, report: &mut Report) -> Result<()> {
+    let kb_per_scene = kb_per_scene(settings, place)?;
+    println!("  {} arena scenes hold {kb_per_scene:.1} kB each", settings.many.min(SCENES_MAX));
+    let few = us_per_scene_and_s(settings, settings.few, place)?;
+    let many = us_per_scene_and_s(settings, settings.many, place)?;
+    let ratio = many / few;
+    println!(
+        "  a scene that ticks costs {few:.1} us a second among {}, {many:.1} us among {}",
+        settings.few, settings.many
+    );
+    report.figures.extend([("kb_per_scene", kb_per_scene), ("cost_ratio_10000_to_100", ratio)]);
+    let costs = json!({ "scenes": [settings.few, settings.many], "us_per_scene_and_s": [few, many] });
+    report.parts.insert("ticking", costs);
+    Ok(())
+}
+
+/// What the process holds more with that many arena scenes than without, by scenes.
+fn kb_per_scene(settings: &Settings, place: &Place) -> Result<f64> {
+    let server = super::start(place, "arena")?;
+    sleep(SETTLE);
+    let before_kb = server.resident_kb()?;
+    super::make(ARENA, settings.many)?;
+    sleep(SETTLE);
+    let held_kb = server.resident_kb()?.saturating_sub(before_kb);
+    Ok(held_kb as f64 / f64::from(settings.many))
+}
+
+/// The processor time that a scene takes in a second, in microseconds.
+fn us_per_scene_and_s(settings: &Settings, scenes: u32, place: &Place) -> Result<f64> {
+    let server = super::start(place, "ticking")?;
+    sleep(SETTLE);
+    let alone = us_per_s(&server, settings.window)?;
+    super::make(TICKING, scenes)?;
+    sleep(SETTLE);
+    let with_scenes = us_per_s(&server, settings.window)?;
+    Ok((with_scenes - alone) / f64::from(scenes))
+}
+
+/// The processor time that the host takes in a second, in microseconds.
+fn us_per_s(server: &Server, window: Duration) -> Result<f64> {
+    let (before, began) = (server.cpu_exact()?, Instant::now());
+    sleep(window);
+    let used = server.cpu_exact()?.saturating_sub(before);
+    Ok(1e6 * used.div_duration_f64(began.elapsed()))
+}
