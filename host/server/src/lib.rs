@@ -13,18 +13,21 @@
 //! | `scene_thread` | runs scenes and holds their users' sockets |
 //! | [`store`] | keeps what was acknowledged |
 //! | `records`, `checks` | reads records and checks passwords for Auth |
+//! | `fleets`, `capacity` | what scenes are made of, also while the host runs; what this machine gives to them |
 //! | `catalogue` | keeps the economy's catalogue current |
 //! | `moderation` | asks the operator's service about what users say |
 //! | `id_tokens` | checks the ID tokens of OpenID Connect providers |
 //! | `wire` | the services' words in the client protocol |
 
 pub mod bus;
+mod capacity;
 mod catalogue;
 mod checks;
 mod clock;
 pub mod config;
 mod edge;
 mod export;
+mod fleets;
 pub mod host;
 mod id_tokens;
 mod meters;

@@ -117,7 +117,7 @@ fn run(serve: Serve) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         let stop = stop_signals()?;
-        host::run(config, stop, |_| {}).await
+        host::run(config, serve.config, stop, |_| {}).await
     });
     end_in_any_case();
     // Not for ever: a thread may still be copying a backup, or wait for a disk.

@@ -103,6 +103,8 @@ impl SceneMeters {
         counter!("scenehost_messages_refused_total", "thread" => label()).increment(self.refused_messages);
         counter!("scenehost_slow_connections_total", "kind" => "scene").increment(self.slow_connections);
         counter!("scenehost_connections_refused_total", "kind" => "scene").increment(self.refused_connections);
-        let mut late = std::mem::replace(&mut self.late, Histogram::new_with_max(1, 1)...);
+        self.late.reset();
+        let late = self.late.clone();
+        *self = Self { thread, late, ..Self::new(0) };
     }
 }

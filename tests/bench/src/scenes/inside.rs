@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use hdrhistogram::Histogram;
+use scenehost_core::scene_master::{Answer, Event, Order};
 use scenehost_server::bus::Bus;
 use scenehost_server::config::Config;
 use scenehost_server::host;
@@ -53,7 +54,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let found = runtime.block_on(async {
         let (stop, stopped) = mpsc::channel(1);
         let (serving, bus) = oneshot::channel();
-        let host = tokio::spawn(host::run(config, stopped, |bus| _ = serving.send(bus.clone())));
+        let host = tokio::spawn(host::run(config, arguments.config.clone(), stopped, |bus| _ = serving.send(bus.clone())));
         let Ok(bus) = bus.await else {
             host.await??;
             bail!("the host has ended before it served");
@@ -106,9 +107,9 @@ async fn load(
             let mut times = histogram()?;
             while goes_on() {
                 let asked = Instant::now();
-                let made = bus.create_by_hand(fleet.into(), 1).await.context("no answer")?;
+                let made = bus.ask_scene_master(|number| Event::ReqOperator { number, order: wanted(fleet) }).await;
                 times.saturating_record(asked.elapsed().as_nanos() as u64);
-                ensure!(made.as_ref().is_ok_and(|scenes| scenes.len() == 1), "no scene was made: {made:?}");
+                ensure!(matches!(made, Ok(Answer::Allocated { .. })), "no scene was made: {made:?}");
             }
             anyhow::Ok(times)
         });
@@ -118,6 +119,11 @@ async fn load(
         all.add(times??)?;
     }
     Ok(all)
+}
+
+/// A scene for nobody in particular: its making and its life are those of a match's.
+fn wanted(fleet: &str) -> Order {
+    Order::Allocate { fleet: fleet.into(), scene: None, domain: None, players: Vec::new() }
 }
 
 /// Waits until no scene is left.
