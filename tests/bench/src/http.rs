@@ -57,6 +57,17 @@ impl Client {
         Ok(text)
     }
 
+    /// Deletes what is there.
+    pub fn delete(&mut self, path: &str, token: &str) -> Result<()> {
+        let authorization = format!("Authorization: Bearer {token}\r\n");
+        let request = format!("DELETE {path} HTTP/1.1\r\nHost: {}\r\n{authorization}\r\n", self.address);
+        self.stream.write_all(request.as_bytes())?;
+        match self.head().with_context(|| format!("no answer to DELETE {path}"))?.0 {
+            204 => Ok(()),
+            status => bail!("DELETE {path} was answered with status {status}"),
+        }
+    }
+
     /// The status that a GET is answered with; ends the connection.
     pub fn status(mut self, path: &str) -> Result<u16> {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);

@@ -122,7 +122,7 @@ struct ScenesArguments {
     /// The program `scenehost`.
     #[arg(long, default_value = "target/release/scenehost")]
     scenehost: PathBuf,
-    /// The folder with the components `bench-room.wasm` and `arena.wasm`.
+    /// The folder with the components `bench-room.wasm`, `arena.wasm` and `hostile.wasm`.
     #[arg(long, default_value = "target/plugins")]
     plugins: PathBuf,
     /// Where `scenes.json` and the servers' logs go.
@@ -223,8 +223,7 @@ fn scenes(arguments: ScenesArguments) -> Result<()> {
         plugins: fs::canonicalize(&arguments.plugins)?,
         out: fs::canonicalize(&arguments.out)?,
     };
-    let settings = if arguments.quick { scenes::Settings::quick() } else { scenes::Settings::full() };
-    let file = scenes::run(&settings, &place)?;
+    let file = scenes::run(&scenes::Settings::of(arguments.quick), &place)?;
     println!("\nwritten to {}", file.display());
     Ok(())
 }

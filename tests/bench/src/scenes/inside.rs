@@ -5,36 +5,36 @@
 //! Invariant: every answer is looked at, and each is one scene that is there, its component started.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use hdrhistogram::Histogram;
-use scenehost_core::scene_master::{Answer, Event, Order};
+use scenehost_core::SceneId;
+use scenehost_core::UserId;
+use scenehost_core::scene_master::{Answer, Event, Matched, NodeView, Order};
 use scenehost_server::bus::Bus;
 use scenehost_server::config::Config;
 use scenehost_server::host;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{MADE, NANOSECONDS_MAX, PASSING, Times};
+use super::leaks::{self, Leaks};
+use super::{NANOSECONDS_MAX, Settings, Times, making, standby};
 
 /// How long the scenes of a round may take to be gone.
 const GONE_MAX: Duration = Duration::from_secs(60);
+const GONE_POLL: Duration = Duration::from_millis(1);
 
 /// What the process is to do.
 #[derive(clap::Args)]
 pub struct Arguments {
     pub config: PathBuf,
-    /// How many requests are under way at once.
-    pub at_once: u32,
-    /// How many rounds are measured, after one that is not.
-    pub rounds: u32,
-    /// How many scenes a round makes; then the round waits until they are gone.
-    pub scenes: u32,
-    /// For how long scenes are made while those before them end.
-    pub passing_s: u64,
+    /// Small and short.
+    #[arg(long)]
+    pub quick: bool,
+    /// Also whether something is left of scenes that have ended.
+    #[arg(long)]
+    pub leaks: bool,
 }
 
 /// What it has found.
@@ -44,6 +44,9 @@ pub struct Found {
     pub made: Times,
     /// Scenes that are made while as many end.
     pub passing: Times,
+    /// Scenes that are ready and are given to users.
+    pub standby: Times,
+    pub leaks: Option<Leaks>,
 }
 
 /// Runs the host and the load, and prints what was found.
@@ -54,99 +57,85 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let found = runtime.block_on(async {
         let (stop, stopped) = mpsc::channel(1);
         let (serving, bus) = oneshot::channel();
-        let host = tokio::spawn(host::run(config, arguments.config.clone(), stopped, |bus| _ = serving.send(bus.clone())));
+        let serve = |bus: &Bus| _ = serving.send(bus.clone());
+        let host = tokio::spawn(host::run(config, arguments.config.clone(), stopped, serve));
         let Ok(bus) = bus.await else {
             host.await??;
             bail!("the host has ended before it served");
         };
-        let found = measure(&bus, arguments).await?;
-        drop(stop.send(()).await);
+        // On the threads of the runtime, as what asks for scenes in a host is.
+        let (settings, with_leaks) = (Settings::of(arguments.quick), arguments.leaks);
+        let found = tokio::spawn(async move { measure(&bus, &settings, with_leaks).await }).await??;
+        stop.send(()).await.context("the host has ended by itself")?;
         host.await??;
-        Ok(found)
+        anyhow::Ok(found)
     })?;
     println!("{}", serde_json::to_string(&found)?);
     Ok(())
 }
 
-async fn measure(bus: &Bus, arguments: &Arguments) -> Result<Found> {
-    let mut all = histogram()?;
-    let mut took = Duration::ZERO;
-    for round in 0..=arguments.rounds {
-        let (times, lasted) = round_of(bus, arguments).await?;
-        if round > 0 {
-            all.add(times)?;
-            took += lasted;
-        }
-        gone(bus).await?;
+async fn measure(bus: &Bus, settings: &Settings, with_leaks: bool) -> Result<Found> {
+    let made = making::in_rounds(bus, settings).await?;
+    let passing = making::while_as_many_end(bus, settings).await?;
+    gone(bus).await?;
+    let standby = standby::measure(bus, settings).await?;
+    let leaks = if with_leaks { Some(leaks::measure(bus, settings).await?) } else { None };
+    Ok(Found { made, passing, standby, leaks })
+}
+
+/// Asks for a scene of a fleet, as a match does, and says when it was there.
+pub async fn allocate(bus: &Bus, fleet: &str, users: &[UserId]) -> Result<(SceneId, Duration)> {
+    let player = |user: &UserId| Matched { user: *user, name: "Nobody".to_owned(), rating: 1_500, team: 0 };
+    let players = users.iter().map(player).collect();
+    let order = Order::Allocate { fleet: fleet.into(), scene: None, domain: None, players };
+    let asked = Instant::now();
+    let answer = ask(bus, order).await?;
+    let took = asked.elapsed();
+    match answer {
+        Answer::Allocated { scene, entries, .. } if entries.len() == users.len() => Ok((scene, took)),
+        other => bail!("a scene was asked for, and the answer was {other:?}"),
     }
-    let made = Times::new(&all, took);
-    let until = Instant::now() + Duration::from_secs(arguments.passing_s);
-    let began = Instant::now();
-    let times = load(bus, arguments.at_once, PASSING, move || Instant::now() < until).await?;
-    Ok(Found { made, passing: Times::new(&times, began.elapsed()) })
 }
 
-async fn round_of(bus: &Bus, arguments: &Arguments) -> Result<(Histogram<u64>, Duration)> {
-    let (wanted, begun) = (arguments.scenes, Arc::new(AtomicU32::new(0)));
-    let began = Instant::now();
-    let times = load(bus, arguments.at_once, MADE, move || begun.fetch_add(1, Ordering::Relaxed) < wanted).await?;
-    Ok((times, began.elapsed()))
+pub async fn ask(bus: &Bus, order: Order) -> Result<Answer> {
+    let what = format!("{order:?}");
+    let answer = bus.ask_scene_master(|number| Event::ReqOperator { number, order }).await;
+    answer.map_err(|refusal| anyhow::anyhow!("{what} was refused: {refusal}"))
 }
 
-/// So many tasks, each of which asks for a scene, waits for it, and asks for the next one.
-async fn load(
-    bus: &Bus,
-    at_once: u32,
-    fleet: &'static str,
-    goes_on: impl Fn() -> bool + Clone + Send + 'static,
-) -> Result<Histogram<u64>> {
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..at_once {
-        let (bus, goes_on) = (bus.clone(), goes_on.clone());
-        tasks.spawn(async move {
-            let mut times = histogram()?;
-            while goes_on() {
-                let asked = Instant::now();
-                let made = bus.ask_scene_master(|number| Event::ReqOperator { number, order: wanted(fleet) }).await;
-                times.saturating_record(asked.elapsed().as_nanos() as u64);
-                ensure!(matches!(made, Ok(Answer::Allocated { .. })), "no scene was made: {made:?}");
-            }
-            anyhow::Ok(times)
-        });
+/// The node, as SceneMaster sees it.
+pub async fn node(bus: &Bus) -> Result<NodeView> {
+    match ask(bus, Order::Nodes).await? {
+        Answer::Nodes(mut nodes) if nodes.len() == 1 => Ok(nodes.remove(0)),
+        other => bail!("one node is there, and the answer was {other:?}"),
     }
-    let mut all = histogram()?;
-    while let Some(times) = tasks.join_next().await {
-        all.add(times??)?;
-    }
-    Ok(all)
 }
 
-/// A scene for nobody in particular: its making and its life are those of a match's.
-fn wanted(fleet: &str) -> Order {
-    Order::Allocate { fleet: fleet.into(), scene: None, domain: None, players: Vec::new() }
-}
-
-/// Waits until no scene is left.
-async fn gone(bus: &Bus) -> Result<()> {
+/// Waits until SceneMaster and the scene threads have no scene left, but for those that are always ready.
+pub async fn gone(bus: &Bus) -> Result<()> {
     let until = Instant::now() + GONE_MAX;
-    while bus.scene_threads().scenes() > 0 {
-        ensure!(Instant::now() < until, "scenes did not end by themselves");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    loop {
+        let node = node(bus).await?;
+        if node.allocated == 0
+            && node.used.scenes == standby::READY
+            && bus.scene_threads().scenes() == node.used.scenes as usize
+        {
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "scenes did not end by themselves: {node:?}");
+        tokio::time::sleep(GONE_POLL).await;
     }
-    // SceneMaster hears of the last ends.
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    Ok(())
 }
 
-fn histogram() -> Result<Histogram<u64>> {
+pub fn histogram() -> Result<Histogram<u64>> {
     Ok(Histogram::new_with_bounds(1, NANOSECONDS_MAX, 3)?)
 }
 
 /// Starts it on the server's core, or on all, and gives what it has found.
 pub fn start(arguments: &Arguments, pinned: bool, log: &Path) -> Result<Found> {
     let mut words = vec!["scenes-inside".to_owned(), arguments.config.display().to_string()];
-    words.extend([arguments.at_once, arguments.rounds, arguments.scenes].map(|number| number.to_string()));
-    words.push(arguments.passing_s.to_string());
+    words.extend(arguments.quick.then(|| "--quick".to_owned()));
+    words.extend(arguments.leaks.then(|| "--leaks".to_owned()));
     let said = crate::process::output(&words, pinned, log)?;
     serde_json::from_str(&said).with_context(|| format!("the host with its load said {said:?}; see {}", log.display()))
 }

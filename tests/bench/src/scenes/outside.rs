@@ -13,23 +13,19 @@ use serde_json::json;
 use super::{AT_ONCE, MADE, NANOSECONDS_MAX, OPS, Place, Settings, TOKEN, Times};
 use crate::http::Client;
 
-/// How long the scenes of a round live, and some more.
-const GONE: Duration = Duration::from_secs(8);
+/// How long the scenes of a round are kept ready, and some more.
+const GONE: Duration = Duration::from_secs(6);
 
 pub fn measure(settings: &Settings, place: &Place) -> Result<Times> {
     let _server = super::start(place, "outside")?;
-    let mut all = Histogram::new_with_bounds(1, NANOSECONDS_MAX, 3)?;
-    let mut took = Duration::ZERO;
-    for round in 0..=settings.rounds {
+    let mut rounds = Vec::new();
+    for _ in 0..=settings.rounds {
         let began = Instant::now();
         let times = round_of(settings.scenes)?;
-        if round > 0 {
-            took += began.elapsed();
-            all.add(times)?;
-        }
+        rounds.push(Times::new(&times, began.elapsed()));
         thread::sleep(GONE);
     }
-    Ok(Times::new(&all, took))
+    Ok(Times::median(&rounds[1..]))
 }
 
 fn round_of(scenes: u32) -> Result<Histogram<u64>> {
