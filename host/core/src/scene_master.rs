@@ -46,7 +46,7 @@ use crate::{Context, Meter, Service, lobby};
 use counts::Counts;
 pub use event::{Ask, Event, Matched};
 use fleets::{FleetState, Standing};
-pub use fleets::{FleetView, PROVISION_MAX};
+pub use fleets::{FleetView, PROVISION_AFTER_MS, PROVISION_MAX};
 use nodes::Node;
 pub use nodes::{Capacity, Idle, NodeView};
 pub use operator::{Answer, Order};

@@ -251,8 +251,6 @@ fn options() -> Options {
     options.set_keep_log_file_num(4);
     // One thread writes.
     options.set_allow_concurrent_memtable_write(false);
-    // A log that is written over needs no place of its own on the disk, so a sync writes nothing but the data.
-    options.set_recycle_log_file_num(2);
     // A first sign-in asks for an identity that is not there: filters answer that without a search.
     let mut tables = BlockBasedOptions::default();
     tables.set_bloom_filter(10.0, false);

@@ -119,6 +119,9 @@ struct ScenesArguments {
     /// Small and short: whether everything works.
     #[arg(long)]
     quick: bool,
+    /// Measure only this.
+    #[arg(long)]
+    only: Option<scenes::Part>,
     /// The program `scenehost`.
     #[arg(long, default_value = "target/release/scenehost")]
     scenehost: PathBuf,
@@ -223,7 +226,7 @@ fn scenes(arguments: ScenesArguments) -> Result<()> {
         plugins: fs::canonicalize(&arguments.plugins)?,
         out: fs::canonicalize(&arguments.out)?,
     };
-    let file = scenes::run(&scenes::Settings::of(arguments.quick), &place)?;
+    let file = scenes::run(&scenes::Settings::of(arguments.quick), arguments.only, &place)?;
     println!("\nwritten to {}", file.display());
     Ok(())
 }
