@@ -84,9 +84,24 @@ impl Server {
 
     /// What it holds in memory, in kB.
     pub fn resident_kb(&self) -> Result<u64> {
-        let status = fs::read_to_string(self.proc("status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kb = line.and_then(|line| line.split_whitespace().next()).context("no VmRSS in status")?;
+        self.kb("status", "VmRSS:")
+    }
+
+    /// The same, but what it has mapped many times is counted once.
+    pub fn held_kb(&self) -> Result<u64> {
+        self.kb("smaps_rollup", "Pss:")
+    }
+
+    /// What the kernel needs to know where its memory is, in kB.
+    pub fn page_tables_kb(&self) -> Result<u64> {
+        self.kb("status", "VmPTE:")
+    }
+
+    fn kb(&self, file: &str, name: &str) -> Result<u64> {
+        let text = fs::read_to_string(self.proc(file))?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let kb =
+            line.and_then(|line| line.split_whitespace().next()).with_context(|| format!("no {name} in {file}"))?;
         Ok(kb.parse()?)
     }
 

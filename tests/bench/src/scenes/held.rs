@@ -6,6 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{ARENA, Place, Report, Settings, TICKING};
@@ -15,8 +16,13 @@ use crate::process::Server;
 const SETTLE: Duration = Duration::from_secs(3);
 
 pub fn run(settings: &Settings, place: &Place, report: &mut Report) -> Result<()> {
-    let kb_per_scene = kb_per_scene(settings, place)?;
-    println!("  {} arena scenes hold {kb_per_scene:.1} kB each", settings.many);
+    let memory = memory(settings, place)?;
+    let Memory { held_kb, resident_kb, page_tables_kb } = memory;
+    println!(
+        "  {} arena scenes hold {held_kb:.1} kB each, and {page_tables_kb:.1} kB of page tables ({resident_kb:.1} kB \
+         if what they share is counted for each)",
+        settings.many
+    );
     let few = us_per_scene_and_s(settings, settings.few, place)?;
     let many = us_per_scene_and_s(settings, settings.many, place)?;
     let ratio = many / few;
@@ -24,24 +30,38 @@ pub fn run(settings: &Settings, place: &Place, report: &mut Report) -> Result<()
         "  a scene that ticks costs {few:.1} us a second among {}, {many:.1} us among {}",
         settings.few, settings.many
     );
-    report.figures.extend([("kb_per_scene", kb_per_scene), ("cost_ratio_10000_to_100", ratio)]);
+    report.figures.extend([("kb_per_scene", held_kb), ("cost_ratio_10000_to_100", ratio)]);
     let costs = json!({ "scenes": [settings.few, settings.many], "us_per_scene_and_s": [few, many] });
     report.parts.insert("ticking", costs);
+    report.parts.insert("memory", json!(memory));
     Ok(())
+}
+
+/// What a scene takes of the machine's memory.
+#[derive(Clone, Copy, Serialize)]
+struct Memory {
+    /// Its own memory, and its part of what scenes share: the pages of the component that none of them has changed.
+    held_kb: f64,
+    /// The same, with those pages counted for each scene that has looked at them.
+    resident_kb: f64,
+    /// The kernel's.
+    page_tables_kb: f64,
 }
 
 /// What the process holds more with many arena scenes than with few, by scenes. With none it would still hold what
 /// compiling took, and give that back later.
-fn kb_per_scene(settings: &Settings, place: &Place) -> Result<f64> {
+fn memory(settings: &Settings, place: &Place) -> Result<Memory> {
     let server = super::start(place, "arena")?;
+    let all = || Ok::<_, anyhow::Error>([server.held_kb()?, server.resident_kb()?, server.page_tables_kb()?]);
     super::make(ARENA, settings.few)?;
     sleep(SETTLE);
-    let before_kb = server.resident_kb()?;
+    let before = all()?;
     let more = settings.many - settings.few;
     super::make(ARENA, more)?;
     sleep(SETTLE);
-    let held_kb = server.resident_kb()?.saturating_sub(before_kb);
-    Ok(held_kb as f64 / f64::from(more))
+    let after = all()?;
+    let each = |of: usize| (after[of] as f64 - before[of] as f64) / f64::from(more);
+    Ok(Memory { held_kb: each(0), resident_kb: each(1), page_tables_kb: each(2) })
 }
 
 /// The processor time that a scene takes in a second, in microseconds.
