@@ -19,7 +19,7 @@ use scenehost_core::matching::Match;
 use scenehost_core::party::{self, Party};
 use scenehost_core::record::{FINISHED_PREFIX, SCENE_PREFIX, SceneRecord};
 use scenehost_core::save;
-use scenehost_core::scene_master::{self, SceneMaster};
+use scenehost_core::scene_master::{self, Offer, SceneMaster};
 use scenehost_core::scene_service::SceneService;
 use scenehost_core::{NodeId, PartyId, SceneId, ServiceName, lobby};
 use scenehost_engine::{Engine, Options};
@@ -106,10 +106,12 @@ pub async fn run(
     let catalogue = keep_catalogue(&config, &bus)?;
     // Before Db or anybody else can change one.
     bus.send(lobby::Event::Recovered { parties }.into());
-    let mut services = start_services(&config, inboxes, &shell, slots, catalogue);
+    let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle };
+    let mut services = start_services(&config, inboxes, &shell, offer.clone(), &fleets, catalogue);
     forget_saves(&store, &bus)?;
     bus.send(scene_master::Event::Recovered { scenes, finished }.into());
-    bus.send(scene_master::Event::NodeUp { node: NODE, url: "/v1/scene".to_owned(), capacity, idle }.into());
+    let Offer { url, capacity, idle } = offer;
+    bus.send(scene_master::Event::NodeUp { node: NODE, url, capacity, idle }.into());
 
     let listener = listen(config.server.listen, "server.listen").await?;
     let ops_listener = listen(config.ops.listen, "ops.listen").await?;
@@ -269,7 +271,8 @@ fn start_services(
     config: &Config,
     inboxes: Inboxes,
     shell: &Shell,
-    slots: u32,
+    offer: Offer,
+    current_fleets: &Fleets,
     catalogue: watch::Receiver<Arc<Catalogue>>,
 ) -> Services {
     let mut services = JoinSet::new();
@@ -322,14 +325,15 @@ fn start_services(
         services.spawn(service_loop::run(ServiceName::Match, new(), Some(new), inbox, shell.clone()));
     }
     let scene_master = SceneMaster::new(fleets.clone());
+    let next_fleets = current_fleets.clone();
     services.spawn(service_loop::run(
         ServiceName::SceneMaster,
         scene_master,
-        None::<fn() -> SceneMaster>,
+        Some(move || next_fleets.next_scene_master()),
         inboxes.scene_master,
         shell.clone(),
     ));
-    let scene_service = SceneService::new(NODE, slots, fleets);
+    let scene_service = SceneService::new(NODE, offer, fleets);
     services.spawn(service_loop::run(
         ServiceName::SceneService,
         scene_service,

@@ -104,8 +104,9 @@ pub async fn run<S: Service>(
                     told_up = true;
                     commits_of_before = usize::from(under_way.is_some()) + usize::from(!out.writes.is_empty());
                     bus.announce(name, false);
-                    // Db is no more up than the store is; that it is again is told by the store.
-                    if name != ServiceName::Db || *store_up.borrow() {
+                    // Db is no more up than the store is; that it is again is told by the store. One that has to find
+                    // out first what there is tells by itself.
+                    if service.is_up() && (name != ServiceName::Db || *store_up.borrow()) {
                         bus.announce(name, true);
                     }
                 }

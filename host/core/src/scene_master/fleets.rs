@@ -41,7 +41,16 @@ pub(super) struct FleetState {
 
 impl FleetState {
     pub fn new(rules: Fleet) -> Self {
-        Self { rules: Arc::new(rules), ..Self::default() }
+        Self::of(Build::default(), rules)
+    }
+
+    pub fn of(build: Build, rules: Fleet) -> Self {
+        Self { build, rules: Arc::new(rules), ..Self::default() }
+    }
+
+    /// One that is no more, of which there still are scenes.
+    pub fn gone() -> Self {
+        Self { is_gone: true, ..Self::default() }
     }
 }
 
@@ -89,6 +98,14 @@ impl SceneMaster {
             }
             (fleet.build, fleet.rules) = (build, Arc::new(rules));
         }
+        // A fresh SceneMaster knows only later which scenes there are.
+        if !self.reconcile.is_some() {
+            self.replace(cx);
+        }
+    }
+
+    /// Scenes that wait for use and are not what their fleets are now are replaced.
+    pub(super) fn replace(&mut self, cx: &mut Context<'_>) {
         let replaced: Vec<SceneId> =
             self.fleets.values().flat_map(|fleet| fleet.ready.iter().map(|(_, id)| *id)).collect();
         for id in replaced {
@@ -106,6 +123,9 @@ impl SceneMaster {
     pub(super) fn open_fleet(&self, name: &FleetName) -> Result<&FleetState, Refusal> {
         if self.stopping {
             return Err(Refusal::Stopping);
+        }
+        if self.reconcile.is_some() {
+            return Err(Refusal::ServiceDown(ServiceName::SceneMaster));
         }
         if !self.db_up {
             // A scene would wait for its record to be written, and its users with it.
@@ -283,6 +303,7 @@ impl SceneMaster {
             *view.scenes.entry(scene.state.name()).or_default() += 1;
             view.of_other_builds += u32::from(scene.build != view.build);
         }
+        views.retain(|name, view| !self.fleets[*name].is_gone || !view.scenes.is_empty());
         views.into_values().collect()
     }
 }

@@ -482,8 +482,10 @@ fn a_fleet_that_is_no_more_has_no_new_scenes_and_its_games_go_on() {
     assert!(matches!(farm.allocate(None, &[11]), Err(Refusal::NotFound(_))));
     farm.pass_ms(1_000);
     assert!(farm.ordered().is_empty(), "none is made ready");
+    assert_eq!(farm.states(), [("Allocated", 1)]);
     farm.finish(scene, Vec::new());
     assert_eq!(farm.ordered(), ["1: end epoch 2, Finished"]);
+    assert_eq!(farm.order(Order::Fleets), Ok(Answer::Fleets(Vec::new())), "nothing of it is left");
 }
 
 #[test]

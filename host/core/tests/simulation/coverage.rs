@@ -177,7 +177,7 @@ pub fn of_scene<F: Clone>(scene: &Scene<F>, event: &scene::Event, watch: &mut Wa
         }
         Event::Finish(_) => "Finish",
         Event::Failed(_) | Event::GivenUp(_) => "Failed",
-        Event::Order(ToScene::RemoveUser { seat, epoch }) => {
+        Event::Order(ToScene::RemoveUser { seat, epoch, .. }) => {
             of_seat = *seat;
             if *epoch == scene.incarnation().epoch { "RemoveUser" } else { "RemoveUser, other epoch" }
         }
@@ -189,6 +189,13 @@ pub fn of_scene<F: Clone>(scene: &Scene<F>, event: &scene::Event, watch: &mut Wa
         Event::Order(ToScene::End { keep: true, .. }) => "End Finished, kept",
         Event::Order(ToScene::End { .. }) => "End Finished",
         Event::Order(ToScene::Drain { .. }) => "Drain",
+        Event::Order(ToScene::Report { epoch }) => {
+            if *epoch == scene.incarnation().epoch {
+                "Report"
+            } else {
+                "Report, other epoch"
+            }
+        }
         Event::Order(ToScene::Start(_)) => return,
         Event::Tick => "Tick, all deadlines passed",
     };

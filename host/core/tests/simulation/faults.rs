@@ -6,12 +6,13 @@
 //! its lives apart.
 
 use scenehost_core::message::ServiceName;
+use scenehost_core::scene_master::SceneMaster;
 use scenehost_core::{NodeId, Refusal, lobby, scene_master};
 
 use crate::invariants;
 use crate::nodes::Node;
 use crate::plan::{Fault, NODES, between};
-use crate::sim::{Due, LIFE_MS_MAX, Sim, fleets, new_db, new_match};
+use crate::sim::{Due, Sim, builds, fleets, new_db, new_match};
 use crate::traffic::LinkFault;
 use crate::watch::Place;
 
@@ -36,8 +37,8 @@ impl Sim {
     pub fn fault(&mut self, fault: Fault) {
         // After these somebody may have a seat and not know of it, until its token expires or its scene ends.
         let lossy_ms = match fault {
-            Fault::Link { for_ms, .. } => for_ms + LIFE_MS_MAX + 20_000,
-            Fault::StoreDown { for_ms } => for_ms + 100_000,
+            Fault::Link { for_ms, .. } => for_ms + 60_000,
+            Fault::StoreDown { for_ms } => for_ms + 60_000,
             Fault::FreshMatch(_) => 60_000,
             _ => 0,
         };
@@ -76,6 +77,7 @@ impl Sim {
                 self.fresh(ServiceName::Db);
                 self.plan(Place::Db);
             }
+            Fault::FreshMaster => self.fresh_master(),
             Fault::HostCrash => self.host_crash(),
             Fault::HostStop => {
                 if !self.is_stopping {
@@ -143,6 +145,17 @@ impl Sim {
         if service != ServiceName::Db || !self.store.is_down {
             self.announce(service, true);
         }
+    }
+
+    /// SceneMaster has failed, and a fresh one takes over with what is in the store. It tells by itself when it is up.
+    fn fresh_master(&mut self) {
+        self.host.master.fail(SceneMaster::taking_over(builds()));
+        self.announce(ServiceName::SceneMaster, false);
+        // Of the other nodes it hears by their reports.
+        if self.nodes[0].up {
+            self.tell_up(0);
+        }
+        self.plan(Place::Master);
     }
 
     fn pause(&mut self, node: usize, for_ms: u64) {

@@ -61,6 +61,7 @@ pub enum Fault {
     },
     FreshMatch(usize),
     FreshDb,
+    FreshMaster,
     /// The process of the host is gone with everything that was not synced, and starts again.
     HostCrash,
     /// The host is told to stop, ends its scenes and starts again.
@@ -166,7 +167,7 @@ fn will(rng: &mut ChaCha8Rng, users: usize) -> Will {
     }
 }
 
-const KINDS: usize = 11;
+const KINDS: usize = 12;
 
 fn fault(rng: &mut ChaCha8Rng, kind: usize, users: usize) -> Fault {
     let remote = between(rng, 1, NODES as u64) as usize;
@@ -187,6 +188,7 @@ fn fault(rng: &mut ChaCha8Rng, kind: usize, users: usize) -> Fault {
         7 => Fault::HostCrash,
         8 => Fault::HostStop,
         9 => Fault::ByHand(between(rng, 1, 4) as u32),
+        10 => Fault::FreshMaster,
         _ => Fault::Ban(below(rng, users as u64) as usize),
     }
 }

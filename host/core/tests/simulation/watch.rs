@@ -12,7 +12,7 @@ use scenehost_core::matching::{self, Match};
 use scenehost_core::record::{self, SceneRecord};
 use scenehost_core::results::Finished;
 use scenehost_core::scene_master::{self, SceneMaster};
-use scenehost_core::scene_service::{self, SceneService};
+use scenehost_core::scene_service::{self, Report, SceneService};
 use scenehost_core::{
     AllocationId, Effects, Epoch, MatchId, Message, NodeId, PartyId, SceneId, Service, ServiceName, Time, UserId, Write,
 };
@@ -108,6 +108,11 @@ pub struct Watch {
 pub trait Observed: Service<Event: Debug> {
     fn before(&self, event: &Self::Event, place: Place, now: Time, watch: &mut Watch);
     fn after(&self, effects: &Effects, place: Place, watch: &mut Watch);
+
+    /// Whether an event may be lost with the service that it has brought down.
+    fn is_said_again(_: &Self::Event) -> bool {
+        false
+    }
 }
 
 impl Watch {
@@ -179,6 +184,26 @@ impl Watch {
         }
     }
 
+    /// A node tells what it runs.
+    fn reported(&mut self, report: &Report) {
+        for reported in &report.scenes {
+            let is_other = self.scenes.get(&reported.scene).is_some_and(|row| row.epoch != reported.epoch.0);
+            let column = self.column(Some(&reported.scene));
+            self.reached(
+                "scene-master",
+                if is_other { "SynReport, other epoch" } else { "SynReport, running" },
+                &column,
+            );
+        }
+        let there: BTreeSet<SceneId> = report.scenes.iter().map(|reported| reported.scene).collect();
+        let here = |(scene, row): &(&SceneId, &Row)| row.node == report.node.0 && !there.contains(scene);
+        let missing: Vec<SceneId> = self.scenes.iter().filter(here).map(|(scene, _)| *scene).collect();
+        for scene in missing {
+            let column = self.column(Some(&scene));
+            self.reached("scene-master", "SynReport, without it", &column);
+        }
+    }
+
     /// SceneMaster has written the results of a game, or removed them.
     fn results(&mut self, allocation: AllocationId, finished: Option<Finished>) {
         let scene = match finished {
@@ -224,6 +249,24 @@ impl Watch {
 }
 
 impl Observed for SceneMaster {
+    fn is_said_again(event: &scene_master::Event) -> bool {
+        use scene_master::Event;
+        matches!(
+            event,
+            Event::ReqCreateScene { .. }
+                | Event::ResCreateScene { .. }
+                | Event::SynUserJoined { .. }
+                | Event::SynUserLeft { .. }
+                | Event::ReqAskDestroyScene { .. }
+                | Event::ResDestroyScene { .. }
+                | Event::ReqRejoin { .. }
+                | Event::ResAddToken { .. }
+                | Event::NodeUp { .. }
+                | Event::SynReport(_)
+                | Event::Scanned { .. }
+        )
+    }
+
     fn before(&self, event: &scene_master::Event, _: Place, now: Time, watch: &mut Watch) {
         use scene_master::{Ask, Event};
         let known = |scene: &SceneId, epoch: &Epoch| match watch.scenes.get(scene) {
@@ -277,6 +320,13 @@ impl Observed for SceneMaster {
                 }
                 return;
             }
+            Event::SynMisbehaved { scene, epoch, .. } => {
+                (format!("SynMisbehaved{}", known(scene, epoch)), Some(*scene))
+            }
+            Event::ReqCancelScene { .. } => ("ReqCancelScene".to_owned(), None),
+            Event::ReqGiveUpSeat { scene, .. } => ("ReqGiveUpSeat".to_owned(), Some(*scene)),
+            Event::SynReport(report) => return watch.reported(report),
+            Event::Scanned { .. } => return,
             Event::Fleets { .. } | Event::ReqOperator { .. } => return,
             Event::ReqCreateByHand { .. } | Event::NodeUp { .. } | Event::Recovered { .. } => return,
         };
@@ -347,6 +397,10 @@ impl Observed for Match {
                 let row = if *service == ServiceName::Db { "Db down" } else { "Match down" };
                 (row, if self.waiting() > 0 { "Waiting" } else { "none" })
             }
+            Event::Service { service: ServiceName::SceneMaster, up } => {
+                let row = if *up { "SceneMaster up" } else { "SceneMaster down" };
+                (row, if self.waiting() > 0 { "Waiting" } else { "none" })
+            }
             Event::Service { .. } | Event::Tick => return,
         };
         watch.reached("match", row, column);
@@ -379,6 +433,11 @@ impl Observed for SceneService {
             Event::ResEnd { scene, .. } => ("ResEnd", *scene, None),
             Event::ReqAddToken { scene, epoch, .. } => ("ReqAddToken", *scene, Some(*epoch)),
             Event::ReqRemoveUser { scene, .. } => ("ReqRemoveUser", *scene, None),
+            Event::ResReport { scene, .. } => ("ResReport", *scene, None),
+            Event::ReqReport { .. } => {
+                let states: BTreeSet<&str> = watch.scenes.keys().map(|scene| self.state_name(*scene)).collect();
+                return states.into_iter().for_each(|state| watch.reached("scene-service", "ReqReport", state));
+            }
             Event::Fleets { .. } | Event::Tick => return,
         };
         let is_other = epoch.is_some() && watch.made.get(&(node, scene)).copied() != epoch;
