@@ -17,11 +17,11 @@ use scenehost_core::economy::catalogue::Catalogue;
 use scenehost_core::lobby::Lobby;
 use scenehost_core::matching::Match;
 use scenehost_core::party::{self, Party};
-use scenehost_core::record::{FINISHED_PREFIX, SCENE_PREFIX, SceneRecord};
+use scenehost_core::record::{DRAIN_PREFIX, FINISHED_PREFIX, SCENE_PREFIX, SceneRecord};
 use scenehost_core::save;
 use scenehost_core::scene_master::{self, Offer, SceneMaster};
 use scenehost_core::scene_service::SceneService;
-use scenehost_core::{NodeId, PartyId, SceneId, ServiceName, lobby};
+use scenehost_core::{NodeId, PartyId, SceneId, ServiceName, Write, lobby};
 use scenehost_engine::{Engine, Options};
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
@@ -62,8 +62,13 @@ const LAST_BACKUP: Duration = Duration::from_secs(10);
 type Services = JoinSet<Result<(), service_loop::Error>>;
 
 /// Runs the host until `stop` says so or something fails that it cannot do without. The file is the one of the
-/// configuration: its fleets may change.
-pub async fn run(config: Config, file: PathBuf, mut stop: mpsc::Receiver<()>) -> anyhow::Result<()> {
+/// configuration: its fleets may change. Once it serves, `serving` is given the way to its services.
+pub async fn run(
+    config: Config,
+    file: PathBuf,
+    mut stop: mpsc::Receiver<()>,
+    serving: impl FnOnce(&Bus),
+) -> anyhow::Result<()> {
     let clock = Clock::start();
     let metrics = install_metrics()?;
     let connections_max = open_files::connections(config.server.connections_max)?;
@@ -104,6 +109,7 @@ pub async fn run(config: Config, file: PathBuf, mut stop: mpsc::Receiver<()>) ->
     let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle };
     let mut services = start_services(&config, inboxes, &shell, offer.clone(), &fleets, catalogue);
     forget_saves(&store, &bus)?;
+    forget_drains(&store).await?;
     bus.send(scene_master::Event::Recovered { scenes, finished }.into());
     let Offer { url, capacity, idle } = offer;
     bus.send(scene_master::Event::NodeUp { node: NODE, url, capacity, idle }.into());
@@ -124,6 +130,7 @@ pub async fn run(config: Config, file: PathBuf, mut stop: mpsc::Receiver<()>) ->
     tokio::spawn(keep_metrics(metrics));
     // Tests and tools wait for this line.
     tracing::info!(%address, %ops_address, scenes_max = slots, scene_threads = threads, "scenehost serves");
+    serving(&bus);
 
     let failed = tokio::select! {
         _ = stop.recv() => None,
@@ -257,6 +264,16 @@ fn forget_saves(store: &Store, bus: &Bus) -> anyhow::Result<()> {
             let (caller, asker) = (db::Caller::Host, db::Asker::Nobody);
             bus.send(db::Event::Req { caller, asker, request }.into());
         }
+    }
+    Ok(())
+}
+
+/// A node that was drained when the run before ended is not drained any more.
+async fn forget_drains(store: &Store) -> anyhow::Result<()> {
+    let drained = store.scan(DRAIN_PREFIX)?;
+    if !drained.is_empty() {
+        let writes = drained.into_iter().map(|(key, _)| Write::Delete { key }).collect();
+        store.begin(writes).await?.synced().await?;
     }
     Ok(())
 }

@@ -122,7 +122,7 @@ impl SceneMaster {
     pub(super) fn node_up(&mut self, id: NodeId, offer: Offer, cx: &mut Context<'_>) {
         let Offer { url, capacity, idle } = offer;
         self.gone.remove(&id);
-        if !self.reconcile.is_some() {
+        if self.nodes.get(&id).is_some_and(|node| node.is_draining) {
             cx.delete(record::drain_key(id));
         }
         let nothing = Capacity { scenes: 0, cpu_us_per_s: 0, memory_kib: 0 };
@@ -147,10 +147,11 @@ impl SceneMaster {
     }
 
     pub(super) fn node_down(&mut self, node: NodeId, cx: &mut Context<'_>) {
-        self.nodes.remove(&node);
+        if self.nodes.remove(&node).is_some_and(|node| node.is_draining) {
+            cx.delete(record::drain_key(node));
+        }
         self.deadlines.clear(&Due::Node(node));
         self.ended_with(node);
-        cx.delete(record::drain_key(node));
         self.gone.insert(node);
         if self.gone.len() > GONE_MAX {
             self.gone.pop_first();

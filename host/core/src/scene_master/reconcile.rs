@@ -64,6 +64,14 @@ enum Stage {
     Asking { number: u64, until: Time, awaited: BTreeMap<NodeId, SceneId> },
 }
 
+impl Reconcile {
+    fn hold(&mut self, event: Event) {
+        if self.held.len() < HELD_MAX {
+            self.held.push(event);
+        }
+    }
+}
+
 impl Default for Reconcile {
     fn default() -> Self {
         let stage = Stage::Loading { job: 0, prefix: 0, from: PREFIXES[0].to_owned() };
@@ -102,9 +110,7 @@ impl SceneMaster {
             }
             Event::ReqRejoin { user } => cx.send(lobby::Event::ResRejoin { user, result: Err(DOWN) }),
             Event::ReqRemoveUser { .. } | Event::ReqCancelScene { .. } | Event::ReqGiveUpSeat { .. } => {
-                if reconcile.held.len() < HELD_MAX {
-                    reconcile.held.push(event);
-                }
+                reconcile.hold(event);
             }
             Event::Fleets { .. }
             | Event::NodeUp { .. }
@@ -354,7 +360,10 @@ impl SceneMaster {
             self.order_end(id, reason, results, keep, cx);
         }
         for (node, DrainRecord { exits }) in drained {
-            self.drain_node(node, exits, cx);
+            match self.nodes.contains_key(&node) {
+                true => self.drain_node(node, exits, cx),
+                false => cx.delete(record::drain_key(node)),
+            }
         }
         self.replace(cx);
         self.wait_anew(cx);

@@ -1,9 +1,9 @@
 //! What goes wrong, and how it is over.
 //!
 //! A node that is silent for longer than [`SILENT_MS_MAX`] is declared down, and has lost its scenes when it is back:
-//! that a node fences itself off, or is asked what it still runs, is not built yet. For the same reason all nodes
-//! begin anew with the host. A node comes back after it was declared down, never before: SceneMaster could not tell
-//! its lives apart.
+//! that a node fences itself off is not built yet. All nodes begin anew with the host, which ends all scenes when it
+//! begins; a SceneMaster alone that fails ([`Fault::FreshMaster`]) is followed by one that goes on with them. A node
+//! comes back after it was declared down, never before: SceneMaster could not tell its lives apart.
 
 use scenehost_core::message::ServiceName;
 use scenehost_core::scene_master::SceneMaster;

@@ -216,8 +216,7 @@ pub fn waits(sim: &mut Sim) {
 ///
 /// That somebody has a seat and does not know of it cannot be excluded once messages are lost, and once a match
 /// handler was lost or has given up a group whose scene is made all the same: a seat of which nobody was told is given
-/// up when its token expires, and one that was left when the scene ends. That SceneMaster and the scenes compare
-/// their seats is not built yet.
+/// up when its token expires, and one that was left with the scene's next report that comes.
 pub fn agreed(sim: &mut Sim) {
     let wait = sim.watch.store_trouble.plus_ms(AGREE_MS_MAX);
     for user in &sim.users {
