@@ -72,7 +72,8 @@ async fn scenes_are_ordered_with_the_token_only() {
         assert!(answer.body.contains("Authorization: Bearer"), "{}", answer.body);
     }
     assert_eq!(host.ops("POST", SCENES, &[json], &body).await.status, 401);
-    assert_eq!(host.ops("GET", SCENES, &[], "").await.status, 405);
+    assert_eq!(host.ops("GET", SCENES, &[], "").await.status, 401);
+    assert_eq!(host.ops("PATCH", SCENES, &[], "").await.status, 405);
     let at_the_edge = http(host.address(), "POST", SCENES, &[json], &body).await;
     assert_eq!(at_the_edge.status, 404, "players' listener knows nothing of it");
     let at_the_edge = http(host.address(), "GET", "/metrics", &[], "").await;

@@ -81,8 +81,9 @@ fn a_way_in_that_does_not_come_is_given_up_and_one_that_comes_too_late_is_the_us
     world.tell(joined(Ok(entry(1))));
     assert_eq!(world.service.phase_name(USER), "InScene");
     let mut world = searching();
-    world.tell(joined(Ok(entry(1))));
-    assert_eq!(world.service.phase_name(USER), "Searching", "who has gone elsewhere does not come");
+    let told = world.tell(joined(Ok(entry(1))));
+    assert_eq!(shorts(&told), ["SceneMaster ReqGiveUpSeat"], "who has gone elsewhere does not come");
+    assert_eq!(world.service.phase_name(USER), "Searching");
 }
 
 #[test]

@@ -11,7 +11,8 @@ use scenehost_core::message::{EndReason, PlayerResult, ServiceName};
 use scenehost_core::scene_master::{Ask, Capacity, Event, Matched, Offer, Order, RECONCILE_MS_MAX, SceneMaster};
 use scenehost_core::scene_service::{self, Event as ToNode, Life, Report, Reported, Round, SceneService, SeatNow};
 use scenehost_core::{
-    Build, Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, Time, UserId, Write, matching,
+    Build, Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, Time, UserId, Write, lobby, matching,
+    scene_list,
 };
 
 use crate::table::short;
@@ -553,4 +554,70 @@ fn a_match_that_comes_after_its_search_was_given_up_gives_its_seat_up() {
     assert!(books.said(gives_up(10)).is_empty(), "who is inside has it");
     assert_eq!(books.said(gives_up(11)), ["SceneService ReqRemoveUser", "Lobby SynSceneEnded"]);
     assert!(books.said(gives_up(11)).is_empty());
+}
+
+fn found(books: &mut Books) -> Vec<scene_list::Found> {
+    let query = Box::new(scene_list::Query { limit: 10, ..scene_list::Query::default() });
+    match &books.tell(Event::ReqFindScenes { user: UserId(1), number: 1, query })[..] {
+        [Message::Lobby(lobby::Event::ResFindScenes { result: Ok(page), .. })] => page.scenes.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn joinable() -> Fleet {
+    Fleet { join_in_progress: true, seats_max: 4, spectators_max: 5, ..Fleet::default() }
+}
+
+#[test]
+fn a_fresh_one_lists_the_scenes_again_and_hears_their_labels_and_who_watches() {
+    let (mut books, scene) = Books::running(joinable());
+    books.fail();
+    assert_eq!(
+        books.said(Event::ReqWatch { user: UserId(20), number: 1, scene }),
+        ["Lobby ResWatch ✗ServiceDown"],
+        "not before it knows what there is"
+    );
+    // What a scene says again when it is asked anew; it may be there before the report.
+    let label = scene_list::Label::parse(r#"{"map":"ice"}"#).unwrap();
+    books.tell(Event::SynLabel { scene, epoch: Epoch(1), label: label.clone() });
+    books.tell(Event::SynSpectators { scene, epoch: Epoch(1), users: vec![UserId(20), UserId(21)] });
+    books.answers(vec![with_seats(scene, [SeatNow::Held, SeatNow::Held])]);
+    let found = found(&mut books);
+    assert_eq!((found.len(), found[0].scene, found[0].players, found[0].spectators), (1, scene, 2, 2));
+    assert_eq!(found[0].label, Some(label));
+}
+
+#[test]
+fn a_seat_that_was_given_just_before_is_taken_back_if_nobody_comes() {
+    let (mut books, scene) = Books::running(joinable());
+    books.tell(crate::joining::req_join(scene, 20));
+    books.fail();
+    // The scene has not heard of the seat.
+    books.answers(vec![with_seats(scene, [SeatNow::Held, SeatNow::Held])]);
+    assert_eq!(found(&mut books)[0].players, 3);
+    let said = books.pass_ms(60_000);
+    assert!(shorts(&said).contains(&"Lobby SynSceneEnded".to_owned()), "{said:?}");
+    assert_eq!(found(&mut books)[0].players, 2);
+    // The next one's seat is named with all that the scene may lack.
+    let told = books.tell(crate::joining::req_join(scene, 21));
+    let [Message::SceneService(NODE, ToNode::ReqAddSeats { seats, .. })] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(seats.iter().map(|grant| grant.player.seat).collect::<Vec<_>>(), [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_scene_tells_its_label_and_who_watches_only_to_one_that_asks_anew() {
+    let orders = |asked: Option<u64>| {
+        let mut world = node(1);
+        let told = match asked {
+            Some(number) => world.tell(ToNode::ReqReport { number, from: SceneId(0) }),
+            None => world.pass_ms(scene_service::REPORT_MS),
+        };
+        let anew = told.iter().find_map(|message| match message {
+            Message::Scene(_, scene_service::ToScene::Report { anew, .. }) => Some(*anew),
+            _ => None,
+        });
+        anew.expect("it is asked")
+    };
+    assert!(orders(Some(9)));
+    assert!(!orders(None));
 }

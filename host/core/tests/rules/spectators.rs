@@ -309,6 +309,26 @@ fn a_game_that_fails_is_not_watched_on() {
 }
 
 #[test]
+fn what_scene_master_knows_by_the_scenes_word_is_said_again_when_it_asks_anew() {
+    let mut scene = running(watched(10, 0));
+    scene.step(START, Event::Label(r#"{"map":"ice"}"#.to_owned()));
+    come(&mut scene, START, FIRST, VIC);
+    scene.step(START, add(UserId(21)));
+    let report = |anew| Event::Order(ToScene::Report { epoch: EPOCH, anew });
+    assert_eq!(to_master(&scene.step(START, report(false))), ["SceneService ResReport"]);
+    let effects = scene.step(START, report(true));
+    assert_eq!(to_master(&effects), ["SceneMaster SynLabel", "SceneMaster SynSpectators", "SceneService ResReport"]);
+    let users = effects.iter().find_map(|effect| match effect {
+        Effect::Send(message) => match &**message {
+            Message::SceneMaster(scene_master::Event::SynSpectators { users, .. }) => Some(users.clone()),
+            _ => None,
+        },
+        _ => None,
+    });
+    assert_eq!(users, Some(vec![VIC, UserId(21)]));
+}
+
+#[test]
 fn a_label_is_told_once_in_a_while_and_only_if_it_is_new() {
     let mut scene = running(Fleet::default());
     let label = |text: &str| Event::Label(text.to_owned());
