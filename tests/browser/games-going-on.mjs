@@ -19,6 +19,7 @@ await run("games-going-on", async (table) => {
     const game = document.querySelector('[data-testid="running-game"]');
     return game?.textContent.includes("2 of 8 players");
   });
+  await eve.at("running").scrollIntoViewIfNeeded();
   await table.picture(eve, "list");
 
   table.begin("she watches it, a little later than it is played");
