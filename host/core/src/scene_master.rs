@@ -49,7 +49,7 @@ use crate::{Context, Meter, Service, lobby};
 use counts::Counts;
 pub use event::{Ask, Event, Matched, Misbehaviour};
 use fleets::{FleetState, Standing};
-pub use fleets::{FleetView, PROVISION_MAX};
+pub use fleets::{FleetView, PROVISION_AFTER_MS, PROVISION_MAX};
 use nodes::Node;
 pub use nodes::{Capacity, Idle, NodeView, Offer};
 pub use operator::{Answer, Order};
@@ -321,9 +321,10 @@ impl Service for SceneMaster {
 
     fn meters(&self) -> Vec<Meter> {
         let mut meters = self.counts.meters();
-        for state in State::ALL {
-            let scenes = self.scenes.values().filter(|scene| scene.state == state).count();
-            meters.push(Meter::now("scenehost_scenes_by_state", scenes).of("state", state.name()));
+        let mut by_state = State::ALL.map(|state| (state.name(), 0));
+        self.scenes.values().for_each(|scene| by_state[scene.state as usize].1 += 1);
+        for (state, scenes) in by_state {
+            meters.push(Meter::now("scenehost_scenes_by_state", scenes).of("state", state));
         }
         meters.push(Meter::now("scenehost_unrecorded_results", self.unrecorded()));
         meters
@@ -658,7 +659,11 @@ impl SceneMaster {
     }
 
     fn forget(&mut self, id: SceneId) {
-        self.tombstones.retain(|it| *it != id);
+        // They are forgotten in the order in which they have ended, so it is nearly always the first.
+        match self.tombstones.front() {
+            Some(first) if *first == id => _ = self.tombstones.pop_front(),
+            _ => self.tombstones.retain(|it| *it != id),
+        }
         if let Some(scene) = self.scenes.remove(&id) {
             for match_id in scene.past_matches.iter().chain(&scene.match_id) {
                 self.by_match.remove(match_id);

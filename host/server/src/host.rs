@@ -62,8 +62,13 @@ const LAST_BACKUP: Duration = Duration::from_secs(10);
 type Services = JoinSet<Result<(), service_loop::Error>>;
 
 /// Runs the host until `stop` says so or something fails that it cannot do without. The file is the one of the
-/// configuration: its fleets may change.
-pub async fn run(config: Config, file: PathBuf, mut stop: mpsc::Receiver<()>) -> anyhow::Result<()> {
+/// configuration: its fleets may change. Once it serves, `serving` is given the way to its services.
+pub async fn run(
+    config: Config,
+    file: PathBuf,
+    mut stop: mpsc::Receiver<()>,
+    serving: impl FnOnce(&Bus),
+) -> anyhow::Result<()> {
     let clock = Clock::start();
     let metrics = install_metrics()?;
     let connections_max = open_files::connections(config.server.connections_max)?;
@@ -125,6 +130,7 @@ pub async fn run(config: Config, file: PathBuf, mut stop: mpsc::Receiver<()>) ->
     tokio::spawn(keep_metrics(metrics));
     // Tests and tools wait for this line.
     tracing::info!(%address, %ops_address, scenes_max = slots, scene_threads = threads, "scenehost serves");
+    serving(&bus);
 
     let failed = tokio::select! {
         _ = stop.recv() => None,
