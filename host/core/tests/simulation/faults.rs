@@ -55,7 +55,12 @@ impl Sim {
                     self.crash(node, for_ms);
                 }
             }
-            Fault::Skew { node, ms } => self.nodes[node].ahead_ms = ms,
+            Fault::Skew { node, ms } => {
+                // A clock that is put back stands still until it is there again.
+                let back_ms = self.nodes[node].ahead_ms.saturating_sub(ms).max(0) as u64;
+                self.watch.trouble(node, self.now.plus_ms(back_ms));
+                self.nodes[node].ahead_ms = ms;
+            }
             Fault::StoreDown { for_ms } => {
                 if !self.store.is_down {
                     self.store.is_down = true;

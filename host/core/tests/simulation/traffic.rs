@@ -218,6 +218,11 @@ impl Sim {
                     Some((at, life)) => self.at(at, Due::AtScene { node, life, scene, event: Box::new(event) }),
                     None => self.scene_lost(user),
                 },
+                Deed::Watch(node, scene, event) => {
+                    if let Some((at, life)) = self.door(user, node) {
+                        self.at(at, Due::AtScene { node, life, scene, event: Box::new(event) });
+                    }
+                }
                 Deed::Play(node, scene, connection) => {
                     if let Some((at, life)) = self.door(user, node) {
                         self.at(at, Due::Play { node, life, scene, connection });
