@@ -338,7 +338,8 @@ impl SceneMaster {
         }
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let asked = scene.asked.take();
-        for row in &mut scene.seats {
+        // Who has given the seat up may have another one by now.
+        for row in scene.seats.iter_mut().filter(|row| row.state != SeatState::Gone) {
             row.state = SeatState::Gone;
             self.by_user.remove(&row.player.user);
         }

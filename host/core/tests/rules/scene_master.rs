@@ -230,6 +230,16 @@ fn who_is_matched_while_holding_a_seat_gives_that_up() {
 }
 
 #[test]
+fn a_seat_that_was_given_up_before_its_scene_could_not_be_made_takes_no_other_seat_along() {
+    let (mut world, scene) = placing();
+    let next = placed(&world.tell(req_create(MatchId(51), [10, 11])));
+    world.tell(created(next, Ok(())));
+    world.tell(created(scene, Err(Refusal::Overloaded("scenes"))));
+    assert_eq!(world.service.state_name(scene), "Stopped");
+    assert_eq!(shorts(&world.tell(Event::ReqRejoin { user: UserId(10) })), ["SceneService ReqAddToken"]);
+}
+
+#[test]
 fn each_state_ends_by_its_deadline() {
     let (mut world, scene) = placing();
     let told = world.pass_ms(PLACE_MS_MAX);

@@ -257,11 +257,12 @@ impl Sim {
         }
     }
 
-    /// A node offers to run scenes.
+    /// A node offers to run scenes, and its SceneService begins.
     pub fn tell_up(&mut self, node: usize) {
         let Offer { url, capacity, idle } = offer(node);
         let event = scene_master::Event::NodeUp { node: NodeId(node as u64), url, capacity, idle };
         self.send(Place::World, Place::Master, event.into());
+        self.plan(Place::Node(node));
     }
 }
 
