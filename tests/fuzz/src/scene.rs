@@ -344,7 +344,7 @@ impl World {
             self.tick();
         }
         let phase = self.scene.phase_name();
-        assert!(["Starting", "Asked", "Ended"].contains(&phase), "nobody is there, and the scene is {phase}");
+        assert!(["Starting", "Asked", "Kept", "Ended"].contains(&phase), "nobody is there, and the scene is {phase}");
     }
 }
 
