@@ -165,14 +165,17 @@ async function lose(table, proxy, players, title) {
 }
 
 async function whoseTurn(players) {
-  const turns = await Promise.all(
-    players.map(async (player) => {
-      await player.at("status").waitFor();
-      return player.at("status").getAttribute("data-turn");
-    }),
-  );
+  let turns = [];
+  // The pages hear of a move, and that the other is there, one after the other.
+  for (let looks = 0; looks < 100; looks += 1) {
+    turns = await Promise.all(
+      players.map((player) => player.at("status").getAttribute("data-turn")),
+    );
+    if (turns.toSorted().join() === "me,them") break;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
   assert.deepEqual(
-    [...turns].sort(),
+    turns.toSorted(),
     ["me", "them"],
     "it is the turn of exactly one",
   );
