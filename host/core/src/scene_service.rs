@@ -1,11 +1,14 @@
 //! SceneService: creates and runs the scenes of one node, and obeys SceneMaster.
 //!
-//! Invariant: it never begins or ends a scene by its own decision, and it answers every order of
-//! SceneMaster, by the scene's answer or at the deadline.
+//! Invariants: it never begins or ends a scene by its own decision, and it answers every order of
+//! SceneMaster, by the scene's answer or at the deadline. An incarnation that has ended, or whose end
+//! was ordered, does not begin again.
 //!
 //! Main type: [`SceneService`]. The scenes themselves are handlers of their own
 //! ([`crate::scene::Scene`]), each on the thread that owns its component; this service passes
 //! orders to them and their answers back.
+
+mod ended;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,6 +19,7 @@ use crate::message::{EndReason, Message, Player, PlayerResult};
 use crate::refusal::Refusal;
 use crate::token::SecretHash;
 use crate::{Context, Service, scene_master};
+use ended::Ended;
 
 /// How long a scene may take to begin.
 pub const START_MS_MAX: u64 = 4_000;
@@ -170,6 +174,7 @@ pub struct SceneService {
     fleets: BTreeMap<FleetName, Fleet>,
     scenes: HashMap<SceneId, (Epoch, State, FleetName)>,
     by_fleet: HashMap<FleetName, u32>,
+    ended: Ended,
     deadlines: Deadlines<SceneId>,
 }
 
@@ -218,7 +223,15 @@ impl Service for SceneService {
 impl SceneService {
     /// The service of a node that can run this many scenes.
     pub fn new(node: NodeId, slots: u32, fleets: BTreeMap<FleetName, Fleet>) -> Self {
-        Self { node, slots, fleets, scenes: HashMap::new(), by_fleet: HashMap::new(), deadlines: Deadlines::default() }
+        Self {
+            node,
+            slots,
+            fleets,
+            scenes: HashMap::new(),
+            by_fleet: HashMap::new(),
+            ended: Ended::default(),
+            deadlines: Deadlines::default(),
+        }
     }
 
     /// The node whose scenes these are.
@@ -253,6 +266,8 @@ impl SceneService {
             Some((known, State::Running, _)) if *known == epoch => return answer(Ok(()), cx),
             Some((known, State::Starting, _)) if *known == epoch => return, // The answer is on its way.
             Some(_) => return answer(Err(Refusal::Busy("another incarnation of this scene still lives here")), cx),
+            // The order is late: it was doubled, or that to end the scene has overtaken it.
+            None if self.ended.has(scene, epoch) => return answer(Err(Refusal::SceneEnded), cx),
             None => {}
         }
         let Some(limits) = self.fleets.get(&fleet).cloned() else {
@@ -298,6 +313,7 @@ impl SceneService {
         results: Vec<PlayerResult>,
         cx: &mut Context<'_>,
     ) {
+        self.ended.note(scene, epoch);
         match self.scenes.get_mut(&scene) {
             Some((known, State::Ending, _)) if *known == epoch => {} // The answer is on its way.
             Some((known, state, fleet)) if *known == epoch => {
@@ -336,9 +352,9 @@ impl SceneService {
 
     fn remove(&mut self, scene: SceneId) {
         self.deadlines.clear(&scene);
-        if let Some((_, _, fleet)) = self.scenes.remove(&scene)
-            && let Some(count) = self.by_fleet.get_mut(&fleet)
-        {
+        let Some((epoch, _, fleet)) = self.scenes.remove(&scene) else { return };
+        self.ended.note(scene, epoch);
+        if let Some(count) = self.by_fleet.get_mut(&fleet) {
             *count -= 1;
         }
     }
