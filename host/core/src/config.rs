@@ -208,6 +208,26 @@ pub struct Fleet {
     pub stop_grace_ms: u32,
     /// How many scenes of this fleet may live on one node.
     pub scenes_max: u32,
+    /// What a scene takes of its node; how many fit on one follows from it.
+    pub usage: Usage,
+    /// Which of the nodes with room gets the next scene.
+    pub placement: Placement,
+    /// When scenes of this fleet begin.
+    pub start: StartOn,
+    /// With [`StartOn::Provision`], how many scenes are kept ready for allocation.
+    pub standby_min: u32,
+    /// How many scenes may be ready or reserved at most; more that become so are ended.
+    pub standby_max: u32,
+    /// How long a scene is kept ready that is not needed for `standby_min`.
+    pub standby_ms: u64,
+    /// How long a reservation of a ready scene holds, if who reserves it does not say.
+    pub reserve_ms: u64,
+    /// What a scene is after its session.
+    pub after_session: AfterSession,
+    /// After so many sessions a scene that is used again ends all the same.
+    pub sessions_max: u32,
+    /// How long running games have to end when their node is drained.
+    pub drain_ms: u64,
     /// How many messages a user may send to a scene in a second.
     pub messages_per_s_max: u32,
     /// What becomes of a scene that has to save while Db is down.
@@ -216,6 +236,58 @@ pub struct Fleet {
     pub on_crash: OnCrash,
     /// How often a scene may fail within [`CRASHES_WITHIN_MS`] and begin anew; with one more it ends.
     pub crashes_max: u32,
+}
+
+/// What a scene takes of its node, on average. A part that is 0 is not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Usage {
+    /// Microseconds of one core in each second.
+    pub cpu_us_per_s: u32,
+    /// KiB of memory.
+    pub memory_kib: u32,
+}
+
+/// A core is given to about 10,000 small scenes, and a GiB of memory to 16,000.
+impl Default for Usage {
+    fn default() -> Self {
+        Self { cpu_us_per_s: 100, memory_kib: 64 }
+    }
+}
+
+/// Which node gets the next scene.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Placement {
+    /// The one with the most room, so that one machine that fails hurts few.
+    #[default]
+    Spread,
+    /// The fullest one with room, so that the others fall idle and can be taken away.
+    Packed,
+}
+
+/// When scenes of a fleet begin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StartOn {
+    /// When they are allocated, if none is ready.
+    #[default]
+    Allocation,
+    /// Before: `standby_min` are always ready. Where these do not suffice, at allocation, too.
+    Provision,
+    /// Only when an operator starts them; an allocation gets one that is ready, or is refused.
+    Hand,
+}
+
+/// What a scene is after its session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AfterSession {
+    /// Over. Each session gets a fresh instance of the game.
+    #[default]
+    End,
+    /// Ready again: the game's instance is kept, and begins its next session by itself.
+    Reuse,
 }
 
 /// For how long a failure of a scene counts.
@@ -253,6 +325,16 @@ impl Default for Fleet {
             life_ms_max: 4 * 3_600_000,
             stop_grace_ms: 2_000,
             scenes_max: 10_000,
+            usage: Usage::default(),
+            placement: Placement::Spread,
+            start: StartOn::Allocation,
+            standby_min: 0,
+            standby_max: 10_000,
+            standby_ms: 600_000,
+            reserve_ms: 15_000,
+            after_session: AfterSession::End,
+            sessions_max: 100,
+            drain_ms: 300_000,
             messages_per_s_max: 60,
             on_db_down: OnDbDown::Wait,
             on_crash: OnCrash::Restart,
@@ -260,6 +342,9 @@ impl Default for Fleet {
         }
     }
 }
+
+/// The longest time for which a ready scene may be reserved: a day.
+pub const RESERVE_MS_MAX: u64 = 86_400_000;
 
 /// The highest tick rate, from the contract.
 pub const TICK_RATE_HZ_MAX: u32 = 120;
@@ -278,6 +363,23 @@ impl Fleet {
         }
         if self.scenes_max == 0 || self.messages_per_s_max == 0 {
             return Err("scenes_max and messages_per_s_max need at least 1".to_owned());
+        }
+        if self.standby_min > 0 && self.start != StartOn::Provision {
+            return Err("standby_min needs start = \"provision\": only then are scenes kept ready".to_owned());
+        }
+        if self.start == StartOn::Provision && self.standby_min == 0 {
+            return Err("start = \"provision\" needs standby_min of at least 1".to_owned());
+        }
+        if self.standby_min > self.standby_max {
+            return Err(format!("standby_min is {}, above standby_max ({})", self.standby_min, self.standby_max));
+        }
+        if self.standby_ms < 1_000 || self.reserve_ms < 1_000 || self.reserve_ms > RESERVE_MS_MAX {
+            return Err(format!(
+                "standby_ms and reserve_ms need at least 1000, and reserve_ms at most {RESERVE_MS_MAX}"
+            ));
+        }
+        if self.sessions_max == 0 {
+            return Err("sessions_max needs at least 1".to_owned());
         }
         Ok(())
     }

@@ -16,10 +16,11 @@ use crate::auth::identity::IdentityRecord;
 use crate::chat;
 use crate::economy::wallet::Sold;
 use crate::friends::{self, Friends};
-use crate::ids::{SceneId, UserId};
+use crate::ids::{AllocationId, SceneId, UserId};
 use crate::inbox::{self, Inbox};
 use crate::profile::Profile;
-use crate::record::{self, EXPIRY_PREFIX, SCENE_PREFIX, SceneRecord, UserRecord};
+use crate::record::{self, EXPIRY_PREFIX, FINISHED_PREFIX, SCENE_PREFIX, SceneRecord, UserRecord};
+use crate::results::Finished;
 use crate::save::{self, Saved};
 use crate::storage::{self, Shelf, Shelves};
 
@@ -77,6 +78,17 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
                 self.readable::<SceneRecord>(key, value);
                 if id_of::<SceneId>(key, SCENE_PREFIX).is_none() {
                     self.problem(key, "is no scene's: delete it");
+                }
+                Ok(())
+            }
+            "fleet" => {
+                self.readable::<serde_json::Map<String, serde_json::Value>>(key, value);
+                Ok(())
+            }
+            "finished" => {
+                self.readable::<Finished>(key, value);
+                if id_of::<AllocationId>(key, FINISHED_PREFIX).is_none() {
+                    self.problem(key, "is no game's: delete it");
                 }
                 Ok(())
             }

@@ -372,7 +372,9 @@ fn answer(asker: Asker, result: Result<Answer, Refusal>, cx: &mut Context<'_>) {
             });
             cx.send(lobby::Event::ResEnter { user, connection, result });
         }
-        Asker::SceneMaster { scene } => cx.send(scene_master::Event::ResRecord { scene, result: result.map(drop) }),
+        Asker::SceneMaster { allocation } => {
+            cx.send(scene_master::Event::ResRecord { allocation, result: result.map(drop) });
+        }
         Asker::Door(number) => cx.send(Message::DbDoor(number, result.map(Box::new))),
         Asker::Nobody => {}
     }

@@ -36,7 +36,7 @@ pub struct NoId;
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub struct $name(pub u64);
 
         /// 16 hexadecimal digits.
@@ -67,6 +67,15 @@ number! {
     SceneId
 }
 number! {
+    /// A scene given to a match, or to users whom an operator put together: the same through crashes of the game, and
+    /// another one for each session of a scene that is used again.
+    AllocationId
+}
+number! {
+    /// What the scenes of a fleet are made of: the plugin and all settings. Another build is another number.
+    Build
+}
+number! {
     /// A group of tickets that became a match; makes the scene's creation idempotent.
     MatchId
 }
@@ -95,7 +104,15 @@ number! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch(pub u64);
 
-/// One life of a scene: where its game fails, it begins anew with the next epoch.
+impl Epoch {
+    /// The one after it.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// One life of a scene: where its game fails it begins anew with the next epoch, and so does each session of a scene
+/// that is used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Incarnation {
     /// Which scene.

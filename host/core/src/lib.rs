@@ -56,8 +56,8 @@ mod text;
 pub mod token;
 
 pub use ids::{
-    ConnectionId, DomainName, Epoch, FleetName, GameName, GuildId, Incarnation, MatchId, NodeId, PartyId, RoomName,
-    SceneId, Seat, SessionId, Time, UserId,
+    AllocationId, Build, ConnectionId, DomainName, Epoch, FleetName, GameName, GuildId, Incarnation, MatchId, NodeId,
+    PartyId, RoomName, SceneId, Seat, SessionId, Time, UserId,
 };
 pub use message::{Message, Player, PlayerResult, ServiceName};
 pub use refusal::Refusal;

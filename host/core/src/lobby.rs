@@ -187,6 +187,7 @@ impl Service for Lobby {
             Event::ResCancelMatch { user, ticket, result } => self.res_cancel_match(user, ticket, result, cx),
             Event::ResRejoin { user, result } => self.res_rejoin(user, result, cx),
             Event::SynSceneRestarted { user, entry } => self.syn_scene_restarted(user, entry, cx),
+            Event::SynAllocated { user, entry } => self.syn_allocated(user, entry, cx),
             Event::SynSceneEnded { user, ended } => self.syn_scene_ended(user, ended, cx),
             Event::ReqDb { connection, request, what } => self.req_db(connection, request, what, cx),
             Event::ResDb { user, number, result } => self.res_db(user, number, result, cx),
@@ -316,6 +317,15 @@ impl Lobby {
         let Some(user) = self.users.get_mut(&id) else { return };
         if matches!(&user.phase, Phase::InScene { scene, .. } if *scene == entry.scene) {
             tell(user, 0, Notice::ResMatch(entry), cx);
+        }
+    }
+
+    /// Who does something else meanwhile is not torn from it: the seat lapses if nobody comes.
+    fn syn_allocated(&mut self, id: UserId, entry: Entry, cx: &mut Context<'_>) {
+        if self.users.get(&id).is_some_and(|user| matches!(user.phase, Phase::Idle)) {
+            let (scene, domain) = (entry.scene, entry.domain.clone());
+            self.set_phase(id, Phase::InScene { scene, domain, rejoin: None });
+            self.tell(id, 0, Notice::ResMatch(entry), cx);
         }
     }
 

@@ -53,8 +53,12 @@ pub enum Message {
     Users(ToUsers),
     /// To the host: asks the operator's moderation about a message, answered to the lobby.
     Moderate(Moderate),
-    /// To whoever asked for scenes by hand; the number is theirs.
-    Operator(u64, Result<Vec<SceneId>, Refusal>),
+    /// To the operator who asked SceneMaster; the number is theirs.
+    Operator(u64, Result<Box<scene_master::Answer>, Refusal>),
+    /// To the process of a node: no scene on it was allocated for its time to live.
+    NodeIdle(NodeId),
+    /// To the process of a node: it is drained, and may exit.
+    NodeDrained(NodeId),
 }
 
 impl From<auth::Event> for Message {
@@ -334,6 +338,12 @@ pub enum EndReason {
     TimeLimit,
     /// Nobody was left.
     Empty,
+    /// The machine that ran it is taken out of service.
+    Drained,
+    /// Nobody needed it.
+    Idle,
+    /// It was ready, and its fleet has changed.
+    Replaced,
 }
 
 impl EndReason {
@@ -350,6 +360,9 @@ impl EndReason {
             Self::NeverJoined => "your seat was given up because you did not enter in time".to_owned(),
             Self::TimeLimit => "the game reached its time limit".to_owned(),
             Self::Empty => "nobody was left in the game".to_owned(),
+            Self::Drained => "the game had to end because its machine is taken out of service".to_owned(),
+            Self::Idle => "nobody needed the game".to_owned(),
+            Self::Replaced => "the game has a newer version".to_owned(),
         }
     }
 
@@ -366,6 +379,9 @@ impl EndReason {
             Self::NeverJoined => "NeverJoined",
             Self::TimeLimit => "TimeLimit",
             Self::Empty => "Empty",
+            Self::Drained => "Drained",
+            Self::Idle => "Idle",
+            Self::Replaced => "Replaced",
         }
     }
 }

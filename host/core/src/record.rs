@@ -5,8 +5,7 @@ use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::ids::{Epoch, FleetName, NodeId, SceneId, Time, UserId};
-use crate::results::Finished;
+use crate::ids::{AllocationId, Epoch, FleetName, NodeId, SceneId, Time, UserId};
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,9 +34,6 @@ pub struct SceneRecord {
     pub deadline: Option<Time>,
     /// The users with seats.
     pub users: Vec<UserId>,
-    /// How its game was decided, until Db has recorded that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finished: Option<Finished>,
 }
 
 /// How long most keys are at most, in bytes.
@@ -92,6 +88,22 @@ pub const SCENE_PREFIX: &str = "scene/";
 /// The key of a scene's record.
 pub fn scene_key(scene: SceneId) -> String {
     format!("{SCENE_PREFIX}{scene}")
+}
+
+/// Where the fleets begin that operators have set.
+pub const FLEET_PREFIX: &str = "fleet/";
+
+/// The key of a fleet that operators have set.
+pub fn fleet_key(fleet: &FleetName) -> String {
+    format!("{FLEET_PREFIX}{fleet}")
+}
+
+/// Where the results of games begin that Db has not recorded yet.
+pub const FINISHED_PREFIX: &str = "finished/";
+
+/// The key of a game's results, until Db has recorded them.
+pub fn finished_key(allocation: AllocationId) -> String {
+    format!("{FINISHED_PREFIX}{allocation}")
 }
 
 /// A stored record that cannot be read.

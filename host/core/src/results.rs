@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::db::{Answer as DbAnswer, Caller, Stop, Transaction};
-use crate::ids::{DomainName, SceneId, Time, UserId};
+use crate::ids::{AllocationId, DomainName, Time, UserId};
 use board::Board;
 pub use finished::Finished;
 use history::Match;
@@ -49,8 +49,8 @@ pub struct Rules {
 pub enum Request {
     /// Record how a game was decided; SceneMaster's. Repeating it changes nothing.
     Record {
-        /// Which scene's.
-        scene: SceneId,
+        /// Which game's, by the allocation.
+        allocation: AllocationId,
         /// How.
         finished: Finished,
     },
@@ -158,8 +158,8 @@ pub struct News {
 /// caller may not do.
 pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Result<DbAnswer, Stop> {
     let answer = match request {
-        Request::Record { scene, finished } => {
-            finished::record(caller, *scene, finished, tx)?;
+        Request::Record { allocation, finished } => {
+            finished::record(caller, *allocation, finished, tx)?;
             return Ok(DbAnswer::Done);
         }
         Request::Set { board, user, score } => {

@@ -41,6 +41,8 @@ enum Phase {
         reason: EndReason,
         until: Time,
     },
+    /// Its session is over; the game's instance waits for the next one.
+    Kept,
     Ended,
 }
 
@@ -151,7 +153,7 @@ impl<F: Clone> Scene<F> {
         let phase = match self.phase {
             Phase::Asked { again, .. } => Some(again),
             Phase::Stopping { until, .. } => Some(until),
-            Phase::Starting | Phase::Running | Phase::Ended => None,
+            Phase::Starting | Phase::Running | Phase::Kept | Phase::Ended => None,
         };
         if !self.is_open() {
             return phase;
@@ -166,6 +168,7 @@ impl<F: Clone> Scene<F> {
             Phase::Running => "Running",
             Phase::Asked { .. } => "Asked",
             Phase::Stopping { .. } => "Stopping",
+            Phase::Kept => "Kept",
             Phase::Ended => "Ended",
         }
     }
@@ -185,10 +188,11 @@ impl<F: Clone> Scene<F> {
                     self.remove(now, seat, EndReason::AccountClosed);
                 }
             }
-            Event::Order(ToScene::End { epoch, reason, results }) if epoch == self.epoch => {
-                self.end_ordered(now, reason, results)
+            Event::Order(ToScene::End { epoch, reason, results, keep }) if epoch == self.epoch => {
+                self.end_ordered(now, reason, results, keep)
             }
             Event::Order(ToScene::End { .. }) => {}
+            Event::Order(ToScene::Drain { epoch, grace_ms }) => self.drain(epoch, grace_ms),
             Event::Started(result) => self.started(now, result),
             Event::ReqJoinScene { connection, request, token, resume } => {
                 self.req_join_scene(now, connection, request, token, resume)
@@ -233,7 +237,7 @@ impl<F: Clone> Scene<F> {
             Phase::Starting => {
                 return self.refuse(connection, request, Refusal::Overloaded("the scene is still starting"));
             }
-            Phase::Asked { .. } | Phase::Ended => return self.refuse(connection, request, self.over()),
+            Phase::Asked { .. } | Phase::Kept | Phase::Ended => return self.refuse(connection, request, self.over()),
             Phase::Running | Phase::Stopping { .. } => {}
         }
         if let Some(row) = self.seats.iter_mut().find(|row| row.is_opened_by(token)) {
@@ -370,7 +374,7 @@ impl<F: Clone> Scene<F> {
                 let reason = reason.clone();
                 let ask = Ask::Finished(results.clone());
                 self.tell_master(scene_master::Event::ReqAskDestroyScene { scene: self.id, epoch: self.epoch, ask });
-                self.end(reason, results);
+                self.end(reason, results, false);
             }
             _ => self.ask(now, Ask::Finished(results)),
         }
@@ -390,9 +394,9 @@ impl<F: Clone> Scene<F> {
                 told.into_iter().for_each(|connection| self.closed(now, connection));
             }
             // The order to end is there already.
-            Phase::Stopping { reason, .. } => self.end(reason.clone(), Vec::new()),
+            Phase::Stopping { reason, .. } => self.end(reason.clone(), Vec::new(), false),
             // It was over before, or has failed already.
-            Phase::Asked { .. } | Phase::Ended => {}
+            Phase::Asked { .. } | Phase::Kept | Phase::Ended => {}
         }
     }
 
@@ -409,26 +413,36 @@ impl<F: Clone> Scene<F> {
         self.tell_master(scene_master::Event::ResAddToken { scene: self.id, epoch, seat, result });
     }
 
-    fn end_ordered(&mut self, now: Time, reason: EndReason, results: Vec<PlayerResult>) {
+    /// The game may know early that it has to end: what it makes of that is its own affair.
+    fn drain(&mut self, epoch: Epoch, grace_ms: u64) {
+        if epoch == self.epoch && self.phase == Phase::Running {
+            let grace_ms = u32::try_from(grace_ms).unwrap_or(u32::MAX);
+            self.effects.push(Effect::Game(GameEvent::Stopping { reason: EndReason::Drained, grace_ms }));
+        }
+    }
+
+    fn end_ordered(&mut self, now: Time, reason: EndReason, results: Vec<PlayerResult>, keep: bool) {
         match (&self.phase, &reason) {
             (Phase::Ended, _) => {}
             // From outside, while the game is well: it may say its last words.
-            (Phase::Running, EndReason::Stopped | EndReason::TimeLimit) if self.limits.stop_grace_ms > 0 => {
+            (Phase::Running, EndReason::Stopped | EndReason::TimeLimit | EndReason::Drained)
+                if self.limits.stop_grace_ms > 0 =>
+            {
                 let grace_ms = self.limits.stop_grace_ms;
                 self.effects.push(Effect::Game(GameEvent::Stopping { reason: reason.clone(), grace_ms }));
                 self.phase = Phase::Stopping { reason, until: now.plus_ms(u64::from(grace_ms)) };
             }
             (Phase::Stopping { .. }, _) => {} // Its deadline runs.
-            _ => self.end(reason, results),
+            _ => self.end(reason, results, keep),
         }
     }
 
-    /// The end: everyone inside is told, and the scene is gone.
-    fn end(&mut self, reason: EndReason, results: Vec<PlayerResult>) {
+    /// The end: everyone inside is told, and the scene is gone; or only its session, and the game's instance waits.
+    fn end(&mut self, reason: EndReason, results: Vec<PlayerResult>, keep: bool) {
         self.tell_end(&reason, &results);
-        self.phase = Phase::Ended;
+        self.phase = if keep { Phase::Kept } else { Phase::Ended };
         self.tell_service(scene_service::Event::ResEnd { scene: self.id, epoch: self.epoch });
-        self.effects.push(Effect::Gone);
+        self.effects.push(if keep { Effect::Kept } else { Effect::Gone });
     }
 
     /// Tells everyone inside that it is over, and closes their connections, which are returned.
@@ -467,7 +481,7 @@ impl<F: Clone> Scene<F> {
             }
             Phase::Stopping { reason, until } if *until <= now => {
                 let reason = reason.clone();
-                return self.end(reason, Vec::new());
+                return self.end(reason, Vec::new(), false);
             }
             _ if !self.is_open() => return,
             _ => {}

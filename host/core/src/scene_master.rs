@@ -3,33 +3,40 @@
 //! Invariants: a scene's state and its absolute deadline are written before their effects. There
 //! is at most one live epoch of a scene; what comes from another one is passed over, and that one ended. Slots are
 //! counted here and never negative. A user on the way in blocks the end of a scene that is only
-//! empty. Every state but `Stopped` has a deadline. The results of a game are written before its end is told to
-//! anybody, and stay in the scene's record until Db has recorded them.
+//! empty. Every state has a deadline. The results of a game are written before its end is told to
+//! anybody, and stay in the store until Db has recorded them.
 //!
 //! Main type: [`SceneMaster`].
 //!
 //! | state | entered by | leaves to |
 //! |---|---|---|
-//! | Placing | ReqCreateScene, slot taken | Allocated; Stopped if the node refuses or is silent |
-//! | Allocated | ResCreateScene | Running at the first join; Stopping if nobody comes |
-//! | Running | SynUserJoined | Empty, Stopping |
+//! | Placing | ReqCreateScene, an order, a scene that is missing; slot taken | Ready, Reserved, Allocated; Stopped if the node refuses or is silent |
+//! | Ready | ResCreateScene; a session's end, a reservation's | Placing for its allocation, with the next epoch; Reserved; Stopping |
+//! | Reserved | an operator's order | Placing for its allocation, with the next epoch; Ready |
+//! | Allocated | ResCreateScene | Running at the first join; Draining; Stopping if nobody comes |
+//! | Running | SynUserJoined | Empty, Draining, Stopping |
 //! | Empty | the last seat is given up | Stopping |
+//! | Draining | its node is drained | Stopping when nobody is left, or at the deadline |
 //! | Restarting | the game failed or its node is gone, and may begin anew | Placing, with the next epoch; Stopping |
-//! | Stopping | ReqAskDestroyScene, a deadline, the host's stop | Stopped by ResDestroyScene or by force |
+//! | Stopping | ReqAskDestroyScene, a deadline, an operator, the host's stop | Stopped by ResDestroyScene or by force; Ready if its instance is kept |
 //! | Stopped | | forgotten after the tombstone's time |
 
 mod counts;
 mod ending;
 mod event;
+mod fleets;
+mod nodes;
+mod operator;
 mod placing;
 mod recording;
 mod restart;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
-use crate::config::Fleet;
+use crate::config::{Fleet, Usage};
 use crate::deadlines::Deadlines;
-use crate::ids::{DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, Time, UserId};
+use crate::ids::{AllocationId, Build, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, Time, UserId};
 use crate::message::{EndReason, Message, Player, PlayerResult, SceneEnded, ServiceName};
 use crate::record::{self, SceneRecord};
 use crate::refusal::Refusal;
@@ -38,6 +45,12 @@ use crate::token::Secret;
 use crate::{Context, Meter, Service, lobby};
 use counts::Counts;
 pub use event::{Ask, Event, Matched};
+use fleets::{FleetState, Standing};
+pub use fleets::{FleetView, PROVISION_MAX};
+use nodes::Node;
+pub use nodes::{Capacity, Idle, NodeView};
+pub use operator::{Answer, Order};
+use placing::Asked;
 use recording::Recording;
 pub use recording::{RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX};
 pub use restart::{RESTART_MS, RESTART_MS_MAX};
@@ -52,17 +65,25 @@ pub const TOKEN_MS_MAX: u64 = 5_000;
 pub const TOMBSTONE_MS: u64 = 600_000;
 /// Why scenes of a lost node end.
 const MACHINE_GONE: &str = "the machine that ran it is gone";
-/// The first incarnation of a scene.
-const FIRST_EPOCH: Epoch = Epoch(1);
+/// How many nodes are asked for one scene, if those before had no room.
+const PLACES_MAX: u32 = 3;
+/// How many matches of sessions before a scene knows, for late questions; the oldest go first.
+const PAST_MATCHES_MAX: usize = 16;
 /// How many ended scenes are remembered; the oldest go first.
 pub const TOMBSTONES_MAX: usize = 10_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Placing,
+    /// It runs and nobody uses it.
+    Ready,
+    /// The same, and it is held for an allocation to come.
+    Reserved,
     Allocated,
     Running,
     Empty,
+    /// Its node is being drained: it may come to its end in time.
+    Draining,
     /// It has failed; at the deadline it begins anew.
     Restarting,
     Stopping,
@@ -70,15 +91,28 @@ enum State {
 }
 
 impl State {
-    const ALL: [Self; 7] =
-        [Self::Placing, Self::Allocated, Self::Running, Self::Empty, Self::Restarting, Self::Stopping, Self::Stopped];
+    const ALL: [Self; 10] = [
+        Self::Placing,
+        Self::Ready,
+        Self::Reserved,
+        Self::Allocated,
+        Self::Running,
+        Self::Empty,
+        Self::Draining,
+        Self::Restarting,
+        Self::Stopping,
+        Self::Stopped,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Placing => "Placing",
+            Self::Ready => "Ready",
+            Self::Reserved => "Reserved",
             Self::Allocated => "Allocated",
             Self::Running => "Running",
             Self::Empty => "Empty",
+            Self::Draining => "Draining",
             Self::Restarting => "Restarting",
             Self::Stopping => "Stopping",
             Self::Stopped => "Stopped",
@@ -108,30 +142,40 @@ struct Scene {
     epoch: Epoch,
     state: State,
     fleet: FleetName,
+    /// The fleet's rules when it began its session.
+    rules: Arc<Fleet>,
+    build: Build,
+    /// How its fleet, and which node counts it.
+    standing: Standing,
+    counted_on: Option<NodeId>,
+    /// Who waits for it, until it is there.
+    asked: Option<Asked>,
+    /// Whose it is; `None`: nobody's yet.
+    allocation: Option<AllocationId>,
     domain: Option<DomainName>,
     match_id: Option<MatchId>,
-    operator: Option<u64>,
+    /// The matches of sessions before.
+    past_matches: Vec<MatchId>,
     node: NodeId,
-    /// It has a slot of the node's.
-    holds_slot: bool,
+    /// What it has taken of its node; `None`: it has no slot.
+    usage: Option<Usage>,
+    /// How many nodes were asked for it since somebody waits.
+    places: u32,
+    sessions: u32,
+    /// When its session began.
     born: Time,
     seats: Vec<SeatRow>,
     /// When it has failed, as long as that counts.
     crashes: Vec<Time>,
     /// Why it stops, once it does, and what users are told.
     end: Option<(EndReason, Vec<PlayerResult>)>,
+    /// Only its session ends: its instance is for the next one.
+    is_kept: bool,
 }
 
+/// Scenes that an operator has started by hand and that are not all there yet.
 #[derive(Debug, Clone)]
-struct Node {
-    url: String,
-    slots: u32,
-    used: u32,
-}
-
-/// Scenes that an operator ordered and that are not all there yet.
-#[derive(Debug, Clone)]
-struct Order {
+struct ByHand {
     open: u32,
     made: Vec<SceneId>,
     refusal: Option<Refusal>,
@@ -141,19 +185,23 @@ struct Order {
 enum Due {
     Scene(SceneId),
     Token(SceneId, Seat),
-    Record(SceneId),
+    Record(AllocationId),
     End(SceneId, Epoch),
+    Fleet(FleetName),
+    Node(NodeId),
 }
 
 /// The service.
 #[derive(Debug, Clone)]
 pub struct SceneMaster {
-    fleets: BTreeMap<FleetName, Fleet>,
+    fleets: BTreeMap<FleetName, FleetState>,
+    /// The fleets of which scenes may have to be made ready.
+    standby_wanted: BTreeSet<FleetName>,
     scenes: HashMap<SceneId, Scene>,
     by_match: HashMap<MatchId, SceneId>,
     by_user: HashMap<UserId, (SceneId, Seat)>,
     nodes: BTreeMap<NodeId, Node>,
-    orders: HashMap<u64, Order>,
+    orders: HashMap<u64, ByHand>,
     /// The incarnations whose ends are ordered and not confirmed.
     ending: BTreeMap<(SceneId, Epoch), ending::Order>,
     deadlines: Deadlines<Due>,
@@ -173,6 +221,8 @@ impl Service for SceneMaster {
             Event::ReqCreateScene { match_id, domain, fleet, players } => {
                 self.req_create_scene(match_id, domain, fleet, players, cx)
             }
+            Event::Fleets { fleets } => self.set_fleets(fleets, cx),
+            Event::ReqOperator { number, order } => self.req_operator(number, order, cx),
             Event::ReqCreateByHand { number, fleet, count } => self.req_create_by_hand(number, &fleet, count, cx),
             Event::ResCreateScene { scene, epoch, result } => self.res_create_scene(scene, epoch, result, cx),
             Event::SynUserJoined { scene, epoch, seat } => self.syn_user_joined(scene, epoch, seat, cx),
@@ -180,8 +230,10 @@ impl Service for SceneMaster {
             Event::ReqAskDestroyScene { scene, epoch, ask } => self.req_ask_destroy_scene(scene, epoch, ask, cx),
             Event::ResDestroyScene { scene, epoch } => {
                 self.end_confirmed(scene, epoch);
-                if self.live(scene, epoch).is_some_and(|it| it.state != State::Stopped) {
-                    self.stopped(scene, cx);
+                match self.live(scene, epoch).map(|it| (it.state, it.is_kept)) {
+                    None | Some((State::Stopped, _)) => {}
+                    Some((State::Stopping, true)) => self.session_over(scene, cx),
+                    Some(_) => self.stopped(scene, cx),
                 }
             }
             Event::ReqRejoin { user } => self.req_rejoin(user, cx),
@@ -191,32 +243,31 @@ impl Service for SceneMaster {
                     self.res_add_token(scene, seat, result, cx);
                 }
             }
-            Event::NodeUp { node, url, slots } => {
-                let used = self.scenes.values().filter(|it| it.node == node && it.holds_slot).count();
-                self.nodes.insert(node, Node { url, slots, used: used as u32 });
-            }
+            Event::NodeUp { node, url, capacity, idle } => self.node_up(node, url, capacity, idle, cx),
             Event::NodeDown { node } => self.node_down(node, cx),
-            Event::Recovered { scenes } => {
+            Event::Recovered { scenes, finished } => {
                 // Scenes live in the memory of the process that ran them, so they ended with it.
-                for (scene, record) in scenes {
-                    match record.finished {
-                        Some(finished) => self.owe(scene, finished, cx),
-                        None => cx.delete(record::scene_key(scene)),
-                    }
+                for (scene, _) in scenes {
+                    cx.delete(record::scene_key(scene));
+                }
+                for (allocation, finished) in finished {
+                    self.owe(allocation, finished, cx);
                 }
             }
-            Event::ResRecord { scene, result } => self.res_record(scene, result, cx),
+            Event::ResRecord { allocation, result } => self.res_record(allocation, result, cx),
             Event::Service { service: ServiceName::Db, up } => {
                 self.db_up = up;
                 if up {
                     self.wait_anew(cx);
                     self.record_all(cx);
+                    self.want_standby();
                 }
             }
             Event::Service { .. } => {}
             Event::Stopping => self.stop_all(cx),
             Event::Tick => self.expire(cx),
         }
+        self.provision(cx);
     }
 
     fn tick() -> Event {
@@ -246,7 +297,8 @@ impl SceneMaster {
     /// An authority over scenes of these fleets.
     pub fn new(fleets: BTreeMap<FleetName, Fleet>) -> Self {
         Self {
-            fleets,
+            fleets: fleets.into_iter().map(|(name, rules)| (name, FleetState::new(rules))).collect(),
+            standby_wanted: BTreeSet::new(),
             scenes: HashMap::new(),
             by_match: HashMap::new(),
             by_user: HashMap::new(),
@@ -267,11 +319,6 @@ impl SceneMaster {
         self.scenes.len() - self.tombstones.len()
     }
 
-    /// The slots of a node that are taken, and how many it has.
-    pub fn slots(&self, node: NodeId) -> Option<(u32, u32)> {
-        self.nodes.get(&node).map(|node| (node.used, node.slots))
-    }
-
     /// The state of a scene, for tables and logs.
     pub fn state_name(&self, scene: SceneId) -> &'static str {
         self.scenes.get(&scene).map_or("unknown", |scene| scene.state.name())
@@ -283,7 +330,7 @@ impl SceneMaster {
         row.state = SeatState::Held;
         row.entry = None;
         if scene.state == State::Allocated {
-            let life_until = scene.born.plus_ms(self.fleets[&self.scenes[&id].fleet].life_ms_max);
+            let life_until = scene.born.plus_ms(scene.rules.life_ms_max);
             self.enter(id, State::Running, Some(life_until), cx);
         }
     }
@@ -299,12 +346,15 @@ impl SceneMaster {
         row.entry = None;
         let user = row.player.user;
         let nobody = scene.seats.iter().all(|row| row.state == SeatState::Gone);
-        let state = scene.state;
+        let (state, empty_ms) = (scene.state, scene.rules.empty_ms);
         self.by_user.remove(&user);
         cx.send(lobby::Event::SynSceneEnded { user, ended: SceneEnded { scene: id, reason, results: Vec::new() } });
-        if nobody && matches!(state, State::Allocated | State::Running) {
-            let empty_ms = self.fleets[&self.scenes[&id].fleet].empty_ms;
-            self.enter(id, State::Empty, Some(cx.now.plus_ms(empty_ms)), cx);
+        match state {
+            State::Allocated | State::Running if nobody => {
+                self.enter(id, State::Empty, Some(cx.now.plus_ms(empty_ms)), cx);
+            }
+            State::Draining if nobody => self.stop(id, EndReason::Empty, Vec::new(), cx),
+            _ => {}
         }
     }
 
@@ -327,7 +377,7 @@ impl SceneMaster {
             }
             (State::Stopping, _) => {}
             (State::Stopped, _) => self.end_stray(id, epoch, cx),
-            (State::Placing | State::Allocated | State::Running, Ask::Empty) if on_the_way => {}
+            (State::Placing | State::Allocated | State::Running | State::Draining, Ask::Empty) if on_the_way => {}
             (_, Ask::Empty) => self.stop(id, EndReason::Empty, Vec::new(), cx),
             (_, Ask::Finished(results)) => self.stop(id, EndReason::Finished, results, cx),
             (_, Ask::Crashed(text)) => self.crashed(id, text, cx),
@@ -350,7 +400,7 @@ impl SceneMaster {
         let token = secret.hash();
         scene.seats[seat as usize].entry = Some(secret);
         let (epoch, node) = (scene.epoch, scene.node);
-        let until = cx.now.plus_ms(self.fleets[&scene.fleet].token_ms);
+        let until = cx.now.plus_ms(scene.rules.token_ms);
         self.deadlines.set(Due::Token(id, seat), cx.now.plus_ms(TOKEN_MS_MAX));
         cx.send(Message::SceneService(
             node,
@@ -384,29 +434,6 @@ impl SceneMaster {
         cx.send(lobby::Event::ResRejoin { user, result });
     }
 
-    fn node_down(&mut self, node: NodeId, cx: &mut Context<'_>) {
-        self.nodes.remove(&node);
-        self.ended_with(node);
-        let mut lost: Vec<SceneId> =
-            self.scenes.iter().filter(|(_, it)| it.node == node && it.holds_slot).map(|(id, _)| *id).collect();
-        lost.sort();
-        for id in lost {
-            let scene = &self.scenes[&id];
-            let is_ending = scene.state == State::Stopping;
-            let is_new = scene.state == State::Placing && scene.epoch == FIRST_EPOCH;
-            if !is_ending && !is_new && self.may_restart(id, cx.now) {
-                self.restart(id, MACHINE_GONE.to_owned(), cx);
-            } else if is_new {
-                self.not_placed(id, Refusal::ServiceDown(crate::ServiceName::SceneService), cx);
-            } else {
-                let reason = EndReason::Crashed(MACHINE_GONE.to_owned());
-                // One that was ending already has its reason, and its results.
-                self.scenes.get_mut(&id).expect("just listed").end.get_or_insert((reason, Vec::new()));
-                self.stopped(id, cx);
-            }
-        }
-    }
-
     fn stop_all(&mut self, cx: &mut Context<'_>) {
         self.stopping = true;
         let mut running: Vec<SceneId> = self
@@ -418,7 +445,7 @@ impl SceneMaster {
         running.sort();
         for id in running {
             let scene = &self.scenes[&id];
-            if scene.state == State::Placing && scene.epoch == FIRST_EPOCH {
+            if scene.state == State::Placing && scene.is_new() {
                 self.not_placed_in_time(id, Refusal::Stopping, cx);
             } else {
                 self.stop(id, EndReason::Stopped, Vec::new(), cx);
@@ -434,19 +461,24 @@ impl SceneMaster {
                 }
                 Due::Record(id) => self.record(id, cx),
                 Due::End(id, epoch) => self.repeat_end(id, epoch, cx),
+                Due::Fleet(name) => _ = self.standby_wanted.insert(name),
+                Due::Node(node) => self.node_idle(node, cx),
                 Due::Scene(id) => match self.scenes.get(&id).map(|it| it.state) {
                     Some(State::Placing | State::Stopping) if !self.db_up => self.wait_for_node(id, cx),
-                    Some(State::Placing) if self.scenes[&id].epoch > FIRST_EPOCH => {
+                    Some(State::Placing) if !self.scenes[&id].is_new() => {
                         self.crashed(id, Refusal::TimedOut("making the scene").to_string(), cx);
                     }
                     Some(State::Placing) => self.not_placed_in_time(id, Refusal::TimedOut("making the scene"), cx),
+                    Some(State::Ready) => self.standby_over(id, cx),
+                    Some(State::Reserved) => self.ready(id, cx),
+                    Some(State::Draining) => self.stop(id, EndReason::Drained, Vec::new(), cx),
                     Some(State::Allocated) => self.stop(id, EndReason::Expired, Vec::new(), cx),
                     Some(State::Running) => self.stop(id, EndReason::TimeLimit, Vec::new(), cx),
                     Some(State::Empty) => self.stop(id, EndReason::Empty, Vec::new(), cx),
                     Some(State::Restarting) => self.place_anew(id, cx),
                     Some(State::Stopping) => {
                         cx.fault(format!("scene {id} did not end in time and is given up"));
-                        self.stopped(id, cx);
+                        self.give_up(id, cx);
                     }
                     Some(State::Stopped) => self.forget(id),
                     None => {}
@@ -469,7 +501,7 @@ impl SceneMaster {
     fn wait_for_node(&mut self, id: SceneId, cx: &Context<'_>) {
         let Some(scene) = self.scenes.get(&id) else { return };
         let wait_ms = match scene.state {
-            State::Stopping => u64::from(self.fleets[&scene.fleet].stop_grace_ms) + STOP_MS_MAX,
+            State::Stopping => u64::from(scene.rules.stop_grace_ms) + STOP_MS_MAX,
             _ => PLACE_MS_MAX,
         };
         self.deadlines.set(Due::Scene(id), cx.now.plus_ms(wait_ms));
@@ -477,17 +509,46 @@ impl SceneMaster {
 
     /// Orders a scene's end.
     fn stop(&mut self, id: SceneId, reason: EndReason, results: Vec<PlayerResult>, cx: &mut Context<'_>) {
+        let keep = self.scenes.contains_key(&id) && self.is_kept(id, &reason);
         let Some(scene) = self.scenes.get_mut(&id) else { return };
-        scene.end = Some((reason.clone(), results.clone()));
+        (scene.end, scene.is_kept) = (Some((reason.clone(), results.clone())), keep);
+        let grace_ms = u64::from(scene.rules.stop_grace_ms);
+        // One that ends by itself before anybody uses it would do so again: the next one comes later.
+        let is_in_vain = scene.allocation.is_none() && matches!(reason, EndReason::Finished | EndReason::Crashed(_));
+        let (asked, fleet) = (scene.asked.take(), scene.fleet.clone());
+        if is_in_vain {
+            self.not_provisioned(&fleet, cx);
+        }
+        self.refuse(id, asked, Refusal::SceneEnded, cx);
         self.decided(id, results.clone(), cx);
-        let Some(scene) = self.scenes.get(&id) else { return };
-        let grace_ms = u64::from(self.fleets[&scene.fleet].stop_grace_ms);
         self.enter(id, State::Stopping, Some(cx.now.plus_ms(grace_ms + STOP_MS_MAX)), cx);
-        self.order_end(id, reason, results, cx);
+        self.order_end(id, reason, results, keep, cx);
     }
 
-    /// A scene has ended: its slot is free, and its users are told and are back in the lobby.
-    fn stopped(&mut self, id: SceneId, cx: &mut Context<'_>) {
+    /// Its node has not said that the scene has ended. If its instance was to be kept, it is not any more.
+    fn give_up(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        if let Some(Scene { is_kept: true, end: Some((reason, results)), .. }) = self.scenes.get(&id).cloned() {
+            self.order_end(id, reason, results, false, cx);
+        }
+        self.stopped(id, cx);
+    }
+
+    /// The session of a scene is over whose instance is kept: its users are told, and it is ready for the next one.
+    fn session_over(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        self.tell_end(id, cx);
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
+        (scene.allocation, scene.domain, scene.is_kept, scene.end) = (None, None, false, None);
+        scene.seats.clear();
+        scene.past_matches.extend(scene.match_id.take());
+        let too_many = scene.past_matches.len().saturating_sub(PAST_MATCHES_MAX);
+        for match_id in scene.past_matches.drain(..too_many) {
+            self.by_match.remove(&match_id);
+        }
+        self.ready(id, cx);
+    }
+
+    /// The users of a scene that is over are told and are back in the lobby.
+    fn tell_end(&mut self, id: SceneId, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let (reason, results) = scene.end.clone().unwrap_or((EndReason::Stopped, Vec::new()));
         self.counts.ended(reason.name());
@@ -501,7 +562,12 @@ impl SceneMaster {
             let ended = SceneEnded { scene: id, reason: reason.clone(), results: results.clone() };
             cx.send(lobby::Event::SynSceneEnded { user: row.player.user, ended });
         }
-        self.free_slot(id);
+    }
+
+    /// A scene has ended, and its slot is free.
+    fn stopped(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        self.tell_end(id, cx);
+        self.free_slot(id, cx);
         self.enter(id, State::Stopped, Some(cx.now.plus_ms(TOMBSTONE_MS)), cx);
         self.tombstones.push_back(id);
         if self.tombstones.len() > TOMBSTONES_MAX
@@ -514,10 +580,10 @@ impl SceneMaster {
 
     fn forget(&mut self, id: SceneId) {
         self.tombstones.retain(|it| *it != id);
-        if let Some(scene) = self.scenes.remove(&id)
-            && let Some(match_id) = scene.match_id
-        {
-            self.by_match.remove(&match_id);
+        if let Some(scene) = self.scenes.remove(&id) {
+            for match_id in scene.past_matches.iter().chain(&scene.match_id) {
+                self.by_match.remove(match_id);
+            }
         }
     }
 
@@ -533,16 +599,16 @@ impl SceneMaster {
             state: self.state_name(id).to_owned(),
             deadline,
             users: self.scenes[&id].seats.iter().map(|row| row.player.user).collect(),
-            finished: self.recording.get(id).map(|it| it.finished.clone()),
         };
         match state {
-            State::Stopped if record.finished.is_none() => cx.delete(record::scene_key(id)),
+            State::Stopped => cx.delete(record::scene_key(id)),
             _ => cx.put(record::scene_key(id), record::encode(&record)),
         }
         match deadline {
             Some(deadline) => self.deadlines.set(Due::Scene(id), deadline),
             None => self.deadlines.clear(&Due::Scene(id)),
         }
+        self.count(id, cx);
     }
 
     fn live(&mut self, id: SceneId, epoch: Epoch) -> Option<&mut Scene> {

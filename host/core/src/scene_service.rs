@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::config::Fleet;
 use crate::deadlines::Deadlines;
-use crate::ids::{DomainName, Epoch, FleetName, NodeId, SceneId, Seat, Time};
+use crate::ids::{Build, DomainName, Epoch, FleetName, NodeId, SceneId, Seat, Time};
 use crate::message::{EndReason, Message, Player, PlayerResult};
 use crate::refusal::Refusal;
 use crate::token::SecretHash;
@@ -40,6 +40,11 @@ pub struct SeatGrant {
 /// What a SceneService can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// What fleets are from now on.
+    Fleets {
+        /// All of them.
+        fleets: BTreeMap<FleetName, Fleet>,
+    },
     /// SceneMaster orders a scene; idempotent by scene and epoch.
     ReqCreateScene {
         /// Which scene.
@@ -48,6 +53,10 @@ pub enum Event {
         epoch: Epoch,
         /// How it runs.
         fleet: FleetName,
+        /// What it is made of.
+        build: Build,
+        /// It may take the place of an incarnation before, and its instance if that is of the same build.
+        reuse: bool,
         /// The domain it was matched in.
         domain: Option<DomainName>,
         /// The seed of its randomness.
@@ -74,6 +83,17 @@ pub enum Event {
         reason: EndReason,
         /// The results, if the game was decided.
         results: Vec<PlayerResult>,
+        /// Only its session ends: its instance waits for the next one.
+        keep: bool,
+    },
+    /// The node of a scene is drained: its game is told how long it has.
+    ReqDrainScene {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// How long it has, in milliseconds.
+        grace_ms: u64,
     },
     /// A scene has ended.
     ResEnd {
@@ -139,6 +159,15 @@ pub enum ToScene {
         reason: EndReason,
         /// The results, if the game was decided.
         results: Vec<PlayerResult>,
+        /// Only the session ends.
+        keep: bool,
+    },
+    /// The game is to be told that it has to end.
+    Drain {
+        /// Which incarnation.
+        epoch: Epoch,
+        /// How long it has, in milliseconds.
+        grace_ms: u64,
     },
 }
 
@@ -149,6 +178,10 @@ pub struct Start {
     pub epoch: Epoch,
     /// The fleet's name.
     pub fleet: FleetName,
+    /// What it is made of.
+    pub build: Build,
+    /// It may take the place of an incarnation before, and its instance if that is of the same build.
+    pub reuse: bool,
     /// The fleet's limits.
     pub limits: Fleet,
     /// The domain it was matched in.
@@ -163,7 +196,30 @@ pub struct Start {
 enum State {
     Starting,
     Running,
-    Ending,
+    Ending {
+        keep: bool,
+    },
+    /// Its session is over, its instance waits for the next one.
+    Kept,
+}
+
+#[derive(Debug, Clone)]
+struct Row {
+    epoch: Epoch,
+    state: State,
+    fleet: FleetName,
+    grace_ms: u64,
+}
+
+/// How a scene is ordered.
+struct Order {
+    epoch: Epoch,
+    fleet: FleetName,
+    build: Build,
+    reuse: bool,
+    domain: Option<DomainName>,
+    seed: u64,
+    seats: Vec<SeatGrant>,
 }
 
 /// The service.
@@ -172,7 +228,7 @@ pub struct SceneService {
     node: NodeId,
     slots: u32,
     fleets: BTreeMap<FleetName, Fleet>,
-    scenes: HashMap<SceneId, (Epoch, State, FleetName)>,
+    scenes: HashMap<SceneId, Row>,
     by_fleet: HashMap<FleetName, u32>,
     ended: Ended,
     deadlines: Deadlines<SceneId>,
@@ -183,21 +239,25 @@ impl Service for SceneService {
 
     fn step(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
-            Event::ReqCreateScene { scene, epoch, fleet, domain, seed, seats } => {
-                self.req_create_scene(scene, epoch, fleet, domain, seed, seats, cx);
+            Event::Fleets { fleets } => self.fleets = fleets,
+            Event::ReqCreateScene { scene, epoch, fleet, build, reuse, domain, seed, seats } => {
+                self.req_create_scene(scene, Order { epoch, fleet, build, reuse, domain, seed, seats }, cx);
             }
             Event::ResStart { scene, epoch, result } => self.res_start(scene, epoch, result, cx),
-            Event::ReqDestroyScene { scene, epoch, reason, results } => {
-                self.req_destroy_scene(scene, epoch, reason, results, cx)
+            Event::ReqDestroyScene { scene, epoch, reason, results, keep } => {
+                self.req_destroy_scene(scene, epoch, reason, results, keep, cx)
+            }
+            Event::ReqDrainScene { scene, epoch, grace_ms } => {
+                if self.row(scene, epoch).is_some() {
+                    cx.send(Message::Scene(scene, ToScene::Drain { epoch, grace_ms }));
+                }
             }
             Event::ResEnd { scene, epoch } => {
-                if self.scenes.get(&scene).is_some_and(|(known, ..)| *known == epoch) {
-                    self.remove(scene);
-                }
+                self.ended(scene, epoch);
                 cx.send(scene_master::Event::ResDestroyScene { scene, epoch });
             }
-            Event::ReqAddToken { scene, epoch, seat, token, until } => match self.scenes.get(&scene) {
-                Some((known, State::Running, _)) if *known == epoch => {
+            Event::ReqAddToken { scene, epoch, seat, token, until } => match self.row(scene, epoch) {
+                Some(Row { state: State::Running, .. }) => {
                     cx.send(Message::Scene(scene, ToScene::AddToken { epoch, seat, token, until }));
                 }
                 _ => cx.send(scene_master::Event::ResAddToken { scene, epoch, seat, result: Err(Refusal::SceneEnded) }),
@@ -243,51 +303,56 @@ impl SceneService {
     pub fn state_name(&self, scene: SceneId) -> &'static str {
         match self.scenes.get(&scene) {
             None => "none",
-            Some((_, State::Starting, _)) => "Starting",
-            Some((_, State::Running, _)) => "Running",
-            Some((_, State::Ending, _)) => "Ending",
+            Some(Row { state: State::Starting, .. }) => "Starting",
+            Some(Row { state: State::Running, .. }) => "Running",
+            Some(Row { state: State::Ending { .. }, .. }) => "Ending",
+            Some(Row { state: State::Kept, .. }) => "Kept",
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of one event")]
-    fn req_create_scene(
-        &mut self,
-        scene: SceneId,
-        epoch: Epoch,
-        fleet: FleetName,
-        domain: Option<DomainName>,
-        seed: u64,
-        seats: Vec<SeatGrant>,
-        cx: &mut Context<'_>,
-    ) {
+    fn row(&mut self, scene: SceneId, epoch: Epoch) -> Option<&mut Row> {
+        self.scenes.get_mut(&scene).filter(|row| row.epoch == epoch)
+    }
+
+    fn req_create_scene(&mut self, scene: SceneId, order: Order, cx: &mut Context<'_>) {
+        let (epoch, fleet) = (order.epoch, order.fleet.clone());
         let answer =
             |result, cx: &mut Context<'_>| cx.send(scene_master::Event::ResCreateScene { scene, epoch, result });
-        match self.scenes.get(&scene) {
-            Some((known, State::Running, _)) if *known == epoch => return answer(Ok(()), cx),
-            Some((known, State::Starting, _)) if *known == epoch => return, // The answer is on its way.
+        let replaced = match self.scenes.get(&scene) {
+            Some(Row { epoch: known, state: State::Running, .. }) if *known == epoch => return answer(Ok(()), cx),
+            // The answer is on its way.
+            Some(Row { epoch: known, state: State::Starting, .. }) if *known == epoch => return,
+            Some(Row { epoch: known, state: State::Running | State::Kept, .. }) if order.reuse && *known < epoch => {
+                true
+            }
             Some(_) => return answer(Err(Refusal::Busy("another incarnation of this scene still lives here")), cx),
             // The order is late: it was doubled, or that to end the scene has overtaken it.
             None if self.ended.has(scene, epoch) => return answer(Err(Refusal::SceneEnded), cx),
-            None => {}
-        }
+            None => false,
+        };
         let Some(limits) = self.fleets.get(&fleet).cloned() else {
             return answer(Err(Refusal::NotFound(format!("fleet named {:?}", fleet.as_str()))), cx);
         };
+        if replaced {
+            self.remove(scene);
+        }
         let of_fleet = self.by_fleet.entry(fleet.clone()).or_default();
         if self.scenes.len() >= self.slots as usize || *of_fleet >= limits.scenes_max {
             return answer(Err(Refusal::Overloaded("scenes")), cx);
         }
         *of_fleet += 1;
-        self.scenes.insert(scene, (epoch, State::Starting, fleet.clone()));
+        let grace_ms = u64::from(limits.stop_grace_ms);
+        self.scenes.insert(scene, Row { epoch, state: State::Starting, fleet: fleet.clone(), grace_ms });
         self.deadlines.set(scene, cx.now.plus_ms(START_MS_MAX));
-        let start = Start { epoch, fleet, limits, domain, seed, seats };
+        let Order { build, reuse, domain, seed, seats, .. } = order;
+        let start = Start { epoch, fleet, build, reuse, limits, domain, seed, seats };
         cx.send(Message::Scene(scene, ToScene::Start(Box::new(start))));
     }
 
     fn res_start(&mut self, scene: SceneId, epoch: Epoch, result: Result<(), Refusal>, cx: &mut Context<'_>) {
-        match self.scenes.get_mut(&scene) {
-            Some((known, state @ State::Starting, _)) if *known == epoch => {
-                *state = State::Running;
+        match self.row(scene, epoch) {
+            Some(row) if row.state == State::Starting => {
+                row.state = State::Running;
                 self.deadlines.clear(&scene);
                 if result.is_err() {
                     self.remove(scene);
@@ -295,13 +360,13 @@ impl SceneService {
                 cx.send(scene_master::Event::ResCreateScene { scene, epoch, result });
             }
             // It is to end already.
-            Some((known, ..)) if *known == epoch => {}
+            Some(_) => {}
             // Its start was given up, and perhaps the next incarnation is ordered since.
-            _ if result.is_ok() => {
-                let end = ToScene::End { epoch, reason: EndReason::Expired, results: Vec::new() };
-                cx.send(Message::Scene(scene, end));
+            None if result.is_ok() => {
+                let (reason, results) = (EndReason::Expired, Vec::new());
+                cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep: false }));
             }
-            _ => {}
+            None => {}
         }
     }
 
@@ -311,28 +376,46 @@ impl SceneService {
         epoch: Epoch,
         reason: EndReason,
         results: Vec<PlayerResult>,
+        keep: bool,
         cx: &mut Context<'_>,
     ) {
         self.ended.note(scene, epoch);
-        match self.scenes.get_mut(&scene) {
-            Some((known, State::Ending, _)) if *known == epoch => {} // The answer is on its way.
-            Some((known, state, fleet)) if *known == epoch => {
-                *state = State::Ending;
-                let grace_ms = self.fleets.get(fleet).map_or(0, |limits| u64::from(limits.stop_grace_ms));
-                self.deadlines.set(scene, cx.now.plus_ms(grace_ms + END_MS_MAX));
-                cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results }));
+        match self.row(scene, epoch) {
+            // The answer is on its way.
+            Some(row) if row.state == (State::Ending { keep }) => {}
+            // As ordered before.
+            Some(row) if row.state == State::Kept && keep => {
+                cx.send(scene_master::Event::ResDestroyScene { scene, epoch });
+            }
+            Some(row) => {
+                row.state = State::Ending { keep };
+                let within_ms = row.grace_ms + END_MS_MAX;
+                self.deadlines.set(scene, cx.now.plus_ms(within_ms));
+                cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep }));
             }
             // It is as ordered: no such incarnation lives here. One whose start or end was given up might still.
-            _ => {
-                cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results }));
+            None => {
+                cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep: false }));
                 cx.send(scene_master::Event::ResDestroyScene { scene, epoch });
             }
         }
     }
 
+    /// An incarnation has ended, or its session has.
+    fn ended(&mut self, scene: SceneId, epoch: Epoch) {
+        let Some(row) = self.row(scene, epoch) else { return };
+        match row.state {
+            State::Ending { keep: true } => {
+                row.state = State::Kept;
+                self.deadlines.clear(&scene);
+            }
+            _ => self.remove(scene),
+        }
+    }
+
     fn expire(&mut self, cx: &mut Context<'_>) {
         while let Some(scene) = self.deadlines.pop_due(cx.now) {
-            let Some((epoch, state, _)) = self.scenes.get(&scene) else { continue };
+            let Some(Row { epoch, state, .. }) = self.scenes.get(&scene) else { continue };
             let epoch = *epoch;
             match state {
                 State::Starting => {
@@ -340,21 +423,21 @@ impl SceneService {
                     let result = Err(Refusal::TimedOut("starting the scene"));
                     cx.send(scene_master::Event::ResCreateScene { scene, epoch, result });
                 }
-                State::Ending => {
-                    self.remove(scene);
+                State::Ending { .. } => {
                     cx.fault(format!("scene {scene} did not answer the order to end"));
+                    self.ended(scene, epoch);
                     cx.send(scene_master::Event::ResDestroyScene { scene, epoch });
                 }
-                State::Running => {}
+                State::Running | State::Kept => {}
             }
         }
     }
 
     fn remove(&mut self, scene: SceneId) {
         self.deadlines.clear(&scene);
-        let Some((epoch, _, fleet)) = self.scenes.remove(&scene) else { return };
-        self.ended.note(scene, epoch);
-        if let Some(count) = self.by_fleet.get_mut(&fleet) {
+        let Some(row) = self.scenes.remove(&scene) else { return };
+        self.ended.note(scene, row.epoch);
+        if let Some(count) = self.by_fleet.get_mut(&row.fleet) {
             *count -= 1;
         }
     }

@@ -68,7 +68,13 @@ impl Instance {
         }
     }
 
-    /// Begins the scene. Called once, unless [`Instance::load`] is.
+    /// Whether it is of this plugin and was made with these limits.
+    pub fn is_of(&self, plugin: &Plugin, limits: &Limits) -> bool {
+        let memory_bytes_max = limits.memory_bytes_max.min(plugin.shared().options.memory_bytes_max);
+        self.store.data().plugin.digest() == plugin.digest() && self.limits == Limits { memory_bytes_max, ..*limits }
+    }
+
+    /// Begins the scene, or the next session in it. Called first, unless [`Instance::load`] is.
     ///
     /// # Errors
     ///

@@ -74,6 +74,15 @@ impl Scene {
         }
     }
 
+    /// Nothing more happens in this session.
+    pub fn park(&mut self) {
+        self.finished = true;
+        self.due_ns = None;
+        self.inbox.clear();
+        self.inbox.give_back();
+        self.timers.alarms = Vec::new();
+    }
+
     /// Takes an event for the next step and sees to it that there is one.
     pub fn deliver(&mut self, event: Event, now_ns: u64) -> Result<(), InboxFull> {
         let presence = Presence::of(&event);

@@ -170,7 +170,51 @@ impl Worker {
         if tick_rate_hz > TICK_RATE_HZ_MAX {
             return Err(CreateError::TickRate { tick_rate_hz });
         }
-        let mut instance = Instance::new(plugin, spec.limits)?;
+        let instance = Instance::new(plugin, spec.limits)?;
+        self.begin(key, instance, spec, now, sink)
+    }
+
+    /// Begins the next session of a scene: in its instance, if that is of this plugin with these limits and has not
+    /// failed, else in a fresh one. Everything of the session before is over, timers and waiting events included.
+    ///
+    /// # Errors
+    ///
+    /// As [`Worker::create`]. Then there is no scene any more.
+    pub fn restart(
+        &mut self,
+        key: SceneKey,
+        plugin: &Plugin,
+        spec: &SceneSpec,
+        now: Duration,
+        sink: &mut impl Sink,
+    ) -> Result<(), CreateError> {
+        match self.take(key).map(|scene| scene.instance) {
+            Some(instance) if instance.is_of(plugin, &spec.limits) => self.begin(key, instance, spec, now, sink),
+            other => {
+                // Its slot of the pool is free before the fresh one needs one.
+                drop(other);
+                self.create(key, plugin, spec, now, sink)
+            }
+        }
+    }
+
+    /// A scene does nothing until it begins its next session or is removed. `false`: there is none.
+    pub fn park(&mut self, key: SceneKey) -> bool {
+        let Some((place, scene)) = self.scene_mut(key) else { return false };
+        scene.park();
+        // What is on the heap for it is not live any more.
+        self.places[place as usize].generation = self.places[place as usize].generation.wrapping_add(1);
+        true
+    }
+
+    fn begin(
+        &mut self,
+        key: SceneKey,
+        mut instance: Instance,
+        spec: &SceneSpec,
+        now: Duration,
+        sink: &mut impl Sink,
+    ) -> Result<(), CreateError> {
         let started = instance.start(&spec.init);
         if let Some(log) = instance.take_log() {
             sink.logged(key, log);
@@ -342,14 +386,15 @@ impl Worker {
 
     /// Ends a scene; its slot is free at once. `false` if there was none.
     pub fn remove(&mut self, key: SceneKey) -> bool {
-        let Some(index) = self.by_key.remove(&key) else {
-            return false;
-        };
+        self.take(key).is_some()
+    }
+
+    fn take(&mut self, key: SceneKey) -> Option<Box<Scene>> {
+        let index = self.by_key.remove(&key)?;
         let place = &mut self.places[index as usize];
-        place.scene = None;
         place.generation = place.generation.wrapping_add(1);
         self.free.push(index);
-        true
+        place.scene.take()
     }
 
     fn put(&mut self, key: SceneKey, scene: Box<Scene>) -> u32 {

@@ -11,9 +11,9 @@ use std::time::Duration;
 use scenehost_core::chat::Moderate;
 use scenehost_core::message::{ToUser, ToUsers};
 use scenehost_core::read::{Load, Scan, ScanRecords};
-use scenehost_core::{ConnectionId, DomainName, Message, Refusal, SceneId, ServiceName};
+use scenehost_core::{ConnectionId, DomainName, Message, Refusal, ServiceName};
 use scenehost_core::{auth, db, lobby, matching, scene_master, scene_service};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::edge::SharedFrame;
 use crate::scene_thread::SceneThreads;
@@ -33,6 +33,9 @@ const MODERATED_LEN_MAX: usize = 2 * lobby::MODERATED_AT_ONCE_MAX;
 const WAITING_SWEPT: usize = 4_096;
 /// How long Auth may take in any case; its own deadline is shorter.
 const AUTH_MAX: Duration = Duration::from_millis(auth::REQUEST_MS_MAX + 1_000);
+
+/// How long what an operator orders of SceneMaster may take; many scenes at once take that long.
+const OPERATOR_MAX: Duration = Duration::from_secs(30);
 
 /// How long Db may take in any case; its own deadline is shorter.
 const DB_MAX: Duration = Duration::from_millis(db::REQUEST_MS_MAX + 1_000);
@@ -80,7 +83,9 @@ struct Senders {
     scene_service: mpsc::Sender<scene_service::Event>,
     scene_threads: SceneThreads,
     users: Mutex<HashMap<ConnectionId, mpsc::Sender<Frame>>>,
-    operators: Mutex<Waiting<Vec<SceneId>>>,
+    operators: Mutex<Waiting<scene_master::Answer>>,
+    /// Who waits for this node to be drained.
+    drained: Notify,
     doors: Mutex<Waiting<auth::Answer>>,
     db_doors: Mutex<Waiting<db::Answer>>,
 }
@@ -159,6 +164,7 @@ impl Bus {
             scene_threads,
             users: Mutex::default(),
             operators: Mutex::default(),
+            drained: Notify::new(),
             doors: Mutex::default(),
             db_doors: Mutex::default(),
         };
@@ -210,7 +216,12 @@ impl Bus {
             Message::User(to_user) => self.to_user(to_user),
             Message::Users(to_users) => self.to_users(to_users),
             Message::Moderate(message) => put(&senders.moderated, message, "moderation"),
-            Message::Operator(number, result) => lock(&senders.operators).answer(number, result),
+            Message::Operator(number, result) => lock(&senders.operators).answer(number, result.map(|answer| *answer)),
+            Message::NodeIdle(node) => {
+                metrics::counter!("scenehost_node_idle_total").increment(1);
+                tracing::info!(%node, "no scene of this node was used for its time to live: the machine may be taken away");
+            }
+            Message::NodeDrained(_) => senders.drained.notify_one(),
             Message::Door(number, result) => lock(&senders.doors).answer(number, result.map(|answer| *answer)),
         }
     }
@@ -245,15 +256,31 @@ impl Bus {
         lock(&self.0.users).remove(&connection);
     }
 
-    /// Asks SceneMaster for scenes without seats.
-    pub fn create_by_hand(
+    /// Asks SceneMaster for an operator: what, with the number of the question. Refused at once if its inbox is full.
+    ///
+    /// # Errors
+    /// As SceneMaster says; [`Refusal::TimedOut`] after [`OPERATOR_MAX`].
+    pub async fn ask_scene_master(
         &self,
-        fleet: scenehost_core::FleetName,
-        count: u32,
-    ) -> oneshot::Receiver<Result<Vec<SceneId>, Refusal>> {
-        let (number, receiver) = lock(&self.0.operators).add();
-        self.send(scene_master::Event::ReqCreateByHand { number, fleet, count }.into());
-        receiver
+        what: impl FnOnce(u64) -> scene_master::Event,
+    ) -> Result<scene_master::Answer, Refusal> {
+        let (number, answer) = lock(&self.0.operators).add();
+        if self.0.scene_master.try_send(what(number)).is_err() {
+            lock(&self.0.operators).waiting.remove(&number);
+            return Err(Refusal::Overloaded("requests to make scenes"));
+        }
+        match tokio::time::timeout(OPERATOR_MAX, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) | Err(_) => {
+                lock(&self.0.operators).waiting.remove(&number);
+                Err(Refusal::TimedOut("making scenes"))
+            }
+        }
+    }
+
+    /// Waits until this node is drained and may exit.
+    pub async fn drained(&self) {
+        self.0.drained.notified().await;
     }
 
     /// Asks Auth; refused at once if its inbox is full.
@@ -289,6 +316,11 @@ impl Bus {
                 Err(Refusal::TimedOut("the store"))
             }
         }
+    }
+
+    /// The domains that there are.
+    pub fn domains(&self) -> std::collections::BTreeSet<DomainName> {
+        self.0.matches.keys().cloned().collect()
     }
 
     pub fn scene_threads(&self) -> &SceneThreads {

@@ -12,7 +12,7 @@ use scenehost_core::auth::identity::{PROVIDER_CHARS_MAX, is_provider_name};
 use scenehost_core::config::{self, Domain, Fleet};
 use scenehost_core::results::{self, board::Board};
 use scenehost_core::{DomainName, FleetName, GameName, chat, db, economy, guild, party, rate, storage};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::catalogue;
 use crate::edge::tls;
@@ -39,6 +39,8 @@ pub enum Error {
 pub struct Config {
     #[serde(default)]
     pub server: Server,
+    #[serde(default)]
+    pub node: Node,
     #[serde(default)]
     pub ops: Ops,
     #[serde(default)]
@@ -137,6 +139,50 @@ impl Server {
             Some(Err(error)) => wrong("[server.tls]", error.to_string()),
             Some(Ok(_)) | None => Ok(()),
         }
+    }
+}
+
+/// What this machine gives to scenes, and what becomes of it when nobody needs it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Node {
+    /// How many cores; without it all that the process may use.
+    pub cores: Option<f64>,
+    /// How much memory; without it three quarters of what the process may use.
+    pub memory_mib: Option<u64>,
+    /// After how long without a scene that is used the node is idle; 0: never.
+    pub idle_ms: u64,
+    /// What it does then.
+    pub on_idle: OnIdle,
+}
+
+/// What an idle node does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnIdle {
+    /// It says so, in its log and its metrics.
+    #[default]
+    Say,
+    /// It says so, gets no more scenes, and the process ends when nothing is left on it.
+    Exit,
+}
+
+impl Node {
+    /// What is wrong with it, if anything.
+    fn check(&self) -> Result<(), String> {
+        if self.cores.is_some_and(|cores| !(0.01..=4_096.0).contains(&cores)) {
+            return Err("cores needs 0.01 to 4096".to_owned());
+        }
+        if self.memory_mib == Some(0) {
+            return Err("memory_mib needs at least 1".to_owned());
+        }
+        if self.idle_ms > 0 && self.idle_ms < 1_000 {
+            return Err("idle_ms needs 0, for never, or at least 1000".to_owned());
+        }
+        if self.on_idle == OnIdle::Exit && self.idle_ms == 0 {
+            return Err("on_idle = \"exit\" needs an idle_ms".to_owned());
+        }
+        Ok(())
     }
 }
 
@@ -260,14 +306,14 @@ impl Default for Ops {
 }
 
 /// How scenes of one plugin run.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FleetConfig {
     /// The name of the component's file, without `.wasm`.
     pub plugin: String,
     /// The game's own configuration, passed on as JSON.
     #[serde(default)]
-    pub configuration: toml::Table,
+    pub configuration: serde_json::Map<String, serde_json::Value>,
     /// Steps on with nobody inside.
     #[serde(default)]
     pub tick_when_empty: bool,
@@ -277,8 +323,23 @@ pub struct FleetConfig {
     pub limits: LimitsConfig,
 }
 
+impl FleetConfig {
+    /// What is wrong with it, if anything.
+    pub fn check(&self) -> Result<(), String> {
+        self.scene.check()?;
+        if self.limits.message_bytes > MESSAGE_BYTES_MAX {
+            return Err(format!("limits.message_bytes is above {MESSAGE_BYTES_MAX}"));
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if self.plugin.is_empty() || !self.plugin.chars().all(plain) {
+            return Err("plugin needs a name of letters, digits, - and _".to_owned());
+        }
+        Ok(())
+    }
+}
+
 /// What a component may use; see `scenehost_engine::Limits`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
     pub memory_kib: usize,
@@ -358,17 +419,12 @@ impl Config {
             }
         }
         for (name, fleet) in &self.fleets {
-            let place = format!("[fleets.{name}]");
-            if let Err(what) = fleet.scene.check() {
-                return wrong(place, what);
+            if let Err(what) = fleet.check() {
+                return wrong(format!("[fleets.{name}]"), what);
             }
-            if fleet.limits.message_bytes > MESSAGE_BYTES_MAX {
-                return wrong(place, format!("limits.message_bytes is above {MESSAGE_BYTES_MAX}"));
-            }
-            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-            if fleet.plugin.is_empty() || !fleet.plugin.chars().all(plain) {
-                return wrong(place, "plugin needs a name of letters, digits, - and _".to_owned());
-            }
+        }
+        if let Err(what) = self.node.check() {
+            return wrong("[node]".to_owned(), what);
         }
         if let Err(what) = self.storage.check() {
             return wrong("[storage]".to_owned(), what);

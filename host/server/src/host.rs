@@ -1,8 +1,7 @@
 //! The host as a whole: puts the parts together, runs them, and stops them in order.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,11 +17,11 @@ use scenehost_core::economy::catalogue::Catalogue;
 use scenehost_core::lobby::Lobby;
 use scenehost_core::matching::Match;
 use scenehost_core::party::{self, Party};
-use scenehost_core::record::{SCENE_PREFIX, SceneRecord};
+use scenehost_core::record::{FINISHED_PREFIX, SCENE_PREFIX, SceneRecord};
 use scenehost_core::save;
 use scenehost_core::scene_master::{self, SceneMaster};
 use scenehost_core::scene_service::SceneService;
-use scenehost_core::{FleetName, GameName, NodeId, PartyId, SceneId, ServiceName, lobby};
+use scenehost_core::{NodeId, PartyId, SceneId, ServiceName, lobby};
 use scenehost_engine::{Engine, Options};
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
@@ -30,17 +29,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::bus::{Bus, Inboxes};
+use crate::capacity;
 use crate::catalogue;
 use crate::checks;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::edge::{self, Door, Edge, Limits};
+use crate::fleets::Fleets;
 use crate::id_tokens::IdTokens;
 use crate::moderation;
 use crate::open_files;
 use crate::ops::{Backups, Ops};
 use crate::records;
-use crate::scene_thread::{self, FleetRun, Room, SceneThreads};
+use crate::scene_thread::{self, FleetRuns, Room, SceneThreads};
 use crate::service_loop::{self, Shell};
 use crate::store::Store;
 use crate::store::lock::DataLock;
@@ -60,19 +61,20 @@ const LAST_BACKUP: Duration = Duration::from_secs(10);
 
 type Services = JoinSet<Result<(), service_loop::Error>>;
 
-/// Runs the host until `stop` says so or something fails that it cannot do without.
-pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result<()> {
+/// Runs the host until `stop` says so or something fails that it cannot do without. The file is the one of the
+/// configuration: its fleets may change.
+pub async fn run(config: Config, file: PathBuf, mut stop: mpsc::Receiver<()>) -> anyhow::Result<()> {
     let clock = Clock::start();
     let metrics = install_metrics()?;
     let connections_max = open_files::connections(config.server.connections_max)?;
     let engine = Engine::new(Options { scenes_max: config.server.scenes_max, ..Options::default() })?;
-    let fleets = compile(&engine, &config)?;
     std::fs::create_dir_all(&config.server.data_dir)
         .with_context(|| format!("the data folder {} cannot be made", config.server.data_dir.display()))?;
     let lock = DataLock::take(&config.server.data_dir)?;
     let store = Store::open(&config.server.store_dir(), lock)?;
     tokio::spawn(store.clone().watch());
     let scenes = recover_scenes(&store)?;
+    let finished = recover(&store, FINISHED_PREFIX)?;
     let parties: Vec<(PartyId, Party)> = recover(&store, party::PREFIX)?;
 
     let threads = match config.server.scene_threads {
@@ -82,11 +84,15 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     let (scene_threads, seeds) = SceneThreads::new(threads)?;
     let (bus, inboxes, to_host) = Bus::new(config.domains.keys().cloned(), scene_threads.clone(), store.clone());
     let saves = Room::new();
-    let joins = scene_thread::spawn(seeds, &engine, fleets, &bus, clock, &saves)?;
+    let runs = FleetRuns::default();
+    let joins = scene_thread::spawn(seeds, &engine, &runs, &bus, clock, &saves)?;
 
     let (stopping, stopping_seen) = watch::channel(false);
     let (draining, draining_seen) = watch::channel(false);
     let slots = engine.scenes_max().min(config.server.scenes_max);
+    let (capacity, idle) = capacity::of(&config.node, slots);
+    let fleets = Fleets::open(engine, &config, NODE, bus.clone(), runs, store.clone())?;
+    tokio::spawn(fleets.clone().keep_current(file, edge::tls::Served::hang_ups()?));
     let shell = Shell { clock, bus: bus.clone(), store: store.clone() };
     records::spawn(to_host.questions, shell.store.clone(), bus.clone())?;
     moderation::spawn(to_host.moderated, config.chat.moderation.as_ref(), bus.clone(), clock)?;
@@ -97,8 +103,8 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     bus.send(lobby::Event::Recovered { parties }.into());
     let mut services = start_services(&config, inboxes, &shell, slots, catalogue);
     forget_saves(&store, &bus)?;
-    bus.send(scene_master::Event::Recovered { scenes }.into());
-    bus.send(scene_master::Event::NodeUp { node: NODE, url: "/v1/scene".to_owned(), slots }.into());
+    bus.send(scene_master::Event::Recovered { scenes, finished }.into());
+    bus.send(scene_master::Event::NodeUp { node: NODE, url: "/v1/scene".to_owned(), capacity, idle }.into());
 
     let listener = listen(config.server.listen, "server.listen").await?;
     let ops_listener = listen(config.ops.listen, "ops.listen").await?;
@@ -110,7 +116,7 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
     let path = config.server.store_dir().canonicalize().context("the store's folder")?;
     let backups = Backups::new(store.clone(), path, config.server.backup_dir());
     let token = config.ops.token.as_deref();
-    let ops = Ops::new(bus.clone(), clock, metrics.clone(), token, draining_seen, backups.clone());
+    let ops = Ops::new(bus.clone(), clock, metrics.clone(), token, draining_seen, backups.clone(), fleets.clone());
     tokio::spawn(Door::new(router, limits, tls, &config.server).serve(listener, stopping_seen));
     tokio::spawn(async move { axum::serve(ops_listener, ops.router()).await });
     tokio::spawn(keep_metrics(metrics));
@@ -119,6 +125,10 @@ pub async fn run(config: Config, mut stop: mpsc::Receiver<()>) -> anyhow::Result
 
     let failed = tokio::select! {
         _ = stop.recv() => None,
+        () = bus.drained() => {
+            tracing::info!("drained: nothing is left to run here");
+            None
+        }
         ended = services.join_next() => Some(ended),
     };
     if let Some(ended) = failed {
@@ -199,40 +209,6 @@ async fn keep_metrics(metrics: PrometheusHandle) {
         tokio::time::sleep(Duration::from_secs(5)).await;
         metrics.run_upkeep();
     }
-}
-
-/// Compiles each plugin once, whatever the number of its fleets.
-fn compile(engine: &Engine, config: &Config) -> anyhow::Result<BTreeMap<FleetName, FleetRun>> {
-    let mut compiled = BTreeMap::new();
-    let mut fleets = BTreeMap::new();
-    for (name, fleet) in &config.fleets {
-        let plugin = match compiled.get(&fleet.plugin) {
-            Some(plugin) => plugin,
-            None => {
-                let path = config.server.plugins_dir.join(format!("{}.wasm", fleet.plugin));
-                let plugin = load_plugin(engine, &path).with_context(|| format!("[fleets.{name}]"))?;
-                compiled.entry(fleet.plugin.clone()).or_insert(plugin)
-            }
-        };
-        let configuration = serde_json::to_string(&fleet.configuration)
-            .with_context(|| format!("[fleets.{name}]: the configuration cannot be given as JSON"))?;
-        let run = FleetRun {
-            game: GameName::from(fleet.plugin.as_str()),
-            plugin: plugin.clone(),
-            configuration,
-            limits: fleet.limits.limits(),
-            tick_when_empty: fleet.tick_when_empty,
-        };
-        fleets.insert(name.clone(), run);
-    }
-    Ok(fleets)
-}
-
-fn load_plugin(engine: &Engine, path: &Path) -> anyhow::Result<scenehost_engine::Plugin> {
-    let bytes = std::fs::read(path).with_context(|| format!("the component {} cannot be read", path.display()))?;
-    let plugin = engine.compile(&bytes).with_context(|| format!("the component {} is refused", path.display()))?;
-    tracing::info!(path = %path.display(), digest = %plugin.digest(), bytes = plugin.size_bytes(), "plugin compiled");
-    Ok(plugin)
 }
 
 /// The scenes that a host before this one has left.

@@ -12,18 +12,21 @@
 //! | [`scene_thread`] | runs scenes and holds their users' sockets |
 //! | [`store`] | keeps what was acknowledged |
 //! | [`records`], [`checks`] | reads records and checks passwords for Auth |
+//! | [`fleets`], [`capacity`] | what scenes are made of, also while the host runs; what this machine gives to them |
 //! | [`catalogue`] | keeps the economy's catalogue current |
 //! | [`moderation`] | asks the operator's service about what users say |
 //! | [`id_tokens`] | checks the ID tokens of OpenID Connect providers |
 //! | [`wire`] | the services' words in the client protocol |
 
 mod bus;
+mod capacity;
 mod catalogue;
 mod checks;
 mod clock;
 mod config;
 mod edge;
 mod export;
+mod fleets;
 mod host;
 mod id_tokens;
 mod meters;
@@ -156,7 +159,7 @@ fn run(serve: Serve) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         let stop = stop_signals()?;
-        host::run(config, stop).await
+        host::run(config, serve.config, stop).await
     });
     end_in_any_case();
     // Not for ever: a thread may still be copying a backup, or wait for a disk.

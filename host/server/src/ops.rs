@@ -5,13 +5,15 @@
 
 mod ask;
 mod backups;
+mod fleets;
 mod guild;
 mod mute;
+mod nodes;
 mod notifications;
 mod reports;
+mod scenes;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -22,20 +24,16 @@ use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use scenehost_core::auth::{Answer, Order, Request};
 use scenehost_core::token::SecretHash;
-use scenehost_core::{FleetName, Refusal, UserId};
+use scenehost_core::{Refusal, UserId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::export;
+use crate::fleets::Fleets;
 
 pub use backups::{Backups, Made, MakeBackup};
-
-/// How many scenes one call may order.
-const SCENES_PER_CALL_MAX: u32 = 10_000;
-/// How long an order of scenes may take.
-const CREATE_MAX: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
 pub struct Ops(Arc<Parts>);
@@ -47,15 +45,7 @@ struct Parts {
     token: Option<SecretHash>,
     stopping: watch::Receiver<bool>,
     backups: Backups,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CreateScenes {
-    /// The fleet whose scenes they are.
-    fleet: FleetName,
-    /// How many.
-    count: u32,
+    fleets: Fleets,
 }
 
 #[derive(Deserialize)]
@@ -65,12 +55,6 @@ struct Ban {
     reason: String,
     /// For how long; without it for good.
     minutes: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct Created {
-    created: usize,
-    scenes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -86,8 +70,9 @@ impl Ops {
         token: Option<&str>,
         stopping: watch::Receiver<bool>,
         backups: Backups,
+        fleets: Fleets,
     ) -> Self {
-        Self(Arc::new(Parts { bus, clock, metrics, token: token.map(SecretHash::of), stopping, backups }))
+        Self(Arc::new(Parts { bus, clock, metrics, token: token.map(SecretHash::of), stopping, backups, fleets }))
     }
 
     pub fn router(self) -> Router {
@@ -99,7 +84,15 @@ impl Ops {
             .route("/v1/guilds/{guild}", delete(guild::end))
             .route("/v1/reports", get(reports::show))
             .route("/v1/reports/{number}", delete(reports::remove))
-            .route("/v1/scenes", post(create_scenes))
+            .route("/v1/allocations", post(scenes::allocate))
+            .route("/v1/fleets", get(fleets::list))
+            .route("/v1/fleets/{fleet}", get(fleets::show).put(fleets::put).delete(fleets::remove))
+            .route("/v1/nodes", get(nodes::list))
+            .route("/v1/nodes/{node}/drain", post(nodes::drain).delete(nodes::undrain))
+            .route("/v1/reservations", post(scenes::reserve))
+            .route("/v1/reservations/{scene}", delete(scenes::release))
+            .route("/v1/scenes", post(scenes::start))
+            .route("/v1/scenes/{scene}", delete(scenes::stop))
             .route("/v1/store/backup", post(backups::make))
             .route("/v1/users/{user}", get(show_user))
             .route("/v1/users/{user}/ban", post(ban).delete(unban))
@@ -142,36 +135,6 @@ async fn health(State(ops): State<Ops>) -> Response {
 
 async fn show_metrics(State(ops): State<Ops>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], ops.0.metrics.render()).into_response()
-}
-
-/// Creates scenes without seats: to warm up, to measure, for games whose players come by other ways.
-async fn create_scenes(
-    State(ops): State<Ops>,
-    headers: HeaderMap,
-    body: Result<Json<CreateScenes>, JsonRejection>,
-) -> Response {
-    if let Err(refused) = ops.authorise(&headers) {
-        return refused;
-    }
-    let Json(asked) = match body {
-        Ok(body) => body,
-        Err(rejection) => return problem(StatusCode::BAD_REQUEST, &rejection.body_text()),
-    };
-    if asked.count == 0 || asked.count > SCENES_PER_CALL_MAX {
-        return problem(StatusCode::BAD_REQUEST, &format!("count needs 1 to {SCENES_PER_CALL_MAX}"));
-    }
-    let answer = ops.0.bus.create_by_hand(asked.fleet, asked.count);
-    match tokio::time::timeout(CREATE_MAX, answer).await {
-        Ok(Ok(Ok(scenes))) => {
-            let scenes: Vec<String> = scenes.iter().map(ToString::to_string).collect();
-            Json(Created { created: scenes.len(), scenes }).into_response()
-        }
-        Ok(Ok(Err(refusal @ Refusal::ServiceDown(_)))) => {
-            problem(StatusCode::SERVICE_UNAVAILABLE, &refusal.to_string())
-        }
-        Ok(Ok(Err(refusal))) => problem(StatusCode::CONFLICT, &refusal.to_string()),
-        Ok(Err(_)) | Err(_) => problem(StatusCode::GATEWAY_TIMEOUT, "no answer in time; the scenes may exist"),
-    }
 }
 
 /// All that is kept about a user.

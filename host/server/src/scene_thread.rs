@@ -15,13 +15,13 @@ mod turn;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use mio::{Poll, Waker};
 use scenehost_core::scene_service::ToScene;
-use scenehost_core::{FleetName, GameName, Incarnation, SceneId};
+use scenehost_core::{Build, FleetName, GameName, Incarnation, SceneId};
 use scenehost_engine::{Engine, Limits, Plugin};
 
 use crate::bus::Bus;
@@ -35,6 +35,7 @@ const ORDERS_MAX: usize = 65_536;
 
 /// How the scenes of a fleet run on this host.
 pub struct FleetRun {
+    pub build: Build,
     /// Which game it is, to whom belongs what its scenes save.
     pub game: GameName,
     pub plugin: Plugin,
@@ -42,6 +43,33 @@ pub struct FleetRun {
     pub configuration: String,
     pub limits: Limits,
     pub tick_when_empty: bool,
+}
+
+/// How the scenes of all fleets run: of each fleet's build and of the one before it, for which an order may still be
+/// on its way. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct FleetRuns(Arc<RwLock<BTreeMap<FleetName, NewestTwo>>>);
+
+/// A fleet's build and the one before it.
+type NewestTwo = [Option<Arc<FleetRun>>; 2];
+
+impl FleetRuns {
+    /// How they run from now on.
+    pub fn set(&self, runs: BTreeMap<FleetName, Arc<FleetRun>>) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|name, _| runs.contains_key(name));
+        for (name, run) in runs {
+            let [newest, before] = known.entry(name).or_default();
+            if newest.as_ref().is_none_or(|newest| newest.build != run.build) {
+                *before = newest.replace(run);
+            }
+        }
+    }
+
+    fn get(&self, fleet: &FleetName, build: Build) -> Option<Arc<FleetRun>> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(fleet)?.iter().flatten().find(|run| run.build == build).cloned()
+    }
 }
 
 /// What a thread is told from outside.
@@ -161,16 +189,15 @@ impl Drop for Running {
 pub fn spawn(
     seeds: Vec<Seed>,
     engine: &Engine,
-    fleets: BTreeMap<FleetName, FleetRun>,
+    fleets: &FleetRuns,
     bus: &Bus,
     clock: Clock,
     saves: &Room,
 ) -> io::Result<Vec<std::thread::JoinHandle<()>>> {
-    let fleets = Arc::new(fleets);
     let runtime = tokio::runtime::Handle::current();
     let mut joins = Vec::with_capacity(seeds.len());
     for seed in seeds {
-        let (fleets, bus, runtime) = (Arc::clone(&fleets), bus.clone(), runtime.clone());
+        let (fleets, bus, runtime) = (fleets.clone(), bus.clone(), runtime.clone());
         let saves = saves.clone();
         let builder = std::thread::Builder::new()
             .name(format!("scenes-{}", seed.index))

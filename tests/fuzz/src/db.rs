@@ -19,8 +19,9 @@ use scenehost_core::results::season::Reset;
 use scenehost_core::results::{self, Finished, Part};
 use scenehost_core::storage::{self, Change, Owner, Readers, Whose, Writers};
 use scenehost_core::{
-    Context, Effects, Epoch, GameName, GuildId, Incarnation, Message, PartyId, Player, PlayerResult, SceneId, Service,
-    ServiceName, Time, UserId, Write, chat, consistency, economy, friends, guild, inbox, party, profile, record, save,
+    AllocationId, Context, Effects, Epoch, GameName, GuildId, Incarnation, Message, PartyId, Player, PlayerResult,
+    SceneId, Service, ServiceName, Time, UserId, Write, chat, consistency, economy, friends, guild, inbox, party,
+    profile, record, save,
 };
 
 use crate::script::Script;
@@ -454,7 +455,7 @@ fn standing(script: &mut Script) -> results::Request {
             let score = script.chance().then(|| i64::from(script.number()));
             results::Request::Set { board, user: user(script), score }
         }
-        _ => results::Request::Record { scene: SceneId(script.below(4) as u64), finished: finished(script) },
+        _ => results::Request::Record { allocation: AllocationId(script.below(4) as u64), finished: finished(script) },
     }
 }
 
@@ -466,6 +467,7 @@ fn finished(script: &mut Script) -> Finished {
         score: i64::from(script.number()),
     };
     Finished {
+        scene: SceneId(script.below(4) as u64),
         domain: ["gomoku", "chess"][script.below(2)].into(),
         ended: Time(script.span_ms()),
         players: (0..).zip(USERS).map(|(seat, user)| player(seat, user)).collect(),

@@ -13,7 +13,7 @@ use scenehost_core::scene::{Effect, Event, GameEvent, Notice, Scene};
 use scenehost_core::scene_master::Event as ToMaster;
 use scenehost_core::scene_service::{SeatGrant, Start, ToScene};
 use scenehost_core::token::SecretHash;
-use scenehost_core::{ConnectionId, Epoch, Message, Player, PlayerResult, Refusal, SceneId, Seat, Time, UserId};
+use scenehost_core::{Build, ConnectionId, Epoch, Message, Player, PlayerResult, Refusal, SceneId, Seat, Time, UserId};
 
 use crate::script::Script;
 
@@ -87,6 +87,8 @@ impl World {
         let start = Start {
             epoch: Epoch(1),
             fleet: "gomoku".into(),
+            build: Build(1),
+            reuse: false,
             limits: Fleet::default(),
             domain: Some("gomoku".into()),
             seed: 1,
@@ -170,13 +172,14 @@ impl World {
     fn end(&mut self, script: &mut Script) {
         let results = vec![PlayerResult { seat: 0, place: 1, score: 3 }];
         let epoch = Epoch(script.below(3) as u64);
-        self.step(match script.below(6) {
+        self.step(match script.below(7) {
             0 => Event::Finish(results),
             1 => Event::Failed("it has failed".to_owned()),
+            6 => Event::Order(ToScene::Drain { epoch, grace_ms: script.number().into() }),
             number => {
                 let reasons = [EndReason::Stopped, EndReason::TimeLimit, EndReason::Finished, EndReason::Empty];
                 let reason = reasons[number - 2].clone();
-                Event::Order(ToScene::End { epoch, reason, results })
+                Event::Order(ToScene::End { epoch, reason, results, keep: script.chance() })
             }
         });
     }
@@ -228,6 +231,8 @@ impl World {
             Effect::Send(message) => {
                 self.has_asked |= matches!(*message, Message::SceneMaster(ToMaster::ReqAskDestroyScene { .. }));
             }
+            // From then on nothing reaches the game.
+            Effect::Kept => self.has_asked = true,
             Effect::Gone => self.is_gone = true,
         }
     }

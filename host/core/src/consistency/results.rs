@@ -1,7 +1,7 @@
 //! Whether ratings, leaderboards and histories can be read, and matches and histories say the same of each other.
 
 use super::{Check, id_of};
-use crate::ids::{SceneId, UserId};
+use crate::ids::{AllocationId, UserId};
 use crate::record;
 use crate::results::boards::{Place, Stored};
 use crate::results::finished::Ratings;
@@ -29,8 +29,8 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
         if id_of::<UserId>(key, "history/").is_none() {
             self.problem(key, "is no user's: delete it");
         }
-        for scene in history.scenes {
-            let match_key = history::match_key(scene);
+        for allocation in history.allocations {
+            let match_key = history::match_key(allocation);
             if (self.get)(&match_key)?.is_none() {
                 self.problem(key, &format!("lists {match_key}, which is not there: restore a backup"));
             }
@@ -40,8 +40,8 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
 
     pub(super) fn result(&mut self, key: &str, value: &[u8]) -> Result<(), E> {
         let Some(result) = self.readable::<MatchRecord>(key, value) else { return Ok(()) };
-        let Some(scene) = id_of::<SceneId>(key, "result/") else {
-            self.problem(key, "is no scene's: delete it");
+        let Some(allocation) = id_of::<AllocationId>(key, "result/") else {
+            self.problem(key, "is no game's: delete it");
             return Ok(());
         };
         let mut leading = 0;
@@ -49,7 +49,7 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
             let history_key = history::key(player.user);
             let history = (self.get)(&history_key)?;
             let history = history.and_then(|value| record::decode::<History>(&history_key, &value).ok());
-            leading += u32::from(history.is_some_and(|history| history.scenes.contains(&scene)));
+            leading += u32::from(history.is_some_and(|history| history.allocations.contains(&allocation)));
         }
         if leading != result.kept {
             let kept = result.kept;

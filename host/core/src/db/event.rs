@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::request::Request;
 use crate::economy::catalogue::Catalogue;
-use crate::ids::{ConnectionId, SceneId, UserId};
+use crate::ids::{AllocationId, ConnectionId, UserId};
 use crate::message::ServiceName;
 use crate::read::{Loaded, Scanned};
 
@@ -82,10 +82,10 @@ pub enum Asker {
     },
     /// A request over HTTP, by its number; by [`crate::Message::DbDoor`].
     Door(u64),
-    /// SceneMaster, for a scene; by [`crate::scene_master::Event::ResRecord`].
+    /// SceneMaster, for the results of a game; by [`crate::scene_master::Event::ResRecord`].
     SceneMaster {
-        /// Which scene.
-        scene: SceneId,
+        /// Whose results.
+        allocation: AllocationId,
     },
     /// Nobody waits.
     Nobody,

@@ -140,6 +140,13 @@ pub enum Event {
         /// The way in.
         entry: Entry,
     },
+    /// An operator has given a user a seat.
+    SynAllocated {
+        /// Whose.
+        user: UserId,
+        /// The way in.
+        entry: Entry,
+    },
     /// A scene is over for a user.
     SynSceneEnded {
         /// Whose.

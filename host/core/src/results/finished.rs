@@ -1,7 +1,7 @@
 //! The results of a game, recorded once: the match, the ratings, the leaderboards and the histories of those who
 //! played, in one transaction.
 //!
-//! Invariant: a scene's results change something once. The record `result/<scene>` says that they have, and is kept as
+//! Invariant: a game's results change something once. The record `result/<allocation>` says that they have, and is kept as
 //! long as a history leads to it, which is longer than anybody repeats the request.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use super::boards::{Change, Place, Stored};
 use super::history::{self, MatchRecord, Played};
 use super::rating::{self, Finish, Rating};
 use crate::db::{Caller, News as DbNews, Stop, Transaction};
-use crate::ids::{DomainName, SceneId, Time, UserId};
+use crate::ids::{AllocationId, DomainName, SceneId, Time, UserId};
 use crate::message::{Player, PlayerResult};
 use crate::profile::{self, Profile};
 use crate::refusal::Refusal;
@@ -21,6 +21,8 @@ use crate::refusal::Refusal;
 /// How a game was decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finished {
+    /// Its scene.
+    pub scene: SceneId,
     /// Where its players were matched.
     pub domain: DomainName,
     /// When.
@@ -70,7 +72,7 @@ impl Row<'_> {
 /// [`Refusal::Invalid`] for results that no game can have.
 pub(super) fn record(
     caller: &Caller,
-    scene: SceneId,
+    allocation: AllocationId,
     finished: &Finished,
     tx: &mut Transaction<'_>,
 ) -> Result<(), Stop> {
@@ -79,7 +81,7 @@ pub(super) fn record(
     }
     let mut rows = rows_of(finished)?;
     let users = || rows.iter().map(|row| row.player.user);
-    let result_key = history::match_key(scene);
+    let result_key = history::match_key(allocation);
     let of_users = users().flat_map(|user| [profile::key(user), ratings_key(user), history::key(user)]);
     tx.want(of_users.chain([result_key.clone()]))?;
     if tx.get::<MatchRecord>(&result_key)?.is_some() {
@@ -101,7 +103,7 @@ pub(super) fn record(
         rating: row.rating(),
         change: row.change(),
     });
-    history::add(scene, finished, players.collect(), tx)
+    history::add(allocation, finished, players.collect(), tx)
 }
 
 /// The players who count, the best first.

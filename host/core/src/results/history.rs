@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Finished};
 use crate::db::{Caller, Stop, Transaction};
-use crate::ids::{DomainName, SceneId, Time, UserId};
+use crate::ids::{AllocationId, DomainName, SceneId, Time, UserId};
 use crate::refusal::Refusal;
 
 /// How many matches are kept for a user.
@@ -23,13 +23,17 @@ pub const PLAYERS_SHOWN_MAX: usize = 16;
 /// Which matches a user has played; stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
-    /// Their scenes, the newest first.
-    pub scenes: VecDeque<SceneId>,
+    /// Their allocations, the newest first.
+    #[serde(alias = "scenes")]
+    pub allocations: VecDeque<AllocationId>,
 }
 
 /// A match; stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MatchRecord {
+    /// Its scene; records without one are of a time when an allocation had the number of its scene.
+    #[serde(default)]
+    pub scene: Option<SceneId>,
     /// Where its players were matched.
     pub domain: DomainName,
     /// When it ended.
@@ -38,6 +42,12 @@ pub struct MatchRecord {
     pub players: Vec<Played>,
     /// How many histories lead to it.
     pub kept: u32,
+}
+
+impl MatchRecord {
+    fn scene_of(&self, allocation: AllocationId) -> SceneId {
+        self.scene.unwrap_or(SceneId(allocation.0))
+    }
 }
 
 /// How a player ended a match.
@@ -92,13 +102,13 @@ pub fn key(user: UserId) -> String {
 }
 
 /// The key of a match.
-pub fn match_key(scene: SceneId) -> String {
-    format!("result/{scene}")
+pub fn match_key(allocation: AllocationId) -> String {
+    format!("result/{allocation}")
 }
 
 /// Adds a match to the histories of its players. Their records are in memory.
 pub(super) fn add(
-    scene: SceneId,
+    allocation: AllocationId,
     finished: &Finished,
     players: Vec<Played>,
     tx: &mut Transaction<'_>,
@@ -109,35 +119,38 @@ pub(super) fn add(
     let with_history = players.iter().filter(|player| !player.name.is_empty());
     for player in with_history {
         let mut history: History = tx.get_or_default(&key(player.user))?;
-        history.scenes.push_front(scene);
-        dropped.extend(history.scenes.drain(KEPT_MAX.min(history.scenes.len())..));
+        history.allocations.push_front(allocation);
+        dropped.extend(history.allocations.drain(KEPT_MAX.min(history.allocations.len())..));
         histories.push((player.user, history));
     }
-    tx.want(dropped.iter().map(|scene| match_key(*scene)))?;
+    tx.want(dropped.iter().map(|allocation| match_key(*allocation)))?;
     let kept = histories.len() as u32;
     for (user, history) in histories {
         tx.put(key(user), &history);
     }
-    for scene in dropped {
-        let key = match_key(scene);
+    for allocation in dropped {
+        let key = match_key(allocation);
         let Some(record) = tx.get::<MatchRecord>(&key)? else { continue };
         let_go(key, record, tx);
     }
     if kept == 0 {
         return Ok(());
     }
-    let record = MatchRecord { domain: finished.domain.clone(), ended: finished.ended, players, kept };
-    tx.put(match_key(scene), &record);
+    let (scene, domain) = (Some(finished.scene), finished.domain.clone());
+    let record = MatchRecord { scene, domain, ended: finished.ended, players, kept };
+    tx.put(match_key(allocation), &record);
     Ok(())
 }
 
 /// A user's rows of the matches in the history.
 pub(super) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Vec<Value>, Stop> {
     let history: History = tx.get_or_default(&key(user))?;
-    tx.want(history.scenes.iter().map(|scene| match_key(*scene)))?;
+    tx.want(history.allocations.iter().map(|allocation| match_key(*allocation)))?;
     let mut matches = Vec::new();
-    for scene in history.scenes {
-        let Some(MatchRecord { domain, ended, players, .. }) = tx.get(&match_key(scene))? else { continue };
+    for allocation in history.allocations {
+        let Some(record) = tx.get::<MatchRecord>(&match_key(allocation))? else { continue };
+        let scene = record.scene_of(allocation);
+        let MatchRecord { domain, ended, players, .. } = record;
         let own = players.iter().find(|player| player.user == user);
         matches.push(json!({ "scene": scene.to_string(), "domain": domain, "ended": ended, "own": own }));
     }
@@ -147,9 +160,9 @@ pub(super) fn export(user: UserId, tx: &mut Transaction<'_>) -> Result<Vec<Value
 /// Removes a user's history, and the name from the matches that others have.
 pub(super) fn forget(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
     let history: History = tx.get_or_default(&key(user))?;
-    tx.want(history.scenes.iter().map(|scene| match_key(*scene)))?;
-    for scene in history.scenes {
-        let key = match_key(scene);
+    tx.want(history.allocations.iter().map(|allocation| match_key(*allocation)))?;
+    for allocation in history.allocations {
+        let key = match_key(allocation);
         let Some(mut record) = tx.get::<MatchRecord>(&key)? else { continue };
         record.players.iter_mut().filter(|player| player.user == user).for_each(|player| player.name.clear());
         let_go(key, record, tx);
@@ -189,15 +202,17 @@ pub(super) fn show(
         return Err(Refusal::Invalid(format!("ask for 1 to {SHOWN_MAX} matches at once")).into());
     }
     let history: History = tx.get_or_default(&key(user))?;
-    let wanted: Vec<SceneId> = history.scenes.iter().skip(skip as usize).take(limit as usize).copied().collect();
-    tx.want(wanted.iter().map(|scene| match_key(*scene)))?;
+    let wanted: Vec<AllocationId> =
+        history.allocations.iter().skip(skip as usize).take(limit as usize).copied().collect();
+    tx.want(wanted.iter().map(|allocation| match_key(*allocation)))?;
     let mut matches = Vec::new();
-    for scene in wanted {
-        let Some(record) = tx.get::<MatchRecord>(&match_key(scene))? else { continue };
+    for allocation in wanted {
+        let Some(record) = tx.get::<MatchRecord>(&match_key(allocation))? else { continue };
+        let scene = record.scene_of(allocation);
         let Some(own) = record.players.iter().find(|player| player.user == user).cloned() else { continue };
         let players_count = record.players.len() as u32;
         let players = record.players.into_iter().take(PLAYERS_SHOWN_MAX).collect();
         matches.push(Match { scene, domain: record.domain, ended: record.ended, own, players, players_count });
     }
-    Ok(Answer::History(matches, history.scenes.len() as u32))
+    Ok(Answer::History(matches, history.allocations.len() as u32))
 }

@@ -100,6 +100,8 @@ pub enum Effect<F> {
     Close(ConnectionId),
     /// Send to a service.
     Send(Box<Message>),
+    /// The session is over: the component does nothing until the next [`Start`](crate::scene_service::Start) takes it.
+    Kept,
     /// The scene is over: drop it and its component.
     Gone,
 }

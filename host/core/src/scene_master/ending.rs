@@ -6,7 +6,7 @@
 
 use super::{Due, STOP_MS_MAX, SceneMaster};
 use crate::Context;
-use crate::ids::{Epoch, FleetName, NodeId, SceneId};
+use crate::ids::{Epoch, NodeId, SceneId};
 use crate::message::{EndReason, Message, PlayerResult};
 use crate::scene_service;
 
@@ -14,36 +14,37 @@ use crate::scene_service;
 #[derive(Debug, Clone)]
 pub(super) struct Order {
     node: NodeId,
-    fleet: FleetName,
+    grace_ms: u64,
     reason: EndReason,
     results: Vec<PlayerResult>,
+    keep: bool,
 }
 
 impl SceneMaster {
-    /// Orders the end of the scene's incarnation on its node.
+    /// Orders the end of the scene's incarnation on its node. Its instance may be kept for the next session.
     pub(super) fn order_end(
         &mut self,
         id: SceneId,
         reason: EndReason,
         results: Vec<PlayerResult>,
+        keep: bool,
         cx: &mut Context<'_>,
     ) {
         let Some(scene) = self.scenes.get(&id) else { return };
-        let order = Order { node: scene.node, fleet: scene.fleet.clone(), reason, results };
+        let grace_ms = u64::from(scene.rules.stop_grace_ms);
+        let order = Order { node: scene.node, grace_ms, reason, results, keep };
         self.ending.insert((id, scene.epoch), order);
         self.repeat_end(id, scene.epoch, cx);
     }
 
     /// Gives an order that is not answered, for the first time or again.
     pub(super) fn repeat_end(&mut self, id: SceneId, epoch: Epoch, cx: &mut Context<'_>) {
-        let Some(Order { node, fleet, reason, results }) = self.ending.get(&(id, epoch)).cloned() else { return };
-        let event = scene_service::Event::ReqDestroyScene { scene: id, epoch, reason, results };
+        let Some(order) = self.ending.get(&(id, epoch)).cloned() else { return };
+        let Order { node, grace_ms, reason, results, keep } = order;
+        let event = scene_service::Event::ReqDestroyScene { scene: id, epoch, reason, results, keep };
         cx.send(Message::SceneService(node, event));
         match self.nodes.contains_key(&node) {
-            true => {
-                let grace_ms = u64::from(self.fleets[&fleet].stop_grace_ms);
-                self.deadlines.set(Due::End(id, epoch), cx.now.plus_ms(grace_ms + STOP_MS_MAX));
-            }
+            true => self.deadlines.set(Due::End(id, epoch), cx.now.plus_ms(grace_ms + STOP_MS_MAX)),
             false => self.end_confirmed(id, epoch),
         }
     }
@@ -70,8 +71,8 @@ impl SceneMaster {
             return;
         }
         for node in self.nodes.keys() {
-            let reason = EndReason::Expired;
-            let event = scene_service::Event::ReqDestroyScene { scene: id, epoch, reason, results: Vec::new() };
+            let (reason, results) = (EndReason::Expired, Vec::new());
+            let event = scene_service::Event::ReqDestroyScene { scene: id, epoch, reason, results, keep: false };
             cx.send(Message::SceneService(*node, event));
         }
     }

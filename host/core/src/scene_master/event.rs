@@ -1,9 +1,15 @@
 //! What SceneMaster can be told, and by whom.
 
-use crate::ids::{DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, UserId};
+use std::collections::BTreeMap;
+
+use super::nodes::{Capacity, Idle};
+use super::operator::Order;
+use crate::config::Fleet;
+use crate::ids::{AllocationId, Build, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, UserId};
 use crate::message::{EndReason, PlayerResult, ServiceName};
 use crate::record::SceneRecord;
 use crate::refusal::Refusal;
+use crate::results::Finished;
 
 /// A user whom Match put into a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +50,18 @@ pub enum Event {
         fleet: FleetName,
         /// Who gets a seat, in the order of seats.
         players: Vec<Matched>,
+    },
+    /// What fleets are from now on.
+    Fleets {
+        /// All of them, with what their scenes are made of.
+        fleets: BTreeMap<FleetName, (Build, Fleet)>,
+    },
+    /// An operator wants something else; answered by [`Message::Operator`].
+    ReqOperator {
+        /// The operator's number for this.
+        number: u64,
+        /// What.
+        order: Order,
     },
     /// An operator wants scenes without seats; answered by [`Message::Operator`].
     ReqCreateByHand {
@@ -126,8 +144,10 @@ pub enum Event {
         node: NodeId,
         /// Where its scene connections go: the beginning of a URL or path.
         url: String,
-        /// How many scenes it can run.
-        slots: u32,
+        /// What it gives to scenes.
+        capacity: Capacity,
+        /// What becomes of it when it is idle; `None`: nothing.
+        idle: Option<Idle>,
     },
     /// A node is gone.
     NodeDown {
@@ -136,13 +156,15 @@ pub enum Event {
     },
     /// What the store knew of scenes when the host started.
     Recovered {
-        /// The records that could be read.
+        /// The records of scenes that could be read.
         scenes: Vec<(SceneId, SceneRecord)>,
+        /// The results that Db has not recorded.
+        finished: Vec<(AllocationId, Finished)>,
     },
-    /// Whether Db has recorded a scene's results.
+    /// Whether Db has recorded a game's results.
     ResRecord {
-        /// Which scene's.
-        scene: SceneId,
+        /// Whose, by the allocation.
+        allocation: AllocationId,
         /// [`Refusal::Invalid`]: it never will.
         result: Result<(), Refusal>,
     },

@@ -1,17 +1,44 @@
-//! How scenes come to be: where they run, who has a seat, and who is answered once they are there.
+//! How scenes come to be, and to be used: where they run, who has a seat, and who is answered once they are there.
 //!
 //! Invariants: a scene has a slot of its node before the node is asked; whoever has asked for a scene is answered once,
-//! when it is there or will not be.
+//! when it is there or will not be. An allocation gets the scene that is ready for the longest time, and a fresh one
+//! where none is; every session has an epoch of its own.
 
-use super::{FIRST_EPOCH, Matched, Order, PLACE_MS_MAX, Scene, SceneMaster, SeatRow, SeatState, State};
+use std::sync::Arc;
+
+use super::fleets::{FleetState, Standing};
+use super::{Answer, ByHand, Matched, PLACE_MS_MAX, PLACES_MAX, Scene, SceneMaster, SeatRow, SeatState, State};
 use crate::Context;
-use crate::config::Fleet;
-use crate::ids::{DomainName, Epoch, FleetName, MatchId, NodeId, SceneId};
+use crate::config::StartOn;
+use crate::ids::{AllocationId, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId};
 use crate::matching;
-use crate::message::{EndReason, Entry, Message, Player, ServiceName};
+use crate::message::{EndReason, Entry, Message, Player};
 use crate::refusal::Refusal;
 use crate::scene_service::{self, SeatGrant};
 use crate::token::Secret;
+
+/// Who waits for a scene that is being made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Nobody: it is to be ready.
+    Standby,
+    /// An operator who started some by hand, with this number.
+    Hand(u64),
+    /// An operator who reserves it for so many milliseconds.
+    Reserve(u64, u64),
+    /// An operator who puts users together.
+    Allocate(u64),
+    /// The domain's match handler.
+    Match,
+}
+
+/// Who gets a scene.
+pub(super) struct Allocation {
+    pub asked: Asked,
+    pub domain: Option<DomainName>,
+    pub match_id: Option<MatchId>,
+    pub players: Vec<Matched>,
+}
 
 impl SceneMaster {
     pub(super) fn req_create_scene(
@@ -22,46 +49,102 @@ impl SceneMaster {
         players: Vec<Matched>,
         cx: &mut Context<'_>,
     ) {
-        if let Some(scene) = self.by_match.get(&match_id) {
-            let scene = *scene;
-            return match self.scenes[&scene].state {
+        if let Some(id) = self.by_match.get(&match_id).copied() {
+            let scene = &self.scenes[&id];
+            return match scene.state {
+                // The scene has gone on to another match.
+                _ if scene.match_id != Some(match_id) => refuse_match(domain, match_id, Refusal::SceneEnded, cx),
                 State::Placing | State::Restarting => {} // The answer is on its way, or was given.
-                State::Allocated | State::Running => self.answer_match(scene, cx),
-                State::Empty | State::Stopping | State::Stopped => {
+                State::Allocated | State::Running | State::Draining => self.answer_match(id, cx),
+                State::Ready | State::Reserved | State::Empty | State::Stopping | State::Stopped => {
                     refuse_match(domain, match_id, Refusal::SceneEnded, cx)
                 }
             };
         }
-        let (node, fleet_config) = match self.choose_node(&fleet) {
-            Ok(chosen) => chosen,
-            Err(refusal) => return refuse_match(domain, match_id, refusal, cx),
-        };
-        if let Some(player) = players.iter().find(|player| self.by_user.contains_key(&player.user)) {
-            cx.fault(format!("user {} was matched while holding a seat", player.user));
-            return refuse_match(domain, match_id, Refusal::Busy("one of the players is still in another game"), cx);
+        let allocation =
+            Allocation { asked: Asked::Match, domain: Some(domain.clone()), match_id: Some(match_id), players };
+        match self.allocate(&fleet, allocation, cx) {
+            Ok(scene) => _ = self.by_match.insert(match_id, scene),
+            Err(refusal) => refuse_match(domain, match_id, refusal, cx),
         }
-        let token_until = cx.now.plus_ms(PLACE_MS_MAX + fleet_config.token_ms);
-        let mut seats = Vec::with_capacity(players.len());
-        let mut grants = Vec::with_capacity(players.len());
-        for (seat, player) in (0..).zip(players) {
-            let secret = Secret::draw(cx.rng);
-            let token = secret.hash();
-            let player =
-                Player { seat, user: player.user, name: player.name, rating: player.rating, team: player.team };
-            seats.push(SeatRow { player: player.clone(), state: SeatState::Expected, entry: Some(secret) });
-            grants.push(SeatGrant { player, token, until: token_until });
+    }
+
+    /// Gives players a scene of a fleet, one that is ready or a fresh one.
+    ///
+    /// # Errors
+    /// Without a fleet or room, or if one of the players has a seat elsewhere.
+    pub(super) fn allocate(
+        &mut self,
+        fleet: &FleetName,
+        allocation: Allocation,
+        cx: &mut Context<'_>,
+    ) -> Result<SceneId, Refusal> {
+        let FleetState { rules, .. } = self.open_fleet(fleet)?;
+        let rules = Arc::clone(rules);
+        self.check_seats(&allocation.players, cx)?;
+        if let Some(ready) = self.ready_scene(fleet) {
+            self.give(ready, allocation, cx);
+            return Ok(ready);
         }
-        let scene = self.place(fleet, Some(domain), Some(match_id), None, node, seats, grants, cx);
-        self.by_match.insert(match_id, scene);
+        if rules.start == StartOn::Hand {
+            return Err(Refusal::Overloaded("scenes that are ready: this fleet's are started by hand"));
+        }
+        let node = self.choose_node(&rules, None)?;
+        let id = self.place(fleet, node, Asked::Standby, cx);
+        self.give(id, allocation, cx);
+        Ok(id)
+    }
+
+    /// Nobody is put into two scenes.
+    pub(super) fn check_seats(&self, players: &[Matched], cx: &mut Context<'_>) -> Result<(), Refusal> {
+        match players.iter().find(|player| self.by_user.contains_key(&player.user)) {
+            Some(player) => {
+                cx.fault(format!("user {} was matched while holding a seat", player.user));
+                Err(Refusal::Busy("one of the players is still in another game"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Gives a scene that nobody uses to these players: its next epoch is their session.
+    pub(super) fn give(&mut self, id: SceneId, allocation: Allocation, cx: &mut Context<'_>) {
+        let Allocation { asked, domain, match_id, players } = allocation;
+        let number = AllocationId(cx.rng.next_u64());
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
+        let fleet = &self.fleets[&scene.fleet];
+        let reuse = matches!(scene.state, State::Ready | State::Reserved);
+        if reuse {
+            scene.epoch = scene.epoch.next();
+        }
+        // It begins its session with the rules and the build of now, also if it was made ready with others.
+        (scene.build, scene.rules) = (fleet.build, Arc::clone(&fleet.rules));
+        (scene.asked, scene.allocation) = (Some(asked), Some(number));
+        (scene.domain, scene.match_id) = (domain, match_id);
+        (scene.born, scene.end) = (cx.now, None);
+        scene.crashes.clear();
+        scene.sessions += 1;
+        let seats = (0..).zip(players).map(|(seat, player)| SeatRow {
+            player: Player { seat, user: player.user, name: player.name, rating: player.rating, team: player.team },
+            state: SeatState::Expected,
+            entry: None,
+        });
+        scene.seats = seats.collect();
+        let users: Vec<_> = scene.seats.iter().map(|row| row.player.user).collect();
+        for (seat, user) in (0..).zip(users) {
+            self.by_user.insert(user, (id, seat));
+        }
+        self.order_scene(id, reuse, cx);
     }
 
     pub(super) fn req_create_by_hand(&mut self, number: u64, fleet: &FleetName, count: u32, cx: &mut Context<'_>) {
-        let mut order = Order { open: 0, made: Vec::new(), refusal: None };
-        let mut scenes = Vec::new();
+        let mut order = ByHand { open: 0, made: Vec::new(), refusal: None };
         for _ in 0..count {
-            match self.choose_node(fleet) {
-                Ok((node, _)) => {
-                    scenes.push(self.place(fleet.clone(), None, None, Some(number), node, Vec::new(), Vec::new(), cx))
+            let node = self.open_fleet(fleet).and_then(|fleet| self.choose_node(&fleet.rules, None));
+            match node {
+                Ok(node) => {
+                    let id = self.place(fleet, node, Asked::Hand(number), cx);
+                    self.order_scene(id, false, cx);
+                    order.open += 1;
                 }
                 Err(refusal) => {
                     order.refusal = Some(refusal);
@@ -69,82 +152,75 @@ impl SceneMaster {
                 }
             }
         }
-        order.open = scenes.len() as u32;
         self.orders.insert(number, order);
         self.settle_order(number, cx);
     }
 
-    /// A node with a free slot for one more scene of a fleet: the one with the most free slots.
-    pub(super) fn choose_node(&self, fleet: &FleetName) -> Result<(NodeId, &Fleet), Refusal> {
-        if self.stopping {
-            return Err(Refusal::Stopping);
-        }
-        if !self.db_up {
-            // It would wait for its record to be written, and its users with it.
-            return Err(Refusal::ServiceDown(ServiceName::Db));
-        }
-        let config =
-            self.fleets.get(fleet).ok_or_else(|| Refusal::NotFound(format!("fleet named {:?}", fleet.as_str())))?;
-        let (node, _) = self
-            .nodes
-            .iter()
-            .filter(|(_, node)| node.used < node.slots)
-            .max_by_key(|(_, node)| node.slots - node.used)
-            .ok_or(Refusal::Overloaded("scenes"))?;
-        Ok((*node, config))
-    }
-
-    pub(super) fn take_slot(&mut self, id: SceneId) {
-        let Some(scene) = self.scenes.get_mut(&id).filter(|scene| !scene.holds_slot) else { return };
-        scene.holds_slot = true;
-        self.nodes.entry(scene.node).and_modify(|node| node.used += 1);
-    }
-
-    pub(super) fn free_slot(&mut self, id: SceneId) {
-        let Some(scene) = self.scenes.get_mut(&id).filter(|scene| scene.holds_slot) else { return };
-        scene.holds_slot = false;
-        self.nodes.entry(scene.node).and_modify(|node| node.used -= 1);
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the columns of one row, each of another type")]
-    fn place(
-        &mut self,
-        fleet: FleetName,
-        domain: Option<DomainName>,
-        match_id: Option<MatchId>,
-        operator: Option<u64>,
-        node: NodeId,
-        seats: Vec<SeatRow>,
-        grants: Vec<SeatGrant>,
-        cx: &mut Context<'_>,
-    ) -> SceneId {
+    /// A new scene that has a slot of a node and is not ordered yet.
+    pub(super) fn place(&mut self, fleet: &FleetName, node: NodeId, asked: Asked, cx: &mut Context<'_>) -> SceneId {
         let id = SceneId(cx.rng.next_u64());
-        let epoch = FIRST_EPOCH;
-        for (seat, row) in (0..).zip(&seats) {
-            self.by_user.insert(row.player.user, (id, seat));
-        }
+        let of = &self.fleets[fleet];
         let scene = Scene {
-            epoch,
+            epoch: Epoch(1),
             state: State::Placing,
             fleet: fleet.clone(),
-            domain: domain.clone(),
-            match_id,
-            operator,
+            rules: Arc::clone(&of.rules),
+            build: of.build,
+            standing: Standing::Other,
+            counted_on: None,
+            asked: Some(asked),
+            allocation: None,
+            domain: None,
+            match_id: None,
+            past_matches: Vec::new(),
             node,
-            holds_slot: false,
+            usage: None,
+            places: 0,
+            sessions: 0,
             born: cx.now,
-            seats,
+            seats: Vec::new(),
             crashes: Vec::new(),
             end: None,
+            is_kept: false,
         };
         self.scenes.insert(id, scene);
         self.counts.begun();
         self.take_slot(id);
-        self.enter(id, State::Placing, Some(cx.now.plus_ms(PLACE_MS_MAX)), cx);
-        let seed = cx.rng.next_u64();
-        let event = scene_service::Event::ReqCreateScene { scene: id, epoch, fleet, domain, seed, seats: grants };
-        cx.send(Message::SceneService(node, event));
         id
+    }
+
+    /// Orders the scene's incarnation on its node, with new ways in for those who have a seat. Where `reuse` says so,
+    /// in the instance of an incarnation before, if that is still there and of the same build.
+    pub(super) fn order_scene(&mut self, id: SceneId, reuse: bool, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
+        let until = cx.now.plus_ms(PLACE_MS_MAX + scene.rules.token_ms);
+        let mut grants = Vec::with_capacity(scene.seats.len());
+        for row in &mut scene.seats {
+            let secret = Secret::draw(cx.rng);
+            let token = secret.hash();
+            // Who has given the seat up has it in the new game, too, and gives it up at once.
+            let is_gone = row.state == SeatState::Gone;
+            let until = if is_gone { cx.now } else { until };
+            grants.push(SeatGrant { player: row.player.clone(), token, until });
+            if !is_gone {
+                row.state = SeatState::Expected;
+                row.entry = Some(secret);
+            }
+        }
+        scene.places += 1;
+        let event = scene_service::Event::ReqCreateScene {
+            scene: id,
+            epoch: scene.epoch,
+            fleet: scene.fleet.clone(),
+            build: scene.build,
+            reuse,
+            domain: scene.domain.clone(),
+            seed: cx.rng.next_u64(),
+            seats: grants,
+        };
+        let node = scene.node;
+        self.enter(id, State::Placing, Some(cx.now.plus_ms(PLACE_MS_MAX)), cx);
+        cx.send(Message::SceneService(node, event));
     }
 
     pub(super) fn res_create_scene(
@@ -160,20 +236,9 @@ impl SceneMaster {
             };
         };
         match (scene.state, result) {
-            (State::Placing, Ok(())) => {
-                let fleet = &self.fleets[&scene.fleet];
-                let way_in_ms = if scene.seats.is_empty() { fleet.empty_ms } else { PLACE_MS_MAX + fleet.token_ms };
-                let state = if scene.seats.is_empty() { State::Empty } else { State::Allocated };
-                let (operator, born) = (scene.operator, scene.born);
-                self.enter(id, state, Some(cx.now.plus_ms(way_in_ms)), cx);
-                if epoch > FIRST_EPOCH {
-                    return self.tell_restarted(id, cx);
-                }
-                self.counts.allocated(cx.now.ms_since(born));
-                self.answer_match(id, cx);
-                self.count_order(operator, Ok(id), cx);
-            }
-            (State::Placing, Err(refusal)) if epoch > FIRST_EPOCH => self.crashed(id, refusal.to_string(), cx),
+            (State::Placing, Ok(())) => self.placed(id, cx),
+            (State::Placing, Err(refusal)) if !scene.is_new() => self.crashed(id, refusal.to_string(), cx),
+            (State::Placing, Err(refusal)) if refusal.is_passing() && self.place_elsewhere(id, cx) => {}
             (State::Placing, Err(refusal)) => self.not_placed(id, refusal, cx),
             (State::Stopped, Ok(())) => self.end_stray(id, epoch, cx),
             // It was answered before, or its end is ordered already.
@@ -181,19 +246,81 @@ impl SceneMaster {
         }
     }
 
+    /// The scene is there: it is ready, or the way in is told to whom it was given.
+    fn placed(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
+        let asked = scene.asked.take();
+        scene.places = 0;
+        let (fleet, born) = (scene.fleet.clone(), scene.born);
+        self.was_placed(&fleet);
+        let scene = &self.scenes[&id];
+        if scene.allocation.is_none() {
+            match asked {
+                Some(Asked::Reserve(number, for_ms)) => return self.reserved(id, number, for_ms, cx),
+                Some(Asked::Hand(number)) => self.count_order(number, Ok(id), cx),
+                _ => {}
+            }
+            return self.ready(id, cx);
+        }
+        let (rules, nobody) = (&scene.rules, scene.seats.is_empty());
+        let way_in_ms = if nobody { rules.empty_ms } else { PLACE_MS_MAX + rules.token_ms };
+        let state = if nobody { State::Empty } else { State::Allocated };
+        self.enter(id, state, Some(cx.now.plus_ms(way_in_ms)), cx);
+        if asked.is_some() {
+            self.counts.allocated(cx.now.ms_since(born));
+        }
+        match asked {
+            Some(Asked::Allocate(number)) => self.answer_allocation(id, number, cx),
+            Some(_) => self.answer_match(id, cx),
+            None => self.tell_restarted(id, cx),
+        }
+        if self.nodes.get(&self.scenes[&id].node).is_some_and(|node| node.is_draining) {
+            self.drain(id, cx);
+        }
+    }
+
+    /// The node had no room, or is gone: another one is asked, a few times. Whether there is one.
+    pub(super) fn place_elsewhere(&mut self, id: SceneId, cx: &mut Context<'_>) -> bool {
+        let Some(scene) = self.scenes.get(&id).filter(|scene| scene.places < PLACES_MAX) else { return false };
+        let (rules, before) = (Arc::clone(&scene.rules), scene.node);
+        let Ok(node) = self.choose_node(&rules, Some(before)) else { return false };
+        self.free_slot(id, cx);
+        let Some(scene) = self.scenes.get_mut(&id) else { return false };
+        (scene.node, scene.epoch) = (node, scene.epoch.next());
+        self.take_slot(id);
+        self.order_scene(id, false, cx);
+        true
+    }
+
     /// A scene that did not begin: its slot and its users are free again.
     pub(super) fn not_placed(&mut self, id: SceneId, refusal: Refusal, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get_mut(&id) else { return };
-        let (operator, match_id, domain) = (scene.operator, scene.match_id, scene.domain.clone());
+        let asked = scene.asked.take();
         for row in &mut scene.seats {
             row.state = SeatState::Gone;
             self.by_user.remove(&row.player.user);
         }
         self.stopped(id, cx);
-        if let (Some(domain), Some(match_id)) = (domain, match_id) {
-            refuse_match(domain, match_id, refusal.clone(), cx);
+        self.refuse(id, asked, refusal, cx);
+    }
+
+    /// Whoever waits for a scene is told that there will be none.
+    pub(super) fn refuse(&mut self, id: SceneId, asked: Option<Asked>, refusal: Refusal, cx: &mut Context<'_>) {
+        let Some(Scene { match_id, domain, fleet, .. }) = self.scenes.get(&id) else { return };
+        let (match_id, domain, fleet) = (*match_id, domain.clone(), fleet.clone());
+        match asked {
+            Some(Asked::Standby) => self.not_provisioned(&fleet, cx),
+            Some(Asked::Hand(number)) => self.count_order(number, Err(refusal), cx),
+            Some(Asked::Reserve(number, _) | Asked::Allocate(number)) => {
+                cx.send(Message::Operator(number, Err(refusal)));
+            }
+            Some(Asked::Match) => {
+                if let (Some(domain), Some(match_id)) = (domain, match_id) {
+                    refuse_match(domain, match_id, refusal, cx);
+                }
+            }
+            None => {}
         }
-        self.count_order(operator, Err(refusal), cx);
     }
 
     fn answer_match(&mut self, id: SceneId, cx: &mut Context<'_>) {
@@ -208,17 +335,16 @@ impl SceneMaster {
     pub(super) fn entry(&self, id: SceneId, scene: &Scene, secret: Secret) -> Entry {
         let url = self.nodes.get(&scene.node).map(|node| format!("{}/{id}", node.url)).unwrap_or_default();
         let domain = scene.domain.clone().unwrap_or_else(|| DomainName::from(""));
-        Entry { scene: id, domain, url, secret, expires_in_ms: self.fleets[&scene.fleet].token_ms }
+        Entry { scene: id, domain, url, secret, expires_in_ms: scene.rules.token_ms }
     }
 
     /// The node was silent: whether the scene runs is unknown, so its end is ordered too.
     pub(super) fn not_placed_in_time(&mut self, id: SceneId, refusal: Refusal, cx: &mut Context<'_>) {
-        self.order_end(id, EndReason::Expired, Vec::new(), cx);
+        self.order_end(id, EndReason::Expired, Vec::new(), false, cx);
         self.not_placed(id, refusal, cx);
     }
 
-    fn count_order(&mut self, operator: Option<u64>, result: Result<SceneId, Refusal>, cx: &mut Context<'_>) {
-        let Some(number) = operator else { return };
+    fn count_order(&mut self, number: u64, result: Result<SceneId, Refusal>, cx: &mut Context<'_>) {
         let Some(order) = self.orders.get_mut(&number) else { return };
         order.open -= 1;
         match result {
@@ -234,7 +360,7 @@ impl SceneMaster {
         {
             let result = match order.refusal {
                 Some(refusal) if order.made.is_empty() => Err(refusal),
-                _ => Ok(order.made),
+                _ => Ok(Box::new(Answer::Scenes(order.made))),
             };
             cx.send(Message::Operator(number, result));
         }

@@ -1,16 +1,16 @@
 //! The results of games, on their way to Db.
 //!
 //! Invariant: from the moment at which a game is decided until Db has recorded it, or has refused it for good, the
-//! results are in the scene's record and Db is asked again and again, after a restart as well. Nobody else waits for
-//! that. There are no more of them than there were scenes: without the store none begins. At most [`RECORDING_MAX`]
-//! requests to Db are under way, so that after an outage it has room for what users ask.
+//! results are in a record of their own and Db is asked again and again, after a restart as well. Nobody else waits for
+//! that. There are no more of them than there were allocations: without the store there is none. At most
+//! [`RECORDING_MAX`] requests to Db are under way, so that after an outage it has room for what users ask.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{Due, SceneMaster, State};
+use super::{Due, SceneMaster};
 use crate::Context;
 use crate::db::{self, Asker, Caller};
-use crate::ids::SceneId;
+use crate::ids::{AllocationId, SceneId};
 use crate::message::PlayerResult;
 use crate::record;
 use crate::refusal::Refusal;
@@ -21,58 +21,53 @@ pub const RECORD_AGAIN_MS: u64 = 8_000;
 /// The longest time between two tries.
 pub const RECORD_AGAIN_MS_MAX: u64 = 512_000;
 
-/// How many scenes' results Db may be recording at once; others wait until one of these is answered or overdue.
+/// How many games' results Db may be recording at once; others wait until one of these is answered or overdue.
 pub const RECORDING_MAX: usize = 64;
 
 #[derive(Debug, Clone)]
 pub(super) struct Unrecorded {
-    pub finished: Finished,
+    finished: Finished,
     again_ms: u64,
 }
 
 /// The results that are not recorded yet. Each is under way, in the queue, or has a deadline at which it will be.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Recording {
-    /// Of scenes of this run and of runs before.
-    unrecorded: BTreeMap<SceneId, Unrecorded>,
+    /// Of allocations of this run and of runs before.
+    unrecorded: BTreeMap<AllocationId, Unrecorded>,
     /// Those that Db was asked to record, until it answers or their deadline comes.
-    under_way: BTreeSet<SceneId>,
+    under_way: BTreeSet<AllocationId>,
     /// Those that are to be asked for next, while there is no room or no Db.
-    queue: VecDeque<SceneId>,
-}
-
-impl Recording {
-    /// The results of a scene, if they are not recorded yet.
-    pub fn get(&self, id: SceneId) -> Option<&Unrecorded> {
-        self.unrecorded.get(&id)
-    }
+    queue: VecDeque<AllocationId>,
 }
 
 impl SceneMaster {
-    /// How many scenes have results that Db has not recorded yet.
+    /// How many games have results that Db has not recorded yet.
     pub fn unrecorded(&self) -> usize {
         self.recording.unrecorded.len()
     }
 
-    /// The game of a scene has come to these results; its record is to be written in the same step. A game that was
-    /// not decided has none, and one without seats has nobody to record it for.
+    /// The game of a scene has come to these results. A game that was not decided has none, and one without seats has
+    /// nobody to record it for.
     pub(super) fn decided(&mut self, id: SceneId, results: Vec<PlayerResult>, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get(&id) else { return };
-        let Some(domain) = scene.domain.clone() else { return };
+        let (Some(domain), Some(allocation)) = (scene.domain.clone(), scene.allocation) else { return };
         if !results.is_empty() {
             let players = scene.seats.iter().map(|row| row.player.clone()).collect();
-            self.owe(id, Finished { domain, ended: cx.now, players, results }, cx);
+            let finished = Finished { scene: id, domain, ended: cx.now, players, results };
+            cx.put(record::finished_key(allocation), record::encode(&finished));
+            self.owe(allocation, finished, cx);
         }
     }
 
-    /// These results are to be recorded.
-    pub(super) fn owe(&mut self, id: SceneId, finished: Finished, cx: &mut Context<'_>) {
+    /// These results are to be recorded; they are in the store.
+    pub(super) fn owe(&mut self, id: AllocationId, finished: Finished, cx: &mut Context<'_>) {
         self.recording.unrecorded.insert(id, Unrecorded { finished, again_ms: RECORD_AGAIN_MS });
         self.record(id, cx);
     }
 
-    /// A scene's results are to be recorded next; if Db was asked before, it has not answered in time.
-    pub(super) fn record(&mut self, id: SceneId, cx: &mut Context<'_>) {
+    /// Results are to be recorded next; if Db was asked before, it has not answered in time.
+    pub(super) fn record(&mut self, id: AllocationId, cx: &mut Context<'_>) {
         self.recording.under_way.remove(&id);
         self.recording.queue.push_back(id);
         self.record_next(cx);
@@ -98,21 +93,20 @@ impl SceneMaster {
             self.deadlines.set(Due::Record(id), cx.now.plus_ms(unrecorded.again_ms));
             unrecorded.again_ms = (unrecorded.again_ms * 2).min(RECORD_AGAIN_MS_MAX);
             recording.under_way.insert(id);
-            let request = results::Request::Record { scene: id, finished: unrecorded.finished.clone() };
+            let request = results::Request::Record { allocation: id, finished: unrecorded.finished.clone() };
             let request = Box::new(db::Request::Results(request));
-            cx.send(db::Event::Req { caller: Caller::Host, asker: Asker::SceneMaster { scene: id }, request });
+            cx.send(db::Event::Req { caller: Caller::Host, asker: Asker::SceneMaster { allocation: id }, request });
         }
     }
 
-    pub(super) fn res_record(&mut self, id: SceneId, result: Result<(), Refusal>, cx: &mut Context<'_>) {
-        if !self.recording.unrecorded.contains_key(&id) {
-            return;
-        }
+    pub(super) fn res_record(&mut self, id: AllocationId, result: Result<(), Refusal>, cx: &mut Context<'_>) {
+        let Some(unrecorded) = self.recording.unrecorded.get(&id) else { return };
+        let scene = unrecorded.finished.scene;
         self.recording.under_way.remove(&id);
         match result {
             Ok(()) => self.settled(id, cx),
             Err(Refusal::Invalid(why)) => {
-                cx.fault(format!("the results of scene {id} are not recorded: {why}"));
+                cx.fault(format!("the results of scene {scene} are not recorded: {why}"));
                 self.settled(id, cx);
             }
             // It is asked again at its deadline.
@@ -121,13 +115,10 @@ impl SceneMaster {
         self.record_next(cx);
     }
 
-    /// Nothing is left to record of a scene.
-    fn settled(&mut self, id: SceneId, cx: &mut Context<'_>) {
+    /// Nothing is left to record of a game.
+    fn settled(&mut self, id: AllocationId, cx: &mut Context<'_>) {
         self.recording.unrecorded.remove(&id);
         self.deadlines.clear(&Due::Record(id));
-        // A scene that lives has its record still, which says nothing wrong: recording twice is recording once.
-        if self.scenes.get(&id).is_none_or(|scene| scene.state == State::Stopped) {
-            cx.delete(record::scene_key(id));
-        }
+        cx.delete(record::finished_key(id));
     }
 }

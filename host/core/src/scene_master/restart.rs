@@ -4,15 +4,13 @@
 //! says counts any more; it begins later with each failure, and not for ever; its users keep their seats. Between the
 //! two a scene has no slot.
 
-use super::{Due, FIRST_EPOCH, PLACE_MS_MAX, Scene, SceneMaster, SeatState, State};
+use super::{Due, Scene, SceneMaster, SeatState, State};
 use crate::Context;
 use crate::config::{CRASHES_WITHIN_MS, OnCrash};
-use crate::ids::{Epoch, SceneId, Time};
+use crate::ids::{SceneId, Time};
 use crate::lobby;
-use crate::message::{EndReason, Message};
+use crate::message::EndReason;
 use crate::refusal::Refusal;
-use crate::scene_service::{self, SeatGrant};
-use crate::token::Secret;
 
 /// How long after its first failure a scene begins anew; each time twice as long, and up to half of it longer.
 pub const RESTART_MS: u64 = 500;
@@ -22,15 +20,20 @@ pub const RESTART_MS_MAX: u64 = 30_000;
 impl Scene {
     /// It has failed, and its next incarnation is not there yet.
     pub(super) fn begins_anew(&self) -> bool {
-        self.state == State::Restarting || (self.state == State::Placing && self.epoch > FIRST_EPOCH)
+        self.state == State::Restarting || (self.state == State::Placing && !self.is_new())
+    }
+
+    /// Somebody has asked for it and is not answered yet, be it only its fleet.
+    pub(super) fn is_new(&self) -> bool {
+        self.asked.is_some()
     }
 }
 
 impl SceneMaster {
     /// A game has failed: it begins anew, if its fleet says so and it has not failed too often.
     pub(super) fn crashed(&mut self, id: SceneId, text: String, cx: &mut Context<'_>) {
-        // Its match is not answered yet: Match tries again.
-        if self.scenes.get(&id).is_some_and(|scene| scene.state == State::Placing && scene.epoch == FIRST_EPOCH) {
+        // Who has asked for it is not answered yet, and may try again.
+        if self.scenes.get(&id).is_some_and(|scene| scene.state == State::Placing && scene.is_new()) {
             return self.not_placed_in_time(id, Refusal::NotAdmitted(text), cx);
         }
         match self.may_restart(id, cx.now) {
@@ -42,7 +45,7 @@ impl SceneMaster {
     /// Whether a scene that has failed now may begin anew.
     pub(super) fn may_restart(&mut self, id: SceneId, now: Time) -> bool {
         let Some(scene) = self.scenes.get_mut(&id) else { return false };
-        let fleet = &self.fleets[&scene.fleet];
+        let fleet = &scene.rules;
         scene.crashes.retain(|at| now.ms_since(*at) < CRASHES_WITHIN_MS);
         let has_time = now < scene.born.plus_ms(fleet.life_ms_max);
         let is_wanted = scene.seats.is_empty() || scene.seats.iter().any(|row| row.state != SeatState::Gone);
@@ -52,59 +55,40 @@ impl SceneMaster {
 
     /// The incarnation that has failed is ended, and the next one begins at the deadline.
     pub(super) fn restart(&mut self, id: SceneId, text: String, cx: &mut Context<'_>) {
-        self.order_end(id, EndReason::Crashed(text), Vec::new(), cx);
+        self.order_end(id, EndReason::Crashed(text), Vec::new(), false, cx);
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let doublings = scene.crashes.len().min(16);
         scene.crashes.push(cx.now);
         let after_ms = (RESTART_MS << doublings).min(RESTART_MS_MAX);
         let after_ms = after_ms + cx.rng.next_u64() % (after_ms / 2 + 1);
-        scene.epoch = Epoch(scene.epoch.0 + 1);
+        scene.epoch = scene.epoch.next();
         for (seat, row) in (0..).zip(&mut scene.seats) {
             self.deadlines.clear(&Due::Token(id, seat));
             row.entry = None;
         }
-        self.free_slot(id);
+        self.free_slot(id, cx);
         self.enter(id, State::Restarting, Some(cx.now.plus_ms(after_ms)), cx);
     }
 
     /// The time has come: the next incarnation is placed, perhaps on another node.
     pub(super) fn place_anew(&mut self, id: SceneId, cx: &mut Context<'_>) {
-        let Scene { fleet, seats, .. } = &self.scenes[&id];
-        if !seats.is_empty() && seats.iter().all(|row| row.state == SeatState::Gone) {
+        let scene = &self.scenes[&id];
+        if !scene.seats.is_empty() && scene.seats.iter().all(|row| row.state == SeatState::Gone) {
             return self.stop(id, EndReason::Empty, Vec::new(), cx);
         }
         if !self.db_up {
             // Nothing begins now, which is not the scene's fault.
             return self.deadlines.set(Due::Scene(id), cx.now.plus_ms(RESTART_MS));
         }
-        let fleet = fleet.clone();
-        let node = match self.choose_node(&fleet) {
-            Ok((node, _)) => node,
+        let node = match self.choose_node(&scene.rules, None) {
+            Ok(node) => node,
             // It counts as a failure, so that it is not tried for ever.
             Err(refusal) => return self.crashed(id, refusal.to_string(), cx),
         };
-        let until = cx.now.plus_ms(PLACE_MS_MAX + self.fleets[&fleet].token_ms);
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         scene.node = node;
-        let mut grants = Vec::with_capacity(scene.seats.len());
-        for row in &mut scene.seats {
-            let secret = Secret::draw(cx.rng);
-            let token = secret.hash();
-            // Who has given the seat up has it in the new game, too, and gives it up at once.
-            let is_gone = row.state == SeatState::Gone;
-            let until = if is_gone { cx.now } else { until };
-            grants.push(SeatGrant { player: row.player.clone(), token, until });
-            if !is_gone {
-                row.state = SeatState::Expected;
-                row.entry = Some(secret);
-            }
-        }
-        let (epoch, domain) = (scene.epoch, scene.domain.clone());
         self.take_slot(id);
-        self.enter(id, State::Placing, Some(cx.now.plus_ms(PLACE_MS_MAX)), cx);
-        let seed = cx.rng.next_u64();
-        let event = scene_service::Event::ReqCreateScene { scene: id, epoch, fleet, domain, seed, seats: grants };
-        cx.send(Message::SceneService(node, event));
+        self.order_scene(id, false, cx);
     }
 
     /// The next incarnation is there: its users are told the way in.

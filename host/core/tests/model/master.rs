@@ -327,6 +327,7 @@ impl State {
         match (memory.record.stage, memory.ending) {
             (Stage::Placing, _) if memory.record.inc == 1 => self.give_up(m, memory, broken),
             (Stage::Placing | Stage::Live, _) => self.stop(m, memory, broken),
+            (Stage::Stopping, _) if broken == Some(Broken::EndsUnconfirmed) => self.stopped(m, memory, broken),
             (_, Some((inc, node))) => self.order(m, node, Order::Destroy { scene, inc }),
             (Stage::Stopping | Stage::Stopped, None) => {}
         }

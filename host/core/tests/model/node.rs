@@ -19,7 +19,9 @@ use scenehost_core::scene::{self, Effect, Notice, Scene};
 use scenehost_core::scene_master::{self, Ask};
 use scenehost_core::scene_service::{self, SceneService, SeatGrant, ToScene};
 use scenehost_core::token::SecretHash;
-use scenehost_core::{ConnectionId, Context, Effects, Epoch, Message, NodeId, Player, SceneId, Service, Time, UserId};
+use scenehost_core::{
+    Build, ConnectionId, Context, Effects, Epoch, Message, NodeId, Player, SceneId, Service, Time, UserId,
+};
 
 use crate::letter::{Inc, Letter, Order, Report, SceneNo, Token, USERS, Way, What, Why};
 use crate::life;
@@ -159,14 +161,21 @@ impl State {
                 scene: id(scene),
                 epoch: epoch(inc),
                 fleet: FLEET.into(),
+                build: Build(1),
+                reuse: false,
                 domain: None,
                 seed: 0,
                 seats: (0..).zip(tokens).map(grant).collect(),
             },
             Order::Destroy { scene, inc } => {
                 node.ended.insert((scene, inc));
-                let reason = EndReason::Stopped;
-                scene_service::Event::ReqDestroyScene { scene: id(scene), epoch: epoch(inc), reason, results: vec![] }
+                scene_service::Event::ReqDestroyScene {
+                    scene: id(scene),
+                    epoch: epoch(inc),
+                    reason: EndReason::Stopped,
+                    results: Vec::new(),
+                    keep: false,
+                }
             }
             Order::AddToken { scene, inc, seat, token } => scene_service::Event::ReqAddToken {
                 scene: id(scene),
@@ -185,8 +194,8 @@ impl State {
         let resume = goes_on.then_some(0);
         let event = scene::Event::ReqJoinScene { connection, request: 1, token, resume };
         self.run(way.node, Todo::Scene(way.scene, event), NOW, Some((user, way, goes_on)), broken);
-        if broken == Some(Broken::TokensOpenAgain) {
-            let (epoch, seat) = (epoch(way.inc), user as u32);
+        if broken == Some(Broken::TokenOfTwoSeats) {
+            let (epoch, seat) = (epoch(way.inc), ((user + 1) % USERS) as u32);
             let again = scene::Event::Order(ToScene::AddToken { epoch, seat, token, until: UNTIL });
             self.run(way.node, Todo::Scene(way.scene, again), NOW, None, broken);
         }
@@ -302,7 +311,7 @@ impl State {
                 let user = connection.0 as usize;
                 match (notice, joins) {
                     (Notice::Joined { .. }, Some((_, way, goes_on))) => self.lets_in(user, n, way, goes_on),
-                    (Notice::Ended(_) | Notice::Closing(_), _) => {
+                    (Notice::Ended(_) | Notice::Closing(_), _) if broken != Some(Broken::EndsUntold) => {
                         self.users[user].is_inside = false;
                         self.users[user].used = None;
                     }
@@ -314,7 +323,7 @@ impl State {
                 Message::SceneMaster(scene_master::Event::ReqAskDestroyScene {
                     epoch, ask: Ask::Finished(_), ..
                 }) if broken == Some(Broken::EndsUnasked) => {
-                    let end = ToScene::End { epoch, reason: EndReason::Finished, results: Vec::new() };
+                    let end = ToScene::End { epoch, reason: EndReason::Finished, results: Vec::new(), keep: false };
                     todo.push_back(Todo::Scene(scene, scene::Event::Order(end)));
                 }
                 Message::SceneMaster(event) => self.report_of(n, &event),
@@ -327,7 +336,7 @@ impl State {
                     self.ends(scene, inc);
                 }
             }
-            Effect::Game(_) | Effect::Repeat { .. } | Effect::Close(_) => {}
+            Effect::Game(_) | Effect::Kept | Effect::Repeat { .. } | Effect::Close(_) => {}
         }
     }
 

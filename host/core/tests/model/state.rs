@@ -28,8 +28,8 @@ pub enum Broken {
     TakesOverBlind,
     /// Orders leave before what they follow from is written.
     EffectBeforeWrite,
-    /// A token opens its seat again and again.
-    TokensOpenAgain,
+    /// A token that was used opens another seat.
+    TokenOfTwoSeats,
     /// A scene whose game is over ends without having asked.
     EndsUnasked,
     /// A node forgets what has ended on it.
@@ -40,6 +40,10 @@ pub enum Broken {
     SilentIsDead,
     /// What is not answered is not asked again, and no deadline of a master comes.
     NothingRepeated,
+    /// A scene that has not said in time that it has ended counts as ended.
+    EndsUnconfirmed,
+    /// Whoever is inside a scene that ends is not told.
+    EndsUntold,
     /// A scene knows no deadlines.
     ScenesWaitForEver,
 }

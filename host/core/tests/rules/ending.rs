@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use scenehost_core::config::{Fleet, OnCrash};
 use scenehost_core::message::EndReason;
-use scenehost_core::scene_master::{Ask, Event, Matched, SceneMaster};
+use scenehost_core::scene_master::{Ask, Capacity, Event, Matched, SceneMaster};
 use scenehost_core::{Epoch, FleetName, MatchId, Message, NodeId, SceneId, UserId, scene_service};
 
 use crate::table::short;
@@ -18,7 +18,7 @@ fn running(on_crash: OnCrash) -> (World<SceneMaster>, SceneId) {
     let fleets = BTreeMap::from([(FleetName::from("gomoku"), Fleet { on_crash, ..Fleet::default() })]);
     let mut world = World::new(SceneMaster::new(fleets));
     for (node, slots) in [(NODES[0], 2), (NODES[1], 1)] {
-        world.tell(Event::NodeUp { node, url: "/v1/scene".to_owned(), slots });
+        world.tell(Event::NodeUp { node, url: "/v1/scene".to_owned(), capacity: Capacity::scenes(slots), idle: None });
     }
     let player = Matched { user: UserId(10), name: "Ada".to_owned(), rating: 1500, team: 0 };
     let told = world.tell(Event::ReqCreateScene {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use scenehost_core::config::{CRASHES_WITHIN_MS, Fleet, OnCrash};
 use scenehost_core::message::{EndReason, Entry};
 use scenehost_core::record::{self, SceneRecord};
-use scenehost_core::scene_master::{Ask, Event, Matched, RESTART_MS, RESTART_MS_MAX, SceneMaster};
+use scenehost_core::scene_master::{Ask, Capacity, Event, Matched, RESTART_MS, RESTART_MS_MAX, SceneMaster};
 use scenehost_core::scene_service::{self, SeatGrant};
 use scenehost_core::{
     Effects, Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, ServiceName, Time, UserId, Write, lobby,
@@ -23,7 +23,12 @@ fn fleet() -> Fleet {
 /// A scene of users 10 and 11 that runs on the first node, user 10 inside.
 fn running(fleet: Fleet) -> (World<SceneMaster>, SceneId) {
     let mut world = World::new(SceneMaster::new(BTreeMap::from([(FleetName::from("gomoku"), fleet)])));
-    world.tell(Event::NodeUp { node: NODES[0], url: "/v1/scene".to_owned(), slots: 2 });
+    world.tell(Event::NodeUp {
+        node: NODES[0],
+        url: "/v1/scene".to_owned(),
+        capacity: Capacity::scenes(2),
+        idle: None,
+    });
     let player = |user| Matched { user: UserId(user), name: "Ada".to_owned(), rating: 1500, team: 0 };
     let told = world.tell(Event::ReqCreateScene {
         match_id: MatchId(50),
@@ -181,7 +186,12 @@ fn a_fleet_may_want_that_it_ends() {
 #[test]
 fn what_runs_on_a_node_that_is_gone_begins_anew_on_another() {
     let (mut world, scene) = running(fleet());
-    world.tell(Event::NodeUp { node: NODES[1], url: "/v1/other".to_owned(), slots: 2 });
+    world.tell(Event::NodeUp {
+        node: NODES[1],
+        url: "/v1/other".to_owned(),
+        capacity: Capacity::scenes(2),
+        idle: None,
+    });
     world.tell(Event::NodeDown { node: NODES[0] });
     let (_, placed) = anew(&mut world);
     let (node, _, epoch, _) = placed.expect("there is another node");

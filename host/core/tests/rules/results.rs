@@ -13,7 +13,7 @@ use scenehost_core::results::rating::Rating;
 use scenehost_core::results::season::Reset;
 use scenehost_core::results::standing::{Page, Row};
 use scenehost_core::results::{self, Part};
-use scenehost_core::{DomainName, Message, Player, PlayerResult, Refusal, SceneId, Time, UserId, record};
+use scenehost_core::{AllocationId, DomainName, Message, Player, PlayerResult, Refusal, SceneId, Time, UserId, record};
 use serde_json::json;
 
 use crate::consistency::found;
@@ -71,6 +71,7 @@ pub fn game_of(domain: &str, ended: Time, rows: &[(u64, u32, u32, i64)]) -> Fini
     let seats = || (0..).zip(rows);
     let result = |(seat, (_, _, place, score)): (u32, &_)| PlayerResult { seat, place: *place, score: *score };
     Finished {
+        scene: SceneId(7),
         domain: domain.into(),
         ended,
         players: seats().map(|(seat, (user, team, ..))| player(seat, *user, *team)).collect(),
@@ -83,8 +84,10 @@ pub fn duel(desk: &Desk, winner: u64, loser: u64) -> Finished {
     game_of("gomoku", desk.world.now, &[(winner, 0, 1, 10), (loser, 1, 2, 4)])
 }
 
-pub fn record(desk: &mut Desk, scene: u64, finished: Finished) {
-    let request = Request::Results(results::Request::Record { scene: SceneId(scene), finished });
+/// Each game has a scene with the number of its allocation.
+pub fn record(desk: &mut Desk, number: u64, finished: Finished) {
+    let (allocation, finished) = (AllocationId(number), Finished { scene: SceneId(number), ..finished });
+    let request = Request::Results(results::Request::Record { allocation, finished });
     assert_eq!(desk.ask(Caller::Host, request), Ok(Answer::Done));
 }
 
@@ -172,7 +175,8 @@ fn a_crash_between_any_two_steps_leaves_a_game_recorded_whole_or_not_at_all_and_
     for steps in 0..12 {
         let mut desk = desk();
         let finished = duel(&desk, 1, 2);
-        let request = Request::Results(results::Request::Record { scene: SceneId(7), finished: finished.clone() });
+        let request =
+            Request::Results(results::Request::Record { allocation: AllocationId(7), finished: finished.clone() });
         let number = desk.begin(Caller::Host, request);
         for _ in 0..steps {
             desk.sync_one();
@@ -194,14 +198,19 @@ fn scene_master_is_answered_and_asked_to_come_again_while_db_is_down() {
     let mut desk = desk();
     let ask = |desk: &mut Desk| {
         let finished = duel(desk, 1, 2);
-        let request = Box::new(Request::Results(results::Request::Record { scene: SceneId(7), finished }));
-        desk.tell(Event::Req { caller: Caller::Host, asker: Asker::SceneMaster { scene: SceneId(7) }, request });
+        let request = Box::new(Request::Results(results::Request::Record { allocation: AllocationId(7), finished }));
+        desk.tell(Event::Req {
+            caller: Caller::Host,
+            asker: Asker::SceneMaster { allocation: AllocationId(7) },
+            request,
+        });
         desk.settle();
         std::mem::take(&mut desk.said)
     };
     let service = |up| Event::Service { service: scenehost_core::ServiceName::Db, up };
-    let answered =
-        |result| [Message::SceneMaster(scenehost_core::scene_master::Event::ResRecord { scene: SceneId(7), result })];
+    let answered = |result| {
+        [Message::SceneMaster(scenehost_core::scene_master::Event::ResRecord { allocation: AllocationId(7), result })]
+    };
     desk.tell(service(false));
     let down = Refusal::ServiceDown(scenehost_core::ServiceName::Db);
     assert_eq!(ask(&mut desk), answered(Err(down)));
@@ -215,7 +224,7 @@ fn records_of_older_versions_can_be_read() {
     let expected = UserRecord { name: "Ada".to_owned(), created: Time(5) };
     assert_eq!(record::decode::<UserRecord>("user/1", user).unwrap(), expected);
     let scene = br#"{"epoch":1,"fleet":"f","node":1,"state":"Running","deadline":null,"users":[1]}"#;
-    assert_eq!(record::decode::<SceneRecord>("scene/1", scene).unwrap().finished, None);
+    assert_eq!(record::decode::<SceneRecord>("scene/1", scene).unwrap().users, [UserId(1)]);
 }
 
 #[test]
@@ -298,7 +307,7 @@ fn the_last_matches_are_kept_and_a_match_as_long_as_one_of_its_players_has_it() 
         let game = duel(&desk, 1, 1_000 + scene.max(2));
         record(&mut desk, scene, game);
     }
-    let stored = |desk: &Desk, scene: u64| desk.store.contains_key(&history::match_key(SceneId(scene)));
+    let stored = |desk: &Desk, scene: u64| desk.store.contains_key(&history::match_key(AllocationId(scene)));
     assert!(stored(&desk, 1), "its other player has it still");
     let (newest, kept) = matches(&mut desk, 1, 0, 2);
     assert_eq!((newest.iter().map(|it| it.scene.0).collect::<Vec<_>>(), kept), (vec![count, count - 1], 64));
@@ -395,7 +404,7 @@ fn what_does_not_fit_together_is_found() {
         renamed.insert(format!("{key}-"), value);
         assert!(found(&renamed).problems_count > 0, "{key}");
     }
-    let match_key = history::match_key(SceneId(7));
+    let match_key = history::match_key(AllocationId(7));
     for key in [match_key, history::key(UserId(2))] {
         let mut missing = desk.store.clone();
         missing.remove(&key);
@@ -408,7 +417,7 @@ fn bad_requests_are_refused_and_change_nothing() {
     let game = |change: fn(&mut Finished)| {
         let mut finished = game_of("gomoku", Time(1), &[(1, 0, 1, 0), (2, 1, 2, 0)]);
         change(&mut finished);
-        results::Request::Record { scene: SceneId(7), finished }
+        results::Request::Record { allocation: AllocationId(7), finished }
     };
     let page = |board: &str, season: Option<&str>, part| {
         let season = season.map(str::to_owned);

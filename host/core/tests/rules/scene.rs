@@ -5,7 +5,7 @@ use scenehost_core::message::EndReason;
 use scenehost_core::scene::{ASK_AGAIN_MS, Event, GameEvent, Notice};
 use scenehost_core::scene_service::{SeatGrant, Start, ToScene};
 use scenehost_core::token::SecretHash;
-use scenehost_core::{ConnectionId, Epoch, Message, Player, SceneId, Time, UserId};
+use scenehost_core::{Build, ConnectionId, Epoch, Message, Player, SceneId, Time, UserId};
 
 use crate::table;
 use crate::world::START;
@@ -30,6 +30,8 @@ fn start() -> Start {
         until: START.plus_ms(TOKEN_MS),
     };
     Start {
+        build: Build(1),
+        reuse: false,
         epoch: EPOCH,
         fleet: "gomoku".into(),
         limits: Fleet::default(),
@@ -92,7 +94,7 @@ fn add_token(seat: u32, text: &str) -> Event {
 }
 
 fn end(reason: EndReason) -> Event {
-    Event::Order(ToScene::End { epoch: EPOCH, reason, results: Vec::new() })
+    Event::Order(ToScene::End { epoch: EPOCH, reason, results: Vec::new(), keep: false })
 }
 
 fn short(effect: &Effect) -> String {
@@ -107,6 +109,7 @@ fn short(effect: &Effect) -> String {
         Effect::Repeat { seq, frame, .. } => format!("repeat {seq}: {frame}"),
         Effect::Close(_) => "close".to_owned(),
         Effect::Send(message) => table::short(message),
+        Effect::Kept => "kept".to_owned(),
         Effect::Gone => "gone".to_owned(),
     }
 }
@@ -388,7 +391,7 @@ fn a_scene_stopped_from_outside_may_say_its_last_words() {
 #[test]
 fn an_order_for_another_incarnation_is_passed_over() {
     let mut scene = inside();
-    let order = ToScene::End { epoch: Epoch(2), reason: EndReason::Stopped, results: Vec::new() };
+    let order = ToScene::End { epoch: Epoch(2), reason: EndReason::Stopped, results: Vec::new(), keep: false };
     assert_eq!(shorts(&scene.step(START, Event::Order(order))), [] as [&str; 0]);
 }
 

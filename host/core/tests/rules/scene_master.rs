@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use scenehost_core::config::Fleet;
 use scenehost_core::message::{EndReason, PlayerResult};
 use scenehost_core::record::{self, SceneRecord};
+use scenehost_core::results::Finished;
 use scenehost_core::scene_master::{
-    Ask, Event, Matched, PLACE_MS_MAX, RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX, RESTART_MS, STOP_MS_MAX,
-    SceneMaster, TOMBSTONE_MS,
+    Answer, Ask, Capacity, Event, Matched, PLACE_MS_MAX, RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX,
+    RESTART_MS, STOP_MS_MAX, SceneMaster, TOMBSTONE_MS,
 };
 use scenehost_core::{
-    Effects, Epoch, FleetName, MatchId, Message, Meter, NodeId, Refusal, SceneId, Service, ServiceName, UserId, Write,
+    AllocationId, Effects, Epoch, FleetName, MatchId, Message, Meter, NodeId, Refusal, SceneId, Service, ServiceName,
+    UserId, Write,
 };
 use scenehost_core::{db, matching, scene_service};
 
@@ -24,7 +26,12 @@ const MATCH: MatchId = MatchId(50);
 fn master(slots: u32) -> World<SceneMaster> {
     let fleets = BTreeMap::from([(FleetName::from("gomoku"), Fleet::default())]);
     let mut world = World::new(SceneMaster::new(fleets));
-    world.tell(Event::NodeUp { node: NODE, url: "/v1/scene".to_owned(), slots });
+    world.tell(Event::NodeUp {
+        node: NODE,
+        url: "/v1/scene".to_owned(),
+        capacity: Capacity::scenes(slots),
+        idle: None,
+    });
     world
 }
 
@@ -243,7 +250,7 @@ fn scenes_by_hand_are_answered_once_with_all_that_were_made() {
         assert_eq!(shorts(&world.tell(created(*scene, Ok(())))), [] as [&str; 0]);
     }
     let answer = world.tell(created(scenes[2], Ok(())));
-    assert_eq!(answer, [Message::Operator(4, Ok(scenes))]);
+    assert_eq!(answer, [Message::Operator(4, Ok(Box::new(Answer::Scenes(scenes))))]);
     let unknown = world.tell(Event::ReqCreateByHand { number: 5, fleet: "chess".into(), count: 1 });
     assert!(matches!(&unknown[..], [Message::Operator(5, Err(Refusal::NotFound(_)))]));
 }
@@ -265,24 +272,35 @@ fn results() -> Vec<PlayerResult> {
     vec![PlayerResult { seat: 0, place: 1, score: 3 }, PlayerResult { seat: 1, place: 2, score: 1 }]
 }
 
-fn recorded(scene: SceneId, result: Result<(), Refusal>) -> Event {
-    Event::ResRecord { scene, result }
+fn recorded(allocation: AllocationId, result: Result<(), Refusal>) -> Event {
+    Event::ResRecord { allocation, result }
 }
 
-/// What is in the scene's record after these effects; `None`: it was removed, or not written.
-fn record_of(effects: &Effects) -> Option<SceneRecord> {
+/// The results that these effects write, and whose they are.
+fn written(effects: &Effects) -> Option<(AllocationId, Finished)> {
     effects.writes.iter().rev().find_map(|write| match write {
-        Write::Put { key, value } => Some(record::decode(key, value).expect("it is written whole")),
+        Write::Put { key, value } => {
+            let id = key.strip_prefix(record::FINISHED_PREFIX)?.parse().expect("an id");
+            Some((id, record::decode(key, value).expect("it is written whole")))
+        }
         Write::Delete { .. } => None,
     })
 }
 
+/// A running game of which these are the results from now on.
+fn decided() -> (World<SceneMaster>, SceneId, AllocationId) {
+    let (mut world, scene) = running();
+    let (allocation, _) = written(&world.step(ask(scene, Ask::Finished(results())))).expect("they are written");
+    (world, scene, allocation)
+}
+
 #[test]
-fn results_are_in_the_scenes_record_before_anything_is_said_and_until_they_are_recorded() {
+fn results_are_written_before_anything_is_said_and_kept_until_they_are_recorded() {
     let (mut world, scene) = running();
     let effects = world.step(ask(scene, Ask::Finished(results())));
     assert_eq!(shorts(&effects.messages), ["Db Req", "SceneService ReqDestroyScene"]);
-    let finished = record_of(&effects).and_then(|record| record.finished).expect("they are written");
+    let (allocation, finished) = written(&effects).expect("they are written");
+    assert_eq!(finished.scene, scene);
     assert_eq!((&finished.results, finished.domain.as_str(), finished.ended), (&results(), "gomoku", world.now));
     assert_eq!(finished.players.iter().map(|it| (it.seat, it.user.0)).collect::<Vec<_>>(), [(0, 10), (1, 11)]);
     assert_eq!(shorts(&world.tell(ask(scene, Ask::Finished(results())))), [] as [&str; 0], "it asks again");
@@ -290,8 +308,8 @@ fn results_are_in_the_scenes_record_before_anything_is_said_and_until_they_are_r
     // Users hear of the end whether they are recorded or not.
     let effects = world.step(destroyed(scene));
     assert_eq!(shorts(&effects.messages), ["Lobby SynSceneEnded", "Lobby SynSceneEnded"]);
-    assert_eq!(record_of(&effects).and_then(|record| record.finished), Some(finished), "it has ended, and is kept");
-    assert_eq!(table::cell("", &world.step(recorded(scene, Ok(())))), ": delete scene");
+    assert!(table::cell("", &effects).starts_with(": delete scene, "), "the scene has ended, its results are kept");
+    assert_eq!(table::cell("", &world.step(recorded(allocation, Ok(())))), ": delete finished");
     assert_eq!(world.service.unrecorded(), 0);
 }
 
@@ -308,12 +326,11 @@ fn players_of_a_decided_game_hear_its_results_also_if_its_machine_is_gone() {
 
 #[test]
 fn a_scene_that_ends_after_its_results_were_recorded_leaves_nothing() {
-    let (mut world, scene) = running();
-    world.tell(ask(scene, Ask::Finished(results())));
-    assert_eq!(table::cell("", &world.step(recorded(scene, Ok(())))), ": –");
+    let (mut world, scene, allocation) = decided();
+    assert_eq!(table::cell("", &world.step(recorded(allocation, Ok(())))), ": delete finished");
     let ended = world.step(destroyed(scene));
     assert!(table::cell("", &ended).starts_with(": delete scene"), "{ended:?}");
-    assert_eq!(table::cell("", &world.step(recorded(scene, Ok(())))), ": –", "an answer that comes twice");
+    assert_eq!(table::cell("", &world.step(recorded(allocation, Ok(())))), ": –", "an answer that comes twice");
 }
 
 #[test]
@@ -323,9 +340,8 @@ fn a_game_that_was_told_to_stop_and_is_decided_is_recorded_once() {
     let before = world.service.deadline();
     let effects = world.step(ask(scene, Ask::Finished(results())));
     assert_eq!(shorts(&effects.messages), ["Db Req"]);
-    let record = record_of(&effects).expect("they are written");
-    assert_eq!((record.state.as_str(), record.deadline), ("Stopping", before), "its deadline stays");
-    assert_eq!(record.finished.map(|finished| finished.results), Some(results()));
+    assert_eq!((world.service.state_name(scene), world.deadline()), ("Stopping", before), "its deadline stays");
+    assert_eq!(written(&effects).map(|(_, finished)| finished.results), Some(results()));
     let other = vec![PlayerResult { seat: 1, place: 1, score: 9 }];
     assert_eq!(shorts(&world.tell(ask(scene, Ask::Finished(other)))), [] as [&str; 0], "the first ones count");
 }
@@ -342,11 +358,10 @@ fn a_game_that_was_not_decided_or_has_no_players_is_not_recorded() {
 
 #[test]
 fn db_is_asked_again_with_longer_and_longer_waits_and_at_once_when_it_is_up() {
-    let (mut world, scene) = running();
-    world.tell(ask(scene, Ask::Finished(results())));
+    let (mut world, scene, allocation) = decided();
     world.tell(destroyed(scene));
     let down = Refusal::ServiceDown(ServiceName::Db);
-    assert_eq!(shorts(&world.tell(recorded(scene, Err(down)))), [] as [&str; 0]);
+    assert_eq!(shorts(&world.tell(recorded(allocation, Err(down)))), [] as [&str; 0]);
     let told = world.pass_ms(RECORD_AGAIN_MS);
     assert_eq!(shorts(&told), ["Db Req"], "also if nothing was answered");
     assert_eq!(shorts(&world.pass_ms(RECORD_AGAIN_MS)), [] as [&str; 0]);
@@ -360,14 +375,14 @@ fn db_is_asked_again_with_longer_and_longer_waits_and_at_once_when_it_is_up() {
         world.pass_ms(RECORD_AGAIN_MS_MAX);
     }
     assert_eq!(shorts(&world.pass_ms(RECORD_AGAIN_MS_MAX)), ["Db Req"], "it is never given up");
-    assert_eq!(table::cell("", &world.step(recorded(scene, Ok(())))), ": delete scene");
+    assert_eq!(table::cell("", &world.step(recorded(allocation, Ok(())))), ": delete finished");
     assert_eq!(world.deadline(), None);
 }
 
-/// The scenes whose results Db is asked to record.
-fn asked_to_record(messages: &[Message]) -> Vec<SceneId> {
+/// The games whose results Db is asked to record.
+fn asked_to_record(messages: &[Message]) -> Vec<AllocationId> {
     let of = |message: &Message| match message {
-        Message::Db(db::Event::Req { asker: db::Asker::SceneMaster { scene }, .. }) => *scene,
+        Message::Db(db::Event::Req { asker: db::Asker::SceneMaster { allocation }, .. }) => *allocation,
         other => panic!("{other:?}"),
     };
     messages.iter().map(of).collect()
@@ -377,36 +392,36 @@ fn asked_to_record(messages: &[Message]) -> Vec<SceneId> {
 fn after_an_outage_results_are_recorded_a_few_at_a_time_and_each_answer_makes_room() {
     let count = 3 * RECORDING_MAX + 1;
     let (mut of_one, scene) = running();
-    let decided = record_of(&of_one.step(ask(scene, Ask::Finished(results())))).expect("it is written");
+    let (_, decided) = written(&of_one.step(ask(scene, Ask::Finished(results())))).expect("it is written");
     let mut world = master(10);
     let db = |up| Event::Service { service: ServiceName::Db, up };
     world.tell(db(false));
-    let scenes = (1..=count as u64).map(|id| (SceneId(id), decided.clone())).collect();
-    assert_eq!(world.tell(Event::Recovered { scenes }), []);
+    let finished = (1..=count as u64).map(|id| (AllocationId(id), decided.clone())).collect();
+    assert_eq!(world.tell(Event::Recovered { scenes: Vec::new(), finished }), []);
     world.pass_ms(RECORD_AGAIN_MS_MAX);
     let mut waiting = asked_to_record(&world.tell(db(true)));
     assert_eq!(waiting.len(), RECORDING_MAX);
 
     // Whatever the answer is, the next one is asked for.
     for result in [Ok(()), Err(Refusal::Overloaded("x")), Err(Refusal::Invalid("x".to_owned()))] {
-        let scene = waiting.remove(0);
-        let next = asked_to_record(&world.tell(recorded(scene, result)));
-        assert!(next.len() == 1 && next[0] != scene, "{next:?}");
+        let game = waiting.remove(0);
+        let next = asked_to_record(&world.tell(recorded(game, result)));
+        assert!(next.len() == 1 && next[0] != game, "{next:?}");
         waiting.extend(next);
     }
     // Those that are not answered at all make room at their deadline, and come back behind the others.
     let overdue = asked_to_record(&world.pass_ms(RECORD_AGAIN_MS));
     assert_eq!(overdue.len(), RECORDING_MAX);
-    assert!(overdue.iter().all(|scene| !waiting.contains(scene)), "{overdue:?}");
+    assert!(overdue.iter().all(|game| !waiting.contains(game)), "{overdue:?}");
 
     // Another outage: they are asked again, and no more of them than before.
     world.tell(db(false));
     let mut waiting = asked_to_record(&world.tell(db(true)));
     assert_eq!(waiting.len(), RECORDING_MAX);
     let mut asked = 0;
-    while let Some(scene) = waiting.pop() {
+    while let Some(game) = waiting.pop() {
         asked += 1;
-        waiting.extend(asked_to_record(&world.tell(recorded(scene, Ok(())))));
+        waiting.extend(asked_to_record(&world.tell(recorded(game, Ok(())))));
     }
     assert_eq!((asked, world.service.unrecorded()), (count - 2, 0), "each once");
     assert_eq!(world.deadline(), None);
@@ -414,11 +429,10 @@ fn after_an_outage_results_are_recorded_a_few_at_a_time_and_each_answer_makes_ro
 
 #[test]
 fn results_that_no_game_can_have_are_told_to_operators_and_not_kept() {
-    let (mut world, scene) = running();
-    world.tell(ask(scene, Ask::Finished(results())));
+    let (mut world, scene, allocation) = decided();
     world.tell(destroyed(scene));
-    let effects = world.step(recorded(scene, Err(Refusal::Invalid("no such seat".to_owned()))));
-    assert_eq!(table::cell("", &effects), ": delete scene, fault");
+    let effects = world.step(recorded(allocation, Err(Refusal::Invalid("no such seat".to_owned()))));
+    assert_eq!(table::cell("", &effects), ": delete finished, fault");
     assert!(effects.faults[0].contains(&scene.to_string()) && effects.faults[0].contains("no such seat"));
 }
 
@@ -426,13 +440,16 @@ fn results_that_no_game_can_have_are_told_to_operators_and_not_kept() {
 fn what_a_run_before_has_not_recorded_is_recorded_by_the_next_one() {
     let (mut world, scene) = running();
     let effects = world.step(ask(scene, Ask::Finished(results())));
-    let decided = record_of(&effects).expect("it is written");
-    let undecided = SceneRecord { finished: None, ..decided.clone() };
+    let (allocation, finished) = written(&effects).expect("they are written");
+    let record = effects.writes.iter().find_map(|write| match write {
+        Write::Put { key, value } if *key == record::scene_key(scene) => record::decode::<SceneRecord>(key, value).ok(),
+        _ => None,
+    });
+    let scenes = vec![(scene, record.expect("its state is written"))];
     let mut world = master(10);
-    let scenes = vec![(scene, decided), (SceneId(7), undecided)];
-    let effects = world.step(Event::Recovered { scenes });
+    let effects = world.step(Event::Recovered { scenes, finished: vec![(allocation, finished)] });
     assert_eq!(table::cell("", &effects), ": delete scene, Db Req");
-    assert_eq!(table::cell("", &world.step(recorded(scene, Ok(())))), ": delete scene");
+    assert_eq!(table::cell("", &world.step(recorded(allocation, Ok(())))), ": delete finished");
 }
 
 #[test]
@@ -479,11 +496,7 @@ fn every_state_and_event() {
         world.tell(destroyed(scene));
         (world, scene)
     };
-    let (decided, scene_decided) = {
-        let (mut world, scene) = running();
-        world.tell(ask(scene, Ask::Finished(results())));
-        (world, scene)
-    };
+    let (decided, scene_decided, allocation) = decided();
     assert_eq!(scene_decided, scene, "the same events lead to the same scene");
     let stopped_decided = {
         let mut world = decided.clone();
@@ -527,9 +540,9 @@ fn every_state_and_event() {
             ("SynUserLeft", left(scene, 0)),
             ("ReqAskDestroyScene Finished", ask(scene, Ask::Finished(Vec::new()))),
             ("ReqAskDestroyScene Finished, decided", ask(scene, Ask::Finished(results()))),
-            ("ResRecord", recorded(scene, Ok(()))),
-            ("ResRecord, refused", recorded(scene, Err(Refusal::Invalid("x".to_owned())))),
-            ("ResRecord, later", recorded(scene, Err(Refusal::ServiceDown(ServiceName::Db)))),
+            ("ResRecord", recorded(allocation, Ok(()))),
+            ("ResRecord, refused", recorded(allocation, Err(Refusal::Invalid("x".to_owned())))),
+            ("ResRecord, later", recorded(allocation, Err(Refusal::ServiceDown(ServiceName::Db)))),
             ("ReqAskDestroyScene Crashed", ask(scene, Ask::Crashed("trap".to_owned()))),
             ("ReqAskDestroyScene Empty", ask(scene, Ask::Empty)),
             ("ResDestroyScene", destroyed(scene)),

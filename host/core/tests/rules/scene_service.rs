@@ -6,7 +6,7 @@ use scenehost_core::config::Fleet;
 use scenehost_core::message::EndReason;
 use scenehost_core::scene_service::{END_MS_MAX, Event, START_MS_MAX, SceneService, ToScene};
 use scenehost_core::token::SecretHash;
-use scenehost_core::{Epoch, FleetName, Message, NodeId, Refusal, SceneId, Time};
+use scenehost_core::{Build, Epoch, FleetName, Message, NodeId, Refusal, SceneId, Time};
 
 use crate::table::{self, short};
 use crate::world::World;
@@ -20,11 +20,20 @@ fn service(slots: u32) -> World<SceneService> {
 }
 
 fn create(scene: SceneId, epoch: Epoch) -> Event {
-    Event::ReqCreateScene { scene, epoch, fleet: "gomoku".into(), domain: None, seed: 1, seats: Vec::new() }
+    Event::ReqCreateScene {
+        scene,
+        epoch,
+        fleet: "gomoku".into(),
+        build: Build(1),
+        reuse: false,
+        domain: None,
+        seed: 1,
+        seats: Vec::new(),
+    }
 }
 
 fn destroy(epoch: Epoch) -> Event {
-    Event::ReqDestroyScene { scene: SCENE, epoch, reason: EndReason::Stopped, results: Vec::new() }
+    Event::ReqDestroyScene { scene: SCENE, epoch, reason: EndReason::Stopped, results: Vec::new(), keep: false }
 }
 
 fn started(result: Result<(), Refusal>) -> Event {

@@ -9,7 +9,7 @@ use scenehost_core::results::finished::Ratings;
 use scenehost_core::results::history::{History, MatchRecord};
 use scenehost_core::results::season::Reset;
 use scenehost_core::results::{self, Part};
-use scenehost_core::{Message, Refusal, SceneId, ServiceName, Time, UserId, record};
+use scenehost_core::{AllocationId, Message, Refusal, ServiceName, Time, UserId, record};
 
 use crate::consistency::found;
 use crate::desk::Desk;
@@ -177,7 +177,7 @@ fn a_db_that_takes_over_knows_what_the_one_before_has_written_and_not_synced_yet
     for steps in 0..12 {
         let mut desk = desk();
         let game = |desk: &Desk, scene| {
-            Request::Results(results::Request::Record { scene: SceneId(scene), finished: duel(desk, 1, 2) })
+            Request::Results(results::Request::Record { allocation: AllocationId(scene), finished: duel(desk, 1, 2) })
         };
         let first = game(&desk, 1);
         desk.begin(Caller::Host, first);
@@ -312,7 +312,7 @@ proptest! {
                     let rows: Vec<_> = rows.into_iter().map(|(user, (place, score))| (user, user as u32 % 3, place, score)).collect();
                     let at = *ended.entry(scene).or_insert(desk.world.now);
                     let finished = game_of(["gomoku", "chess", "casual"][domain], at, &rows);
-                    Some((Caller::Host, results::Request::Record { scene: SceneId(scene), finished }))
+                    Some((Caller::Host, results::Request::Record { allocation: AllocationId(scene), finished }))
                 }
             };
             if let Some((caller, request)) = request {
@@ -340,10 +340,10 @@ proptest! {
             let prefix = prefix.to_owned();
             desk.store.iter().filter(move |(key, _)| key.starts_with(&prefix))
         };
-        let mut led_to: BTreeMap<SceneId, u32> = BTreeMap::new();
+        let mut led_to: BTreeMap<AllocationId, u32> = BTreeMap::new();
         for (key, value) in records("history/") {
             let history: History = record::decode(key, value).unwrap();
-            history.scenes.iter().for_each(|scene| *led_to.entry(*scene).or_default() += 1);
+            history.allocations.iter().for_each(|game| *led_to.entry(*game).or_default() += 1);
         }
         let mut games: BTreeMap<UserId, u32> = BTreeMap::new();
         for (key, value) in records("result/") {

@@ -122,6 +122,8 @@ pub fn short(message: &Message) -> String {
         Message::Users(to_users) => format!("Users {}", variant(&to_users.notice)),
         Message::Moderate(_) => "moderate".to_owned(),
         Message::Operator(..) => "Operator".to_owned(),
+        Message::NodeIdle(_) => "NodeIdle".to_owned(),
+        Message::NodeDrained(_) => "NodeDrained".to_owned(),
     }
 }
 

@@ -186,7 +186,9 @@ pub fn of_scene<F: Clone>(scene: &Scene<F>, event: &scene::Event, watch: &mut Wa
             "AddToken"
         }
         Event::Order(ToScene::End { reason: EndReason::Stopped | EndReason::TimeLimit, .. }) => "End Stopped",
+        Event::Order(ToScene::End { keep: true, .. }) => "End Finished, kept",
         Event::Order(ToScene::End { .. }) => "End Finished",
+        Event::Order(ToScene::Drain { .. }) => "Drain",
         Event::Order(ToScene::Start(_)) => return,
         Event::Tick => "Tick, all deadlines passed",
     };

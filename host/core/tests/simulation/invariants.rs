@@ -335,7 +335,8 @@ pub fn recorded_once(sim: &mut Sim, is_over: bool) {
 pub fn nothing_waits(sim: &mut Sim) {
     let mut waiting: Vec<String> = Vec::new();
     let master = &sim.host.master.service;
-    for (id, row) in sim.watch.scenes.iter().filter(|(_, row)| row.state != "Stopped") {
+    // Those that are ready wait for nothing.
+    for (id, row) in sim.watch.scenes.iter().filter(|(_, row)| !matches!(row.state.as_str(), "Stopped" | "Ready")) {
         waiting.push(format!("scene {id} is {} (epoch {})", row.state, row.epoch));
     }
     if master.unrecorded() > 0 {
@@ -343,10 +344,12 @@ pub fn nothing_waits(sim: &mut Sim) {
     }
     for (index, node) in sim.nodes.iter().enumerate() {
         let used = master.slots(NodeId(index as u64));
-        if used.is_none_or(|(used, _)| used != 0) {
+        let ready = sim.watch.scenes.values().filter(|row| row.state == "Ready" && row.node == index as u64).count();
+        if used.is_none_or(|(used, _)| used as usize != ready) {
             waiting.push(format!("the slots of node {index} are {used:?}"));
         }
-        for (id, hosted) in &node.scenes {
+        let is_ready = |id| sim.watch.scenes.get(id).is_some_and(|row| row.state == "Ready");
+        for (id, hosted) in node.scenes.iter().filter(|(id, _)| !is_ready(*id)) {
             let (phase, epoch) = (hosted.scene.phase_name(), hosted.scene.incarnation().epoch.0);
             waiting.push(format!("scene {id} (epoch {epoch}) is {phase} on node {index}"));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use scenehost_core::message::EndReason;
 use scenehost_core::scene::{self, Effect, Notice, Scene};
 use scenehost_core::scene_service::{SceneService, Start, ToScene};
 use scenehost_core::{ConnectionId, NodeId, Refusal, SceneId, Time};
@@ -71,8 +72,14 @@ impl Sim {
     }
 
     fn start_scene(&mut self, node: usize, id: SceneId, start: Start) {
-        if self.nodes[node].scenes.contains_key(&id) {
-            return; // Ordered twice; the first one answers.
+        if let Some(older) = self.nodes[node].scenes.get(&id) {
+            let epoch = older.scene.incarnation().epoch;
+            if !start.reuse || epoch >= start.epoch {
+                return; // Ordered twice; the first one answers.
+            }
+            let (reason, results) = (EndReason::Expired, Vec::new());
+            let end = ToScene::End { epoch, reason, results, keep: true };
+            self.scene_event(node, id, scene::Event::Order(end));
         }
         let game = Game::new(start.seed, start.seats.len() as u32);
         let (starts, late_ms) = (game.starts(), game.late_ms());
@@ -127,6 +134,7 @@ impl Sim {
             Effect::Game(event) => waiting.extend(hosted.and_then(|hosted| hosted.game.hears(&event))),
             Effect::Tell { connection, notice, .. } => self.tell_at_scene(node, connection, notice),
             Effect::Send(message) => self.route(Place::Scenes(node), *message),
+            Effect::Kept => {} // Its game does nothing any more: what it would do is of an older epoch, or not open.
             Effect::Gone => _ = self.nodes[node].scenes.remove(&id),
             // The frames themselves are the rules' affair; that the connection is closed follows from what is told.
             Effect::Repeat { .. } | Effect::Close(_) => {}

@@ -1,8 +1,8 @@
 //! Deliberate faults of the simulated host that no host may have: each has to be found by an invariant, or the
 //! simulator would prove nothing.
 
+use scenehost_core::{AllocationId, db};
 use scenehost_core::{Message, lobby, matching, results, scene_master, scene_service};
-use scenehost_core::{SceneId, db};
 
 use crate::plan::NODES;
 use crate::sim::Sim;
@@ -96,9 +96,10 @@ impl Sim {
 
     fn record(&mut self, to: Place, event: &db::Event) -> bool {
         let db::Event::Req { caller, asker, request } = event else { return false };
-        let db::Request::Results(results::Request::Record { scene, finished }) = &**request else { return false };
+        let db::Request::Results(results::Request::Record { allocation, finished }) = &**request else { return false };
         if self.sabotage == Some(Sabotage::RecordedTwice) {
-            let request = results::Request::Record { scene: SceneId(!scene.0), finished: finished.clone() };
+            let request =
+                results::Request::Record { allocation: AllocationId(!allocation.0), finished: finished.clone() };
             let request = Box::new(db::Request::Results(request));
             let event = db::Event::Req { caller: caller.clone(), asker: *asker, request };
             self.deliver_later(1, to, event.into());

@@ -10,16 +10,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand_chacha::ChaCha8Rng;
-use scenehost_core::config::{Domain, Fleet, OnCrash};
+use scenehost_core::config::{AfterSession, Domain, Fleet, OnCrash, StartOn};
 use scenehost_core::db::{Db, Rules};
 use scenehost_core::lobby::{self, Lobby};
 use scenehost_core::matching::Match;
 use scenehost_core::message::ToUser;
 use scenehost_core::record::{self, SceneRecord};
+use scenehost_core::results::Finished;
 use scenehost_core::scene_master::{self, SceneMaster};
 use scenehost_core::{
-    ConnectionId, DomainName, Epoch, FleetName, Message, PartyId, SceneId, Seat, Time, UserId, Write, party, results,
-    scene,
+    AllocationId, ConnectionId, DomainName, Epoch, FleetName, Message, PartyId, SceneId, Seat, Time, UserId, Write,
+    party, results, scene,
 };
 
 use crate::faults::Undo;
@@ -151,7 +152,7 @@ pub struct Sim {
     /// Since when incarnations live on nodes that SceneMaster does not know.
     pub strays: BTreeMap<(usize, SceneId, Epoch), Time>,
     /// The scenes whose results are on the disk, or were: the domain, and who played.
-    pub decided: BTreeMap<SceneId, (DomainName, Vec<UserId>)>,
+    pub decided: BTreeMap<AllocationId, (DomainName, Vec<UserId>)>,
     /// Since when users of seats are away.
     pub dropped: BTreeMap<(SceneId, Epoch, Seat), Time>,
     /// Since when SceneMaster's books are wrong about scenes.
@@ -235,7 +236,8 @@ impl Sim {
         let parties = recovered(&self.store, party::PREFIX);
         let scenes: Vec<(SceneId, SceneRecord)> = recovered(&self.store, record::SCENE_PREFIX);
         self.send(Place::World, Place::Lobby, lobby::Event::Recovered { parties }.into());
-        self.send(Place::World, Place::Master, scene_master::Event::Recovered { scenes }.into());
+        let finished = recovered(&self.store, record::FINISHED_PREFIX);
+        self.send(Place::World, Place::Master, scene_master::Event::Recovered { scenes, finished }.into());
         for node in 0..NODES {
             self.nodes[node].up = true;
             self.tell_up(node);
@@ -459,9 +461,8 @@ impl Sim {
         for write in self.store.sync(self.sabotage == Some(Sabotage::StoreForgets)) {
             let Write::Put { key, value } = write else { continue };
             has_rated |= key.starts_with("rating/");
-            let Some(id) = key.strip_prefix(record::SCENE_PREFIX).and_then(|id| id.parse().ok()) else { continue };
-            let record = record::decode::<SceneRecord>(&key, &value).ok();
-            if let Some(finished) = record.and_then(|record| record.finished) {
+            let Some(id) = key.strip_prefix(record::FINISHED_PREFIX).and_then(|id| id.parse().ok()) else { continue };
+            if let Ok(finished) = record::decode::<Finished>(&key, &value) {
                 let users = finished.players.iter().map(|player| player.user).collect();
                 self.decided.insert(id, (finished.domain, users));
             }
@@ -555,7 +556,16 @@ pub fn domains() -> BTreeMap<DomainName, Domain> {
 
 pub fn fleets() -> BTreeMap<FleetName, Fleet> {
     let duel = Fleet { life_ms_max: LIFE_MS_MAX, scenes_max: 2, ..Fleet::default() };
-    let arena = Fleet { on_crash: OnCrash::End, stop_grace_ms: 0, ..duel.clone() };
+    let arena = Fleet {
+        on_crash: OnCrash::End,
+        stop_grace_ms: 0,
+        start: StartOn::Provision,
+        standby_min: 1,
+        standby_ms: 20_000,
+        after_session: AfterSession::Reuse,
+        sessions_max: 4,
+        ..duel.clone()
+    };
     BTreeMap::from([(DOMAINS[0].into(), duel), (DOMAINS[1].into(), arena)])
 }
 

@@ -8,6 +8,7 @@ use scenehost_core::auth::{self, Asker, Identity, Order, Request};
 use scenehost_core::message::ServiceName;
 use scenehost_core::read::ScanRecords;
 use scenehost_core::record::UserRecord;
+use scenehost_core::scene_master::Capacity;
 use scenehost_core::{Message, Refusal, Time, db, lobby, matching, scene_master};
 
 use crate::plan::{Action, DOMAINS, NODES, below, between, chance};
@@ -79,6 +80,8 @@ impl Sim {
             Message::Auth(_)
             | Message::Users(_)
             | Message::Operator(..)
+            | Message::NodeIdle(_)
+            | Message::NodeDrained(_)
             | Message::Load(_)
             | Message::Scan(_)
             | Message::Check(_)
@@ -235,7 +238,8 @@ impl Sim {
     /// A node offers to run scenes.
     pub fn tell_up(&mut self, node: usize) {
         let id = scenehost_core::NodeId(node as u64);
-        let event = scene_master::Event::NodeUp { node: id, url: format!("node/{node}"), slots: SLOTS };
+        let (url, capacity) = (format!("node/{node}"), Capacity::scenes(SLOTS));
+        let event = scene_master::Event::NodeUp { node: id, url, capacity, idle: None };
         self.send(Place::World, Place::Master, event.into());
     }
 }

@@ -10,10 +10,11 @@ use scenehost_core::db::Db;
 use scenehost_core::lobby::{self, Lobby};
 use scenehost_core::matching::{self, Match};
 use scenehost_core::record::{self, SceneRecord};
+use scenehost_core::results::Finished;
 use scenehost_core::scene_master::{self, SceneMaster};
 use scenehost_core::scene_service::{self, SceneService};
 use scenehost_core::{
-    Effects, Epoch, MatchId, Message, NodeId, PartyId, SceneId, Service, ServiceName, Time, UserId, Write,
+    AllocationId, Effects, Epoch, MatchId, Message, NodeId, PartyId, SceneId, Service, ServiceName, Time, UserId, Write,
 };
 
 use crate::coverage::Coverage;
@@ -63,6 +64,8 @@ pub struct Row {
     /// Who has a seat.
     pub users: BTreeSet<UserId>,
     pub is_unrecorded: bool,
+    /// It has failed, and its next life is not there yet.
+    pub begins_anew: bool,
 }
 
 /// See the module.
@@ -75,6 +78,8 @@ pub struct Watch {
     /// The last steps, if somebody wants to know them.
     pub traced: Option<VecDeque<String>>,
     pub scenes: BTreeMap<SceneId, Row>,
+    /// The scenes whose results are not recorded, by the allocation.
+    pub unrecorded: BTreeMap<AllocationId, SceneId>,
     /// The incarnations whose end SceneMaster has ordered.
     pub ordered: BTreeSet<(SceneId, Epoch)>,
     /// Who was told that a scene is over.
@@ -138,6 +143,7 @@ impl Watch {
     /// A new host begins with the store.
     pub fn host_gone(&mut self) {
         self.scenes.clear();
+        self.unrecorded.clear();
         self.ordered.clear();
         self.groups.clear();
         self.asked.clear();
@@ -150,7 +156,7 @@ impl Watch {
     fn column(&self, scene: Option<&SceneId>) -> String {
         let Some(row) = scene.and_then(|scene| self.scenes.get(scene)) else { return "(none)".to_owned() };
         let unrecorded = if row.is_unrecorded { ", unrecorded" } else { "" };
-        let anew = if row.state == "Placing" && row.epoch > 1 { ", anew" } else { "" };
+        let anew = if row.state == "Placing" && row.begins_anew { ", anew" } else { "" };
         format!("{}{unrecorded}{anew}", row.state)
     }
 
@@ -173,14 +179,35 @@ impl Watch {
         }
     }
 
+    /// SceneMaster has written the results of a game, or removed them.
+    fn results(&mut self, allocation: AllocationId, finished: Option<Finished>) {
+        let scene = match finished {
+            Some(finished) => {
+                self.unrecorded.insert(allocation, finished.scene);
+                Some(finished.scene)
+            }
+            None => self.unrecorded.remove(&allocation),
+        };
+        let still = |scene: &SceneId| self.unrecorded.values().any(|it| it == scene);
+        if let Some(scene) = scene {
+            let is_unrecorded = still(&scene);
+            self.scenes.entry(scene).and_modify(|row| row.is_unrecorded = is_unrecorded);
+        }
+    }
+
     /// SceneMaster has written a scene's record.
     fn wrote(&mut self, id: SceneId, record: &SceneRecord) {
         let is_new = !self.scenes.contains_key(&id);
         self.scenes_made += u64::from(is_new);
         let row = self.scenes.entry(id).or_default();
-        if is_new {
+        let is_given = record.state == "Placing" && matches!(row.state.as_str(), "Ready" | "Reserved");
+        if is_new || is_given {
             row.users = record.users.iter().copied().collect();
+            // What they were told of a session before is not about this one.
+            self.told.retain(|(user, scene)| *scene != id || !record.users.contains(user));
         }
+        row.begins_anew =
+            matches!(row.state.as_str(), "Restarting" | "Placing") && (row.begins_anew || row.state == "Restarting");
         row.holds_slot = match record.state.as_str() {
             "Placing" => true,
             "Restarting" | "Stopped" => false,
@@ -189,7 +216,6 @@ impl Watch {
         if record.state == "Stopped" {
             row.users.clear();
         }
-        row.is_unrecorded = record.finished.is_some();
         row.epoch = record.epoch.0;
         row.node = record.node.0;
         row.deadline = record.deadline;
@@ -200,14 +226,19 @@ impl Watch {
 impl Observed for SceneMaster {
     fn before(&self, event: &scene_master::Event, _: Place, now: Time, watch: &mut Watch) {
         use scene_master::{Ask, Event};
-        let first = |epoch: &Epoch| if *epoch == Epoch(1) { "" } else { ", other epoch" };
+        let known = |scene: &SceneId, epoch: &Epoch| match watch.scenes.get(scene) {
+            Some(row) if row.epoch != epoch.0 => ", other epoch",
+            _ => "",
+        };
         let (row, scene) = match event {
             Event::ReqCreateScene { match_id, domain, players, .. } => {
                 crate::invariants::together(domain, *match_id, players, watch);
                 ("ReqCreateScene, other match".to_owned(), None)
             }
             Event::ResCreateScene { scene, result: Err(_), .. } => ("ResCreateScene, refused".to_owned(), Some(*scene)),
-            Event::ResCreateScene { scene, epoch, .. } => (format!("ResCreateScene{}", first(epoch)), Some(*scene)),
+            Event::ResCreateScene { scene, epoch, .. } => {
+                (format!("ResCreateScene{}", known(scene, epoch)), Some(*scene))
+            }
             Event::SynUserJoined { scene, .. } => ("SynUserJoined".to_owned(), Some(*scene)),
             Event::SynUserLeft { scene, .. } => ("SynUserLeft".to_owned(), Some(*scene)),
             Event::ReqAskDestroyScene { scene, ask, .. } => {
@@ -220,13 +251,19 @@ impl Observed for SceneMaster {
                 };
                 (format!("ReqAskDestroyScene {ask}"), Some(*scene))
             }
-            Event::ResDestroyScene { scene, epoch } => (format!("ResDestroyScene{}", first(epoch)), Some(*scene)),
+            Event::ResDestroyScene { scene, epoch } => {
+                (format!("ResDestroyScene{}", known(scene, epoch)), Some(*scene))
+            }
             Event::ReqRejoin { user } => ("ReqRejoin".to_owned(), watch.scene_of(*user)),
             Event::ReqRemoveUser { user } => ("ReqRemoveUser".to_owned(), watch.scene_of(*user)),
             Event::ResAddToken { scene, result: Ok(()), .. } => ("ResAddToken".to_owned(), Some(*scene)),
             Event::ResAddToken { scene, .. } => ("ResAddToken, refused".to_owned(), Some(*scene)),
-            Event::ResRecord { scene, result: Ok(()) } => ("ResRecord".to_owned(), Some(*scene)),
-            Event::ResRecord { scene, .. } => ("ResRecord, later".to_owned(), Some(*scene)),
+            Event::ResRecord { allocation, result: Ok(()) } => {
+                ("ResRecord".to_owned(), watch.unrecorded.get(allocation).copied())
+            }
+            Event::ResRecord { allocation, .. } => {
+                ("ResRecord, later".to_owned(), watch.unrecorded.get(allocation).copied())
+            }
             Event::NodeDown { node } => return watch.of_all("NodeDown", Some(*node)),
             Event::Service { up: false, .. } => return watch.of_all("Db down", None),
             Event::Service { up: true, .. } => return watch.of_all("Db up", None),
@@ -240,13 +277,11 @@ impl Observed for SceneMaster {
                 }
                 return;
             }
+            Event::Fleets { .. } | Event::ReqOperator { .. } => return,
             Event::ReqCreateByHand { .. } | Event::NodeUp { .. } | Event::Recovered { .. } => return,
         };
         let column = watch.column(scene.as_ref());
         watch.reached("scene-master", &row, &column);
-        if let Event::ResRecord { scene, result: Ok(()) } = event {
-            watch.scenes.entry(*scene).and_modify(|row| row.is_unrecorded = false);
-        }
     }
 
     fn after(&self, effects: &Effects, _: Place, watch: &mut Watch) {
@@ -255,6 +290,10 @@ impl Observed for SceneMaster {
                 Write::Put { key, value } => (key, Some(value)),
                 Write::Delete { key } => (key, None),
             };
+            if let Some(allocation) = key.strip_prefix(record::FINISHED_PREFIX).and_then(|id| id.parse().ok()) {
+                watch.results(allocation, value.and_then(|value| record::decode(key, value).ok()));
+                continue;
+            }
             let Some(id) = key.strip_prefix(record::SCENE_PREFIX).and_then(|id| id.parse().ok()) else { continue };
             match value.and_then(|value| record::decode::<SceneRecord>(key, value).ok()) {
                 Some(record) => watch.wrote(id, &record),
@@ -322,19 +361,22 @@ impl Observed for SceneService {
         use scene_service::Event;
         let Place::Node(node) = place else { return };
         let (row, scene, epoch) = match event {
-            Event::ReqCreateScene { scene, epoch, .. } => {
-                if self.state_name(*scene) == "none" {
+            Event::ReqCreateScene { scene, epoch, reuse, .. } => {
+                let is_known = watch.made.get(&(node, *scene)).is_some_and(|made| made >= epoch);
+                if self.state_name(*scene) == "none" || (*reuse && !is_known) {
                     watch.made.insert((node, *scene), *epoch);
                 }
                 ("ReqCreateScene", *scene, Some(*epoch))
             }
             Event::ResStart { scene, result: Ok(()), .. } => ("ResStart", *scene, None),
             Event::ResStart { scene, .. } => ("ResStart, refused", *scene, None),
+            Event::ReqDestroyScene { scene, epoch, keep: true, .. } => ("ReqDestroyScene, kept", *scene, Some(*epoch)),
             Event::ReqDestroyScene { scene, epoch, .. } => ("ReqDestroyScene", *scene, Some(*epoch)),
+            Event::ReqDrainScene { scene, epoch, .. } => ("ReqDrainScene", *scene, Some(*epoch)),
             Event::ResEnd { scene, .. } => ("ResEnd", *scene, None),
             Event::ReqAddToken { scene, epoch, .. } => ("ReqAddToken", *scene, Some(*epoch)),
             Event::ReqRemoveUser { scene, .. } => ("ReqRemoveUser", *scene, None),
-            Event::Tick => return,
+            Event::Fleets { .. } | Event::Tick => return,
         };
         let is_other = epoch.is_some() && watch.made.get(&(node, scene)).copied() != epoch;
         let row = format!("{row}{}", if is_other { ", other epoch" } else { "" });

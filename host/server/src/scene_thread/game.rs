@@ -46,9 +46,14 @@ fn leave_reason(reason: &EndReason) -> engine::LeaveReason {
         EndReason::Kicked(_) | EndReason::AccountClosed => engine::LeaveReason::Kicked,
         EndReason::NeverJoined => engine::LeaveReason::NeverJoined,
         EndReason::Expired => engine::LeaveReason::Dropped,
-        EndReason::Finished | EndReason::Crashed(_) | EndReason::Stopped | EndReason::TimeLimit | EndReason::Empty => {
-            engine::LeaveReason::Removed
-        }
+        EndReason::Finished
+        | EndReason::Crashed(_)
+        | EndReason::Stopped
+        | EndReason::TimeLimit
+        | EndReason::Empty
+        | EndReason::Drained
+        | EndReason::Idle
+        | EndReason::Replaced => engine::LeaveReason::Removed,
     }
 }
 
@@ -56,7 +61,8 @@ fn stop_reason(reason: &EndReason) -> engine::StopReason {
     match reason {
         EndReason::TimeLimit => engine::StopReason::TimeLimit,
         EndReason::Empty => engine::StopReason::Empty,
-        _ => engine::StopReason::Drain,
+        EndReason::Drained => engine::StopReason::Drain,
+        _ => engine::StopReason::Operator,
     }
 }
 

@@ -3,17 +3,17 @@
 mod save;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
+use scenehost_core::message::EndReason;
 use scenehost_core::scene::{self, Effect, Scene};
-use scenehost_core::scene_service::ToScene;
-use scenehost_core::{ConnectionId, FleetName, GameName, Refusal, SceneId, Seat, Time, token};
+use scenehost_core::scene_service::{self, ToScene};
+use scenehost_core::{ConnectionId, GameName, Incarnation, Message, Refusal, SceneId, Seat, Time, token};
 use scenehost_engine::{
     CallError, Command, DeliverError, Event, Failure, Incoming as GameMessage, Log, Outgoing, SceneKey, Sink, Stepped,
     Worker, WorkerOptions,
@@ -26,7 +26,7 @@ use tungstenite::Message as Frame;
 
 use super::connection::{Allowed, Connection, Incoming, NewSocket};
 use super::saves::{Room, Saves};
-use super::{FleetRun, Order, SceneThreads, Seed, game};
+use super::{FleetRuns, Order, SceneThreads, Seed, game};
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::meters::SceneMeters;
@@ -76,7 +76,7 @@ pub struct SceneThread {
     orders: Receiver<Order>,
     /// Whether there may be more orders than one turn takes.
     orders_left: bool,
-    fleets: Arc<BTreeMap<FleetName, FleetRun>>,
+    fleets: FleetRuns,
     bus: Bus,
     clock: Clock,
     worker: Worker,
@@ -127,14 +127,7 @@ impl Sink for Outcomes {
 }
 
 impl SceneThread {
-    pub fn new(
-        seed: Seed,
-        fleets: Arc<BTreeMap<FleetName, FleetRun>>,
-        bus: Bus,
-        clock: Clock,
-        runtime: Handle,
-        saves: Room,
-    ) -> Self {
+    pub fn new(seed: Seed, fleets: FleetRuns, bus: Bus, clock: Clock, runtime: Handle, saves: Room) -> Self {
         Self {
             saves: Saves::new(saves, runtime, bus.clone(), seed.threads.clone()),
             games: HashMap::new(),
@@ -229,25 +222,42 @@ impl SceneThread {
     // Scenes
 
     fn start(&mut self, id: SceneId, start: scenehost_core::scene_service::Start) {
-        if self.scenes.contains_key(&id) {
-            return; // Ordered twice; the first one answers.
+        if let Some(older) = self.scenes.get(&id).map(Scene::incarnation) {
+            if !start.reuse || older.epoch >= start.epoch {
+                return; // Ordered twice; the first one answers.
+            }
+            self.end_older(older);
         }
-        let Some(fleet) = self.fleets.get(&start.fleet) else {
-            tracing::error!(fleet = %start.fleet, "a scene of a fleet that is not configured");
-            return; // Its SceneService answers at the deadline.
+        let epoch = start.epoch;
+        let Some(fleet) = self.fleets.get(&start.fleet, start.build) else {
+            // The fleet has changed twice since this was ordered.
+            let result = Err(Refusal::Overloaded("scenes of a fleet that has just changed"));
+            let answer = scene_service::Event::ResStart { scene: id, epoch, result };
+            return self.bus.send(Message::OwnSceneService(answer));
         };
         let began = self.clock.elapsed();
-        let spec = game::spec(&start, fleet);
-        let fleet_name = start.fleet.clone();
+        let spec = game::spec(&start, &fleet);
+        let (fleet_name, reuse) = (start.fleet.clone(), start.reuse);
         self.games.insert(id, fleet.game.clone());
         self.scenes.insert(id, Scene::start(id, start));
-        let created = self.worker.create(SceneKey(id.0), &fleet.plugin, &spec, began, &mut self.outcomes);
+        let key = SceneKey(id.0);
+        let created = match reuse {
+            true => self.worker.restart(key, &fleet.plugin, &spec, began, &mut self.outcomes),
+            false => self.worker.create(key, &fleet.plugin, &spec, began, &mut self.outcomes),
+        };
         let result = created.map_err(|error| {
             tracing::warn!(scene = %id, fleet = %fleet_name, %error, "a scene could not start");
             Refusal::Invalid("the game could not start: its operators find the reason in the log".to_owned())
         });
         self.meters.started(self.clock.elapsed() - began);
         self.scene_event(id, scene::Event::Started(result));
+    }
+
+    /// The incarnation before has no users any more; if it has all the same, they are told.
+    fn end_older(&mut self, Incarnation { scene, epoch }: Incarnation) {
+        let end = ToScene::End { epoch, reason: EndReason::Expired, results: Vec::new(), keep: true };
+        self.scene_event(scene, scene::Event::Order(end));
+        self.scenes.remove(&scene);
     }
 
     fn scene_event(&mut self, id: SceneId, event: scene::Event) {
@@ -306,6 +316,12 @@ impl SceneThread {
             Effect::Repeat { connection, seq, frame } => self.tell(connection, seq, &frame),
             Effect::Close(connection) => self.close(connection, 1000),
             Effect::Send(message) => self.bus.send(*message),
+            Effect::Kept => {
+                self.worker.park(SceneKey(id.0));
+                if let Some(scene) = self.scenes.get(&id) {
+                    self.saves.gone(scene.incarnation());
+                }
+            }
             Effect::Gone => {
                 self.worker.remove(SceneKey(id.0));
                 self.games.remove(&id);

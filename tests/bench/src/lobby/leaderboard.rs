@@ -21,7 +21,9 @@ use scenehost_core::results::finished::Finished;
 use scenehost_core::results::ranking::Order;
 use scenehost_core::results::season::Reset;
 use scenehost_core::results::{self, Part};
-use scenehost_core::{Context, Effects, Message, Player, PlayerResult, SceneId, Service, Time, UserId, Write};
+use scenehost_core::{
+    AllocationId, Context, Effects, Message, Player, PlayerResult, SceneId, Service, Time, UserId, Write,
+};
 
 const BOARD: &str = "score";
 const SCORE_MAX: i64 = 1_000_000;
@@ -157,13 +159,14 @@ impl Bench {
         };
         let result = |seat| PlayerResult { seat, place: seat + 1, score: 10 - i64::from(seat) };
         let finished = Finished {
+            scene: SceneId(self.games),
             domain: "duel".into(),
             ended: self.now,
             players: [0, 1].map(seat).into(),
             results: [0, 1].map(result).into(),
         };
-        let scene = SceneId(self.games);
-        let took = self.ask(Caller::Host, results::Request::Record { scene, finished })?;
+        let allocation = AllocationId(self.games);
+        let took = self.ask(Caller::Host, results::Request::Record { allocation, finished })?;
         ensure!(self.answer.take() == Some(Answer::Done), "a game was not recorded");
         Ok(took)
     }

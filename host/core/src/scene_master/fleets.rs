@@ -1,0 +1,290 @@
+//! Fleets: what their scenes are made of now, and how many of them are kept ready.
+//!
+//! Invariants: a fleet counts its scenes that are ready, reserved or being made ready from their states alone. With
+//! `start = "provision"` there are `standby_min` of the fleet's build ready or being made so, as far as there is room.
+//! A scene that could not be made ready is tried again later each time, and at most [`PROVISION_MAX`] are under way.
+//! A scene keeps the rules that it began with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::placing::Asked;
+use super::restart::{RESTART_MS, RESTART_MS_MAX};
+use super::{Due, Scene, SceneMaster, State};
+use crate::Context;
+use crate::config::{AfterSession, Fleet, StartOn};
+use crate::ids::{Build, FleetName, SceneId, Time};
+use crate::message::{EndReason, ServiceName};
+use crate::refusal::Refusal;
+
+/// How many scenes of one fleet may be being made ready at once.
+pub const PROVISION_MAX: usize = 64;
+
+/// A fleet.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FleetState {
+    pub build: Build,
+    pub rules: Arc<Fleet>,
+    /// The scenes that are ready, the one that has been so for the longest time first.
+    pub ready: BTreeSet<(Time, SceneId)>,
+    reserved: usize,
+    provisioning: usize,
+    /// How often in a row none could be made ready, and until when none is tried.
+    failures: u32,
+    retry_at: Option<Time>,
+    /// It is no more: there are no new scenes of it.
+    is_gone: bool,
+}
+
+impl FleetState {
+    pub fn new(rules: Fleet) -> Self {
+        Self { rules: Arc::new(rules), ..Self::default() }
+    }
+}
+
+/// How a fleet counts one of its scenes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Provisioning,
+    Ready(Time),
+    Reserved,
+    /// In use, or at its end.
+    Other,
+}
+
+/// A fleet, for operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetView {
+    /// Its name.
+    pub fleet: FleetName,
+    /// What its scenes are made of.
+    pub build: Build,
+    /// Its rules.
+    pub rules: Arc<Fleet>,
+    /// How many of its scenes are in each state.
+    pub scenes: BTreeMap<&'static str, u32>,
+    /// How many of them are of another build than the fleet's.
+    pub of_other_builds: u32,
+    /// How many more there is room for.
+    pub room: u32,
+    /// When scenes are made ready again, if that failed.
+    pub retry_at: Option<Time>,
+}
+
+impl SceneMaster {
+    /// What fleets are from now on. Scenes that are in use keep what they have; those that wait for use and are of
+    /// another build are replaced.
+    pub(super) fn set_fleets(&mut self, fleets: BTreeMap<FleetName, (Build, Fleet)>, cx: &mut Context<'_>) {
+        for (name, fleet) in &mut self.fleets {
+            fleet.is_gone = !fleets.contains_key(name);
+        }
+        for (name, (build, rules)) in fleets {
+            let fleet = self.fleets.entry(name).or_default();
+            fleet.is_gone = false;
+            if fleet.build != build {
+                (fleet.failures, fleet.retry_at) = (0, None);
+            }
+            (fleet.build, fleet.rules) = (build, Arc::new(rules));
+        }
+        let replaced: Vec<SceneId> =
+            self.fleets.values().flat_map(|fleet| fleet.ready.iter().map(|(_, id)| *id)).collect();
+        for id in replaced {
+            let scene = &self.scenes[&id];
+            if scene.build != self.fleets[&scene.fleet].build || self.fleets[&scene.fleet].is_gone {
+                self.stop(id, EndReason::Replaced, Vec::new(), cx);
+            }
+        }
+        // What nobody uses and nothing is left of.
+        self.fleets.retain(|name, fleet| !fleet.is_gone || self.scenes.values().any(|scene| scene.fleet == *name));
+        self.want_standby();
+    }
+
+    /// A fleet of which there may be new scenes now.
+    pub(super) fn open_fleet(&self, name: &FleetName) -> Result<&FleetState, Refusal> {
+        if self.stopping {
+            return Err(Refusal::Stopping);
+        }
+        if !self.db_up {
+            // A scene would wait for its record to be written, and its users with it.
+            return Err(Refusal::ServiceDown(ServiceName::Db));
+        }
+        let fleet = self.fleets.get(name).filter(|fleet| !fleet.is_gone);
+        fleet.ok_or_else(|| Refusal::NotFound(format!("fleet named {:?}", name.as_str())))
+    }
+
+    /// The scene of a fleet that is ready for the longest time.
+    pub(super) fn ready_scene(&self, name: &FleetName) -> Option<SceneId> {
+        Some(self.fleets.get(name)?.ready.first()?.1)
+    }
+
+    /// A scene has changed: its fleet and its node count it by what it is now.
+    pub(super) fn count(&mut self, id: SceneId, cx: &Context<'_>) {
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
+        let standing = scene.standing(cx.now);
+        let before = std::mem::replace(&mut scene.standing, standing);
+        let (name, node) = (scene.fleet.clone(), scene.node);
+        let is_allocated = scene.allocation.is_some() && scene.usage.is_some() && scene.state != State::Stopped;
+        let was_allocated = std::mem::replace(&mut scene.counted_on, is_allocated.then_some(node));
+        if was_allocated != is_allocated.then_some(node) {
+            was_allocated.into_iter().for_each(|node| self.count_allocated(node, false, cx));
+            is_allocated.then_some(node).into_iter().for_each(|node| self.count_allocated(node, true, cx));
+        }
+        if before == standing {
+            return;
+        }
+        let Some(fleet) = self.fleets.get_mut(&name) else { return };
+        match before {
+            Standing::Provisioning => fleet.provisioning -= 1,
+            Standing::Ready(since) => _ = fleet.ready.remove(&(since, id)),
+            Standing::Reserved => fleet.reserved -= 1,
+            Standing::Other => {}
+        }
+        match standing {
+            Standing::Provisioning => fleet.provisioning += 1,
+            Standing::Ready(since) => _ = fleet.ready.insert((since, id)),
+            Standing::Reserved => fleet.reserved += 1,
+            Standing::Other => {}
+        }
+        self.standby_wanted.insert(name);
+    }
+
+    /// Every fleet is to be looked at, for there is room that was not there before.
+    pub(super) fn want_standby(&mut self) {
+        let provisioned = self.fleets.iter().filter(|(_, fleet)| fleet.rules.start == StartOn::Provision);
+        let names: Vec<FleetName> = provisioned.map(|(name, _)| name.clone()).collect();
+        self.standby_wanted.extend(names);
+    }
+
+    /// Makes ready what is missing in the fleets that have changed.
+    pub(super) fn provision(&mut self, cx: &mut Context<'_>) {
+        while let Some(name) = self.standby_wanted.pop_first() {
+            for _ in 0..self.missing(&name, cx.now) {
+                let rules = Arc::clone(&self.fleets[&name].rules);
+                // Where there is no room it is looked at again when there is.
+                let Ok(node) = self.choose_node(&rules, None) else { break };
+                let id = self.place(&name, node, Asked::Standby, cx);
+                self.order_scene(id, false, cx);
+            }
+            // Counting these has put it here again.
+            self.standby_wanted.remove(&name);
+        }
+    }
+
+    /// How many scenes of a fleet are to be made ready now.
+    fn missing(&self, name: &FleetName, now: Time) -> usize {
+        let Ok(fleet) = self.open_fleet(name) else { return 0 };
+        if fleet.rules.start != StartOn::Provision || fleet.retry_at.is_some_and(|at| now < at) {
+            return 0;
+        }
+        let missing = (fleet.rules.standby_min as usize).saturating_sub(fleet.ready.len() + fleet.provisioning);
+        missing.min(PROVISION_MAX.saturating_sub(fleet.provisioning))
+    }
+
+    /// A scene that was to be ready could not be made: the next one is tried later.
+    pub(super) fn not_provisioned(&mut self, name: &FleetName, cx: &mut Context<'_>) {
+        let Some(fleet) = self.fleets.get_mut(name) else { return };
+        // Those that were under way together fail together.
+        if fleet.retry_at.is_some_and(|at| cx.now < at) {
+            return;
+        }
+        let after_ms = (RESTART_MS << fleet.failures.min(16)).min(RESTART_MS_MAX);
+        let retry_at = cx.now.plus_ms(after_ms + cx.rng.next_u64() % (after_ms / 2 + 1));
+        fleet.failures = fleet.failures.saturating_add(1);
+        fleet.retry_at = Some(retry_at);
+        self.deadlines.set(Due::Fleet(name.clone()), retry_at);
+    }
+
+    /// A scene of a fleet is there: the next one need not wait.
+    pub(super) fn was_placed(&mut self, name: &FleetName) {
+        if let Some(fleet) = self.fleets.get_mut(name) {
+            (fleet.failures, fleet.retry_at) = (0, None);
+        }
+    }
+
+    /// A scene is there that nobody uses: it is ready, unless it is not wanted any more.
+    pub(super) fn ready(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get(&id) else { return };
+        let fleet = &self.fleets[&scene.fleet];
+        if let Some(reason) = self.unwanted(scene) {
+            return self.stop(id, reason, Vec::new(), cx);
+        }
+        let until = cx.now.plus_ms(fleet.rules.standby_ms);
+        self.enter(id, State::Ready, Some(until), cx);
+    }
+
+    /// Why a scene that nobody uses is not kept.
+    fn unwanted(&self, scene: &Scene) -> Option<EndReason> {
+        let fleet = &self.fleets[&scene.fleet];
+        let is_counted = matches!(scene.standing, Standing::Ready(_) | Standing::Reserved);
+        let others = fleet.ready.len() + fleet.reserved - usize::from(is_counted);
+        if self.stopping {
+            Some(EndReason::Stopped)
+        } else if self.nodes.get(&scene.node).is_none_or(|node| node.is_draining) {
+            Some(EndReason::Drained)
+        } else if fleet.is_gone || scene.build != fleet.build {
+            Some(EndReason::Replaced)
+        } else if others >= fleet.rules.standby_max as usize {
+            Some(EndReason::Idle)
+        } else {
+            None
+        }
+    }
+
+    /// A ready scene has not been used for its time to live: it ends, unless it is one of those that always are there.
+    pub(super) fn standby_over(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        let scene = &self.scenes[&id];
+        let fleet = &self.fleets[&scene.fleet];
+        let is_kept = fleet.rules.start == StartOn::Provision && fleet.ready.len() <= fleet.rules.standby_min as usize;
+        match is_kept && !fleet.is_gone {
+            true => self.ready(id, cx),
+            false => self.stop(id, EndReason::Idle, Vec::new(), cx),
+        }
+    }
+
+    /// Whether the instance of a scene whose session is over is kept for the next one.
+    pub(super) fn is_kept(&self, id: SceneId, reason: &EndReason) -> bool {
+        let scene = &self.scenes[&id];
+        let is_well = matches!(reason, EndReason::Finished | EndReason::Empty | EndReason::Expired);
+        let has_life = scene.sessions < scene.rules.sessions_max;
+        let is_reused = scene.rules.after_session == AfterSession::Reuse && scene.allocation.is_some();
+        is_well && has_life && is_reused && self.unwanted(scene).is_none()
+    }
+
+    /// All fleets, for operators.
+    pub(super) fn fleet_views(&self) -> Vec<FleetView> {
+        let mut views: BTreeMap<&FleetName, FleetView> = BTreeMap::new();
+        for (name, fleet) in &self.fleets {
+            let view = FleetView {
+                fleet: name.clone(),
+                build: fleet.build,
+                rules: Arc::clone(&fleet.rules),
+                scenes: BTreeMap::new(),
+                of_other_builds: 0,
+                room: if fleet.is_gone { 0 } else { self.room_for(&fleet.rules) },
+                retry_at: fleet.retry_at,
+            };
+            views.insert(name, view);
+        }
+        for scene in self.scenes.values().filter(|scene| scene.state != State::Stopped) {
+            let Some(view) = views.get_mut(&scene.fleet) else { continue };
+            *view.scenes.entry(scene.state.name()).or_default() += 1;
+            view.of_other_builds += u32::from(scene.build != view.build);
+        }
+        views.into_values().collect()
+    }
+}
+
+impl Scene {
+    /// How its fleet counts it.
+    fn standing(&self, now: Time) -> Standing {
+        match (self.state, &self.allocation) {
+            (State::Placing | State::Restarting, None) => Standing::Provisioning,
+            (State::Ready, _) => match self.standing {
+                Standing::Ready(since) => Standing::Ready(since),
+                _ => Standing::Ready(now),
+            },
+            (State::Reserved, _) => Standing::Reserved,
+            _ => Standing::Other,
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The nodes that run scenes: what they have, what is taken of it, and which gets the next scene.
+//!
+//! Invariants: a scene takes what its fleet says that it uses, from before its node is asked until it has ended, and
+//! never more than the node has. A node that is drained gets no scenes. A node is idle as long as no scene on it is
+//! allocated.
+
+use std::cmp::Reverse;
+
+use super::{Due, SceneMaster, State};
+use crate::Context;
+use crate::config::{Fleet, Placement, Usage};
+use crate::ids::{NodeId, SceneId, Time};
+use crate::message::{EndReason, Message, ServiceName};
+use crate::refusal::Refusal;
+
+/// What a node gives to scenes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// How many instances it can hold, whatever they use.
+    pub scenes: u32,
+    /// Microseconds of its cores in each second.
+    pub cpu_us_per_s: u64,
+    /// KiB of memory.
+    pub memory_kib: u64,
+}
+
+impl Capacity {
+    /// So many scenes of any kind.
+    pub fn scenes(scenes: u32) -> Self {
+        Self { scenes, cpu_us_per_s: u64::MAX, memory_kib: u64::MAX }
+    }
+}
+
+/// What becomes of a node on which no scene was allocated for so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idle {
+    /// The time to live without allocations.
+    pub after_ms: u64,
+    /// It is drained, and then told that it may exit; else it is only told that it is idle.
+    pub exits: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub url: String,
+    capacity: Capacity,
+    /// What is taken, of each part.
+    used: Capacity,
+    /// How many of its scenes are allocated.
+    pub allocated: u32,
+    idle: Option<Idle>,
+    /// Since when none is allocated.
+    idle_since: Time,
+    /// It gets no more scenes.
+    pub is_draining: bool,
+    /// Once nothing is left on it, it may exit.
+    exits: bool,
+}
+
+/// A node, for operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeView {
+    /// Which.
+    pub node: NodeId,
+    /// What it gives.
+    pub capacity: Capacity,
+    /// What is taken of it.
+    pub used: Capacity,
+    /// How many of its scenes are allocated.
+    pub allocated: u32,
+    /// Since when none is; `None` while one is.
+    pub idle_since: Option<Time>,
+    /// It gets no more scenes.
+    pub is_draining: bool,
+}
+
+impl Node {
+    /// How many more scenes that use so much it has room for.
+    fn room_for(&self, usage: Usage) -> u32 {
+        let fits = |has: u64, taken: u64, each: u32| match each {
+            0 => u64::from(u32::MAX),
+            each => has.saturating_sub(taken) / u64::from(each),
+        };
+        let scenes = u64::from(self.capacity.scenes.saturating_sub(self.used.scenes));
+        let by_cpu = fits(self.capacity.cpu_us_per_s, self.used.cpu_us_per_s, usage.cpu_us_per_s);
+        let by_memory = fits(self.capacity.memory_kib, self.used.memory_kib, usage.memory_kib);
+        scenes.min(by_cpu).min(by_memory) as u32
+    }
+
+    fn take(&mut self, usage: Usage) {
+        self.used.scenes += 1;
+        self.used.cpu_us_per_s += u64::from(usage.cpu_us_per_s);
+        self.used.memory_kib += u64::from(usage.memory_kib);
+    }
+
+    fn give_back(&mut self, usage: Usage) {
+        self.used.scenes -= 1;
+        self.used.cpu_us_per_s -= u64::from(usage.cpu_us_per_s);
+        self.used.memory_kib -= u64::from(usage.memory_kib);
+    }
+}
+
+impl SceneMaster {
+    pub(super) fn node_up(
+        &mut self,
+        id: NodeId,
+        url: String,
+        capacity: Capacity,
+        idle: Option<Idle>,
+        cx: &mut Context<'_>,
+    ) {
+        let nothing = Capacity { scenes: 0, cpu_us_per_s: 0, memory_kib: 0 };
+        let mut node = Node {
+            url,
+            capacity,
+            used: nothing,
+            allocated: 0,
+            idle,
+            idle_since: cx.now,
+            is_draining: false,
+            exits: false,
+        };
+        for scene in self.scenes.values().filter(|scene| scene.node == id) {
+            scene.usage.into_iter().for_each(|usage| node.take(usage));
+            node.allocated += u32::from(scene.counted_on.is_some());
+        }
+        self.nodes.insert(id, node);
+        self.plan_idle(id);
+        self.want_standby();
+    }
+
+    pub(super) fn node_down(&mut self, node: NodeId, cx: &mut Context<'_>) {
+        self.nodes.remove(&node);
+        self.deadlines.clear(&Due::Node(node));
+        self.ended_with(node);
+        for id in self.scenes_of(node) {
+            let scene = &self.scenes[&id];
+            let (is_ending, is_new) = (scene.state == State::Stopping, scene.is_new());
+            if !is_ending && !is_new && self.may_restart(id, cx.now) {
+                self.restart(id, super::MACHINE_GONE.to_owned(), cx);
+            } else if is_new && self.place_elsewhere(id, cx) {
+                // Whoever has asked for it waits a little longer.
+            } else if is_new {
+                self.not_placed(id, Refusal::ServiceDown(ServiceName::SceneService), cx);
+            } else {
+                let reason = EndReason::Crashed(super::MACHINE_GONE.to_owned());
+                // One that was ending already has its reason, and its results.
+                self.scenes.get_mut(&id).expect("just listed").end.get_or_insert((reason, Vec::new()));
+                self.stopped(id, cx);
+            }
+        }
+    }
+
+    /// The scenes that have a slot of this node, in the order of their ids.
+    fn scenes_of(&self, node: NodeId) -> Vec<SceneId> {
+        let on_node = self.scenes.iter().filter(|(_, it)| it.node == node && it.usage.is_some());
+        let mut scenes: Vec<SceneId> = on_node.map(|(id, _)| *id).collect();
+        scenes.sort();
+        scenes
+    }
+
+    /// A node, other than this one, with room for one more scene of a fleet.
+    pub(super) fn choose_node(&self, fleet: &Fleet, other_than: Option<NodeId>) -> Result<NodeId, Refusal> {
+        let open = self.nodes.iter().filter(|(id, node)| !node.is_draining && other_than != Some(**id));
+        let with_room = open.map(|(id, node)| (*id, node.room_for(fleet.usage))).filter(|(_, room)| *room > 0);
+        let chosen = match fleet.placement {
+            Placement::Spread => with_room.max_by_key(|(id, room)| (*room, Reverse(*id))),
+            Placement::Packed => with_room.min_by_key(|(id, room)| (*room, *id)),
+        };
+        chosen.map(|(id, _)| id).ok_or(Refusal::Overloaded("scenes"))
+    }
+
+    /// How many more scenes of a fleet there is room for on all nodes.
+    pub(super) fn room_for(&self, fleet: &Fleet) -> u32 {
+        let open = self.nodes.values().filter(|node| !node.is_draining);
+        open.fold(0, |sum, node| sum.saturating_add(node.room_for(fleet.usage)))
+    }
+
+    pub(super) fn take_slot(&mut self, id: SceneId) {
+        let Some(scene) = self.scenes.get_mut(&id).filter(|scene| scene.usage.is_none()) else { return };
+        let usage = scene.rules.usage;
+        scene.usage = Some(usage);
+        self.nodes.entry(scene.node).and_modify(|node| node.take(usage));
+    }
+
+    pub(super) fn free_slot(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
+        let (Some(usage), node) = (scene.usage.take(), scene.node) else { return };
+        self.nodes.entry(node).and_modify(|it| it.give_back(usage));
+        self.want_standby();
+        self.tell_if_drained(node, cx);
+    }
+
+    /// One more or one less of a node's scenes is allocated.
+    pub(super) fn count_allocated(&mut self, id: NodeId, more: bool, cx: &Context<'_>) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        match more {
+            true => node.allocated += 1,
+            false => node.allocated -= 1,
+        }
+        if node.allocated == 0 {
+            node.idle_since = cx.now;
+        }
+        self.plan_idle(id);
+    }
+
+    fn plan_idle(&mut self, id: NodeId) {
+        let Some(node) = self.nodes.get(&id) else { return };
+        match node.idle.filter(|_| node.allocated == 0 && !node.is_draining) {
+            Some(idle) => self.deadlines.set(Due::Node(id), node.idle_since.plus_ms(idle.after_ms)),
+            None => self.deadlines.clear(&Due::Node(id)),
+        }
+    }
+
+    /// A node was idle for its whole time to live.
+    pub(super) fn node_idle(&mut self, id: NodeId, cx: &mut Context<'_>) {
+        let Some(idle) = self.nodes.get(&id).and_then(|node| node.idle) else { return };
+        cx.send(Message::NodeIdle(id));
+        if idle.exits {
+            self.drain_node(id, true, cx);
+        }
+    }
+
+    /// A node gets no more scenes: those that nobody plays in end, games have their fleet's time.
+    pub(super) fn drain_node(&mut self, id: NodeId, exits: bool, cx: &mut Context<'_>) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        (node.is_draining, node.exits) = (true, exits);
+        self.deadlines.clear(&Due::Node(id));
+        for scene in self.scenes_of(id) {
+            self.drain(scene, cx);
+        }
+        self.want_standby();
+        self.tell_if_drained(id, cx);
+    }
+
+    /// A node that was being drained gets scenes again. Games that have been told to end go on to do so.
+    pub(super) fn undrain_node(&mut self, id: NodeId) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        (node.is_draining, node.exits) = (false, false);
+        self.plan_idle(id);
+        self.want_standby();
+    }
+
+    fn tell_if_drained(&self, id: NodeId, cx: &mut Context<'_>) {
+        let is_drained = |node: &Node| node.is_draining && node.exits && node.used.scenes == 0;
+        if self.nodes.get(&id).is_some_and(is_drained) {
+            cx.send(Message::NodeDrained(id));
+        }
+    }
+
+    /// A scene of a node that is being drained. One that is being made is drained when it is there.
+    pub(super) fn drain(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get(&id) else { return };
+        match scene.state {
+            State::Ready | State::Reserved | State::Empty => self.stop(id, EndReason::Drained, Vec::new(), cx),
+            State::Allocated | State::Running => {
+                let (epoch, node) = (scene.epoch, scene.node);
+                let life_until = scene.born.plus_ms(scene.rules.life_ms_max);
+                let until = cx.now.plus_ms(scene.rules.drain_ms).min(life_until);
+                let grace_ms = until.ms_since(cx.now);
+                self.enter(id, State::Draining, Some(until), cx);
+                let event = crate::scene_service::Event::ReqDrainScene { scene: id, epoch, grace_ms };
+                cx.send(Message::SceneService(node, event));
+            }
+            State::Placing | State::Restarting | State::Draining | State::Stopping | State::Stopped => {}
+        }
+    }
+
+    /// All nodes, for operators.
+    pub(super) fn node_views(&self) -> Vec<NodeView> {
+        let view = |(id, node): (&NodeId, &Node)| NodeView {
+            node: *id,
+            capacity: node.capacity,
+            used: node.used,
+            allocated: node.allocated,
+            idle_since: (node.allocated == 0).then_some(node.idle_since),
+            is_draining: node.is_draining,
+        };
+        self.nodes.iter().map(view).collect()
+    }
+
+    /// The slots of a node that are taken, and how many it has.
+    pub fn slots(&self, node: NodeId) -> Option<(u32, u32)> {
+        self.nodes.get(&node).map(|node| (node.used.scenes, node.capacity.scenes))
+    }
+}
