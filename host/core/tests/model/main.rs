@@ -9,7 +9,7 @@
 //! what an owner of a domain adds to them: a lease with an epoch, a store that takes no write of a lower epoch, nodes
 //! that take no order of a lower epoch, and a takeover that begins with what the store has; see [`master`], where each
 //! function names the one of `scene_master` that it is the rule of. A scene begins anew at once and not after a while.
-//! A scene that does not end is not given up, but told again. Lobby and Match are no more than the letters that pass
+//! A scene that does not end is not given up, but told again. It has one session: what fleets add is the simulator's affair. Lobby and Match are no more than the letters that pass
 //! through them; a client is adversarial: it comes with any way in that it was ever told, as often as it likes.
 //!
 //! **Time.** A lease may run out at any moment. Every other deadline comes when nothing is under way that it waits
@@ -27,8 +27,6 @@ mod master;
 mod node;
 mod state;
 
-use std::time::Instant;
-
 use life::{Bounds, Life};
 use state::Broken;
 use stateright::{Checker, HasDiscoveries, Model};
@@ -36,14 +34,12 @@ use stateright::{Checker, HasDiscoveries, Model};
 /// Looks through the whole space, tells how large it is, and that what has to be in it is.
 #[track_caller]
 fn exhaust(name: &str, bounds: Bounds, reached: &[&'static str]) {
-    let began = Instant::now();
     let checker = Life { bounds, broken: None }.checker().spawn_bfs().join();
     println!(
-        "{name}: {} states, {} of them unique, the longest way {} steps, {:.1} s",
+        "{name}: {} states, {} of them unique, the longest way {} steps",
         checker.state_count(),
         checker.unique_state_count(),
         checker.max_depth(),
-        began.elapsed().as_secs_f64()
     );
     life::HOLDS.iter().for_each(|property| checker.assert_no_discovery(property));
     reached.iter().for_each(|property| _ = checker.assert_any_discovery(property));
@@ -91,15 +87,13 @@ fn both_users_come_and_leave() {
 /// the same bounds.
 #[track_caller]
 fn check(broken: Broken, bounds: Bounds, property: &'static str) {
-    let began = Instant::now();
     let until = HasDiscoveries::AnyOf([property].into());
     let checker = Life { bounds, broken: Some(broken) }.checker().finish_when(until).spawn_bfs().join();
     let way = checker.assert_any_discovery(property);
     println!(
-        "{broken:?}: found in {} states, by {} steps, {:.2} s: {property}",
+        "{broken:?}: found in {} states, by {} steps: {property}",
         checker.unique_state_count(),
         way.into_actions().len(),
-        began.elapsed().as_secs_f64()
     );
     let sound = Life { bounds, broken: None }.checker().spawn_bfs().join();
     life::HOLDS.iter().for_each(|property| sound.assert_no_discovery(property));

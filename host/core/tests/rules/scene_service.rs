@@ -97,6 +97,27 @@ fn one_that_starts_too_late_is_ended_also_if_the_next_incarnation_is_ordered_alr
 }
 
 #[test]
+fn an_order_that_comes_again_after_the_end_begins_nothing_and_the_next_incarnation_begins() {
+    let mut world = service(2);
+    world.tell(create(SCENE, EPOCH));
+    world.tell(started(Ok(())));
+    world.tell(destroy(EPOCH));
+    world.tell(Event::ResEnd { scene: SCENE, epoch: EPOCH });
+    assert_eq!(shorts(&world.tell(create(SCENE, EPOCH))), ["SceneMaster ResCreateScene ✗SceneEnded"]);
+    assert_eq!(shorts(&world.tell(create(SCENE, Epoch(2)))), ["Scene Start"]);
+}
+
+#[test]
+fn an_order_that_the_end_has_overtaken_begins_nothing() {
+    let mut world = service(2);
+    world.tell(destroy(Epoch(2)));
+    for late in [EPOCH, Epoch(2)] {
+        assert_eq!(shorts(&world.tell(create(SCENE, late))), ["SceneMaster ResCreateScene ✗SceneEnded"]);
+    }
+    assert_eq!(shorts(&world.tell(create(SCENE, Epoch(3)))), ["Scene Start"]);
+}
+
+#[test]
 fn every_state_and_event() {
     let none = service(10);
     let mut starting = none.clone();
