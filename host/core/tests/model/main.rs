@@ -9,8 +9,9 @@
 //! what an owner of a domain adds to them: a lease with an epoch, a store that takes no write of a lower epoch, nodes
 //! that take no order of a lower epoch, and a takeover that begins with what the store has; see [`master`], where each
 //! function names the one of `scene_master` that it is the rule of. A scene begins anew at once and not after a while.
-//! A scene that does not end is not given up, but told again. It has one session: what fleets add is the simulator's affair. Lobby and Match are no more than the letters that pass
-//! through them; a client is adversarial: it comes with any way in that it was ever told, as often as it likes.
+//! A scene that does not end is not given up, but told again. It has one session: what fleets add is the simulator's
+//! affair. Lobby and Match are no more than the letters that pass through them; a client is adversarial: it comes with
+//! any way in that it was ever told, as often as it likes.
 //!
 //! **Time.** A lease may run out at any moment. Every other deadline comes when nothing is under way that it waits
 //! for, since it is there for what was lost, and now and then too early. In what order deadlines come is open, so
