@@ -441,7 +441,7 @@ impl<F: Clone> Scene<F> {
     fn end(&mut self, reason: EndReason, results: Vec<PlayerResult>, keep: bool) {
         self.tell_end(&reason, &results);
         self.phase = if keep { Phase::Kept } else { Phase::Ended };
-        self.tell_service(scene_service::Event::ResEnd { scene: self.id, epoch: self.epoch });
+        self.tell_service(scene_service::Event::ResEnd { scene: self.id, epoch: self.epoch, kept: keep });
         self.effects.push(if keep { Effect::Kept } else { Effect::Gone });
     }
 

@@ -169,8 +169,6 @@ struct Scene {
     crashes: Vec<Time>,
     /// Why it stops, once it does, and what users are told.
     end: Option<(EndReason, Vec<PlayerResult>)>,
-    /// Only its session ends: its instance is for the next one.
-    is_kept: bool,
 }
 
 /// Scenes that an operator has started by hand and that are not all there yet.
@@ -228,14 +226,7 @@ impl Service for SceneMaster {
             Event::SynUserJoined { scene, epoch, seat } => self.syn_user_joined(scene, epoch, seat, cx),
             Event::SynUserLeft { scene, epoch, seat, reason } => self.syn_user_left(scene, epoch, seat, reason, cx),
             Event::ReqAskDestroyScene { scene, epoch, ask } => self.req_ask_destroy_scene(scene, epoch, ask, cx),
-            Event::ResDestroyScene { scene, epoch } => {
-                self.end_confirmed(scene, epoch);
-                match self.live(scene, epoch).map(|it| (it.state, it.is_kept)) {
-                    None | Some((State::Stopped, _)) => {}
-                    Some((State::Stopping, true)) => self.session_over(scene, cx),
-                    Some(_) => self.stopped(scene, cx),
-                }
-            }
+            Event::ResDestroyScene { scene, epoch, kept } => self.res_destroy_scene(scene, epoch, kept, cx),
             Event::ReqRejoin { user } => self.req_rejoin(user, cx),
             Event::ReqRemoveUser { user } => self.req_remove_user(user, cx),
             Event::ResAddToken { scene, epoch, seat, result } => {
@@ -509,9 +500,9 @@ impl SceneMaster {
 
     /// Orders a scene's end.
     fn stop(&mut self, id: SceneId, reason: EndReason, results: Vec<PlayerResult>, cx: &mut Context<'_>) {
-        let keep = self.scenes.contains_key(&id) && self.is_kept(id, &reason);
+        let keep = self.scenes.contains_key(&id) && self.may_be_kept(id, &reason);
         let Some(scene) = self.scenes.get_mut(&id) else { return };
-        (scene.end, scene.is_kept) = (Some((reason.clone(), results.clone())), keep);
+        scene.end = Some((reason.clone(), results.clone()));
         let grace_ms = u64::from(scene.rules.stop_grace_ms);
         // One that ends by itself before anybody uses it would do so again: the next one comes later.
         let is_in_vain = scene.allocation.is_none() && matches!(reason, EndReason::Finished | EndReason::Crashed(_));
@@ -525,11 +516,22 @@ impl SceneMaster {
         self.order_end(id, reason, results, keep, cx);
     }
 
+    fn res_destroy_scene(&mut self, id: SceneId, epoch: Epoch, kept: bool, cx: &mut Context<'_>) {
+        if kept && !self.is_to_be_kept(id, epoch) {
+            return; // It is ordered since that the instance ends, too, or it serves the next session already.
+        }
+        self.end_confirmed(id, epoch);
+        match self.live(id, epoch).map(|it| it.state) {
+            None | Some(State::Stopped) => {}
+            Some(State::Stopping) if kept => self.session_over(id, cx),
+            Some(_) => self.stopped(id, cx),
+        }
+    }
+
     /// Its node has not said that the scene has ended. If its instance was to be kept, it is not any more.
     fn give_up(&mut self, id: SceneId, cx: &mut Context<'_>) {
-        if let Some(Scene { is_kept: true, end: Some((reason, results)), .. }) = self.scenes.get(&id).cloned() {
-            self.order_end(id, reason, results, false, cx);
-        }
+        let Some(epoch) = self.scenes.get(&id).map(|scene| scene.epoch) else { return };
+        self.keep_no_more(id, epoch, cx);
         self.stopped(id, cx);
     }
 
@@ -537,7 +539,7 @@ impl SceneMaster {
     fn session_over(&mut self, id: SceneId, cx: &mut Context<'_>) {
         self.tell_end(id, cx);
         let Some(scene) = self.scenes.get_mut(&id) else { return };
-        (scene.allocation, scene.domain, scene.is_kept, scene.end) = (None, None, false, None);
+        (scene.allocation, scene.domain, scene.end) = (None, None, None);
         scene.seats.clear();
         scene.past_matches.extend(scene.match_id.take());
         let too_many = scene.past_matches.len().saturating_sub(PAST_MATCHES_MAX);

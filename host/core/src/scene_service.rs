@@ -95,12 +95,14 @@ pub enum Event {
         /// How long it has, in milliseconds.
         grace_ms: u64,
     },
-    /// A scene has ended.
+    /// A scene has ended, or its session has.
     ResEnd {
         /// Which scene.
         scene: SceneId,
         /// Which incarnation.
         epoch: Epoch,
+        /// Only the session has.
+        kept: bool,
     },
     /// SceneMaster opens a new way to a seat; answered by the scene itself.
     ReqAddToken {
@@ -198,6 +200,8 @@ enum State {
     Running,
     Ending {
         keep: bool,
+        /// The order that it answers: of this incarnation, or of a later one.
+        order: Epoch,
     },
     /// Its session is over, its instance waits for the next one.
     Kept,
@@ -252,10 +256,7 @@ impl Service for SceneService {
                     cx.send(Message::Scene(scene, ToScene::Drain { epoch, grace_ms }));
                 }
             }
-            Event::ResEnd { scene, epoch } => {
-                self.ended(scene, epoch);
-                cx.send(scene_master::Event::ResDestroyScene { scene, epoch });
-            }
+            Event::ResEnd { scene, epoch, kept } => self.res_end(scene, epoch, kept, cx),
             Event::ReqAddToken { scene, epoch, seat, token, until } => match self.row(scene, epoch) {
                 Some(Row { state: State::Running, .. }) => {
                     cx.send(Message::Scene(scene, ToScene::AddToken { epoch, seat, token, until }));
@@ -380,37 +381,47 @@ impl SceneService {
         cx: &mut Context<'_>,
     ) {
         self.ended.note(scene, epoch);
-        match self.row(scene, epoch) {
-            // The answer is on its way.
-            Some(row) if row.state == (State::Ending { keep }) => {}
+        match self.scenes.get_mut(&scene).filter(|row| row.epoch <= epoch) {
             // As ordered before.
-            Some(row) if row.state == State::Kept && keep => {
-                cx.send(scene_master::Event::ResDestroyScene { scene, epoch });
+            Some(row) if row.epoch == epoch && row.state == State::Kept && keep => {
+                cx.send(scene_master::Event::ResDestroyScene { scene, epoch, kept: true });
             }
+            // The answer is on its way. An order to keep it is from before the one that let it go.
+            Some(Row { state: State::Ending { keep: kept, order }, .. }) if *order >= epoch && (keep || !*kept) => {}
+            // Incarnations before the one that is to end have no place any more, either.
             Some(row) => {
-                row.state = State::Ending { keep };
-                let within_ms = row.grace_ms + END_MS_MAX;
+                let keep = keep && row.epoch == epoch;
+                row.state = State::Ending { keep, order: epoch };
+                let (epoch, within_ms) = (row.epoch, row.grace_ms + END_MS_MAX);
                 self.deadlines.set(scene, cx.now.plus_ms(within_ms));
                 cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep }));
             }
             // It is as ordered: no such incarnation lives here. One whose start or end was given up might still.
             None => {
                 cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep: false }));
-                cx.send(scene_master::Event::ResDestroyScene { scene, epoch });
+                cx.send(scene_master::Event::ResDestroyScene { scene, epoch, kept: false });
             }
         }
     }
 
-    /// An incarnation has ended, or its session has.
-    fn ended(&mut self, scene: SceneId, epoch: Epoch) {
-        let Some(row) = self.row(scene, epoch) else { return };
-        match row.state {
-            State::Ending { keep: true } => {
+    fn res_end(&mut self, scene: SceneId, epoch: Epoch, kept: bool, cx: &mut Context<'_>) {
+        let mut answered = epoch;
+        match self.row(scene, epoch) {
+            Some(row) if kept && matches!(row.state, State::Ending { keep: true, .. }) => {
                 row.state = State::Kept;
                 self.deadlines.clear(&scene);
             }
-            _ => self.remove(scene),
+            // It has been ordered meanwhile that the instance ends, too.
+            Some(_) if kept => return,
+            Some(row) => {
+                if let State::Ending { order, .. } = row.state {
+                    answered = order;
+                }
+                self.remove(scene);
+            }
+            None => {}
         }
+        cx.send(scene_master::Event::ResDestroyScene { scene, epoch: answered, kept });
     }
 
     fn expire(&mut self, cx: &mut Context<'_>) {
@@ -420,13 +431,17 @@ impl SceneService {
             match state {
                 State::Starting => {
                     self.remove(scene);
+                    // It may start yet, and is to end then: SceneMaster is free to make it elsewhere.
+                    let (reason, results) = (EndReason::Expired, Vec::new());
+                    cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep: false }));
                     let result = Err(Refusal::TimedOut("starting the scene"));
                     cx.send(scene_master::Event::ResCreateScene { scene, epoch, result });
                 }
-                State::Ending { .. } => {
+                State::Ending { order: epoch, .. } => {
+                    let epoch = *epoch;
                     cx.fault(format!("scene {scene} did not answer the order to end"));
-                    self.ended(scene, epoch);
-                    cx.send(scene_master::Event::ResDestroyScene { scene, epoch });
+                    self.remove(scene);
+                    cx.send(scene_master::Event::ResDestroyScene { scene, epoch, kept: false });
                 }
                 State::Running | State::Kept => {}
             }

@@ -49,7 +49,19 @@ impl SceneMaster {
         }
     }
 
-    /// No such incarnation lives on its node any more.
+    /// Whether the instance is to be kept, by the order that is not answered yet.
+    pub(super) fn is_to_be_kept(&self, id: SceneId, epoch: Epoch) -> bool {
+        self.ending.get(&(id, epoch)).is_some_and(|order| order.keep)
+    }
+
+    /// The instance is to end, too.
+    pub(super) fn keep_no_more(&mut self, id: SceneId, epoch: Epoch, cx: &mut Context<'_>) {
+        let Some(order) = self.ending.get_mut(&(id, epoch)).filter(|order| order.keep) else { return };
+        order.keep = false;
+        self.repeat_end(id, epoch, cx);
+    }
+
+    /// No such incarnation lives on its node any more, or its instance is kept.
     pub(super) fn end_confirmed(&mut self, id: SceneId, epoch: Epoch) {
         self.ending.remove(&(id, epoch));
         self.deadlines.clear(&Due::End(id, epoch));

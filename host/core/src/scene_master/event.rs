@@ -110,12 +110,14 @@ pub enum Event {
         /// Why.
         ask: Ask,
     },
-    /// A scene has ended.
+    /// A scene has ended, or its session has.
     ResDestroyScene {
         /// Which scene.
         scene: SceneId,
         /// Which incarnation.
         epoch: Epoch,
+        /// Its instance is kept for the next session.
+        kept: bool,
     },
     /// A user wants back to the seat; answered by [`lobby::Event::ResRejoin`].
     ReqRejoin {

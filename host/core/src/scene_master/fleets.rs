@@ -242,7 +242,7 @@ impl SceneMaster {
     }
 
     /// Whether the instance of a scene whose session is over is kept for the next one.
-    pub(super) fn is_kept(&self, id: SceneId, reason: &EndReason) -> bool {
+    pub(super) fn may_be_kept(&self, id: SceneId, reason: &EndReason) -> bool {
         let scene = &self.scenes[&id];
         let is_well = matches!(reason, EndReason::Finished | EndReason::Empty | EndReason::Expired);
         let has_life = scene.sessions < scene.rules.sessions_max;

@@ -181,7 +181,6 @@ impl SceneMaster {
             seats: Vec::new(),
             crashes: Vec::new(),
             end: None,
-            is_kept: false,
         };
         self.scenes.insert(id, scene);
         self.counts.begun();
@@ -284,6 +283,8 @@ impl SceneMaster {
         let Some(scene) = self.scenes.get(&id).filter(|scene| scene.places < PLACES_MAX) else { return false };
         let (rules, before) = (Arc::clone(&scene.rules), scene.node);
         let Ok(node) = self.choose_node(&rules, Some(before)) else { return false };
+        // It might begin there yet, or an instance that was to be used again lives on.
+        self.order_end(id, EndReason::Expired, Vec::new(), false, cx);
         self.free_slot(id, cx);
         let Some(scene) = self.scenes.get_mut(&id) else { return false };
         (scene.node, scene.epoch) = (node, scene.epoch.next());

@@ -383,7 +383,7 @@ impl State {
                 };
                 (scene, epoch, What::Asks(why))
             }
-            Event::ResDestroyScene { scene, epoch } => (scene, epoch, What::Destroyed),
+            Event::ResDestroyScene { scene, epoch, .. } => (scene, epoch, What::Destroyed),
             Event::ResAddToken { scene, epoch, seat, result } => {
                 (scene, epoch, What::TokenAdded(*seat as usize, result.is_ok()))
             }

@@ -57,7 +57,7 @@ fn an_order_is_repeated_until_it_is_answered() {
     assert_eq!(world.service.state_name(scene), "Stopped", "its users do not wait for that");
     let orders = ends(&told);
     assert!(orders.len() >= 3 && orders.iter().all(|order| *order == (NODES[0], EPOCH)), "{told:?}");
-    world.tell(Event::ResDestroyScene { scene, epoch: EPOCH });
+    world.tell(Event::ResDestroyScene { scene, epoch: EPOCH, kept: false });
     assert_eq!(ends(&world.pass_ms(60_000)), []);
 }
 
@@ -67,7 +67,7 @@ fn the_incarnation_before_is_ended_for_certain_too() {
     world.tell(ask(scene, EPOCH, Ask::Crashed("trap".to_owned())));
     let told = world.pass_ms(10_000);
     assert!(ends(&told).contains(&(NODES[0], EPOCH)), "{told:?}");
-    world.tell(Event::ResDestroyScene { scene, epoch: EPOCH });
+    world.tell(Event::ResDestroyScene { scene, epoch: EPOCH, kept: false });
     assert!(!ends(&world.pass_ms(60_000)).contains(&(NODES[0], EPOCH)));
 }
 
@@ -86,7 +86,7 @@ fn an_incarnation_that_should_not_be_is_ended_wherever_it_is() {
     let asks_twice = ask(scene, EPOCH, Ask::Empty);
     world.tell(ask(scene, EPOCH, Ask::Finished(Vec::new())));
     assert_eq!(ends(&world.tell(asks_twice.clone())), [], "its end is ordered, and that is repeated");
-    world.tell(Event::ResDestroyScene { scene, epoch: EPOCH });
+    world.tell(Event::ResDestroyScene { scene, epoch: EPOCH, kept: false });
     assert_eq!(ends(&world.tell(asks_twice)), on_each(EPOCH), "it goes on all the same");
 
     let created = |scene, epoch| Event::ResCreateScene { scene, epoch, result: Ok(()) };

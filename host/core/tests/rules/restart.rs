@@ -126,7 +126,7 @@ fn what_the_incarnation_before_says_does_not_count() {
     world.tell(crashed(scene, 1));
     for event in [
         crashed(scene, 1),
-        Event::ResDestroyScene { scene, epoch: Epoch(1) },
+        Event::ResDestroyScene { scene, epoch: Epoch(1), kept: false },
         Event::SynUserLeft { scene, epoch: Epoch(1), seat: 0, reason: EndReason::Left },
         Event::SynUserJoined { scene, epoch: Epoch(1), seat: 1 },
         Event::ResCreateScene { scene, epoch: Epoch(1), result: Ok(()) },
@@ -154,7 +154,7 @@ fn it_begins_later_each_time_and_ends_when_it_has_failed_too_often() {
     }
     let told = world.tell(crashed(scene, 10));
     assert_eq!(shorts(&told), ["SceneService ReqDestroyScene"]);
-    let told = world.tell(Event::ResDestroyScene { scene, epoch: Epoch(10) });
+    let told = world.tell(Event::ResDestroyScene { scene, epoch: Epoch(10), kept: false });
     assert_eq!(shorts(&told), ["Lobby SynSceneEnded", "Lobby SynSceneEnded"], "now its users are told");
 }
 
@@ -269,7 +269,7 @@ fn a_host_that_stops_begins_nothing_anew() {
     world.tell(crashed(scene, 1));
     world.tell(Event::Stopping);
     assert_eq!(world.service.state_name(scene), "Stopping");
-    let told = world.tell(Event::ResDestroyScene { scene, epoch: Epoch(2) });
+    let told = world.tell(Event::ResDestroyScene { scene, epoch: Epoch(2), kept: false });
     assert_eq!(shorts(&told), ["Lobby SynSceneEnded", "Lobby SynSceneEnded"]);
     assert_eq!(world.service.slots(NODES[0]), Some((0, 2)), "a slot that it did not have is not given back");
 }

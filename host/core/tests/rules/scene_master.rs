@@ -71,7 +71,7 @@ fn ask(scene: SceneId, ask: Ask) -> Event {
 }
 
 fn destroyed(scene: SceneId) -> Event {
-    Event::ResDestroyScene { scene, epoch: EPOCH }
+    Event::ResDestroyScene { scene, epoch: EPOCH, kept: false }
 }
 
 fn placing() -> (World<SceneMaster>, SceneId) {
@@ -546,7 +546,7 @@ fn every_state_and_event() {
             ("ReqAskDestroyScene Crashed", ask(scene, Ask::Crashed("trap".to_owned()))),
             ("ReqAskDestroyScene Empty", ask(scene, Ask::Empty)),
             ("ResDestroyScene", destroyed(scene)),
-            ("ResDestroyScene, other epoch", Event::ResDestroyScene { scene, epoch: Epoch(2) }),
+            ("ResDestroyScene, other epoch", Event::ResDestroyScene { scene, epoch: Epoch(2), kept: false }),
             ("ReqRejoin", Event::ReqRejoin { user: UserId(11) }),
             ("ReqRemoveUser", Event::ReqRemoveUser { user: UserId(11) }),
             ("ResAddToken", add_token(Ok(()))),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use scenehost_core::config::Fleet;
 use scenehost_core::message::EndReason;
+use scenehost_core::scene_master;
 use scenehost_core::scene_service::{END_MS_MAX, Event, START_MS_MAX, SceneService, ToScene};
 use scenehost_core::token::SecretHash;
 use scenehost_core::{Build, Epoch, FleetName, Message, NodeId, Refusal, SceneId, Time};
@@ -32,8 +33,21 @@ fn create(scene: SceneId, epoch: Epoch) -> Event {
     }
 }
 
+/// The same scene again, for its next session.
+fn next_session(epoch: Epoch) -> Event {
+    let mut order = create(SCENE, epoch);
+    if let Event::ReqCreateScene { reuse, .. } = &mut order {
+        *reuse = true;
+    }
+    order
+}
+
 fn destroy(epoch: Epoch) -> Event {
-    Event::ReqDestroyScene { scene: SCENE, epoch, reason: EndReason::Stopped, results: Vec::new(), keep: false }
+    end(epoch, false)
+}
+
+fn end(epoch: Epoch, keep: bool) -> Event {
+    Event::ReqDestroyScene { scene: SCENE, epoch, reason: EndReason::Stopped, results: Vec::new(), keep }
 }
 
 fn started(result: Result<(), Refusal>) -> Event {
@@ -50,7 +64,7 @@ fn a_scene_begins_and_ends_by_order() {
     assert_eq!(shorts(&world.tell(create(SCENE, EPOCH))), ["Scene Start"]);
     assert_eq!(shorts(&world.tell(started(Ok(())))), ["SceneMaster ResCreateScene"]);
     assert_eq!(shorts(&world.tell(destroy(EPOCH))), ["Scene End"]);
-    let ended = Event::ResEnd { scene: SCENE, epoch: EPOCH };
+    let ended = Event::ResEnd { scene: SCENE, epoch: EPOCH, kept: false };
     assert_eq!(shorts(&world.tell(ended)), ["SceneMaster ResDestroyScene"]);
     assert_eq!(world.service.state_name(SCENE), "none");
 }
@@ -79,7 +93,8 @@ fn a_place_is_free_again_after_a_start_that_failed() {
 fn a_scene_that_starts_after_it_was_given_up_is_ended() {
     let mut world = service(1);
     world.tell(create(SCENE, EPOCH));
-    assert_eq!(shorts(&world.pass_ms(START_MS_MAX)), ["SceneMaster ResCreateScene ✗TimedOut"]);
+    let told = world.pass_ms(START_MS_MAX);
+    assert_eq!(shorts(&told), ["Scene End", "SceneMaster ResCreateScene ✗TimedOut"]);
     assert_eq!(shorts(&world.tell(started(Ok(())))), ["Scene End"]);
 }
 
@@ -96,13 +111,76 @@ fn one_that_starts_too_late_is_ended_also_if_the_next_incarnation_is_ordered_alr
     assert_eq!(shorts(&told), ["Scene End", "SceneMaster ResDestroyScene"], "also one that is not known");
 }
 
+/// A scene whose session is over, and whose instance waits for the next one.
+fn kept() -> World<SceneService> {
+    let mut world = service(1);
+    world.tell(create(SCENE, EPOCH));
+    world.tell(started(Ok(())));
+    world.tell(end(EPOCH, true));
+    let told = world.tell(Event::ResEnd { scene: SCENE, epoch: EPOCH, kept: true });
+    let [Message::SceneMaster(scene_master::Event::ResDestroyScene { kept: true, .. })] = told[..] else {
+        panic!("{told:?}")
+    };
+    world
+}
+
+#[test]
+fn the_next_session_takes_the_place_of_one_whose_instance_is_kept() {
+    let mut world = kept();
+    let told = world.tell(create(SCENE, Epoch(2)));
+    assert_eq!(shorts(&told), ["SceneMaster ResCreateScene ✗Busy"], "only if that is meant");
+    let told = world.tell(next_session(Epoch(2)));
+    let [Message::Scene(SCENE, ToScene::Start(start))] = &told[..] else { panic!("{told:?}") };
+    assert!(start.reuse && start.epoch == Epoch(2));
+    assert_eq!(shorts(&world.tell(create(SceneId(9), EPOCH))), ["SceneMaster ResCreateScene ✗Overloaded"]);
+}
+
+#[test]
+fn an_instance_that_is_kept_ends_when_that_is_ordered() {
+    let mut world = kept();
+    let told = world.tell(end(EPOCH, true));
+    let [Message::SceneMaster(scene_master::Event::ResDestroyScene { kept: true, .. })] = told[..] else {
+        panic!("the same again: {told:?}")
+    };
+    assert_eq!(shorts(&world.tell(end(EPOCH, false))), ["Scene End"]);
+    assert!(world.tell(end(EPOCH, true)).is_empty(), "an order from before does not bring it back");
+    let told = world.tell(Event::ResEnd { scene: SCENE, epoch: EPOCH, kept: true });
+    assert!(told.is_empty(), "an answer to the order before: {told:?}");
+    world.tell(Event::ResEnd { scene: SCENE, epoch: EPOCH, kept: false });
+    assert_eq!(shorts(&world.tell(create(SceneId(9), EPOCH))), ["Scene Start"], "its slot is free");
+}
+
+#[test]
+fn the_end_of_an_incarnation_is_that_of_those_before_it_too() {
+    let mut world = service(1);
+    world.tell(create(SCENE, EPOCH));
+    world.tell(started(Ok(())));
+    let told = world.tell(end(Epoch(3), true));
+    let [Message::Scene(SCENE, ToScene::End { epoch: EPOCH, keep: false, .. })] = told[..] else { panic!("{told:?}") };
+    assert!(world.tell(end(Epoch(3), true)).is_empty(), "the answer is on its way");
+    let told = world.tell(Event::ResEnd { scene: SCENE, epoch: EPOCH, kept: false });
+    let [Message::SceneMaster(scene_master::Event::ResDestroyScene { epoch: Epoch(3), kept: false, .. })] = told[..]
+    else {
+        panic!("{told:?}")
+    };
+}
+
+#[test]
+fn the_game_is_told_that_its_node_is_drained() {
+    let mut world = service(1);
+    world.tell(create(SCENE, EPOCH));
+    let drain = |epoch| Event::ReqDrainScene { scene: SCENE, epoch, grace_ms: 5 };
+    assert_eq!(world.tell(drain(EPOCH)), [Message::Scene(SCENE, ToScene::Drain { epoch: EPOCH, grace_ms: 5 })]);
+    assert!(world.tell(drain(Epoch(2))).is_empty(), "another incarnation");
+}
+
 #[test]
 fn an_order_that_comes_again_after_the_end_begins_nothing_and_the_next_incarnation_begins() {
     let mut world = service(2);
     world.tell(create(SCENE, EPOCH));
     world.tell(started(Ok(())));
     world.tell(destroy(EPOCH));
-    world.tell(Event::ResEnd { scene: SCENE, epoch: EPOCH });
+    world.tell(Event::ResEnd { scene: SCENE, epoch: EPOCH, kept: false });
     assert_eq!(shorts(&world.tell(create(SCENE, EPOCH))), ["SceneMaster ResCreateScene ✗SceneEnded"]);
     assert_eq!(shorts(&world.tell(create(SCENE, Epoch(2)))), ["Scene Start"]);
 }
@@ -129,15 +207,19 @@ fn every_state_and_event() {
     let token = |epoch| Event::ReqAddToken { scene: SCENE, epoch, seat: 0, token: SecretHash::of("x"), until: Time(9) };
     table::check(
         "scene-service",
-        &[("none", none), ("Starting", starting), ("Running", running), ("Ending", ending)],
+        &[("none", none), ("Starting", starting), ("Running", running), ("Ending", ending), ("Kept", kept())],
         &[
             ("ReqCreateScene", create(SCENE, EPOCH)),
             ("ReqCreateScene, other epoch", create(SCENE, Epoch(2))),
+            ("ReqCreateScene, next session", next_session(Epoch(2))),
             ("ResStart", started(Ok(()))),
             ("ResStart, refused", started(Err(Refusal::Internal("x")))),
             ("ReqDestroyScene", destroy(EPOCH)),
+            ("ReqDestroyScene, kept", end(EPOCH, true)),
             ("ReqDestroyScene, other epoch", destroy(Epoch(2))),
-            ("ResEnd", Event::ResEnd { scene: SCENE, epoch: EPOCH }),
+            ("ResEnd", Event::ResEnd { scene: SCENE, epoch: EPOCH, kept: false }),
+            ("ResEnd, kept", Event::ResEnd { scene: SCENE, epoch: EPOCH, kept: true }),
+            ("ReqDrainScene", Event::ReqDrainScene { scene: SCENE, epoch: EPOCH, grace_ms: 5 }),
             ("ReqAddToken", token(EPOCH)),
             ("ReqAddToken, other epoch", token(Epoch(2))),
             ("ReqRemoveUser", Event::ReqRemoveUser { scene: SCENE, epoch: EPOCH, seat: 0 }),

@@ -158,8 +158,8 @@ pub fn lets_in(user: UserId, scene: SceneId, watch: &mut Watch) {
 
 /// The scenes of all nodes, after one of them has done something.
 ///
-/// An incarnation whose end SceneMaster has ordered may go on for as long as the order is on its way, and if it is
-/// lost, until the next one: that such a one is fenced off by its node is not built yet. It has no users from then on
+/// An incarnation whose end SceneMaster has ordered, or that of a later one, may go on for as long as the order is on
+/// its way, and if it is lost, until the next one. It has no users from then on
 /// whom SceneMaster has not told another way; see [`lets_in`].
 pub fn one_epoch(sim: &mut Sim) {
     let mut open: BTreeMap<SceneId, (usize, Epoch)> = BTreeMap::new();
@@ -167,7 +167,7 @@ pub fn one_epoch(sim: &mut Sim) {
     for (node, it) in sim.nodes.iter().enumerate() {
         for (id, hosted) in &it.scenes {
             let epoch = hosted.scene.incarnation().epoch;
-            if !hosted.scene.is_open() || sim.watch.ordered.contains(&(*id, epoch)) {
+            if !hosted.scene.is_open() || sim.watch.ordered.get(id).is_some_and(|ordered| *ordered >= epoch) {
                 continue;
             }
             if let Some(other) = open.insert(*id, (node, epoch)) {

@@ -110,7 +110,7 @@ impl Sim {
                 && matches!(event, scene::Event::Order(ToScene::End { .. }))
             {
                 let epoch = hosted.scene.incarnation().epoch;
-                let ended = scenehost_core::scene_service::Event::ResEnd { scene: id, epoch };
+                let ended = scenehost_core::scene_service::Event::ResEnd { scene: id, epoch, kept: false };
                 self.route(Place::Scenes(node), scenehost_core::Message::OwnSceneService(ended));
                 break;
             }

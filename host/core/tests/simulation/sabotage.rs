@@ -53,8 +53,8 @@ impl Sim {
             | (Some(Sabotage::MatchesAreLost), Message::Lobby(lobby::Event::ResMatch { .. })) => true,
             (
                 Some(Sabotage::MadeTwice),
-                Message::SceneService(node, event @ scene_service::Event::ReqCreateScene { .. }),
-            ) => {
+                Message::SceneService(node, event @ scene_service::Event::ReqCreateScene { seats, .. }),
+            ) if !seats.is_empty() => {
                 let other = (node.0 as usize + 1) % NODES;
                 let message = Message::SceneService(*node, event.clone());
                 self.deliver_later(1, Place::Node(other), message);
@@ -64,7 +64,7 @@ impl Sim {
                 Some(Sabotage::EndsAreToldTooEarly),
                 Message::SceneService(_, scene_service::Event::ReqDestroyScene { scene, epoch, .. }),
             ) => {
-                let told = scene_master::Event::ResDestroyScene { scene: *scene, epoch: *epoch };
+                let told = scene_master::Event::ResDestroyScene { scene: *scene, epoch: *epoch, kept: false };
                 self.deliver_later(1, Place::Master, told.into());
                 self.deliver_later(20_000, to, message.clone());
                 true

@@ -80,8 +80,8 @@ pub struct Watch {
     pub scenes: BTreeMap<SceneId, Row>,
     /// The scenes whose results are not recorded, by the allocation.
     pub unrecorded: BTreeMap<AllocationId, SceneId>,
-    /// The incarnations whose end SceneMaster has ordered.
-    pub ordered: BTreeSet<(SceneId, Epoch)>,
+    /// Up to which incarnation of a scene SceneMaster has ordered the end.
+    pub ordered: BTreeMap<SceneId, Epoch>,
     /// Who was told that a scene is over.
     pub told: BTreeSet<(UserId, SceneId)>,
     /// The users of the groups for which a scene was asked.
@@ -251,7 +251,7 @@ impl Observed for SceneMaster {
                 };
                 (format!("ReqAskDestroyScene {ask}"), Some(*scene))
             }
-            Event::ResDestroyScene { scene, epoch } => {
+            Event::ResDestroyScene { scene, epoch, .. } => {
                 (format!("ResDestroyScene{}", known(scene, epoch)), Some(*scene))
             }
             Event::ReqRejoin { user } => ("ReqRejoin".to_owned(), watch.scene_of(*user)),
@@ -310,7 +310,8 @@ impl Observed for SceneMaster {
         for message in &effects.messages {
             match message {
                 Message::SceneService(_, scene_service::Event::ReqDestroyScene { scene, epoch, .. }) => {
-                    watch.ordered.insert((*scene, *epoch));
+                    let ordered = watch.ordered.entry(*scene).or_insert(*epoch);
+                    *ordered = (*ordered).max(*epoch);
                 }
                 Message::Lobby(lobby::Event::SynSceneEnded { user, ended }) => {
                     if let Some(row) = watch.scenes.get_mut(&ended.scene) {
@@ -366,13 +367,15 @@ impl Observed for SceneService {
                 if self.state_name(*scene) == "none" || (*reuse && !is_known) {
                     watch.made.insert((node, *scene), *epoch);
                 }
-                ("ReqCreateScene", *scene, Some(*epoch))
+                let is_next = *reuse && matches!(self.state_name(*scene), "Running" | "Kept");
+                (if is_next { "ReqCreateScene, next session" } else { "ReqCreateScene" }, *scene, Some(*epoch))
             }
             Event::ResStart { scene, result: Ok(()), .. } => ("ResStart", *scene, None),
             Event::ResStart { scene, .. } => ("ResStart, refused", *scene, None),
             Event::ReqDestroyScene { scene, epoch, keep: true, .. } => ("ReqDestroyScene, kept", *scene, Some(*epoch)),
             Event::ReqDestroyScene { scene, epoch, .. } => ("ReqDestroyScene", *scene, Some(*epoch)),
             Event::ReqDrainScene { scene, epoch, .. } => ("ReqDrainScene", *scene, Some(*epoch)),
+            Event::ResEnd { scene, kept: true, .. } => ("ResEnd, kept", *scene, None),
             Event::ResEnd { scene, .. } => ("ResEnd", *scene, None),
             Event::ReqAddToken { scene, epoch, .. } => ("ReqAddToken", *scene, Some(*epoch)),
             Event::ReqRemoveUser { scene, .. } => ("ReqRemoveUser", *scene, None),
