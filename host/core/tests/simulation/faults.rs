@@ -10,8 +10,8 @@ use scenehost_core::{NodeId, Refusal, lobby, scene_master};
 
 use crate::invariants;
 use crate::nodes::Node;
-use crate::plan::{Fault, NODES, between};
-use crate::sim::{Due, LIFE_MS_MAX, Sim, fleets, new_db, new_match};
+use crate::plan::{Deed, Fault, NODES, between};
+use crate::sim::{Due, LIFE_MS_MAX, Sim, new_db, new_match};
 use crate::traffic::LinkFault;
 use crate::watch::Place;
 
@@ -30,6 +30,7 @@ pub enum Undo {
     Store,
     StopScenes(u32),
     Stopped(u32),
+    Drain(usize),
 }
 
 impl Sim {
@@ -39,6 +40,8 @@ impl Sim {
             Fault::Link { for_ms, .. } => for_ms + LIFE_MS_MAX + 20_000,
             Fault::StoreDown { for_ms } => for_ms + 100_000,
             Fault::FreshMatch(_) => 60_000,
+            // Who does something else meanwhile is not told.
+            Fault::Operator(Deed::Allocate { .. }) => 100_000,
             _ => 0,
         };
         self.watch.lossy_until = self.watch.lossy_until.max(self.now.plus_ms(lossy_ms));
@@ -84,12 +87,7 @@ impl Sim {
                     self.after(STOP_MS[0], Due::Undo(Undo::StopScenes(self.host.life)));
                 }
             }
-            Fault::ByHand(count) => {
-                let fleets = fleets();
-                let Some(fleet) = fleets.keys().nth(count as usize % fleets.len()).cloned() else { return };
-                let event = scene_master::Event::ReqCreateByHand { number: u64::from(count), fleet, count };
-                self.send(Place::World, Place::Master, event.into());
-            }
+            Fault::Operator(deed) => self.operate(deed),
             Fault::Ban(user) => {
                 let refusal = Refusal::Banned { reason: "for a while".to_owned(), until: None };
                 let event = lobby::Event::SynAccountClosed { user: self.users[user].id, refusal };
@@ -118,6 +116,7 @@ impl Sim {
                     self.send(Place::World, Place::Master, event.into());
                 }
             }
+            Undo::Drain(node) => self.undrain(node),
             Undo::Store => {
                 self.store.is_down = false;
                 self.plan_all();
@@ -160,7 +159,7 @@ impl Sim {
     }
 
     /// A node is gone with all of its scenes, for a while.
-    fn crash(&mut self, node: usize, for_ms: u64) {
+    pub fn crash(&mut self, node: usize, for_ms: u64) {
         self.lose_node(node);
         let detected_ms = between(&mut self.net, 50, SILENT_MS_MAX);
         self.after(detected_ms, Due::Undo(Undo::Down { node, host: self.host.life }));

@@ -13,6 +13,7 @@ mod faults;
 mod game;
 mod invariants;
 mod nodes;
+mod operators;
 mod plan;
 mod process;
 mod sabotage;

@@ -8,6 +8,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 pub const BUSY_MS: u64 = 15 * 60_000;
 /// The domains: a game for two whose scenes begin anew after a failure, and one for two to four whose scenes end.
 pub const DOMAINS: [&str; 2] = ["duel", "arena"];
+/// The fleets: those of the domains, one that only operators use, and one that is not known.
+pub const FLEETS: [&str; 4] = ["duel", "arena", "manual", "unknown"];
 /// The nodes; the first is the host's own, the others are reached over links that may fail.
 pub const NODES: usize = 3;
 
@@ -65,8 +67,36 @@ pub enum Fault {
     HostCrash,
     /// The host is told to stop, ends its scenes and starts again.
     HostStop,
-    ByHand(u32),
+    Operator(Deed),
     Ban(usize),
+}
+
+/// What operators do; a fleet is one of [`FLEETS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    ByHand {
+        fleet: usize,
+        count: u32,
+    },
+    Reserve {
+        fleet: usize,
+        for_ms: u64,
+    },
+    /// A reservation is given back, if there is one.
+    Release,
+    /// Users who do nothing else are put together, in a scene that is reserved if there is one and it is wished.
+    Allocate {
+        fleet: usize,
+        reserved: bool,
+    },
+    /// One of the scenes that there are, or one that is not.
+    Stop(usize),
+    Drain {
+        node: usize,
+        for_ms: u64,
+    },
+    /// A new version of every plugin.
+    NewBuild,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,7 +196,7 @@ fn will(rng: &mut ChaCha8Rng, users: usize) -> Will {
     }
 }
 
-const KINDS: usize = 11;
+const KINDS: usize = 12;
 
 fn fault(rng: &mut ChaCha8Rng, kind: usize, users: usize) -> Fault {
     let remote = between(rng, 1, NODES as u64) as usize;
@@ -186,7 +216,20 @@ fn fault(rng: &mut ChaCha8Rng, kind: usize, users: usize) -> Fault {
         6 => Fault::FreshDb,
         7 => Fault::HostCrash,
         8 => Fault::HostStop,
-        9 => Fault::ByHand(between(rng, 1, 4) as u32),
-        _ => Fault::Ban(below(rng, users as u64) as usize),
+        9 => Fault::Ban(below(rng, users as u64) as usize),
+        _ => Fault::Operator(deed(rng)),
+    }
+}
+
+fn deed(rng: &mut ChaCha8Rng) -> Deed {
+    let fleet = below(rng, FLEETS.len() as u64) as usize;
+    match below(rng, 14) {
+        0..2 => Deed::ByHand { fleet, count: between(rng, 1, 4) as u32 },
+        2..5 => Deed::Reserve { fleet, for_ms: [0, 2_000, 30_000][below(rng, 3) as usize] },
+        5 => Deed::Release,
+        6..9 => Deed::Allocate { fleet, reserved: chance(rng, 50) },
+        9..11 => Deed::Stop(below(rng, 8) as usize),
+        11..13 => Deed::Drain { node: below(rng, NODES as u64 + 1) as usize, for_ms: between(rng, 1_000, 60_000) },
+        _ => Deed::NewBuild,
     }
 }

@@ -26,7 +26,7 @@ use scenehost_core::{
 use crate::faults::Undo;
 use crate::invariants;
 use crate::nodes::Node;
-use crate::plan::{Action, BUSY_MS, DOMAINS, NODES, Plan, Will, below, stream};
+use crate::plan::{Action, BUSY_MS, DOMAINS, FLEETS, NODES, Plan, Will, below, stream};
 use crate::process::{Process, Store};
 use crate::sabotage::Sabotage;
 use crate::user::{Other, User};
@@ -44,6 +44,9 @@ pub const LIFE_MS_MAX: u64 = 180_000;
 const GRACE_MS: u64 = 15_000;
 /// The slots of a node: few, so that they run out.
 pub const SLOTS: u32 = 3;
+/// How many scenes of the fleet that is provisioned are ready, at least and at most.
+pub const STANDBY_MIN: u32 = 1;
+const STANDBY_MAX: u32 = 3;
 /// The most players of a scene.
 pub const PLAYERS_MAX: u32 = 4;
 
@@ -158,6 +161,12 @@ pub struct Sim {
     /// Since when SceneMaster's books are wrong about scenes.
     pub wrong: BTreeMap<(&'static str, SceneId), Time>,
     pub is_stopping: bool,
+    /// Nothing fails any more.
+    pub is_peaceful: bool,
+    /// What scenes are made of.
+    pub build: u64,
+    /// Since when no scene of the fleet that is provisioned is ready, though there is room.
+    pub unready: Option<Time>,
     /// How many fresh services there were.
     pub generations: u64,
 }
@@ -213,6 +222,9 @@ impl Sim {
             wrong: BTreeMap::new(),
             decided: BTreeMap::new(),
             is_stopping: false,
+            is_peaceful: false,
+            build: 0,
+            unready: None,
             generations: 0,
         };
         for planned in &plan.actions {
@@ -332,12 +344,15 @@ impl Sim {
                 invariants::known(self);
                 invariants::lives(self);
                 invariants::grace(self);
+                invariants::standby(self);
+                invariants::orders(self);
                 self.after(1_000, Due::Second);
             }
         }
     }
 
     fn peace(&mut self) {
+        self.is_peaceful = true;
         self.users.iter_mut().for_each(|user| user.is_tired = true);
         self.nodes.iter_mut().for_each(|node| node.link = None);
     }
@@ -560,13 +575,15 @@ pub fn fleets() -> BTreeMap<FleetName, Fleet> {
         on_crash: OnCrash::End,
         stop_grace_ms: 0,
         start: StartOn::Provision,
-        standby_min: 1,
+        standby_min: STANDBY_MIN,
+        standby_max: STANDBY_MAX,
         standby_ms: 20_000,
         after_session: AfterSession::Reuse,
         sessions_max: 4,
         ..duel.clone()
     };
-    BTreeMap::from([(DOMAINS[0].into(), duel), (DOMAINS[1].into(), arena)])
+    let manual = Fleet { start: StartOn::Hand, ..duel.clone() };
+    BTreeMap::from([(FLEETS[0].into(), duel), (FLEETS[1].into(), arena), (FLEETS[2].into(), manual)])
 }
 
 /// The users that a plan has anything for.

@@ -76,12 +76,12 @@ impl Sim {
                 }
             }
             Message::Auth(auth::Event::Req { asker, request }) => self.auth(asker, &request),
+            Message::Operator(number, result) => self.operator_hears(number, &result),
+            Message::NodeDrained(node) => self.node_drained(node.0 as usize),
             // Auth is not simulated beyond its answers, and nobody waits for the rest.
             Message::Auth(_)
             | Message::Users(_)
-            | Message::Operator(..)
             | Message::NodeIdle(_)
-            | Message::NodeDrained(_)
             | Message::Load(_)
             | Message::Scan(_)
             | Message::Check(_)
@@ -239,7 +239,8 @@ impl Sim {
     pub fn tell_up(&mut self, node: usize) {
         let id = scenehost_core::NodeId(node as u64);
         let (url, capacity) = (format!("node/{node}"), Capacity::scenes(SLOTS));
-        let event = scene_master::Event::NodeUp { node: id, url, capacity, idle: None };
+        let idle = self.idle_of(node);
+        let event = scene_master::Event::NodeUp { node: id, url, capacity, idle };
         self.send(Place::World, Place::Master, event.into());
     }
 }

@@ -1,0 +1,117 @@
+//! What operators do with the simulated host, and what becomes of a node that nobody needs.
+
+use scenehost_core::scene_master::{self, Answer, Idle, Matched, Order};
+use scenehost_core::{Build, DomainName, FleetName, NodeId, Refusal, SceneId, UserId, scene_service};
+
+use crate::faults::Undo;
+use crate::invariants;
+use crate::plan::{DOMAINS, Deed, FLEETS, NODES};
+use crate::sim::{Due, Sim, fleets};
+use crate::watch::Place;
+
+/// The node that may exit when it is idle, in some of the simulations, and after which time it does.
+const IDLE_NODE: usize = 2;
+const IDLE_MS: u64 = 45_000;
+/// How long the machine of a node is away that has exited.
+const AWAY_MS: u64 = 20_000;
+
+impl Sim {
+    pub fn operate(&mut self, deed: Deed) {
+        match deed {
+            Deed::ByHand { fleet, count } => {
+                let (number, fleet) = (self.new_order(count), FLEETS[fleet].into());
+                let event = scene_master::Event::ReqCreateByHand { number, fleet, count };
+                self.send(Place::World, Place::Master, event.into());
+            }
+            Deed::Reserve { fleet, for_ms } => {
+                let for_ms = (for_ms != 2_000).then_some(for_ms);
+                self.order_master(1, Order::Reserve { fleet: FLEETS[fleet].into(), for_ms });
+            }
+            Deed::Release => {
+                let scene = self.reserved(None).unwrap_or(SceneId(1));
+                self.order_master(0, Order::Release { scene });
+            }
+            Deed::Allocate { fleet, reserved } => self.allocate(fleet, reserved),
+            Deed::Stop(index) => {
+                let live = self.watch.scenes.iter().filter(|(_, row)| row.state != "Stopped").map(|(id, _)| *id);
+                let scene = live.into_iter().nth(index).unwrap_or(SceneId(1));
+                self.order_master(0, Order::Stop { scene });
+            }
+            Deed::Drain { node, for_ms } => {
+                self.order_master(0, Order::DrainNode { node: NodeId(node as u64), exits: false });
+                self.after(for_ms, Due::Undo(Undo::Drain(node)));
+            }
+            Deed::NewBuild => {
+                self.build += 1;
+                let of_build = |(name, rules)| (name, (Build(self.build), rules));
+                let event = scene_master::Event::Fleets { fleets: fleets().into_iter().map(of_build).collect() };
+                self.send(Place::World, Place::Master, event.into());
+                for node in 0..NODES {
+                    let event = scene_service::Event::Fleets { fleets: fleets() };
+                    let message = scenehost_core::Message::SceneService(NodeId(node as u64), event);
+                    self.deliver_later(1, Place::Node(node), message);
+                }
+            }
+        }
+    }
+
+    /// Those who do nothing else, as the lobby knows: one may begin to search just now.
+    fn allocate(&mut self, fleet: usize, reserved: bool) {
+        let is_free = |user: &UserId| {
+            self.host.lobby.service.phase_name(*user) == "Idle"
+                && !self.watch.scenes.values().any(|row| row.users.contains(user))
+        };
+        let players: Vec<Matched> = self.users.iter().map(|user| user.id).filter(is_free).take(2).map(matched).collect();
+        if players.is_empty() {
+            return;
+        }
+        let scene = reserved.then(|| self.reserved(Some(FLEETS[fleet])).unwrap_or(SceneId(1)));
+        let domain = DOMAINS.get(fleet).map(|name| DomainName::from(*name));
+        self.order_master(0, Order::Allocate { fleet: FLEETS[fleet].into(), scene, domain, players });
+    }
+
+    fn reserved(&self, fleet: Option<&str>) -> Option<SceneId> {
+        let is_meant = |name: &FleetName| fleet.is_none_or(|fleet| fleet == name.as_str());
+        let mut scenes = self.watch.scenes.iter().filter(|(_, row)| row.state == "Reserved" && is_meant(&row.fleet));
+        scenes.next().map(|(id, _)| *id)
+    }
+
+    /// `makes`: how many scenes may be made for it that nobody uses yet.
+    fn new_order(&mut self, makes: u32) -> u64 {
+        self.watch.orders_given += 1;
+        self.watch.orders.insert(self.watch.orders_given, (self.now, makes));
+        self.watch.orders_given
+    }
+
+    fn order_master(&mut self, makes: u32, order: Order) {
+        let number = self.new_order(makes);
+        self.send(Place::World, Place::Master, scene_master::Event::ReqOperator { number, order }.into());
+    }
+
+    pub fn operator_hears(&mut self, number: u64, result: &Result<Box<Answer>, Refusal>) {
+        self.watch.trace(Place::World, &(number, result));
+        let is_open = self.watch.orders.remove(&number).is_some();
+        self.watch.check(invariants::ORDERED, is_open, || format!("order {number} is answered once more"));
+    }
+
+    pub fn undrain(&mut self, node: usize) {
+        self.order_master(0, Order::UndrainNode { node: NodeId(node as u64) });
+    }
+
+    /// Whether a node may exit when nobody needs it.
+    pub fn idle_of(&self, node: usize) -> Option<Idle> {
+        let exits = self.seed.is_multiple_of(8);
+        (node == IDLE_NODE && self.seed.is_multiple_of(4)).then_some(Idle { after_ms: IDLE_MS, exits })
+    }
+
+    /// A node on which nothing is left: its process exits, and is started again when its machine is given back.
+    pub fn node_drained(&mut self, node: usize) {
+        if self.nodes[node].up && self.nodes[node].paused_until.is_none() && !self.is_peaceful {
+            self.crash(node, AWAY_MS);
+        }
+    }
+}
+
+fn matched(user: UserId) -> Matched {
+    Matched { user, name: "Somebody".to_owned(), rating: 1_500, team: 0 }
+}
