@@ -295,6 +295,10 @@ impl SceneMaster {
 
     /// A scene that did not begin: its slot and its users are free again.
     pub(super) fn not_placed(&mut self, id: SceneId, refusal: Refusal, cx: &mut Context<'_>) {
+        if self.scenes.get(&id).is_some_and(|scene| scene.epoch > Epoch(1)) {
+            // The instance that was to be used again lives on.
+            self.order_end(id, EndReason::Expired, Vec::new(), false, cx);
+        }
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let asked = scene.asked.take();
         for row in &mut scene.seats {

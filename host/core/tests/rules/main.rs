@@ -11,6 +11,7 @@ mod db;
 mod desk;
 mod economy;
 mod ending;
+mod fleets;
 mod forgotten;
 mod friends;
 mod guild;

@@ -7,12 +7,12 @@ use scenehost_core::message::{EndReason, PlayerResult};
 use scenehost_core::record::{self, SceneRecord};
 use scenehost_core::results::Finished;
 use scenehost_core::scene_master::{
-    Answer, Ask, Capacity, Event, Matched, PLACE_MS_MAX, RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX,
+    Answer, Ask, Capacity, Event, Matched, Order, PLACE_MS_MAX, RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX,
     RESTART_MS, STOP_MS_MAX, SceneMaster, TOMBSTONE_MS,
 };
 use scenehost_core::{
-    AllocationId, Effects, Epoch, FleetName, MatchId, Message, Meter, NodeId, Refusal, SceneId, Service, ServiceName,
-    UserId, Write,
+    AllocationId, Build, Effects, Epoch, FleetName, MatchId, Message, Meter, NodeId, Refusal, SceneId, Service,
+    ServiceName, UserId, Write,
 };
 use scenehost_core::{db, matching, scene_service};
 
@@ -477,6 +477,20 @@ fn operators_see_how_scenes_went_how_long_they_took_and_why_they_ended() {
     }
 }
 
+fn order(order: Order) -> Event {
+    Event::ReqOperator { number: 1, order }
+}
+
+/// The scene that is reserved is given to a user.
+fn allocate(scene: SceneId) -> Event {
+    let players = vec![Matched { user: UserId(12), name: "Eve".to_owned(), rating: 1500, team: 0 }];
+    order(Order::Allocate { fleet: "gomoku".into(), scene: Some(scene), domain: None, players })
+}
+
+fn another_build() -> Event {
+    Event::Fleets { fleets: BTreeMap::from([("gomoku".into(), (Build(9), Fleet::default()))]) }
+}
+
 #[test]
 fn every_state_and_event() {
     let empty = {
@@ -495,6 +509,24 @@ fn every_state_and_event() {
         world.tell(ask(scene, Ask::Finished(Vec::new())));
         world.tell(destroyed(scene));
         (world, scene)
+    };
+    let reserve = order(Order::Reserve { fleet: "gomoku".into(), for_ms: None });
+    let reserved = {
+        let mut world = master(10);
+        assert_eq!(placed(&world.tell(reserve.clone())), scene);
+        world.tell(created(scene, Ok(())));
+        world
+    };
+    let ready = {
+        let mut world = reserved.clone();
+        world.tell(order(Order::Release { scene }));
+        world
+    };
+    let drain = order(Order::DrainNode { node: NODE, exits: true });
+    let draining = {
+        let (mut world, _) = running();
+        world.tell(drain.clone());
+        world
     };
     let (decided, scene_decided, allocation) = decided();
     assert_eq!(scene_decided, scene, "the same events lead to the same scene");
@@ -519,9 +551,12 @@ fn every_state_and_event() {
         &[
             ("(none)", master(10)),
             ("Placing", placing().0),
+            ("Ready", ready),
+            ("Reserved", reserved),
             ("Allocated", allocated().0),
             ("Running", running().0),
             ("Empty", empty),
+            ("Draining", draining),
             ("Restarting", restarting),
             ("Placing, anew", placing_anew),
             ("Stopping", stopping),
@@ -547,10 +582,17 @@ fn every_state_and_event() {
             ("ReqAskDestroyScene Empty", ask(scene, Ask::Empty)),
             ("ResDestroyScene", destroyed(scene)),
             ("ResDestroyScene, other epoch", Event::ResDestroyScene { scene, epoch: Epoch(2), kept: false }),
+            ("ResDestroyScene, kept", Event::ResDestroyScene { scene, epoch: EPOCH, kept: true }),
             ("ReqRejoin", Event::ReqRejoin { user: UserId(11) }),
             ("ReqRemoveUser", Event::ReqRemoveUser { user: UserId(11) }),
             ("ResAddToken", add_token(Ok(()))),
             ("ResAddToken, refused", add_token(Err(Refusal::SceneEnded))),
+            ("ReqOperator Reserve", reserve),
+            ("ReqOperator Release", order(Order::Release { scene })),
+            ("ReqOperator Allocate", allocate(scene)),
+            ("ReqOperator Stop", order(Order::Stop { scene })),
+            ("ReqOperator DrainNode", drain),
+            ("Fleets, another build", another_build()),
             ("NodeDown", Event::NodeDown { node: NODE }),
             ("Db down", Event::Service { service: ServiceName::Db, up: false }),
             ("Db up", Event::Service { service: ServiceName::Db, up: true }),
