@@ -317,7 +317,8 @@ impl SceneMaster {
 
     fn syn_user_joined(&mut self, id: SceneId, epoch: Epoch, seat: Seat, cx: &mut Context<'_>) {
         let Some(scene) = self.live(id, epoch) else { return };
-        let Some(row) = scene.seats.get_mut(seat as usize) else { return };
+        // One that was given up stays so: what was said before may come after that.
+        let Some(row) = scene.seats.get_mut(seat as usize).filter(|row| row.state != SeatState::Gone) else { return };
         row.state = SeatState::Held;
         row.entry = None;
         if scene.state == State::Allocated {
@@ -524,6 +525,8 @@ impl SceneMaster {
         match self.live(id, epoch).map(|it| it.state) {
             None | Some(State::Stopped) => {}
             Some(State::Stopping) if kept => self.session_over(id, cx),
+            // Its node has given up making it, and that was not heard.
+            Some(State::Placing) if self.scenes[&id].is_new() => self.not_placed(id, Refusal::SceneEnded, cx),
             Some(_) => self.stopped(id, cx),
         }
     }

@@ -1,8 +1,8 @@
 //! SceneService: creates and runs the scenes of one node, and obeys SceneMaster.
 //!
 //! Invariants: it never begins or ends a scene by its own decision, and it answers every order of
-//! SceneMaster, by the scene's answer or at the deadline. An incarnation that has ended, or whose end
-//! was ordered, does not begin again.
+//! SceneMaster, by the scene's answer or at the deadline. An incarnation that has ended, whose end
+//! was ordered, or that was refused, does not begin any more.
 //!
 //! Main type: [`SceneService`]. The scenes themselves are handlers of their own
 //! ([`crate::scene::Scene`]), each on the thread that owns its component; this service passes
@@ -317,29 +317,34 @@ impl SceneService {
 
     fn req_create_scene(&mut self, scene: SceneId, order: Order, cx: &mut Context<'_>) {
         let (epoch, fleet) = (order.epoch, order.fleet.clone());
-        let answer =
-            |result, cx: &mut Context<'_>| cx.send(scene_master::Event::ResCreateScene { scene, epoch, result });
         let replaced = match self.scenes.get(&scene) {
-            Some(Row { epoch: known, state: State::Running, .. }) if *known == epoch => return answer(Ok(()), cx),
+            Some(Row { epoch: known, state: State::Running, .. }) if *known == epoch => {
+                return cx.send(scene_master::Event::ResCreateScene { scene, epoch, result: Ok(()) });
+            }
             // The answer is on its way.
             Some(Row { epoch: known, state: State::Starting, .. }) if *known == epoch => return,
             Some(Row { epoch: known, state: State::Running | State::Kept, .. }) if order.reuse && *known < epoch => {
                 true
             }
-            Some(_) => return answer(Err(Refusal::Busy("another incarnation of this scene still lives here")), cx),
+            Some(_) => {
+                let refusal = Refusal::Busy("another incarnation of this scene still lives here");
+                return self.not_created(scene, epoch, refusal, cx);
+            }
             // The order is late: it was doubled, or that to end the scene has overtaken it.
-            None if self.ended.has(scene, epoch) => return answer(Err(Refusal::SceneEnded), cx),
+            None if self.ended.has(scene, epoch) => return self.not_created(scene, epoch, Refusal::SceneEnded, cx),
             None => false,
         };
         let Some(limits) = self.fleets.get(&fleet).cloned() else {
-            return answer(Err(Refusal::NotFound(format!("fleet named {:?}", fleet.as_str()))), cx);
+            let refusal = Refusal::NotFound(format!("fleet named {:?}", fleet.as_str()));
+            return self.not_created(scene, epoch, refusal, cx);
         };
         if replaced {
             self.remove(scene);
         }
         let of_fleet = self.by_fleet.entry(fleet.clone()).or_default();
-        if self.scenes.len() >= self.slots as usize || *of_fleet >= limits.scenes_max {
-            return answer(Err(Refusal::Overloaded("scenes")), cx);
+        let is_full = self.scenes.len() >= self.slots as usize || *of_fleet >= limits.scenes_max;
+        if is_full && !replaced {
+            return self.not_created(scene, epoch, Refusal::Overloaded("scenes"), cx);
         }
         *of_fleet += 1;
         let grace_ms = u64::from(limits.stop_grace_ms);
@@ -348,6 +353,12 @@ impl SceneService {
         let Order { build, reuse, domain, seed, seats, .. } = order;
         let start = Start { epoch, fleet, build, reuse, limits, domain, seed, seats };
         cx.send(Message::Scene(scene, ToScene::Start(Box::new(start))));
+    }
+
+    /// Nor does this incarnation begin if its order comes again: SceneMaster may have it elsewhere by then.
+    fn not_created(&mut self, scene: SceneId, epoch: Epoch, refusal: Refusal, cx: &mut Context<'_>) {
+        self.ended.note(scene, epoch);
+        cx.send(scene_master::Event::ResCreateScene { scene, epoch, result: Err(refusal) });
     }
 
     fn res_start(&mut self, scene: SceneId, epoch: Epoch, result: Result<(), Refusal>, cx: &mut Context<'_>) {

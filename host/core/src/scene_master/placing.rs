@@ -254,8 +254,11 @@ impl SceneMaster {
         self.was_placed(&fleet);
         let scene = &self.scenes[&id];
         if scene.allocation.is_none() {
+            let is_draining = self.nodes.get(&self.scenes[&id].node).is_none_or(|node| node.is_draining);
             match asked {
-                Some(Asked::Reserve(number, for_ms)) => return self.reserved(id, number, for_ms, cx),
+                Some(Asked::Reserve(number, for_ms)) if !is_draining => return self.reserved(id, number, for_ms, cx),
+                // It would end before it could be used.
+                Some(Asked::Reserve(..)) => self.refuse(id, asked, Refusal::Overloaded("scenes"), cx),
                 Some(Asked::Hand(number)) => self.count_order(number, Ok(id), cx),
                 _ => {}
             }

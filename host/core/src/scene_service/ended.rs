@@ -1,6 +1,6 @@
-//! The incarnations that have ended on a node, or whose end was ordered.
+//! The incarnations that have ended on a node, whose end was ordered, or that were refused.
 //!
-//! Invariant: none of them begins again. An order to make a scene that was doubled, or overtaken by the order to end it,
+//! Invariant: none of them begins any more. An order to make a scene that was doubled, or overtaken by the order to end it,
 //! would otherwise make one that nobody waits for, and whose old tokens open its seats anew.
 
 use std::collections::{HashMap, VecDeque};

@@ -186,6 +186,19 @@ fn an_order_that_comes_again_after_the_end_begins_nothing_and_the_next_incarnati
 }
 
 #[test]
+fn an_order_that_was_refused_begins_nothing_when_it_comes_again() {
+    let mut world = service(1);
+    world.tell(create(SCENE, EPOCH));
+    let full = world.tell(create(SceneId(5), EPOCH));
+    assert_eq!(shorts(&full), ["SceneMaster ResCreateScene ✗Overloaded"]);
+    world.tell(destroy(EPOCH));
+    world.tell(Event::ResEnd { scene: SCENE, epoch: EPOCH, kept: false });
+    let again = world.tell(create(SceneId(5), EPOCH));
+    assert_eq!(shorts(&again), ["SceneMaster ResCreateScene ✗SceneEnded"], "it may live elsewhere");
+    assert_eq!(shorts(&world.tell(create(SceneId(5), Epoch(2)))), ["Scene Start"]);
+}
+
+#[test]
 fn an_order_that_the_end_has_overtaken_begins_nothing() {
     let mut world = service(2);
     world.tell(destroy(Epoch(2)));

@@ -41,7 +41,7 @@ impl Sim {
             Fault::StoreDown { for_ms } => for_ms + 100_000,
             Fault::FreshMatch(_) => 60_000,
             // Who does something else meanwhile is not told.
-            Fault::Operator(Deed::Allocate { .. }) => 100_000,
+            Fault::Operator(Deed::Allocate { .. }) | Fault::AskedAgain(_) => 100_000,
             _ => 0,
         };
         self.watch.lossy_until = self.watch.lossy_until.max(self.now.plus_ms(lossy_ms));
@@ -85,6 +85,12 @@ impl Sim {
                     self.is_stopping = true;
                     self.send(Place::World, Place::Lobby, lobby::Event::Stopping.into());
                     self.after(STOP_MS[0], Due::Undo(Undo::StopScenes(self.host.life)));
+                }
+            }
+            Fault::Again { node, letter } => self.again(node, letter),
+            Fault::AskedAgain(letter) => {
+                if let Some((to, message)) = self.asked.get(letter).cloned() {
+                    self.deliver_later(0, to, message);
                 }
             }
             Fault::Operator(deed) => self.operate(deed),
@@ -188,6 +194,7 @@ impl Sim {
             self.lose_node(node);
             self.watch.trouble(node, self.now);
         }
+        self.asked.clear();
         self.searching.clear();
         self.disagreed.clear();
         self.start_host();

@@ -1,13 +1,13 @@
 //! What operators do with the simulated host, and what becomes of a node that nobody needs.
 
 use scenehost_core::scene_master::{self, Answer, Idle, Matched, Order};
-use scenehost_core::{Build, DomainName, FleetName, NodeId, Refusal, SceneId, UserId, scene_service};
+use scenehost_core::{Build, DomainName, NodeId, Refusal, SceneId, UserId, scene_service};
 
 use crate::faults::Undo;
 use crate::invariants;
-use crate::plan::{DOMAINS, Deed, FLEETS, NODES};
+use crate::plan::{DOMAINS, Deed, FLEETS, NODES, Pick};
 use crate::sim::{Due, Sim, fleets};
-use crate::watch::Place;
+use crate::watch::{Place, Row};
 
 /// The node that may exit when it is idle, in some of the simulations, and after which time it does.
 const IDLE_NODE: usize = 2;
@@ -27,16 +27,9 @@ impl Sim {
                 let for_ms = (for_ms != 2_000).then_some(for_ms);
                 self.order_master(1, Order::Reserve { fleet: FLEETS[fleet].into(), for_ms });
             }
-            Deed::Release => {
-                let scene = self.reserved(None).unwrap_or(SceneId(1));
-                self.order_master(0, Order::Release { scene });
-            }
-            Deed::Allocate { fleet, reserved } => self.allocate(fleet, reserved),
-            Deed::Stop(index) => {
-                let live = self.watch.scenes.iter().filter(|(_, row)| row.state != "Stopped").map(|(id, _)| *id);
-                let scene = live.into_iter().nth(index).unwrap_or(SceneId(1));
-                self.order_master(0, Order::Stop { scene });
-            }
+            Deed::Release(pick) => self.order_master(0, Order::Release { scene: self.picked(pick) }),
+            Deed::Allocate { fleet, nobody, scene } => self.allocate(fleet, nobody, scene),
+            Deed::Stop(pick) => self.order_master(0, Order::Stop { scene: self.picked(pick) }),
             Deed::Drain { node, for_ms } => {
                 self.order_master(0, Order::DrainNode { node: NodeId(node as u64), exits: false });
                 self.after(for_ms, Due::Undo(Undo::Drain(node)));
@@ -56,24 +49,41 @@ impl Sim {
     }
 
     /// Those who do nothing else, as the lobby knows: one may begin to search just now.
-    fn allocate(&mut self, fleet: usize, reserved: bool) {
+    fn allocate(&mut self, fleet: usize, nobody: bool, scene: Option<Pick>) {
         let is_free = |user: &UserId| {
             self.host.lobby.service.phase_name(*user) == "Idle"
                 && !self.watch.scenes.values().any(|row| row.users.contains(user))
         };
-        let players: Vec<Matched> = self.users.iter().map(|user| user.id).filter(is_free).take(2).map(matched).collect();
-        if players.is_empty() {
+        let wanted = if nobody { 0 } else { 2 };
+        let free = self.users.iter().map(|user| user.id).filter(is_free);
+        let players: Vec<Matched> = free.take(wanted).map(matched).collect();
+        // A game of one counts for nothing.
+        if players.len() < wanted {
             return;
         }
-        let scene = reserved.then(|| self.reserved(Some(FLEETS[fleet])).unwrap_or(SceneId(1)));
+        let scene = scene.map(|pick| self.picked(pick));
+        let fleet = scene.and_then(|scene| self.fleet_of(scene)).unwrap_or(fleet);
         let domain = DOMAINS.get(fleet).map(|name| DomainName::from(*name));
-        self.order_master(0, Order::Allocate { fleet: FLEETS[fleet].into(), scene, domain, players });
+        self.order_master(u32::from(nobody), Order::Allocate { fleet: FLEETS[fleet].into(), scene, domain, players });
     }
 
-    fn reserved(&self, fleet: Option<&str>) -> Option<SceneId> {
-        let is_meant = |name: &FleetName| fleet.is_none_or(|fleet| fleet == name.as_str());
-        let mut scenes = self.watch.scenes.iter().filter(|(_, row)| row.state == "Reserved" && is_meant(&row.fleet));
-        scenes.next().map(|(id, _)| *id)
+    fn picked(&self, pick: Pick) -> SceneId {
+        let mut scenes: Vec<(&SceneId, &Row)> = self.watch.scenes.iter().collect();
+        scenes.sort_by_key(|(_, row)| match row.state.as_str() {
+            "Placing" | "Restarting" | "Empty" | "Draining" => 0,
+            "Stopped" => 2,
+            _ => 1,
+        });
+        let picked = match pick {
+            Pick::Reserved => scenes.iter().find(|(_, row)| row.state == "Reserved"),
+            Pick::Any(number) => scenes.get(number),
+        };
+        picked.map_or(SceneId(1), |(id, _)| **id)
+    }
+
+    fn fleet_of(&self, scene: SceneId) -> Option<usize> {
+        let fleet = &self.watch.scenes.get(&scene)?.fleet;
+        FLEETS.iter().position(|name| *name == fleet.as_str())
     }
 
     /// `makes`: how many scenes may be made for it that nobody uses yet.

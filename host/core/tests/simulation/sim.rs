@@ -7,7 +7,7 @@
 //! Main type: [`Sim`]. [`crate::traffic`] brings messages to where they belong, [`crate::nodes`] runs scenes,
 //! [`crate::faults`] is what goes wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rand_chacha::ChaCha8Rng;
 use scenehost_core::config::{AfterSession, Domain, Fleet, OnCrash, StartOn};
@@ -46,7 +46,7 @@ const GRACE_MS: u64 = 15_000;
 pub const SLOTS: u32 = 3;
 /// How many scenes of the fleet that is provisioned are ready, at least and at most.
 pub const STANDBY_MIN: u32 = 1;
-const STANDBY_MAX: u32 = 3;
+pub const STANDBY_MAX: u32 = 3;
 /// The most players of a scene.
 pub const PLAYERS_MAX: u32 = 4;
 
@@ -163,6 +163,8 @@ pub struct Sim {
     pub is_stopping: bool,
     /// Nothing fails any more.
     pub is_peaceful: bool,
+    /// The scenes that Match has asked for last.
+    pub asked: VecDeque<(Place, Message)>,
     /// What scenes are made of.
     pub build: u64,
     /// Since when no scene of the fleet that is provisioned is ready, though there is room.
@@ -223,6 +225,7 @@ impl Sim {
             decided: BTreeMap::new(),
             is_stopping: false,
             is_peaceful: false,
+            asked: VecDeque::new(),
             build: 0,
             unready: None,
             generations: 0,

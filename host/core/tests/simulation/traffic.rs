@@ -11,7 +11,7 @@ use scenehost_core::record::UserRecord;
 use scenehost_core::scene_master::Capacity;
 use scenehost_core::{Message, Refusal, Time, db, lobby, matching, scene_master};
 
-use crate::plan::{Action, DOMAINS, NODES, below, between, chance};
+use crate::plan::{ASKED_KEPT, Action, DOMAINS, LETTERS_KEPT, NODES, below, between, chance};
 use crate::sabotage::Sabotage;
 use crate::sim::{Due, SLOTS, START, Sim};
 use crate::user::Deed;
@@ -107,6 +107,7 @@ impl Sim {
         let life = self.life_of(to);
         let letter = |message| Due::Letter { to, life, message: Box::new(message) };
         let mut at = self.arrival(from, to);
+        self.keep(from, to, &message);
         if let Some(link) = remote(from, to).and_then(|node| self.nodes[node].link) {
             if chance(&mut self.net, link.lost) {
                 return self.watch.trace(Place::World, &("lost", to, &message));
@@ -121,6 +122,26 @@ impl Sim {
             }
         }
         self.at(at, letter(message));
+    }
+
+    /// Keeps a message that may come once more.
+    fn keep(&mut self, from: Place, to: Place, message: &Message) {
+        let (kept, most) = match (remote(from, to), message) {
+            (Some(node), _) => (&mut self.nodes[node].letters, LETTERS_KEPT),
+            (None, Message::SceneMaster(scene_master::Event::ReqCreateScene { .. })) => (&mut self.asked, ASKED_KEPT),
+            _ => return,
+        };
+        if kept.len() == most {
+            kept.pop_front();
+        }
+        kept.push_back((to, message.clone()));
+    }
+
+    /// A message of before comes once more, to the same life of its receiver.
+    pub fn again(&mut self, node: usize, letter: usize) {
+        if let Some((to, message)) = self.nodes[node].letters.get(letter).cloned() {
+            self.deliver_later(0, to, message);
+        }
     }
 
     /// Sends a message past everything that may happen to it.

@@ -1,0 +1,120 @@
+//! What the simulations need not reach, and why. It is tested by the rules, like everything in the tables.
+
+/// A table, the beginning of its rows, the columns, and the reason.
+pub struct Excused {
+    pub table: &'static str,
+    /// With `*` at its end: every row that begins so.
+    pub row: &'static str,
+    /// Without any: all.
+    pub columns: &'static [&'static str],
+    pub why: &'static str,
+}
+
+const fn excused(
+    table: &'static str,
+    row: &'static str,
+    columns: &'static [&'static str],
+    why: &'static str,
+) -> Excused {
+    Excused { table, row, columns, why }
+}
+
+impl Excused {
+    pub fn is_about(&self, table: &str, row: &str, column: &str) -> bool {
+        let columns = self.columns;
+        let is_row = self.row.strip_suffix('*').map_or(self.row == row, |begins| row.starts_with(begins));
+        self.table == table && is_row && (columns.is_empty() || columns.contains(&column))
+    }
+}
+
+pub const CELLS: &[Excused] = &[
+    excused("scene-master", "ResCreateScene*", &["(none)"], "a scene is known for longer than any message is late"),
+    excused("scene-master", "ReqAskDestroyScene*", &["(none)"], "a scene is known for longer than any message is late"),
+    excused(
+        "scene-master",
+        "ResCreateScene, other epoch",
+        &["Reserved", "Empty", "Draining", "Stopping", "Stopping, unrecorded"],
+        "what an incarnation before has to say comes sooner than the next one is in these states",
+    ),
+    excused("scene-master", "SynUserJoined, unknown seat", &[], "nodes know the seats that there are"),
+    excused(
+        "scene-master",
+        "ReqAskDestroyScene Finished, decided",
+        &["Ready", "Reserved", "Empty"],
+        "a game that nobody plays has no results",
+    ),
+    excused("scene-master", "ReqAskDestroyScene Empty", &["Ready", "Reserved"], "only a scene with seats is empty"),
+    excused("scene-master", "ResRecord, refused", &[], "Db refuses no results that a game can have"),
+    excused(
+        "scene-master",
+        "ResDestroyScene",
+        &["Ready", "Reserved", "Allocated", "Running", "Empty", "Draining"],
+        "nodes end nothing by themselves",
+    ),
+    excused("scene-master", "ResDestroyScene, other epoch", &["Placing, anew"], "few starts are given up unheard"),
+    excused("scene-master", "ReqCreateScene, same match", &["Empty"], "whose users are gone asks for its end at once"),
+    excused("scene-master", "ReqRejoin", &["Empty"], "nobody has a seat in it"),
+    excused("scene-master", "ReqRejoin", &["Placing"], "the lobby knows of a scene when it is there"),
+    excused("scene-master", "ResAddToken*", &["Placing"], "a way back is opened when the scene is there"),
+    excused(
+        "scene-master",
+        "ResAddToken, refused",
+        &["Allocated", "Empty", "Draining"],
+        "a scene refuses a way back once it has asked for its end",
+    ),
+    excused("scene-service", "ReqCreateScene", &["Ending"], "an order is not late by a whole session"),
+    excused(
+        "scene-service",
+        "ReqCreateScene, other epoch",
+        &["Starting"],
+        "SceneMaster orders the next incarnation when the one before runs or has ended",
+    ),
+    excused(
+        "scene-service",
+        "ReqCreateScene, next session",
+        &["none", "Starting", "Ending"],
+        "an instance is used again on the node that has it",
+    ),
+    excused("scene-service", "ResStart", &["none"], "a start that is given up is ended before it is answered"),
+    excused("scene-service", "ReqDestroyScene, kept", &["none", "Starting"], "only what runs is kept"),
+    excused("scene-service", "ResEnd", &["Starting", "Running", "Kept"], "scenes end nothing by themselves"),
+    excused("scene-service", "ResEnd, kept", &["none"], "scenes end nothing by themselves"),
+    excused("scene-service", "ReqDrainScene", &["Starting", "Ending", "Kept"], "games are told while they run"),
+    excused(
+        "scene-service",
+        "ReqAddToken*",
+        &["Starting", "Ending", "Kept"],
+        "SceneMaster opens a way back to scenes that run",
+    ),
+    excused("scene-service", "ReqRemoveUser", &["Kept"], "the session of its user is over"),
+    excused("scene-service", "Tick at the deadline", &["Ending"], "simulated scenes do not hang"),
+    excused("scene", "*", &["Ended"], "a scene is gone with its last effect"),
+    excused("scene", "Admitted*", &["Starting", "Asked"], "a game answers within the step"),
+    excused(
+        "scene",
+        "ReqJoinScene, seat 0, after a frame that is not known",
+        &["Starting", "Stopping"],
+        "few clients are so confused, and there it is as in a scene that runs, or as with a frame that is known",
+    ),
+    excused(
+        "scene",
+        "ReqJoinScene, seat 0",
+        &["Running, seat 0 resumed"],
+        "few clients come back, and then once more with a token that was used",
+    ),
+    excused("scene", "ReqLeaveScene", &["Starting"], "few clients leave where they are not"),
+    excused("scene", "Admitted, refused", &["Stopping"], "few games refuse users and are told to stop"),
+    excused(
+        "scene",
+        "End Finished",
+        &["Running, seat 0 dropped", "Running, seat 0 resumed"],
+        "SceneMaster ends a scene so whose users it does not know to be inside",
+    ),
+    excused("scene", "Kick", &["Starting"], "a game does nothing before it has begun"),
+    excused("scene", "Failed", &["Starting"], "a game does nothing before it has begun"),
+    excused("scene", "AddToken", &["Starting", "Stopping"], "SceneMaster opens a way back to scenes that run"),
+];
+
+/// The same of refusals: the service, the refusal as it is written in the list, and the reason.
+pub const REFUSALS: &[(&str, &str, &str)] =
+    &[("scene-service", "NotFound: \"fleet named \"", "nodes know the fleets that SceneMaster knows")];
