@@ -14,7 +14,7 @@ use scenehost_core::{
     scene_service,
 };
 
-use crate::plan::{DOMAINS, FLEETS, NODES, PROVISIONED};
+use crate::plan::{DOMAINS, FLEETS, NODES, PLAYERS, PROVISIONED};
 use crate::sim::{PLAYERS_MAX, STANDBY_MAX, STANDBY_MIN, Sim, WAIT_MS_MAX};
 use crate::watch::{Place, Row, Watch};
 
@@ -34,6 +34,7 @@ pub const GRACE: &str = "the seat of who does not come back is given up in time"
 pub const ANSWERED: &str = "every request is answered, or its connection ends";
 pub const ONE_TICKET: &str = "members of a party that look for a match have one ticket";
 pub const TOGETHER: &str = "who has one ticket comes into one scene";
+pub const GROUP_SIZE: &str = "a group is as large as its domain says";
 pub const RECORDED_ONCE: &str = "the results of a decided game are recorded exactly once";
 pub const CONSISTENT: &str = "the store fits together";
 pub const DRAINED: &str = "a node that is drained gets no scene";
@@ -158,6 +159,8 @@ fn one_scene(watch: &mut Watch) {
 pub fn together(domain: &DomainName, match_id: MatchId, players: &[Matched], watch: &mut Watch) {
     let users: Vec<UserId> = players.iter().map(|player| player.user).collect();
     let domain = domain_of(domain);
+    let (players_min, players_max) = PLAYERS[domain];
+    watch.check(GROUP_SIZE, (players_min..=players_max).contains(&(users.len() as u32)), || format!("{users:?}"));
     let torn = watch.tickets.range((domain, 0)..(domain + 1, 0)).find(|(_, of_ticket)| {
         let inside = of_ticket.iter().filter(|user| users.contains(user)).count();
         inside != 0 && inside != of_ticket.len()

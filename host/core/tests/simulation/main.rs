@@ -42,6 +42,7 @@ const DEFAULT_HOURS: f64 = (SEEDS * BUSY_MS) as f64 / HOUR_MS as f64;
 /// Tells what there is to know of a seed that violates an invariant.
 fn failure(plan: &Plan, sabotage: Option<Sabotage>, outcome: &Outcome) -> String {
     let Some(violation) = &outcome.violation else { return String::new() };
+    eprintln!("seed {} violates an invariant: {violation}; now for the shortest plan that does the same", plan.seed);
     let shortest = shrink::shrink(plan, violation.invariant, sabotage);
     let traced = run(&shortest, sabotage, true);
     let actions: Vec<String> =

@@ -11,6 +11,8 @@ pub const ASKED_KEPT: usize = 8;
 pub const BUSY_MS: u64 = 15 * 60_000;
 /// The domains: a game for two whose scenes begin anew after a failure, and one for two to four whose scenes end.
 pub const DOMAINS: [&str; 2] = ["duel", "arena"];
+/// How many players a game of each domain takes, at least and at most.
+pub const PLAYERS: [(u32, u32); 2] = [(2, 2), (2, 4)];
 /// The fleets: those of the domains, one that only operators use, and one that is not known.
 pub const FLEETS: [&str; 4] = ["duel", "arena", "manual", "unknown"];
 /// The one of which scenes are kept ready.

@@ -26,7 +26,7 @@ use scenehost_core::{
 use crate::faults::Undo;
 use crate::invariants;
 use crate::nodes::Node;
-use crate::plan::{Action, BUSY_MS, DOMAINS, FLEETS, NODES, Plan, Will, below, stream};
+use crate::plan::{Action, BUSY_MS, DOMAINS, FLEETS, NODES, PLAYERS, Plan, Will, below, stream};
 use crate::process::{Process, Store};
 use crate::sabotage::Sabotage;
 use crate::user::{Other, User};
@@ -48,7 +48,7 @@ pub const SLOTS: u32 = 3;
 pub const STANDBY_MIN: u32 = 1;
 pub const STANDBY_MAX: u32 = 3;
 /// The most players of a scene.
-pub const PLAYERS_MAX: u32 = 4;
+pub const PLAYERS_MAX: u32 = PLAYERS[1].1;
 
 /// What is to happen.
 #[derive(Debug)]
@@ -554,10 +554,10 @@ pub fn new_db(generation: u64) -> Db {
 }
 
 pub fn domains() -> BTreeMap<DomainName, Domain> {
-    let domain = |fleet: &str, players_max, fill_ms| Domain {
-        fleet: fleet.into(),
-        players_min: 2,
-        players_max,
+    let domain = |domain: usize, fill_ms| Domain {
+        fleet: FLEETS[domain].into(),
+        players_min: PLAYERS[domain].0,
+        players_max: PLAYERS[domain].1,
         fill_ms,
         rating_range: 100,
         rating_range_per_s: 15,
@@ -566,10 +566,7 @@ pub fn domains() -> BTreeMap<DomainName, Domain> {
         tickets_max: 100,
         rated: true,
     };
-    BTreeMap::from([
-        (DOMAINS[0].into(), domain(DOMAINS[0], 2, 0)),
-        (DOMAINS[1].into(), domain(DOMAINS[1], PLAYERS_MAX, 5_000)),
-    ])
+    BTreeMap::from([(DOMAINS[0].into(), domain(0, 0)), (DOMAINS[1].into(), domain(1, 5_000))])
 }
 
 pub fn fleets() -> BTreeMap<FleetName, Fleet> {
