@@ -162,7 +162,12 @@ impl Host {
         kill_process(pid, Signal::TERM).expect("it runs");
     }
 
-    /// Tells it to read its certificate again.
+    /// Changes its configuration, of which it hears only when it is told to read it again.
+    pub fn rewrite(&self, config: &str) {
+        write_config(self.folder.path(), config);
+    }
+
+    /// Tells it to read its certificate and its fleets again.
     pub fn hang_up(&self) {
         let pid = Pid::from_child(&self.process.child);
         kill_process(pid, Signal::HUP).expect("it runs");
@@ -272,15 +277,19 @@ sign_ins_per_minute = 60000000
 
 fn folder_with(config: &str) -> TempDir {
     let folder = TempDir::new().expect("a temporary folder");
+    // The demo's configuration names it.
+    let catalogue = include_str!("../../plugins/catalogue.toml");
+    std::fs::write(folder.path().join("catalogue.toml"), catalogue).expect("it is writable");
+    write_config(folder.path(), config);
+    folder
+}
+
+fn write_config(folder: &Path, config: &str) {
     let mut config = config.to_owned();
     if !config.contains("[server.per_address]") {
         config += NO_LIMITS_PER_ADDRESS;
     }
-    // The demo's configuration names it.
-    let catalogue = include_str!("../../plugins/catalogue.toml");
-    std::fs::write(folder.path().join("catalogue.toml"), catalogue).expect("it is writable");
-    std::fs::write(folder.path().join("host.toml"), config).expect("it is writable");
-    folder
+    std::fs::write(folder.join("host.toml"), config).expect("it is writable");
 }
 
 struct Process {

@@ -38,6 +38,7 @@ mod crash_money;
 mod crash_party;
 mod cut;
 mod door;
+mod fleets;
 mod flow;
 mod frames;
 mod friends;
@@ -61,6 +62,7 @@ mod standing;
 mod startup;
 mod stop;
 mod store;
+mod strikes;
 mod tokens;
 mod transcript;
 

@@ -12,12 +12,12 @@ scene_threads = 2
 
 [fleets.echo]
 plugin = "hostile"
-scene = { empty_ms = 500 }
+scene = { standby_ms = 1000 }
 
 [fleets.ticking]
 plugin = "arena"
 tick_when_empty = true
-scene = { tick_rate_hz = 20, empty_ms = 3600000 }
+scene = { tick_rate_hz = 20, standby_ms = 3600000 }
 
 [domains.pair]
 fleet = "echo"
@@ -97,21 +97,22 @@ async fn an_order_that_cannot_be_read_is_refused_with_the_reason() {
         assert!(status == 400 && error.contains(word), "{body}: {status} {error}");
     }
     let (status, answer) = order(&host, r#"{"fleet":"chess","count":1}"#).await;
-    assert_eq!((status, &answer["error"]), (409, &json!("there is no fleet named \"chess\"")));
+    assert_eq!((status, &answer["error"]), (404, &json!("there is no fleet named \"chess\"")));
     let huge = format!(r#"{{"fleet":"{}","count":1}}"#, "x".repeat(100_000));
     assert_eq!(order(&host, &huge).await.0, 400);
 }
 
 #[tokio::test]
-async fn ordered_scenes_run_and_go_when_nobody_comes() {
+async fn ordered_scenes_are_ready_and_go_when_nobody_needs_them() {
     let host = Host::start(ECHO);
     let (status, answer) = order(&host, r#"{"fleet":"echo","count":5}"#).await;
     assert_eq!((status, &answer["created"]), (200, &json!(5)));
     let scenes = answer["scenes"].as_array().expect("their ids");
     assert!(scenes.iter().all(|id| id.as_str().is_some_and(|id| id.len() == 16)), "{answer}");
-    until("the empty scenes to go", async || {
+    until("the idle scenes to go", async || {
         let metrics = host.metrics().await;
-        metrics.sum("scenehost_scenes_started_total") == 5.0 && metrics.sum("scenehost_scenes") == 0.0
+        let of_idleness = metrics.get("scenehost_scenes_ended_total{reason=\"Idle\"}");
+        of_idleness == 5.0 && metrics.sum("scenehost_scenes") == 0.0
     })
     .await;
 }

@@ -59,6 +59,24 @@ fn a_configuration_that_cannot_work_is_refused_with_what_to_change() {
     refused(&with(r#""gomoku""#, r#""../gomoku""#), &[], &["[fleets.gomoku]", "letters, digits"]);
     let fast = format!("{GOOD}\n[fleets.gomoku.scene]\ntick_rate_hz = 1000\n");
     refused(&fast, &[], &["[fleets.gomoku]", "tick_rate_hz is 1000", "0 to 120"]);
+    for (settings, words) in [
+        ("standby_min = 1", "start = \"provision\""),
+        ("start = \"provision\"", "standby_min of at least 1"),
+        ("start = \"provision\"\nstandby_min = 2\nstandby_max = 1", "above standby_max (1)"),
+        ("standby_ms = 10", "standby_ms and reserve_ms"),
+        ("sessions_max = 0", "sessions_max"),
+    ] {
+        let config = format!("{GOOD}\n[fleets.gomoku.scene]\n{settings}\n");
+        refused(&config, &[], &["[fleets.gomoku]", words]);
+    }
+    for (settings, words) in [
+        ("cores = 0", "cores needs 0.01"),
+        ("memory_mib = 0", "memory_mib"),
+        ("idle_ms = 10", "idle_ms"),
+        ("on_idle = \"exit\"", "needs an idle_ms"),
+    ] {
+        refused(&format!("{GOOD}\n[node]\n{settings}\n"), &[], &["[node]", words]);
+    }
     let hasty = format!("{GOOD}\n[fleets.gomoku.scene]\ntoken_ms = 10\n");
     refused(&hasty, &[], &["[fleets.gomoku]", "token_ms"]);
     for (sessions, words) in

@@ -236,6 +236,52 @@ pub struct Fleet {
     pub on_crash: OnCrash,
     /// How often a scene may fail within [`CRASHES_WITHIN_MS`] and begin anew; with one more it ends.
     pub crashes_max: u32,
+    /// When a scene misbehaves, and how often it may.
+    pub strikes: Strikes,
+}
+
+/// When a scene misbehaves, and how often it may before it is stopped from outside. These limits are soft: one that
+/// passes a hard one fails at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Strikes {
+    /// With so many strikes within the window it is stopped; 0: never, they are only counted.
+    pub max: u32,
+    /// For how long a strike counts.
+    pub within_ms: u64,
+    /// A step that takes longer is a strike; 0: none is. It is time on the clock, so a machine that is too busy
+    /// makes steps longer, too.
+    pub step_ms: u64,
+    /// More memory than this in use after a step is a strike; 0: none is.
+    pub memory_kib: u64,
+    /// A scene that does not answer its node for so long, as when its thread hangs, has a strike, and one more after
+    /// each time as long; 0: it has none.
+    pub silence_ms: u64,
+}
+
+impl Default for Strikes {
+    fn default() -> Self {
+        Self { max: 3, within_ms: 30_000, step_ms: 0, memory_kib: 0, silence_ms: 5_000 }
+    }
+}
+
+/// The most strikes that may be set: so many are kept of a scene.
+pub const STRIKES_MAX: u32 = 100;
+
+impl Strikes {
+    /// What is wrong with them, if anything.
+    fn check(&self) -> Result<(), String> {
+        if self.max > STRIKES_MAX {
+            return Err(format!("strikes.max is {}: use 0 to {STRIKES_MAX}", self.max));
+        }
+        if !(1_000..=3_600_000).contains(&self.within_ms) {
+            return Err(format!("strikes.within_ms is {}: use 1000 to 3600000", self.within_ms));
+        }
+        if (1..100).contains(&self.silence_ms) {
+            return Err(format!("strikes.silence_ms is {}: use 0, or 100 or more", self.silence_ms));
+        }
+        Ok(())
+    }
 }
 
 /// What a scene takes of its node, on average. A part that is 0 is not counted.
@@ -339,6 +385,7 @@ impl Default for Fleet {
             on_db_down: OnDbDown::Wait,
             on_crash: OnCrash::Restart,
             crashes_max: 3,
+            strikes: Strikes::default(),
         }
     }
 }
@@ -381,6 +428,6 @@ impl Fleet {
         if self.sessions_max == 0 {
             return Err("sessions_max needs at least 1".to_owned());
         }
-        Ok(())
+        self.strikes.check()
     }
 }

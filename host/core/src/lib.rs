@@ -210,6 +210,12 @@ pub trait Service {
         false
     }
 
+    /// Whether it serves already. One that has taken over may have to find out first what there is; it says itself
+    /// when it is up ([`Message::Service`]).
+    fn is_up(&self) -> bool {
+        true
+    }
+
     /// What operators may watch of it.
     fn meters(&self) -> Vec<Meter> {
         Vec::new()

@@ -13,7 +13,7 @@
 
 mod rating_list;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use rand::RngExt;
 
@@ -31,6 +31,10 @@ pub const ROUND_MS: u64 = 250;
 pub const PLACE_MS_MAX: u64 = 15_000;
 /// How often a group may fail to get its scene before its users are told.
 pub const PLACE_ATTEMPTS_MAX: u32 = 3;
+/// How long a group waits that SceneMaster has refused because it was not up, if it is up by now.
+const ASK_AGAIN_MS: u64 = 1_000;
+/// How many groups are remembered whose users were told their ways in; the oldest are forgotten first.
+const MADE_MAX: usize = 10_000;
 /// How long after a request its user hears of it again; doubles up to the maximum.
 const UPDATE_MS: u64 = 1_000;
 const UPDATE_MS_MAX: u64 = 8_000;
@@ -101,6 +105,8 @@ struct Ticket {
 struct Group {
     tickets: Vec<u64>,
     attempts: u32,
+    /// SceneMaster was not up: it is to be asked again, for the same.
+    ask_again: bool,
 }
 
 /// The handler of one domain.
@@ -118,6 +124,8 @@ pub struct Match {
     by_age: BTreeSet<(Time, u64)>,
     groups: HashMap<MatchId, Group>,
     placing: Deadlines<MatchId>,
+    /// The groups whose users were told their ways in, the oldest first.
+    made: VecDeque<MatchId>,
     round_at: Option<Time>,
     /// What a match needs and is down.
     down: BTreeSet<ServiceName>,
@@ -167,6 +175,7 @@ impl Match {
             by_age: BTreeSet::new(),
             groups: HashMap::new(),
             placing: Deadlines::default(),
+            made: VecDeque::new(),
             round_at: None,
             down: BTreeSet::new(),
         }
@@ -248,6 +257,9 @@ impl Match {
 
     /// Makes a group around this ticket if there is one to be made.
     fn seek(&mut self, seeker: u64, cx: &mut Context<'_>) {
+        if self.down.contains(&ServiceName::SceneMaster) {
+            return; // It waits until scenes can be made again.
+        }
         let Some(ticket) = self.tickets.get(&seeker).filter(|ticket| ticket.group.is_none()) else { return };
         let waited_ms = cx.now.ms_since(ticket.since);
         let (rating, range) = (ticket.rating, self.domain.range_after(waited_ms));
@@ -308,7 +320,15 @@ impl Match {
             }
             self.tell_state(*number, cx);
         }
-        let seekers = tickets.iter().flat_map(|number| &self.tickets[number].seekers);
+        self.groups.insert(match_id, Group { tickets, attempts, ask_again: false });
+        self.ask_for_scene(match_id, cx);
+    }
+
+    /// Asks for a group's scene, for the first time or again: there is one scene for the group at most.
+    fn ask_for_scene(&mut self, match_id: MatchId, cx: &mut Context<'_>) {
+        let Some(group) = self.groups.get_mut(&match_id) else { return };
+        group.ask_again = false;
+        let seekers = group.tickets.iter().filter_map(|number| self.tickets.get(number)).flat_map(|it| &it.seekers);
         let players = seekers.map(|seeker| scene_master::Matched {
             user: seeker.user,
             name: seeker.name.clone(),
@@ -322,7 +342,6 @@ impl Match {
             players: players.collect(),
         });
         self.placing.set(match_id, cx.now.plus_ms(PLACE_MS_MAX));
-        self.groups.insert(match_id, Group { tickets, attempts });
     }
 
     fn res_create_scene(
@@ -331,21 +350,24 @@ impl Match {
         result: Result<Vec<(UserId, Entry)>, Refusal>,
         cx: &mut Context<'_>,
     ) {
-        // A late answer of a group that was given up: its scene ends when nobody comes.
-        let Some(group) = self.groups.remove(&match_id) else { return };
-        self.placing.clear(&match_id);
-        match result {
-            Ok(entries) => {
-                for (user, entry) in entries {
-                    if let Some(ticket) = self.of.remove(&user) {
-                        cx.send(lobby::Event::ResMatch { user, ticket, result: Ok(entry) });
-                    }
-                }
-                // Who has lost the seat before the match was answered.
-                for number in group.tickets {
-                    self.give_up(number, &Refusal::NoSeat, cx);
-                }
+        let Some(group) = self.groups.get_mut(&match_id) else {
+            // A late answer of a group that was given up, perhaps by a handler before this one: nobody will come.
+            if result.is_ok() && !self.made.contains(&match_id) {
+                cx.send(scene_master::Event::ReqCancelScene { match_id });
             }
+            return;
+        };
+        if result.is_err() && self.down.contains(&ServiceName::SceneMaster) {
+            return; // It is asked again when it is up.
+        }
+        if matches!(result, Err(Refusal::ServiceDown(ServiceName::SceneMaster))) {
+            group.ask_again = true;
+            return self.placing.set(match_id, cx.now.plus_ms(ASK_AGAIN_MS));
+        }
+        self.placing.clear(&match_id);
+        let Some(group) = self.groups.remove(&match_id) else { return };
+        match result {
+            Ok(entries) => self.tell_made(match_id, group, entries, cx),
             Err(refusal) if group.attempts >= PLACE_ATTEMPTS_MAX || !self.down.is_empty() => {
                 let refusal = self.down.first().map_or(refusal, |service| Refusal::ServiceDown(*service));
                 for number in group.tickets {
@@ -356,18 +378,42 @@ impl Match {
         }
     }
 
-    /// Whoever waits is told that no scene can be made. With SceneMaster the groups are gone whose scenes it
-    /// was making; while the store is down these are only late. If the handler of any domain was down, the lobby has
-    /// ended the searches in all of them: nobody waits any more.
+    /// A group has its scene: its users are told their ways in.
+    fn tell_made(&mut self, match_id: MatchId, group: Group, entries: Vec<(UserId, Entry)>, cx: &mut Context<'_>) {
+        if self.made.len() >= MADE_MAX {
+            self.made.pop_front();
+        }
+        self.made.push_back(match_id);
+        for (user, entry) in entries {
+            if let Some(ticket) = self.of.remove(&user) {
+                cx.send(lobby::Event::ResMatch { user, ticket, result: Ok(entry) });
+            }
+        }
+        // Who has lost the seat before the match was answered.
+        for number in group.tickets {
+            self.give_up(number, &Refusal::NoSeat, cx);
+        }
+    }
+
+    /// Whoever waits is told that no scene can be made, but for SceneMaster, which is up again soon: tickets wait for
+    /// that, and groups whose scenes it was making ask it again. While the store is down they are only late. If the
+    /// handler of any domain was down, the lobby has ended the searches in all of them: nobody waits any more.
     fn service(&mut self, service: ServiceName, up: bool, cx: &mut Context<'_>) {
         if up {
             self.down.remove(&service);
+            if service == ServiceName::SceneMaster {
+                self.scene_master_up(cx);
+            }
             return;
         }
         self.down.insert(service);
-        if matches!(service, ServiceName::SceneMaster | ServiceName::Match) {
-            self.groups.clear();
-            self.placing = Deadlines::default();
+        match service {
+            ServiceName::SceneMaster => return,
+            ServiceName::Match => {
+                self.groups.clear();
+                self.placing = Deadlines::default();
+            }
+            _ => {}
         }
         let is_over = |ticket: &Ticket| ticket.group.is_none_or(|group| !self.groups.contains_key(&group));
         let mut over: Vec<u64> =
@@ -378,9 +424,42 @@ impl Match {
         }
     }
 
+    /// Groups that have no scene ask again. It counts as an attempt, in case it is their request that has brought
+    /// SceneMaster down.
+    fn scene_master_up(&mut self, cx: &mut Context<'_>) {
+        let mut groups: Vec<MatchId> = self.groups.keys().copied().collect();
+        groups.sort();
+        for match_id in groups {
+            let Some(group) = self.groups.get_mut(&match_id) else { continue };
+            if group.attempts < PLACE_ATTEMPTS_MAX {
+                group.attempts += 1;
+                self.ask_for_scene(match_id, cx);
+                continue;
+            }
+            self.placing.clear(&match_id);
+            let tickets = self.groups.remove(&match_id).map(|group| group.tickets).unwrap_or_default();
+            for number in tickets {
+                self.give_up(number, &Refusal::ServiceDown(ServiceName::SceneMaster), cx);
+            }
+        }
+        self.plan_round(cx);
+    }
+
+    /// A group has waited for its scene for as long as it may, or for the time to ask again.
+    fn placing_due(&mut self, match_id: MatchId, cx: &mut Context<'_>) {
+        let asks_again = self.groups.get(&match_id).is_some_and(|group| group.ask_again);
+        if self.down.contains(&ServiceName::SceneMaster) {
+            self.placing.set(match_id, cx.now.plus_ms(PLACE_MS_MAX));
+        } else if asks_again {
+            self.ask_for_scene(match_id, cx);
+        } else {
+            self.res_create_scene(match_id, Err(Refusal::TimedOut("making the scene")), cx);
+        }
+    }
+
     fn tick_at(&mut self, cx: &mut Context<'_>) {
         while let Some(match_id) = self.placing.pop_due(cx.now) {
-            self.res_create_scene(match_id, Err(Refusal::TimedOut("making the scene")), cx);
+            self.placing_due(match_id, cx);
         }
         if self.round_at.is_none_or(|at| at > cx.now) {
             return;

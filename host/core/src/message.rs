@@ -33,6 +33,8 @@ pub enum Message {
     LoadForDb(Load),
     /// To the host's store: asks for records that follow each other, answered to Db.
     ScanForDb(ScanRecords),
+    /// To the host's store: asks for records that follow each other, answered to SceneMaster.
+    ScanForMaster(ScanRecords),
     /// To whoever asked Db over HTTP; the number is theirs.
     DbDoor(u64, Result<Box<db::Answer>, Refusal>),
     /// To the lobby of this node.
@@ -43,6 +45,10 @@ pub enum Message {
     SceneMaster(scene_master::Event),
     /// To the SceneService of a node.
     SceneService(NodeId, scene_service::Event),
+    /// To the SceneServices of all nodes.
+    EverySceneService(scene_service::Event),
+    /// To everyone concerned: a service went up or down, as the service itself says.
+    Service(ServiceName, bool),
     /// To the SceneService of the node that sends this.
     OwnSceneService(scene_service::Event),
     /// To the handler of a scene, on this node.
@@ -316,12 +322,15 @@ pub struct SceneEnded {
 }
 
 /// Why a scene is over, for one user or for all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum EndReason {
     /// The game is over as intended.
     Finished,
     /// The game's logic failed or passed a limit.
     Crashed(String),
+    /// The game misbehaved too often and was stopped from outside.
+    Misbehaved(String),
     /// The user left.
     Left,
     /// The game removed the user.
@@ -352,6 +361,7 @@ impl EndReason {
         match self {
             Self::Finished => "the game is over".to_owned(),
             Self::Crashed(text) => format!("the game ended because of a fault in it: {text}"),
+            Self::Misbehaved(text) => format!("the game was stopped because {text}"),
             Self::Left => "you left the game".to_owned(),
             Self::Kicked(text) => format!("the game removed you: {text}"),
             Self::AccountClosed => "your account was closed".to_owned(),
@@ -371,6 +381,7 @@ impl EndReason {
         match self {
             Self::Finished => "Finished",
             Self::Crashed(_) => "Crashed",
+            Self::Misbehaved(_) => "Misbehaved",
             Self::Left => "Left",
             Self::Kicked(_) => "Kicked",
             Self::AccountClosed => "AccountClosed",

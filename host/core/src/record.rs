@@ -5,7 +5,9 @@ use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::ids::{AllocationId, Epoch, FleetName, NodeId, SceneId, Time, UserId};
+use crate::ids::{AllocationId, Build, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Time, UserId};
+use crate::message::{EndReason, Player, PlayerResult};
+use crate::scene_master::Asked;
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +21,7 @@ pub struct UserRecord {
 /// The rating of a newcomer, and of who has not played in a domain.
 pub const RATING_START: i32 = 1500;
 
-/// A scene, as SceneMaster has decided it.
+/// A scene, as SceneMaster has decided it: all that a fresh SceneMaster needs to go on with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SceneRecord {
     /// Which incarnation.
@@ -34,6 +36,79 @@ pub struct SceneRecord {
     pub deadline: Option<Time>,
     /// The users with seats.
     pub users: Vec<UserId>,
+    /// What it is made of.
+    #[serde(default)]
+    pub build: Build,
+    /// When its session began.
+    #[serde(default)]
+    pub born: Time,
+    /// Whether it has a slot of its node.
+    #[serde(default)]
+    pub holds_slot: bool,
+    /// How many sessions it has had.
+    #[serde(default)]
+    pub sessions: u32,
+    /// Who waits for it, until it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocation: Option<AllocationId>,
+    /// The domain it was matched in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<DomainName>,
+    /// The match that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub match_id: Option<MatchId>,
+    /// The matches of sessions before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past_matches: Vec<MatchId>,
+    /// Its seats, by number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seats: Vec<SeatRecord>,
+    /// When it has failed, as long as that counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crashes: Vec<Time>,
+    /// When it has misbehaved, as long as that counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strikes: Vec<Time>,
+    /// Why it stops, once it does, and how it was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<(EndReason, Vec<PlayerResult>)>,
+    /// Only its session ends: its instance is for the next one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_kept: bool,
+}
+
+/// A node that is being drained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainRecord {
+    /// Its process ends when nothing is left on it.
+    pub exits: bool,
+}
+
+/// A seat of a scene. Who has come in since is told by the scene itself; who has given it up is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeatRecord {
+    /// Whose it is.
+    pub player: Player,
+    /// How it is with it.
+    pub state: SeatState,
+    /// Why the scene has to take the user out, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remove: Option<EndReason>,
+}
+
+/// How it is with a seat, by SceneMaster's books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SeatState {
+    /// Its user is on the way in.
+    Expected,
+    /// Its user is inside, or dropped and within the grace period, which the scene keeps.
+    Held,
+    /// It was given up.
+    Gone,
 }
 
 /// How long most keys are at most, in bytes.
@@ -96,6 +171,14 @@ pub const FLEET_PREFIX: &str = "fleet/";
 /// The key of a fleet that operators have set.
 pub fn fleet_key(fleet: &FleetName) -> String {
     format!("{FLEET_PREFIX}{fleet}")
+}
+
+/// Where the records begin of nodes that are being drained.
+pub const DRAIN_PREFIX: &str = "drain/";
+
+/// The key that says that a node is being drained.
+pub fn drain_key(node: NodeId) -> String {
+    format!("{DRAIN_PREFIX}{node}")
 }
 
 /// Where the results of games begin that Db has not recorded yet.

@@ -13,12 +13,12 @@
 mod event;
 mod seat;
 
-use crate::config::{Fleet, OnCrash};
+use crate::config::{Fleet, OnCrash, Strikes};
 use crate::ids::{ConnectionId, DomainName, Epoch, Incarnation, SceneId, Seat, Time, UserId};
 use crate::line::{self, Outcome};
 use crate::message::{EndReason, Message, PlayerResult, SceneEnded};
 use crate::refusal::Refusal;
-use crate::scene_master::{self, Ask};
+use crate::scene_master::{self, Ask, Misbehaviour};
 use crate::scene_service::{self, Start, ToScene};
 use crate::token::SecretHash;
 pub use event::{Effect, Event, GameEvent, Notice};
@@ -26,6 +26,8 @@ use seat::{SeatRow, SeatState};
 
 /// How long an asked-for end may be unanswered before the scene asks again.
 pub const ASK_AGAIN_MS: u64 = 5_000;
+/// How long it is at least from one strike of a kind to the next.
+pub const STRIKE_MS_MIN: u64 = 1_000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
@@ -55,7 +57,14 @@ pub struct Scene<F> {
     domain: Option<DomainName>,
     seats: Vec<SeatRow<F>>,
     phase: Phase,
+    /// When SceneMaster was told last that it was slow, and that it used much memory.
+    struck_at: [Option<Time>; 2],
     effects: Vec<Effect<F>>,
+}
+
+/// Whether it is long enough since the strike before.
+fn may_strike(before: Option<Time>, now: Time) -> bool {
+    before.is_none_or(|before| now.ms_since(before) >= STRIKE_MS_MIN)
 }
 
 impl<F: Clone> Scene<F> {
@@ -69,6 +78,7 @@ impl<F: Clone> Scene<F> {
             domain: start.domain,
             seats: start.seats.into_iter().map(SeatRow::expected).collect(),
             phase: Phase::Starting,
+            struck_at: [None; 2],
             effects: Vec::new(),
         }
     }
@@ -183,11 +193,12 @@ impl<F: Clone> Scene<F> {
         match event {
             Event::Order(ToScene::Start(_)) => {} // A scene begins once; the service asks for no other.
             Event::Order(ToScene::AddToken { epoch, seat, token, until }) => self.add_token(epoch, seat, token, until),
-            Event::Order(ToScene::RemoveUser { epoch, seat }) => {
+            Event::Order(ToScene::RemoveUser { epoch, seat, reason }) => {
                 if epoch == self.epoch {
-                    self.remove(now, seat, EndReason::AccountClosed);
+                    self.remove(now, seat, reason);
                 }
             }
+            Event::Order(ToScene::Report { epoch }) => self.report(epoch),
             Event::Order(ToScene::End { epoch, reason, results, keep }) if epoch == self.epoch => {
                 self.end_ordered(now, reason, results, keep)
             }
@@ -209,6 +220,31 @@ impl<F: Clone> Scene<F> {
             Event::Tick => self.expire(now),
         }
         std::mem::take(&mut self.effects)
+    }
+
+    /// Says what it knows of its seats.
+    fn report(&mut self, epoch: Epoch) {
+        if epoch == self.epoch && !matches!(self.phase, Phase::Starting | Phase::Kept | Phase::Ended) {
+            let seats = self.seats.iter().map(SeatRow::now).collect();
+            self.tell_service(scene_service::Event::ResReport { scene: self.id, epoch, seats });
+        }
+    }
+
+    /// The game has made a step that took so long, and uses so much memory now. What is to be sent if it misbehaves
+    /// with that: at most one message of a kind in [`STRIKE_MS_MIN`], so that a game cannot flood SceneMaster.
+    pub fn measured(&mut self, now: Time, step_us: u64, memory_bytes: u64) -> Option<Message> {
+        let Strikes { step_ms, memory_kib, .. } = self.limits.strikes;
+        let is_slow = step_ms > 0 && step_us > step_ms.saturating_mul(1_000);
+        let is_large = memory_kib > 0 && memory_bytes > memory_kib.saturating_mul(1_024);
+        let [slow_at, large_at] = &mut self.struck_at;
+        let (kind, at) = match (is_slow, is_large) {
+            (true, _) if may_strike(*slow_at, now) => (Misbehaviour::Slow, slow_at),
+            (_, true) if may_strike(*large_at, now) => (Misbehaviour::Memory, large_at),
+            _ => return None,
+        };
+        *at = Some(now);
+        let event = scene_master::Event::SynMisbehaved { scene: self.id, epoch: self.epoch, kind };
+        self.is_open().then(|| event.into())
     }
 
     fn started(&mut self, now: Time, result: Result<(), Refusal>) {
@@ -440,6 +476,9 @@ impl<F: Clone> Scene<F> {
     /// The end: everyone inside is told, and the scene is gone; or only its session, and the game's instance waits.
     fn end(&mut self, reason: EndReason, results: Vec<PlayerResult>, keep: bool) {
         self.tell_end(&reason, &results);
+        if keep {
+            self.seats.clear();
+        }
         self.phase = if keep { Phase::Kept } else { Phase::Ended };
         self.tell_service(scene_service::Event::ResEnd { scene: self.id, epoch: self.epoch, kept: keep });
         self.effects.push(if keep { Effect::Kept } else { Effect::Gone });
@@ -496,7 +535,7 @@ impl<F: Clone> Scene<F> {
 
     fn leave(&mut self, seat: Seat, reason: EndReason) {
         let Some(row) = self.seats.get_mut(seat as usize) else { return };
-        if !row.leave() {
+        if !row.leave(&reason) {
             return;
         }
         if self.is_open() {

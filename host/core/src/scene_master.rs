@@ -14,7 +14,8 @@
 //! | Ready | ResCreateScene; a session's end, a reservation's | Placing for its allocation, with the next epoch; Reserved; Stopping |
 //! | Reserved | an operator's order | Placing for its allocation, with the next epoch; Ready |
 //! | Allocated | ResCreateScene | Running at the first join; Draining; Stopping if nobody comes |
-//! | Running | SynUserJoined | Empty, Draining, Stopping |
+//! | Running | SynUserJoined | Empty, Suspect, Draining, Stopping |
+//! | Suspect | SynMisbehaved | Running when its strikes count no more; Empty, Draining; Stopping with too many of them |
 //! | Empty | the last seat is given up | Stopping |
 //! | Draining | its node is drained | Stopping when nobody is left, or at the deadline |
 //! | Restarting | the game failed or its node is gone, and may begin anew | Placing, with the next epoch; Stopping |
@@ -28,8 +29,10 @@ mod fleets;
 mod nodes;
 mod operator;
 mod placing;
+mod reconcile;
 mod recording;
 mod restart;
+mod strikes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -38,19 +41,21 @@ use crate::config::{Fleet, Usage};
 use crate::deadlines::Deadlines;
 use crate::ids::{AllocationId, Build, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, Time, UserId};
 use crate::message::{EndReason, Message, Player, PlayerResult, SceneEnded, ServiceName};
-use crate::record::{self, SceneRecord};
+use crate::record::{self, SceneRecord, SeatRecord, SeatState};
 use crate::refusal::Refusal;
-use crate::scene_service;
+use crate::scene_service::{self, Round};
 use crate::token::Secret;
 use crate::{Context, Meter, Service, lobby};
 use counts::Counts;
-pub use event::{Ask, Event, Matched};
+pub use event::{Ask, Event, Matched, Misbehaviour};
 use fleets::{FleetState, Standing};
-pub use fleets::{FleetView, PROVISION_MAX};
+pub use fleets::{FleetView, PROVISION_AFTER_MS, PROVISION_MAX};
 use nodes::Node;
-pub use nodes::{Capacity, Idle, NodeView};
+pub use nodes::{Capacity, Idle, NodeView, Offer};
 pub use operator::{Answer, Order};
-use placing::Asked;
+pub use placing::Asked;
+pub use reconcile::RECONCILE_MS_MAX;
+use reconcile::Reconcile;
 use recording::Recording;
 pub use recording::{RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX};
 pub use restart::{RESTART_MS, RESTART_MS_MAX};
@@ -82,6 +87,8 @@ enum State {
     Allocated,
     Running,
     Empty,
+    /// Running, and it has misbehaved.
+    Suspect,
     /// Its node is being drained: it may come to its end in time.
     Draining,
     /// It has failed; at the deadline it begins anew.
@@ -91,13 +98,14 @@ enum State {
 }
 
 impl State {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Placing,
         Self::Ready,
         Self::Reserved,
         Self::Allocated,
         Self::Running,
         Self::Empty,
+        Self::Suspect,
         Self::Draining,
         Self::Restarting,
         Self::Stopping,
@@ -112,6 +120,7 @@ impl State {
             Self::Allocated => "Allocated",
             Self::Running => "Running",
             Self::Empty => "Empty",
+            Self::Suspect => "Suspect",
             Self::Draining => "Draining",
             Self::Restarting => "Restarting",
             Self::Stopping => "Stopping",
@@ -120,13 +129,17 @@ impl State {
     }
 }
 
+/// For what a way in was opened that the scene has to note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SeatState {
-    /// On the way in.
-    Expected,
-    /// Inside, or dropped and within the grace period, which the scene keeps.
-    Held,
-    Gone,
+enum For {
+    /// The user wants back to the seat.
+    Rejoin,
+    /// The match is to be answered, and the ways in that were there are not known any more.
+    Match,
+    /// The same for the operator who has put the users together.
+    Operator(u64),
+    /// The same for users whose scene has begun anew.
+    Restart,
 }
 
 #[derive(Debug, Clone)]
@@ -135,6 +148,10 @@ struct SeatRow {
     state: SeatState,
     /// The way in that waits for the scene to note its token.
     entry: Option<Secret>,
+    /// For what the scene was asked to note it.
+    asked: Option<For>,
+    /// Why the scene has to take the user out, if it has; until it says that it did.
+    remove: Option<EndReason>,
 }
 
 #[derive(Debug, Clone)]
@@ -167,6 +184,10 @@ struct Scene {
     seats: Vec<SeatRow>,
     /// When it has failed, as long as that counts.
     crashes: Vec<Time>,
+    /// When it has misbehaved, as long as that counts.
+    strikes: Vec<Time>,
+    /// The round of its node's report in which it was missing first.
+    missed: Option<Round>,
     /// Why it stops, once it does, and what users are told.
     end: Option<(EndReason, Vec<PlayerResult>)>,
 }
@@ -199,6 +220,8 @@ pub struct SceneMaster {
     by_match: HashMap<MatchId, SceneId>,
     by_user: HashMap<UserId, (SceneId, Seat)>,
     nodes: BTreeMap<NodeId, Node>,
+    /// The nodes that are gone, until they are up again; the least ids are forgotten first.
+    gone: BTreeSet<NodeId>,
     orders: HashMap<u64, ByHand>,
     /// The incarnations whose ends are ordered and not confirmed.
     ending: BTreeMap<(SceneId, Epoch), ending::Order>,
@@ -208,6 +231,8 @@ pub struct SceneMaster {
     recording: Recording,
     db_up: bool,
     stopping: bool,
+    /// It has taken over, and does not know yet what there is.
+    reconcile: Option<Reconcile>,
     counts: Counts,
 }
 
@@ -215,6 +240,7 @@ impl Service for SceneMaster {
     type Event = Event;
 
     fn step(&mut self, event: Event, cx: &mut Context<'_>) {
+        let Some(event) = self.unless_held(event, cx) else { return };
         match event {
             Event::ReqCreateScene { match_id, domain, fleet, players } => {
                 self.req_create_scene(match_id, domain, fleet, players, cx)
@@ -234,8 +260,21 @@ impl Service for SceneMaster {
                     self.res_add_token(scene, seat, result, cx);
                 }
             }
-            Event::NodeUp { node, url, capacity, idle } => self.node_up(node, url, capacity, idle, cx),
-            Event::NodeDown { node } => self.node_down(node, cx),
+            Event::ReqCancelScene { match_id } => {
+                if let Some(scene) = self.by_match.get(&match_id).copied() {
+                    self.req_cancel_scene(scene, match_id, cx);
+                }
+            }
+            Event::ReqGiveUpSeat { user, scene } => self.req_give_up_seat(user, scene, cx),
+            Event::SynMisbehaved { scene, epoch, kind } => self.syn_misbehaved(scene, epoch, kind, cx),
+            Event::SynReport(report) => self.syn_report(&report, cx),
+            // It has asked for nothing.
+            Event::Scanned { .. } => {}
+            Event::NodeUp { node, url, capacity, idle } => self.node_up(node, Offer { url, capacity, idle }, cx),
+            Event::NodeDown { node } => {
+                self.node_down(node, cx);
+                self.await_no_more(node, cx);
+            }
             Event::Recovered { scenes, finished } => {
                 // Scenes live in the memory of the process that ran them, so they ended with it.
                 for (scene, _) in scenes {
@@ -266,18 +305,26 @@ impl Service for SceneMaster {
     }
 
     fn deadline(&self) -> Option<Time> {
-        self.deadlines.next()
+        match &self.reconcile {
+            Some(reconcile) => Some(reconcile.at),
+            None => self.deadlines.next(),
+        }
     }
 
     fn store(up: bool) -> Option<Event> {
         Some(Event::Service { service: ServiceName::Db, up })
     }
 
+    fn is_up(&self) -> bool {
+        self.reconcile.is_none()
+    }
+
     fn meters(&self) -> Vec<Meter> {
         let mut meters = self.counts.meters();
-        for state in State::ALL {
-            let scenes = self.scenes.values().filter(|scene| scene.state == state).count();
-            meters.push(Meter::now("scenehost_scenes_by_state", scenes).of("state", state.name()));
+        let mut by_state = State::ALL.map(|state| (state.name(), 0));
+        self.scenes.values().for_each(|scene| by_state[scene.state as usize].1 += 1);
+        for (state, scenes) in by_state {
+            meters.push(Meter::now("scenehost_scenes_by_state", scenes).of("state", state));
         }
         meters.push(Meter::now("scenehost_unrecorded_results", self.unrecorded()));
         meters
@@ -294,6 +341,7 @@ impl SceneMaster {
             by_match: HashMap::new(),
             by_user: HashMap::new(),
             nodes: BTreeMap::new(),
+            gone: BTreeSet::new(),
             orders: HashMap::new(),
             ending: BTreeMap::new(),
             deadlines: Deadlines::default(),
@@ -301,6 +349,7 @@ impl SceneMaster {
             recording: Recording::default(),
             db_up: true,
             stopping: false,
+            reconcile: None,
             counts: Counts::default(),
         }
     }
@@ -342,11 +391,12 @@ impl SceneMaster {
         self.by_user.remove(&user);
         cx.send(lobby::Event::SynSceneEnded { user, ended: SceneEnded { scene: id, reason, results: Vec::new() } });
         match state {
-            State::Allocated | State::Running if nobody => {
+            State::Allocated | State::Running | State::Suspect if nobody => {
                 self.enter(id, State::Empty, Some(cx.now.plus_ms(empty_ms)), cx);
             }
             State::Draining if nobody => self.stop(id, EndReason::Empty, Vec::new(), cx),
-            _ => {}
+            // Or a fresh SceneMaster would think that the user still has it.
+            _ => self.keep(id, cx),
         }
     }
 
@@ -369,7 +419,8 @@ impl SceneMaster {
             }
             (State::Stopping, _) => {}
             (State::Stopped, _) => self.end_stray(id, epoch, cx),
-            (State::Placing | State::Allocated | State::Running | State::Draining, Ask::Empty) if on_the_way => {}
+            (State::Placing | State::Allocated | State::Running | State::Suspect | State::Draining, Ask::Empty)
+                if on_the_way => {}
             (_, Ask::Empty) => self.stop(id, EndReason::Empty, Vec::new(), cx),
             (_, Ask::Finished(results)) => self.stop(id, EndReason::Finished, results, cx),
             (_, Ask::Crashed(text)) => self.crashed(id, text, cx),
@@ -388,9 +439,17 @@ impl SceneMaster {
         if matches!(scene.state, State::Placing | State::Stopping | State::Stopped) {
             return cx.send(lobby::Event::ResRejoin { user, result: Err(Refusal::SceneEnded) });
         }
+        self.open_way(id, seat, For::Rejoin, cx);
+    }
+
+    /// Asks the scene to note a new way in for a seat.
+    fn open_way(&mut self, id: SceneId, seat: Seat, asked: For, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
         let secret = Secret::draw(cx.rng);
         let token = secret.hash();
-        scene.seats[seat as usize].entry = Some(secret);
+        let row = &mut scene.seats[seat as usize];
+        row.entry = Some(secret);
+        row.asked = Some(asked);
         let (epoch, node) = (scene.epoch, scene.node);
         let until = cx.now.plus_ms(scene.rules.token_ms);
         self.deadlines.set(Due::Token(id, seat), cx.now.plus_ms(TOKEN_MS_MAX));
@@ -400,7 +459,8 @@ impl SceneMaster {
         ));
     }
 
-    /// The scene gives the seat up and says so; until then the user is still on its books.
+    /// The scene gives the seat up and says so; until then the user is still on its books, and it is told again with
+    /// each of its reports.
     fn req_remove_user(&mut self, user: UserId, cx: &mut Context<'_>) {
         let Some((id, seat)) = self.by_user.get(&user).copied() else { return };
         let scene = &self.scenes[&id];
@@ -408,22 +468,38 @@ impl SceneMaster {
             // No scene is there to say it.
             return self.syn_user_left(id, scene.epoch, seat, EndReason::AccountClosed, cx);
         }
-        let event = scene_service::Event::ReqRemoveUser { scene: id, epoch: scene.epoch, seat };
-        cx.send(Message::SceneService(scene.node, event));
+        if let Some(scene) = self.scenes.get_mut(&id) {
+            scene.seats[seat as usize].remove = Some(EndReason::AccountClosed);
+        }
+        self.keep(id, cx);
+        self.ask_to_remove(id, seat, EndReason::AccountClosed, cx);
     }
 
     fn res_add_token(&mut self, id: SceneId, seat: Seat, result: Result<(), Refusal>, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let Some(row) = scene.seats.get_mut(seat as usize) else { return };
+        let asked = row.asked.take().unwrap_or(For::Rejoin);
+        let is_answer = matches!(asked, For::Match | For::Operator(_));
+        if is_answer && result.is_err() {
+            row.entry = None;
+        }
         let (user, secret) = (row.player.user, row.entry.clone());
         self.deadlines.clear(&Due::Token(id, seat));
+        if is_answer {
+            return self.answer_when_open(id, asked, cx);
+        }
         let scene = &self.scenes[&id];
         let result = match (result, secret) {
             (Ok(()), Some(secret)) => Ok(self.entry(id, scene, secret)),
             (Ok(()), None) => return, // Inside already, by the token before.
             (Err(refusal), _) => Err(refusal),
         };
-        cx.send(lobby::Event::ResRejoin { user, result });
+        match (asked, result) {
+            (For::Restart, Ok(entry)) => cx.send(lobby::Event::SynSceneRestarted { user, entry }),
+            // The user was told nothing yet, and finds the way back by asking for it.
+            (For::Restart, Err(_)) => {}
+            (_, result) => cx.send(lobby::Event::ResRejoin { user, result }),
+        }
     }
 
     fn stop_all(&mut self, cx: &mut Context<'_>) {
@@ -466,6 +542,7 @@ impl SceneMaster {
                     Some(State::Draining) => self.stop(id, EndReason::Drained, Vec::new(), cx),
                     Some(State::Allocated) => self.stop(id, EndReason::Expired, Vec::new(), cx),
                     Some(State::Running) => self.stop(id, EndReason::TimeLimit, Vec::new(), cx),
+                    Some(State::Suspect) => self.suspect_over(id, cx),
                     Some(State::Empty) => self.stop(id, EndReason::Empty, Vec::new(), cx),
                     Some(State::Restarting) => self.place_anew(id, cx),
                     Some(State::Stopping) => {
@@ -506,15 +583,16 @@ impl SceneMaster {
         scene.end = Some((reason.clone(), results.clone()));
         let grace_ms = u64::from(scene.rules.stop_grace_ms);
         // One that ends by itself before anybody uses it would do so again: the next one comes later.
-        let is_in_vain = scene.allocation.is_none() && matches!(reason, EndReason::Finished | EndReason::Crashed(_));
+        let is_in_vain = scene.allocation.is_none()
+            && matches!(reason, EndReason::Finished | EndReason::Crashed(_) | EndReason::Misbehaved(_));
         let (asked, fleet) = (scene.asked.take(), scene.fleet.clone());
         if is_in_vain {
             self.not_provisioned(&fleet, cx);
         }
         self.refuse(id, asked, Refusal::SceneEnded, cx);
         self.decided(id, results.clone(), cx);
-        self.enter(id, State::Stopping, Some(cx.now.plus_ms(grace_ms + STOP_MS_MAX)), cx);
         self.order_end(id, reason, results, keep, cx);
+        self.enter(id, State::Stopping, Some(cx.now.plus_ms(grace_ms + STOP_MS_MAX)), cx);
     }
 
     fn res_destroy_scene(&mut self, id: SceneId, epoch: Epoch, kept: bool, cx: &mut Context<'_>) {
@@ -584,7 +662,11 @@ impl SceneMaster {
     }
 
     fn forget(&mut self, id: SceneId) {
-        self.tombstones.retain(|it| *it != id);
+        // They are forgotten in the order in which they have ended, so it is nearly always the first.
+        match self.tombstones.front() {
+            Some(first) if *first == id => _ = self.tombstones.pop_front(),
+            _ => self.tombstones.retain(|it| *it != id),
+        }
         if let Some(scene) = self.scenes.remove(&id) {
             for match_id in scene.past_matches.iter().chain(&scene.match_id) {
                 self.by_match.remove(match_id);
@@ -597,23 +679,48 @@ impl SceneMaster {
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         self.counts.went(scene.state, state);
         scene.state = state;
-        let record = SceneRecord {
-            epoch: scene.epoch,
-            fleet: scene.fleet.clone(),
-            node: scene.node,
-            state: self.state_name(id).to_owned(),
-            deadline,
-            users: self.scenes[&id].seats.iter().map(|row| row.player.user).collect(),
-        };
-        match state {
-            State::Stopped => cx.delete(record::scene_key(id)),
-            _ => cx.put(record::scene_key(id), record::encode(&record)),
-        }
         match deadline {
             Some(deadline) => self.deadlines.set(Due::Scene(id), deadline),
             None => self.deadlines.clear(&Due::Scene(id)),
         }
+        self.keep(id, cx);
         self.count(id, cx);
+    }
+
+    /// Writes a scene's record as it is now, or removes it when it has ended.
+    fn keep(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get(&id) else { return };
+        if scene.state == State::Stopped {
+            return cx.delete(record::scene_key(id));
+        }
+        let seats = scene.seats.iter().map(|row| SeatRecord {
+            player: row.player.clone(),
+            state: row.state,
+            remove: row.remove.clone(),
+        });
+        let record = SceneRecord {
+            epoch: scene.epoch,
+            fleet: scene.fleet.clone(),
+            node: scene.node,
+            state: scene.state.name().to_owned(),
+            deadline: self.deadlines.get(&Due::Scene(id)),
+            users: scene.seats.iter().map(|row| row.player.user).collect(),
+            build: scene.build,
+            born: scene.born,
+            holds_slot: scene.usage.is_some(),
+            sessions: scene.sessions,
+            asked: scene.asked.clone(),
+            allocation: scene.allocation,
+            domain: scene.domain.clone(),
+            match_id: scene.match_id,
+            past_matches: scene.past_matches.clone(),
+            seats: seats.collect(),
+            crashes: scene.crashes.clone(),
+            strikes: scene.strikes.clone(),
+            end: scene.end.clone(),
+            is_kept: self.is_to_be_kept(id, scene.epoch),
+        };
+        cx.put(record::scene_key(id), record::encode(&record));
     }
 
     fn live(&mut self, id: SceneId, epoch: Epoch) -> Option<&mut Scene> {

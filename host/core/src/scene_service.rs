@@ -1,30 +1,33 @@
 //! SceneService: creates and runs the scenes of one node, and obeys SceneMaster.
 //!
 //! Invariants: it never begins or ends a scene by its own decision, and it answers every order of
-//! SceneMaster, by the scene's answer or at the deadline. An incarnation that has ended, whose end
-//! was ordered, or that was refused, does not begin any more.
+//! SceneMaster, by the scene's answer or at the deadline. An incarnation that has ended here, or was to end before it
+//! began, does not begin again, nor does one before it: an order that comes late makes nothing.
 //!
 //! Main type: [`SceneService`]. The scenes themselves are handlers of their own
 //! ([`crate::scene::Scene`]), each on the thread that owns its component; this service passes
 //! orders to them and their answers back.
 
-mod ended;
+mod report;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::config::Fleet;
 use crate::deadlines::Deadlines;
 use crate::ids::{Build, DomainName, Epoch, FleetName, NodeId, SceneId, Seat, Time};
 use crate::message::{EndReason, Message, Player, PlayerResult};
 use crate::refusal::Refusal;
+use crate::scene_master::{self, Offer};
 use crate::token::SecretHash;
-use crate::{Context, Service, scene_master};
-use ended::Ended;
+use crate::{Context, Service};
+pub use report::{GATHER_MS_MAX, Life, REPORT_MS, REPORT_SCENES_MAX, Report, Reported, Round, SeatNow};
 
 /// How long a scene may take to begin.
 pub const START_MS_MAX: u64 = 4_000;
 /// How long a scene may take to end, beyond its own grace.
 pub const END_MS_MAX: u64 = 3_000;
+/// Of how many scenes that have ended the last incarnation is remembered; the oldest are forgotten first.
+pub const ENDED_MAX: usize = 10_000;
 
 /// A seat in a new scene: who may enter it, with what, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +128,25 @@ pub enum Event {
         epoch: Epoch,
         /// Which seat.
         seat: Seat,
+        /// Why, for the user.
+        reason: EndReason,
+    },
+    /// SceneMaster wants to know which scenes there are, from this id on; answered by
+    /// [`scene_master::Event::SynReport`], in parts.
+    ReqReport {
+        /// SceneMaster's number for this, not 0.
+        number: u64,
+        /// The first id.
+        from: SceneId,
+    },
+    /// What a scene knows of its seats.
+    ResReport {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Its seats, by number.
+        seats: Vec<SeatNow>,
     },
     /// Time has passed.
     Tick,
@@ -152,6 +174,13 @@ pub enum ToScene {
         epoch: Epoch,
         /// Which seat.
         seat: Seat,
+        /// Why, for the user.
+        reason: EndReason,
+    },
+    /// Say what is known of the seats; answered by [`Event::ResReport`].
+    Report {
+        /// Which incarnation.
+        epoch: Epoch,
     },
     /// End; answered by [`Event::ResEnd`].
     End {
@@ -207,12 +236,15 @@ enum State {
     Kept,
 }
 
+/// A scene of this node.
 #[derive(Debug, Clone)]
 struct Row {
     epoch: Epoch,
     state: State,
     fleet: FleetName,
     grace_ms: u64,
+    /// How long it may say nothing; 0: for ever.
+    silence_ms: u64,
 }
 
 /// How a scene is ordered.
@@ -226,16 +258,30 @@ struct Order {
     seats: Vec<SeatGrant>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// A scene is to have begun, or ended.
+    Scene(SceneId),
+    /// A scene is to have said something.
+    Silent(SceneId),
+    Report,
+}
+
 /// The service.
 #[derive(Debug, Clone)]
 pub struct SceneService {
     node: NodeId,
-    slots: u32,
+    offer: Offer,
     fleets: BTreeMap<FleetName, Fleet>,
-    scenes: HashMap<SceneId, Row>,
+    /// In the order of their ids, in which they are reported.
+    scenes: BTreeMap<SceneId, Row>,
     by_fleet: HashMap<FleetName, u32>,
-    ended: Ended,
-    deadlines: Deadlines<SceneId>,
+    /// The last incarnations that have ended here, were to end before they began, or were refused.
+    ended: HashMap<SceneId, Epoch>,
+    /// Their scenes, in the order in which they were noted.
+    ended_first: VecDeque<SceneId>,
+    reports: report::Reports,
+    deadlines: Deadlines<Due>,
 }
 
 impl Service for SceneService {
@@ -263,11 +309,13 @@ impl Service for SceneService {
                 }
                 _ => cx.send(scene_master::Event::ResAddToken { scene, epoch, seat, result: Err(Refusal::SceneEnded) }),
             },
-            Event::ReqRemoveUser { scene, epoch, seat } => {
+            Event::ReqRemoveUser { scene, epoch, seat, reason } => {
                 if self.scenes.contains_key(&scene) {
-                    cx.send(Message::Scene(scene, ToScene::RemoveUser { epoch, seat }));
+                    cx.send(Message::Scene(scene, ToScene::RemoveUser { epoch, seat, reason }));
                 }
             }
+            Event::ReqReport { number, from } => self.req_report(number, from, cx),
+            Event::ResReport { scene, epoch, seats } => self.res_report(scene, epoch, seats, cx),
             Event::Tick => self.expire(cx),
         }
     }
@@ -282,16 +330,20 @@ impl Service for SceneService {
 }
 
 impl SceneService {
-    /// The service of a node that can run this many scenes.
-    pub fn new(node: NodeId, slots: u32, fleets: BTreeMap<FleetName, Fleet>) -> Self {
+    /// The service of a node that offers this to SceneMaster. It reports for the first time at once.
+    pub fn new(node: NodeId, offer: Offer, fleets: BTreeMap<FleetName, Fleet>) -> Self {
+        let mut deadlines = Deadlines::default();
+        deadlines.set(Due::Report, Time(0));
         Self {
             node,
-            slots,
+            offer,
             fleets,
-            scenes: HashMap::new(),
+            scenes: BTreeMap::new(),
             by_fleet: HashMap::new(),
-            ended: Ended::default(),
-            deadlines: Deadlines::default(),
+            ended: HashMap::new(),
+            ended_first: VecDeque::new(),
+            reports: report::Reports::default(),
+            deadlines,
         }
     }
 
@@ -317,21 +369,20 @@ impl SceneService {
 
     fn req_create_scene(&mut self, scene: SceneId, order: Order, cx: &mut Context<'_>) {
         let (epoch, fleet) = (order.epoch, order.fleet.clone());
+        let answer =
+            |result, cx: &mut Context<'_>| cx.send(scene_master::Event::ResCreateScene { scene, epoch, result });
+        let has_ended = self.ended.get(&scene).is_some_and(|ended| epoch <= *ended);
         let replaced = match self.scenes.get(&scene) {
-            Some(Row { epoch: known, state: State::Running, .. }) if *known == epoch => {
-                return cx.send(scene_master::Event::ResCreateScene { scene, epoch, result: Ok(()) });
-            }
+            Some(Row { epoch: known, state: State::Running, .. }) if *known == epoch => return answer(Ok(()), cx),
             // The answer is on its way.
             Some(Row { epoch: known, state: State::Starting, .. }) if *known == epoch => return,
+            _ if has_ended => return answer(Err(Refusal::SceneEnded), cx),
             Some(Row { epoch: known, state: State::Running | State::Kept, .. }) if order.reuse && *known < epoch => {
                 true
             }
             Some(_) => {
-                let refusal = Refusal::Busy("another incarnation of this scene still lives here");
-                return self.not_created(scene, epoch, refusal, cx);
+                return answer(Err(Refusal::Busy("another incarnation of this scene still lives here")), cx);
             }
-            // The order is late: it was doubled, or that to end the scene has overtaken it.
-            None if self.ended.has(scene, epoch) => return self.not_created(scene, epoch, Refusal::SceneEnded, cx),
             None => false,
         };
         let Some(limits) = self.fleets.get(&fleet).cloned() else {
@@ -342,14 +393,15 @@ impl SceneService {
             self.remove(scene);
         }
         let of_fleet = self.by_fleet.entry(fleet.clone()).or_default();
-        let is_full = self.scenes.len() >= self.slots as usize || *of_fleet >= limits.scenes_max;
+        let is_full = self.scenes.len() >= self.offer.capacity.scenes as usize || *of_fleet >= limits.scenes_max;
         if is_full && !replaced {
             return self.not_created(scene, epoch, Refusal::Overloaded("scenes"), cx);
         }
         *of_fleet += 1;
         let grace_ms = u64::from(limits.stop_grace_ms);
-        self.scenes.insert(scene, Row { epoch, state: State::Starting, fleet: fleet.clone(), grace_ms });
-        self.deadlines.set(scene, cx.now.plus_ms(START_MS_MAX));
+        let silence_ms = limits.strikes.silence_ms;
+        self.scenes.insert(scene, Row { epoch, state: State::Starting, fleet: fleet.clone(), grace_ms, silence_ms });
+        self.deadlines.set(Due::Scene(scene), cx.now.plus_ms(START_MS_MAX));
         let Order { build, reuse, domain, seed, seats, .. } = order;
         let start = Start { epoch, fleet, build, reuse, limits, domain, seed, seats };
         cx.send(Message::Scene(scene, ToScene::Start(Box::new(start))));
@@ -357,7 +409,7 @@ impl SceneService {
 
     /// Nor does this incarnation begin if its order comes again: SceneMaster may have it elsewhere by then.
     fn not_created(&mut self, scene: SceneId, epoch: Epoch, refusal: Refusal, cx: &mut Context<'_>) {
-        self.ended.note(scene, epoch);
+        self.note_ended(scene, epoch);
         cx.send(scene_master::Event::ResCreateScene { scene, epoch, result: Err(refusal) });
     }
 
@@ -365,7 +417,7 @@ impl SceneService {
         match self.row(scene, epoch) {
             Some(row) if row.state == State::Starting => {
                 row.state = State::Running;
-                self.deadlines.clear(&scene);
+                self.deadlines.clear(&Due::Scene(scene));
                 if result.is_err() {
                     self.remove(scene);
                 }
@@ -391,7 +443,6 @@ impl SceneService {
         keep: bool,
         cx: &mut Context<'_>,
     ) {
-        self.ended.note(scene, epoch);
         match self.scenes.get_mut(&scene).filter(|row| row.epoch <= epoch) {
             // As ordered before.
             Some(row) if row.epoch == epoch && row.state == State::Kept && keep => {
@@ -404,11 +455,13 @@ impl SceneService {
                 let keep = keep && row.epoch == epoch;
                 row.state = State::Ending { keep, order: epoch };
                 let (epoch, within_ms) = (row.epoch, row.grace_ms + END_MS_MAX);
-                self.deadlines.set(scene, cx.now.plus_ms(within_ms));
+                self.deadlines.clear(&Due::Silent(scene));
+                self.deadlines.set(Due::Scene(scene), cx.now.plus_ms(within_ms));
                 cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep }));
             }
             // It is as ordered: no such incarnation lives here. One whose start or end was given up might still.
             None => {
+                self.note_ended(scene, epoch);
                 cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep: false }));
                 cx.send(scene_master::Event::ResDestroyScene { scene, epoch, kept: false });
             }
@@ -420,7 +473,7 @@ impl SceneService {
         match self.row(scene, epoch) {
             Some(row) if kept && matches!(row.state, State::Ending { keep: true, .. }) => {
                 row.state = State::Kept;
-                self.deadlines.clear(&scene);
+                self.deadlines.clear(&Due::Scene(scene));
             }
             // It has been ordered meanwhile that the instance ends, too.
             Some(_) if kept => return,
@@ -436,35 +489,60 @@ impl SceneService {
     }
 
     fn expire(&mut self, cx: &mut Context<'_>) {
-        while let Some(scene) = self.deadlines.pop_due(cx.now) {
-            let Some(Row { epoch, state, .. }) = self.scenes.get(&scene) else { continue };
-            let epoch = *epoch;
-            match state {
-                State::Starting => {
-                    self.remove(scene);
-                    // It may start yet, and is to end then: SceneMaster is free to make it elsewhere.
-                    let (reason, results) = (EndReason::Expired, Vec::new());
-                    cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep: false }));
-                    let result = Err(Refusal::TimedOut("starting the scene"));
-                    cx.send(scene_master::Event::ResCreateScene { scene, epoch, result });
-                }
-                State::Ending { order: epoch, .. } => {
-                    let epoch = *epoch;
-                    cx.fault(format!("scene {scene} did not answer the order to end"));
-                    self.remove(scene);
-                    cx.send(scene_master::Event::ResDestroyScene { scene, epoch, kept: false });
-                }
-                State::Running | State::Kept => {}
+        while let Some(due) = self.deadlines.pop_due(cx.now) {
+            match due {
+                Due::Scene(scene) => self.scene_late(scene, cx),
+                Due::Silent(scene) => self.silent(scene, cx),
+                Due::Report => self.report_due(cx),
             }
         }
     }
 
+    /// A scene has not begun, or not ended, in its time.
+    fn scene_late(&mut self, scene: SceneId, cx: &mut Context<'_>) {
+        let Some(Row { epoch, state, .. }) = self.scenes.get(&scene).cloned() else { return };
+        match state {
+            State::Starting => {
+                self.remove(scene);
+                // It may start yet, and is to end then: SceneMaster is free to make it elsewhere.
+                let (reason, results) = (EndReason::Expired, Vec::new());
+                cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep: false }));
+                let result = Err(Refusal::TimedOut("starting the scene"));
+                cx.send(scene_master::Event::ResCreateScene { scene, epoch, result });
+            }
+            State::Ending { order: epoch, .. } => {
+                cx.fault(format!("scene {scene} did not answer the order to end"));
+                self.remove(scene);
+                cx.send(scene_master::Event::ResDestroyScene { scene, epoch, kept: false });
+            }
+            State::Running | State::Kept => {}
+        }
+    }
+
     fn remove(&mut self, scene: SceneId) {
-        self.deadlines.clear(&scene);
-        let Some(row) = self.scenes.remove(&scene) else { return };
-        self.ended.note(scene, row.epoch);
-        if let Some(count) = self.by_fleet.get_mut(&row.fleet) {
+        self.deadlines.clear(&Due::Scene(scene));
+        self.deadlines.clear(&Due::Silent(scene));
+        let Some(Row { epoch, state, fleet, .. }) = self.scenes.remove(&scene) else { return };
+        if let Some(count) = self.by_fleet.get_mut(&fleet) {
             *count -= 1;
+        }
+        let last = if let State::Ending { order, .. } = state { order } else { epoch };
+        self.note_ended(scene, last);
+    }
+
+    /// Neither this incarnation nor one before it begins here any more.
+    fn note_ended(&mut self, scene: SceneId, epoch: Epoch) {
+        match self.ended.get_mut(&scene) {
+            Some(known) => *known = epoch.max(*known),
+            None => {
+                self.ended.insert(scene, epoch);
+                self.ended_first.push_back(scene);
+            }
+        }
+        if self.ended_first.len() > ENDED_MAX
+            && let Some(oldest) = self.ended_first.pop_front()
+        {
+            self.ended.remove(&oldest);
         }
     }
 }

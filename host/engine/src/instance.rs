@@ -145,6 +145,12 @@ impl Instance {
         self.store.data_mut().take_log()
     }
 
+    /// The linear memory that it has.
+    #[inline]
+    pub fn memory_bytes(&self) -> usize {
+        self.store.data().memory_bytes
+    }
+
     /// Asks for the store's memory ahead of a call.
     #[inline]
     pub fn prefetch(&self) {
@@ -170,6 +176,8 @@ pub struct HostState {
     plugin: Plugin,
     deadline: Deadline,
     memory_bytes_max: usize,
+    /// How much it has.
+    memory_bytes: usize,
     memory_refused: bool,
     log: Log,
     log_bytes_max: usize,
@@ -183,6 +191,7 @@ impl HostState {
             plugin: plugin.clone(),
             deadline: Deadline::default(),
             memory_bytes_max: limits.memory_bytes_max,
+            memory_bytes: 0,
             memory_refused: false,
             log: Log::default(),
             log_bytes_max: limits.log_bytes_per_step_max,
@@ -252,9 +261,13 @@ impl diagnostics::Host for HostState {
 }
 
 impl ResourceLimiter for HostState {
-    fn memory_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let granted = desired <= self.memory_bytes_max && maximum.is_none_or(|max| desired <= max);
         self.memory_refused |= !granted;
+        if granted {
+            // The pool has the pages reserved, so a growth that is granted happens.
+            self.memory_bytes += desired - current;
+        }
         Ok(granted)
     }
 

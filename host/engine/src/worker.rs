@@ -69,6 +69,8 @@ pub struct Stepped {
     pub late_by: Duration,
     /// How long it ran.
     pub took: Duration,
+    /// The scene's linear memory after it.
+    pub memory_bytes: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -347,7 +349,7 @@ impl Worker {
         let begun = clock();
         let result = scene.step(entry.due_ns, ns(begun), horizon_ns);
         let took = clock().saturating_sub(begun);
-        let next_due_ns = scene.due_ns;
+        let (next_due_ns, memory_bytes) = (scene.due_ns, scene.instance.memory_bytes());
         if let Some(log) = scene.instance.take_log() {
             sink.logged(key, log);
         }
@@ -363,6 +365,7 @@ impl Worker {
                         commands,
                         late_by: begun.saturating_sub(Duration::from_nanos(entry.due_ns)),
                         took,
+                        memory_bytes,
                     },
                 );
             }

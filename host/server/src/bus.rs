@@ -90,12 +90,13 @@ struct Senders {
     db_doors: Mutex<Waiting<db::Answer>>,
 }
 
-/// What Auth and Db ask of the store.
+/// What Auth, Db and SceneMaster ask of the store.
 pub enum Question {
     Load(Load),
     Scan(Scan),
     LoadForDb(Load),
     ScanForDb(ScanRecords),
+    ScanForMaster(ScanRecords),
 }
 
 /// Those outside of the services who wait for an answer, by number.
@@ -196,6 +197,7 @@ impl Bus {
                 None => put(&senders.questions, Question::LoadForDb(load), "store"),
             },
             Message::ScanForDb(scan) => put(&senders.questions, Question::ScanForDb(scan), "store"),
+            Message::ScanForMaster(scan) => put(&senders.questions, Question::ScanForMaster(scan), "store"),
             Message::Db(event) => put(&senders.db, event, "db"),
             Message::DbDoor(number, result) => lock(&senders.db_doors).answer(number, result.map(|answer| *answer)),
             Message::Check(check) => put(&senders.checks, check, "checks"),
@@ -205,9 +207,10 @@ impl Bus {
                 None => tracing::error!(%domain, "a message for a domain that is not configured"),
             },
             Message::SceneMaster(event) => put(&senders.scene_master, event, "scene-master"),
-            Message::SceneService(_, event) | Message::OwnSceneService(event) => {
+            Message::SceneService(_, event) | Message::OwnSceneService(event) | Message::EverySceneService(event) => {
                 put(&senders.scene_service, event, "scene-service");
             }
+            Message::Service(service, up) => self.announce(service, up),
             Message::Scene(scene, order) => {
                 if !senders.scene_threads.order(scene, order) {
                     dropped("scene thread");

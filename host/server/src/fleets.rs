@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use scenehost_core::record::{FLEET_PREFIX, decode, encode, fleet_key};
+use scenehost_core::scene_master::SceneMaster;
 use scenehost_core::{Build, FleetName, GameName, Message, NodeId, Write, scene_master, scene_service};
 use scenehost_engine::{Engine, Plugin};
 use sha2::{Digest as _, Sha256};
@@ -25,10 +26,10 @@ const FLEETS_MAX: usize = 256;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the component {path} cannot be read: {cause}")]
-    Read { path: PathBuf, cause: std::io::Error },
-    #[error("the component {path} is refused: {cause}")]
-    Rejected { path: PathBuf, cause: scenehost_engine::Rejected },
+    #[error("[fleets.{fleet}]: the component {path} cannot be read: {cause}")]
+    Read { fleet: FleetName, path: PathBuf, cause: std::io::Error },
+    #[error("[fleets.{fleet}]: the component {path} is refused: {cause}")]
+    Rejected { fleet: FleetName, path: PathBuf, cause: scenehost_engine::Rejected },
     #[error("{0}")]
     Wrong(String),
     #[error("there is no fleet named {0:?} that was set here; those of the configuration file are changed there")]
@@ -54,6 +55,8 @@ struct Parts {
     node: NodeId,
     /// The fleets that domains use.
     used: BTreeSet<FleetName>,
+    /// What SceneMaster was told last.
+    current: RwLock<BTreeMap<FleetName, (Build, scenehost_core::config::Fleet)>>,
     state: Mutex<State>,
 }
 
@@ -95,6 +98,7 @@ impl Fleets {
             store,
             node,
             used: config.domains.values().map(|domain| domain.fleet.clone()).collect(),
+            current: RwLock::default(),
             state: Mutex::default(),
         }));
         let mut built = fleets.compile(&of_file)?;
@@ -219,7 +223,7 @@ impl Fleets {
             let plugin = match plugins.get(fleet.plugin.as_str()) {
                 Some(plugin) => plugin.clone(),
                 None => {
-                    let plugin = self.load_plugin(&fleet.plugin)?;
+                    let plugin = self.load_plugin(name, &fleet.plugin)?;
                     plugins.insert(&fleet.plugin, plugin.clone());
                     plugin
                 }
@@ -238,10 +242,12 @@ impl Fleets {
         Ok(built)
     }
 
-    fn load_plugin(&self, name: &str) -> Result<Plugin, Error> {
+    fn load_plugin(&self, fleet: &FleetName, name: &str) -> Result<Plugin, Error> {
         let path = self.0.plugins_dir.join(format!("{name}.wasm"));
-        let bytes = std::fs::read(&path).map_err(|cause| Error::Read { path: path.clone(), cause })?;
-        let plugin = self.0.engine.compile(&bytes).map_err(|cause| Error::Rejected { path: path.clone(), cause })?;
+        let unread = |cause| Error::Read { fleet: fleet.clone(), path: path.clone(), cause };
+        let bytes = std::fs::read(&path).map_err(unread)?;
+        let rejected = |cause| Error::Rejected { fleet: fleet.clone(), path: path.clone(), cause };
+        let plugin = self.0.engine.compile(&bytes).map_err(rejected)?;
         tracing::info!(path = %path.display(), digest = %plugin.digest(), bytes = plugin.size_bytes(), "plugin compiled");
         Ok(plugin)
     }
@@ -250,8 +256,16 @@ impl Fleets {
         self.0.runs.set(built.iter().map(|(name, (_, _, run))| (name.clone(), Arc::clone(run))).collect());
         let rules = built.iter().map(|(name, (_, fleet, _))| (name.clone(), fleet.scene.clone())).collect();
         self.0.bus.send(Message::SceneService(self.0.node, scene_service::Event::Fleets { fleets: rules }));
-        let fleets = built.into_iter().map(|(name, (build, fleet, _))| (name, (build, fleet.scene))).collect();
+        let fleets: BTreeMap<_, _> =
+            built.into_iter().map(|(name, (build, fleet, _))| (name, (build, fleet.scene))).collect();
+        // Before it is told: a SceneMaster that takes over meanwhile hears of it in any case.
+        self.0.current.write().unwrap_or_else(PoisonError::into_inner).clone_from(&fleets);
         self.0.bus.send(scene_master::Event::Fleets { fleets }.into());
+    }
+
+    /// A SceneMaster that takes over with the fleets of now.
+    pub fn next_scene_master(&self) -> SceneMaster {
+        SceneMaster::taking_over(self.0.current.read().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
 

@@ -17,11 +17,11 @@ use scenehost_core::economy::catalogue::Catalogue;
 use scenehost_core::lobby::Lobby;
 use scenehost_core::matching::Match;
 use scenehost_core::party::{self, Party};
-use scenehost_core::record::{FINISHED_PREFIX, SCENE_PREFIX, SceneRecord};
+use scenehost_core::record::{DRAIN_PREFIX, FINISHED_PREFIX, SCENE_PREFIX, SceneRecord};
 use scenehost_core::save;
-use scenehost_core::scene_master::{self, SceneMaster};
+use scenehost_core::scene_master::{self, Offer, SceneMaster};
 use scenehost_core::scene_service::SceneService;
-use scenehost_core::{NodeId, PartyId, SceneId, ServiceName, lobby};
+use scenehost_core::{NodeId, PartyId, SceneId, ServiceName, Write, lobby};
 use scenehost_engine::{Engine, Options};
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
@@ -62,8 +62,13 @@ const LAST_BACKUP: Duration = Duration::from_secs(10);
 type Services = JoinSet<Result<(), service_loop::Error>>;
 
 /// Runs the host until `stop` says so or something fails that it cannot do without. The file is the one of the
-/// configuration: its fleets may change.
-pub async fn run(config: Config, file: PathBuf, mut stop: mpsc::Receiver<()>) -> anyhow::Result<()> {
+/// configuration: its fleets may change. Once it serves, `serving` is given the way to its services.
+pub async fn run(
+    config: Config,
+    file: PathBuf,
+    mut stop: mpsc::Receiver<()>,
+    serving: impl FnOnce(&Bus),
+) -> anyhow::Result<()> {
     let clock = Clock::start();
     let metrics = install_metrics()?;
     let connections_max = open_files::connections(config.server.connections_max)?;
@@ -101,10 +106,13 @@ pub async fn run(config: Config, file: PathBuf, mut stop: mpsc::Receiver<()>) ->
     let catalogue = keep_catalogue(&config, &bus)?;
     // Before Db or anybody else can change one.
     bus.send(lobby::Event::Recovered { parties }.into());
-    let mut services = start_services(&config, inboxes, &shell, slots, catalogue);
+    let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle };
+    let mut services = start_services(&config, inboxes, &shell, offer.clone(), &fleets, catalogue);
     forget_saves(&store, &bus)?;
+    forget_drains(&store).await?;
     bus.send(scene_master::Event::Recovered { scenes, finished }.into());
-    bus.send(scene_master::Event::NodeUp { node: NODE, url: "/v1/scene".to_owned(), capacity, idle }.into());
+    let Offer { url, capacity, idle } = offer;
+    bus.send(scene_master::Event::NodeUp { node: NODE, url, capacity, idle }.into());
 
     let listener = listen(config.server.listen, "server.listen").await?;
     let ops_listener = listen(config.ops.listen, "ops.listen").await?;
@@ -122,6 +130,7 @@ pub async fn run(config: Config, file: PathBuf, mut stop: mpsc::Receiver<()>) ->
     tokio::spawn(keep_metrics(metrics));
     // Tests and tools wait for this line.
     tracing::info!(%address, %ops_address, scenes_max = slots, scene_threads = threads, "scenehost serves");
+    serving(&bus);
 
     let failed = tokio::select! {
         _ = stop.recv() => None,
@@ -259,11 +268,22 @@ fn forget_saves(store: &Store, bus: &Bus) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A node that was drained when the run before ended is not drained any more.
+async fn forget_drains(store: &Store) -> anyhow::Result<()> {
+    let drained = store.scan(DRAIN_PREFIX)?;
+    if !drained.is_empty() {
+        let writes = drained.into_iter().map(|(key, _)| Write::Delete { key }).collect();
+        store.begin(writes).await?.synced().await?;
+    }
+    Ok(())
+}
+
 fn start_services(
     config: &Config,
     inboxes: Inboxes,
     shell: &Shell,
-    slots: u32,
+    offer: Offer,
+    current_fleets: &Fleets,
     catalogue: watch::Receiver<Arc<Catalogue>>,
 ) -> Services {
     let mut services = JoinSet::new();
@@ -316,14 +336,15 @@ fn start_services(
         services.spawn(service_loop::run(ServiceName::Match, new(), Some(new), inbox, shell.clone()));
     }
     let scene_master = SceneMaster::new(fleets.clone());
+    let next_fleets = current_fleets.clone();
     services.spawn(service_loop::run(
         ServiceName::SceneMaster,
         scene_master,
-        None::<fn() -> SceneMaster>,
+        Some(move || next_fleets.next_scene_master()),
         inboxes.scene_master,
         shell.clone(),
     ));
-    let scene_service = SceneService::new(NODE, slots, fleets);
+    let scene_service = SceneService::new(NODE, offer, fleets);
     services.spawn(service_loop::run(
         ServiceName::SceneService,
         scene_service,

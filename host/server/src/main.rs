@@ -1,43 +1,4 @@
-//! `scenehost`: the host of session-based multiplayer games.
-//!
-//! | module | |
-//! |---|---|
-//! | [`config`] | the file and the flags |
-//! | [`host`] | puts the parts together, stops them in order |
-//! | [`edge`] | where clients connect |
-//! | [`ops`] | where operators connect |
-//! | [`open_files`] | how many connections the system allows |
-//! | [`service_loop`] | runs the services of `host/core` |
-//! | [`bus`] | brings their messages to each other |
-//! | [`scene_thread`] | runs scenes and holds their users' sockets |
-//! | [`store`] | keeps what was acknowledged |
-//! | [`records`], [`checks`] | reads records and checks passwords for Auth |
-//! | [`fleets`], [`capacity`] | what scenes are made of, also while the host runs; what this machine gives to them |
-//! | [`catalogue`] | keeps the economy's catalogue current |
-//! | [`moderation`] | asks the operator's service about what users say |
-//! | [`id_tokens`] | checks the ID tokens of OpenID Connect providers |
-//! | [`wire`] | the services' words in the client protocol |
-
-mod bus;
-mod capacity;
-mod catalogue;
-mod checks;
-mod clock;
-mod config;
-mod edge;
-mod export;
-mod fleets;
-mod host;
-mod id_tokens;
-mod meters;
-mod moderation;
-mod open_files;
-mod ops;
-mod records;
-mod scene_thread;
-mod service_loop;
-mod store;
-mod wire;
+//! `scenehost`: the binary. What it runs is the library beside it.
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
@@ -51,11 +12,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
 
-use config::Config;
-
-/// Most of what a request costs besides the system is many small pieces of memory, and this gives them for less.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use scenehost_server::config::Config;
+use scenehost_server::{host, store};
 
 /// How long threads that do blocking work have to end with the host.
 const LAST_THREADS: Duration = Duration::from_secs(2);
@@ -159,7 +117,7 @@ fn run(serve: Serve) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         let stop = stop_signals()?;
-        host::run(config, serve.config, stop).await
+        host::run(config, serve.config, stop, |_| {}).await
     });
     end_in_any_case();
     // Not for ever: a thread may still be copying a backup, or wait for a disk.

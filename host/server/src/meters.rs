@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use metrics::{counter, gauge};
 use scenehost_core::{Meter, Reading};
 
@@ -40,6 +41,9 @@ impl ServiceMeters {
     }
 }
 
+/// The longest lateness of a step that is told from longer ones.
+const LATE_MICROSECONDS_MAX: u64 = 60_000_000;
+
 pub struct SceneMeters {
     thread: String,
     pub messages_in: u64,
@@ -49,7 +53,8 @@ pub struct SceneMeters {
     pub slow_connections: u64,
     steps: u64,
     step_time: Duration,
-    late_max: Duration,
+    /// How late the steps since the last report were, in microseconds.
+    late: Histogram<u32>,
 }
 
 impl SceneMeters {
@@ -63,14 +68,14 @@ impl SceneMeters {
             slow_connections: 0,
             steps: 0,
             step_time: Duration::ZERO,
-            late_max: Duration::ZERO,
+            late: Histogram::new_with_max(LATE_MICROSECONDS_MAX, 2).expect("these bounds are right"),
         }
     }
 
     pub fn stepped(&mut self, late_by: Duration, took: Duration) {
         self.steps += 1;
         self.step_time += took;
-        self.late_max = self.late_max.max(late_by);
+        self.late.saturating_record(late_by.as_micros() as u64);
     }
 
     pub fn started(&self, took: Duration) {
@@ -88,7 +93,9 @@ impl SceneMeters {
         let label = || thread.clone();
         gauge!("scenehost_scenes", "thread" => label()).set(scenes as f64);
         gauge!("scenehost_scene_connections", "thread" => label()).set(connections as f64);
-        gauge!("scenehost_step_late_seconds_max", "thread" => label()).set(self.late_max.as_secs_f64());
+        let late = |microseconds| Duration::from_micros(microseconds).as_secs_f64();
+        gauge!("scenehost_step_late_seconds_max", "thread" => label()).set(late(self.late.max()));
+        gauge!("scenehost_step_late_seconds_p99", "thread" => label()).set(late(self.late.value_at_quantile(0.99)));
         counter!("scenehost_steps_total", "thread" => label()).increment(self.steps);
         counter!("scenehost_step_microseconds_total", "thread" => label()).increment(self.step_time.as_micros() as u64);
         counter!("scenehost_messages_in_total", "thread" => label()).increment(self.messages_in);
@@ -96,6 +103,8 @@ impl SceneMeters {
         counter!("scenehost_messages_refused_total", "thread" => label()).increment(self.refused_messages);
         counter!("scenehost_slow_connections_total", "kind" => "scene").increment(self.slow_connections);
         counter!("scenehost_connections_refused_total", "kind" => "scene").increment(self.refused_connections);
-        *self = Self { thread, ..Self::new(0) };
+        self.late.reset();
+        let late = self.late.clone();
+        *self = Self { thread, late, ..Self::new(0) };
     }
 }

@@ -1,11 +1,11 @@
-//! Reads for Auth and Db: one thread that answers what they ask of the store and memory does not hold.
+//! Reads for Auth, Db and SceneMaster: one thread that answers what they ask of the store and memory does not hold.
 //!
 //! Invariant: questions that wait together are read together and answered in their order.
 
 use std::thread::JoinHandle;
 
 use scenehost_core::read::{Load, Loaded, Scan, ScanRecords};
-use scenehost_core::{Message, auth, db};
+use scenehost_core::{Message, auth, db, scene_master};
 use tokio::sync::mpsc;
 
 use crate::bus::{Bus, Question};
@@ -31,6 +31,9 @@ fn answer(questions: impl Iterator<Item = Question>, store: &Store, bus: &Bus) {
             Question::LoadForDb(Load { job, keys }) => db::Event::Loaded { job, values: load(&keys, store) }.into(),
             Question::ScanForDb(ScanRecords { job, from, to, limit }) => {
                 db::Event::Scanned { job, records: store.records(&from, &to, limit).map_err(report) }.into()
+            }
+            Question::ScanForMaster(ScanRecords { job, from, to, limit }) => {
+                scene_master::Event::Scanned { job, records: store.records(&from, &to, limit).map_err(report) }.into()
             }
             Question::Scan(Scan { from, to, limit }) => {
                 auth::Event::Scanned { keys: store.keys(&from, &to, limit).map_err(report) }.into()

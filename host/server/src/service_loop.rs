@@ -104,8 +104,9 @@ pub async fn run<S: Service>(
                     told_up = true;
                     commits_of_before = usize::from(under_way.is_some()) + usize::from(!out.writes.is_empty());
                     bus.announce(name, false);
-                    // Db is no more up than the store is; that it is again is told by the store.
-                    if name != ServiceName::Db || *store_up.borrow() {
+                    // Db is no more up than the store is; that it is again is told by the store. One that has to find
+                    // out first what there is tells by itself.
+                    if service.is_up() && (name != ServiceName::Db || *store_up.borrow()) {
                         bus.announce(name, true);
                     }
                 }
@@ -178,5 +179,123 @@ async fn sleep(duration: Option<std::time::Duration>) {
     match duration {
         Some(duration) => tokio::time::sleep(duration).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use scenehost_core::config::{Fleet, OnCrash};
+    use scenehost_core::message::{EndReason, Player};
+    use scenehost_core::record::{self, SceneRecord, SeatRecord, SeatState};
+    use scenehost_core::scene_master::{Capacity, Event, Offer, SceneMaster};
+    use scenehost_core::scene_service::SceneService;
+    use scenehost_core::{Build, Epoch, Meter, NodeId, SceneId, Time, UserId, Write, lobby};
+
+    use super::*;
+    use crate::records;
+    use crate::scene_thread::SceneThreads;
+    use crate::store::lock::DataLock;
+
+    const NODE: NodeId = NodeId(1);
+
+    /// SceneMaster, which fails when it hears of this group.
+    struct Breaks(SceneMaster);
+
+    impl Service for Breaks {
+        type Event = Event;
+
+        fn step(&mut self, event: Event, cx: &mut Context<'_>) {
+            assert!(!matches!(event, Event::ReqCancelScene { .. }), "it was told to fail");
+            self.0.step(event, cx);
+        }
+
+        fn tick() -> Event {
+            SceneMaster::tick()
+        }
+
+        fn deadline(&self) -> Option<Time> {
+            self.0.deadline()
+        }
+
+        fn is_up(&self) -> bool {
+            self.0.is_up()
+        }
+
+        fn meters(&self) -> Vec<Meter> {
+            self.0.meters()
+        }
+    }
+
+    /// A scene that is in the books, and not on its node.
+    fn record() -> SceneRecord {
+        let player = Player { seat: 0, user: UserId(10), name: "Ada".to_owned(), rating: 1_500, team: 0 };
+        SceneRecord {
+            epoch: Epoch(1),
+            fleet: "arena".into(),
+            node: NODE,
+            state: "Running".to_owned(),
+            deadline: Some(Time(u64::MAX)),
+            users: vec![player.user],
+            build: Build(1),
+            born: Time(0),
+            holds_slot: true,
+            sessions: 1,
+            asked: None,
+            allocation: None,
+            domain: None,
+            match_id: None,
+            past_matches: Vec::new(),
+            seats: vec![SeatRecord { player, state: SeatState::Held, remove: None }],
+            crashes: Vec::new(),
+            strikes: Vec::new(),
+            end: None,
+            is_kept: false,
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_scene_master_that_fails_is_followed_by_one_that_finds_out_what_there_is() {
+        let folder = std::env::temp_dir().join(format!("scenehost-loop-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a temporary folder is writable");
+        let store = Store::open(&folder.join("store"), DataLock::take(&folder).expect("it is free")).expect("it opens");
+        let (threads, _seeds) = SceneThreads::new(1).expect("it can poll");
+        let (bus, mut inboxes, to_host) = Bus::new(std::iter::empty(), threads, store.clone());
+        let shell = Shell { clock: Clock::start(), bus: bus.clone(), store: store.clone() };
+        records::spawn(to_host.questions, store.clone(), bus.clone()).expect("a thread can be started");
+
+        let rules = Fleet { on_crash: OnCrash::End, ..Fleet::default() };
+        let fleets = BTreeMap::from([("arena".into(), rules.clone())]);
+        let offer = Offer { url: String::new(), capacity: Capacity::scenes(4), idle: None };
+        let service = SceneService::new(NODE, offer, fleets.clone());
+        tokio::spawn(run(
+            ServiceName::SceneService,
+            service,
+            None::<fn() -> SceneService>,
+            inboxes.scene_service,
+            shell.clone(),
+        ));
+        let next =
+            move || Breaks(SceneMaster::taking_over(BTreeMap::from([("arena".into(), (Build(1), rules.clone()))])));
+        let first = Breaks(SceneMaster::new(fleets));
+        tokio::spawn(run(ServiceName::SceneMaster, first, Some(next), inboxes.scene_master, shell));
+
+        let scene = SceneId(7);
+        let write = Write::Put { key: record::scene_key(scene), value: record::encode(&record()) };
+        store.begin(vec![write]).await.expect("it is up").synced().await.expect("it can be written");
+        bus.send(Event::ReqCancelScene { match_id: scenehost_core::MatchId(1) }.into());
+        let mut heard = Vec::new();
+        while heard.len() < 3 {
+            let next = tokio::time::timeout(Duration::from_secs(20), inboxes.lobby.recv()).await;
+            heard.extend(next.expect("it takes over"));
+        }
+        let lobby::Event::SynSceneEnded { user: UserId(10), ended } = &heard[1] else { panic!("{heard:?}") };
+        assert!(matches!(ended.reason, EndReason::Crashed(_)) && ended.scene == scene, "{ended:?}");
+        let service = ServiceName::SceneMaster;
+        let around = [&heard[0], &heard[2]];
+        assert_eq!(around, [false, true].map(|up| lobby::Event::Service { service, up }).each_ref());
+        let _ = std::fs::remove_dir_all(&folder); // What is left there is in nobody's way.
     }
 }

@@ -220,9 +220,12 @@ fn scene_ended(ended: &SceneEnded) -> v1::SynSceneEnded {
         EndReason::Crashed(_) => Reason::Crashed,
         EndReason::Left => Reason::Left,
         EndReason::Kicked(_) | EndReason::AccountClosed => Reason::Kicked,
-        EndReason::Stopped | EndReason::Empty | EndReason::Drained | EndReason::Idle | EndReason::Replaced => {
-            Reason::Stopped
-        }
+        EndReason::Stopped
+        | EndReason::Misbehaved(_)
+        | EndReason::Empty
+        | EndReason::Drained
+        | EndReason::Idle
+        | EndReason::Replaced => Reason::Stopped,
         EndReason::Expired | EndReason::NeverJoined => Reason::Expired,
         EndReason::TimeLimit => Reason::TimeLimit,
     };

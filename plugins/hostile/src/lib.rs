@@ -66,6 +66,10 @@ pub struct Plan {
     pub misbehave: Option<Misdeed>,
     /// When to do it; at the first message if it is not said.
     pub when: Option<When>,
+    /// How many steps pass before misdeeds at ticks begin.
+    pub after_ticks: u64,
+    /// In how many steps after those the one lies at which they begin; the seed draws it.
+    pub within_ticks: u32,
     /// For every message grant its sender one of this, and tell everybody the answer, in the place of an echo.
     pub grants: Option<String>,
 }
@@ -74,6 +78,8 @@ pub struct Plan {
 #[derive(Serialize, Deserialize)]
 pub struct Hostile {
     plan: Plan,
+    /// From this step on misdeeds at ticks are committed.
+    due_tick: u64,
 }
 
 impl Plan {
@@ -113,10 +119,12 @@ impl Plan {
 impl Scene for Hostile {
     type Message = ();
 
-    fn start(init: &Init, _: &mut Random) -> Result<Self, Fault> {
+    fn start(init: &Init, random: &mut Random) -> Result<Self, Fault> {
         let plan: Plan = init.configured()?;
         plan.obey(When::Start)?;
-        Ok(Hostile { plan })
+        let after = if plan.within_ticks == 0 { 0 } else { random.random_range(0..plan.within_ticks) };
+        let due_tick = plan.after_ticks + u64::from(after);
+        Ok(Hostile { plan, due_tick })
     }
 
     fn admit(&self, _: &Player) -> Result<(), String> {
@@ -147,7 +155,9 @@ impl Scene for Hostile {
     }
 
     fn tick(&mut self, ctx: &mut Context) {
-        self.plan.obey_in(When::Tick, ctx);
+        if ctx.tick() >= self.due_tick {
+            self.plan.obey_in(When::Tick, ctx);
+        }
     }
 
     fn save(&self) -> Result<Vec<u8>, Fault> {
@@ -161,7 +171,8 @@ impl Scene for Hostile {
     fn load(init: &Init, _: &[u8]) -> Result<Self, Fault> {
         let plan: Plan = init.configured()?;
         plan.obey(When::Load)?;
-        Ok(Hostile { plan })
+        let due_tick = plan.after_ticks;
+        Ok(Hostile { plan, due_tick })
     }
 }
 

@@ -52,3 +52,20 @@ fn a_trap_is_a_panic() {
     let mut scene = scene(r#"{"misbehave":"trap","when":"join"}"#).unwrap();
     scene.join(0);
 }
+
+#[test]
+fn a_storm_begins_at_a_step_that_the_seed_draws() {
+    let begins = |seed: u64| {
+        let configuration = r#"{"misbehave":"giant","when":"tick","after_ticks":5,"within_ticks":20}"#.to_owned();
+        let mut scene = SceneTest::<Hostile>::start(Init { seed, tick_rate_hz: 20, configuration, ..players(1) });
+        scene.join(0);
+        (0..30).find(|_| {
+            scene.ticks(1);
+            !scene.received_bytes(0).is_empty()
+        })
+    };
+    let all: Vec<u32> = (1..=20).map(|seed| begins(seed).expect("within 25 steps")).collect();
+    assert!(all.iter().all(|tick| (5..25).contains(tick)), "{all:?}");
+    assert!(all.iter().any(|tick| *tick != all[0]), "{all:?}");
+    assert_eq!(begins(3), begins(3));
+}

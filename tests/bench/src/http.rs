@@ -45,6 +45,29 @@ impl Client {
         serde_json::from_slice(&body).with_context(|| format!("POST {path} was not answered with JSON: {text}"))
     }
 
+    /// The text that a GET is answered with.
+    pub fn get(&mut self, path: &str) -> Result<String> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+        self.stream.write_all(request.as_bytes())?;
+        let (status, body) = self.response().with_context(|| format!("no answer to GET {path}"))?;
+        let text = String::from_utf8_lossy(&body).into_owned();
+        if status != 200 {
+            bail!("GET {path} was answered with status {status}: {text}");
+        }
+        Ok(text)
+    }
+
+    /// Deletes what is there.
+    pub fn delete(&mut self, path: &str, token: &str) -> Result<()> {
+        let authorization = format!("Authorization: Bearer {token}\r\n");
+        let request = format!("DELETE {path} HTTP/1.1\r\nHost: {}\r\n{authorization}\r\n", self.address);
+        self.stream.write_all(request.as_bytes())?;
+        match self.head().with_context(|| format!("no answer to DELETE {path}"))?.0 {
+            204 => Ok(()),
+            status => bail!("DELETE {path} was answered with status {status}"),
+        }
+    }
+
     /// The status that a GET is answered with; ends the connection.
     pub fn status(mut self, path: &str) -> Result<u16> {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);

@@ -1,8 +1,9 @@
 //! The benchmarks, on loopback: `arena`, the same load against Scenehost, Colyseus and a bare relay; `sign-in`;
-//! `lobby`, what players do between games.
+//! `lobby`, what players do between games; `scenes`, their lives.
 //!
 //! - `arena.rs`: what is measured, in which order. `ramp.rs`: the search for the limit.
 //! - `sign_in.rs`: sign-ins over HTTP. `lobby.rs` and its folder: leaderboards, chat, purchases.
+//! - `scenes.rs` and its folder: scenes made, held, failing, ended.
 //! - `generator.rs`: the players. `connection.rs`, `websocket.rs`, `http.rs`: how they talk.
 //! - `contender.rs` and its folder: the servers. `relay.rs`: the one that is part of this program.
 //! - `process.rs`: servers as processes. `report.rs`: the table and the file.
@@ -19,6 +20,7 @@ mod process;
 mod ramp;
 mod relay;
 mod report;
+mod scenes;
 mod sign_in;
 mod websocket;
 
@@ -44,6 +46,8 @@ enum Cli {
     SignIn(SignInArguments),
     /// What players do between games: leaderboards, chat, purchases.
     Lobby(LobbyArguments),
+    /// The lives of scenes: making them, holding them, failures, what is left of them.
+    Scenes(ScenesArguments),
     #[command(flatten)]
     Internal(Internal),
 }
@@ -110,12 +114,41 @@ struct LobbyArguments {
     out: PathBuf,
 }
 
+#[derive(Args)]
+struct ScenesArguments {
+    /// Small and short: whether everything works.
+    #[arg(long)]
+    quick: bool,
+    /// Measure only this.
+    #[arg(long)]
+    only: Option<scenes::Part>,
+    /// The program `scenehost`.
+    #[arg(long, default_value = "target/release/scenehost")]
+    scenehost: PathBuf,
+    /// The folder with the components `bench-room.wasm`, `arena.wasm` and `hostile.wasm`.
+    #[arg(long, default_value = "target/plugins")]
+    plugins: PathBuf,
+    /// Where `scenes.json` and the servers' logs go.
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+}
+
 /// What the bench starts itself.
 #[derive(Subcommand)]
 enum Internal {
     /// The relay.
     #[command(hide = true)]
     Relay { address: SocketAddr },
+    /// A host with the load of `scenes` inside.
+    #[command(hide = true)]
+    ScenesInside(scenes::inside::Arguments),
+    /// Another program on all cores, which ends when the bench does.
+    #[command(hide = true)]
+    OnAllCores {
+        program: PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Another program, pinned to a core, which ends when the bench does.
     #[command(hide = true)]
     Pinned {
@@ -131,7 +164,10 @@ fn main() -> Result<()> {
         Cli::Arena(arguments) => arena(arguments),
         Cli::SignIn(arguments) => sign_in(arguments),
         Cli::Lobby(arguments) => lobby(arguments),
+        Cli::Scenes(arguments) => scenes(arguments),
         Cli::Internal(Internal::Relay { address }) => relay::run(address),
+        Cli::Internal(Internal::ScenesInside(arguments)) => scenes::inside::run(&arguments),
+        Cli::Internal(Internal::OnAllCores { program, arguments }) => process::exec_on_all_cores(&program, &arguments),
         Cli::Internal(Internal::Pinned { core, program, arguments }) => {
             process::exec_pinned(core, &program, &arguments)
         }
@@ -177,6 +213,20 @@ fn lobby(arguments: LobbyArguments) -> Result<()> {
     process::raise_file_limit()?;
     process::pin(process::GENERATOR_CORE)?;
     let file = lobby::run(arguments.quick, &arguments.scenehost, &out)?;
+    println!("\nwritten to {}", file.display());
+    Ok(())
+}
+
+fn scenes(arguments: ScenesArguments) -> Result<()> {
+    fs::create_dir_all(&arguments.out)?;
+    process::raise_file_limit()?;
+    process::pin(process::GENERATOR_CORE)?;
+    let place = scenes::Place {
+        program: fs::canonicalize(&arguments.scenehost)?,
+        plugins: fs::canonicalize(&arguments.plugins)?,
+        out: fs::canonicalize(&arguments.out)?,
+    };
+    let file = scenes::run(&scenes::Settings::of(arguments.quick), arguments.only, &place)?;
     println!("\nwritten to {}", file.display());
     Ok(())
 }

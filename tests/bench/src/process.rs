@@ -71,11 +71,37 @@ impl Server {
         Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
     }
 
+    /// The same of the threads that run, to the nanosecond: for what takes little.
+    pub fn cpu_exact(&self) -> Result<Duration> {
+        let mut all = Duration::ZERO;
+        for thread in fs::read_dir(self.proc("task"))? {
+            let Ok(stat) = fs::read_to_string(thread?.path().join("schedstat")) else { continue }; // It has ended.
+            let on_processor = stat.split_whitespace().next().context("nothing in schedstat")?;
+            all += Duration::from_nanos(on_processor.parse()?);
+        }
+        Ok(all)
+    }
+
     /// What it holds in memory, in kB.
     pub fn resident_kb(&self) -> Result<u64> {
-        let status = fs::read_to_string(self.proc("status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kb = line.and_then(|line| line.split_whitespace().next()).context("no VmRSS in status")?;
+        self.kb("status", "VmRSS:")
+    }
+
+    /// The same, but what it has mapped many times is counted once.
+    pub fn held_kb(&self) -> Result<u64> {
+        self.kb("smaps_rollup", "Pss:")
+    }
+
+    /// What the kernel needs to know where its memory is, in kB.
+    pub fn page_tables_kb(&self) -> Result<u64> {
+        self.kb("status", "VmPTE:")
+    }
+
+    fn kb(&self, file: &str, name: &str) -> Result<u64> {
+        let text = fs::read_to_string(self.proc(file))?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let kb =
+            line.and_then(|line| line.split_whitespace().next()).with_context(|| format!("no {name} in {file}"))?;
         Ok(kb.parse()?)
     }
 
@@ -97,6 +123,36 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs another part of this program to its end, on the server's core or on all, and gives its output; `log` gets what
+/// it says besides.
+pub fn output(arguments: &[String], pinned: bool, log: &Path) -> Result<String> {
+    let this = std::env::current_exe()?;
+    let mut command = Command::new(&this);
+    if pinned {
+        command.arg("pinned").arg(SERVER_CORE.to_string()).arg(&this);
+    } else {
+        command.arg("on-all-cores").arg(&this);
+    }
+    let errors = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    let output = command.args(arguments).stdin(Stdio::null()).stderr(errors).output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        let log = fs::read_to_string(log).unwrap_or_default();
+        bail!("{} failed ({}): {said}{log}", arguments[0], output.status);
+    }
+    Ok(said)
+}
+
+/// Becomes another program on all cores that dies with its parent.
+pub fn exec_on_all_cores(program: &Path, arguments: &[String]) -> Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    let mut cores = CpuSet::new();
+    (0..CpuSet::MAX_CPU).for_each(|core| cores.set(core));
+    sched_setaffinity(None, &cores).context("cannot run on all cores")?;
+    let error = Command::new(program).args(arguments).exec();
+    Err(error).with_context(|| format!("cannot run {}", program.display()))
 }
 
 /// Becomes another program on one core that dies with its parent.

@@ -316,7 +316,7 @@ impl World {
 fn order(seat: Seat, now: Time, script: &mut Script) -> ToScene {
     let epoch = Epoch(script.below(3) as u64);
     match script.below(4) {
-        0 => ToScene::RemoveUser { epoch, seat },
+        0 => ToScene::RemoveUser { epoch, seat, reason: EndReason::AccountClosed },
         _ => {
             let token = token(script.below(TOKENS));
             ToScene::AddToken { epoch, seat, token, until: now.plus_ms(script.span_ms()) }

@@ -79,7 +79,13 @@ fn build(folders: &Folders) -> anyhow::Result<PathBuf> {
     let manifest = std::fs::read_to_string(folders.workspace.join("Cargo.toml"))?;
     let (before, rest) = manifest.split_once("members = [").context("the workspace names its members")?;
     let (_, after) = rest.split_once("]\n").context("the list of members ends")?;
-    std::fs::write(copy.join("Cargo.toml"), format!("{before}members = [\"host/core\"]\n{after}"))?;
+    let manifest = format!("{before}members = [\"host/core\"]\n{after}");
+    // Cargo would take a package of the same version for the one in the work tree.
+    let (before, version) =
+        manifest.split_once("[workspace.package]\nversion = ").context("the workspace has a version")?;
+    let (_, after) = version.split_once('\n').context("the version is in a line")?;
+    let manifest = format!("{before}[workspace.package]\nversion = \"0.0.0-mutants\"\n{after}");
+    std::fs::write(copy.join("Cargo.toml"), manifest)?;
     std::fs::copy(folders.workspace.join("Cargo.lock"), copy.join("Cargo.lock"))?;
     for mutant in MUTANTS {
         insert(&core.join("src").join(mutant.file), mutant)?;

@@ -9,6 +9,7 @@ use crate::matching::{self, Seeker};
 use crate::message::{Entry, MatchState, Message, Notice, ServiceName};
 use crate::record::RATING_START;
 use crate::refusal::Refusal;
+use crate::scene_master;
 
 impl Lobby {
     pub(super) fn req_match(
@@ -173,12 +174,18 @@ impl Lobby {
         result: Result<Entry, Refusal>,
         cx: &mut Context<'_>,
     ) {
-        let Some(user) = self.users.get(&id) else { return };
-        let Phase::Searching { ticket, asked, cancel, .. } = &user.phase else { return };
-        if *ticket != of_ticket {
+        let search = match self.users.get(&id).map(|user| &user.phase) {
+            Some(Phase::Searching { ticket, asked, cancel, .. }) if *ticket == of_ticket => Some((*asked, *cancel)),
+            Some(Phase::InScene { scene, .. }) if result.as_ref().is_ok_and(|entry| entry.scene == *scene) => return,
+            _ => None,
+        };
+        let Some((asked, cancel)) = search else {
+            // The user was told that this search is over, and would not know of the seat.
+            if let Ok(entry) = result {
+                cx.send(scene_master::Event::ReqGiveUpSeat { user: id, scene: entry.scene });
+            }
             return;
-        }
-        let (asked, cancel) = (*asked, *cancel);
+        };
         self.deadlines.clear(&Due::User(id));
         match result {
             Ok(entry) => {

@@ -14,6 +14,8 @@ pub(super) struct Counts {
     begun: u64,
     went: BTreeMap<(&'static str, &'static str), u64>,
     ended: BTreeMap<&'static str, u64>,
+    struck: BTreeMap<&'static str, u64>,
+    reconciled: BTreeMap<&'static str, u64>,
     /// How many allocations took at most so long, for each of [`LE`].
     allocated: [u64; LE.len()],
     allocated_ms: u64,
@@ -35,6 +37,16 @@ impl Counts {
         *self.ended.entry(reason).or_default() += 1;
     }
 
+    /// A scene has misbehaved.
+    pub fn struck(&mut self, kind: &'static str) {
+        *self.struck.entry(kind).or_default() += 1;
+    }
+
+    /// A report told otherwise than the books.
+    pub fn reconciled(&mut self, kind: &'static str) {
+        *self.reconciled.entry(kind).or_default() += 1;
+    }
+
     /// A scene that was asked for is there, after so long.
     pub fn allocated(&mut self, ms: u64) {
         for (count, (le, _)) in self.allocated.iter_mut().zip(LE) {
@@ -51,6 +63,12 @@ impl Counts {
         }
         for (reason, count) in &self.ended {
             meters.push(Meter::total("scenehost_scenes_ended_total", *count).of("reason", reason));
+        }
+        for (kind, count) in &self.struck {
+            meters.push(Meter::total("scenehost_scene_strikes_total", *count).of("kind", kind));
+        }
+        for (kind, count) in &self.reconciled {
+            meters.push(Meter::total("scenehost_scenes_reconciled_total", *count).of("kind", kind));
         }
         for (count, (_, le)) in self.allocated.iter().zip(LE) {
             meters.push(Meter::total("scenehost_allocation_milliseconds_bucket", *count).of("le", le));

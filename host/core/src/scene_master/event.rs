@@ -7,9 +7,11 @@ use super::operator::Order;
 use crate::config::Fleet;
 use crate::ids::{AllocationId, Build, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, UserId};
 use crate::message::{EndReason, PlayerResult, ServiceName};
+use crate::read::Scanned;
 use crate::record::SceneRecord;
 use crate::refusal::Refusal;
 use crate::results::Finished;
+use crate::scene_service::Report;
 
 /// A user whom Match put into a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,37 @@ pub enum Ask {
     GivenUp(String),
     /// Nobody holds a seat any more.
     Empty,
+}
+
+/// How a scene can misbehave without failing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Misbehaviour {
+    /// A step took longer than its fleet's soft limit.
+    Slow,
+    /// It uses more memory than its fleet's soft limit.
+    Memory,
+    /// It does not answer its node.
+    Silence,
+}
+
+impl Misbehaviour {
+    /// What users and operators are told.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Slow => "its steps took too long",
+            Self::Memory => "it used too much memory",
+            Self::Silence => "it did not answer",
+        }
+    }
+
+    /// Its name, for metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Slow => "slow",
+            Self::Memory => "memory",
+            Self::Silence => "silence",
+        }
+    }
 }
 
 /// What SceneMaster can be told.
@@ -139,6 +172,36 @@ pub enum Event {
         seat: Seat,
         /// Whether it will let the holder in.
         result: Result<(), Refusal>,
+    },
+    /// Match wants nothing of the scene for a group any more: nobody of it was told of the scene. Idempotent.
+    ReqCancelScene {
+        /// Which group.
+        match_id: MatchId,
+    },
+    /// A user who was to come into a scene will not, for the lobby has given up that search. Idempotent.
+    ReqGiveUpSeat {
+        /// Who.
+        user: UserId,
+        /// Which scene.
+        scene: SceneId,
+    },
+    /// A scene has misbehaved.
+    SynMisbehaved {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// How.
+        kind: Misbehaviour,
+    },
+    /// What a node tells of its scenes. A node that is not known offers to run scenes with that.
+    SynReport(Box<Report>),
+    /// The records that a fresh SceneMaster has asked for.
+    Scanned {
+        /// The number of the question.
+        job: u64,
+        /// The records.
+        records: Scanned,
     },
     /// A node offers to run scenes.
     NodeUp {

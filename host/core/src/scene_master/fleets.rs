@@ -19,6 +19,9 @@ use crate::refusal::Refusal;
 
 /// How many scenes of one fleet may be being made ready at once.
 pub const PROVISION_MAX: usize = 64;
+/// A scene that was given away is replaced so much later while enough others are ready: whoever got it waits for the
+/// same disk and the same cores, and goes first.
+pub const PROVISION_AFTER_MS: u64 = 5;
 
 /// A fleet.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +41,16 @@ pub(super) struct FleetState {
 
 impl FleetState {
     pub fn new(rules: Fleet) -> Self {
-        Self { rules: Arc::new(rules), ..Self::default() }
+        Self::of(Build::default(), rules)
+    }
+
+    pub fn of(build: Build, rules: Fleet) -> Self {
+        Self { build, rules: Arc::new(rules), ..Self::default() }
+    }
+
+    /// One that is no more, of which there still are scenes.
+    pub fn gone() -> Self {
+        Self { is_gone: true, ..Self::default() }
     }
 }
 
@@ -86,6 +98,14 @@ impl SceneMaster {
             }
             (fleet.build, fleet.rules) = (build, Arc::new(rules));
         }
+        // A fresh SceneMaster knows only later which scenes there are.
+        if self.reconcile.is_none() {
+            self.replace(cx);
+        }
+    }
+
+    /// Scenes that wait for use and are not what their fleets are now are replaced.
+    pub(super) fn replace(&mut self, cx: &mut Context<'_>) {
         let replaced: Vec<SceneId> =
             self.fleets.values().flat_map(|fleet| fleet.ready.iter().map(|(_, id)| *id)).collect();
         for id in replaced {
@@ -103,6 +123,9 @@ impl SceneMaster {
     pub(super) fn open_fleet(&self, name: &FleetName) -> Result<&FleetState, Refusal> {
         if self.stopping {
             return Err(Refusal::Stopping);
+        }
+        if self.reconcile.is_some() {
+            return Err(Refusal::ServiceDown(ServiceName::SceneMaster));
         }
         if !self.db_up {
             // A scene would wait for its record to be written, and its users with it.
@@ -145,7 +168,17 @@ impl SceneMaster {
             Standing::Reserved => fleet.reserved += 1,
             Standing::Other => {}
         }
-        self.standby_wanted.insert(name);
+        let has_enough = 2 * fleet.ready.len() >= fleet.rules.standby_min as usize;
+        let due = Due::Fleet(name.clone());
+        match (before, standing) {
+            (Standing::Ready(_), Standing::Other) if has_enough => {
+                // A look that is due already may be for later, after failures, and nothing is made ready before it.
+                if self.deadlines.get(&due).is_none() {
+                    self.deadlines.set(due, cx.now.plus_ms(PROVISION_AFTER_MS));
+                }
+            }
+            _ => _ = self.standby_wanted.insert(name),
+        }
     }
 
     /// Every fleet is to be looked at, for there is room that was not there before.
@@ -270,6 +303,7 @@ impl SceneMaster {
             *view.scenes.entry(scene.state.name()).or_default() += 1;
             view.of_other_builds += u32::from(scene.build != view.build);
         }
+        views.retain(|name, view| !self.fleets[*name].is_gone || !view.scenes.is_empty());
         views.into_values().collect()
     }
 }

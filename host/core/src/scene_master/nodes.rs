@@ -11,7 +11,12 @@ use crate::Context;
 use crate::config::{Fleet, Placement, Usage};
 use crate::ids::{NodeId, SceneId, Time};
 use crate::message::{EndReason, Message, ServiceName};
+use crate::record::{self, DrainRecord};
 use crate::refusal::Refusal;
+use crate::scene_service::Round;
+
+/// How many nodes are remembered that are gone.
+const GONE_MAX: usize = 10_000;
 
 /// What a node gives to scenes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +34,17 @@ impl Capacity {
     pub fn scenes(scenes: u32) -> Self {
         Self { scenes, cpu_us_per_s: u64::MAX, memory_kib: u64::MAX }
     }
+}
+
+/// What a node offers to SceneMaster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Where its scene connections go: the beginning of a URL or path.
+    pub url: String,
+    /// What it gives to scenes.
+    pub capacity: Capacity,
+    /// What becomes of it when it is idle; `None`: nothing.
+    pub idle: Option<Idle>,
 }
 
 /// What becomes of a node on which no scene was allocated for so long.
@@ -55,6 +71,8 @@ pub(super) struct Node {
     pub is_draining: bool,
     /// Once nothing is left on it, it may exit.
     exits: bool,
+    /// The latest round of its reports that has come.
+    pub round: Option<Round>,
 }
 
 /// A node, for operators.
@@ -101,14 +119,12 @@ impl Node {
 }
 
 impl SceneMaster {
-    pub(super) fn node_up(
-        &mut self,
-        id: NodeId,
-        url: String,
-        capacity: Capacity,
-        idle: Option<Idle>,
-        cx: &mut Context<'_>,
-    ) {
+    pub(super) fn node_up(&mut self, id: NodeId, offer: Offer, cx: &mut Context<'_>) {
+        let Offer { url, capacity, idle } = offer;
+        self.gone.remove(&id);
+        if self.nodes.get(&id).is_some_and(|node| node.is_draining) {
+            cx.delete(record::drain_key(id));
+        }
         let nothing = Capacity { scenes: 0, cpu_us_per_s: 0, memory_kib: 0 };
         let mut node = Node {
             url,
@@ -119,6 +135,7 @@ impl SceneMaster {
             idle_since: cx.now,
             is_draining: false,
             exits: false,
+            round: None,
         };
         for scene in self.scenes.values().filter(|scene| scene.node == id) {
             scene.usage.into_iter().for_each(|usage| node.take(usage));
@@ -130,24 +147,35 @@ impl SceneMaster {
     }
 
     pub(super) fn node_down(&mut self, node: NodeId, cx: &mut Context<'_>) {
-        self.nodes.remove(&node);
+        if self.nodes.remove(&node).is_some_and(|node| node.is_draining) {
+            cx.delete(record::drain_key(node));
+        }
         self.deadlines.clear(&Due::Node(node));
         self.ended_with(node);
+        self.gone.insert(node);
+        if self.gone.len() > GONE_MAX {
+            self.gone.pop_first();
+        }
         for id in self.scenes_of(node) {
-            let scene = &self.scenes[&id];
-            let (is_ending, is_new) = (scene.state == State::Stopping, scene.is_new());
-            if !is_ending && !is_new && self.may_restart(id, cx.now) {
-                self.restart(id, super::MACHINE_GONE.to_owned(), cx);
-            } else if is_new && self.place_elsewhere(id, cx) {
-                // Whoever has asked for it waits a little longer.
-            } else if is_new {
-                self.not_placed(id, Refusal::ServiceDown(ServiceName::SceneService), cx);
-            } else {
-                let reason = EndReason::Crashed(super::MACHINE_GONE.to_owned());
-                // One that was ending already has its reason, and its results.
-                self.scenes.get_mut(&id).expect("just listed").end.get_or_insert((reason, Vec::new()));
-                self.stopped(id, cx);
-            }
+            self.lost(id, super::MACHINE_GONE, cx);
+        }
+    }
+
+    /// What ran of a scene is no more: it begins anew if it may, else its users are told why it is over.
+    pub(super) fn lost(&mut self, id: SceneId, why: &str, cx: &mut Context<'_>) {
+        let scene = &self.scenes[&id];
+        let (is_ending, is_new) = (scene.state == State::Stopping, scene.is_new());
+        if !is_ending && !is_new && self.may_restart(id, cx.now) {
+            self.restart(id, why.to_owned(), cx);
+        } else if is_new && self.place_elsewhere(id, cx) {
+            // Whoever has asked for it waits a little longer.
+        } else if is_new {
+            self.not_placed(id, Refusal::ServiceDown(ServiceName::SceneService), cx);
+        } else {
+            let reason = EndReason::Crashed(why.to_owned());
+            // One that was ending already has its reason, and its results.
+            self.scenes.get_mut(&id).expect("it was just looked at").end.get_or_insert((reason, Vec::new()));
+            self.stopped(id, cx);
         }
     }
 
@@ -225,6 +253,7 @@ impl SceneMaster {
     pub(super) fn drain_node(&mut self, id: NodeId, exits: bool, cx: &mut Context<'_>) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         (node.is_draining, node.exits) = (true, exits);
+        cx.put(record::drain_key(id), record::encode(&DrainRecord { exits }));
         self.deadlines.clear(&Due::Node(id));
         for scene in self.scenes_of(id) {
             self.drain(scene, cx);
@@ -234,8 +263,9 @@ impl SceneMaster {
     }
 
     /// A node that was being drained gets scenes again. Games that have been told to end go on to do so.
-    pub(super) fn undrain_node(&mut self, id: NodeId) {
+    pub(super) fn undrain_node(&mut self, id: NodeId, cx: &mut Context<'_>) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
+        cx.delete(record::drain_key(id));
         (node.is_draining, node.exits) = (false, false);
         self.plan_idle(id);
         self.want_standby();
@@ -253,7 +283,7 @@ impl SceneMaster {
         let Some(scene) = self.scenes.get(&id) else { return };
         match scene.state {
             State::Ready | State::Reserved | State::Empty => self.stop(id, EndReason::Drained, Vec::new(), cx),
-            State::Allocated | State::Running => {
+            State::Allocated | State::Running | State::Suspect => {
                 let (epoch, node) = (scene.epoch, scene.node);
                 let life_until = scene.born.plus_ms(scene.rules.life_ms_max);
                 let until = cx.now.plus_ms(scene.rules.drain_ms).min(life_until);

@@ -109,7 +109,7 @@ impl SceneMaster {
                 Some(Answer::Done)
             }),
             Order::UndrainNode { node } => self.known_node(node).map(|()| {
-                self.undrain_node(node);
+                self.undrain_node(node, cx);
                 Some(Answer::Done)
             }),
         };

@@ -6,20 +6,28 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::fleets::{FleetState, Standing};
-use super::{Answer, ByHand, Matched, PLACE_MS_MAX, PLACES_MAX, Scene, SceneMaster, SeatRow, SeatState, State};
+use super::{
+    Answer, ByHand, For, Matched, PLACE_MS_MAX, PLACES_MAX, Scene, SceneMaster, SeatRow, SeatState, State, TOKEN_MS_MAX,
+};
 use crate::Context;
 use crate::config::StartOn;
-use crate::ids::{AllocationId, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId};
+use crate::ids::{AllocationId, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, UserId};
 use crate::matching;
 use crate::message::{EndReason, Entry, Message, Player};
 use crate::refusal::Refusal;
 use crate::scene_service::{self, SeatGrant};
 use crate::token::Secret;
 
+/// How long the match of a scene that a SceneMaster before has placed may take to ask for it again.
+const MATCH_AGAIN_MS: u64 = 5_000;
+
 /// Who waits for a scene that is being made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Asked {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asked {
     /// Nobody: it is to be ready.
     Standby,
     /// An operator who started some by hand, with this number.
@@ -40,6 +48,13 @@ pub(super) struct Allocation {
     pub players: Vec<Matched>,
 }
 
+impl SeatRow {
+    /// Its user is on the way in, and the way is not known any more.
+    fn has_lost_way(&self) -> bool {
+        self.state == SeatState::Expected && self.entry.is_none()
+    }
+}
+
 impl SceneMaster {
     pub(super) fn req_create_scene(
         &mut self,
@@ -55,7 +70,9 @@ impl SceneMaster {
                 // The scene has gone on to another match.
                 _ if scene.match_id != Some(match_id) => refuse_match(domain, match_id, Refusal::SceneEnded, cx),
                 State::Placing | State::Restarting => {} // The answer is on its way, or was given.
-                State::Allocated | State::Running | State::Draining => self.answer_match(id, cx),
+                State::Allocated | State::Running | State::Suspect | State::Draining => {
+                    self.open_ways(id, For::Match, cx);
+                }
                 State::Ready | State::Reserved | State::Empty | State::Stopping | State::Stopped => {
                     refuse_match(domain, match_id, Refusal::SceneEnded, cx)
                 }
@@ -81,25 +98,35 @@ impl SceneMaster {
     ) -> Result<SceneId, Refusal> {
         let FleetState { rules, .. } = self.open_fleet(fleet)?;
         let rules = Arc::clone(rules);
-        self.check_seats(&allocation.players, cx)?;
-        if let Some(ready) = self.ready_scene(fleet) {
-            self.give(ready, allocation, cx);
-            return Ok(ready);
+        if allocation.asked != Asked::Match {
+            self.check_seats(&allocation.players, cx)?;
         }
-        if rules.start == StartOn::Hand {
-            return Err(Refusal::Overloaded("scenes that are ready: this fleet's are started by hand"));
+        let id = match self.ready_scene(fleet) {
+            Some(ready) => ready,
+            None if rules.start == StartOn::Hand => {
+                return Err(Refusal::Overloaded("scenes that are ready: this fleet's are started by hand"));
+            }
+            None => {
+                let node = self.choose_node(&rules, None)?;
+                self.place(fleet, node, Asked::Standby, cx)
+            }
+        };
+        for player in &allocation.players {
+            if self.by_user.contains_key(&player.user) {
+                // For the lobby the user is in no game, and so does not know of that seat.
+                cx.fault(format!("user {} was matched while holding a seat", player.user));
+                self.give_up_seat(player.user, cx);
+            }
         }
-        let node = self.choose_node(&rules, None)?;
-        let id = self.place(fleet, node, Asked::Standby, cx);
         self.give(id, allocation, cx);
         Ok(id)
     }
 
-    /// Nobody is put into two scenes.
+    /// No operator puts anybody into two scenes.
     pub(super) fn check_seats(&self, players: &[Matched], cx: &mut Context<'_>) -> Result<(), Refusal> {
         match players.iter().find(|player| self.by_user.contains_key(&player.user)) {
             Some(player) => {
-                cx.fault(format!("user {} was matched while holding a seat", player.user));
+                cx.fault(format!("user {} was to be put into two scenes", player.user));
                 Err(Refusal::Busy("one of the players is still in another game"))
             }
             None => Ok(()),
@@ -122,11 +149,15 @@ impl SceneMaster {
         (scene.domain, scene.match_id) = (domain, match_id);
         (scene.born, scene.end) = (cx.now, None);
         scene.crashes.clear();
+        scene.strikes.clear();
+        scene.missed = None;
         scene.sessions += 1;
         let seats = (0..).zip(players).map(|(seat, player)| SeatRow {
             player: Player { seat, user: player.user, name: player.name, rating: player.rating, team: player.team },
             state: SeatState::Expected,
             entry: None,
+            asked: None,
+            remove: None,
         });
         scene.seats = seats.collect();
         let users: Vec<_> = scene.seats.iter().map(|row| row.player.user).collect();
@@ -180,6 +211,8 @@ impl SceneMaster {
             born: cx.now,
             seats: Vec::new(),
             crashes: Vec::new(),
+            strikes: Vec::new(),
+            missed: None,
             end: None,
         };
         self.scenes.insert(id, scene);
@@ -272,7 +305,11 @@ impl SceneMaster {
             self.counts.allocated(cx.now.ms_since(born));
         }
         match asked {
-            Some(Asked::Allocate(number)) => self.answer_allocation(id, number, cx),
+            Some(Asked::Allocate(number)) => self.open_ways(id, For::Operator(number), cx),
+            // It was placed by the SceneMaster before. Its match asks again, if there still is one.
+            Some(_) if self.scenes[&id].seats.iter().any(SeatRow::has_lost_way) => {
+                self.enter(id, state, Some(cx.now.plus_ms(MATCH_AGAIN_MS)), cx);
+            }
             Some(_) => self.answer_match(id, cx),
             None => self.tell_restarted(id, cx),
         }
@@ -304,7 +341,8 @@ impl SceneMaster {
         }
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let asked = scene.asked.take();
-        for row in &mut scene.seats {
+        // Who has given the seat up before may have one elsewhere by now.
+        for row in scene.seats.iter_mut().filter(|row| row.state != SeatState::Gone) {
             row.state = SeatState::Gone;
             self.by_user.remove(&row.player.user);
         }
@@ -328,6 +366,41 @@ impl SceneMaster {
                 }
             }
             None => {}
+        }
+    }
+
+    /// Opens ways in where they are not known any more, and tells who is to know them as soon as they are open.
+    pub(super) fn open_ways(&mut self, id: SceneId, asked: For, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get(&id) else { return };
+        let lost = (0..).zip(&scene.seats).filter(|(_, row)| row.has_lost_way() && row.asked.is_none());
+        let lost: Vec<Seat> = lost.map(|(seat, _)| seat).collect();
+        if scene.state == State::Allocated && !lost.is_empty() {
+            let until = cx.now.plus_ms(TOKEN_MS_MAX + scene.rules.token_ms);
+            self.enter(id, State::Allocated, Some(until), cx);
+        }
+        for seat in lost {
+            self.open_way(id, seat, asked, cx);
+        }
+        self.answer_when_open(id, asked, cx);
+    }
+
+    /// Answers whoever has asked for the scene as soon as it has noted all ways in, or has not for too long; who has
+    /// none then does not come.
+    pub(super) fn answer_when_open(&mut self, id: SceneId, asked: For, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get(&id) else { return };
+        if scene.seats.iter().any(|row| row.asked == Some(asked)) {
+            return;
+        }
+        let without: Vec<UserId> =
+            scene.seats.iter().filter(|row| row.has_lost_way()).map(|row| row.player.user).collect();
+        match asked {
+            For::Match => self.answer_match(id, cx),
+            For::Operator(number) => self.answer_allocation(id, number, cx),
+            // Each user is told alone.
+            For::Rejoin | For::Restart => return,
+        }
+        for user in without {
+            self.give_up_seat(user, cx);
         }
     }
 
@@ -375,7 +448,7 @@ impl SceneMaster {
     }
 }
 
-fn refuse_match(domain: DomainName, match_id: MatchId, refusal: Refusal, cx: &mut Context<'_>) {
+pub(super) fn refuse_match(domain: DomainName, match_id: MatchId, refusal: Refusal, cx: &mut Context<'_>) {
     let event = matching::Event::ResCreateScene { match_id, result: Err(refusal) };
     cx.send(Message::Match(domain, event));
 }

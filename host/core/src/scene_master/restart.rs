@@ -4,7 +4,7 @@
 //! says counts any more; it begins later with each failure, and not for ever; its users keep their seats. Between the
 //! two a scene has no slot.
 
-use super::{Due, Scene, SceneMaster, SeatState, State};
+use super::{Due, For, Scene, SceneMaster, SeatState, State};
 use crate::Context;
 use crate::config::{CRASHES_WITHIN_MS, OnCrash};
 use crate::ids::{SceneId, Time};
@@ -62,9 +62,12 @@ impl SceneMaster {
         let after_ms = (RESTART_MS << doublings).min(RESTART_MS_MAX);
         let after_ms = after_ms + cx.rng.next_u64() % (after_ms / 2 + 1);
         scene.epoch = scene.epoch.next();
+        scene.strikes.clear();
+        scene.missed = None;
         for (seat, row) in (0..).zip(&mut scene.seats) {
             self.deadlines.clear(&Due::Token(id, seat));
             row.entry = None;
+            row.asked = None;
         }
         self.free_slot(id, cx);
         self.enter(id, State::Restarting, Some(cx.now.plus_ms(after_ms)), cx);
@@ -98,5 +101,7 @@ impl SceneMaster {
         for (user, secret) in ways {
             cx.send(lobby::Event::SynSceneRestarted { user, entry: self.entry(id, scene, secret) });
         }
+        // If a SceneMaster before has placed it.
+        self.open_ways(id, For::Restart, cx);
     }
 }

@@ -16,7 +16,7 @@ use rand_chacha::rand_core::SeedableRng;
 use scenehost_core::config::{Fleet, OnCrash};
 use scenehost_core::message::EndReason;
 use scenehost_core::scene::{self, Effect, Notice, Scene};
-use scenehost_core::scene_master::{self, Ask};
+use scenehost_core::scene_master::{self, Ask, Capacity, Offer};
 use scenehost_core::scene_service::{self, SceneService, SeatGrant, ToScene};
 use scenehost_core::token::SecretHash;
 use scenehost_core::{
@@ -100,7 +100,8 @@ fn connection_of(user: usize) -> ConnectionId {
 impl Node {
     pub fn new(id: u64) -> Self {
         let fleet = Fleet { stop_grace_ms: 0, on_crash: OnCrash::Restart, ..Fleet::default() };
-        let service = SceneService::new(NodeId(id), 2, BTreeMap::from([(FLEET.into(), fleet)]));
+        let offer = Offer { url: String::new(), capacity: Capacity::scenes(2), idle: None };
+        let service = SceneService::new(NodeId(id), offer, BTreeMap::from([(FLEET.into(), fleet)]));
         Self {
             is_alive: true,
             highest: 0,

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use scenehost_core::config::{AfterSession, Fleet, Placement, StartOn, Usage};
 use scenehost_core::message::PlayerResult;
 use scenehost_core::record::{self, SceneRecord};
-use scenehost_core::scene_master::{Answer, Ask, Capacity, Event, FleetView, Idle, Matched, Order, SceneMaster};
+use scenehost_core::scene_master::{
+    Answer, Ask, Capacity, Event, FleetView, Idle, Matched, Order, PROVISION_AFTER_MS, SceneMaster,
+};
 use scenehost_core::scene_service::Event as ToNode;
 use scenehost_core::{
     AllocationId, Build, Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, UserId, Write, db, lobby,
@@ -216,6 +218,8 @@ fn as_many_scenes_as_the_fleet_says_are_always_ready() {
     let mut farm = Farm::new(on_standby(3));
     assert_eq!(farm.states(), [("Ready", 3)]);
     farm.matched(1, &[10, 11]);
+    assert_eq!(farm.states(), [("Allocated", 1), ("Ready", 2)]);
+    farm.pass_ms(PROVISION_AFTER_MS);
     assert_eq!(farm.states(), [("Allocated", 1), ("Ready", 3)]);
     farm.pass_ms(20 * 60_000);
     assert_eq!(farm.states(), [("Ready", 3)], "they outlive their time on standby, and the unjoined game does not");
@@ -478,8 +482,10 @@ fn a_fleet_that_is_no_more_has_no_new_scenes_and_its_games_go_on() {
     assert!(matches!(farm.allocate(None, &[11]), Err(Refusal::NotFound(_))));
     farm.pass_ms(1_000);
     assert!(farm.ordered().is_empty(), "none is made ready");
+    assert_eq!(farm.states(), [("Allocated", 1)]);
     farm.finish(scene, Vec::new());
     assert_eq!(farm.ordered(), ["1: end epoch 2, Finished"]);
+    assert_eq!(farm.order(Order::Fleets), Ok(Answer::Fleets(Vec::new())), "nothing of it is left");
 }
 
 #[test]

@@ -449,6 +449,19 @@ fn who_finds_the_scene_ended_is_in_it_until_its_end_is_told_for_it_may_begin_ane
 }
 
 #[test]
+fn who_is_given_a_seat_by_an_operator_is_told_unless_busy_with_something_else() {
+    let told = |world: &mut World<Lobby>| shorts(&world.tell(Event::SynAllocated { user: USER, entry: entry(2) }));
+    let mut world = idle();
+    assert_eq!(told(&mut world), ["User ResMatch"]);
+    assert_eq!(world.service.phase_name(USER), "InScene");
+    for mut busy in [searching(), in_scene()] {
+        let before = busy.service.phase_name(USER);
+        assert!(told(&mut busy).is_empty());
+        assert_eq!(busy.service.phase_name(USER), before);
+    }
+}
+
+#[test]
 fn a_dropped_user_keeps_the_search_and_gets_exactly_what_was_missed() {
     let mut world = searching();
     let state = |domain| MatchState::Placing { domain };
@@ -574,7 +587,9 @@ fn an_answer_to_an_older_search_changes_nothing() {
     let mut world = searching();
     world.tell(Event::ResMatch { user: USER, ticket: 1, result: Err(Refusal::NoMatch) });
     world.tell(req_match());
-    assert!(world.tell(Event::ResMatch { user: USER, ticket: 1, result: Ok(entry(1)) }).is_empty());
+    assert!(world.tell(Event::ResMatch { user: USER, ticket: 1, result: Err(Refusal::NoMatch) }).is_empty());
+    let told = world.tell(Event::ResMatch { user: USER, ticket: 1, result: Ok(entry(1)) });
+    assert_eq!(shorts(&told), ["SceneMaster ReqGiveUpSeat"], "nobody will come into that scene");
     assert_eq!(world.service.phase_name(USER), "Searching");
 }
 

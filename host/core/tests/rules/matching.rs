@@ -264,14 +264,47 @@ fn users_hear_of_a_scene_that_cannot_be_made_only_after_several_attempts() {
 }
 
 #[test]
-fn searches_end_when_the_scene_master_is_lost() {
+fn searches_wait_while_scene_master_is_down() {
+    let scene_master = |up| Event::Service { service: ServiceName::SceneMaster, up };
     let mut world = pairs();
     world.tell(ask(1, 1500));
-    let told = world.tell(Event::Service { service: ServiceName::SceneMaster, up: false });
-    assert_eq!(shorts(&told), ["Lobby ResMatch ✗ServiceDown"]);
+    assert_eq!(shorts(&world.tell(scene_master(false))), [] as [&str; 0]);
     assert_eq!(shorts(&world.tell(ask(2, 1500))), ["Lobby ResMatch ✗ServiceDown"]);
-    world.tell(Event::Service { service: ServiceName::SceneMaster, up: true });
-    assert_eq!(shorts(&world.tell(ask(2, 1500))), ["Lobby SynMatchState"]);
+    assert!(groups(&world.pass_ms(ROUND_MS * 10)).is_empty(), "nobody could make a scene");
+    world.tell(scene_master(true));
+    assert_eq!(groups(&world.tell(ask(2, 1500)))[0].1, [1, 2]);
+}
+
+#[test]
+fn a_group_asks_a_fresh_scene_master_again_and_not_for_ever() {
+    let scene_master = |up| Event::Service { service: ServiceName::SceneMaster, up };
+    let mut world = pairs();
+    world.tell(ask(1, 1500));
+    let group = groups(&world.tell(ask(2, 1500)));
+    let down = Err(Refusal::ServiceDown(ServiceName::SceneMaster));
+    for _ in 1..PLACE_ATTEMPTS_MAX {
+        world.tell(scene_master(false));
+        assert!(world.pass_ms(PLACE_MS_MAX * 2).is_empty(), "it is given time to come up");
+        assert_eq!(groups(&world.tell(scene_master(true))), group);
+    }
+    // It was up again before this group heard of it.
+    assert!(groups(&world.tell(Event::ResCreateScene { match_id: group[0].0, result: down })).is_empty());
+    assert_eq!(groups(&world.pass_ms(1_000)), group, "it asks for the same");
+    world.tell(scene_master(false));
+    let told = world.tell(scene_master(true));
+    assert_eq!(shorts(&told), ["Lobby ResMatch ✗ServiceDown"; 2], "perhaps it is this group that brings it down");
+}
+
+#[test]
+fn a_scene_that_was_made_for_a_group_that_is_over_is_called_off() {
+    let mut world = pairs();
+    let late = Event::ResCreateScene { match_id: MatchId(77), result: Ok(vec![(UserId(9), entry())]) };
+    assert_eq!(shorts(&world.tell(late)), ["SceneMaster ReqCancelScene"]);
+    world.tell(ask(1, 1500));
+    let (match_id, _) = groups(&world.tell(ask(2, 1500)))[0].clone();
+    let made = Event::ResCreateScene { match_id, result: Ok(vec![(UserId(1), entry()), (UserId(2), entry())]) };
+    assert_eq!(shorts(&world.tell(made.clone())), ["Lobby ResMatch"; 2]);
+    assert!(world.tell(made).is_empty(), "told twice: its users are on their way in");
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn a_scene_whose_last_user_is_kept_out_asks_for_its_end() {
 fn a_scene_whose_users_are_gone_before_it_has_begun_asks_for_its_end() {
     let mut scene = starting();
     for seat in [0, 1] {
-        scene.step(START, Event::Order(ToScene::RemoveUser { epoch: EPOCH, seat }));
+        scene.step(START, Event::Order(ToScene::RemoveUser { epoch: EPOCH, seat, reason: EndReason::AccountClosed }));
     }
     let effects = scene.step(START, Event::Started(Ok(())));
     assert_eq!(shorts(&effects), ["SceneService ResStart", "SceneMaster ReqAskDestroyScene"]);
@@ -338,6 +338,19 @@ fn a_finished_scene_waits_for_the_order_and_then_tells_everyone() {
     assert_eq!(shorts(&effects), ["tell Ended Finished", "close", "SceneService ResEnd", "gone"]);
 }
 
+#[test]
+fn a_session_that_is_over_leaves_nobody_in_the_instance_that_is_kept() {
+    let mut scene = inside();
+    scene.step(START, Event::Finish(Vec::new()));
+    let order = ToScene::End { epoch: EPOCH, reason: EndReason::Finished, results: Vec::new(), keep: true };
+    let effects = scene.step(START, Event::Order(order));
+    assert_eq!(shorts(&effects), ["tell Ended Finished", "close", "SceneService ResEnd", "kept"]);
+    assert_eq!((scene.seat_of(ADA), scene.connections().count()), (None, 0));
+    assert_eq!(shorts(&scene.step(START, join(BOB, token(1)))), ["tell SceneEnded"]);
+    assert!(scene.step(START, Event::Closed { connection: ADA }).is_empty());
+    assert_eq!(shorts(&scene.step(START, end(EndReason::Idle))), ["SceneService ResEnd", "gone"]);
+}
+
 /// A game that could not go on if it began anew ends, whatever its fleet says of crashes.
 fn given_up(scene: &mut Scene) {
     let effects = scene.step(START, Event::GivenUp("nothing can be saved now".to_owned()));
@@ -432,8 +445,15 @@ fn every_state_and_event() {
         scene.step(START, end(EndReason::Finished));
         scene
     };
+    let keep = ToScene::End { epoch: EPOCH, reason: EndReason::Finished, results: Vec::new(), keep: true };
+    let kept = {
+        let mut scene = asked.clone();
+        scene.step(START, Event::Order(keep.clone()));
+        scene
+    };
     let refused = || Err(scenehost_core::Refusal::Internal("x"));
     let kick = || Event::Kick { seat: 0, reason: "afk".to_owned() };
+    let remove = |epoch| Event::Order(ToScene::RemoveUser { epoch, seat: 0, reason: EndReason::AccountClosed });
     table::check(
         "scene",
         &[
@@ -444,6 +464,7 @@ fn every_state_and_event() {
             ("Running, seat 0 resumed", resumed),
             ("Asked", asked),
             ("Stopping", stopping),
+            ("Kept", kept),
             ("Ended", ended),
         ],
         &[
@@ -464,11 +485,15 @@ fn every_state_and_event() {
             ("Kick", kick()),
             ("Finish", Event::Finish(Vec::new())),
             ("Failed", Event::Failed("trap".to_owned())),
-            ("RemoveUser", Event::Order(ToScene::RemoveUser { epoch: EPOCH, seat: 0 })),
-            ("RemoveUser, other epoch", Event::Order(ToScene::RemoveUser { epoch: Epoch(EPOCH.0 + 1), seat: 0 })),
+            ("RemoveUser", remove(EPOCH)),
+            ("RemoveUser, other epoch", remove(Epoch(EPOCH.0 + 1))),
+            ("Report", Event::Order(ToScene::Report { epoch: EPOCH })),
+            ("Report, other epoch", Event::Order(ToScene::Report { epoch: Epoch(EPOCH.0 + 1) })),
             ("AddToken", add_token(0, "new")),
             ("End Finished", end(EndReason::Finished)),
+            ("End Finished, kept", Event::Order(keep)),
             ("End Stopped", end(EndReason::Stopped)),
+            ("Drain", Event::Order(ToScene::Drain { epoch: EPOCH, grace_ms: 5 })),
             ("Tick, all deadlines passed", Event::Tick),
         ],
         |state, event| {

@@ -7,14 +7,15 @@ use scenehost_core::message::{EndReason, PlayerResult};
 use scenehost_core::record::{self, SceneRecord};
 use scenehost_core::results::Finished;
 use scenehost_core::scene_master::{
-    Answer, Ask, Capacity, Event, Matched, Order, PLACE_MS_MAX, RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX,
-    RESTART_MS, STOP_MS_MAX, SceneMaster, TOMBSTONE_MS,
+    Answer, Ask, Capacity, Event, Matched, Misbehaviour, Offer, Order, PLACE_MS_MAX, RECORD_AGAIN_MS,
+    RECORD_AGAIN_MS_MAX, RECORDING_MAX, RESTART_MS, STOP_MS_MAX, SceneMaster, TOMBSTONE_MS,
 };
+use scenehost_core::scene_service::{self, Life, Report, Reported, Round, SeatNow};
 use scenehost_core::{
     AllocationId, Build, Effects, Epoch, FleetName, MatchId, Message, Meter, NodeId, Refusal, SceneId, Service,
-    ServiceName, UserId, Write,
+    ServiceName, Time, UserId, Write,
 };
-use scenehost_core::{db, matching, scene_service};
+use scenehost_core::{db, matching};
 
 use crate::table::{self, short};
 use crate::world::World;
@@ -68,6 +69,24 @@ fn left(scene: SceneId, seat: u32) -> Event {
 
 fn ask(scene: SceneId, ask: Ask) -> Event {
     Event::ReqAskDestroyScene { scene, epoch: EPOCH, ask }
+}
+
+fn misbehaved(scene: SceneId) -> Event {
+    Event::SynMisbehaved { scene, epoch: EPOCH, kind: Misbehaviour::Slow }
+}
+
+/// All that the node runs.
+fn report(round: u64, scenes: Vec<Reported>) -> Event {
+    let (from, to) = (SceneId(0), SceneId(u64::MAX));
+    Event::SynReport(Box::new(Report {
+        node: NODE,
+        offer: Offer { url: "/v1/scene".to_owned(), capacity: Capacity::scenes(10), idle: None },
+        asked: 0,
+        round: Round { since: Time(1), number: round },
+        from,
+        to,
+        scenes,
+    }))
 }
 
 fn destroyed(scene: SceneId) -> Event {
@@ -200,9 +219,13 @@ fn while_the_store_is_down_no_node_is_given_up_for_what_it_cannot_have_heard() {
 }
 
 #[test]
-fn nobody_is_put_into_two_scenes() {
-    let (mut world, _) = running();
-    assert_eq!(shorts(&world.tell(req_create(MatchId(51), [11, 12]))), ["Match ResCreateScene ✗Busy"]);
+fn who_is_matched_while_holding_a_seat_gives_that_up() {
+    let (mut world, scene) = running();
+    // The lobby asks only for users who are in no game by its books: user 11 does not know of that seat.
+    let told = world.tell(req_create(MatchId(51), [11, 12]));
+    assert_eq!(shorts(&told), ["SceneService ReqRemoveUser", "Lobby SynSceneEnded", "SceneService ReqCreateScene"]);
+    assert_ne!(placed(&told), scene);
+    assert_eq!(world.service.state_name(scene), "Running", "the other one plays on");
 }
 
 #[test]
@@ -545,6 +568,13 @@ fn every_state_and_event() {
         world.pass_ms(RESTART_MS * 2);
         world
     };
+    let suspect = {
+        let (mut world, scene) = running();
+        world.tell(misbehaved(scene));
+        world
+    };
+    let seats = Some(vec![SeatNow::Held, SeatNow::Gone(EndReason::NeverJoined)]);
+    let reported = |life, seats| Reported { scene, epoch: EPOCH, life, seats };
     let add_token = |result| Event::ResAddToken { scene, epoch: EPOCH, seat: 1, result };
     table::check(
         "scene-master",
@@ -555,6 +585,7 @@ fn every_state_and_event() {
             ("Reserved", reserved),
             ("Allocated", allocated().0),
             ("Running", running().0),
+            ("Suspect", suspect),
             ("Empty", empty),
             ("Draining", draining),
             ("Restarting", restarting),
@@ -587,6 +618,12 @@ fn every_state_and_event() {
             ("ReqRemoveUser", Event::ReqRemoveUser { user: UserId(11) }),
             ("ResAddToken", add_token(Ok(()))),
             ("ResAddToken, refused", add_token(Err(Refusal::SceneEnded))),
+            ("ReqCancelScene", Event::ReqCancelScene { match_id: MATCH }),
+            ("ReqGiveUpSeat", Event::ReqGiveUpSeat { user: UserId(11), scene }),
+            ("SynMisbehaved", misbehaved(scene)),
+            ("SynReport, running", report(1, vec![reported(Life::Running, seats)])),
+            ("SynReport, other epoch", report(1, vec![Reported { epoch: Epoch(9), ..reported(Life::Running, None) }])),
+            ("SynReport, without it", report(1, Vec::new())),
             ("ReqOperator Reserve", reserve),
             ("ReqOperator Release", order(Order::Release { scene })),
             ("ReqOperator Allocate", allocate(scene)),

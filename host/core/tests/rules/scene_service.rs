@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use scenehost_core::config::Fleet;
 use scenehost_core::message::EndReason;
-use scenehost_core::scene_master;
+use scenehost_core::scene_master::{self, Capacity, Offer};
 use scenehost_core::scene_service::{END_MS_MAX, Event, START_MS_MAX, SceneService, ToScene};
 use scenehost_core::token::SecretHash;
 use scenehost_core::{Build, Epoch, FleetName, Message, NodeId, Refusal, SceneId, Time};
@@ -17,7 +17,10 @@ const EPOCH: Epoch = Epoch(1);
 
 fn service(slots: u32) -> World<SceneService> {
     let fleets = BTreeMap::from([(FleetName::from("gomoku"), Fleet { scenes_max: 2, ..Fleet::default() })]);
-    World::new(SceneService::new(NodeId(1), slots, fleets))
+    let offer = Offer { url: "/v1/scene".to_owned(), capacity: Capacity::scenes(slots), idle: None };
+    let mut world = World::new(SceneService::new(NodeId(1), offer, fleets));
+    assert_eq!(shorts(&world.tell(Event::Tick)), ["SceneMaster SynReport"], "it tells of itself at once");
+    world
 }
 
 fn create(scene: SceneId, epoch: Epoch) -> Event {
@@ -235,7 +238,12 @@ fn every_state_and_event() {
             ("ReqDrainScene", Event::ReqDrainScene { scene: SCENE, epoch: EPOCH, grace_ms: 5 }),
             ("ReqAddToken", token(EPOCH)),
             ("ReqAddToken, other epoch", token(Epoch(2))),
-            ("ReqRemoveUser", Event::ReqRemoveUser { scene: SCENE, epoch: EPOCH, seat: 0 }),
+            (
+                "ReqRemoveUser",
+                Event::ReqRemoveUser { scene: SCENE, epoch: EPOCH, seat: 0, reason: EndReason::AccountClosed },
+            ),
+            ("ReqReport", Event::ReqReport { number: 5, from: SceneId(0) }),
+            ("ResReport", Event::ResReport { scene: SCENE, epoch: EPOCH, seats: Vec::new() }),
             ("Tick at the deadline", Event::Tick),
         ],
         |state, event| {

@@ -104,13 +104,16 @@ pub fn short(message: &Message) -> String {
         Message::Door(_, Err(refusal)) => format!("Door ✗{}", variant(refusal)),
         Message::Db(event) => format!("Db {}", variant(event)),
         Message::LoadForDb(_) => "load".to_owned(),
-        Message::ScanForDb(_) => "scan".to_owned(),
+        Message::ScanForDb(_) | Message::ScanForMaster(_) => "scan".to_owned(),
         Message::DbDoor(_, Ok(answer)) => format!("Door {}", variant(answer)),
         Message::DbDoor(_, Err(refusal)) => format!("Door ✗{}", variant(refusal)),
         Message::Lobby(event) => format!("Lobby {}", variant(event)),
         Message::Match(_, event) => format!("Match {}", variant(event)),
         Message::SceneMaster(event) => format!("SceneMaster {}", variant(event)),
-        Message::SceneService(_, event) | Message::OwnSceneService(event) => format!("SceneService {}", variant(event)),
+        Message::SceneService(_, event) | Message::OwnSceneService(event) | Message::EverySceneService(event) => {
+            format!("SceneService {}", variant(event))
+        }
+        Message::Service(service, up) => format!("{service:?} {}", if *up { "up" } else { "down" }),
         Message::Scene(_, order) => format!("Scene {}", variant(order)),
         Message::User(to_user) => match &to_user.notice {
             Notice::Refused(refusal) | Notice::SynClosing(refusal) => {

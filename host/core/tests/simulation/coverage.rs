@@ -266,7 +266,7 @@ pub fn of_scene<F: Clone>(scene: &Scene<F>, event: &scene::Event, seat: Option<S
         }
         Event::Finish(_) => "Finish",
         Event::Failed(_) | Event::GivenUp(_) => "Failed",
-        Event::Order(ToScene::RemoveUser { seat, epoch }) => {
+        Event::Order(ToScene::RemoveUser { seat, epoch, .. }) => {
             of_seat = *seat;
             if *epoch == scene.incarnation().epoch { "RemoveUser" } else { "RemoveUser, other epoch" }
         }
@@ -280,6 +280,13 @@ pub fn of_scene<F: Clone>(scene: &Scene<F>, event: &scene::Event, seat: Option<S
         }) => "End Stopped",
         Event::Order(ToScene::End { .. }) => "End Finished",
         Event::Order(ToScene::Drain { .. }) => "Drain",
+        Event::Order(ToScene::Report { epoch }) => {
+            if *epoch == scene.incarnation().epoch {
+                "Report"
+            } else {
+                "Report, other epoch"
+            }
+        }
         Event::Order(ToScene::Start(_)) => return,
         Event::Tick => "Tick, all deadlines passed",
     };

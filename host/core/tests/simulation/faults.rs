@@ -1,17 +1,18 @@
 //! What goes wrong, and how it is over.
 //!
 //! A node that is silent for longer than [`SILENT_MS_MAX`] is declared down, and has lost its scenes when it is back:
-//! that a node fences itself off, or is asked what it still runs, is not built yet. For the same reason all nodes
-//! begin anew with the host. A node comes back after it was declared down, never before: SceneMaster could not tell
-//! its lives apart.
+//! that a node fences itself off is not built yet. All nodes begin anew with the host, which ends all scenes when it
+//! begins; a SceneMaster alone that fails ([`Fault::FreshMaster`]) is followed by one that goes on with them. A node
+//! comes back after it was declared down, never before: SceneMaster could not tell its lives apart.
 
 use scenehost_core::message::ServiceName;
-use scenehost_core::{NodeId, Refusal, lobby, scene_master};
+use scenehost_core::scene_master::SceneMaster;
+use scenehost_core::{NodeId, Refusal, Time, lobby, scene_master};
 
 use crate::invariants;
 use crate::nodes::Node;
 use crate::plan::{Deed, Fault, NODES, between};
-use crate::sim::{Due, LIFE_MS_MAX, Sim, new_db, new_match};
+use crate::sim::{Due, Sim, builds, new_db, new_match};
 use crate::traffic::LinkFault;
 use crate::watch::Place;
 
@@ -37,8 +38,8 @@ impl Sim {
     pub fn fault(&mut self, fault: Fault) {
         // After these somebody may have a seat and not know of it, until its token expires or its scene ends.
         let lossy_ms = match fault {
-            Fault::Link { for_ms, .. } => for_ms + LIFE_MS_MAX + 20_000,
-            Fault::StoreDown { for_ms } => for_ms + 100_000,
+            Fault::Link { for_ms, .. } => for_ms + 60_000,
+            Fault::StoreDown { for_ms } => for_ms + 60_000,
             Fault::FreshMatch(_) => 60_000,
             // Who does something else meanwhile is not told.
             Fault::Operator(Deed::Allocate { .. }) | Fault::AskedAgain(_) => 100_000,
@@ -57,7 +58,11 @@ impl Sim {
                     self.crash(node, for_ms);
                 }
             }
-            Fault::Skew { node, ms } => self.nodes[node].ahead_ms = ms,
+            Fault::Skew { node, ms } => {
+                // What it waits for takes longer, or less long, by that.
+                self.watch.trouble(node, self.now);
+                self.nodes[node].ahead_ms = ms;
+            }
             Fault::StoreDown { for_ms } => {
                 if !self.store.is_down {
                     self.store.is_down = true;
@@ -79,6 +84,7 @@ impl Sim {
                 self.fresh(ServiceName::Db);
                 self.plan(Place::Db);
             }
+            Fault::FreshMaster => self.fresh_master(),
             Fault::HostCrash => self.host_crash(),
             Fault::HostStop => {
                 if !self.is_stopping {
@@ -148,6 +154,21 @@ impl Sim {
         if service != ServiceName::Db || !self.store.is_down {
             self.announce(service, true);
         }
+    }
+
+    /// SceneMaster has failed, and a fresh one takes over with what is in the store. It tells by itself when it is up.
+    fn fresh_master(&mut self) {
+        self.host.master.fail(SceneMaster::taking_over(builds(self.build)));
+        // What it knew of matches and orders is gone; an answer may be on its way.
+        self.asked.clear();
+        self.watch.orders.values_mut().for_each(|order| *order = (Time(u64::MAX), 0));
+        self.watch.draining.clear();
+        self.announce(ServiceName::SceneMaster, false);
+        // Of the other nodes it hears by their reports.
+        if self.nodes[0].up {
+            self.tell_up(0);
+        }
+        self.plan(Place::Master);
     }
 
     fn pause(&mut self, node: usize, for_ms: u64) {

@@ -25,7 +25,25 @@ enum Course {
     Kicks,
     /// It lets the player of this seat not in, and is decided later.
     Refuses(u32),
+    /// Its steps take too long after some time, or it uses too much memory.
+    Strains,
+    /// It hangs after some time, for a while.
+    Hangs,
 }
+
+/// What a game does when its time has come.
+#[derive(Debug)]
+pub enum Turn {
+    Does(Event),
+    /// A step that took so many microseconds, after which it used so many bytes.
+    Took(u64, u64),
+    /// It says nothing for so many milliseconds.
+    Hangs(u64),
+}
+
+/// How long a step of a game may take, and how much memory it may use, before that is a strike.
+pub const STEP_MS_MAX: u64 = 10;
+pub const MEMORY_KIB_MAX: u64 = 64;
 
 #[derive(Debug)]
 pub struct Game {
@@ -49,7 +67,9 @@ impl Game {
             18..20 => Course::GivesUp,
             20 => Course::FailsToStart,
             21 => Course::StartsLate,
-            22..26 => Course::Silent,
+            22..24 => Course::Silent,
+            24 => Course::Strains,
+            25 => Course::Hangs,
             26..29 => Course::Kicks,
             _ => Course::Refuses((seed >> 6) as u32 % 2),
         };
@@ -83,20 +103,32 @@ impl Game {
     }
 
     /// What the game does when its time has come.
-    pub fn turn(&mut self) -> Option<Event> {
-        match self.course {
-            Course::Finishes | Course::Refuses(_) => Some(Event::Finish(self.results())),
-            Course::ComesToNothing => Some(Event::Finish(Vec::new())),
-            Course::Traps => Some(Event::Failed("trap".to_owned())),
-            Course::GivesUp => Some(Event::GivenUp("its save is of another game".to_owned())),
-            Course::FailsToStart | Course::StartsLate | Course::Silent => None,
+    pub fn turn(&mut self) -> Option<Turn> {
+        let event = match self.course {
+            Course::Finishes | Course::Refuses(_) => Event::Finish(self.results()),
+            Course::ComesToNothing => Event::Finish(Vec::new()),
+            Course::Traps => Event::Failed("trap".to_owned()),
+            Course::GivesUp => Event::GivenUp("its save is of another game".to_owned()),
+            Course::FailsToStart | Course::StartsLate | Course::Silent => return None,
             Course::Kicks if !self.has_kicked => {
                 self.has_kicked = true;
                 self.next_ms += 5_000;
-                Some(Event::Kick { seat: 0, reason: "no more of you".to_owned() })
+                Event::Kick { seat: 0, reason: "no more of you".to_owned() }
             }
-            Course::Kicks => Some(Event::Finish(self.results())),
-        }
+            Course::Kicks => Event::Finish(self.results()),
+            Course::Strains => {
+                // So that some are stopped, and some become well again.
+                self.next_ms += 2_000 + self.next_ms % 16_000;
+                let (is_slow, large) = (self.has_last_words, MEMORY_KIB_MAX * 1_024 + 1);
+                return Some(if is_slow { Turn::Took(STEP_MS_MAX * 1_000 + 1, 0) } else { Turn::Took(0, large) });
+            }
+            Course::Hangs => {
+                let for_ms = 4_000 + self.next_ms % 16_000;
+                self.next_ms += for_ms + 20_000;
+                return Some(Turn::Hangs(for_ms));
+            }
+        };
+        Some(Turn::Does(event))
     }
 
     /// What the game says to what it is told.

@@ -10,8 +10,8 @@ use scenehost_core::matching::{PLACE_ATTEMPTS_MAX, Seeker};
 use scenehost_core::results::finished::{Ratings, ratings_key};
 use scenehost_core::scene_master::{Matched, SceneMaster};
 use scenehost_core::{
-    DomainName, Effects, Epoch, MatchId, Message, NodeId, SceneId, Time, UserId, consistency, lobby, matching, record,
-    scene_service,
+    DomainName, Effects, Epoch, MatchId, Message, NodeId, SceneId, Service as _, Time, UserId, consistency, lobby,
+    matching, record, scene_service,
 };
 
 use crate::plan::{DOMAINS, FLEETS, NODES, PLAYERS, PROVISIONED};
@@ -53,7 +53,7 @@ const UNREADY_MS_MAX: u64 = 240_000;
 /// After so long no message of before is on its way.
 const LATE_AFTER_MS: u64 = 6_000;
 /// How long a scene may live that SceneMaster does not know: until its seats have expired and it asks for its end.
-const UNKNOWN_MS_MAX: u64 = 60_000;
+const UNKNOWN_MS_MAX: u64 = 30_000;
 /// How long a search may take: the domain's limit, the attempts to place it that may have begun just before, and the
 /// lobby's own margin.
 const SEARCH_MS_MAX: u64 = WAIT_MS_MAX + PLACE_ATTEMPTS_MAX as u64 * matching::PLACE_MS_MAX + 40_000;
@@ -76,6 +76,9 @@ pub fn after_master(master: &SceneMaster, effects: &Effects, watch: &mut Watch) 
 }
 
 fn slots(master: &SceneMaster, watch: &mut Watch) {
+    if !master.is_up() {
+        return; // It does not know all scenes yet.
+    }
     for node in 0..NODES {
         let Some((used, of)) = master.slots(NodeId(node as u64)) else { continue };
         let holding = watch.scenes.values().filter(|row| row.holds_slot && row.node == node as u64).count();
@@ -92,6 +95,7 @@ fn drained(effects: &Effects, watch: &mut Watch) {
                 let drained = watch.draining.contains(&node.0);
                 watch.check(DRAINED, !drained, || format!("scene {scene} is made on node {node}"));
             }
+            Message::Operator(number, Ok(_)) => watch.draining.extend(watch.drains.remove(number)),
             // If it is to exit it is drained now.
             Message::NodeDrained(node) => _ = watch.draining.insert(node.0),
             _ => {}
@@ -280,8 +284,7 @@ pub fn waits(sim: &mut Sim) {
 ///
 /// That somebody has a seat and does not know of it cannot be excluded once messages are lost, and once a match
 /// handler was lost or has given up a group whose scene is made all the same: a seat of which nobody was told is given
-/// up when its token expires, and one that was left when the scene ends. That SceneMaster and the scenes compare
-/// their seats is not built yet.
+/// up when its token expires, and one that was left with the scene's next report that comes.
 pub fn agreed(sim: &mut Sim) {
     let wait = sim.watch.store_trouble.plus_ms(AGREE_MS_MAX);
     for user in &sim.users {
@@ -361,7 +364,9 @@ pub fn grace(sim: &mut Sim) {
             let seats = (0..PLAYERS_MAX).filter(|seat| hosted.scene.seat_name(*seat) == "Dropped");
             for seat in seats {
                 let at = (*id, hosted.scene.incarnation().epoch, seat);
-                let since = *sim.dropped.get(&at).unwrap_or(&sim.now);
+                // One that hangs does nothing in time.
+                let hangs = hosted.hangs_until > sim.now;
+                let since = sim.dropped.get(&at).copied().filter(|_| !hangs).unwrap_or(sim.now);
                 sim.watch.check(GRACE, sim.now.ms_since(since) <= grace_ms, || {
                     format!("seat {seat} of scene {id} is kept since {} ms", since.0)
                 });
@@ -402,8 +407,13 @@ pub fn recorded_once(sim: &mut Sim, is_over: bool) {
 pub fn nothing_waits(sim: &mut Sim) {
     let mut waiting: Vec<String> = Vec::new();
     let master = &sim.host.master.service;
-    // Those that are ready wait for nothing.
-    for (id, row) in sim.watch.scenes.iter().filter(|(_, row)| !matches!(row.state.as_str(), "Stopped" | "Ready")) {
+    let now = sim.now;
+    // Those that are ready, or made so again, wait for nothing as long as their deadlines are to come.
+    let is_standby = |row: &Row| {
+        let is_made = matches!(row.state.as_str(), "Ready" | "Placing" | "Restarting" | "Stopping");
+        is_made && row.users.is_empty() && row.deadline.is_some_and(|deadline| deadline >= now)
+    };
+    for (id, row) in sim.watch.scenes.iter().filter(|(_, row)| row.state != "Stopped" && !is_standby(row)) {
         waiting.push(format!("scene {id} is {} (epoch {})", row.state, row.epoch));
     }
     if master.unrecorded() > 0 {
@@ -411,12 +421,14 @@ pub fn nothing_waits(sim: &mut Sim) {
     }
     for (index, node) in sim.nodes.iter().enumerate() {
         let used = master.slots(NodeId(index as u64));
-        let ready = sim.watch.scenes.values().filter(|row| row.state == "Ready" && row.node == index as u64).count();
-        if used.is_none_or(|(used, _)| used as usize != ready) {
+        let is_here = |row: &&Row| row.node == index as u64 && row.holds_slot && is_standby(row);
+        let standby = sim.watch.scenes.values().filter(is_here).count();
+        if used.is_none_or(|(used, _)| used as usize != standby) {
             waiting.push(format!("the slots of node {index} are {used:?}"));
         }
-        let is_ready = |id| sim.watch.scenes.get(id).is_some_and(|row| row.state == "Ready");
-        for (id, hosted) in node.scenes.iter().filter(|(id, _)| !is_ready(*id)) {
+        let is_known = |id| sim.watch.scenes.get(id).is_some_and(is_standby);
+        // One that hangs will end when it goes on.
+        for (id, hosted) in node.scenes.iter().filter(|(id, it)| !is_known(*id) && it.hangs_until <= now) {
             let (phase, epoch) = (hosted.scene.phase_name(), hosted.scene.incarnation().epoch.0);
             waiting.push(format!("scene {id} (epoch {epoch}) is {phase} on node {index}"));
         }

@@ -8,13 +8,13 @@ use scenehost_core::scene_service::{SceneService, Start, ToScene};
 use scenehost_core::{ConnectionId, Message, NodeId, Refusal, SceneId, Seat, Time};
 
 use crate::coverage;
-use crate::game::Game;
+use crate::game::{Game, Turn};
 use crate::invariants;
 use crate::plan::stream;
 use crate::process::Process;
 use crate::sabotage::Sabotage;
-use crate::sim::{Due, PLAYERS_MAX, SLOTS, Sim, fleets};
-use crate::traffic::LinkFault;
+use crate::sim::{Due, PLAYERS_MAX, Sim, fleets};
+use crate::traffic::{LinkFault, offer};
 use crate::user::User;
 use crate::watch::Place;
 
@@ -41,12 +41,14 @@ pub struct Hosted {
     /// When its next tick is planned, by the node's clock.
     tick: Option<Time>,
     born: Time,
+    /// It does nothing before then.
+    pub hangs_until: Time,
 }
 
 impl Node {
     pub fn new(seed: u64, node: usize, life: u32) -> Self {
         let rng = stream(seed, 100_000 + node as u64 * 10_000 + u64::from(life));
-        let service = SceneService::new(NodeId(node as u64), SLOTS, fleets());
+        let service = SceneService::new(NodeId(node as u64), offer(seed, node), fleets());
         Self {
             life,
             up: true,
@@ -89,7 +91,7 @@ impl Sim {
         let (starts, late_ms) = (game.starts(), game.late_ms());
         let due = Due::GameTurn { node, life: self.nodes[node].life, scene: id, epoch: start.epoch.0 };
         self.after(game.next_ms, due);
-        let hosted = Hosted { scene: Scene::start(id, start), game, tick: None, born: self.now };
+        let hosted = Hosted { scene: Scene::start(id, start), game, tick: None, born: self.now, hangs_until: Time(0) };
         self.nodes[node].scenes.insert(id, hosted);
         if let Some(late_ms) = late_ms {
             let life = self.nodes[node].life;
@@ -110,6 +112,10 @@ impl Sim {
                 }
                 break;
             };
+            if hosted.hangs_until > self.now {
+                let (at, life) = (hosted.hangs_until, self.nodes[node].life);
+                return self.at(at, Due::AtScene { node, life, scene: id, event: Box::new(event) });
+            }
             if self.sabotage == Some(Sabotage::NodeKeepsScenes)
                 && matches!(event, scene::Event::Order(ToScene::End { .. }))
             {
@@ -121,6 +127,12 @@ impl Sim {
             let seat = seat_of(&hosted.scene, &event, &self.owners, &self.users);
             coverage::of_scene(&hosted.scene, &event, seat, &mut self.watch);
             self.watch.steps += 1;
+            if let scene::Event::Closed { connection } = &event
+                && let Some(seat) = hosted.scene.seat_of(*connection)
+            {
+                // Who came back and is gone again within a second is looked at from now on.
+                self.dropped.insert((id, hosted.scene.incarnation().epoch, seat), self.now);
+            }
             for effect in hosted.scene.step(now, event) {
                 self.scene_effect(node, id, effect, &mut waiting);
             }
@@ -151,7 +163,10 @@ impl Sim {
         let user = self.owners[connection.0 as usize];
         if let Notice::Joined { .. } = notice {
             let at = self.users[user].at_scene.as_ref().filter(|at| at.connection == connection);
-            if let Some(scene) = at.map(|at| at.scene) {
+            // One that has hung lets in who came before it was told to end.
+            let has_hung =
+                |scene: &SceneId| self.nodes[node].scenes.get(scene).is_some_and(|it| it.hangs_until > Time(0));
+            if let Some(scene) = at.map(|at| at.scene).filter(|scene| !has_hung(scene)) {
                 invariants::lets_in(self.users[user].id, scene, &mut self.watch);
             }
         }
@@ -188,16 +203,24 @@ impl Sim {
     pub fn game_turn(&mut self, node: usize, life: u32, id: SceneId, epoch: u64) {
         let now = self.now;
         let Some(node_now) = self.nodes.get_mut(node).filter(|it| it.life == life) else { return };
+        let clock = node_now.now(now);
         let hosted = node_now.scenes.get_mut(&id).filter(|it| it.scene.incarnation().epoch.0 == epoch);
         let Some(hosted) = hosted else { return };
-        let Some(event) = hosted.game.turn() else { return };
+        let Some(turn) = hosted.game.turn() else { return };
         let again = hosted.born.plus_ms(hosted.game.next_ms);
         // It says something to everybody; that is kept for those who are away.
         let _ = hosted.scene.tell(|_| true, &1, 100);
+        let (mut event, mut said) = (None, None);
+        match turn {
+            Turn::Does(does) => event = Some(does),
+            Turn::Took(step_us, memory_bytes) => said = hosted.scene.measured(clock, step_us, memory_bytes),
+            Turn::Hangs(for_ms) => hosted.hangs_until = now.plus_ms(for_ms),
+        }
         if again > now {
             self.at(again, Due::GameTurn { node, life, scene: id, epoch });
         }
-        self.scene_event(node, id, event);
+        said.into_iter().for_each(|message| self.route(Place::Scenes(node), message));
+        event.into_iter().for_each(|event| self.scene_event(node, id, event));
     }
 
     /// A user says something to the game.

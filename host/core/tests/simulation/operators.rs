@@ -1,12 +1,12 @@
 //! What operators do with the simulated host, and what becomes of a node that nobody needs.
 
 use scenehost_core::scene_master::{self, Answer, Idle, Matched, Order};
-use scenehost_core::{Build, DomainName, NodeId, Refusal, SceneId, UserId, scene_service};
+use scenehost_core::{DomainName, NodeId, Refusal, SceneId, UserId, scene_service};
 
 use crate::faults::Undo;
 use crate::invariants;
 use crate::plan::{DOMAINS, Deed, FLEETS, NODES, Pick};
-use crate::sim::{Due, Sim, fleets};
+use crate::sim::{Due, Sim, builds, fleets};
 use crate::watch::{Place, Row};
 
 /// The node that may exit when it is idle, in some of the simulations, and after which time it does.
@@ -36,8 +36,7 @@ impl Sim {
             }
             Deed::NewBuild => {
                 self.build += 1;
-                let of_build = |(name, rules)| (name, (Build(self.build), rules));
-                let event = scene_master::Event::Fleets { fleets: fleets().into_iter().map(of_build).collect() };
+                let event = scene_master::Event::Fleets { fleets: builds(self.build) };
                 self.send(Place::World, Place::Master, event.into());
                 for node in 0..NODES {
                     let event = scene_service::Event::Fleets { fleets: fleets() };
@@ -108,12 +107,6 @@ impl Sim {
         self.order_master(0, Order::UndrainNode { node: NodeId(node as u64) });
     }
 
-    /// Whether a node may exit when nobody needs it.
-    pub fn idle_of(&self, node: usize) -> Option<Idle> {
-        let exits = self.seed.is_multiple_of(8);
-        (node == IDLE_NODE && self.seed.is_multiple_of(4)).then_some(Idle { after_ms: IDLE_MS, exits })
-    }
-
     /// A node on which nothing is left: its process exits, and is started again when its machine is given back.
     pub fn node_drained(&mut self, node: usize) {
         if self.nodes[node].up && self.nodes[node].paused_until.is_none() && !self.is_peaceful {
@@ -124,4 +117,10 @@ impl Sim {
 
 fn matched(user: UserId) -> Matched {
     Matched { user, name: "Somebody".to_owned(), rating: 1_500, team: 0 }
+}
+
+/// Whether a node may exit when nobody needs it.
+pub fn idle_of(seed: u64, node: usize) -> Option<Idle> {
+    let exits = seed.is_multiple_of(8);
+    (node == IDLE_NODE && seed.is_multiple_of(4)).then_some(Idle { after_ms: IDLE_MS, exits })
 }

@@ -70,6 +70,7 @@ pub enum Fault {
     },
     FreshMatch(usize),
     FreshDb,
+    FreshMaster,
     /// The process of the host is gone with everything that was not synced, and starts again.
     HostCrash,
     /// The host is told to stop, ends its scenes and starts again.
@@ -234,11 +235,11 @@ fn pick(rng: &mut ChaCha8Rng) -> Pick {
     }
 }
 
-const KINDS: usize = 17;
+const KINDS: usize = 18;
 /// In one of so many simulations operators are eager and links are bad, so that orders meet scenes in states that pass
 /// quickly: how frequent each kind of fault is then, and how long they pause.
 const EAGER: u64 = 8;
-const EAGER_RATES: [u64; KINDS] = [2, 1, 0, 0, 1, 0, 0, 0, 0, 2, 3, 1, 2, 2, 2, 2, 2];
+const EAGER_RATES: [u64; KINDS] = [2, 1, 0, 0, 1, 0, 0, 0, 0, 2, 3, 1, 0, 2, 2, 2, 2, 2];
 const EAGER_PAUSE_MS: u64 = 1_500;
 
 fn fault(rng: &mut ChaCha8Rng, kind: usize, users: usize) -> Fault {
@@ -262,6 +263,7 @@ fn fault(rng: &mut ChaCha8Rng, kind: usize, users: usize) -> Fault {
         9 => Fault::Ban(below(rng, users as u64) as usize),
         10 => Fault::Again { node: remote, letter: below(rng, LETTERS_KEPT as u64) as usize },
         11 => Fault::AskedAgain(below(rng, ASKED_KEPT as u64) as usize),
+        12 => Fault::FreshMaster,
         _ => Fault::Operator(deed(rng)),
     }
 }

@@ -104,6 +104,14 @@ impl<S: Observed> Process<S> {
         self.told_down = false;
     }
 
+    /// The same, and what has brought the one before down is lost, unless nobody would say it again.
+    pub fn fail(&mut self, service: S) {
+        if self.inbox.front().is_some_and(S::is_said_again) {
+            self.inbox.pop_front();
+        }
+        self.replace(service);
+    }
+
     fn has_room(&self) -> bool {
         self.said.len() < COMMITS_MAX || self.service.speaks_at_once()
     }

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rand_chacha::ChaCha8Rng;
-use scenehost_core::config::{AfterSession, Domain, Fleet, OnCrash, StartOn};
+use scenehost_core::config::{AfterSession, Domain, Fleet, OnCrash, StartOn, Strikes};
 use scenehost_core::db::{Db, Rules};
 use scenehost_core::lobby::{self, Lobby};
 use scenehost_core::matching::Match;
@@ -19,11 +19,12 @@ use scenehost_core::record::{self, SceneRecord};
 use scenehost_core::results::Finished;
 use scenehost_core::scene_master::{self, SceneMaster};
 use scenehost_core::{
-    AllocationId, ConnectionId, DomainName, Epoch, FleetName, Message, PartyId, SceneId, Seat, Time, UserId, Write,
-    party, results, scene,
+    AllocationId, Build, ConnectionId, DomainName, Epoch, FleetName, Message, PartyId, SceneId, Seat, Time, UserId,
+    Write, party, results, scene,
 };
 
 use crate::faults::Undo;
+use crate::game::{MEMORY_KIB_MAX, STEP_MS_MAX};
 use crate::invariants;
 use crate::nodes::Node;
 use crate::plan::{Action, BUSY_MS, DOMAINS, FLEETS, NODES, PLAYERS, Plan, Will, below, stream};
@@ -38,8 +39,10 @@ pub const START: Time = Time(1_000_000);
 const PEACE_MS: u64 = 20 * 60_000;
 /// How long a search may take.
 pub const WAIT_MS_MAX: u64 = 60_000;
+/// How long a scene may say nothing.
+const SILENCE_MS: u64 = 5_000;
 /// The most that a scene lives.
-pub const LIFE_MS_MAX: u64 = 180_000;
+const LIFE_MS_MAX: u64 = 180_000;
 /// How long the lobby keeps everything of a dropped user.
 const GRACE_MS: u64 = 15_000;
 /// The slots of a node: few, so that they run out.
@@ -226,7 +229,7 @@ impl Sim {
             is_stopping: false,
             is_peaceful: false,
             asked: VecDeque::new(),
-            build: 0,
+            build: 1,
             unready: None,
             generations: 0,
         };
@@ -248,15 +251,24 @@ impl Sim {
     }
 
     fn begin(&mut self) {
+        // As a host does that begins.
+        self.store.synced.retain(|key, _| !key.starts_with(record::DRAIN_PREFIX));
         let parties = recovered(&self.store, party::PREFIX);
         let scenes: Vec<(SceneId, SceneRecord)> = recovered(&self.store, record::SCENE_PREFIX);
         self.send(Place::World, Place::Lobby, lobby::Event::Recovered { parties }.into());
         let finished = recovered(&self.store, record::FINISHED_PREFIX);
         self.send(Place::World, Place::Master, scene_master::Event::Recovered { scenes, finished }.into());
+        self.tell_fleets();
         for node in 0..NODES {
             self.nodes[node].up = true;
             self.tell_up(node);
         }
+    }
+
+    /// SceneMaster hears what the fleets are made of.
+    fn tell_fleets(&mut self) {
+        let event = scene_master::Event::Fleets { fleets: builds(self.build) };
+        self.send(Place::World, Place::Master, event.into());
     }
 
     fn run_until(&mut self, end: Time) {
@@ -570,7 +582,9 @@ pub fn domains() -> BTreeMap<DomainName, Domain> {
 }
 
 pub fn fleets() -> BTreeMap<FleetName, Fleet> {
-    let duel = Fleet { life_ms_max: LIFE_MS_MAX, scenes_max: 2, ..Fleet::default() };
+    let strikes =
+        Strikes { max: 2, within_ms: 10_000, step_ms: STEP_MS_MAX, memory_kib: MEMORY_KIB_MAX, silence_ms: SILENCE_MS };
+    let duel = Fleet { life_ms_max: LIFE_MS_MAX, scenes_max: 2, strikes, ..Fleet::default() };
     let arena = Fleet {
         on_crash: OnCrash::End,
         stop_grace_ms: 0,
@@ -584,6 +598,11 @@ pub fn fleets() -> BTreeMap<FleetName, Fleet> {
     };
     let manual = Fleet { start: StartOn::Hand, ..duel.clone() };
     BTreeMap::from([(FLEETS[0].into(), duel), (FLEETS[1].into(), arena), (FLEETS[2].into(), manual)])
+}
+
+/// The same with what they are made of.
+pub fn builds(build: u64) -> BTreeMap<FleetName, (Build, Fleet)> {
+    fleets().into_iter().map(|(name, fleet)| (name, (Build(build), fleet))).collect()
 }
 
 /// The users that a plan has anything for.

@@ -8,9 +8,10 @@ use scenehost_core::auth::{self, Asker, Identity, Order, Request};
 use scenehost_core::message::ServiceName;
 use scenehost_core::read::ScanRecords;
 use scenehost_core::record::UserRecord;
-use scenehost_core::scene_master::Capacity;
-use scenehost_core::{Message, Refusal, Time, db, lobby, matching, scene_master};
+use scenehost_core::scene_master::{Capacity, Offer};
+use scenehost_core::{Message, NodeId, Refusal, Time, db, lobby, matching, scene_master};
 
+use crate::operators::idle_of;
 use crate::plan::{ASKED_KEPT, Action, DOMAINS, LETTERS_KEPT, NODES, below, between, chance};
 use crate::sabotage::Sabotage;
 use crate::sim::{Due, SLOTS, START, Sim};
@@ -67,6 +68,23 @@ impl Sim {
                 let ms = self.read_ms();
                 self.deliver_later(ms, Place::Db, db::Event::Scanned { job, records: Ok(records) }.into());
             }
+            Message::ScanForMaster(ScanRecords { job, from, to, limit }) => {
+                let records = self.store.synced.range(from..to).take(limit);
+                let records = records.map(|(key, value)| (key.clone(), value.clone())).collect();
+                let ms = self.read_ms();
+                self.deliver_later(
+                    ms,
+                    Place::Master,
+                    scene_master::Event::Scanned { job, records: Ok(records) }.into(),
+                );
+            }
+            Message::EverySceneService(event) => {
+                for node in 0..NODES {
+                    let message = Message::SceneService(NodeId(node as u64), event.clone());
+                    self.send(from, Place::Node(node), message);
+                }
+            }
+            Message::Service(service, up) => self.announce(service, up),
             Message::User(told) => {
                 let user = self.owners[told.connection.0 as usize];
                 let swallowed = self.sabotage == Some(Sabotage::AnswersAreLost) && told.request.is_multiple_of(7);
@@ -258,12 +276,15 @@ impl Sim {
 
     /// A node offers to run scenes.
     pub fn tell_up(&mut self, node: usize) {
-        let id = scenehost_core::NodeId(node as u64);
-        let (url, capacity) = (format!("node/{node}"), Capacity::scenes(SLOTS));
-        let idle = self.idle_of(node);
-        let event = scene_master::Event::NodeUp { node: id, url, capacity, idle };
+        let Offer { url, capacity, idle } = offer(self.seed, node);
+        let event = scene_master::Event::NodeUp { node: NodeId(node as u64), url, capacity, idle };
         self.send(Place::World, Place::Master, event.into());
     }
+}
+
+/// What a node offers.
+pub fn offer(seed: u64, node: usize) -> Offer {
+    Offer { url: format!("node/{node}"), capacity: Capacity::scenes(SLOTS), idle: idle_of(seed, node) }
 }
 
 fn own(from: Place, there: impl Fn(usize) -> Place) -> Place {

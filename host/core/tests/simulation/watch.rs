@@ -12,7 +12,7 @@ use scenehost_core::matching::{self, Match};
 use scenehost_core::record::{self, SceneRecord};
 use scenehost_core::results::Finished;
 use scenehost_core::scene_master::{self, SceneMaster};
-use scenehost_core::scene_service::{self, SceneService};
+use scenehost_core::scene_service::{self, Report, SceneService};
 use scenehost_core::{
     AllocationId, Effects, Epoch, FleetName, MatchId, Message, NodeId, PartyId, SceneId, Service, ServiceName, Time,
     UserId, Write,
@@ -20,6 +20,8 @@ use scenehost_core::{
 
 use crate::coverage::Coverage;
 
+/// What SceneMaster says of a user who has a seat of which the lobby does not know.
+const MATCHED_WITH_A_SEAT: &str = " was matched while holding a seat";
 /// How many steps before a violation are told.
 const STEPS_TOLD: usize = 60;
 /// How much of a step is told.
@@ -124,6 +126,10 @@ pub struct Watch {
     pub orders_given: u64,
     /// The nodes that get no scenes.
     pub draining: BTreeSet<u64>,
+    /// The orders to drain nodes that are not answered.
+    pub drains: BTreeMap<u64, u64>,
+    /// Since when each node lives, as it has reported last.
+    lives: BTreeMap<u64, Time>,
     /// What services have told the operators, by its first words.
     pub faults: BTreeMap<String, u64>,
     /// Until when something was wrong with each node, and with the store.
@@ -137,6 +143,11 @@ pub struct Watch {
 pub trait Observed: Service<Event: Debug> {
     fn before(&self, event: &Self::Event, place: Place, now: Time, watch: &mut Watch);
     fn after(&self, effects: &Effects, place: Place, watch: &mut Watch);
+
+    /// Whether an event may be lost with the service that it has brought down.
+    fn is_said_again(_: &Self::Event) -> bool {
+        false
+    }
 }
 
 impl Watch {
@@ -163,7 +174,7 @@ impl Watch {
 
     /// A service has told the operators something: without the ids in it, so that it is counted.
     pub fn fault(&mut self, text: &str) {
-        let seated = text.ends_with(" was matched while holding a seat");
+        let seated = text.ends_with(MATCHED_WITH_A_SEAT);
         self.check(crate::invariants::ONE_SEAT, !seated || self.now < self.lossy_until, || text.to_owned());
         let words = text.split(' ').filter(|word| !word.contains(|sign: char| sign.is_ascii_digit()));
         *self.faults.entry(words.collect::<Vec<_>>().join(" ")).or_default() += 1;
@@ -209,6 +220,30 @@ impl Watch {
         // It is about no scene, too.
         if scenes.is_empty() || node.is_none() {
             self.reached("scene-master", row, "(none)");
+        }
+    }
+
+    /// A node tells what it runs.
+    fn reported(&mut self, report: &Report) {
+        // One that has begun anew is not drained.
+        if self.lives.insert(report.node.0, report.round.since) != Some(report.round.since) {
+            self.draining.remove(&report.node.0);
+        }
+        for reported in &report.scenes {
+            let is_other = self.scenes.get(&reported.scene).is_some_and(|row| row.epoch != reported.epoch.0);
+            let column = self.column(Some(&reported.scene));
+            self.reached(
+                "scene-master",
+                if is_other { "SynReport, other epoch" } else { "SynReport, running" },
+                &column,
+            );
+        }
+        let there: BTreeSet<SceneId> = report.scenes.iter().map(|reported| reported.scene).collect();
+        let here = |(scene, row): &(&SceneId, &Row)| row.node == report.node.0 && !there.contains(scene);
+        let missing: Vec<SceneId> = self.scenes.iter().filter(here).map(|(scene, _)| *scene).collect();
+        for scene in missing {
+            let column = self.column(Some(&scene));
+            self.reached("scene-master", "SynReport, without it", &column);
         }
     }
 
@@ -261,6 +296,24 @@ impl Watch {
 }
 
 impl Observed for SceneMaster {
+    fn is_said_again(event: &scene_master::Event) -> bool {
+        use scene_master::Event;
+        matches!(
+            event,
+            Event::ReqCreateScene { .. }
+                | Event::ResCreateScene { .. }
+                | Event::SynUserJoined { .. }
+                | Event::SynUserLeft { .. }
+                | Event::ReqAskDestroyScene { .. }
+                | Event::ResDestroyScene { .. }
+                | Event::ReqRejoin { .. }
+                | Event::ResAddToken { .. }
+                | Event::NodeUp { .. }
+                | Event::SynReport(_)
+                | Event::Scanned { .. }
+        )
+    }
+
     fn before(&self, event: &scene_master::Event, _: Place, now: Time, watch: &mut Watch) {
         use scene_master::{Ask, Event, Order};
         // In the table it is the incarnation that is awaited where the scene begins anew.
@@ -320,14 +373,14 @@ impl Observed for SceneMaster {
                 return;
             }
             Event::Fleets { .. } => return watch.of_all("Fleets, another build", None),
-            Event::ReqOperator { order, .. } => match order {
+            Event::ReqOperator { number, order } => match order {
                 Order::Fleets | Order::Nodes => return,
                 Order::Reserve { .. } => return watch.of_all("ReqOperator Reserve", None),
                 Order::Release { scene } => ("ReqOperator Release".to_owned(), Some(*scene)),
                 Order::Allocate { scene, .. } => ("ReqOperator Allocate".to_owned(), *scene),
                 Order::Stop { scene } => ("ReqOperator Stop".to_owned(), Some(*scene)),
                 Order::DrainNode { node, .. } => {
-                    watch.draining.insert(node.0);
+                    watch.drains.insert(*number, node.0);
                     return watch.of_all("ReqOperator DrainNode", Some(*node));
                 }
                 Order::UndrainNode { node } => {
@@ -347,6 +400,13 @@ impl Observed for SceneMaster {
                 }
                 return;
             }
+            Event::SynMisbehaved { scene, epoch, .. } => {
+                (format!("SynMisbehaved{}", known(scene, epoch)), Some(*scene))
+            }
+            Event::ReqCancelScene { .. } => ("ReqCancelScene".to_owned(), None),
+            Event::ReqGiveUpSeat { scene, .. } => ("ReqGiveUpSeat".to_owned(), Some(*scene)),
+            Event::SynReport(report) => return watch.reported(report),
+            Event::Scanned { .. } => return,
             Event::ReqCreateByHand { .. } | Event::Recovered { .. } => return,
         };
         let column = watch.column(scene.as_ref());
@@ -354,6 +414,13 @@ impl Observed for SceneMaster {
     }
 
     fn after(&self, effects: &Effects, _: Place, watch: &mut Watch) {
+        for fault in &effects.faults {
+            // Who is matched again has given up the seat before, and nobody is told: nobody knew.
+            let user = fault.strip_prefix("user ").and_then(|text| text.strip_suffix(MATCHED_WITH_A_SEAT));
+            if let Some(user) = user.and_then(|user| user.parse().ok()) {
+                watch.scenes.values_mut().for_each(|row| _ = row.users.remove(&user));
+            }
+        }
         for write in &effects.writes {
             let (key, value) = match write {
                 Write::Put { key, value } => (key, Some(value)),
@@ -425,6 +492,10 @@ impl Observed for Match {
                 let row = if *service == ServiceName::Db { "Db down" } else { "Match down" };
                 (row, if self.waiting() > 0 { "Waiting" } else { "none" })
             }
+            Event::Service { service: ServiceName::SceneMaster, up } => {
+                let row = if *up { "SceneMaster up" } else { "SceneMaster down" };
+                (row, if self.waiting() > 0 { "Waiting" } else { "none" })
+            }
             Event::Service { .. } | Event::Tick => return,
         };
         watch.reached("match", row, column);
@@ -457,6 +528,11 @@ impl Observed for SceneService {
             Event::ResEnd { scene, .. } => ("ResEnd", *scene, None),
             Event::ReqAddToken { scene, epoch, .. } => ("ReqAddToken", *scene, Some(*epoch)),
             Event::ReqRemoveUser { scene, .. } => ("ReqRemoveUser", *scene, None),
+            Event::ResReport { scene, .. } => ("ResReport", *scene, None),
+            Event::ReqReport { .. } => {
+                let states: BTreeSet<&str> = watch.scenes.keys().map(|scene| self.state_name(*scene)).collect();
+                return states.into_iter().for_each(|state| watch.reached("scene-service", "ReqReport", state));
+            }
             Event::Fleets { .. } | Event::Tick => return,
         };
         let is_other = match (self.state_name(scene), epoch) {

@@ -14,6 +14,7 @@
   (global $heap (mut i32) (i32.const 131072))
   (global $count (mut i32) (i32.const 0))
   (global $random (mut i64) (i64.const 0))
+  (global $starts (mut i32) (i32.const 0))
   (global $big_snapshot (mut i32) (i32.const 0))
 
   (func (export "cabi_realloc") (param $old i32) (param $old_size i32) (param $align i32) (param $size i32) (result i32)
@@ -152,6 +153,10 @@
       (then (call $finish)))
     (if (i32.eq (local.get $op) (i32.const 100)) ;; d: draw a random number
       (then (call $send_random)))
+    (if (i32.eq (local.get $op) (i32.const 110)) ;; n: how often this instance was started
+      (then
+        (i32.store8 (i32.const 2064) (global.get $starts))
+        (call $send_all (i32.const 2064) (i32.const 1))))
     (if (i32.eq (local.get $op) (i32.const 83)) ;; S: snapshots are 5 MiB from now on
       (then (global.set $big_snapshot (i32.const 1)))))
 
@@ -159,6 +164,7 @@
       (param $seed i64) (param i32) (param $conf i32) (param $conf_len i32) (param i32 i32) (result i32)
     (local $op i32)
     (global.set $random (local.get $seed))
+    (global.set $starts (i32.add (global.get $starts) (i32.const 1)))
     (if (local.get $conf_len) (then (local.set $op (i32.load8_u (local.get $conf)))))
     (if (i32.eq (local.get $op) (i32.const 108)) (then (call $forever)))
     (if (i32.eq (local.get $op) (i32.const 116)) (then (call $panic)))

@@ -4,5 +4,6 @@
 mod hostile;
 mod instance;
 mod schedule;
+mod sessions;
 mod support;
 mod uploads;

@@ -177,7 +177,7 @@ pub(super) async fn answer<T>(
     }
     let question = match body {
         Ok(Json(body)) => question(body),
-        Err(rejection) => return problem(rejection.status(), &rejection.body_text()),
+        Err(rejection) => return problem(StatusCode::BAD_REQUEST, &rejection.body_text()),
     };
     let answer = match question {
         Ok(question) => ops.0.bus.ask_scene_master(question).await,

@@ -48,6 +48,7 @@ fn leave_reason(reason: &EndReason) -> engine::LeaveReason {
         EndReason::Expired => engine::LeaveReason::Dropped,
         EndReason::Finished
         | EndReason::Crashed(_)
+        | EndReason::Misbehaved(_)
         | EndReason::Stopped
         | EndReason::TimeLimit
         | EndReason::Empty

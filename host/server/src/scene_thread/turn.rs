@@ -10,6 +10,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
+use scenehost_core::config::Strikes;
 use scenehost_core::message::EndReason;
 use scenehost_core::scene::{self, Effect, Scene};
 use scenehost_core::scene_service::{self, ToScene};
@@ -94,6 +95,9 @@ pub struct SceneThread {
     /// The games of the scenes.
     games: HashMap<SceneId, GameName>,
     outcomes: Outcomes,
+    /// The least that is a strike in any fleet: a step below both is looked at no further.
+    strike_step: Duration,
+    strike_bytes: usize,
     sweep_at: Duration,
     messages_in_turn: u32,
     meters: SceneMeters,
@@ -145,6 +149,8 @@ impl SceneThread {
             touched: Vec::new(),
             unread: Vec::new(),
             outcomes: Outcomes::default(),
+            strike_step: Duration::MAX,
+            strike_bytes: usize::MAX,
             sweep_at: clock.elapsed() + SWEEP,
             messages_in_turn: 0,
             meters: SceneMeters::new(seed.index),
@@ -238,6 +244,14 @@ impl SceneThread {
         let began = self.clock.elapsed();
         let spec = game::spec(&start, &fleet);
         let (fleet_name, reuse) = (start.fleet.clone(), start.reuse);
+        let Strikes { step_ms, memory_kib, .. } = start.limits.strikes;
+        if step_ms > 0 {
+            self.strike_step = self.strike_step.min(Duration::from_millis(step_ms));
+        }
+        if memory_kib > 0 {
+            self.strike_bytes =
+                self.strike_bytes.min(usize::try_from(memory_kib).unwrap_or(usize::MAX).saturating_mul(1_024));
+        }
         self.games.insert(id, fleet.game.clone());
         self.scenes.insert(id, Scene::start(id, start));
         let key = SceneKey(id.0);
@@ -340,6 +354,9 @@ impl SceneThread {
             match outcome {
                 Outcome::Stepped(stepped) => {
                     self.meters.stepped(stepped.late_by, stepped.took);
+                    if stepped.took > self.strike_step || stepped.memory_bytes > self.strike_bytes {
+                        self.measured(id, stepped.took, stepped.memory_bytes);
+                    }
                     for command in stepped.commands {
                         self.command(id, command);
                     }
@@ -351,6 +368,15 @@ impl SceneThread {
                 Outcome::Logged(log) => game_log(id, &log),
             }
         }
+    }
+
+    /// A step was long, or a scene uses much: SceneMaster hears of it if that is more than the fleet allows.
+    fn measured(&mut self, id: SceneId, took: Duration, memory_bytes: usize) {
+        let now = self.clock.now();
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
+        let Some(message) = scene.measured(now, took.as_micros() as u64, memory_bytes as u64) else { return };
+        tracing::warn!(scene = %id, took_us = took.as_micros() as u64, memory_bytes, "a scene misbehaves: a strike");
+        self.bus.send(message);
     }
 
     fn failed(&mut self, id: SceneId, failure: &Failure) -> String {

@@ -1,0 +1,242 @@
+//! Reports: what a node's SceneService tells SceneMaster of its scenes, at regular intervals and when it is asked.
+//!
+//! Invariants: a round goes through all ids of scenes, part after part without a gap, so that a part also tells which
+//! scenes are not there; a part waits for its scenes' own words for [`GATHER_MS_MAX`] at most, and a scene that says
+//! nothing in that time is told of as silent. Only one part is gathered at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Due, Row, SceneService, State, ToScene};
+use crate::Context;
+use crate::ids::{Epoch, NodeId, SceneId, Time};
+use crate::message::{EndReason, Message};
+use crate::scene_master::{self, Offer};
+
+/// How often a node reports all of its scenes, at least; more often where a fleet's scenes may be silent for less.
+pub const REPORT_MS: u64 = 10_000;
+/// How often at most.
+const REPORT_MS_MIN: u64 = 1_000;
+/// How many scenes are in one part of a report at most.
+pub const REPORT_SCENES_MAX: usize = 256;
+/// How long a part waits for what its scenes say.
+pub const GATHER_MS_MAX: u64 = 500;
+
+/// A part of what a node tells of its scenes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Which node.
+    pub node: NodeId,
+    /// What it offers.
+    pub offer: Offer,
+    /// SceneMaster's number, if it was asked for; 0: it is a regular one.
+    pub asked: u64,
+    /// Which round of the node it belongs to.
+    pub round: Round,
+    /// The first id that this part is about.
+    pub from: SceneId,
+    /// The last one.
+    pub to: SceneId,
+    /// All scenes of the node with these ids, in the order of their ids.
+    pub scenes: Vec<Reported>,
+}
+
+/// A round of a node's reports. A later one is greater, also when the node has begun anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Round {
+    /// When the node has reported for the first time since it began, by its own clock.
+    pub since: Time,
+    /// Grows with every round.
+    pub number: u64,
+}
+
+/// What a node tells of one scene.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reported {
+    /// Which scene.
+    pub scene: SceneId,
+    /// Which incarnation.
+    pub epoch: Epoch,
+    /// How far it is.
+    pub life: Life,
+    /// Its seats by number, as it says itself; `None`: it has said nothing in time, or is not running.
+    pub seats: Option<Vec<SeatNow>>,
+}
+
+/// How far a scene is, by its node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// It is about to begin.
+    Starting,
+    /// It runs.
+    Running,
+    /// It was told to end.
+    Ending,
+    /// Its session is over, its instance waits for the next one.
+    Kept,
+}
+
+/// A seat, as its scene knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SeatNow {
+    /// Its user has not been inside.
+    Expected,
+    /// Its user is inside, or dropped and may come back.
+    Held,
+    /// It was given up.
+    Gone(EndReason),
+}
+
+/// The part that is being gathered.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    asked: u64,
+    round: Round,
+    from: SceneId,
+    to: SceneId,
+    /// Who has not said anything yet.
+    waiting: BTreeSet<SceneId>,
+    seats: BTreeMap<SceneId, (Epoch, Vec<SeatNow>)>,
+}
+
+/// How far the node is with its reports.
+#[derive(Debug, Clone)]
+pub(super) struct Reports {
+    /// The one that is under way, or was last; `None`: there was none.
+    round: Option<Round>,
+    /// SceneMaster's number, if this round was asked for.
+    asked: u64,
+    /// Where the next part begins.
+    next: SceneId,
+    part: Option<Part>,
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self { round: None, asked: 0, next: SceneId(0), part: None }
+    }
+}
+
+impl Reports {
+    fn next_round(&self, now: Time) -> Round {
+        match self.round {
+            Some(Round { since, number }) => Round { since, number: number + 1 },
+            None => Round { since: now, number: 1 },
+        }
+    }
+}
+
+impl SceneService {
+    /// SceneMaster wants to know what there is from this id on: a round that is under way ends.
+    pub(super) fn req_report(&mut self, asked: u64, from: SceneId, cx: &mut Context<'_>) {
+        let round = self.reports.next_round(cx.now);
+        self.reports = Reports { round: Some(round), asked, next: from, part: None };
+        self.begin_part(cx);
+    }
+
+    /// Asks the scenes of the next part what they know of their seats.
+    pub(super) fn begin_part(&mut self, cx: &mut Context<'_>) {
+        let Reports { round, asked, next, .. } = self.reports;
+        // One that was asked for has its round already.
+        let round = round.filter(|_| next != SceneId(0) || asked != 0);
+        let round = round.unwrap_or_else(|| self.reports.next_round(cx.now));
+        self.reports.round = Some(round);
+        let mut in_part = self.scenes.range(next..).take(REPORT_SCENES_MAX + 1);
+        let mut running = Vec::new();
+        for (id, scene) in in_part.by_ref().take(REPORT_SCENES_MAX) {
+            if scene.state == State::Running {
+                running.push((*id, scene.epoch));
+            }
+        }
+        let to = in_part.next().map_or(SceneId(u64::MAX), |(first_of_next, _)| SceneId(first_of_next.0 - 1));
+        let waiting = running.iter().map(|(id, _)| *id).collect();
+        self.reports.part = Some(Part { asked, round, from: next, to, waiting, seats: BTreeMap::new() });
+        self.deadlines.set(Due::Report, cx.now.plus_ms(GATHER_MS_MAX));
+        for (id, epoch) in running {
+            self.expect_word(id, cx.now);
+            cx.send(Message::Scene(id, ToScene::Report { epoch }));
+        }
+        self.end_part_if_complete(cx);
+    }
+
+    /// A scene has said what it knows of its seats: it is no longer silent.
+    pub(super) fn res_report(&mut self, id: SceneId, epoch: Epoch, seats: Vec<SeatNow>, cx: &mut Context<'_>) {
+        if self.scenes.get(&id).is_none_or(|scene| scene.epoch != epoch) {
+            return;
+        }
+        self.deadlines.clear(&Due::Silent(id));
+        if let Some(part) = &mut self.reports.part
+            && part.waiting.remove(&id)
+        {
+            part.seats.insert(id, (epoch, seats));
+            self.end_part_if_complete(cx);
+        }
+    }
+
+    /// The time has come to end a part, or to begin the next one.
+    pub(super) fn report_due(&mut self, cx: &mut Context<'_>) {
+        match self.reports.part.take() {
+            Some(part) => self.end_part(part, cx),
+            None => self.begin_part(cx),
+        }
+    }
+
+    fn end_part_if_complete(&mut self, cx: &mut Context<'_>) {
+        if let Some(part) = self.reports.part.take_if(|part| part.waiting.is_empty()) {
+            self.end_part(part, cx);
+        }
+    }
+
+    /// Tells SceneMaster of a part, as everything is now, and plans the next one.
+    fn end_part(&mut self, mut part: Part, cx: &mut Context<'_>) {
+        let Part { asked, round, from, to, .. } = part;
+        let mut reported = |id: &SceneId, scene: &Row| {
+            let seats = part.seats.remove(id).filter(|(epoch, _)| *epoch == scene.epoch).map(|(_, seats)| seats);
+            let life = match scene.state {
+                State::Starting => Life::Starting,
+                State::Running => Life::Running,
+                State::Ending { .. } => Life::Ending,
+                State::Kept => Life::Kept,
+            };
+            Reported { scene: *id, epoch: scene.epoch, life, seats }
+        };
+        let scenes = self.scenes.range(from..=to).map(|(id, scene)| reported(id, scene)).collect();
+        let report = Report { node: self.node, offer: self.offer.clone(), asked, round, from, to, scenes };
+        cx.send(scene_master::Event::SynReport(Box::new(report)));
+        let is_last = to == SceneId(u64::MAX);
+        self.reports.next = if is_last { SceneId(0) } else { SceneId(to.0 + 1) };
+        if is_last {
+            self.reports.asked = 0;
+        }
+        let at = match self.reports.asked {
+            0 => cx.now.plus_ms(self.round_ms() / self.scenes.len().div_ceil(REPORT_SCENES_MAX).max(1) as u64),
+            // Somebody waits for it.
+            _ => cx.now,
+        };
+        self.deadlines.set(Due::Report, at);
+    }
+
+    /// How long a round takes: within it each scene is asked once, and one that is silent is found.
+    fn round_ms(&self) -> u64 {
+        let silence_ms = self.fleets.values().map(|fleet| fleet.strikes.silence_ms).filter(|ms| *ms > 0);
+        silence_ms.min().unwrap_or(REPORT_MS).clamp(REPORT_MS_MIN, REPORT_MS)
+    }
+
+    /// A running scene was asked something: from now on its silence counts, unless it counts already.
+    fn expect_word(&mut self, id: SceneId, now: Time) {
+        let silence_ms = self.scenes.get(&id).map_or(0, |scene| scene.silence_ms);
+        if silence_ms > 0 && self.deadlines.get(&Due::Silent(id)).is_none() {
+            self.deadlines.set(Due::Silent(id), now.plus_ms(silence_ms));
+        }
+    }
+
+    /// A running scene has said nothing for as long as its fleet allows.
+    pub(super) fn silent(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get(&id).filter(|scene| scene.state == State::Running) else { return };
+        let kind = scene_master::Misbehaviour::Silence;
+        cx.fault(format!("scene {id} has said nothing for {} ms", scene.silence_ms));
+        cx.send(scene_master::Event::SynMisbehaved { scene: id, epoch: scene.epoch, kind });
+        self.deadlines.set(Due::Silent(id), cx.now.plus_ms(scene.silence_ms));
+        // What it was asked may have been lost.
+        cx.send(Message::Scene(id, ToScene::Report { epoch: scene.epoch }));
+    }
+}

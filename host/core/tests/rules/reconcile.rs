@@ -1,0 +1,556 @@
+//! Reconciliation: a SceneMaster that takes over goes on with what is in the store and on the nodes, and what a lost
+//! message has left behind is found by the nodes' reports.
+//!
+//! The helper is [`Books`]: SceneMaster and the store it writes, one node that says what it is told to say, and a
+//! fresh SceneMaster that takes over.
+
+use std::collections::BTreeMap;
+
+use scenehost_core::config::{AfterSession, Fleet, StartOn};
+use scenehost_core::message::{EndReason, PlayerResult, ServiceName};
+use scenehost_core::scene_master::{Ask, Capacity, Event, Matched, Offer, Order, RECONCILE_MS_MAX, SceneMaster};
+use scenehost_core::scene_service::{self, Event as ToNode, Life, Report, Reported, Round, SceneService, SeatNow};
+use scenehost_core::{
+    Build, Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, Time, UserId, Write, matching,
+};
+
+use crate::table::short;
+use crate::world::World;
+
+const NODE: NodeId = NodeId(1);
+const FLEET: &str = "arena";
+const BUILD: Build = Build(3);
+const MATCH: MatchId = MatchId(50);
+
+/// See the module.
+struct Books {
+    world: World<SceneMaster>,
+    store: BTreeMap<String, Vec<u8>>,
+    fleet: Fleet,
+    rounds: u64,
+    /// The number with which it has asked the nodes.
+    asked: u64,
+}
+
+impl Books {
+    fn new(fleet: Fleet) -> Self {
+        let master = SceneMaster::new(BTreeMap::from([(FleetName::from(FLEET), fleet.clone())]));
+        let fleets = BTreeMap::from([(FLEET.into(), (BUILD, fleet.clone()))]);
+        let mut books = Self { world: World::new(master), store: BTreeMap::new(), fleet, rounds: 0, asked: 0 };
+        books.tell(Event::Fleets { fleets });
+        let Offer { url, capacity, idle } = offer();
+        books.tell(Event::NodeUp { node: NODE, url, capacity, idle });
+        books
+    }
+
+    fn tell(&mut self, event: Event) -> Vec<Message> {
+        let effects = self.world.step(event);
+        for write in effects.writes {
+            match write {
+                Write::Put { key, value } => _ = self.store.insert(key, value),
+                Write::Delete { key } => _ = self.store.remove(&key),
+            }
+        }
+        effects.messages
+    }
+
+    /// One event; what it has it say, shortly.
+    fn said(&mut self, event: Event) -> Vec<String> {
+        self.tell(event).iter().map(short).collect()
+    }
+
+    fn pass_ms(&mut self, ms: u64) -> Vec<Message> {
+        let end = self.world.now.plus_ms(ms);
+        let mut said = Vec::new();
+        while let Some(deadline) = self.world.deadline().filter(|deadline| *deadline <= end) {
+            self.world.now = self.world.now.max(deadline);
+            said.extend(self.tell(Event::Tick));
+        }
+        self.world.now = end;
+        said
+    }
+
+    /// SceneMaster fails, and a fresh one takes over and reads what there is, until it has asked the nodes.
+    fn fail(&mut self) {
+        let now = self.world.now;
+        let fleets = BTreeMap::from([(FLEET.into(), (BUILD, self.fleet.clone()))]);
+        self.world = World::seeded(SceneMaster::taking_over(fleets), 8);
+        self.world.now = now;
+        let mut said = self.tell(Event::Tick);
+        for _ in 0..10 {
+            match &said[..] {
+                [.., Message::ScanForMaster(scan)] => {
+                    let records = self.store.range(scan.from.clone()..scan.to.clone()).take(scan.limit);
+                    let records = records.map(|(key, value)| (key.clone(), value.clone())).collect();
+                    said = self.tell(Event::Scanned { job: scan.job, records: Ok(records) });
+                }
+                [Message::EverySceneService(ToNode::ReqReport { number, .. }), ..] => {
+                    self.asked = *number;
+                    return;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        panic!("it reads on and on");
+    }
+
+    fn report(&mut self, asked: u64, scenes: Vec<Reported>) -> Vec<Message> {
+        self.rounds += 1;
+        let round = Round { since: Time(1), number: self.rounds };
+        let (from, to) = (SceneId(0), SceneId(u64::MAX));
+        self.tell(Event::SynReport(Box::new(Report { node: NODE, offer: offer(), asked, round, from, to, scenes })))
+    }
+
+    /// The node says what it runs, because it was asked.
+    fn answers(&mut self, scenes: Vec<Reported>) -> Vec<Message> {
+        self.report(self.asked, scenes)
+    }
+
+    /// It does so because it is time to.
+    fn reports(&mut self, scenes: Vec<Reported>) -> Vec<Message> {
+        self.report(0, scenes)
+    }
+
+    fn req_create(&mut self, match_id: MatchId, users: [u64; 2]) -> Vec<Message> {
+        let players = users.map(player).to_vec();
+        self.tell(Event::ReqCreateScene { match_id, domain: FLEET.into(), fleet: FLEET.into(), players })
+    }
+
+    /// A scene of users 10 and 11 that its node was ordered to make.
+    fn placing(fleet: Fleet) -> (Self, SceneId) {
+        let mut books = Self::new(fleet);
+        let scene = placed(&books.req_create(MATCH, [10, 11])).0;
+        (books, scene)
+    }
+
+    /// The same, with user 10 inside.
+    fn running(fleet: Fleet) -> (Self, SceneId) {
+        let (mut books, scene) = Self::placing(fleet);
+        books.tell(Event::ResCreateScene { scene, epoch: Epoch(1), result: Ok(()) });
+        books.tell(Event::SynUserJoined { scene, epoch: Epoch(1), seat: 0 });
+        (books, scene)
+    }
+
+    /// A scene that is ready, with the epoch that it has.
+    fn ready() -> (Self, SceneId) {
+        let mut books = Self::new(Fleet { start: StartOn::Provision, standby_min: 1, ..reused() });
+        let scene = *books.scenes().first().expect("one is made ready");
+        books.tell(Event::ResCreateScene { scene, epoch: Epoch(1), result: Ok(()) });
+        (books, scene)
+    }
+
+    /// The scenes in the store.
+    fn scenes(&self) -> Vec<SceneId> {
+        self.store.keys().filter_map(|key| key.strip_prefix("scene/")?.parse().ok()).collect()
+    }
+
+    fn state(&self, scene: SceneId) -> &'static str {
+        self.world.service.state_name(scene)
+    }
+
+    fn order(&mut self, order: Order) -> Vec<Message> {
+        self.tell(Event::ReqOperator { number: 7, order })
+    }
+}
+
+fn offer() -> Offer {
+    Offer { url: "/v1/scene".to_owned(), capacity: Capacity::scenes(10), idle: None }
+}
+
+fn reused() -> Fleet {
+    Fleet { after_session: AfterSession::Reuse, sessions_max: 9, ..Fleet::default() }
+}
+
+fn player(user: u64) -> Matched {
+    Matched { user: UserId(user), name: format!("User {user}"), rating: 1_500, team: 0 }
+}
+
+/// The scene that was ordered, and its epoch.
+fn placed(said: &[Message]) -> (SceneId, Epoch, bool) {
+    let order = said.iter().find_map(|message| match message {
+        Message::SceneService(_, ToNode::ReqCreateScene { scene, epoch, reuse, .. }) => Some((*scene, *epoch, *reuse)),
+        _ => None,
+    });
+    order.unwrap_or_else(|| panic!("no scene was ordered: {said:?}"))
+}
+
+fn lives(scene: SceneId, epoch: u64, life: Life) -> Reported {
+    Reported { scene, epoch: Epoch(epoch), life, seats: None }
+}
+
+fn with_seats(scene: SceneId, seats: [SeatNow; 2]) -> Reported {
+    Reported { scene, epoch: Epoch(1), life: Life::Running, seats: Some(seats.to_vec()) }
+}
+
+fn shorts(messages: &[Message]) -> Vec<String> {
+    messages.iter().map(short).collect()
+}
+
+#[test]
+fn a_fresh_one_decides_nothing_before_it_knows_what_there_is() {
+    let (mut books, scene) = Books::running(Fleet::default());
+    books.fail();
+    assert_eq!(shorts(&books.req_create(MatchId(51), [12, 13])), ["Match ResCreateScene ✗ServiceDown"]);
+    assert_eq!(books.said(Event::ReqRejoin { user: UserId(10) }), ["Lobby ResRejoin ✗ServiceDown"]);
+    let refused = Err(Refusal::ServiceDown(ServiceName::SceneMaster));
+    assert_eq!(books.order(Order::Stop { scene }), [Message::Operator(7, refused)]);
+    // Nobody would ask for this again.
+    assert!(books.said(Event::ReqRemoveUser { user: UserId(10) }).is_empty());
+    let said = books.answers(vec![with_seats(scene, [SeatNow::Held, SeatNow::Expected])]);
+    assert_eq!(shorts(&said), ["SceneService ReqRemoveUser", "SceneMaster up"]);
+    assert_eq!(books.state(scene), "Running");
+    placed(&books.req_create(MatchId(51), [12, 13]));
+}
+
+#[test]
+fn seats_go_on_from_where_the_scene_says_they_are() {
+    let (mut books, scene) = Books::running(Fleet::default());
+    books.fail();
+    // User 10 has left and user 11 has come in while nobody listened.
+    let seats = [SeatNow::Gone(EndReason::Left), SeatNow::Held];
+    assert_eq!(shorts(&books.answers(vec![with_seats(scene, seats)])), ["Lobby SynSceneEnded", "SceneMaster up"]);
+    assert_eq!(books.said(Event::ReqRejoin { user: UserId(10) }), ["Lobby ResRejoin ✗NoSeat"]);
+    assert_eq!(books.said(Event::ReqRejoin { user: UserId(11) }), ["SceneService ReqAddToken"]);
+    // A report from before changes nothing, and what the books have given up the scene gives up, too.
+    let late = [SeatNow::Held, SeatNow::Expected];
+    assert_eq!(shorts(&books.reports(vec![with_seats(scene, late)])), ["SceneService ReqRemoveUser"]);
+    assert_eq!(books.state(scene), "Running");
+}
+
+#[test]
+fn orphans_are_found_in_both_directions() {
+    for (on_crash, said) in [("restart", vec![]), ("end", vec!["Lobby SynSceneEnded"; 2])] {
+        let on_crash = serde_json::from_value(on_crash.into()).unwrap();
+        let (mut books, scene) = Books::running(Fleet { on_crash, ..Fleet::default() });
+        books.fail();
+        // The node has lost the scene, and runs one that nobody knows.
+        let told = shorts(&books.answers(vec![lives(SceneId(99), 1, Life::Running)]));
+        assert_eq!(told[0], "SceneService ReqDestroyScene", "{told:?}");
+        assert_eq!(told.last().map(String::as_str), Some("SceneMaster up"));
+        let to_lobby: Vec<&String> = told.iter().filter(|text| text.starts_with("Lobby")).collect();
+        assert_eq!(to_lobby, said.iter().collect::<Vec<_>>());
+        let anew = if said.is_empty() { "Restarting" } else { "Stopped" };
+        assert_eq!(books.state(scene), anew);
+    }
+}
+
+#[test]
+fn stale_epochs_end() {
+    let (mut books, scene) = Books::running(Fleet::default());
+    let ended = |said: &[Message]| -> Vec<Epoch> {
+        let epoch = |message: &Message| match message {
+            Message::SceneService(_, ToNode::ReqDestroyScene { scene: of, epoch, .. }) if *of == scene => Some(*epoch),
+            _ => None,
+        };
+        said.iter().filter_map(epoch).collect()
+    };
+    books.tell(Event::ReqAskDestroyScene { scene, epoch: Epoch(1), ask: Ask::Crashed("trap".to_owned()) });
+    books.tell(Event::ResDestroyScene { scene, epoch: Epoch(1), kept: false });
+    let epoch = placed(&books.pass_ms(1_000)).1;
+    books.tell(Event::ResCreateScene { scene, epoch, result: Ok(()) });
+    books.fail();
+    let said = books.answers(vec![lives(scene, 2, Life::Running)]);
+    assert_eq!((epoch, ended(&said)), (Epoch(2), vec![]));
+    assert_eq!(ended(&books.reports(vec![lives(scene, 1, Life::Running)])), [Epoch(1)]);
+}
+
+#[test]
+fn a_match_that_waits_for_its_scene_gets_it_from_a_fresh_one() {
+    let (mut books, scene) = Books::placing(Fleet::default());
+    books.fail();
+    let said = books.answers(vec![with_seats(scene, [SeatNow::Expected, SeatNow::Expected])]);
+    assert_eq!((shorts(&said), books.state(scene)), (vec!["SceneMaster up".to_owned()], "Allocated"));
+    // The ways in are not known any more: the match asks again, and gets new ones.
+    assert_eq!(shorts(&books.req_create(MATCH, [10, 11])), ["SceneService ReqAddToken"; 2]);
+    let noted = |seat, result| Event::ResAddToken { scene, epoch: Epoch(1), seat, result };
+    assert!(books.said(noted(0, Ok(()))).is_empty(), "it is answered once");
+    let said = books.tell(noted(1, Err(Refusal::NoSeat)));
+    let Message::Match(_, matching::Event::ResCreateScene { result: Ok(entries), .. }) = &said[0] else {
+        panic!("{said:?}")
+    };
+    assert_eq!(entries.iter().map(|(user, _)| user.0).collect::<Vec<_>>(), [10]);
+    assert_eq!(shorts(&said[1..]), ["SceneService ReqRemoveUser", "Lobby SynSceneEnded"], "user 11 has no way in");
+}
+
+#[test]
+fn a_scene_whose_match_does_not_ask_again_ends() {
+    let (mut books, scene) = Books::placing(Fleet::default());
+    books.fail();
+    books.answers(vec![with_seats(scene, [SeatNow::Expected, SeatNow::Expected])]);
+    assert_eq!(books.said(Event::ReqCancelScene { match_id: MATCH }), ["SceneService ReqDestroyScene"]);
+    let (mut books, scene) = Books::placing(Fleet::default());
+    books.fail();
+    books.answers(vec![with_seats(scene, [SeatNow::Expected, SeatNow::Expected])]);
+    books.pass_ms(5_000);
+    assert_eq!(books.state(scene), "Stopping");
+}
+
+#[test]
+fn users_whom_an_operator_has_put_together_are_told_by_a_fresh_one() {
+    let mut books = Books::new(Fleet::default());
+    let players = vec![player(10), player(11)];
+    let order = Order::Allocate { fleet: FLEET.into(), scene: None, domain: None, players };
+    let scene = placed(&books.order(order)).0;
+    books.fail();
+    let said = books.answers(vec![lives(scene, 1, Life::Running)]);
+    assert_eq!(shorts(&said), ["SceneService ReqAddToken", "SceneService ReqAddToken", "SceneMaster up"]);
+    let noted = |seat| Event::ResAddToken { scene, epoch: Epoch(1), seat, result: Ok(()) };
+    books.tell(noted(0));
+    let said = books.tell(noted(1));
+    assert_eq!(shorts(&said), ["Lobby SynAllocated", "Lobby SynAllocated", "Operator"]);
+}
+
+#[test]
+fn a_scene_that_begins_anew_gives_its_users_their_way_in_from_a_fresh_one() {
+    let (mut books, scene) = Books::running(Fleet::default());
+    books.tell(Event::ReqAskDestroyScene { scene, epoch: Epoch(1), ask: Ask::Crashed("trap".to_owned()) });
+    books.tell(Event::ResDestroyScene { scene, epoch: Epoch(1), kept: false });
+    let epoch = placed(&books.pass_ms(1_000)).1;
+    books.fail();
+    let said = books.answers(vec![lives(scene, epoch.0, Life::Running)]);
+    assert_eq!(shorts(&said), ["SceneService ReqAddToken", "SceneService ReqAddToken", "SceneMaster up"]);
+    let noted = Event::ResAddToken { scene, epoch, seat: 1, result: Ok(()) };
+    assert_eq!(books.said(noted), ["Lobby SynSceneRestarted"]);
+}
+
+/// A fresh one takes over from books that were brought into this state; the node runs the scene, and it is in the same
+/// state and has the same deadline after that.
+#[track_caller]
+fn check(state: &str, mut books: Books, scene: SceneId, reported: Vec<Reported>) -> Books {
+    assert_eq!(books.state(scene), state);
+    books.pass_ms(10);
+    let before = books.store.clone();
+    books.fail();
+    books.answers(reported);
+    assert_eq!(books.state(scene), state);
+    assert_eq!(books.store, before, "nothing is decided anew");
+    books
+}
+
+#[test]
+fn every_state_goes_on() {
+    let (books, scene) = Books::running(Fleet::default());
+    check("Running", books, scene, vec![with_seats(scene, [SeatNow::Held, SeatNow::Expected])]);
+
+    let (books, scene) = Books::ready();
+    let mut books = check("Ready", books, scene, vec![lives(scene, 1, Life::Running)]);
+    assert_eq!(placed(&books.req_create(MATCH, [10, 11])), (scene, Epoch(2), true), "it is used as before");
+
+    let (mut books, scene) = Books::ready();
+    books.order(Order::Reserve { fleet: FLEET.into(), for_ms: Some(5_000) });
+    let replaced = *books.scenes().iter().find(|id| **id != scene).expect("another one is made ready");
+    books.tell(Event::ResCreateScene { scene: replaced, epoch: Epoch(1), result: Ok(()) });
+    let both = vec![lives(scene, 1, Life::Running), lives(replaced, 1, Life::Running)];
+    let mut books = check("Reserved", books, scene, both);
+    books.pass_ms(5_000);
+    assert_eq!(books.state(scene), "Ready", "its reservation has ended");
+
+    let (mut books, scene) = Books::running(Fleet { drain_ms: 60_000, ..Fleet::default() });
+    books.order(Order::DrainNode { node: NODE, exits: false });
+    let mut books = check("Draining", books, scene, vec![with_seats(scene, [SeatNow::Held, SeatNow::Expected])]);
+    let refused = shorts(&books.req_create(MatchId(51), [12, 13]));
+    assert_eq!(refused, ["Match ResCreateScene ✗Overloaded"], "its node is still being drained");
+    books.order(Order::UndrainNode { node: NODE });
+    books.fail();
+    books.answers(vec![lives(scene, 1, Life::Running)]);
+    placed(&books.req_create(MatchId(51), [12, 13]));
+}
+
+#[test]
+fn a_scene_that_stops_is_told_so_again_and_its_instance_kept_if_it_was_to_be() {
+    for keeps in [true, false] {
+        let (mut books, scene) = Books::running(if keeps { reused() } else { Fleet::default() });
+        books.tell(Event::ReqAskDestroyScene { scene, epoch: Epoch(1), ask: Ask::Finished(Vec::new()) });
+        books.fail();
+        let said = books.answers(vec![lives(scene, 1, if keeps { Life::Kept } else { Life::Ending })]);
+        let keep = said.iter().find_map(|message| match message {
+            Message::SceneService(_, ToNode::ReqDestroyScene { reason: EndReason::Finished, keep, .. }) => Some(*keep),
+            _ => None,
+        });
+        assert_eq!(keep, Some(keeps));
+        let said = books.said(Event::ResDestroyScene { scene, epoch: Epoch(1), kept: keeps });
+        assert_eq!(said, ["Lobby SynSceneEnded"; 2]);
+        assert_eq!(books.state(scene), if keeps { "Ready" } else { "Stopped" });
+    }
+}
+
+#[test]
+fn results_that_are_not_recorded_are_by_a_fresh_one() {
+    let (mut books, scene) = Books::running(Fleet::default());
+    let results = vec![PlayerResult { seat: 0, place: 1, score: 3 }, PlayerResult { seat: 1, place: 2, score: 1 }];
+    books.tell(Event::ReqAskDestroyScene { scene, epoch: Epoch(1), ask: Ask::Finished(results) });
+    books.tell(Event::ResDestroyScene { scene, epoch: Epoch(1), kept: false });
+    assert_eq!(books.world.service.unrecorded(), 1);
+    books.fail();
+    assert_eq!(books.world.service.unrecorded(), 1);
+}
+
+#[test]
+fn a_node_that_says_nothing_is_given_up() {
+    let (mut books, scene) = Books::running(Fleet::default());
+    books.fail();
+    let said = books.pass_ms(RECONCILE_MS_MAX - 1);
+    assert!(said.iter().all(|message| short(message) == "SceneService ReqReport"), "it is asked again: {said:?}");
+    assert_eq!(books.state(scene), "Running");
+    let said = books.pass_ms(1);
+    assert_eq!(shorts(&said).last().map(String::as_str), Some("SceneMaster up"));
+    assert_eq!(books.state(scene), "Restarting");
+    assert_eq!(shorts(&books.req_create(MatchId(51), [12, 13])), ["Match ResCreateScene ✗Overloaded"]);
+}
+
+#[test]
+fn a_fleet_that_was_changed_meanwhile_has_its_ready_scenes_replaced() {
+    let (mut books, scene) = Books::ready();
+    books.fail();
+    let fleets = BTreeMap::from([(FLEET.into(), (Build(4), books.fleet.clone()))]);
+    assert!(books.said(Event::Fleets { fleets }).is_empty());
+    let said = shorts(&books.answers(vec![lives(scene, 1, Life::Running)]));
+    assert_eq!(said, ["SceneService ReqDestroyScene", "SceneMaster up", "SceneService ReqCreateScene"]);
+}
+
+#[test]
+fn what_the_store_or_a_node_said_to_the_one_before_is_passed_over() {
+    let (mut books, scene) = Books::running(Fleet::default());
+    books.fail();
+    let asked = books.asked;
+    books.fail();
+    assert!(books.said(Event::Scanned { job: 1, records: Ok(Vec::new()) }).is_empty());
+    assert!(shorts(&books.report(asked ^ 2, Vec::new())).is_empty(), "the node did not answer this one");
+    assert_eq!(books.state(scene), "Running");
+}
+
+#[test]
+fn a_scene_that_is_missing_in_two_reports_is_lost_and_in_one_it_may_just_have_begun() {
+    let (mut books, scene) = Books::running(Fleet::default());
+    assert!(books.reports(Vec::new()).is_empty());
+    assert!(books.reports(vec![lives(scene, 1, Life::Running)]).is_empty());
+    assert!(books.reports(Vec::new()).is_empty(), "it was there in between");
+    books.rounds -= 2;
+    assert!(books.reports(Vec::new()).is_empty(), "that one has come too late");
+    books.rounds += 2;
+    assert_eq!(shorts(&books.reports(Vec::new())), ["SceneService ReqDestroyScene"]);
+    assert_eq!(books.state(scene), "Restarting");
+}
+
+#[test]
+fn lost_messages_are_made_good_by_the_next_report() {
+    let (mut books, scene) = Books::placing(Fleet::default());
+    // That it was made.
+    let said = books.reports(vec![with_seats(scene, [SeatNow::Expected, SeatNow::Expected])]);
+    assert_eq!(shorts(&said), ["Match ResCreateScene"]);
+    // That a user came in, and another one will not.
+    let said = books.reports(vec![with_seats(scene, [SeatNow::Held, SeatNow::Gone(EndReason::NeverJoined)])]);
+    assert_eq!((shorts(&said), books.state(scene)), (vec!["Lobby SynSceneEnded".to_owned()], "Running"));
+    // That a user has to go.
+    books.tell(Event::ReqRemoveUser { user: UserId(10) });
+    let said = books.reports(vec![with_seats(scene, [SeatNow::Held, SeatNow::Gone(EndReason::NeverJoined)])]);
+    assert_eq!(shorts(&said), ["SceneService ReqRemoveUser"]);
+}
+
+#[test]
+fn a_node_that_was_not_known_offers_itself_with_its_report() {
+    let fleets = BTreeMap::from([(FleetName::from(FLEET), Fleet::default())]);
+    let world = World::new(SceneMaster::new(fleets));
+    let mut books = Books { world, store: BTreeMap::new(), fleet: Fleet::default(), rounds: 0, asked: 0 };
+    assert_eq!(shorts(&books.req_create(MATCH, [10, 11])), ["Match ResCreateScene ✗Overloaded"]);
+    books.reports(Vec::new());
+    placed(&books.req_create(MATCH, [10, 11]));
+    books.tell(Event::NodeDown { node: NODE });
+    books.reports(Vec::new());
+    let refused = shorts(&books.req_create(MatchId(51), [12, 13]));
+    assert_eq!(refused, ["Match ResCreateScene ✗Overloaded"], "what it said before it was gone came late");
+}
+
+// The node's part.
+
+fn node(scenes: u64) -> World<SceneService> {
+    let fleet = Fleet { scenes_max: 10_000, ..Fleet::default() };
+    let offer = Offer { capacity: Capacity::scenes(10_000), ..offer() };
+    let mut world = World::new(SceneService::new(NODE, offer, BTreeMap::from([(FLEET.into(), fleet)])));
+    for scene in 1..=scenes {
+        world.tell(ordered(SceneId(scene), Epoch(1)));
+        world.tell(ToNode::ResStart { scene: SceneId(scene), epoch: Epoch(1), result: Ok(()) });
+    }
+    world
+}
+
+fn ordered(scene: SceneId, epoch: Epoch) -> ToNode {
+    let (fleet, build, seats) = (FLEET.into(), BUILD, Vec::new());
+    ToNode::ReqCreateScene { scene, epoch, fleet, build, reuse: false, domain: None, seed: 1, seats }
+}
+
+fn reports(said: &[Message]) -> Vec<Report> {
+    let report = |message: &Message| match message {
+        Message::SceneMaster(Event::SynReport(report)) => Some((**report).clone()),
+        _ => None,
+    };
+    said.iter().filter_map(report).collect()
+}
+
+#[test]
+fn a_node_reports_all_of_its_scenes_in_parts_without_a_gap() {
+    const SCENES: u64 = 600;
+    let mut world = node(SCENES);
+    // Each scene says what it knows of its seats, as soon as it is asked.
+    let mut told = Vec::new();
+    let mut said = world.tell(ToNode::ReqReport { number: 9, from: SceneId(0) });
+    for _ in 0..10 {
+        let asked: Vec<SceneId> = said.iter().filter_map(asked_scene).collect();
+        told.extend(reports(&said));
+        said = asked.iter().flat_map(|scene| world.tell(seats_of(*scene))).collect();
+        said.extend(world.pass_ms(0));
+    }
+    let parts: Vec<(u64, u64, usize)> = told.iter().map(|it| (it.from.0, it.to.0, it.scenes.len())).collect();
+    assert_eq!(parts, [(0, 256, 256), (257, 512, 256), (513, u64::MAX, 88)]);
+    assert!(told.iter().all(|part| part.asked == 9 && part.round == told[0].round));
+    let has_said = |it: &Reported| it.seats == Some(vec![SeatNow::Held]) && it.life == Life::Running;
+    assert!(told.iter().flat_map(|part| &part.scenes).all(has_said));
+    // From then on by itself, each scene once in the time of a round.
+    let regular = reports(&world.pass_ms(scene_service::REPORT_MS));
+    assert!(regular.iter().all(|part| part.asked == 0 && part.round > told[0].round), "{regular:?}");
+    assert!((2..=4).contains(&regular.len()), "{} parts", regular.len());
+}
+
+fn asked_scene(message: &Message) -> Option<SceneId> {
+    match message {
+        Message::Scene(scene, scene_service::ToScene::Report { .. }) => Some(*scene),
+        _ => None,
+    }
+}
+
+fn seats_of(scene: SceneId) -> ToNode {
+    ToNode::ResReport { scene, epoch: Epoch(1), seats: vec![SeatNow::Held] }
+}
+
+#[test]
+fn a_scene_that_says_nothing_does_not_hold_its_nodes_report_up() {
+    let mut world = node(2);
+    world.tell(ToNode::ReqReport { number: 9, from: SceneId(0) });
+    world.tell(seats_of(SceneId(2)));
+    let told = reports(&world.pass_ms(scene_service::GATHER_MS_MAX));
+    let seats: Vec<_> = told[0].scenes.iter().map(|it| (it.scene.0, it.seats.is_some())).collect();
+    assert_eq!(seats, [(1, false), (2, true)]);
+}
+
+#[test]
+fn an_order_that_comes_after_the_one_to_end_makes_nothing() {
+    let mut world = node(0);
+    let (scene, reason) = (SceneId(5), EndReason::Expired);
+    world.tell(ToNode::ReqDestroyScene { scene, epoch: Epoch(2), reason, results: Vec::new(), keep: false });
+    for epoch in [Epoch(1), Epoch(2)] {
+        let said = world.tell(ordered(scene, epoch));
+        assert_eq!(shorts(&said), ["SceneMaster ResCreateScene ✗SceneEnded"]);
+    }
+    assert_eq!(shorts(&world.tell(ordered(scene, Epoch(3)))), ["Scene Start"]);
+}
+
+#[test]
+fn a_match_that_comes_after_its_search_was_given_up_gives_its_seat_up() {
+    let (mut books, scene) = Books::placing(Fleet::default());
+    books.tell(Event::ResCreateScene { scene, epoch: Epoch(1), result: Ok(()) });
+    books.tell(Event::SynUserJoined { scene, epoch: Epoch(1), seat: 0 });
+    let gives_up = |user| Event::ReqGiveUpSeat { user: UserId(user), scene };
+    assert!(books.said(gives_up(10)).is_empty(), "who is inside has it");
+    assert_eq!(books.said(gives_up(11)), ["SceneService ReqRemoveUser", "Lobby SynSceneEnded"]);
+    assert!(books.said(gives_up(11)).is_empty());
+}

@@ -1,0 +1,45 @@
+//! The host of session-based multiplayer games, as a library for the binary `scenehost` and for the benchmark, which
+//! runs it in its own process to measure requests between services.
+//!
+//! | module | |
+//! |---|---|
+//! | [`config`] | the file and the flags |
+//! | [`host`] | puts the parts together, stops them in order |
+//! | `edge` | where clients connect |
+//! | `ops` | where operators connect |
+//! | `open_files` | how many connections the system allows |
+//! | `service_loop` | runs the services of `host/core` |
+//! | [`bus`] | brings their messages to each other |
+//! | `scene_thread` | runs scenes and holds their users' sockets |
+//! | [`store`] | keeps what was acknowledged |
+//! | `records`, `checks` | reads records and checks passwords for Auth |
+//! | `fleets`, `capacity` | what scenes are made of, also while the host runs; what this machine gives to them |
+//! | `catalogue` | keeps the economy's catalogue current |
+//! | `moderation` | asks the operator's service about what users say |
+//! | `id_tokens` | checks the ID tokens of OpenID Connect providers |
+//! | `wire` | the services' words in the client protocol |
+
+pub mod bus;
+mod capacity;
+mod catalogue;
+mod checks;
+mod clock;
+pub mod config;
+mod edge;
+mod export;
+mod fleets;
+pub mod host;
+mod id_tokens;
+mod meters;
+mod moderation;
+mod open_files;
+mod ops;
+mod records;
+mod scene_thread;
+mod service_loop;
+pub mod store;
+mod wire;
+
+/// Most of what a request costs besides the system is many small pieces of memory, and this gives them for less.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
