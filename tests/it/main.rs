@@ -22,6 +22,7 @@
 //! | [`oidc`] | whose ID tokens sign in, and how their keys come |
 //! | [`ops`], [`store`] | what operators see and do; backups and checks of the store |
 //! | [`full_disk`], [`saves`] | a store that cannot be written for a while, and what games save meanwhile |
+//! | [`scenes`] | games that are found, joined in progress and watched; users who are taken out of one |
 //! | [`chat`], [`guild`], [`party`] | what users say, and the groups they are in |
 //! | [`pages`] | the games in a real browser |
 //! | [`client_ts`] | the TypeScript client, with its connections cut |
@@ -55,6 +56,7 @@ mod records;
 mod restart;
 mod resume;
 mod saves;
+mod scenes;
 mod secure;
 mod sessions;
 mod shop;

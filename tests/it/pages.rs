@@ -54,6 +54,11 @@ fn people_talk_save_profiles_and_meet_in_guilds_around_the_games() {
 }
 
 #[test]
+fn people_find_games_that_go_on_and_watch_and_join_them() {
+    play("games-going-on.mjs");
+}
+
+#[test]
 fn people_form_a_party_and_go_into_a_game_together() {
     // People press buttons while the arena waits for more players, and the machine may be a slow one.
     let patient = DEMO.replace("fill_ms = 4000", "fill_ms = 10000");

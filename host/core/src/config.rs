@@ -236,6 +236,14 @@ pub struct Fleet {
     pub on_crash: OnCrash,
     /// How often a scene may fail within [`CRASHES_WITHIN_MS`] and begin anew; with one more it ends.
     pub crashes_max: u32,
+    /// Whether users may join a running game of their own accord.
+    pub join_in_progress: bool,
+    /// How many may hold a seat at once where users join in progress, 1 to [`PLAYERS_MAX`].
+    pub seats_max: u32,
+    /// How many may watch a game; 0: nobody.
+    pub spectators_max: u32,
+    /// How much later than the players those who watch see the game.
+    pub spectator_delay_ms: u64,
     /// When a scene misbehaves, and how often it may.
     pub strikes: Strikes,
 }
@@ -284,6 +292,10 @@ impl Strikes {
     }
 }
 
+/// The most that may watch one game.
+pub const SPECTATORS_MAX: u32 = 10_000;
+/// The longest delay of those who watch.
+pub const SPECTATOR_DELAY_MS_MAX: u64 = 600_000;
 /// What a scene takes of its node, on average. A part that is 0 is not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -385,6 +397,10 @@ impl Default for Fleet {
             on_db_down: OnDbDown::Wait,
             on_crash: OnCrash::Restart,
             crashes_max: 3,
+            join_in_progress: false,
+            seats_max: 0,
+            spectators_max: 0,
+            spectator_delay_ms: 0,
             strikes: Strikes::default(),
         }
     }
@@ -410,6 +426,17 @@ impl Fleet {
         }
         if self.scenes_max == 0 || self.messages_per_s_max == 0 {
             return Err("scenes_max and messages_per_s_max need at least 1".to_owned());
+        }
+        if self.join_in_progress && !(1..=PLAYERS_MAX).contains(&self.seats_max) {
+            return Err(format!("join_in_progress needs seats_max, 1 to {PLAYERS_MAX}: it is {}", self.seats_max));
+        }
+        if !self.join_in_progress && self.seats_max != 0 {
+            return Err("seats_max is for users who join in progress: set join_in_progress, too".to_owned());
+        }
+        if self.spectators_max > SPECTATORS_MAX || self.spectator_delay_ms > SPECTATOR_DELAY_MS_MAX {
+            return Err(format!(
+                "spectators_max is at most {SPECTATORS_MAX}, and spectator_delay_ms at most {SPECTATOR_DELAY_MS_MAX}"
+            ));
         }
         if self.standby_min > 0 && self.start != StartOn::Provision {
             return Err("standby_min needs start = \"provision\": only then are scenes kept ready".to_owned());

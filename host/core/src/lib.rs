@@ -49,6 +49,7 @@ pub mod refusal;
 pub mod results;
 pub mod save;
 pub mod scene;
+pub mod scene_list;
 pub mod scene_master;
 pub mod scene_service;
 pub mod storage;

@@ -15,6 +15,7 @@ mod event;
 mod party;
 mod presence;
 mod requests;
+mod scenes;
 mod search;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -35,6 +36,7 @@ pub use event::Event;
 pub use party::{CHANGES_PER_10_S, CHECK_MS, CODES_PER_MINUTE, PARTY_PRESENCE_MS_MIN, REMOVALS_MAX};
 pub use presence::{PRESENCE_DELAY_MS, PRESENCE_MS_MIN, Presence};
 pub use requests::{CHANGES_PER_MINUTE, REQUESTS_PER_USER_MAX};
+pub use scenes::{SCENE_ASKS_MAX, SCENE_ASKS_PER_10_S};
 
 /// How long a new connection may wait with its sign-in.
 pub const FIRST_FRAME_MS_MAX: u64 = 10_000;
@@ -88,6 +90,11 @@ enum Phase {
         asked: u32,
         cancel: Option<u32>,
     },
+    /// On the way into a game in progress: the lobby's number, and the request until it is answered.
+    Joining {
+        number: u64,
+        asked: u32,
+    },
     InScene {
         scene: SceneId,
         domain: DomainName,
@@ -127,6 +134,7 @@ enum Due {
     SignOut(UserId),
     User(UserId),
     Asked(UserId, u64),
+    Scenes(UserId, u64),
     Moderated(u64),
     Presence(UserId),
     Party(PartyId),
@@ -157,6 +165,7 @@ pub struct Lobby {
     parties: party::Parties,
     /// How often each user changes what others are told of.
     changes: Buckets<UserId>,
+    scenes: scenes::Scenes,
 }
 
 impl Service for Lobby {
@@ -195,6 +204,10 @@ impl Service for Lobby {
             Event::SynNews { user, news } => self.syn_news(user, news, cx),
             Event::ReqChat { connection, request, ask } => self.req_chat(connection, request, ask, cx),
             Event::ReqParty { connection, request, ask } => self.req_party(connection, request, ask, cx),
+            Event::ReqScenes { connection, request, ask } => self.req_scenes(connection, request, ask, cx),
+            Event::ResFindScenes { user, number, result } => self.res_find_scenes(user, number, result, cx),
+            Event::ResJoinInProgress { user, number, result } => self.res_join_in_progress(user, number, result, cx),
+            Event::ResWatch { user, number, result } => self.res_watch(user, number, result, cx),
             Event::SynParty { party, now, change, about } => self.syn_party(party, now, change, about, cx),
             Event::Recovered { parties } => self.recovered(parties, cx),
             Event::Moderated { number, verdict } => self.moderated(number, verdict, cx),
@@ -238,6 +251,7 @@ impl Lobby {
             chat: chat::Chat::new(crate::chat::Limits::default()),
             parties: party::Parties::new(crate::party::Limits::default()),
             changes: requests::changes(),
+            scenes: scenes::Scenes::new(),
         }
     }
 
@@ -253,6 +267,7 @@ impl Lobby {
             Phase::Idle => "Idle",
             Phase::Searching { cancel: None, .. } => "Searching",
             Phase::Searching { cancel: Some(_), .. } => "Cancelling",
+            Phase::Joining { .. } => "Joining",
             Phase::InScene { rejoin: None, .. } => "InScene",
             Phase::InScene { rejoin: Some(_), .. } => "Rejoining",
         };
@@ -287,6 +302,7 @@ impl Lobby {
                 self.deadlines.set(Due::User(id), cx.now.plus_ms(ANSWER_MS_MAX));
                 cx.send(scene_master::Event::ReqRejoin { user: id });
             }
+            Phase::Joining { .. } => refuse_user(user, request, Refusal::Busy("you are on the way into a game"), cx),
             Phase::Idle | Phase::Searching { .. } => refuse_user(user, request, Refusal::NoSeat, cx),
         }
     }
@@ -382,6 +398,7 @@ impl Lobby {
                 for id in self.users_where(|user| matches!(user.phase, Phase::InScene { rejoin: Some(_), .. })) {
                     self.res_rejoin(id, Err(refusal.clone()), cx);
                 }
+                self.scenes_down(service, cx);
             }
             ServiceName::Auth => {
                 let mut waiting: Vec<ConnectionId> = self
@@ -398,7 +415,10 @@ impl Lobby {
                     self.sign_out_failed(id, refusal.clone(), cx);
                 }
             }
-            ServiceName::Db => self.db_down(cx),
+            ServiceName::Db => {
+                self.db_down(cx);
+                self.scenes_down(service, cx);
+            }
             ServiceName::Lobby | ServiceName::SceneService => {}
         }
     }
@@ -435,6 +455,9 @@ impl Lobby {
                 }
                 Due::SignOut(id) => self.sign_out_failed(id, Refusal::TimedOut("signing out"), cx),
                 Due::Asked(id, number) => self.db_silent(id, number, cx),
+                Due::Scenes(id, number) => {
+                    self.answer_asked(id, number, Notice::Refused(Refusal::TimedOut("your request")), cx)
+                }
                 Due::Moderated(number) => self.moderated(number, None, cx),
                 Due::Presence(id) => self.tell_presence(id, cx),
                 Due::Party(id) => self.tell_party_presence(id, cx),
@@ -443,6 +466,9 @@ impl Lobby {
                 Due::Removals => {} // Done at the end of every step.
                 Due::User(id) => match self.users.get(&id).map(|user| &user.phase) {
                     Some(Phase::Searching { .. }) => self.end_search(id, Some(Refusal::TimedOut("the search")), cx),
+                    Some(Phase::Joining { .. }) => {
+                        self.joining_ends(id, Refusal::TimedOut("the way into the game"), cx)
+                    }
                     Some(Phase::InScene { rejoin: Some(_), .. }) => {
                         self.res_rejoin(id, Err(Refusal::TimedOut("the way back")), cx)
                     }

@@ -10,6 +10,7 @@ use crate::chat::Moderate;
 use crate::ids::{ConnectionId, DomainName, NodeId, SceneId, Seat, SessionId, UserId};
 use crate::read::{Load, Scan, ScanRecords};
 use crate::refusal::Refusal;
+use crate::scene_list::Page;
 use crate::token::Secret;
 use crate::{auth, db, lobby, matching, scene_master, scene_service};
 
@@ -180,6 +181,10 @@ pub enum Notice {
     SynMatchState(MatchState),
     /// The match is made, or the way back to the seat is open.
     ResMatch(Entry),
+    /// A part of the list of scenes.
+    ResFindScenes(Arc<Page>),
+    /// The way to watch a scene, and how much later than the players the user will see it, in milliseconds.
+    ResWatch(Entry, u64),
     /// A service went up or down.
     SynService(ServiceName, bool),
     /// The user's scene is over for the user.
@@ -202,6 +207,7 @@ impl Notice {
             + match self {
                 Self::Answer(answer) => answer.bytes(),
                 Self::News(news) => news.bytes(),
+                Self::ResFindScenes(page) => page.bytes(),
                 Self::SynPresence(told) => size_of_val(&told[..]),
                 Self::SynSceneEnded(ended) => ended.results.len() * size_of::<PlayerResult>(),
                 _ => 0,
@@ -333,7 +339,7 @@ pub enum EndReason {
     Misbehaved(String),
     /// The user left.
     Left,
-    /// The game removed the user.
+    /// The game, or an operator, removed the user.
     Kicked(String),
     /// The user's account was closed.
     AccountClosed,
@@ -363,7 +369,7 @@ impl EndReason {
             Self::Crashed(text) => format!("the game ended because of a fault in it: {text}"),
             Self::Misbehaved(text) => format!("the game was stopped because {text}"),
             Self::Left => "you left the game".to_owned(),
-            Self::Kicked(text) => format!("the game removed you: {text}"),
+            Self::Kicked(text) => format!("you were removed from the game: {text}"),
             Self::AccountClosed => "your account was closed".to_owned(),
             Self::Stopped => "the game was stopped by its operators".to_owned(),
             Self::Expired => "your seat was given up because you were away for too long".to_owned(),

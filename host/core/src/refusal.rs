@@ -72,6 +72,9 @@ pub enum Refusal {
     /// The scene is over.
     #[error("this scene has ended")]
     SceneEnded,
+    /// No free seat, or no room for one more who watches.
+    #[error("{0}")]
+    SceneFull(&'static str),
     /// The scene has failed and begins anew.
     #[error("the game has failed and starts again: the lobby tells the way in as soon as it is there")]
     Restarting,

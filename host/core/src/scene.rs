@@ -11,7 +11,10 @@
 //! of users. What they look like is the thread's business; here they are of any type `F`.
 
 mod event;
+mod label;
+mod newcomers;
 mod seat;
+mod spectators;
 
 use crate::config::{Fleet, OnCrash, Strikes};
 use crate::ids::{ConnectionId, DomainName, Epoch, Incarnation, SceneId, Seat, Time, UserId};
@@ -22,7 +25,11 @@ use crate::scene_master::{self, Ask, Misbehaviour};
 use crate::scene_service::{self, Start, ToScene};
 use crate::token::SecretHash;
 pub use event::{Effect, Event, GameEvent, Notice};
+pub use label::LABEL_MS_MIN;
+use label::Labelling;
 use seat::{SeatRow, SeatState};
+use spectators::Spectators;
+pub use spectators::{PENDING_BYTES_MAX, PENDING_FRAMES_MAX, SHOWN_BYTES_MAX, SHOWN_FRAMES_MAX, WATCHED_MS_MIN};
 
 /// How long an asked-for end may be unanswered before the scene asks again.
 pub const ASK_AGAIN_MS: u64 = 5_000;
@@ -56,6 +63,8 @@ pub struct Scene<F> {
     limits: Fleet,
     domain: Option<DomainName>,
     seats: Vec<SeatRow<F>>,
+    spectators: Spectators<F>,
+    label: Labelling,
     phase: Phase,
     /// When SceneMaster was told last that it was slow, and that it used much memory.
     struck_at: [Option<Time>; 2],
@@ -74,6 +83,8 @@ impl<F: Clone> Scene<F> {
         Self {
             id,
             epoch: start.epoch,
+            spectators: Spectators::new(&start.limits),
+            label: Labelling::default(),
             limits: start.limits,
             domain: start.domain,
             seats: start.seats.into_iter().map(SeatRow::expected).collect(),
@@ -168,7 +179,8 @@ impl<F: Clone> Scene<F> {
         if !self.is_open() {
             return phase;
         }
-        self.seats.iter().filter_map(SeatRow::deadline).chain(phase).min()
+        let others = [phase, self.spectators.deadline(), self.label.deadline()];
+        self.seats.iter().filter_map(SeatRow::deadline).chain(others.into_iter().flatten()).min()
     }
 
     /// The state, for tables and logs.
@@ -193,12 +205,21 @@ impl<F: Clone> Scene<F> {
         match event {
             Event::Order(ToScene::Start(_)) => {} // A scene begins once; the service asks for no other.
             Event::Order(ToScene::AddToken { epoch, seat, token, until }) => self.add_token(epoch, seat, token, until),
+            Event::Order(ToScene::AddSeats { epoch, seats }) => self.add_seats(now, epoch, seats),
+            Event::Order(ToScene::AddSpectator { epoch, user, token, until }) => {
+                self.add_spectator(epoch, user, token, until)
+            }
+            Event::Order(ToScene::RemoveSpectator { epoch, user, reason }) => {
+                if epoch == self.epoch {
+                    self.remove_spectator(user, reason);
+                }
+            }
             Event::Order(ToScene::RemoveUser { epoch, seat, reason }) => {
                 if epoch == self.epoch {
                     self.remove(now, seat, reason);
                 }
             }
-            Event::Order(ToScene::Report { epoch }) => self.report(epoch),
+            Event::Order(ToScene::Report { epoch, anew }) => self.report(epoch, anew),
             Event::Order(ToScene::End { epoch, reason, results, keep }) if epoch == self.epoch => {
                 self.end_ordered(now, reason, results, keep)
             }
@@ -211,6 +232,14 @@ impl<F: Clone> Scene<F> {
             Event::Admitted { seat, connection, request, result } => {
                 self.admitted(now, seat, connection, request, result)
             }
+            Event::ReqWatchScene { connection, request, token } => {
+                self.req_watch_scene(now, connection, request, token)
+            }
+            Event::Label(text) if self.is_open() => {
+                self.label.set(text);
+                self.tell_label(now);
+            }
+            Event::Label(_) => {}
             Event::ReqLeaveScene { connection, request } => self.req_leave_scene(now, connection, request),
             Event::Closed { connection } => self.closed(now, connection),
             Event::Kick { seat, reason } => self.remove(now, seat, EndReason::Kicked(reason)),
@@ -223,8 +252,11 @@ impl<F: Clone> Scene<F> {
     }
 
     /// Says what it knows of its seats.
-    fn report(&mut self, epoch: Epoch) {
+    fn report(&mut self, epoch: Epoch, anew: bool) {
         if epoch == self.epoch && !matches!(self.phase, Phase::Starting | Phase::Kept | Phase::Ended) {
+            if anew {
+                self.tell_anew();
+            }
             let seats = self.seats.iter().map(SeatRow::now).collect();
             self.tell_service(scene_service::Event::ResReport { scene: self.id, epoch, seats });
         }
@@ -259,6 +291,9 @@ impl<F: Clone> Scene<F> {
         }
         // All its users may be gone before it has begun.
         self.ask_if_empty(now);
+        if self.is_open() {
+            self.ask_game(now);
+        }
     }
 
     fn req_join_scene(
@@ -371,18 +406,24 @@ impl<F: Clone> Scene<F> {
     }
 
     fn req_leave_scene(&mut self, now: Time, connection: ConnectionId, request: u32) {
-        let Some(seat) = self.seat_of(connection) else {
+        let seat = self.seat_of(connection);
+        if seat.is_none() && !self.stop_watching(connection) {
             return self.refuse(connection, request, Refusal::OutOfOrder("enter the scene first, with req_join_scene"));
-        };
+        }
         let ended = SceneEnded { scene: self.id, reason: EndReason::Left, results: Vec::new() };
         self.notify(connection, request, Notice::Ended(ended));
         self.effects.push(Effect::Close(connection));
-        self.leave(seat, EndReason::Left);
-        self.ask_if_empty(now);
+        if let Some(seat) = seat {
+            self.leave(seat, EndReason::Left);
+            self.ask_if_empty(now);
+        }
     }
 
     fn closed(&mut self, now: Time, connection: ConnectionId) {
-        let Some(seat) = self.seat_of(connection) else { return };
+        let Some(seat) = self.seat_of(connection) else {
+            self.stop_watching(connection);
+            return;
+        };
         let Some(present) = self.seats[seat as usize].present() else { return };
         let outcome = present.line.step(now, line::Event::Lost(connection));
         if outcome == Outcome::Away && self.is_open() {
@@ -422,9 +463,14 @@ impl<F: Clone> Scene<F> {
             Phase::Starting | Phase::Running | Phase::Asked { ask: Ask::Empty, .. } => {
                 let told = match (&ask, self.limits.on_crash) {
                     (Ask::Crashed(text), OnCrash::End) | (Ask::GivenUp(text), _) => {
-                        self.tell_end(&EndReason::Crashed(text.clone()), &[])
+                        let reason = EndReason::Crashed(text.clone());
+                        self.end_for_spectators(&reason, &[]);
+                        self.tell_end(&reason, &[])
                     }
-                    _ => self.tell_restart(),
+                    _ => {
+                        self.restart_for_spectators();
+                        self.tell_restart()
+                    }
                 };
                 self.ask(now, ask);
                 told.into_iter().for_each(|connection| self.closed(now, connection));
@@ -476,6 +522,7 @@ impl<F: Clone> Scene<F> {
     /// The end: everyone inside is told, and the scene is gone; or only its session, and the game's instance waits.
     fn end(&mut self, reason: EndReason, results: Vec<PlayerResult>, keep: bool) {
         self.tell_end(&reason, &results);
+        self.end_for_spectators(&reason, &results);
         if keep {
             self.seats.clear();
         }
@@ -493,14 +540,6 @@ impl<F: Clone> Scene<F> {
             self.effects.push(Effect::Close(*connection));
         }
         inside
-    }
-
-    /// Why nobody comes in any more.
-    fn over(&self) -> Refusal {
-        match (&self.phase, self.limits.on_crash) {
-            (Phase::Asked { ask: Ask::Crashed(_), .. }, OnCrash::Restart) => Refusal::Restarting,
-            _ => Refusal::SceneEnded,
-        }
     }
 
     /// Tells everyone inside that the game begins anew, and closes their connections, which are returned.
@@ -525,6 +564,8 @@ impl<F: Clone> Scene<F> {
             _ if !self.is_open() => return,
             _ => {}
         }
+        self.expire_spectators(now);
+        self.tell_label(now);
         for seat in 0..self.seats.len() as Seat {
             if let Some(reason) = self.seats[seat as usize].expire(now) {
                 self.leave(seat, reason);
@@ -538,7 +579,7 @@ impl<F: Clone> Scene<F> {
         if !row.leave(&reason) {
             return;
         }
-        if self.is_open() {
+        if row.is_known && self.is_open() {
             self.effects.push(Effect::Game(GameEvent::Left(seat, reason.clone())));
         }
         self.tell_master(scene_master::Event::SynUserLeft { scene: self.id, epoch: self.epoch, seat, reason });

@@ -25,7 +25,9 @@
 mod counts;
 mod ending;
 mod event;
+mod finding;
 mod fleets;
+mod joining;
 mod nodes;
 mod operator;
 mod placing;
@@ -33,6 +35,7 @@ mod reconcile;
 mod recording;
 mod restart;
 mod strikes;
+mod watching;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -48,8 +51,10 @@ use crate::token::Secret;
 use crate::{Context, Meter, Service, lobby};
 use counts::Counts;
 pub use event::{Ask, Event, Matched, Misbehaviour};
+pub use finding::SCANNED_MAX;
 use fleets::{FleetState, Standing};
 pub use fleets::{FleetView, PROVISION_AFTER_MS, PROVISION_MAX};
+pub use joining::{Joiner, LATE_MS, SEATS_EVER_MAX};
 use nodes::Node;
 pub use nodes::{Capacity, Idle, NodeView, Offer};
 pub use operator::{Answer, Order};
@@ -206,6 +211,9 @@ enum Due {
     Token(SceneId, Seat),
     Record(AllocationId),
     End(SceneId, Epoch),
+    /// A seat of a running game that is not taken yet.
+    Seat(SceneId, Seat),
+    Watch(UserId),
     Fleet(FleetName),
     Node(NodeId),
 }
@@ -234,6 +242,9 @@ pub struct SceneMaster {
     /// It has taken over, and does not know yet what there is.
     reconcile: Option<Reconcile>,
     counts: Counts,
+    list: finding::List,
+    newcomers: joining::Newcomers,
+    spectators: watching::Spectators,
 }
 
 impl Service for SceneMaster {
@@ -260,6 +271,16 @@ impl Service for SceneMaster {
                     self.res_add_token(scene, seat, result, cx);
                 }
             }
+            Event::ReqFindScenes { user, number, query } => self.req_find_scenes(user, number, &query, cx),
+            Event::SynLabel { scene, epoch, label } => self.syn_label(scene, epoch, label),
+            Event::ReqJoinInProgress { number, scene, joiner } => self.req_join_in_progress(number, scene, *joiner, cx),
+            Event::ResAddSeat { scene, epoch, seat, result } => self.res_add_seat(scene, epoch, seat, result, cx),
+            Event::ReqWatch { user, number, scene } => self.req_watch(user, number, scene, cx),
+            Event::ResAddSpectator { scene, epoch, user, result } => {
+                self.res_add_spectator(scene, epoch, user, result, cx)
+            }
+            Event::SynSpectators { scene, epoch, users } => self.syn_spectators(scene, epoch, users, cx),
+            Event::SynSpectatorLeft { scene, epoch, user } => self.syn_spectator_left(scene, epoch, user),
             Event::ReqCancelScene { match_id } => {
                 if let Some(scene) = self.by_match.get(&match_id).copied() {
                     self.req_cancel_scene(scene, match_id, cx);
@@ -351,6 +372,9 @@ impl SceneMaster {
             stopping: false,
             reconcile: None,
             counts: Counts::default(),
+            list: finding::List::default(),
+            newcomers: joining::Newcomers::default(),
+            spectators: watching::Spectators::default(),
         }
     }
 
@@ -366,8 +390,11 @@ impl SceneMaster {
 
     fn syn_user_joined(&mut self, id: SceneId, epoch: Epoch, seat: Seat, cx: &mut Context<'_>) {
         let Some(scene) = self.live(id, epoch) else { return };
-        // One that was given up stays so: what was said before may come after that.
-        let Some(row) = scene.seats.get_mut(seat as usize).filter(|row| row.state != SeatState::Gone) else { return };
+        let Some(row) = scene.seats.get_mut(seat as usize) else { return };
+        if row.state == SeatState::Gone {
+            // Too late: the seat was taken back, and the user may be elsewhere.
+            return self.ask_to_remove(id, seat, EndReason::NeverJoined, cx);
+        }
         row.state = SeatState::Held;
         row.entry = None;
         if scene.state == State::Allocated {
@@ -386,11 +413,17 @@ impl SceneMaster {
         // Also if its match is not answered yet: there is no way in any more.
         row.entry = None;
         let user = row.player.user;
-        let nobody = scene.seats.iter().all(|row| row.state == SeatState::Gone);
-        let (state, empty_ms) = (scene.state, scene.rules.empty_ms);
         self.by_user.remove(&user);
         cx.send(lobby::Event::SynSceneEnded { user, ended: SceneEnded { scene: id, reason, results: Vec::new() } });
-        match state {
+        self.end_if_nobody(id, cx);
+    }
+
+    /// A scene whose last seat was given up ends soon.
+    fn end_if_nobody(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get(&id) else { return };
+        let nobody = scene.seats.iter().all(|row| row.state == SeatState::Gone);
+        let empty_ms = scene.rules.empty_ms;
+        match scene.state {
             State::Allocated | State::Running | State::Suspect if nobody => {
                 self.enter(id, State::Empty, Some(cx.now.plus_ms(empty_ms)), cx);
             }
@@ -452,6 +485,7 @@ impl SceneMaster {
         row.asked = Some(asked);
         let (epoch, node) = (scene.epoch, scene.node);
         let until = cx.now.plus_ms(scene.rules.token_ms);
+        self.wait_longer(id, seat, until);
         self.deadlines.set(Due::Token(id, seat), cx.now.plus_ms(TOKEN_MS_MAX));
         cx.send(Message::SceneService(
             node,
@@ -462,17 +496,22 @@ impl SceneMaster {
     /// The scene gives the seat up and says so; until then the user is still on its books, and it is told again with
     /// each of its reports.
     fn req_remove_user(&mut self, user: UserId, cx: &mut Context<'_>) {
-        let Some((id, seat)) = self.by_user.get(&user).copied() else { return };
-        let scene = &self.scenes[&id];
+        self.stop_watching(user, EndReason::AccountClosed, cx);
+        if let Some((id, seat)) = self.by_user.get(&user).copied() {
+            self.take_seat_away(id, seat, EndReason::AccountClosed, cx);
+        }
+    }
+
+    fn take_seat_away(&mut self, id: SceneId, seat: Seat, reason: EndReason, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
         if scene.state == State::Restarting {
             // No scene is there to say it.
-            return self.syn_user_left(id, scene.epoch, seat, EndReason::AccountClosed, cx);
+            let epoch = scene.epoch;
+            return self.syn_user_left(id, epoch, seat, reason, cx);
         }
-        if let Some(scene) = self.scenes.get_mut(&id) {
-            scene.seats[seat as usize].remove = Some(EndReason::AccountClosed);
-        }
+        scene.seats[seat as usize].remove = Some(reason.clone());
         self.keep(id, cx);
-        self.ask_to_remove(id, seat, EndReason::AccountClosed, cx);
+        self.ask_to_remove(id, seat, reason, cx);
     }
 
     fn res_add_token(&mut self, id: SceneId, seat: Seat, result: Result<(), Refusal>, cx: &mut Context<'_>) {
@@ -531,6 +570,8 @@ impl SceneMaster {
                 Due::End(id, epoch) => self.repeat_end(id, epoch, cx),
                 Due::Fleet(name) => _ = self.standby_wanted.insert(name),
                 Due::Node(node) => self.node_idle(node, cx),
+                Due::Seat(id, seat) => self.seat_due(id, seat, cx),
+                Due::Watch(user) => self.watch_due(user, cx),
                 Due::Scene(id) => match self.scenes.get(&id).map(|it| it.state) {
                     Some(State::Placing | State::Stopping) if !self.db_up => self.wait_for_node(id, cx),
                     Some(State::Placing) if !self.scenes[&id].is_new() => {
@@ -630,8 +671,16 @@ impl SceneMaster {
         self.ready(id, cx);
     }
 
+    /// What was known of an incarnation, or a session, beside its seats is over with it.
+    fn incarnation_over(&mut self, id: SceneId, refusal: &Refusal, cx: &mut Context<'_>) {
+        self.forget_label(id);
+        self.forget_newcomers(id);
+        self.end_watching(id, refusal, cx);
+    }
+
     /// The users of a scene that is over are told and are back in the lobby.
     fn tell_end(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        self.incarnation_over(id, &Refusal::SceneEnded, cx);
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let (reason, results) = scene.end.clone().unwrap_or((EndReason::Stopped, Vec::new()));
         self.counts.ended(reason.name());
@@ -685,6 +734,8 @@ impl SceneMaster {
         }
         self.keep(id, cx);
         self.count(id, cx);
+        self.list_anew(id);
+        self.end_joining(id, cx);
     }
 
     /// Writes a scene's record as it is now, or removes it when it has ended.

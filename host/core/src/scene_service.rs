@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::config::Fleet;
 use crate::deadlines::Deadlines;
-use crate::ids::{Build, DomainName, Epoch, FleetName, NodeId, SceneId, Seat, Time};
+use crate::ids::{Build, DomainName, Epoch, FleetName, NodeId, SceneId, Seat, Time, UserId};
 use crate::message::{EndReason, Message, Player, PlayerResult};
 use crate::refusal::Refusal;
 use crate::scene_master::{self, Offer};
@@ -128,7 +128,40 @@ pub enum Event {
         epoch: Epoch,
         /// Which seat.
         seat: Seat,
-        /// Why, for the user.
+        /// Why.
+        reason: EndReason,
+    },
+    /// SceneMaster gives a running scene seats; answered by the scene itself. Idempotent by the seats' numbers.
+    ReqAddSeats {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// The seats, by number, from the first on that the scene has not confirmed.
+        seats: Vec<SeatGrant>,
+    },
+    /// SceneMaster lets a user watch; answered by the scene itself.
+    ReqAddSpectator {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Who.
+        user: UserId,
+        /// The hash of the watch token.
+        token: SecretHash,
+        /// Until when it lets its holder in.
+        until: Time,
+    },
+    /// A user may not watch any more.
+    ReqRemoveSpectator {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Who.
+        user: UserId,
+        /// Why.
         reason: EndReason,
     },
     /// SceneMaster wants to know which scenes there are, from this id on; answered by
@@ -174,13 +207,42 @@ pub enum ToScene {
         epoch: Epoch,
         /// Which seat.
         seat: Seat,
-        /// Why, for the user.
+        /// Why.
+        reason: EndReason,
+    },
+    /// More seats; answered by [`scene_master::Event::ResAddSeat`] for the last of them.
+    AddSeats {
+        /// Which incarnation.
+        epoch: Epoch,
+        /// The seats, by number; those that the scene has already stay as they are.
+        seats: Vec<SeatGrant>,
+    },
+    /// A way in for a user who watches; answered by [`scene_master::Event::ResAddSpectator`].
+    AddSpectator {
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Who.
+        user: UserId,
+        /// The hash of the watch token.
+        token: SecretHash,
+        /// Until when it lets its holder in.
+        until: Time,
+    },
+    /// A user may not watch any more.
+    RemoveSpectator {
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Who.
+        user: UserId,
+        /// Why.
         reason: EndReason,
     },
     /// Say what is known of the seats; answered by [`Event::ResReport`].
     Report {
         /// Which incarnation.
         epoch: Epoch,
+        /// A SceneMaster asks that may know nothing: say its label again, and who watches.
+        anew: bool,
     },
     /// End; answered by [`Event::ResEnd`].
     End {
@@ -312,6 +374,26 @@ impl Service for SceneService {
             Event::ReqRemoveUser { scene, epoch, seat, reason } => {
                 if self.scenes.contains_key(&scene) {
                     cx.send(Message::Scene(scene, ToScene::RemoveUser { epoch, seat, reason }));
+                }
+            }
+            Event::ReqAddSeats { scene, epoch, seats } => match self.runs(scene, epoch) {
+                true => cx.send(Message::Scene(scene, ToScene::AddSeats { epoch, seats })),
+                false => {
+                    let Some(SeatGrant { player, .. }) = seats.last() else { return };
+                    let (seat, result) = (player.seat, Err(Refusal::SceneEnded));
+                    cx.send(scene_master::Event::ResAddSeat { scene, epoch, seat, result });
+                }
+            },
+            Event::ReqAddSpectator { scene, epoch, user, token, until } => match self.runs(scene, epoch) {
+                true => cx.send(Message::Scene(scene, ToScene::AddSpectator { epoch, user, token, until })),
+                false => {
+                    let result = Err(Refusal::SceneEnded);
+                    cx.send(scene_master::Event::ResAddSpectator { scene, epoch, user, result });
+                }
+            },
+            Event::ReqRemoveSpectator { scene, epoch, user, reason } => {
+                if self.runs(scene, epoch) {
+                    cx.send(Message::Scene(scene, ToScene::RemoveSpectator { epoch, user, reason }));
                 }
             }
             Event::ReqReport { number, from } => self.req_report(number, from, cx),
@@ -466,6 +548,10 @@ impl SceneService {
                 cx.send(scene_master::Event::ResDestroyScene { scene, epoch, kept: false });
             }
         }
+    }
+
+    fn runs(&self, scene: SceneId, epoch: Epoch) -> bool {
+        self.scenes.get(&scene).is_some_and(|row| row.epoch == epoch && row.state == State::Running)
     }
 
     fn res_end(&mut self, scene: SceneId, epoch: Epoch, kept: bool, cx: &mut Context<'_>) {

@@ -1,7 +1,7 @@
 //! Checks what a step returned against the contract and the limits, before anything is done with it.
 
 use crate::{
-    bindings::{Command, SaveOperation, Target},
+    bindings::{Command, Outgoing, SaveOperation, Showing, Target},
     failure::Failure,
     limits::Limits,
 };
@@ -27,13 +27,10 @@ pub fn check(commands: &[Command], limits: &Limits) -> Result<(), Failure> {
     let mut messages: usize = 0;
     let mut bytes: usize = 0;
     for (index, command) in commands.iter().enumerate() {
-        if let Command::Send(message) = command {
+        if let Command::Send(Outgoing { body, .. }) | Command::Show(Showing { body, .. }) = command {
             messages += 1;
-            if message.body.len() > limits.message_bytes_max {
-                return Err(Failure::MessageTooLarge {
-                    size_bytes: message.body.len(),
-                    limit_bytes: limits.message_bytes_max,
-                });
+            if body.len() > limits.message_bytes_max {
+                return Err(Failure::MessageTooLarge { size_bytes: body.len(), limit_bytes: limits.message_bytes_max });
             }
         } else if let Some(problem) = problem(command) {
             return Err(Failure::BadCommand { index, problem });
@@ -77,6 +74,7 @@ fn size_bytes(command: &Command) -> usize {
             };
             message.body.len() + seats
         }
+        Command::Show(showing) => showing.body.len(),
         Command::Kick(eviction) => eviction.reason.len(),
         Command::Label(label) => label.len(),
         Command::SeekPlayers(search) => search.role.as_ref().map_or(0, String::len),

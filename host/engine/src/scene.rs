@@ -174,9 +174,12 @@ impl Presence {
             Event::Resumed(comeback) => Presence::In(comeback.seat),
             Event::Dropped(seat) => Presence::Out(*seat),
             Event::Left(departure) => Presence::Out(departure.seat),
-            Event::Message(_) | Event::Timer(_) | Event::Signal(_) | Event::Saved(_) | Event::Stopping(_) => {
-                Presence::Same
-            }
+            Event::Message(_)
+            | Event::Timer(_)
+            | Event::Signal(_)
+            | Event::Saved(_)
+            | Event::Stopping(_)
+            | Event::Watched => Presence::Same,
         }
     }
 }
@@ -214,7 +217,8 @@ impl Inbox {
             | Event::Resumed(_)
             | Event::Left(_)
             | Event::Saved(_)
-            | Event::Stopping(_) => None,
+            | Event::Stopping(_)
+            | Event::Watched => None,
         };
         match traffic_bytes {
             Some(bytes) => {

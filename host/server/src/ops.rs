@@ -11,6 +11,7 @@ mod mute;
 mod nodes;
 mod notifications;
 mod reports;
+mod scene_list;
 mod scenes;
 
 use std::sync::Arc;
@@ -91,8 +92,9 @@ impl Ops {
             .route("/v1/nodes/{node}/drain", post(nodes::drain).delete(nodes::undrain))
             .route("/v1/reservations", post(scenes::reserve))
             .route("/v1/reservations/{scene}", delete(scenes::release))
-            .route("/v1/scenes", post(scenes::start))
+            .route("/v1/scenes", get(scene_list::list).post(scenes::start))
             .route("/v1/scenes/{scene}", delete(scenes::stop))
+            .route("/v1/scenes/{scene}/users/{user}", delete(scene_list::kick))
             .route("/v1/store/backup", post(backups::make))
             .route("/v1/users/{user}", get(show_user))
             .route("/v1/users/{user}/ban", post(ban).delete(unban))

@@ -8,6 +8,7 @@ mod inbox;
 pub mod party;
 mod profile;
 mod records;
+pub mod scenes;
 mod shop;
 mod standing;
 
@@ -38,6 +39,7 @@ fn code(refusal: &Refusal) -> v1::Code {
         Refusal::SceneEnded => v1::Code::SceneEnded,
         Refusal::Restarting => v1::Code::Restarting,
         Refusal::Overloaded(_) => v1::Code::Overloaded,
+        Refusal::SceneFull(_) => v1::Code::SceneFull,
         Refusal::RateLimited { .. } | Refusal::TriedTooOften { .. } | Refusal::TooOften { .. } => v1::Code::RateLimited,
         Refusal::ServiceDown(_) | Refusal::ProviderDown => v1::Code::ServiceDown,
         Refusal::TimedOut(_) | Refusal::NoMatch => v1::Code::TimedOut,
@@ -82,6 +84,8 @@ pub fn lobby_notice(notice: &Notice) -> Body {
         Notice::Refused(refusal) => Body::Refused(refused(refusal)),
         Notice::SynMatchState(state) => Body::SynMatchState(match_state(state)),
         Notice::ResMatch(entry) => Body::ResMatch(res_match(entry)),
+        Notice::ResFindScenes(page) => Body::ResScenes(scenes::found(page)),
+        Notice::ResWatch(entry, delay_ms) => Body::ResWatch(scenes::watch(entry, *delay_ms)),
         Notice::SynService(name, up) => Body::SynService(v1::SynService { service: service(*name).into(), up: *up }),
         Notice::SynSceneEnded(ended) => Body::SynSceneEnded(scene_ended(ended)),
         Notice::Answer(answer) => db::answer(answer),
@@ -201,6 +205,12 @@ pub fn scene_notice<F: Clone>(notice: scene::Notice, scene: &Scene<F>) -> Body {
             received,
             grace_ms: scene.limits().grace_ms.try_into().unwrap_or(u32::MAX),
             after_seq,
+        }),
+        scene::Notice::Watching { players, delay_ms } => Body::ResWatchScene(v1::ResWatchScene {
+            scene_id: scene.id().to_string(),
+            domain: scene.domain().map(ToString::to_string).unwrap_or_default(),
+            players: players.iter().map(player).collect(),
+            delay_ms: u32::try_from(delay_ms).unwrap_or(u32::MAX),
         }),
         scene::Notice::Refused(refusal) => Body::Refused(refused(&refusal)),
         scene::Notice::Ended(ended) => Body::SynSceneEnded(scene_ended(&ended)),

@@ -43,6 +43,19 @@ pub enum Reply {
         /// Everybody who is here.
         players: Vec<Here>,
     },
+    /// To those who watch: all that `Welcome` tells, and the world.
+    Watching {
+        /// Width and height.
+        world: [f32; 2],
+        /// The length of a round.
+        round_s: u32,
+        /// Left, top, width and height of each.
+        walls: Vec<[f32; 4]>,
+        /// Everybody who is here.
+        players: Vec<Here>,
+        /// As in the step before.
+        snapshot: Snapshot,
+    },
     /// Everybody who is here, when that has changed.
     Players {
         /// By seat.
@@ -91,6 +104,20 @@ pub type ShotRow = (u32, Seat, f32, f32, f32, f32);
 
 /// Seat of the shooter, seat of the target, x, y, whether it killed.
 pub type HitRow = (Seat, Seat, f32, f32, bool);
+
+/// How the list of games describes a round.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Label {
+    /// The length of the round.
+    pub round_s: u32,
+    /// How many are here.
+    pub players: usize,
+    /// Who has destroyed the most ships, once somebody has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leader: Option<String>,
+    /// How many that are.
+    pub kills: u32,
+}
 
 /// How a player ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -55,7 +55,9 @@ fn end_round(world: &World, ctx: &mut Context) {
             ctx.save(grants);
         }
     }
-    ctx.send(Target::All, &Reply::Over { standings });
+    let over = Reply::Over { standings };
+    ctx.show(&over);
+    ctx.send(Target::All, &over);
     ctx.finish(results);
 }
 

@@ -1,41 +1,49 @@
-//! The system that shows the world to the players. It comes last, so that it shows what the others
-//! have done in this step.
+//! The system that shows the world to the players, and to those who watch. It comes last, so that it shows what the
+//! others have done in this step.
 
 use std::collections::BTreeMap;
 
 use scenehost_sdk::prelude::*;
 
-use crate::messages::{Here, HitRow, Reply, Request, ShipRow, ShotRow, Snapshot};
+use crate::messages::{Here, HitRow, Label, Reply, Request, ShipRow, ShotRow, Snapshot};
 use crate::world::{Hit, SIZE, Ship, Shot, WALLS, World};
 
-/// The number of each player's last input, so that a client knows which ones a snapshot includes.
+/// What is kept to show the world.
 #[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct View {
+    /// The number of each player's last input, so that a client knows which ones a snapshot includes.
     inputs: BTreeMap<Seat, u32>,
+    /// Nobody could watch so far: nothing is shown.
+    is_watched: bool,
+    /// Those who watch are to be shown everything at the end of this step.
+    whole: bool,
+    label: Label,
 }
 
 impl System<World, Request> for View {
     fn joined(&mut self, world: &mut World, ctx: &mut Context, player: &Player) {
-        came(world, ctx, player.seat);
+        self.came(world, ctx, player.seat);
     }
 
     fn resumed(&mut self, world: &mut World, ctx: &mut Context, seat: Seat, missed: bool) {
         if missed {
-            return came(world, ctx, seat);
+            return self.came(world, ctx, seat);
         }
-        let players = everybody_here(ctx, None);
-        ctx.send(Target::All, &Reply::Players { players });
+        self.tell_players(ctx, None);
     }
 
     fn dropped(&mut self, _: &mut World, ctx: &mut Context, _: Seat) {
-        let players = everybody_here(ctx, None);
-        ctx.send(Target::All, &Reply::Players { players });
+        self.tell_players(ctx, None);
     }
 
     fn left(&mut self, _: &mut World, ctx: &mut Context, seat: Seat, _: LeaveReason) {
         self.inputs.remove(&seat);
-        let players = everybody_here(ctx, Some(seat));
-        ctx.send(Target::All, &Reply::Players { players });
+        self.tell_players(ctx, Some(seat));
+    }
+
+    fn watched(&mut self, _: &mut World, _: &mut Context) {
+        (self.is_watched, self.whole) = (true, true);
     }
 
     fn message(&mut self, _: &mut World, _: &mut Context, from: Seat, Request::Input(input): &Request) {
@@ -52,11 +60,65 @@ impl System<World, Request> for View {
             shots: world.shots.iter().map(shot_row).collect(),
             hits: hits.iter().map(hit_row).collect(),
         };
+        self.tell_label(world, ctx);
+        if std::mem::take(&mut self.whole) {
+            ctx.show_whole(&Reply::Watching {
+                world: SIZE.into(),
+                round_s: round_s(world),
+                walls: walls(),
+                players: everybody_here(ctx, None),
+                snapshot: snapshot.clone(),
+            });
+        } else if self.is_watched {
+            ctx.show(&Reply::Snapshot(snapshot.clone()));
+        }
         ctx.send(Target::All, &Reply::Snapshot(snapshot));
     }
 }
 
 impl View {
+    /// Welcomes a player, and tells the others of them.
+    fn came(&self, world: &World, ctx: &mut Context, seat: Seat) {
+        let players = everybody_here(ctx, None);
+        let welcome = Reply::Welcome {
+            seat,
+            world: SIZE.into(),
+            round_s: round_s(world),
+            walls: walls(),
+            players: players.clone(),
+        };
+        ctx.send(seat, &welcome);
+        self.show_players(ctx, &players);
+        ctx.send(Target::AllBut(seat), &Reply::Players { players });
+    }
+
+    fn tell_players(&self, ctx: &mut Context, leaver: Option<Seat>) {
+        let players = everybody_here(ctx, leaver);
+        self.show_players(ctx, &players);
+        ctx.send(Target::All, &Reply::Players { players });
+    }
+
+    fn show_players(&self, ctx: &mut Context, players: &[Here]) {
+        if self.is_watched {
+            ctx.show(&Reply::Players { players: players.to_vec() });
+        }
+    }
+
+    /// Describes the round for the list of games, when that has changed.
+    fn tell_label(&mut self, world: &World, ctx: &mut Context) {
+        let best = world.tallies.values().filter(|tally| tally.kills > 0).max_by_key(|tally| tally.kills);
+        let label = Label {
+            round_s: round_s(world),
+            players: world.ships.len(),
+            leader: best.map(|tally| tally.name.clone()),
+            kills: best.map_or(0, |tally| tally.kills),
+        };
+        if label != self.label {
+            ctx.label(&label);
+            self.label = label;
+        }
+    }
+
     fn ship_row(&self, world: &World, seat: Seat, ship: &Ship, now_ms: u64) -> ShipRow {
         let (x, y) = tenths(ship.position).into();
         let aim = (ship.aim * 1000.0).round() / 1000.0;
@@ -84,18 +146,12 @@ fn tenths(value: glam::Vec2) -> glam::Vec2 {
     (value * 10.0).round() / 10.0
 }
 
-/// Welcomes a player, and tells the others of them.
-fn came(world: &World, ctx: &mut Context, seat: Seat) {
-    let players = everybody_here(ctx, None);
-    let welcome = Reply::Welcome {
-        seat,
-        world: SIZE.into(),
-        round_s: (world.round_ms / 1000) as u32,
-        walls: WALLS.iter().map(|wall| wall.sides()).collect(),
-        players: players.clone(),
-    };
-    ctx.send(seat, &welcome);
-    ctx.send(Target::AllBut(seat), &Reply::Players { players });
+fn round_s(world: &World) -> u32 {
+    (world.round_ms / 1000) as u32
+}
+
+fn walls() -> Vec<[f32; 4]> {
+    WALLS.iter().map(|wall| wall.sides()).collect()
 }
 
 /// Who has come in and not left, but for one who is leaving.

@@ -347,3 +347,48 @@ fn messages_have_the_documented_form() {
         )
     );
 }
+
+#[test]
+fn those_who_watch_are_shown_everything_once_and_then_what_changes() {
+    let mut round = start(1, 2, "{}");
+    round.ticks(3);
+    assert_eq!(round.shown::<Reply>(), [], "nobody can watch, as far as is known");
+    round.watched();
+    round.ticks(1);
+    let shown = round.shown::<Reply>();
+    let [(true, Reply::Watching { players, snapshot, walls, .. })] = &shown[..] else { panic!("{shown:?}") };
+    assert_eq!((players.len(), walls.len(), snapshot.ships.len()), (2, 7, 2));
+    round.ticks(1);
+    assert!(matches!(&round.shown()[..], [(false, Reply::Snapshot(next))] if next.tick == snapshot.tick + 1));
+    round.leave(1);
+    round.ticks(1);
+    assert!(matches!(&round.shown()[..], [(false, Reply::Players { players }), _] if players.len() == 1));
+    round.leave(0);
+    round.ticks(1);
+    assert!(round.shown::<Reply>().iter().any(|(_, reply)| matches!(reply, Reply::Over { .. })));
+    round.assert_replays();
+}
+
+#[test]
+fn who_joins_a_round_that_goes_on_plays_at_once_and_counts() {
+    let mut round = start(1, 2, r#"{"round_s":60}"#);
+    round.ticks(100);
+    round.join(5);
+    round.ticks(1);
+    assert_eq!(round.scene().world().ships.len(), 3);
+    let welcome = round.received::<Reply>(5);
+    assert!(matches!(&welcome[0], Reply::Welcome { seat: 5, players, .. } if players.len() == 3), "{welcome:?}");
+    round.advance_ms(60_000);
+    assert_eq!(results(&round).len(), 3);
+    round.assert_replays();
+}
+
+#[test]
+fn the_list_of_games_tells_how_many_play_and_who_leads() {
+    let mut round = duel();
+    assert_eq!(round.label(), Some(r#"{"round_s":180,"players":2,"kills":0}"#));
+    steer(&mut round, 0, [0.0, 0.0], 0.0, true);
+    round.ticks(60);
+    let label = round.label().unwrap();
+    assert!(label.starts_with(r#"{"round_s":180,"players":2,"leader":"player 0","kills":1"#), "{label}");
+}

@@ -10,7 +10,7 @@ pub mod messages;
 
 use board::{Board, Misplaced, Point, SIDE};
 use clock::Clock;
-use messages::{Over, PhaseName, Reason, Refusal, Reply, Request, State};
+use messages::{Label, Over, PhaseName, Reason, Refusal, Reply, Request, State};
 use scenehost_sdk::prelude::*;
 
 /// Runs while somebody thinks; due when their clock is at zero.
@@ -159,6 +159,10 @@ impl Scene for Gomoku {
         }
     }
 
+    fn watched(&mut self, ctx: &mut Context) {
+        ctx.show_whole(&self.state(ctx));
+    }
+
     /// A game in play may end within the grace; one that is over need not wait for a rematch.
     fn stopping(&mut self, ctx: &mut Context, _: StopNotice) {
         if let Phase::Over(_) = self.phase {
@@ -185,7 +189,10 @@ impl Gomoku {
         self.draw_offer = None;
         self.rematch = [false; 2];
         self.start_clock(ctx);
-        ctx.send(Target::All, &self.state(ctx));
+        let state = self.state(ctx);
+        ctx.show_whole(&state);
+        ctx.send(Target::All, &state);
+        self.label(ctx);
     }
 
     fn place(&mut self, ctx: &mut Context, seat: Seat, point: Point) -> Result<(), Refusal> {
@@ -210,7 +217,8 @@ impl Gomoku {
         let (x, y) = point;
         let placed =
             Reply::Placed { seat, x, y, turn: (!ended).then(|| self.turn()), clocks_ms: self.clock.at(ctx.now_ms()) };
-        ctx.send(Target::All, &placed);
+        tell(ctx, &placed);
+        self.label(ctx);
         match (won, ended) {
             (true, _) => self.over(ctx, Some(seat), Reason::Five),
             (false, true) => self.over(ctx, None, Reason::Full),
@@ -231,7 +239,7 @@ impl Gomoku {
         match self.draw_offer {
             None => {
                 self.draw_offer = Some(seat);
-                ctx.send(Target::All, &Reply::DrawOffered { seat });
+                tell(ctx, &Reply::DrawOffered { seat });
             }
             Some(by) if by == seat => {}
             Some(_) => self.over(ctx, None, Reason::Draw),
@@ -253,7 +261,7 @@ impl Gomoku {
 
     fn decline_draw(&mut self, ctx: &mut Context, seat: Seat) {
         self.draw_offer = None;
-        ctx.send(Target::All, &Reply::DrawDeclined { seat });
+        tell(ctx, &Reply::DrawDeclined { seat });
     }
 
     /// The next game begins when both have asked, with colours swapped.
@@ -264,7 +272,7 @@ impl Gomoku {
         if std::mem::replace(&mut self.rematch[seat as usize], true) {
             return Ok(());
         }
-        ctx.send(Target::All, &Reply::RematchOffered { seat });
+        tell(ctx, &Reply::RematchOffered { seat });
         if self.rematch == [true; 2] {
             ctx.cancel_timer(REMATCH);
             self.game += 1;
@@ -301,7 +309,7 @@ impl Gomoku {
             _ => Vec::new(),
         };
         let over = Over { winner, reason, line, score: self.score(), clocks_ms: self.clock.at(ctx.now_ms()) };
-        ctx.send(Target::All, &Reply::Over(over.clone()));
+        tell(ctx, &Reply::Over(over.clone()));
         self.draw_offer = None;
         self.phase = Phase::Over(over);
         ctx.set_timer(REMATCH, self.config.rematch_ms);
@@ -317,6 +325,13 @@ impl Gomoku {
             score: points[seat as usize].into(),
         };
         ctx.finish(vec![result(0), result(1)]);
+    }
+
+    /// Describes the table for the list of games.
+    fn label(&self, ctx: &mut Context) {
+        let [one, other] = &self.names;
+        let label = Label { players: format!("{one} – {other}"), game: self.game, moves: self.board.moves().len() };
+        ctx.label(&label);
     }
 
     fn require_playing(&self) -> Result<(), Refusal> {
@@ -360,8 +375,16 @@ impl Gomoku {
     }
 }
 
+/// Tells both players, and those who watch.
+fn tell(ctx: &mut Context, reply: &Reply) {
+    ctx.show(reply);
+    ctx.send(Target::All, reply);
+}
+
 fn tell_presence(ctx: &mut Context, seat: Seat, present: bool) {
-    ctx.send(Target::AllBut(seat), &Reply::Presence { seat, present });
+    let presence = Reply::Presence { seat, present };
+    ctx.show(&presence);
+    ctx.send(Target::AllBut(seat), &presence);
 }
 
 fn other(seat: Seat) -> Seat {

@@ -108,6 +108,17 @@ pub struct State {
     pub names: [String; 2],
 }
 
+/// How the list of games describes a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Label {
+    /// Their names.
+    pub players: String,
+    /// The number of the game in the series, from 1.
+    pub game: u32,
+    /// How many stones lie.
+    pub moves: usize,
+}
+
 /// Where a game stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -372,3 +372,36 @@ fn messages_have_the_documented_form() {
     let text = String::from_utf8(table.game.received_bytes(black).remove(0)).unwrap();
     assert_eq!(text, r#"{"type":"refused","reason":"no_offer"}"#);
 }
+
+#[test]
+fn those_who_watch_see_the_table_and_every_move() {
+    let mut table = Table::seated();
+    table.game.shown::<Reply>();
+    table.play(&[(7, 7)]);
+    table.game.watched();
+    table.play(&[(3, 3), (8, 8)]);
+    let shown = table.game.shown::<Reply>();
+    let [(false, Reply::Placed { .. }), (true, Reply::State(state)), (false, Reply::Placed { .. })] = &shown[..3]
+    else {
+        panic!("{shown:?}")
+    };
+    assert_eq!(state.moves, [(7, 7)]);
+    assert_eq!(state.names, ["player 0", "player 1"]);
+}
+
+#[test]
+fn those_who_watch_are_shown_a_new_game_and_its_end() {
+    let mut table = Table::seated();
+    let shown = table.game.shown::<Reply>();
+    assert!(matches!(shown.last(), Some((true, Reply::State(state))) if state.phase == PhaseName::Playing));
+    table.request(0, Request::Resign);
+    let shown = table.game.shown::<Reply>();
+    assert!(matches!(&shown[..], [(false, Reply::Over(over))] if over.winner == Some(1)), "{shown:?}");
+}
+
+#[test]
+fn the_list_of_games_tells_who_plays_and_how_far_they_are() {
+    let mut table = Table::seated();
+    table.play(&[(7, 7), (3, 3)]);
+    assert_eq!(table.game.label(), Some(r#"{"players":"player 0 – player 1","game":1,"moves":2}"#));
+}

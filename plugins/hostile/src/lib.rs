@@ -164,14 +164,15 @@ impl Scene for Hostile {
         self.plan.obey(When::Save)?;
         match self.plan.due(When::Save) {
             Some(Misdeed::Giant) => Ok(vec![b'g'; GIANT_BYTES]),
-            _ => Ok(Vec::new()),
+            _ => Ok(self.due_tick.to_le_bytes().to_vec()),
         }
     }
 
-    fn load(init: &Init, _: &[u8]) -> Result<Self, Fault> {
+    fn load(init: &Init, snapshot: &[u8]) -> Result<Self, Fault> {
         let plan: Plan = init.configured()?;
         plan.obey(When::Load)?;
-        let due_tick = plan.after_ticks;
+        let due_tick = snapshot.try_into().map_err(|_| "a snapshot of this scene has 8 bytes")?;
+        let due_tick = u64::from_le_bytes(due_tick);
         Ok(Hostile { plan, due_tick })
     }
 }

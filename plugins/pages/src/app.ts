@@ -16,6 +16,7 @@ import {
   type Party,
   type Scene,
   type SceneEnd,
+  type Spectator,
   type Tokens,
 } from "@scenehost/client";
 import { isDomain, type Domain } from "./domains.js";
@@ -29,6 +30,7 @@ import {
   sceneEnded,
   sceneGone,
   troubleOf,
+  watchedGone,
   type Trouble,
 } from "./trouble.js";
 
@@ -37,6 +39,7 @@ export type View =
   | { at: "home" }
   | Waiting
   | { at: "playing"; domain: Domain; scene: Scene }
+  | { at: "watching"; domain: Domain; spectator: Spectator }
   | { at: "trouble"; trouble: Trouble };
 
 /** The wait for a match. */
@@ -100,6 +103,7 @@ export class App {
   get dropped(): Dropped | undefined {
     const view = this.#view;
     if (view.at === "trouble") return undefined;
+    if (view.at === "watching") return view.spectator.dropped;
     return view.at === "playing" ? view.scene.dropped : this.lobby?.dropped;
   }
 
@@ -157,6 +161,37 @@ export class App {
       const lobby = await this.#connect(signal);
       await this.#left;
       await this.#search(domain, lobby, signal);
+    });
+  }
+
+  /** Takes a seat in a game that goes on, under `name` if one is given; an old seat is left. */
+  join(sceneId: string, name = identity.chosenName()): void {
+    identity.chooseName(name.trim());
+    this.#leaveScene();
+    this.#begin({ at: "connecting", text: "Entering the game" }, async (signal) => {
+      const lobby = await this.#connect(signal);
+      await this.#left;
+      const match = await lobby.joinScene(sceneId);
+      signal.throwIfAborted();
+      await this.#enter(match, lobby, signal);
+    });
+  }
+
+  /** Watches a game that goes on. */
+  watch(domain: Domain, sceneId: string): void {
+    this.#begin({ at: "connecting", text: "Finding a place to watch" }, async (signal) => {
+      const lobby = await this.#connect(signal);
+      const spectator = await lobby.watchScene(sceneId);
+      if (signal.aborted) spectator.close();
+      signal.throwIfAborted();
+      // Whatever is shown next, this game is watched no more.
+      signal.addEventListener("abort", () => spectator.close(), { once: true });
+      this.#show({ at: "watching", domain, spectator });
+      const changed = () => this.#changed();
+      for (const event of ["ended", "dropped", "resumed"] as const) spectator.on(event, changed);
+      spectator.on("gone", (closed) => {
+        if (!signal.aborted && !spectator.end) this.#fail(watchedGone(closed));
+      });
     });
   }
 
@@ -359,8 +394,8 @@ export class App {
     if (this.#lobby !== lobby || !this.#around || !lobby.party.current) return;
     const { state: stage, domain, refused } = state;
     const view = this.#view;
-    const free =
-      view.at === "home" || view.at === "trouble" || (view.at === "playing" && view.scene.end);
+    const idle = view.at === "home" || view.at === "trouble" || view.at === "watching";
+    const free = idle || (view.at === "playing" && view.scene.end);
     if (stage === "IDLE") {
       if (refused) this.#around.party.news.set(problemOf(refused));
     } else if (free && isDomain(domain)) {

@@ -11,6 +11,7 @@ import "./styles/chat.css";
 import "./styles/people.css";
 import "./styles/party.css";
 import "./styles/ranking.css";
+import "./styles/running.css";
 import { render } from "preact";
 import { App } from "./app.js";
 import { claim } from "./identity.js";

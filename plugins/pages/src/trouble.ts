@@ -50,6 +50,8 @@ function refusal(refused: Refused): Trouble {
     NOT_ADMITTED: "You cannot enter this game",
     SCENE_ENDED: "That game is over",
     NO_SEAT: "Your seat is gone",
+    SCENE_FULL: "There is no room",
+    RESTARTING: "The game is starting again",
     BANNED: "This account is closed",
   };
   // Some refusals say so themselves.
@@ -121,6 +123,21 @@ export function sceneGone(closed: Closed): Trouble {
       text: "You were away for longer than the game keeps a seat, or the game is over.",
       action: "lobby",
     };
+  }
+  return { ...goneWords(closed), action: "retry" };
+}
+
+/** Trouble with a game that is watched no more, though nobody has said that it is over. */
+export function watchedGone(closed: Closed): Trouble {
+  if (closed.code === "RESTARTING") {
+    return {
+      title: "The game failed",
+      text: "It starts again with its players. In a moment it can be watched again.",
+      action: "lobby",
+    };
+  }
+  if (SEAT_OVER.includes(closed.code)) {
+    return { title: "That game is over", text: closed.message, action: "lobby" };
   }
   return { ...goneWords(closed), action: "retry" };
 }

@@ -14,6 +14,7 @@ import {
   type Party,
   type Scene,
   type SceneEnd,
+  type Spectator,
 } from "@scenehost/client";
 import { App } from "../src/app.js";
 import * as identity from "../src/identity.js";
@@ -71,6 +72,35 @@ class FakeLobby {
     return this.seatless
       ? Promise.reject(new Refused("NO_SEAT", "you have no seat", 0))
       : Promise.resolve({ domain: "gomoku" } as Match);
+  }
+
+  /** What is asked about games that go on is refused. */
+  noRoom: Refused | undefined;
+  /** What the spectator tells, and whether it was closed. */
+  readonly spectator = {
+    closed: false,
+    end: undefined as SceneEnd | undefined,
+    listeners: new Map<string, (value: never) => void>(),
+  };
+
+  joinScene(sceneId: string): Promise<Match> {
+    this.asked.push(`joinScene ${sceneId}`);
+    return this.noRoom
+      ? Promise.reject(this.noRoom)
+      : Promise.resolve({ domain: "arena", sceneId } as Match);
+  }
+
+  watchScene(sceneId: string): Promise<Spectator> {
+    this.asked.push(`watchScene ${sceneId}`);
+    if (this.noRoom) return Promise.reject(this.noRoom);
+    const { spectator } = this;
+    const on = (event: string, listener: (value: never) => void) =>
+      void spectator.listeners.set(event, listener);
+    const close = () => void (spectator.closed = true);
+    const end = { get: () => spectator.end };
+    return Promise.resolve(
+      Object.defineProperty({ sceneId, on, close }, "end", end) as unknown as Spectator,
+    );
   }
 
   join(): Promise<Scene> {
@@ -538,4 +568,49 @@ test("who does something else meanwhile is not drawn back", async () => {
   lobby.tell("match", { domain: "gomoku" });
   await settled();
   assert.equal(app.view.at, "home");
+});
+
+test("a game that goes on is joined from the list", async () => {
+  const [app, lobby] = await atHome();
+  app.join("s7");
+  await settled();
+  assert.deepEqual(lobby.asked, ["joinScene s7"]);
+  assert.equal(app.view.at, "playing");
+});
+
+test("a game without a free seat says so", async () => {
+  const [app, lobby] = await atHome();
+  lobby.noRoom = new Refused("SCENE_FULL", "all seats are taken", 0);
+  app.join("s7");
+  await settled();
+  assert.equal(troubleTitle(app), "There is no room");
+});
+
+test("a game is watched until the player does something else", async () => {
+  const [app, lobby] = await atHome();
+  app.watch("arena", "s7");
+  await settled();
+  assert.equal(app.view.at, "watching");
+  assert.equal(lobby.spectator.closed, false);
+  app.play("gomoku");
+  assert.equal(lobby.spectator.closed, true);
+  assert.equal(app.view.at, "waiting");
+});
+
+test("who watches a game that is over stays with its result", async () => {
+  const [app, lobby] = await atHome();
+  app.watch("arena", "s7");
+  await settled();
+  lobby.spectator.end = { reason: "FINISHED" } as SceneEnd;
+  lobby.spectator.listeners.get("gone")!(new Closed("left", "closed by this side") as never);
+  assert.equal(app.view.at, "watching");
+});
+
+test("a game that cannot be watched on is told with the way back", async () => {
+  const [app, lobby] = await atHome();
+  app.watch("arena", "s7");
+  await settled();
+  const failed = new Closed("server", "the game has failed", "RESTARTING");
+  lobby.spectator.listeners.get("gone")!(failed as never);
+  assert.equal(troubleTitle(app), "The game failed");
 });

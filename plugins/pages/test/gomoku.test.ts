@@ -9,7 +9,7 @@ import {
   type Event,
   type Game,
 } from "../src/gomoku/game.js";
-import { resultText, statusText } from "../src/gomoku/words.js";
+import { resultText, statusText, watchedText } from "../src/gomoku/words.js";
 
 const start: Event = {
   type: "state",
@@ -110,4 +110,17 @@ test("clocks and points read as people write them", () => {
   assert.equal(clockText(0), "0.0");
   assert.equal(pointName([7, 7]), "H8");
   assert.equal(pointName([0, 14]), "A1");
+});
+
+test("who watches is told whose turn it is and who wins", () => {
+  assert.equal(watchedText(after(placed(0, 7, 7))).title, "Bob is thinking");
+  const over: Event = {
+    type: "over",
+    winner: 0,
+    reason: "resign",
+    line: [],
+    score: [1, 0],
+    clocks_ms: [1, 1],
+  };
+  assert.deepEqual(watchedText(after(over)), { title: "Ada wins", text: "Bob resigned." });
 });

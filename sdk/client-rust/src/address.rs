@@ -46,13 +46,17 @@ impl ServerAddress {
         format!("{scheme}://{}{path}", self.authority)
     }
 
+    /// The whole URL of a scene, which may be given as a path on this host.
+    pub fn resolve_path(&self, scene_url: &str) -> Result<String, Error> {
+        match scene_url.starts_with('/') {
+            true => Ok(self.url(scene_url)?.to_string()),
+            false => Ok(scene_url.to_owned()),
+        }
+    }
+
     /// A match with the scene's whole URL, which may be given as a path on this host.
     pub fn resolve(&self, made: &v1::ResMatch) -> Result<Match, Error> {
-        let scene_url = if made.scene_url.starts_with('/') {
-            self.url(&made.scene_url)?.to_string()
-        } else {
-            made.scene_url.clone()
-        };
+        let scene_url = self.resolve_path(&made.scene_url)?;
         Ok(Match {
             scene_id: made.scene_id.clone(),
             domain: made.domain.clone(),

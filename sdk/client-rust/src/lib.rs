@@ -3,6 +3,7 @@
 //! # Map
 //! - [`Lobby`]: the connection that a user keeps while signed in.
 //! - [`Scene`]: the second connection, straight to the scene of a match.
+//! - [`Spectator`]: such a connection of a user who only watches.
 //! - [`mod@line`]: what survives a lost connection: numbers, what is kept, when to try again. Pure.
 //! - `keeper`: the task that serves either of them, and connects again.
 //! - [`Error`]: why something did not work, with what to do.
@@ -19,6 +20,7 @@ mod lobby;
 mod refresh;
 mod scene;
 mod socket;
+mod spectator;
 mod tokens;
 
 use std::time::Duration;
@@ -28,6 +30,7 @@ pub use lobby::{Channel, Credential, Lobby, LobbyEvent, Match, Owner};
 pub use rustls::pki_types::CertificateDer;
 pub use scene::{Scene, SceneEvent};
 pub use scenehost_protocol::{Encoding, v1};
+pub use spectator::{Spectator, SpectatorEvent, Watch};
 pub use tokens::{OnTokens, Tokens};
 
 /// How a client connects, how long it waits and how much it keeps.

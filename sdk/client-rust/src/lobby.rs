@@ -10,6 +10,7 @@ mod inbox;
 mod party;
 mod profile;
 mod records;
+mod scenes;
 mod shop;
 mod side;
 mod standing;

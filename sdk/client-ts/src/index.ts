@@ -44,6 +44,7 @@ export type {
 } from "./features/party.js";
 export type { Profile, ProfileChange, Profiles } from "./features/profiles.js";
 export type { Owner, Readers, RecordChange, Records, StoredRecord } from "./features/records.js";
+export type { FindScenes, FoundScene, FoundScenes, LabelCondition } from "./features/scenes.js";
 export type { Amounts, LedgerEntry, Offer, Purchase, Shop, WalletChange } from "./features/shop.js";
 export type {
   BoardPart,
@@ -78,3 +79,4 @@ export {
   type SceneEvents,
 } from "./scene.js";
 export type { Tokens } from "./session.js";
+export { Spectator, type SpectatorEvents, type Watch } from "./spectator.js";

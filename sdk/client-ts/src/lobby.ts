@@ -21,6 +21,7 @@ import { Inbox, toNotificationNews, type NotificationNews } from "./features/inb
 import { Parties, type PartyEvent } from "./features/party.js";
 import { Profiles } from "./features/profiles.js";
 import { Records } from "./features/records.js";
+import { findScenes, type FindScenes, type FoundScenes } from "./features/scenes.js";
 import { Shop, toWalletChange, type WalletChange } from "./features/shop.js";
 import { Standing, toRatingChange, type RatingChange } from "./features/standing.js";
 import { Cancelled, Closed, OutcomeUnknown, Overflow, Refused, TimedOut } from "./errors.js";
@@ -42,6 +43,7 @@ import {
 } from "./line.js";
 import { Scene, toSceneEnd, type SceneEnd } from "./scene.js";
 import { Session, type Tokens } from "./session.js";
+import { Spectator, type Watch } from "./spectator.js";
 
 /** A part of the server: the schema's names, for example `"MATCH"`. */
 export type ServiceName = keyof typeof Service;
@@ -149,6 +151,7 @@ export class Lobby {
   readonly #options: LobbyOptions;
   readonly #credential: Credential;
   readonly #session: Session;
+  readonly #ask: Ask;
   readonly #events = new Emitter<LobbyEvents>();
   readonly #servicesDown = new Set<ServiceName>();
   /** Rooms, direct messages, the chat of the guild and the party. */
@@ -185,6 +188,7 @@ export class Lobby {
     this.#line = new Line(url, options, this.#role());
     const ask: Ask = async (body, answer) =>
       this.#line.expect(await this.#line.request(body), answer);
+    this.#ask = ask;
     this.chat = new Chat(ask);
     this.friends = new Friends(ask);
     this.guilds = new Guilds(ask);
@@ -310,12 +314,32 @@ export class Lobby {
     return this.#toMatch(this.#line.expect(answer, "resMatch"));
   }
 
+  /** A part of the list of games that are going on, the newest first. */
+  findScenes(find: FindScenes = {}): Promise<FoundScenes> {
+    return findScenes(this.#ask, find);
+  }
+
+  /**
+   * A seat in a game that is going on; `join` enters with it. Throws `Refused` if the game has ended,
+   * is full or takes nobody in, or while the user is in a search or a game.
+   */
+  async joinScene(sceneId: string): Promise<Match> {
+    const ask = { case: "join" as const, value: sceneId };
+    return this.#toMatch(await this.#ask({ case: "reqScenes", value: { ask } }, "resMatch"));
+  }
+
+  /**
+   * Watches a game that is going on, by a connection of its own, which comes back after a drop. Throws
+   * `Refused` if the game has ended, cannot be watched, or as many watch it as may.
+   */
+  async watchScene(sceneId: string, options: ConnectOptions = {}): Promise<Spectator> {
+    const way = () => this.#wayToWatch(sceneId);
+    return Spectator.enter(await way(), way, this.#inherited(options));
+  }
+
   /** Enters the scene of a match, by a connection of its own. */
   async join(match: Match, options: ConnectOptions = {}): Promise<Scene> {
-    // The signal of `connect` was for the lobby's connection only.
-    const { signal: _, onTokens: __, ...inherited } = this.#options;
-    const all = { ...inherited, ...options };
-    const scene = await Scene.join(match.sceneUrl, match.sceneToken, all);
+    const scene = await Scene.join(match.sceneUrl, match.sceneToken, this.#inherited(options));
     const off = this.on("sceneEnded", (end) => scene.hearOfEnd(end));
     scene.on("gone", off);
     return scene;
@@ -344,6 +368,19 @@ export class Lobby {
   /** Leaves: a search is taken back. The session stays: sign in again with `tokens`. */
   close(): void {
     this.#line.close();
+  }
+
+  /** The signal of `connect` was for the lobby's connection only. */
+  #inherited(options: ConnectOptions): ConnectOptions {
+    const { signal: _, onTokens: __, ...inherited } = this.#options;
+    return { ...inherited, ...options };
+  }
+
+  async #wayToWatch(sceneId: string): Promise<Watch> {
+    const ask = { case: "watch" as const, value: sceneId };
+    const way = await this.#ask({ case: "reqScenes", value: { ask } }, "resWatch");
+    const sceneUrl = socketUrl(way.sceneUrl, this.#line.url).href;
+    return { sceneId: way.sceneId, sceneUrl, watchToken: way.watchToken };
   }
 
   async #signOutOverHttp(): Promise<void> {

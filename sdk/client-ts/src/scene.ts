@@ -75,7 +75,7 @@ export interface JsonScene<In, Out> {
 }
 
 /** Messages that may wait for the first listener; a scene with more of them is closed. */
-const EARLY_MESSAGES_MAX = 1_024;
+export const EARLY_MESSAGES_MAX = 1_024;
 
 export class Scene {
   readonly #line: Line;

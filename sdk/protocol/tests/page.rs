@@ -9,7 +9,7 @@ use scenehost_protocol::{Encoding, FRAME_BYTES_MAX, Payload, SUBPROTOCOLS, close
 
 const PAGE: &str = include_str!("../README.md");
 /// The schema's files, and the pages on which their names are explained: the page itself, and one for each feature.
-const AREAS: [(&str, &str); 10] = [
+const AREAS: [(&str, &str); 11] = [
     (include_str!("../proto/scenehost/v1/client.proto"), PAGE),
     (include_str!("../proto/scenehost/v1/profile.proto"), include_str!("../features/profile.md")),
     (include_str!("../proto/scenehost/v1/records.proto"), include_str!("../features/records.md")),
@@ -18,6 +18,7 @@ const AREAS: [(&str, &str); 10] = [
     (include_str!("../proto/scenehost/v1/party.proto"), include_str!("../features/party.md")),
     (include_str!("../proto/scenehost/v1/friends.proto"), include_str!("../features/friends.md")),
     (include_str!("../proto/scenehost/v1/inbox.proto"), include_str!("../features/inbox.md")),
+    (include_str!("../proto/scenehost/v1/scenes.proto"), include_str!("../features/scenes.md")),
     (include_str!("../proto/scenehost/v1/standing.proto"), include_str!("../features/standing.md")),
     (include_str!("../proto/scenehost/v1/shop.proto"), include_str!("../features/shop.md")),
 ];
@@ -102,7 +103,7 @@ fn every_close_code_has_its_row() {
 #[test]
 fn every_refusal_has_its_row() {
     let codes = codes();
-    assert_eq!(codes.last(), Some(&Code::Cancelled));
+    assert_eq!(codes.last(), Some(&Code::SceneFull));
     for code in codes {
         let row = format!("| {} | `{}` |", code as i32, code.as_str_name());
         assert!(PAGE.contains(&row), "the page lacks the row {row}");

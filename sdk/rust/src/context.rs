@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::roster::{Presence, Roster};
 use crate::{
     Alarm, Command, Ending, Eviction, Fault, Init, Level, Moment, Outgoing, Player, PlayerResult, Random,
-    SaveOperation, SaveRequest, Search, Seat, Target, Timer,
+    SaveOperation, SaveRequest, Search, Seat, Showing, Target, Timer,
 };
 
 /// The part of a context that outlives a step.
@@ -160,13 +160,35 @@ impl Context {
         self.commands.push(Command::Send(Outgoing { to, body }));
     }
 
+    /// Shows those who watch a change of what was shown to them before, as JSON. Players do not get it; where nobody
+    /// may watch it costs nothing more than this step.
+    pub fn show<M: Serialize + ?Sized>(&mut self, change: &M) {
+        if let Some(body) = self.json(change) {
+            self.show_bytes(false, body);
+        }
+    }
+
+    /// Shows those who watch all that they may see now, as JSON: when [`Scene::watched`](crate::Scene::watched) asks
+    /// for it, and whenever a whole view is as good as a change.
+    pub fn show_whole<M: Serialize + ?Sized>(&mut self, view: &M) {
+        if let Some(body) = self.json(view) {
+            self.show_bytes(true, body);
+        }
+    }
+
+    /// Shows bytes as they are.
+    pub fn show_bytes(&mut self, whole: bool, body: Vec<u8>) {
+        self.commands.push(Command::Show(Showing { whole, body }));
+    }
+
     /// Removes a player; the reason is shown to them, at most 256 bytes. `left` follows.
     pub fn kick(&mut self, seat: Seat, reason: impl Into<String>) {
         let reason = reason.into();
         self.commands.push(Command::Kick(Eviction { seat, reason }));
     }
 
-    /// Describes the scene for the scene list, as JSON of at most 2 KiB; replaces the last label.
+    /// Describes the scene for the list of scenes, in which users find it by the fields that are texts, numbers,
+    /// true or false: a JSON object of at most 32 fields and 2 KiB. Replaces the last label; told at most once a second.
     pub fn label<L: Serialize + ?Sized>(&mut self, label: &L) {
         match serde_json::to_string(label) {
             Ok(label) => self.commands.push(Command::Label(label)),

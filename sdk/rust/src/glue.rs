@@ -42,9 +42,13 @@ macro_rules! export_scene {
             impl logic::Guest for Component {
                 fn start(init: logic::Init) -> Result<(), String> {
                     log_panics();
-                    let runtime = Runtime::start(init)?;
-                    RUNTIME.set(Some(runtime));
-                    Ok(())
+                    RUNTIME.with_borrow_mut(|runtime| match runtime {
+                        Some(runtime) => runtime.restart(init),
+                        None => {
+                            *runtime = Some(Runtime::start(init)?);
+                            Ok(())
+                        }
+                    })
                 }
 
                 fn admit(player: logic::Player) -> Result<(), String> {

@@ -39,7 +39,7 @@ pub mod bindings {
 
 pub use bindings::exports::scenehost::scene::logic::{
     Alarm, Amount, Comeback, Command, Departure, Ending, Event, Eviction, External, Incoming, Init, LeaveReason,
-    Moment, Outgoing, Player, PlayerResult, SaveAnswer, SaveError, SaveOperation, SaveRequest, Search, Seat,
+    Moment, Outgoing, Player, PlayerResult, SaveAnswer, SaveError, SaveOperation, SaveRequest, Search, Seat, Showing,
     StopNotice, StopReason, StoredRecord, Target,
 };
 pub use bindings::scenehost::scene::diagnostics::Level;

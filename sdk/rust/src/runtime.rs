@@ -5,7 +5,7 @@ use crate::context::{Context, Kept};
 use crate::roster::Presence;
 use crate::{Comeback, Command, Event, Fault, Init, Moment, Player, Scene, Timer};
 
-/// A scene in a host: what the contract's five functions do.
+/// A scene in a host: what the functions of the contract do.
 pub struct Runtime<S> {
     scene: S,
     ctx: Context,
@@ -18,6 +18,14 @@ impl<S: Scene> Runtime<S> {
         let scene = S::start(&init, &mut kept.random).map_err(text)?;
         let ctx = Context::new(&init, kept);
         Ok(Runtime { scene, ctx })
+    }
+
+    /// Begins the next session in this scene.
+    pub fn restart(&mut self, init: Init) -> Result<(), String> {
+        let mut kept = Kept::new(&init);
+        self.scene.restart(&init, &mut kept.random).map_err(text)?;
+        self.ctx = Context::new(&init, kept);
+        Ok(())
     }
 
     /// Begins the scene from a snapshot.
@@ -83,6 +91,7 @@ impl<S: Scene> Runtime<S> {
             Event::Signal(external) => scene.signal(ctx, &external.name, &external.body),
             Event::Saved(answer) => scene.saved(ctx, answer.id, answer.outcome),
             Event::Stopping(notice) => scene.stopping(ctx, notice),
+            Event::Watched => scene.watched(ctx),
         }
     }
 

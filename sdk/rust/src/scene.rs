@@ -28,6 +28,15 @@ pub trait Scene: Serialize + DeserializeOwned + Sized {
     /// [`Context::random`]. An error ends the scene before anybody enters.
     fn start(init: &Init, random: &mut Random) -> Result<Self, Fault>;
 
+    /// Begins the next session in the value of the one before, in fleets that use their scenes again
+    /// (`after_session = "reuse"`). Whatever was before is over: the session has to be as new as one of
+    /// [`start`](Scene::start), which is what it is by default. Override it to keep what is dear to make and the
+    /// same in every session, such as a map. An error ends the scene, as one of `start` does.
+    fn restart(&mut self, init: &Init, random: &mut Random) -> Result<(), Fault> {
+        *self = Self::start(init, random)?;
+        Ok(())
+    }
+
     /// The game's own condition to enter, asked before each [`joined`](Scene::joined). The text of
     /// an `Err` is shown to the player, who stays outside.
     fn admit(&self, player: &Player) -> Result<(), String> {
@@ -102,6 +111,12 @@ pub trait Scene: Serialize + DeserializeOwned + Sized {
     /// The host is about to end the scene. By default it is let do so.
     fn stopping(&mut self, ctx: &mut Context, notice: StopNotice) {
         let _ = (ctx, notice);
+    }
+
+    /// The host wants the whole view of users who watch: answer with [`Context::show_whole`]. Only in fleets whose
+    /// games can be watched, and at most once a second. By default nothing is shown.
+    fn watched(&mut self, ctx: &mut Context) {
+        let _ = ctx;
     }
 
     /// Once in each step, after its events: at the tick rate, or at rate 0 whenever something

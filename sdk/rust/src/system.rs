@@ -103,6 +103,11 @@ pub trait System<W, M> {
         let _ = (world, ctx, notice);
     }
 
+    /// The host wants the whole view of users who watch.
+    fn watched(&mut self, world: &mut W, ctx: &mut Context) {
+        let _ = (world, ctx);
+    }
+
     /// Once in each step, after its events.
     fn tick(&mut self, world: &mut W, ctx: &mut Context) {
         let _ = (world, ctx);
@@ -181,6 +186,12 @@ macro_rules! systems {
         fn stopping(&mut self, ctx: &mut $crate::Context, notice: $crate::StopNotice) {
             $($crate::System::<_, Self::Message>::stopping(
                 &mut self.$system, &mut self.$world, ctx, notice,
+            );)+
+        }
+
+        fn watched(&mut self, ctx: &mut $crate::Context) {
+            $($crate::System::<_, Self::Message>::watched(
+                &mut self.$system, &mut self.$world, ctx,
             );)+
         }
 

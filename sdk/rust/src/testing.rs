@@ -14,7 +14,8 @@ use serde::de::DeserializeOwned;
 use crate::runtime::Runtime;
 use crate::{
     Comeback, Command, Departure, Ending, Event, Eviction, External, Incoming, Init, LeaveReason, Level, Moment,
-    Outgoing, Player, SaveAnswer, SaveError, SaveRequest, Scene, Search, Seat, StopNotice, StopReason, Target, Timer,
+    Outgoing, Player, SaveAnswer, SaveError, SaveRequest, Scene, Search, Seat, Showing, StopNotice, StopReason, Target,
+    Timer,
 };
 
 thread_local! {
@@ -61,6 +62,7 @@ pub struct SceneTest<S: Scene> {
     inboxes: BTreeMap<Seat, Vec<Vec<u8>>>,
     history: Vec<Step>,
     lines: Vec<(Level, String)>,
+    shown: Vec<Showing>,
     label: Option<String>,
     search: Option<Search>,
     saves: Vec<SaveRequest>,
@@ -78,7 +80,21 @@ impl<S: Scene> SceneTest<S> {
     pub fn try_start(init: Init) -> Result<Self, String> {
         LINES.take();
         let runtime = Runtime::start(init.clone())?;
-        Ok(SceneTest {
+        Ok(Self::begun(init, runtime))
+    }
+
+    /// The session is over, and the scene is used for the next one, in a fleet that does so. Panics if it refuses.
+    /// What this test knows of the session before is gone, too; that the new one is as new as a scene of its own
+    /// [`assert_replays`](SceneTest::assert_replays) checks.
+    pub fn restart(self, init: Init) -> Self {
+        LINES.take();
+        let mut runtime = self.runtime;
+        runtime.restart(init.clone()).unwrap_or_else(|error| panic!("the next session did not start: {error}"));
+        Self::begun(init, runtime)
+    }
+
+    fn begun(init: Init, runtime: Runtime<S>) -> Self {
+        SceneTest {
             init,
             runtime,
             tick_next: 0,
@@ -90,12 +106,13 @@ impl<S: Scene> SceneTest<S> {
             inboxes: BTreeMap::new(),
             history: Vec::new(),
             lines: LINES.take(),
+            shown: Vec::new(),
             label: None,
             search: None,
             saves: Vec::new(),
             kicks: Vec::new(),
             ending: None,
-        })
+        }
     }
 
     /// A player comes in: the one matched for the seat, else a new one as by [`player`]. Panics if
@@ -167,6 +184,11 @@ impl<S: Scene> SceneTest<S> {
         self.event(Event::Stopping(StopNotice { reason, grace_ms }));
     }
 
+    /// The host wants the whole view of those who watch.
+    pub fn watched(&mut self) {
+        self.event(Event::Watched);
+    }
+
     /// Makes so many steps of a ticking scene. While nobody holds a seat it sleeps.
     pub fn ticks(&mut self, count: u32) {
         assert_ne!(self.init.tick_rate_hz, 0, "this scene does not tick");
@@ -209,6 +231,18 @@ impl<S: Scene> SceneTest<S> {
     /// The messages a player got since the last call.
     pub fn received_bytes(&mut self, seat: Seat) -> Vec<Vec<u8>> {
         self.inboxes.remove(&seat).unwrap_or_default()
+    }
+
+    /// What was shown to those who watch since the last call: whether it is a whole view, and what it is, read from
+    /// JSON.
+    pub fn shown<M: DeserializeOwned>(&mut self) -> Vec<(bool, M)> {
+        let read = |Showing { whole, body }: Showing| {
+            let message = serde_json::from_slice(&body).unwrap_or_else(|error| {
+                panic!("what is shown cannot be read ({error}): {}", String::from_utf8_lossy(&body))
+            });
+            (whole, message)
+        };
+        std::mem::take(&mut self.shown).into_iter().map(read).collect()
     }
 
     /// The scene's state.
@@ -324,6 +358,7 @@ impl<S: Scene> SceneTest<S> {
         }
         match command {
             Command::Send(outgoing) => self.deliver(outgoing),
+            Command::Show(showing) => self.shown.push(showing),
             Command::Kick(eviction) => {
                 let (seat, reason) = (eviction.seat, LeaveReason::Kicked);
                 self.kicks.push(eviction);

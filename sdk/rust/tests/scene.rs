@@ -329,3 +329,93 @@ fn a_snapshot_is_exact_and_a_newer_version_reads_it() {
     assert_eq!((newer.state, newer.added.len()), (state, 0));
     assert!(Box1::load(&players(0), b"something else").is_err());
 }
+
+/// A game with a board that is dear to make and the same in every session, and a count that is not.
+#[derive(Serialize, Deserialize)]
+struct Board {
+    squares: Vec<u32>,
+    moves: u32,
+    secret: u64,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum View {
+    Whole { moves: u32 },
+    Moved(u32),
+}
+
+impl Scene for Board {
+    type Message = u32;
+
+    fn start(_: &Init, random: &mut Random) -> Result<Self, Fault> {
+        Ok(Board { squares: (0..64).collect(), moves: 0, secret: random.random() })
+    }
+
+    fn restart(&mut self, init: &Init, random: &mut Random) -> Result<(), Fault> {
+        if init.configuration != "{}" {
+            return Err("this board has no configuration".into());
+        }
+        (self.moves, self.secret) = (0, random.random());
+        Ok(())
+    }
+
+    fn message(&mut self, ctx: &mut Context, _: Seat, square: u32) {
+        self.moves += 1;
+        ctx.show(&View::Moved(square));
+        ctx.label(&BTreeMap::from([("moves", self.moves)]));
+    }
+
+    fn watched(&mut self, ctx: &mut Context) {
+        ctx.show_whole(&View::Whole { moves: self.moves });
+    }
+}
+
+#[test]
+fn those_who_watch_are_shown_the_whole_view_when_it_is_wanted_and_the_changes() {
+    let mut game = SceneTest::<Board>::start(players(1));
+    game.join(0);
+    game.send(0, &5);
+    game.watched();
+    game.send(0, &6);
+    let expected = [(false, View::Moved(5)), (true, View::Whole { moves: 1 }), (false, View::Moved(6))];
+    assert_eq!(game.shown::<View>(), expected);
+    assert_eq!(game.received_bytes(0), [] as [Vec<u8>; 0], "it is not for players");
+    assert_eq!(game.label(), Some(r#"{"moves":2}"#));
+    game.assert_replays();
+}
+
+#[test]
+fn the_next_session_is_as_new_as_a_scene_of_its_own() {
+    let mut game = SceneTest::<Board>::start(players(2));
+    game.join(0);
+    game.join(1);
+    game.send(0, &5);
+    let before = game.scene().secret;
+    let mut game = game.restart(Init { seed: 2, ..players(1) });
+    assert_eq!((game.scene().moves, game.now_ms()), (0, 0));
+    assert_ne!(game.scene().secret, before, "it has a seed of its own");
+    assert_eq!(game.label(), None);
+    game.join(0);
+    game.send(0, &7);
+    assert_eq!(game.scene().moves, 1);
+    game.assert_replays();
+}
+
+#[test]
+#[should_panic(expected = "this board has no configuration")]
+fn a_scene_may_refuse_the_next_session() {
+    let game = SceneTest::<Board>::start(players(1));
+    game.restart(Init { configuration: r#"{"size":9}"#.to_owned(), ..players(1) });
+}
+
+#[test]
+fn by_default_the_next_session_is_started_anew() {
+    let mut scene = parrot(0);
+    scene.join(0);
+    let mut scene = scene.restart(players(3));
+    assert_eq!(scene.scene().heard, [] as [&str; 0]);
+    scene.join(0);
+    assert_eq!(scene.scene().heard, ["0 player 0 joined, present [0]"]);
+    scene.assert_replays();
+}

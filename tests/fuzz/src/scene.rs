@@ -2,8 +2,8 @@
 //!
 //! A seat has at most one connection and a connection at most one seat; the game hears of a player as
 //! `joined (dropped resumed)* left` and of nobody after the scene has asked for its end; the frames of
-//! a line are numbered without gaps; every request is answered at once; and a scene that everybody has
-//! left asks for its end.
+//! a line are numbered without gaps; every request is answered at once; who watches is shown things and has no seat;
+//! and a scene that everybody has left asks for its end.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -23,6 +23,9 @@ const SEATS: Seat = 3;
 const TOKEN_MS: u64 = 30_000;
 /// Tokens are granted by number; more than these are the first ones again.
 const TOKENS: usize = 8;
+/// How many may watch; one more wants to.
+const SPECTATORS: u32 = 2;
+const DELAY_MS: u64 = 1_000;
 
 /// A script of events.
 pub fn run(data: &[u8]) {
@@ -43,6 +46,7 @@ struct Peer {
     closed: bool,
     /// Once it is inside.
     seat: Option<Seat>,
+    watches: bool,
     /// The number of the last frame.
     seq: u32,
     /// The requests that wait for their answer.
@@ -89,7 +93,7 @@ impl World {
             fleet: "gomoku".into(),
             build: Build(1),
             reuse: false,
-            limits: Fleet::default(),
+            limits: Fleet { spectators_max: SPECTATORS, spectator_delay_ms: DELAY_MS, ..Fleet::default() },
             domain: Some("gomoku".into()),
             seed: 1,
             seats: (0..SEATS).map(grant).collect(),
@@ -111,7 +115,7 @@ impl World {
         let connection = ConnectionId(script.below(self.peers.len().clamp(1, CONNECTIONS_MAX)) as u64);
         // One more than there are.
         let seat = script.below(SEATS as usize + 1) as Seat;
-        match script.below(20) {
+        match script.below(25) {
             0 => self.step(Event::Started(if script.below(8) > 0 { Ok(()) } else { Err(Refusal::Stopping) })),
             1..=4 => self.join_anew(script),
             5 => self.join(connection, script),
@@ -128,6 +132,10 @@ impl World {
                 self.now = self.now.plus_ms(script.span_ms());
                 self.tick();
             }
+            19 => self.step(Event::Order(of_spectator(self.now, script))),
+            20 | 21 => self.watch_anew(script),
+            22 => self.show(script),
+            23 => self.step(Event::Label(format!(r#"{{"turn":{}}}"#, script.below(3)))),
             _ => (self.admits, self.fails) = (script.chance(), script.below(8) == 0),
         }
     }
@@ -140,9 +148,28 @@ impl World {
         }
     }
 
+    fn watch_anew(&mut self, script: &mut Script) {
+        if self.peers.len() < CONNECTIONS_MAX {
+            let connection = ConnectionId(self.peers.len() as u64);
+            self.peers.insert(connection, Peer::default());
+            let Some(request) = self.request(connection, |_| true) else { return };
+            self.step(Event::ReqWatchScene { connection, request, token: token(script.below(TOKENS)) });
+        }
+    }
+
+    /// The game says something to those who watch.
+    fn show(&mut self, script: &mut Script) {
+        let (whole, bytes) = (script.chance(), script.number().min(400_000) as usize);
+        let mut waiting = VecDeque::new();
+        for effect in self.scene.say_to_spectators(self.now, whole, 0, bytes) {
+            self.carry_out(effect, &mut waiting);
+        }
+        assert!(waiting.is_empty(), "nothing follows");
+    }
+
     /// A connection that is in the scene already does not come so far.
     fn join(&mut self, connection: ConnectionId, script: &mut Script) {
-        let Some(request) = self.request(connection, |peer| peer.seat.is_none()) else { return };
+        let Some(request) = self.request(connection, |peer| peer.seat.is_none() && !peer.watches) else { return };
         let token = token(script.below(TOKENS));
         let resume = script.chance().then(|| script.number());
         self.step(Event::ReqJoinScene { connection, request, token, resume });
@@ -227,6 +254,12 @@ impl World {
             Effect::Game(event) => self.game(event),
             Effect::Tell { connection, request, notice } => self.told(connection, request, notice),
             Effect::Repeat { connection, seq, .. } => self.numbered(connection, seq),
+            Effect::Show { connections, .. } => {
+                for connection in connections {
+                    assert!(self.peer(connection).watches, "{connection} is shown something");
+                }
+            }
+            Effect::Complain(_) => {}
             Effect::Close(connection) => self.peer(connection).closed = true,
             Effect::Send(message) => {
                 self.has_asked |= matches!(*message, Message::SceneMaster(ToMaster::ReqAskDestroyScene { .. }));
@@ -246,7 +279,7 @@ impl World {
             GameEvent::Resumed { seat, .. } => (*seat, &[Dropped], Inside),
             // Also of who never came.
             GameEvent::Left(seat, _) => (*seat, &[Expected, Inside, Dropped], Left),
-            GameEvent::Stopping { .. } => return,
+            GameEvent::Stopping { .. } | GameEvent::Watched => return,
         };
         let known = &mut self.players[seat as usize];
         assert!(from.contains(known), "the game knows the player as {known:?}, and is told {event:?}");
@@ -258,6 +291,7 @@ impl World {
         assert!(request == 0 || peer.asked.remove(&request), "request {request} is answered twice");
         match notice {
             Notice::Joined { seat, after_seq, .. } => (peer.seat, peer.seq) = (Some(seat), after_seq),
+            Notice::Watching { .. } => peer.watches = true,
             Notice::Closing(_) => peer.closed = true,
             Notice::Refused(_) | Notice::Ended(_) => {}
         }
@@ -287,6 +321,7 @@ impl World {
                 false => {
                     assert_eq!(seat, peer.seat, "{connection} is in its seat");
                     assert_eq!(self.scene.seat_of(*connection), peer.seat);
+                    assert_eq!(self.scene.is_watching(*connection), peer.watches);
                     assert!(peer.asked.is_empty(), "{connection} waits for the answers to {:?}", peer.asked);
                 }
             }
@@ -303,7 +338,7 @@ impl World {
         for connection in self.peers.keys().copied().collect::<Vec<_>>() {
             self.close(connection);
         }
-        for _ in 0..=2 * SEATS {
+        for _ in 0..=2 * SEATS + SPECTATORS + 2 {
             let Some(deadline) = self.scene.deadline() else { break };
             self.now = self.now.max(deadline);
             self.tick();
@@ -320,6 +355,18 @@ fn order(seat: Seat, now: Time, script: &mut Script) -> ToScene {
         _ => {
             let token = token(script.below(TOKENS));
             ToScene::AddToken { epoch, seat, token, until: now.plus_ms(script.span_ms()) }
+        }
+    }
+}
+
+fn of_spectator(now: Time, script: &mut Script) -> ToScene {
+    let epoch = Epoch(script.below(3) as u64);
+    let user = UserId(20 + script.below(SPECTATORS as usize + 1) as u64);
+    match script.below(4) {
+        0 => ToScene::RemoveSpectator { epoch, user, reason: EndReason::AccountClosed },
+        _ => {
+            let token = token(script.below(TOKENS));
+            ToScene::AddSpectator { epoch, user, token, until: now.plus_ms(script.span_ms()) }
         }
     }
 }

@@ -66,8 +66,10 @@ impl Lobby {
                 self.take_search_back(id, ticket, 0, Refusal::SearchStopped(why), cx);
                 self.deadlines.set(Due::User(id), cx.now.plus_ms(ANSWER_MS_MAX));
             }
+            Phase::Joining { asked, .. } => *asked = 0,
             Phase::InScene { rejoin, .. } => *rejoin = None,
         }
+        self.scenes.forget(id, &mut self.deadlines);
         self.absent(id);
     }
 
@@ -249,7 +251,9 @@ impl Lobby {
                     self.deadlines.clear(&Due::Asked(id, number));
                 }
                 self.chat.leave_all(id);
-                begin_anew(user, session, resume)
+                let after_seq = begin_anew(user, session, resume);
+                self.scenes.forget(id, &mut self.deadlines);
+                after_seq
             }
         };
         let signed_in = SignedIn {
@@ -346,6 +350,7 @@ fn begin_anew(user: &mut User, session: SessionId, seen: Option<u32>) -> u32 {
             *asked = 0;
             *cancel = cancel.map(|_| 0);
         }
+        Phase::Joining { asked, .. } => *asked = 0,
         Phase::InScene { rejoin, .. } => *rejoin = None,
         Phase::Idle => {}
     }

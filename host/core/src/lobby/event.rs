@@ -7,6 +7,7 @@ use crate::ids::{ConnectionId, DomainName, PartyId, SessionId, UserId};
 use crate::message::{Entry, MatchState, SceneEnded, ServiceName};
 use crate::party::{self, Party};
 use crate::refusal::Refusal;
+use crate::scene_list::{self, Page};
 
 /// What the lobby can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,6 +206,42 @@ pub enum Event {
         request: u32,
         /// What.
         ask: party::Ask,
+    },
+    /// A user wants something of scenes that are there already.
+    ReqScenes {
+        /// Over which connection.
+        connection: ConnectionId,
+        /// The user's number.
+        request: u32,
+        /// What.
+        ask: scene_list::Ask,
+    },
+    /// A part of the list of scenes.
+    ResFindScenes {
+        /// For whom.
+        user: UserId,
+        /// The lobby's number.
+        number: u64,
+        /// The part, or why there is none.
+        result: Result<Box<Page>, Refusal>,
+    },
+    /// The way into a game in progress.
+    ResJoinInProgress {
+        /// Whose.
+        user: UserId,
+        /// The lobby's number.
+        number: u64,
+        /// The way, or why there is none.
+        result: Result<Entry, Refusal>,
+    },
+    /// The way to watch a game.
+    ResWatch {
+        /// Whose.
+        user: UserId,
+        /// The lobby's number.
+        number: u64,
+        /// The way, and how much later than the players the user will see the game, in milliseconds.
+        result: Result<(Entry, u64), Refusal>,
     },
     /// Db has changed a party.
     SynParty {

@@ -509,7 +509,9 @@ impl Lobby {
             Some(Phase::Searching { .. }) => {
                 Err(Refusal::Busy("a member of your party is looking for a match already"))
             }
-            Some(Phase::InScene { .. }) => Err(Refusal::Busy("a member of your party is still in a game")),
+            Some(Phase::Joining { .. } | Phase::InScene { .. }) => {
+                Err(Refusal::Busy("a member of your party is still in a game"))
+            }
             None => Err(Refusal::Busy("a member of your party is away: wait, or remove them")),
         }
     }

@@ -182,7 +182,7 @@ impl User {
             (_, Phase::InScene { domain, .. }) => Presence::InGame(domain.clone()),
             (State::Dropped { .. }, _) => Presence::Away,
             (State::Connected { .. } | State::Resumed { .. }, Phase::Searching { .. }) => Presence::Searching,
-            (State::Connected { .. } | State::Resumed { .. }, Phase::Idle) => Presence::Online,
+            (State::Connected { .. } | State::Resumed { .. }, Phase::Idle | Phase::Joining { .. }) => Presence::Online,
             (State::Connecting { .. } | State::Closed(_), _) => Presence::Offline,
         }
     }

@@ -39,6 +39,7 @@ impl Lobby {
             Some(Phase::Searching { .. }) => {
                 return Err(Refusal::Busy("you are already looking for a match: cancel it first"));
             }
+            Some(Phase::Joining { .. }) => return Err(Refusal::Busy("you are on the way into a game")),
             Some(Phase::InScene { .. }) => {
                 return Err(Refusal::Busy("you are in a game: go back with req_rejoin, or leave it first"));
             }
@@ -122,6 +123,7 @@ impl Lobby {
                 let (ticket, why) = (*ticket, format!("{} has stopped the search", user.record.name));
                 self.take_search_back(id, ticket, request, Refusal::SearchStopped(why), cx);
             }
+            Phase::Joining { .. } => refuse_user(user, request, Refusal::Busy("you are on the way into a game"), cx),
             Phase::InScene { .. } => {
                 refuse_user(user, request, Refusal::Busy("the match is already made"), cx);
             }

@@ -35,6 +35,17 @@ pub enum Event {
         /// The game's own condition.
         result: Result<(), String>,
     },
+    /// A connection wants to watch.
+    ReqWatchScene {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The client's number.
+        request: u32,
+        /// What it presents.
+        token: SecretHash,
+    },
+    /// The game describes the scene: a label's text, which may be wrong.
+    Label(String),
     /// A user leaves for good.
     ReqLeaveScene {
         /// Which connection.
@@ -96,6 +107,15 @@ pub enum Effect<F> {
         /// The frame.
         frame: F,
     },
+    /// Show those who watch what the game has said to them.
+    Show {
+        /// Over which connections.
+        connections: Vec<ConnectionId>,
+        /// The frame, which has no number: a connection that watches has no line.
+        frame: F,
+    },
+    /// Tell the game's designer, in the scene's log, what the game does wrong.
+    Complain(String),
     /// Close a connection after what was told.
     Close(ConnectionId),
     /// Send to a service.
@@ -129,6 +149,8 @@ pub enum GameEvent {
         /// How long it has.
         grace_ms: u32,
     },
+    /// The whole view of those who watch is wanted.
+    Watched,
 }
 
 /// What a scene connection is told.
@@ -146,6 +168,13 @@ pub enum Notice {
         after_seq: u32,
         /// How many messages of the user came over the line.
         received: u32,
+    },
+    /// The user watches.
+    Watching {
+        /// Everyone with a seat.
+        players: Vec<Player>,
+        /// How much later than the players the user sees the game.
+        delay_ms: u64,
     },
     /// A request was refused.
     Refused(Refusal),

@@ -26,6 +26,8 @@ pub(super) struct SeatRow<F> {
     open: Option<(SecretHash, Time)>,
     /// The tokens that were used; the newest is the last.
     used: Vec<SecretHash>,
+    /// The game knows of it: from the beginning, or since its user came in.
+    pub is_known: bool,
     /// Why it was given up, once it was.
     left: Option<EndReason>,
 }
@@ -51,7 +53,18 @@ pub(super) struct Present<F> {
 impl<F: Clone> SeatRow<F> {
     pub fn expected(grant: SeatGrant) -> Self {
         let open = Some((grant.token, grant.until));
-        Self { player: grant.player, state: SeatState::Expected, open, used: Vec::new(), left: None }
+        Self { player: grant.player, state: SeatState::Expected, open, used: Vec::new(), is_known: true, left: None }
+    }
+
+    /// A seat that a running game gets. It hears of it when its user comes in. One that was given up before the scene
+    /// has heard of it only keeps its number.
+    pub fn added(grant: SeatGrant, now: Time) -> Self {
+        let is_over = grant.until <= now;
+        let mut row = Self { is_known: false, ..Self::expected(grant) };
+        if is_over {
+            row.leave(&EndReason::NeverJoined);
+        }
+        row
     }
 
     /// The seat's state in a word.
@@ -126,6 +139,7 @@ impl<F: Clone> SeatRow<F> {
     pub fn enter(&mut self, connection: ConnectionId, grace_ms: u64) {
         let line = Line::connected(connection, grace_ms);
         self.state = SeatState::Present(Box::new(Present { line, backlog: new_backlog(), received: 0 }));
+        self.is_known = true;
     }
 
     /// Numbers and keeps a frame; over which connection it goes now, if the user is there.

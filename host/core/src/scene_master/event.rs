@@ -11,7 +11,10 @@ use crate::read::Scanned;
 use crate::record::SceneRecord;
 use crate::refusal::Refusal;
 use crate::results::Finished;
+use crate::scene_list::{Label, Query};
 use crate::scene_service::Report;
+
+use super::joining::Joiner;
 
 /// A user whom Match put into a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,6 +175,82 @@ pub enum Event {
         seat: Seat,
         /// Whether it will let the holder in.
         result: Result<(), Refusal>,
+    },
+    /// A user wants a part of the list of scenes; answered by [`lobby::Event::ResFindScenes`].
+    ReqFindScenes {
+        /// Who.
+        user: UserId,
+        /// The lobby's number.
+        number: u64,
+        /// Which part.
+        query: Box<Query>,
+    },
+    /// How a game describes its scene.
+    SynLabel {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// How.
+        label: Label,
+    },
+    /// Who watches a scene, for a SceneMaster that has asked what there is.
+    SynSpectators {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Who.
+        users: Vec<UserId>,
+    },
+    /// A user wants a seat in a running scene; answered by [`lobby::Event::ResJoinInProgress`].
+    ReqJoinInProgress {
+        /// The lobby's number.
+        number: u64,
+        /// Which scene.
+        scene: SceneId,
+        /// Who.
+        joiner: Box<Joiner>,
+    },
+    /// Whether a scene has a seat that it was given.
+    ResAddSeat {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Which seat.
+        seat: Seat,
+        /// Whether it will let its user in.
+        result: Result<(), Refusal>,
+    },
+    /// A user wants to watch a scene; answered by [`lobby::Event::ResWatch`].
+    ReqWatch {
+        /// Who.
+        user: UserId,
+        /// The lobby's number.
+        number: u64,
+        /// Which scene.
+        scene: SceneId,
+    },
+    /// Whether a scene lets a user watch.
+    ResAddSpectator {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Who.
+        user: UserId,
+        /// Whether it has noted the way in.
+        result: Result<(), Refusal>,
+    },
+    /// A user watches no more, or has not come to watch in time.
+    SynSpectatorLeft {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Who.
+        user: UserId,
     },
     /// Match wants nothing of the scene for a group any more: nobody of it was told of the scene. Idempotent.
     ReqCancelScene {

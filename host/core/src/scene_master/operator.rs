@@ -12,6 +12,7 @@ use crate::ids::{AllocationId, DomainName, FleetName, NodeId, SceneId, Time, Use
 use crate::lobby;
 use crate::message::{EndReason, Entry, Message};
 use crate::refusal::Refusal;
+use crate::scene_list::{Page, Query};
 
 /// What an operator wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,21 @@ pub enum Order {
         /// Which.
         scene: SceneId,
     },
+    /// A part of the list of scenes, in all states; [`Answer::Found`].
+    Find {
+        /// Which part.
+        query: Box<Query>,
+    },
+    /// A user who plays in a scene loses the seat, and one who watches it watches no more; [`Answer::Done`] as soon as
+    /// that is ordered. Who had a seat cannot join the same game again.
+    Kick {
+        /// Which scene.
+        scene: SceneId,
+        /// Who.
+        user: UserId,
+        /// Why, for the user to read.
+        text: String,
+    },
     /// A node gets no more scenes, and those on it end, games in their fleet's time; [`Answer::Done`].
     DrainNode {
         /// Which.
@@ -73,6 +89,8 @@ pub enum Answer {
     Fleets(Vec<FleetView>),
     /// The nodes, by id.
     Nodes(Vec<NodeView>),
+    /// A part of the list of scenes.
+    Found(Box<Page>),
     /// A scene is held.
     Reserved {
         /// Which.
@@ -104,6 +122,8 @@ impl SceneMaster {
                 self.allocate_by_hand(&fleet, scene, allocation, cx).map(|()| None)
             }
             Order::Stop { scene } => self.stop_by_hand(scene, cx).map(|()| Some(Answer::Done)),
+            Order::Find { query } => self.find_all(&query).map(|page| Some(Answer::Found(page))),
+            Order::Kick { scene, user, text } => self.kick(scene, user, text, cx).map(|()| Some(Answer::Done)),
             Order::DrainNode { node, exits } => self.known_node(node).map(|()| {
                 self.drain_node(node, exits, cx);
                 Some(Answer::Done)
@@ -206,6 +226,16 @@ impl SceneMaster {
             State::Stopping => {}
             State::Placing if scene.is_new() => self.not_placed_in_time(id, Refusal::SceneEnded, cx),
             _ => self.stop(id, EndReason::Stopped, Vec::new(), cx),
+        }
+        Ok(())
+    }
+
+    fn kick(&mut self, id: SceneId, user: UserId, text: String, cx: &mut Context<'_>) -> Result<(), Refusal> {
+        let reason = EndReason::Kicked(text);
+        match self.by_user.get(&user).copied() {
+            Some((scene, seat)) if scene == id => self.take_seat_away(id, seat, reason, cx),
+            _ if self.watches(user, id) => self.stop_watching(user, reason, cx),
+            _ => return Err(Refusal::NotFound(format!("user {user} who plays in the scene {id}, or watches it"))),
         }
         Ok(())
     }

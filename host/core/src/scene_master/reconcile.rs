@@ -99,6 +99,15 @@ impl SceneMaster {
             Event::ReqCreateByHand { number, .. } | Event::ReqOperator { number, .. } => {
                 cx.send(Message::Operator(number, Err(DOWN)));
             }
+            Event::ReqFindScenes { user, number, .. } => {
+                cx.send(lobby::Event::ResFindScenes { user, number, result: Err(DOWN) });
+            }
+            Event::ReqJoinInProgress { number, joiner, .. } => {
+                cx.send(lobby::Event::ResJoinInProgress { user: joiner.user, number, result: Err(DOWN) });
+            }
+            Event::ReqWatch { user, number, .. } => {
+                cx.send(lobby::Event::ResWatch { user, number, result: Err(DOWN) });
+            }
             Event::ReqRejoin { user } => cx.send(lobby::Event::ResRejoin { user, result: Err(DOWN) }),
             Event::ReqRemoveUser { .. } | Event::ReqCancelScene { .. } | Event::ReqGiveUpSeat { .. } => {
                 reconcile.hold(event);
@@ -245,6 +254,8 @@ impl SceneMaster {
             self.take_slot(id);
         }
         self.count(id, cx);
+        self.list_anew(id);
+        self.restore_seats(id, cx.now);
         Ok(())
     }
 

@@ -56,6 +56,7 @@ impl SceneMaster {
     /// The incarnation that has failed is ended, and the next one begins at the deadline.
     pub(super) fn restart(&mut self, id: SceneId, text: String, cx: &mut Context<'_>) {
         self.order_end(id, EndReason::Crashed(text), Vec::new(), false, cx);
+        self.incarnation_over(id, &Refusal::Restarting, cx);
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let doublings = scene.crashes.len().min(16);
         scene.crashes.push(cx.now);

@@ -153,7 +153,7 @@ impl SceneService {
         self.deadlines.set(Due::Report, cx.now.plus_ms(GATHER_MS_MAX));
         for (id, epoch) in running {
             self.expect_word(id, cx.now);
-            cx.send(Message::Scene(id, ToScene::Report { epoch }));
+            cx.send(Message::Scene(id, ToScene::Report { epoch, anew: asked != 0 }));
         }
         self.end_part_if_complete(cx);
     }
@@ -237,6 +237,6 @@ impl SceneService {
         cx.send(scene_master::Event::SynMisbehaved { scene: id, epoch: scene.epoch, kind });
         self.deadlines.set(Due::Silent(id), cx.now.plus_ms(scene.silence_ms));
         // What it was asked may have been lost.
-        cx.send(Message::Scene(id, ToScene::Report { epoch: scene.epoch }));
+        cx.send(Message::Scene(id, ToScene::Report { epoch: scene.epoch, anew: false }));
     }
 }

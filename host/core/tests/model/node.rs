@@ -337,6 +337,8 @@ impl State {
                     self.ends(scene, inc);
                 }
             }
+            // Nobody watches.
+            Effect::Show { .. } | Effect::Complain(_) => {}
             Effect::Game(_) | Effect::Kept | Effect::Repeat { .. } | Effect::Close(_) => {}
         }
     }

@@ -14,6 +14,7 @@ use scenehost_core::party::{self, Party};
 use scenehost_core::profile::{self, Profile};
 use scenehost_core::record::UserRecord;
 use scenehost_core::results;
+use scenehost_core::scene_list;
 use scenehost_core::token::Secret;
 use scenehost_core::{
     ConnectionId, DomainName, Message, PartyId, Refusal, SceneId, ServiceName, SessionId, Time, UserId,
@@ -22,17 +23,17 @@ use scenehost_core::{
 use crate::table::{self, short};
 use crate::world::World;
 
-const CONNECTION: ConnectionId = ConnectionId(1);
-const USER: UserId = UserId(10);
+pub const CONNECTION: ConnectionId = ConnectionId(1);
+pub const USER: UserId = UserId(10);
 const SESSION: SessionId = SessionId(50);
-const SCENE: SceneId = SceneId(100);
+pub const SCENE: SceneId = SceneId(100);
 const GRACE_MS: u64 = 30_000;
 
 fn domain() -> DomainName {
     DomainName::from("gomoku")
 }
 
-fn lobby() -> World<Lobby> {
+pub fn lobby() -> World<Lobby> {
     World::new(Lobby::new(BTreeMap::from([(domain(), Domain { wait_ms_max: 60_000, players_max: 2 })]), GRACE_MS))
 }
 
@@ -70,11 +71,11 @@ fn signed_in_on(world: &mut World<Lobby>, connection: ConnectionId, user: UserId
     world.tell(res_enter(connection, user));
 }
 
-fn lost() -> Event {
+pub fn lost() -> Event {
     Event::Closed { connection: CONNECTION, left: false }
 }
 
-fn left() -> Event {
+pub fn left() -> Event {
     Event::Closed { connection: CONNECTION, left: true }
 }
 
@@ -90,7 +91,7 @@ fn numbered(messages: &[Message], connection: ConnectionId) -> Vec<(u32, u32, St
 }
 
 /// The user signs in on a second connection and wants to go on after the frame `seen`.
-fn come_back(world: &mut World<Lobby>, connection: ConnectionId, seen: Option<u32>) -> Vec<Message> {
+pub fn come_back(world: &mut World<Lobby>, connection: ConnectionId, seen: Option<u32>) -> Vec<Message> {
     world.tell(Event::Opened { connection });
     world.tell(sign_in_to_resume(connection, seen));
     let told = world.tell(Event::ResSignIn { connection, result: Ok(identity(USER)) });
@@ -124,36 +125,36 @@ fn req_chat(ask: Ask) -> Event {
     Event::ReqChat { connection: CONNECTION, request: 6, ask }
 }
 
-fn entry(world_seed: u64) -> Entry {
+pub fn entry(world_seed: u64) -> Entry {
     use rand_chacha::rand_core::SeedableRng;
     let secret = Secret::draw(&mut rand_chacha::ChaCha20Rng::seed_from_u64(world_seed));
     Entry { scene: SCENE, domain: domain(), url: "/v1/scene/x".to_owned(), secret, expires_in_ms: 30_000 }
 }
 
-fn ended() -> Event {
+pub fn ended() -> Event {
     let ended = SceneEnded { scene: SCENE, reason: EndReason::Finished, results: Vec::new() };
     Event::SynSceneEnded { user: USER, ended }
 }
 
-fn idle() -> World<Lobby> {
+pub fn idle() -> World<Lobby> {
     let mut world = lobby();
     signed_in_on(&mut world, CONNECTION, USER);
     world
 }
 
-fn searching() -> World<Lobby> {
+pub fn searching() -> World<Lobby> {
     let mut world = idle();
     world.tell(req_match());
     world
 }
 
-fn in_scene() -> World<Lobby> {
+pub fn in_scene() -> World<Lobby> {
     let mut world = searching();
     world.tell(Event::ResMatch { user: USER, ticket: 1, result: Ok(entry(1)) });
     world
 }
 
-fn shorts(messages: &[scenehost_core::Message]) -> Vec<String> {
+pub fn shorts(messages: &[scenehost_core::Message]) -> Vec<String> {
     messages.iter().map(short).collect()
 }
 
@@ -633,6 +634,11 @@ fn every_state_and_event() {
         world.tell(Event::ReqRejoin { connection: CONNECTION, request: 4 });
         world
     };
+    let joining = {
+        let mut world = idle();
+        world.tell(crate::lobby_scenes::req(scene_list::Ask::Join(SCENE)));
+        world
+    };
     let after = |mut world: World<Lobby>, event: Event| {
         world.tell(event);
         world
@@ -657,6 +663,7 @@ fn every_state_and_event() {
             ("Idle, dropped", idle_dropped),
             ("Searching, dropped", searching_dropped),
             ("Cancelling, away", leaving),
+            ("Joining", joining),
             ("InScene", in_scene()),
             ("Rejoining", rejoining),
             ("InScene, away", away),
@@ -711,6 +718,14 @@ fn every_state_and_event() {
             ("ResRejoin", Event::ResRejoin { user: USER, result: Ok(entry(1)) }),
             ("ResRejoin, refused", Event::ResRejoin { user: USER, result: Err(Refusal::SceneEnded) }),
             ("SynSceneEnded", ended()),
+            ("ReqScenes: find", crate::lobby_scenes::req(crate::lobby_scenes::find())),
+            ("ReqScenes: join", crate::lobby_scenes::req(scene_list::Ask::Join(SCENE))),
+            ("ReqScenes: watch", crate::lobby_scenes::req(scene_list::Ask::Watch(SCENE))),
+            ("ResJoinInProgress", Event::ResJoinInProgress { user: USER, number: 1, result: Ok(entry(1)) }),
+            (
+                "ResJoinInProgress, refused",
+                Event::ResJoinInProgress { user: USER, number: 1, result: Err(Refusal::SceneEnded) },
+            ),
             ("Auth down", service(ServiceName::Auth, false)),
             ("Match down", service(ServiceName::Match, false)),
             ("SceneMaster down", service(ServiceName::SceneMaster, false)),

@@ -34,7 +34,7 @@ fn start() -> Start {
         reuse: false,
         epoch: EPOCH,
         fleet: "gomoku".into(),
-        limits: Fleet::default(),
+        limits: Fleet { spectators_max: 10, ..Fleet::default() },
         domain: Some("gomoku".into()),
         seed: 1,
         seats: vec![grant(0), grant(1)],
@@ -107,6 +107,8 @@ fn short(effect: &Effect) -> String {
         Effect::Tell { notice: Notice::Ended(ended), .. } => format!("tell Ended {}", ended.reason.name()),
         Effect::Tell { notice, .. } => format!("tell {}", table::variant(notice)),
         Effect::Repeat { seq, frame, .. } => format!("repeat {seq}: {frame}"),
+        Effect::Show { connections, frame } => format!("show {frame} to {}", connections.len()),
+        Effect::Complain(text) => format!("complain: {text}"),
         Effect::Close(_) => "close".to_owned(),
         Effect::Send(message) => table::short(message),
         Effect::Kept => "kept".to_owned(),
@@ -452,6 +454,15 @@ fn every_state_and_event() {
         scene
     };
     let refused = || Err(scenehost_core::Refusal::Internal("x"));
+    let newcomer = || {
+        let player = Player { seat: 2, user: UserId(20), name: "Eve".to_owned(), rating: 1500, team: 0 };
+        SeatGrant { player, token: token(2), until: START.plus_ms(TOKEN_MS) }
+    };
+    let add_spectator = || {
+        let (user, until) = (UserId(21), START.plus_ms(TOKEN_MS));
+        Event::Order(ToScene::AddSpectator { epoch: EPOCH, user, token: token(9), until })
+    };
+    let watch = || Event::ReqWatchScene { connection: ConnectionId(3), request: 1, token: token(9) };
     let kick = || Event::Kick { seat: 0, reason: "afk".to_owned() };
     let remove = |epoch| Event::Order(ToScene::RemoveUser { epoch, seat: 0, reason: EndReason::AccountClosed });
     table::check(
@@ -487,9 +498,13 @@ fn every_state_and_event() {
             ("Failed", Event::Failed("trap".to_owned())),
             ("RemoveUser", remove(EPOCH)),
             ("RemoveUser, other epoch", remove(Epoch(EPOCH.0 + 1))),
-            ("Report", Event::Order(ToScene::Report { epoch: EPOCH })),
-            ("Report, other epoch", Event::Order(ToScene::Report { epoch: Epoch(EPOCH.0 + 1) })),
+            ("Report", Event::Order(ToScene::Report { epoch: EPOCH, anew: true })),
+            ("Report, other epoch", Event::Order(ToScene::Report { epoch: Epoch(EPOCH.0 + 1), anew: false })),
             ("AddToken", add_token(0, "new")),
+            ("AddSeats", Event::Order(ToScene::AddSeats { epoch: EPOCH, seats: vec![newcomer()] })),
+            ("AddSpectator", add_spectator()),
+            ("ReqWatchScene", watch()),
+            ("Label", Event::Label(r#"{"map":"ice"}"#.to_owned())),
             ("End Finished", end(EndReason::Finished)),
             ("End Finished, kept", Event::Order(keep)),
             ("End Stopped", end(EndReason::Stopped)),
@@ -550,7 +565,7 @@ fn the_game_hears_of_players_in_turn() {
                                 GameEvent::Dropped(seat) => (*seat, "dropped"),
                                 GameEvent::Resumed { seat, .. } => (*seat, "inside again"),
                                 GameEvent::Left(seat, _) => (*seat, "left"),
-                                GameEvent::Stopping { .. } => continue,
+                                GameEvent::Stopping { .. } | GameEvent::Watched => continue,
                             };
                             let before = heard[seat as usize];
                             let allowed = match next {

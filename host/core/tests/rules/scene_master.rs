@@ -25,7 +25,8 @@ const EPOCH: Epoch = Epoch(1);
 const MATCH: MatchId = MatchId(50);
 
 fn master(slots: u32) -> World<SceneMaster> {
-    let fleets = BTreeMap::from([(FleetName::from("gomoku"), Fleet::default())]);
+    let fleet = Fleet { join_in_progress: true, seats_max: 4, spectators_max: 10, ..Fleet::default() };
+    let fleets = BTreeMap::from([(FleetName::from("gomoku"), fleet)]);
     let mut world = World::new(SceneMaster::new(fleets));
     world.tell(Event::NodeUp {
         node: NODE,
@@ -226,6 +227,16 @@ fn who_is_matched_while_holding_a_seat_gives_that_up() {
     assert_eq!(shorts(&told), ["SceneService ReqRemoveUser", "Lobby SynSceneEnded", "SceneService ReqCreateScene"]);
     assert_ne!(placed(&told), scene);
     assert_eq!(world.service.state_name(scene), "Running", "the other one plays on");
+}
+
+#[test]
+fn a_seat_that_was_given_up_before_its_scene_could_not_be_made_takes_no_other_seat_along() {
+    let (mut world, scene) = placing();
+    let next = placed(&world.tell(req_create(MatchId(51), [10, 11])));
+    world.tell(created(next, Ok(())));
+    world.tell(created(scene, Err(Refusal::Overloaded("scenes"))));
+    assert_eq!(world.service.state_name(scene), "Stopped");
+    assert_eq!(shorts(&world.tell(Event::ReqRejoin { user: UserId(10) })), ["SceneService ReqAddToken"]);
 }
 
 #[test]
@@ -618,6 +629,10 @@ fn every_state_and_event() {
             ("ReqRemoveUser", Event::ReqRemoveUser { user: UserId(11) }),
             ("ResAddToken", add_token(Ok(()))),
             ("ResAddToken, refused", add_token(Err(Refusal::SceneEnded))),
+            ("ReqJoinInProgress", crate::joining::req_join(scene, 20)),
+            ("ResAddSeat, unknown", Event::ResAddSeat { scene, epoch: EPOCH, seat: 9, result: Ok(()) }),
+            ("ReqWatch", Event::ReqWatch { user: UserId(20), number: 1, scene }),
+            ("ReqWatch, by who plays", Event::ReqWatch { user: UserId(11), number: 1, scene }),
             ("ReqCancelScene", Event::ReqCancelScene { match_id: MATCH }),
             ("ReqGiveUpSeat", Event::ReqGiveUpSeat { user: UserId(11), scene }),
             ("SynMisbehaved", misbehaved(scene)),

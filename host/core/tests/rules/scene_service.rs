@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use scenehost_core::config::Fleet;
 use scenehost_core::message::EndReason;
 use scenehost_core::scene_master::{self, Capacity, Offer};
-use scenehost_core::scene_service::{END_MS_MAX, Event, START_MS_MAX, SceneService, ToScene};
+use scenehost_core::scene_service::{END_MS_MAX, Event, START_MS_MAX, SceneService, SeatGrant, ToScene};
 use scenehost_core::token::SecretHash;
-use scenehost_core::{Build, Epoch, FleetName, Message, NodeId, Refusal, SceneId, Time};
+use scenehost_core::{Build, Epoch, FleetName, Message, NodeId, Player, Refusal, SceneId, Time, UserId};
 
 use crate::table::{self, short};
 use crate::world::World;
@@ -220,6 +220,18 @@ fn every_state_and_event() {
     running.tell(started(Ok(())));
     let mut ending = running.clone();
     ending.tell(destroy(EPOCH));
+    let add_seats = |epoch| {
+        let player = Player { seat: 2, user: UserId(5), name: "Eve".to_owned(), rating: 1500, team: 0 };
+        let grant = SeatGrant { player, token: SecretHash::of("x"), until: Time(9) };
+        Event::ReqAddSeats { scene: SCENE, epoch, seats: vec![grant] }
+    };
+    let add_spectator = |epoch| Event::ReqAddSpectator {
+        scene: SCENE,
+        epoch,
+        user: UserId(5),
+        token: SecretHash::of("x"),
+        until: Time(9),
+    };
     let token = |epoch| Event::ReqAddToken { scene: SCENE, epoch, seat: 0, token: SecretHash::of("x"), until: Time(9) };
     table::check(
         "scene-service",
@@ -241,6 +253,14 @@ fn every_state_and_event() {
             (
                 "ReqRemoveUser",
                 Event::ReqRemoveUser { scene: SCENE, epoch: EPOCH, seat: 0, reason: EndReason::AccountClosed },
+            ),
+            ("ReqAddSeats", add_seats(EPOCH)),
+            ("ReqAddSeats, other epoch", add_seats(Epoch(2))),
+            ("ReqAddSpectator", add_spectator(EPOCH)),
+            ("ReqAddSpectator, other epoch", add_spectator(Epoch(2))),
+            (
+                "ReqRemoveSpectator",
+                Event::ReqRemoveSpectator { scene: SCENE, epoch: EPOCH, user: UserId(5), reason: EndReason::Left },
             ),
             ("ReqReport", Event::ReqReport { number: 5, from: SceneId(0) }),
             ("ResReport", Event::ResReport { scene: SCENE, epoch: EPOCH, seats: Vec::new() }),

@@ -11,6 +11,7 @@ use scenehost_core::lobby::{Event, Lobby};
 use scenehost_core::message::EndReason;
 use scenehost_core::party::Ask;
 use scenehost_core::scene::{self, Effect, Notice, Scene};
+use scenehost_core::scene_list;
 use scenehost_core::scene_service::ToScene;
 use scenehost_core::{ConnectionId, Message, Refusal, Seat, ServiceName, UserId, scene_master};
 
@@ -212,6 +213,14 @@ pub fn of_lobby(lobby: &Lobby, event: &Event, watch: &mut Watch) {
         Event::SynNews { user, .. } => ("SynNews", of_user(lobby, *user)),
         Event::SynParty { about, .. } => ("SynParty", of_user(lobby, *about)),
         Event::Recovered { .. } => ("Recovered", "(no connection)".to_owned()),
+        Event::ReqScenes { connection, ask: scene_list::Ask::Join(_), .. } => {
+            ("ReqScenes: join", of_connection(lobby, *connection))
+        }
+        Event::ReqScenes { connection, ask: scene_list::Ask::Watch(_), .. } => {
+            ("ReqScenes: watch", of_connection(lobby, *connection))
+        }
+        Event::ResJoinInProgress { user, result: Ok(_), .. } => ("ResJoinInProgress", of_user(lobby, *user)),
+        Event::ResJoinInProgress { user, .. } => ("ResJoinInProgress, refused", of_user(lobby, *user)),
         Event::Service { service: ServiceName::Match, up: false } => ("Match down", "Idle".to_owned()),
         Event::Service { service: ServiceName::Db, up: false } => ("Db down", "Idle".to_owned()),
         Event::Service { up: true, .. } => ("up, was up", "Idle".to_owned()),
@@ -274,13 +283,18 @@ pub fn of_scene<F: Clone>(scene: &Scene<F>, event: &scene::Event, seat: Option<S
             of_seat = *seat;
             "AddToken"
         }
+        Event::ReqWatchScene { .. } => "ReqWatchScene",
+        Event::Label(_) => "Label",
+        Event::Order(ToScene::AddSeats { .. }) => "AddSeats",
+        Event::Order(ToScene::AddSpectator { .. }) => "AddSpectator",
+        Event::Order(ToScene::RemoveSpectator { .. }) => "RemoveSpectator",
         Event::Order(ToScene::End { keep: true, .. }) => "End Finished, kept",
         Event::Order(ToScene::End {
             reason: EndReason::Stopped | EndReason::TimeLimit | EndReason::Drained, ..
         }) => "End Stopped",
         Event::Order(ToScene::End { .. }) => "End Finished",
         Event::Order(ToScene::Drain { .. }) => "Drain",
-        Event::Order(ToScene::Report { epoch }) => {
+        Event::Order(ToScene::Report { epoch, .. }) => {
             if *epoch == scene.incarnation().epoch {
                 "Report"
             } else {

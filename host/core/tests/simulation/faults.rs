@@ -59,8 +59,9 @@ impl Sim {
                 }
             }
             Fault::Skew { node, ms } => {
-                // What it waits for takes longer, or less long, by that.
-                self.watch.trouble(node, self.now);
+                // A clock that is put back stands still until it is there again.
+                let back_ms = self.nodes[node].ahead_ms.saturating_sub(ms).max(0) as u64;
+                self.watch.trouble(node, self.now.plus_ms(back_ms));
                 self.nodes[node].ahead_ms = ms;
             }
             Fault::StoreDown { for_ms } => {

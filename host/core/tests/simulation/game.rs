@@ -132,7 +132,11 @@ impl Game {
     }
 
     /// What the game says to what it is told.
-    pub fn hears(&self, event: &GameEvent) -> Option<Event> {
+    pub fn hears(&mut self, event: &GameEvent) -> Option<Event> {
+        if let GameEvent::Joined(player) = event {
+            // Who has joined in progress gets a result, too.
+            self.seats = self.seats.max(player.seat + 1);
+        }
         let stops = matches!(event, GameEvent::Stopping { .. }) && self.has_last_words;
         stops.then(|| Event::Finish(if self.is_decided { self.results() } else { Vec::new() }))
     }

@@ -15,7 +15,7 @@ use scenehost_core::{
 };
 
 use crate::plan::{DOMAINS, FLEETS, NODES, PLAYERS, PROVISIONED};
-use crate::sim::{PLAYERS_MAX, STANDBY_MAX, STANDBY_MIN, Sim, WAIT_MS_MAX};
+use crate::sim::{STANDBY_MAX, STANDBY_MIN, Sim, WAIT_MS_MAX};
 use crate::watch::{Place, Row, Watch};
 
 pub const SLOTS: &str = "slots of a node are never negative, and as many are taken as scenes hold one";
@@ -361,7 +361,8 @@ pub fn grace(sim: &mut Sim) {
     for node in sim.nodes.iter().filter(|node| node.paused_until.is_none()) {
         for (id, hosted) in node.scenes.iter().filter(|(_, hosted)| hosted.scene.is_open()) {
             let grace_ms = hosted.scene.limits().grace_ms + LATE_AFTER_MS;
-            let seats = (0..PLAYERS_MAX).filter(|seat| hosted.scene.seat_name(*seat) == "Dropped");
+            let seats = (0..).take_while(|seat| hosted.scene.user_of(*seat).is_some());
+            let seats = seats.filter(|seat| hosted.scene.seat_name(*seat) == "Dropped");
             for seat in seats {
                 let at = (*id, hosted.scene.incarnation().epoch, seat);
                 // One that hangs does nothing in time.

@@ -208,6 +208,11 @@ fn a_player_who_is_left_out_is_caught() {
 }
 
 #[test]
+fn reports_that_are_never_heard_are_caught() {
+    check(Sabotage::ReportsAreLost, invariants::KNOWN);
+}
+
+#[test]
 fn searches_that_never_end_are_caught() {
     check(Sabotage::LobbyHasNoClock, invariants::SEARCH_ENDS);
 }

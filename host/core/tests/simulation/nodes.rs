@@ -143,7 +143,7 @@ impl Sim {
 
     fn scene_effect(&mut self, node: usize, id: SceneId, effect: Effect<u32>, waiting: &mut VecDeque<scene::Event>) {
         coverage::of_effect(&effect, &mut self.watch);
-        let hosted = self.nodes[node].scenes.get(&id);
+        let hosted = self.nodes[node].scenes.get_mut(&id);
         match effect {
             Effect::Admit { player, connection, request } => {
                 let result = hosted.map_or(Ok(()), |hosted| hosted.game.admits(player.seat));
@@ -155,7 +155,7 @@ impl Sim {
             Effect::Kept => {} // Its game does nothing any more: what it would do is of an older epoch, or not open.
             Effect::Gone => _ = self.nodes[node].scenes.remove(&id),
             // The frames themselves are the rules' affair; that the connection is closed follows from what is told.
-            Effect::Repeat { .. } | Effect::Close(_) => {}
+            Effect::Repeat { .. } | Effect::Show { .. } | Effect::Complain(_) | Effect::Close(_) => {}
         }
     }
 
@@ -210,6 +210,7 @@ impl Sim {
         let again = hosted.born.plus_ms(hosted.game.next_ms);
         // It says something to everybody; that is kept for those who are away.
         let _ = hosted.scene.tell(|_| true, &1, 100);
+        let to_do = hosted.scene.say_to_spectators(clock, true, 1, 100);
         let (mut event, mut said) = (None, None);
         match turn {
             Turn::Does(does) => event = Some(does),
@@ -220,7 +221,10 @@ impl Sim {
             self.at(again, Due::GameTurn { node, life, scene: id, epoch });
         }
         said.into_iter().for_each(|message| self.route(Place::Scenes(node), message));
-        event.into_iter().for_each(|event| self.scene_event(node, id, event));
+        self.scene_event(node, id, scene::Event::Label(r#"{"turn":1}"#.to_owned()));
+        let mut waiting = VecDeque::new();
+        to_do.into_iter().for_each(|effect| self.scene_effect(node, id, effect, &mut waiting));
+        event.into_iter().chain(waiting).for_each(|event| self.scene_event(node, id, event));
     }
 
     /// A user says something to the game.

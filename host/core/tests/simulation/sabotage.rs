@@ -38,6 +38,8 @@ pub enum Sabotage {
     StoreForgets,
     /// The lobby never hears what Match has come to.
     MatchesAreLost,
+    /// SceneMaster never hears what nodes report.
+    ReportsAreLost,
 }
 
 impl Sim {
@@ -45,6 +47,7 @@ impl Sim {
     pub fn sabotaged(&mut self, to: Place, message: &Message) -> bool {
         match (self.sabotage, message) {
             (Some(Sabotage::EndsAreSwallowed), Message::SceneMaster(scene_master::Event::ResDestroyScene { .. }))
+            | (Some(Sabotage::ReportsAreLost), Message::SceneMaster(scene_master::Event::SynReport(_)))
             | (
                 Some(Sabotage::OrdersAreSwallowed),
                 Message::SceneService(_, scene_service::Event::ReqDestroyScene { .. }),

@@ -379,7 +379,9 @@ impl Sim {
             Will::JoinParty(other) | Will::Invite(other) => &self.users[other],
             _ => &self.users[user],
         };
-        let other = Other { user: other.id, code: other.code.clone() };
+        let playing: Vec<SceneId> = self.watch.playing().collect();
+        let scene = (!playing.is_empty()).then(|| playing[user % playing.len()]);
+        let other = Other { user: other.id, code: other.code.clone(), scene };
         let connection = ConnectionId(self.owners.len() as u64);
         self.owners.push(user);
         self.users[user].will(will, connection, &other, self.now);
@@ -493,7 +495,9 @@ impl Sim {
             has_rated |= key.starts_with("rating/");
             let Some(id) = key.strip_prefix(record::FINISHED_PREFIX).and_then(|id| id.parse().ok()) else { continue };
             if let Ok(finished) = record::decode::<Finished>(&key, &value) {
-                let users = finished.players.iter().map(|player| player.user).collect();
+                let counts = |seat| finished.results.iter().any(|result| result.seat == seat);
+                let players = finished.players.iter().filter(|player| counts(player.seat));
+                let users = players.map(|player| player.user).collect();
                 self.decided.insert(id, (finished.domain, users));
             }
         }
@@ -584,7 +588,7 @@ pub fn domains() -> BTreeMap<DomainName, Domain> {
 pub fn fleets() -> BTreeMap<FleetName, Fleet> {
     let strikes =
         Strikes { max: 2, within_ms: 10_000, step_ms: STEP_MS_MAX, memory_kib: MEMORY_KIB_MAX, silence_ms: SILENCE_MS };
-    let duel = Fleet { life_ms_max: LIFE_MS_MAX, scenes_max: 2, strikes, ..Fleet::default() };
+    let duel = Fleet { life_ms_max: LIFE_MS_MAX, scenes_max: 2, strikes, spectators_max: 1, ..Fleet::default() };
     let arena = Fleet {
         on_crash: OnCrash::End,
         stop_grace_ms: 0,
@@ -594,6 +598,10 @@ pub fn fleets() -> BTreeMap<FleetName, Fleet> {
         standby_ms: 20_000,
         after_session: AfterSession::Reuse,
         sessions_max: 4,
+        join_in_progress: true,
+        seats_max: PLAYERS_MAX,
+        spectators_max: 2,
+        spectator_delay_ms: 3_000,
         ..duel.clone()
     };
     let manual = Fleet { start: StartOn::Hand, ..duel.clone() };

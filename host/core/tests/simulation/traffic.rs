@@ -240,6 +240,11 @@ impl Sim {
                     Some((at, life)) => self.at(at, Due::AtScene { node, life, scene, event: Box::new(event) }),
                     None => self.scene_lost(user),
                 },
+                Deed::Watch(node, scene, event) => {
+                    if let Some((at, life)) = self.door(user, node) {
+                        self.at(at, Due::AtScene { node, life, scene, event: Box::new(event) });
+                    }
+                }
                 Deed::Play(node, scene, connection) => {
                     if let Some((at, life)) = self.door(user, node) {
                         self.at(at, Due::Play { node, life, scene, connection });
@@ -274,11 +279,12 @@ impl Sim {
         }
     }
 
-    /// A node offers to run scenes.
+    /// A node offers to run scenes, and its SceneService begins.
     pub fn tell_up(&mut self, node: usize) {
         let Offer { url, capacity, idle } = offer(self.seed, node);
         let event = scene_master::Event::NodeUp { node: NodeId(node as u64), url, capacity, idle };
         self.send(Place::World, Place::Master, event.into());
+        self.plan(Place::Node(node));
     }
 }
 

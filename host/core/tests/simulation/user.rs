@@ -10,6 +10,7 @@ use scenehost_core::auth::{Credential, Request};
 use scenehost_core::db;
 use scenehost_core::message::{Entry, Notice, SignedIn, ToUser};
 use scenehost_core::party::{self, Ask};
+use scenehost_core::scene_list;
 use scenehost_core::token::SecretHash;
 use scenehost_core::{ConnectionId, PartyId, Refusal, SceneId, SessionId, Time, UserId, lobby, scene};
 
@@ -22,6 +23,8 @@ pub enum Deed {
     Lobby(lobby::Event),
     /// Tells a scene something.
     Scene(usize, SceneId, scene::Event),
+    /// The same, by somebody who watches it.
+    Watch(usize, SceneId, scene::Event),
     /// Says something to the game.
     Play(usize, SceneId, ConnectionId),
     /// Sets out to do something later.
@@ -62,6 +65,9 @@ pub struct User {
     left_scene: Option<(usize, SceneId, SecretHash)>,
     /// The scene that was over last, as the lobby has said.
     is_over: Option<SceneId>,
+    /// The way to watch a scene, and then how it is watched.
+    watch_entry: Option<Entry>,
+    watching: Option<(usize, SceneId, ConnectionId)>,
     /// The code of the party that the user is in.
     pub code: Option<String>,
     rng: ChaCha8Rng,
@@ -86,6 +92,8 @@ impl User {
             at_scene: None,
             left_scene: None,
             is_over: None,
+            watch_entry: None,
+            watching: None,
             code: None,
             rng,
             deeds: Vec::new(),
@@ -100,6 +108,8 @@ impl User {
             Will::Play => return self.play(),
             Will::LeaveScene => return self.leave_scene(connection),
             Will::DropScene => return self.drop_scene(),
+            Will::EnterToWatch => return self.enter_to_watch(connection),
+            Will::WatchNoMore => return self.watch_no_more(),
             _ => {}
         }
         let Some(line) = self.connection else { return self.connect(connection) };
@@ -109,7 +119,8 @@ impl User {
         match will {
             Will::DropLobby => return self.hang_up(line, false),
             Will::Quit => return self.hang_up(line, true),
-            Will::Online | Will::Enter | Will::Play | Will::LeaveScene | Will::DropScene => return,
+            Will::JoinGame | Will::WatchGame if other.scene.is_none() => return,
+            Will::Online => return,
             _ => {}
         }
         self.last_request += 1;
@@ -117,7 +128,13 @@ impl User {
         let connection = line;
         let ask = |ask| lobby::Event::ReqParty { connection, request, ask };
         let change = |change| lobby::Event::ReqParty { connection, request, ask: Ask::Change(change) };
+        let of_scene = |ask: fn(SceneId) -> scene_list::Ask| {
+            let ask = ask(other.scene.unwrap_or(SceneId(0)));
+            lobby::Event::ReqScenes { connection, request, ask }
+        };
         let event = match will {
+            Will::JoinGame => of_scene(scene_list::Ask::Join),
+            Will::WatchGame => of_scene(scene_list::Ask::Watch),
             Will::Search(domain) => lobby::Event::ReqMatch { connection, request, domain: DOMAINS[domain].into() },
             Will::Cancel => lobby::Event::ReqCancelMatch { connection, request },
             Will::Rejoin => lobby::Event::ReqRejoin { connection, request },
@@ -200,6 +217,10 @@ impl User {
             Notice::ResSignIn(signed_in) => self.signed_in(&signed_in, now),
             Notice::ResMatch(entry) => self.may_enter(entry),
             Notice::SynSceneEnded(ended) => self.is_over = Some(ended.scene),
+            Notice::ResWatch(entry, _) => {
+                self.watch_entry = Some(entry);
+                self.later(10, 45_000, Will::EnterToWatch);
+            }
             Notice::SynClosing(refusal) => self.cut_off(told.connection, &refusal),
             Notice::News(news) => self.hears_news(&news),
             _ => {}
@@ -292,6 +313,22 @@ impl User {
         self.deeds.push(Deed::Scene(node, scene, event));
     }
 
+    fn enter_to_watch(&mut self, connection: ConnectionId) {
+        self.watch_no_more();
+        let Some(entry) = self.watch_entry.take() else { return };
+        let Some(node) = node_of(&entry.url) else { return };
+        let token = entry.secret.hash();
+        let event = scene::Event::ReqWatchScene { connection, request: 1, token };
+        self.deeds.push(Deed::Watch(node, entry.scene, event));
+        self.watching = Some((node, entry.scene, connection));
+        self.later(1_000, 30_000, Will::WatchNoMore);
+    }
+
+    fn watch_no_more(&mut self) {
+        let Some((node, scene, connection)) = self.watching.take() else { return };
+        self.deeds.push(Deed::Watch(node, scene, scene::Event::Closed { connection }));
+    }
+
     fn play(&mut self) {
         if let (Some(connection), Some(seen)) = (self.connection.filter(|_| self.signed_in), self.seen) {
             self.deeds.push(Deed::Lobby(lobby::Event::Heard { connection, seen }));
@@ -333,6 +370,7 @@ impl User {
         at.asked = None;
         match notice {
             scene::Notice::Joined { .. } => at.is_inside = true,
+            scene::Notice::Watching { .. } => {}
             scene::Notice::Refused(Refusal::OutOfOrder(_)) => {}
             scene::Notice::Refused(refusal) => {
                 let again = refusal.is_passing() || matches!(refusal, Refusal::BadToken(_) | Refusal::TokenExpired);
@@ -360,6 +398,8 @@ impl User {
 pub struct Other {
     pub user: UserId,
     pub code: Option<String>,
+    /// A game that goes on.
+    pub scene: Option<SceneId>,
 }
 
 /// The node that a scene's address leads to.

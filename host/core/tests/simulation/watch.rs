@@ -65,10 +65,11 @@ pub struct Row {
     pub state: String,
     pub deadline: Option<Time>,
     pub holds_slot: bool,
-    /// Who has a seat.
+    /// Who has a seat, and how many seats were given.
     pub users: BTreeSet<UserId>,
     /// Somebody had one when its session began.
     pub has_players: bool,
+    seats: usize,
     pub is_unrecorded: bool,
     /// It has failed, and its next life is not there yet.
     pub begins_anew: bool,
@@ -85,6 +86,7 @@ impl Row {
             holds_slot: false,
             users: BTreeSet::new(),
             has_players: false,
+            seats: 0,
             is_unrecorded: false,
             begins_anew: false,
         }
@@ -105,6 +107,8 @@ pub struct Watch {
     pub unrecorded: BTreeMap<AllocationId, SceneId>,
     /// Up to which incarnation of a scene SceneMaster has ordered the end.
     pub ordered: BTreeMap<SceneId, Epoch>,
+    /// The lobby's number of what users have asked who had no seat and wanted one.
+    pub joins: BTreeMap<UserId, u64>,
     /// Who was told that a scene is over.
     pub told: BTreeSet<(UserId, SceneId)>,
     /// The users of the groups for which a scene was asked.
@@ -187,6 +191,7 @@ impl Watch {
         self.ordered.clear();
         self.groups.clear();
         self.by_match.clear();
+        self.joins.clear();
         self.asked.clear();
         self.tickets.clear();
         self.parties.clear();
@@ -205,6 +210,12 @@ impl Watch {
 
     fn scene_of(&self, user: UserId) -> Option<SceneId> {
         self.scenes.iter().find(|(_, row)| row.users.contains(&user)).map(|(scene, _)| *scene)
+    }
+
+    /// The scenes in which users play.
+    pub fn playing(&self) -> impl Iterator<Item = SceneId> {
+        let playing = self.scenes.iter().filter(|(_, row)| matches!(row.state.as_str(), "Allocated" | "Running"));
+        playing.map(|(scene, _)| *scene)
     }
 
     fn reached(&mut self, table: &'static str, row: &str, column: &str) {
@@ -278,6 +289,12 @@ impl Watch {
             // What they were told of a session before is not about this one.
             self.told.retain(|(user, scene)| *scene != id || !record.users.contains(user));
         }
+        // Who has joined in progress.
+        for user in record.users.iter().skip(if is_new || is_given { usize::MAX } else { row.seats }) {
+            row.users.insert(*user);
+            self.told.remove(&(*user, id));
+        }
+        row.seats = record.users.len();
         row.begins_anew =
             matches!(row.state.as_str(), "Restarting" | "Placing") && (row.begins_anew || row.state == "Restarting");
         row.holds_slot = match record.state.as_str() {
@@ -358,6 +375,18 @@ impl Observed for SceneMaster {
             Event::ReqRemoveUser { user } => ("ReqRemoveUser".to_owned(), watch.scene_of(*user)),
             Event::ResAddToken { scene, result: Ok(()), .. } => ("ResAddToken".to_owned(), Some(*scene)),
             Event::ResAddToken { scene, .. } => ("ResAddToken, refused".to_owned(), Some(*scene)),
+            Event::ReqFindScenes { .. } | Event::SynLabel { .. } | Event::SynSpectators { .. } => return,
+            Event::ReqJoinInProgress { number, scene, joiner } => {
+                if watch.scene_of(joiner.user).is_none() {
+                    watch.joins.insert(joiner.user, *number);
+                }
+                ("ReqJoinInProgress".to_owned(), Some(*scene))
+            }
+            Event::ResAddSeat { scene, result: Ok(()), .. } => ("ResAddSeat".to_owned(), Some(*scene)),
+            Event::ResAddSeat { scene, .. } => ("ResAddSeat, refused".to_owned(), Some(*scene)),
+            Event::ReqWatch { scene, .. } => ("ReqWatch".to_owned(), Some(*scene)),
+            Event::ResAddSpectator { scene, .. } => ("ResAddSpectator".to_owned(), Some(*scene)),
+            Event::SynSpectatorLeft { scene, .. } => ("SynSpectatorLeft".to_owned(), Some(*scene)),
             Event::ResRecord { allocation, result: Ok(()) } => {
                 ("ResRecord".to_owned(), watch.unrecorded.get(allocation).copied())
             }
@@ -374,7 +403,7 @@ impl Observed for SceneMaster {
             }
             Event::Fleets { .. } => return watch.of_all("Fleets, another build", None),
             Event::ReqOperator { number, order } => match order {
-                Order::Fleets | Order::Nodes => return,
+                Order::Fleets | Order::Nodes | Order::Find { .. } | Order::Kick { .. } => return,
                 Order::Reserve { .. } => return watch.of_all("ReqOperator Reserve", None),
                 Order::Release { scene } => ("ReqOperator Release".to_owned(), Some(*scene)),
                 Order::Allocate { scene, .. } => ("ReqOperator Allocate".to_owned(), *scene),
@@ -454,6 +483,13 @@ impl Observed for SceneMaster {
                         row.users.remove(user);
                     }
                 }
+                Message::Lobby(lobby::Event::ResJoinInProgress { user, number, result: Err(_) })
+                    if watch.joins.get(user) == Some(number) =>
+                {
+                    if let Some(scene) = watch.scene_of(*user) {
+                        watch.scenes.entry(scene).and_modify(|row| _ = row.users.remove(user));
+                    }
+                }
                 _ => {}
             }
         }
@@ -527,6 +563,9 @@ impl Observed for SceneService {
             Event::ResEnd { scene, kept: true, .. } => ("ResEnd, kept", *scene, None),
             Event::ResEnd { scene, .. } => ("ResEnd", *scene, None),
             Event::ReqAddToken { scene, epoch, .. } => ("ReqAddToken", *scene, Some(*epoch)),
+            Event::ReqAddSeats { scene, epoch, .. } => ("ReqAddSeats", *scene, Some(*epoch)),
+            Event::ReqAddSpectator { scene, epoch, .. } => ("ReqAddSpectator", *scene, Some(*epoch)),
+            Event::ReqRemoveSpectator { scene, .. } => ("ReqRemoveSpectator", *scene, None),
             Event::ReqRemoveUser { scene, .. } => ("ReqRemoveUser", *scene, None),
             Event::ResReport { scene, .. } => ("ResReport", *scene, None),
             Event::ReqReport { .. } => {

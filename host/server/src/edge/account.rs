@@ -225,6 +225,7 @@ pub fn status(refusal: &Refusal) -> StatusCode {
         Refusal::Taken(_)
         | Refusal::Conflict(_)
         | Refusal::Busy(_)
+        | Refusal::SceneFull(_)
         | Refusal::SearchStopped(_)
         | Refusal::TakenOver => StatusCode::CONFLICT,
         Refusal::RateLimited { .. } | Refusal::TriedTooOften { .. } | Refusal::TooOften { .. } => {

@@ -180,6 +180,10 @@ impl Connection {
                 Ok(ask) => Event::ReqChat { connection, request, ask },
                 Err(refusal) => return self.refuse(request, &refusal).await,
             },
+            Some(client_frame::Body::ReqScenes(asked)) => match wire::scenes::ask(asked) {
+                Ok(ask) => Event::ReqScenes { connection, request, ask },
+                Err(refusal) => return self.refuse(request, &refusal).await,
+            },
             Some(client_frame::Body::ReqParty(asked)) => match self.party_ask(asked) {
                 Ok(ask) => Event::ReqParty { connection, request, ask },
                 Err(refusal) => return self.refuse(request, &refusal).await,

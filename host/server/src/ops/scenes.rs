@@ -10,7 +10,7 @@ use scenehost_core::scene_master::{Answer, Event, Matched, Order};
 use scenehost_core::{DomainName, FleetName, Refusal, SceneId, UserId, record, token};
 use serde::{Deserialize, Serialize};
 
-use super::{Ops, problem};
+use super::{Ops, problem, scene_list};
 use crate::edge::status;
 
 /// How many scenes one call may start.
@@ -146,13 +146,13 @@ pub async fn stop(State(ops): State<Ops>, headers: HeaderMap, Path(scene): Path<
     .await
 }
 
-type Question = Box<dyn FnOnce(u64) -> Event + Send>;
+pub(super) type Question = Box<dyn FnOnce(u64) -> Event + Send>;
 
-fn ordered(order: Order) -> Question {
+pub(super) fn ordered(order: Order) -> Question {
     Box::new(move |number| Event::ReqOperator { number, order })
 }
 
-fn id(text: &str) -> Result<SceneId, Refusal> {
+pub(super) fn id(text: &str) -> Result<SceneId, Refusal> {
     text.parse().map_err(|_| Refusal::Invalid("a scene's id has 16 hexadecimal digits".to_owned()))
 }
 
@@ -213,6 +213,7 @@ fn shown(answer: Answer) -> Response {
             let seats = entries.into_iter().map(seat).collect();
             Json(Allocated { allocation: allocation.to_string(), scene: scene.to_string(), seats }).into_response()
         }
+        Answer::Found(page) => scene_list::shown(&page),
         Answer::Fleets(_) | Answer::Nodes(_) => {
             problem(StatusCode::INTERNAL_SERVER_ERROR, "SceneMaster has answered another question")
         }

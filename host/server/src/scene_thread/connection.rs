@@ -42,6 +42,8 @@ pub struct Connection {
     pub scene: SceneId,
     /// The seat, once its user is inside.
     pub seat: Option<Seat>,
+    /// Whether its user is here to watch.
+    pub is_watching: bool,
     /// Since the host's start: when it was opened, when the client was last heard.
     pub opened: Duration,
     pub heard: Duration,
@@ -105,6 +107,7 @@ impl Connection {
             id,
             scene,
             seat: None,
+            is_watching: false,
             opened: now,
             heard: now,
             closing: None,
@@ -117,6 +120,18 @@ impl Connection {
             window: Window::default(),
             _place: socket.place,
         }
+    }
+
+    /// Whether its user is inside, to play or to watch.
+    pub fn is_inside(&self) -> bool {
+        self.seat.is_some() || self.is_watching
+    }
+
+    /// Its user is not inside any more. Whether that is new.
+    pub fn go_out(&mut self) -> bool {
+        let was_inside = self.is_inside();
+        (self.seat, self.is_watching) = (None, false);
+        was_inside
     }
 
     pub fn source(&mut self) -> &mut TcpStream {

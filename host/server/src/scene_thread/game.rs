@@ -34,6 +34,7 @@ pub fn event(event: GameEvent) -> engine::Event {
         GameEvent::Dropped(seat) => engine::Event::Dropped(seat),
         GameEvent::Resumed { seat, missed } => engine::Event::Resumed(engine::Comeback { seat, missed }),
         GameEvent::Left(seat, reason) => engine::Event::Left(engine::Departure { seat, reason: leave_reason(&reason) }),
+        GameEvent::Watched => engine::Event::Watched,
         GameEvent::Stopping { reason, grace_ms } => {
             engine::Event::Stopping(engine::StopNotice { reason: stop_reason(&reason), grace_ms })
         }

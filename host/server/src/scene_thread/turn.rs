@@ -16,8 +16,8 @@ use scenehost_core::scene::{self, Effect, Scene};
 use scenehost_core::scene_service::{self, ToScene};
 use scenehost_core::{ConnectionId, GameName, Incarnation, Message, Refusal, SceneId, Seat, Time, token};
 use scenehost_engine::{
-    CallError, Command, DeliverError, Event, Failure, Incoming as GameMessage, Log, Outgoing, SceneKey, Sink, Stepped,
-    Worker, WorkerOptions,
+    CallError, Command, DeliverError, Event, Failure, Incoming as GameMessage, Log, Outgoing, SceneKey, Showing, Sink,
+    Stepped, Worker, WorkerOptions,
 };
 use scenehost_protocol::v1::{self, client_frame, server_frame::Body};
 use scenehost_protocol::{PayloadRef, SharedEvent};
@@ -279,7 +279,9 @@ impl SceneThread {
         while let Some(event) = waiting.pop_front() {
             let now = self.clock.now();
             let Some(scene) = self.scenes.get_mut(&id) else {
-                if let scene::Event::ReqJoinScene { connection, request, .. } = event {
+                if let scene::Event::ReqJoinScene { connection, request, .. }
+                | scene::Event::ReqWatchScene { connection, request, .. } = event
+                {
                     self.answer(connection, request, Body::Refused(wire::refused(&Refusal::SceneEnded)));
                 }
                 return;
@@ -320,14 +322,22 @@ impl SceneThread {
                 self.cut_off(connection, &refusal);
             }
             Effect::Tell { connection, request, notice } => {
-                if let (scene::Notice::Joined { seat, .. }, Some(connection)) = (&notice, self.connection(connection)) {
-                    connection.seat = Some(*seat);
+                if let Some(connection) = self.connection(connection) {
+                    match &notice {
+                        scene::Notice::Joined { seat, .. } => connection.seat = Some(*seat),
+                        scene::Notice::Watching { .. } => connection.is_watching = true,
+                        _ => {}
+                    }
                 }
                 let Some(scene) = self.scenes.get(&id) else { return };
                 let body = wire::scene_notice(notice, scene);
                 self.answer(connection, request, body);
             }
             Effect::Repeat { connection, seq, frame } => self.tell(connection, seq, &frame),
+            Effect::Show { connections, frame } => {
+                connections.into_iter().for_each(|connection| self.tell(connection, 0, &frame));
+            }
+            Effect::Complain(text) => tracing::warn!(target: "game", scene = %id, "{text}"),
             Effect::Close(connection) => self.close(connection, 1000),
             Effect::Send(message) => self.bus.send(*message),
             Effect::Kept => {
@@ -397,7 +407,8 @@ impl SceneThread {
             Command::SeekPlayers(_) | Command::StopSeeking => {
                 tracing::debug!(scene = %id, "this host does not fill running scenes; the search is passed over");
             }
-            Command::Label(label) => tracing::debug!(scene = %id, label, "label"),
+            Command::Label(label) => self.scene_event(id, scene::Event::Label(label)),
+            Command::Show(showing) => self.show(id, showing),
             // The worker keeps timers itself.
             Command::Timer(_) | Command::CancelTimer(_) => {}
         }
@@ -411,6 +422,23 @@ impl SceneThread {
         for (connection, seq) in scene.tell(|seat| wire::is_target(&outgoing.to, seat), &event, bytes) {
             self.tell(connection, seq, &event);
         }
+    }
+
+    /// Something for those who watch: it is encoded once, too, and kept until its time.
+    fn show(&mut self, id: SceneId, Showing { whole, body }: Showing) {
+        let now = self.clock.now();
+        let can_be_watched = |scene: &&mut Scene<Told>| scene.limits().spectators_max > 0;
+        let Some(scene) = self.scenes.get_mut(&id).filter(can_be_watched) else { return };
+        let bytes = TOLD_BYTES + body.len();
+        let event = Rc::new(SharedEvent::new(Body::SceneMessage(v1::SceneMessage { body: body.into() })));
+        let before = scene.deadline();
+        let effects = scene.say_to_spectators(now, whole, event, bytes);
+        if let Some(deadline) = scene.deadline().filter(|deadline| Some(*deadline) != before) {
+            self.deadlines.push(Reverse((deadline, id)));
+        }
+        let mut waiting = VecDeque::new();
+        effects.into_iter().for_each(|effect| self.carry_out(id, effect, &mut waiting));
+        waiting.into_iter().for_each(|event| self.scene_event(id, event));
     }
 
     fn tell(&mut self, id: ConnectionId, seq: u32, event: &SharedEvent) {
@@ -539,7 +567,7 @@ impl SceneThread {
     fn request(&mut self, index: usize, now: Duration, frame: v1::ClientFrame) {
         let connection = &self.connections[index];
         let (id, scene, seat) = (connection.id, connection.scene, connection.seat);
-        let request = frame.request;
+        let (request, is_inside) = (frame.request, connection.is_inside());
         match (frame.body, seat) {
             (Some(client_frame::Body::SceneMessage(message)), Some(seat)) => {
                 self.message(index, seat, now, message.body.into());
@@ -548,12 +576,18 @@ impl SceneThread {
                 let received = seat.and_then(|seat| Some(self.scenes.get(&scene)?.received(seat))).unwrap_or_default();
                 self.answer(id, request, Body::Pong(v1::Pong { payload: ping.payload, received }));
             }
-            (Some(client_frame::Body::ReqJoinScene(join)), None) => self.join(id, scene, request, &join),
-            (Some(client_frame::Body::ReqLeaveScene(_)), Some(_)) => {
+            (Some(client_frame::Body::ReqJoinScene(join)), None) if !is_inside => self.join(id, scene, request, &join),
+            (Some(client_frame::Body::ReqWatchScene(watch)), None) if !is_inside => {
+                self.watch(id, scene, request, &watch);
+            }
+            (Some(client_frame::Body::ReqLeaveScene(_)), _) if is_inside => {
                 self.scene_event(scene, scene::Event::ReqLeaveScene { connection: id, request });
             }
-            (Some(client_frame::Body::ReqJoinScene(_)), Some(_)) => {
+            (Some(client_frame::Body::ReqJoinScene(_) | client_frame::Body::ReqWatchScene(_)), _) => {
                 self.refuse(id, request, &Refusal::OutOfOrder("this connection is in the scene already"));
+            }
+            (Some(client_frame::Body::SceneMessage(_)), None) if is_inside => {
+                self.refuse(id, request, &Refusal::OutOfOrder("who watches says nothing to the game"));
             }
             (Some(client_frame::Body::SceneMessage(_) | client_frame::Body::ReqLeaveScene(_)), None) => {
                 self.refuse(id, request, &Refusal::OutOfOrder("enter the scene first, with req_join_scene"));
@@ -584,6 +618,17 @@ impl SceneThread {
             }
             _ => {
                 self.refuse(id, request, &Refusal::BadToken("this is no token of this scene: use the one of res_match"))
+            }
+        }
+    }
+
+    fn watch(&mut self, id: ConnectionId, scene: SceneId, request: u32, watch: &v1::ReqWatchScene) {
+        match token::parse_scene_token(&watch.watch_token) {
+            Some((of, token)) if of == scene => {
+                self.scene_event(scene, scene::Event::ReqWatchScene { connection: id, request, token });
+            }
+            _ => {
+                self.refuse(id, request, &Refusal::BadToken("this is no token of this scene: use the one of res_watch"))
             }
         }
     }
@@ -622,11 +667,11 @@ impl SceneThread {
         let until = self.clock.elapsed() + CLOSE_MAX;
         let Some(connection) = self.connection(id) else { return };
         connection.close(code, until);
-        let (scene, seat) = (connection.scene, connection.seat.take());
+        let (scene, was_inside) = (connection.scene, connection.go_out());
         if !std::mem::replace(&mut connection.touched, true) {
             self.touched.push(index_of(id));
         }
-        if seat.is_some() {
+        if was_inside {
             self.scene_event(scene, scene::Event::Closed { connection: id });
         }
     }
@@ -634,7 +679,7 @@ impl SceneThread {
     fn drop_connection(&mut self, index: usize) {
         let Some(mut connection) = self.connections.try_remove(index) else { return };
         let _ = self.poll.registry().deregister(connection.source()); // Closing it does the same.
-        if connection.seat.is_some() {
+        if connection.go_out() {
             self.scene_event(connection.scene, scene::Event::Closed { connection: connection.id });
         }
     }
@@ -662,7 +707,7 @@ impl SceneThread {
             match connection.closing {
                 Some(until) if until <= now => self.drop_connection(index),
                 Some(_) => {}
-                None if connection.seat.is_none() && now.saturating_sub(connection.opened) >= FIRST_FRAME_MAX => {
+                None if !connection.is_inside() && now.saturating_sub(connection.opened) >= FIRST_FRAME_MAX => {
                     self.cut_off(id, &Refusal::TimedOut("entering the scene"));
                 }
                 None if silent >= SILENCE_MAX => self.drop_connection(index),

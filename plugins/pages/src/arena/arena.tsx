@@ -100,11 +100,11 @@ export function Arena({ app, scene }: { app: App; scene: Scene }) {
   );
 }
 
-function Name({ seat, names }: { seat: number; names: ReadonlyMap<number, string> }) {
+export function Name({ seat, names }: { seat: number; names: ReadonlyMap<number, string> }) {
   return <b style={{ color: colorOf(seat) }}>{names.get(seat) ?? `Seat ${seat + 1}`}</b>;
 }
 
-function RoundClock({ leftMs }: { leftMs: number }) {
+export function RoundClock({ leftMs }: { leftMs: number }) {
   const seconds = Math.ceil(leftMs / 1000);
   const text = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
   return (
@@ -120,7 +120,8 @@ function RoundClock({ leftMs }: { leftMs: number }) {
   );
 }
 
-function Scoreboard({ rows, me }: { rows: readonly Row[]; me: number }) {
+/** `me`: the own seat; `undefined` for somebody who watches. */
+export function Scoreboard({ rows, me }: { rows: readonly Row[]; me: number | undefined }) {
   return (
     <ol class="scores" data-testid="scoreboard" aria-label="Scores">
       {rows.map(({ seat, name, present, kills, deaths }) => (
@@ -165,11 +166,12 @@ function Respawn({ respawnMs }: { respawnMs: number }) {
 interface StandingsProps {
   app: App;
   standings: readonly Standing[];
-  me: number;
+  /** The own seat; `undefined` for somebody who has watched. */
+  me: number | undefined;
   text: string;
 }
 
-function Standings({ app, standings, me, text }: StandingsProps) {
+export function Standings({ app, standings, me, text }: StandingsProps) {
   const mine = standings.find(({ seat }) => seat === me);
   const title = !mine ? "The round is over" : mine.place === 1 ? "You win the round" : place(mine);
   return (
@@ -207,7 +209,7 @@ function Standings({ app, standings, me, text }: StandingsProps) {
       <RatingNote app={app} domain="arena" />
       <div class="actions">
         <button class="button primary" data-testid="play-again" onClick={() => app.play("arena")}>
-          Play again
+          {me === undefined ? "Play" : "Play again"}
         </button>
         <button class="button" data-testid="back" onClick={() => app.leave()}>
           Back to the games

@@ -1,7 +1,8 @@
-// One visit to the arena: hears the game, sends the player's inputs, and draws every frame.
+// One visit to the arena: hears the game, sends the player's inputs, and draws every frame. Who watches
+// sends none, and has no ship.
 //
 // Invariant: at most one input a tick is sent, and the last intent always gets through.
-import { Overflow, type JsonScene, type Scene } from "@scenehost/client";
+import { Overflow, Scene, type JsonScene, type Spectator } from "@scenehost/client";
 import { Controls, type Intent } from "./controls.js";
 import { Effects } from "./effects.js";
 import { cameraFor, colorOf, paint, toScreen, type Camera } from "./painter.js";
@@ -48,6 +49,8 @@ export interface Hud {
   shotsSeen: number;
 }
 
+/** The seat of who has none. */
+const NOBODY = -1;
 const KILLS_SHOWN = 4;
 const KILL_SHOWN_MS = 5_000;
 /** A smaller turn is not worth a message. */
@@ -55,8 +58,9 @@ const AIM_STEP = 0.01;
 
 export class Session {
   readonly controls: Controls;
-  #channel: JsonScene<Event, Command>;
-  #scene: Scene;
+  #source: Scene | Spectator;
+  /** Of a player. */
+  #channel: JsonScene<Event, Command> | undefined;
   #onHud: (hud: Hud) => void;
   #me: number;
   #world: World | undefined;
@@ -75,19 +79,22 @@ export class Session {
   #camera: Camera | undefined;
   #size: Vec = { x: 0, y: 0 };
 
-  constructor(scene: Scene, canvas: HTMLCanvasElement, onHud: (hud: Hud) => void) {
-    this.#scene = scene;
+  constructor(source: Scene | Spectator, canvas: HTMLCanvasElement, onHud: (hud: Hud) => void) {
+    this.#source = source;
     this.#canvas = canvas;
     this.#onHud = onHud;
-    this.#me = scene.seat;
-    this.#channel = scene.json<Event, Command>();
+    this.#me = source instanceof Scene ? source.seat : NOBODY;
+    this.#channel = source instanceof Scene ? source.json<Event, Command>() : undefined;
     this.controls = new Controls((x, y) => this.#fromShip(x, y));
   }
 
   /** Starts all that runs; the returned function stops it. */
   run(): () => void {
-    const off = this.#channel.on((event) => this.#receive(event, performance.now()));
-    const deafen = this.controls.listen(this.#canvas);
+    const hear = (event: Event) => this.#receive(event, performance.now());
+    const source = this.#source;
+    const off =
+      source instanceof Scene ? source.json<Event>().on(hear) : source.onJson<Event>(hear);
+    const deafen = this.#channel ? this.controls.listen(this.#canvas) : () => {};
     const frame = () => {
       request = requestAnimationFrame(frame);
       this.#frame(performance.now());
@@ -112,6 +119,12 @@ export class Session {
         this.#prediction = new Prediction(this.#world);
         this.#players = event.players;
         return;
+      }
+      case "watching": {
+        const [width, height] = event.world;
+        this.#world = { width, height, walls: event.walls };
+        this.#players = event.players;
+        return this.#receiveSnapshot({ ...event.snapshot, type: "snapshot" }, nowMs);
       }
       case "players":
         this.#players = event.players;
@@ -141,21 +154,30 @@ export class Session {
       this.#shotLast = id;
       this.#shotsSeen += 1;
     }
-    const mine = snapshot.ships.find(([seat]) => seat === this.#me);
-    if (!mine) return;
-    const [, x, y, , hp, respawnMs, , , n] = mine;
-    this.#prediction?.receive({ x, y }, n, nowMs);
+    const own = this.#ownShip(snapshot, nowMs);
+    if (!own) return;
     this.#show({
+      ...own,
       leftMs: snapshot.left_ms,
-      hp,
-      respawnMs,
       rows: this.#rows(snapshot),
       kills: this.#kills,
       over: null,
       tick: snapshot.tick,
-      at: { x, y },
       shotsSeen: this.#shotsSeen,
     });
+  }
+
+  /** The own ship by the server's word. Who watches has none, and sees the world around its middle. */
+  #ownShip(snapshot: Snapshot, nowMs: number): Pick<Hud, "hp" | "respawnMs" | "at"> | undefined {
+    if (!this.#channel) {
+      const { width, height } = this.#world ?? { width: 0, height: 0 };
+      return { hp: 0, respawnMs: 0, at: { x: width / 2, y: height / 2 } };
+    }
+    const mine = snapshot.ships.find(([seat]) => seat === this.#me);
+    if (!mine) return undefined;
+    const [, x, y, , hp, respawnMs, , , n] = mine;
+    this.#prediction?.receive({ x, y }, n, nowMs);
+    return { hp, respawnMs, at: { x, y } };
   }
 
   #rows(snapshot: Snapshot): Row[] {
@@ -201,6 +223,7 @@ export class Session {
   }
 
   #sendIntent(nowMs: number): void {
+    if (!this.#channel) return;
     const intent = this.controls.intent();
     // A ship that is shot down does not move, whatever the player wants.
     const moves = (this.#hud?.hp ?? 0) > 0;
@@ -208,7 +231,7 @@ export class Session {
     const last = this.#sent;
     if (last && (nowMs - last.atMs < TICK_MS || !differs(intent, last.intent))) return;
     // What was meant during a drop is worth nothing after it; then the intent of that moment is sent.
-    if (this.#scene.gone || this.#scene.dropped || this.#hud?.over) return;
+    if (this.#source.gone || this.#source.dropped || this.#hud?.over) return;
     const n = ++this.#inputLast;
     const { move, aim, fire } = intent;
     try {

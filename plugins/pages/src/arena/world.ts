@@ -58,6 +58,14 @@ export type Event =
       walls: readonly Wall[];
       players: readonly Player[];
     }
+  | {
+      type: "watching";
+      world: readonly [width: number, height: number];
+      round_s: number;
+      walls: readonly Wall[];
+      players: readonly Player[];
+      snapshot: Omit<Snapshot, "type">;
+    }
   | { type: "players"; players: readonly Player[] }
   | Snapshot
   | { type: "over"; standings: readonly Standing[] };

@@ -8,27 +8,27 @@ const SHORT_MS = 30_000;
 interface PlayerProps {
   game: Game;
   seat: Seat;
-  me: Seat;
+  /** The own seat; `undefined` for somebody who watches. */
+  me: Seat | undefined;
 }
 
 export function PlayerCard({ game, seat, me }: PlayerProps) {
   const mine = seat === me;
   const active = game.phase === "playing" && game.turn === seat;
   const stone = stoneOf(game, seat);
-  const testId = mine ? "me" : "them";
+  const testId = me === undefined ? `seat-${seat}` : mine ? "me" : "them";
+  const role = me === undefined ? "Plays" : mine ? "You" : "Opponent";
   return (
     <section
-      class={`player ${mine ? "player-me" : "player-them"}`}
+      class={`player ${mine || (me === undefined && seat === 0) ? "player-me" : "player-them"}`}
       data-active={active}
       data-testid={`player-${testId}`}
-      aria-label={mine ? "You" : "Opponent"}
+      aria-label={me === undefined ? game.names[seat] : role}
     >
       <span class={`chip chip-${stone}`} role="img" aria-label={`plays ${stone}`} />
       <span class="player-name">
         <b>{game.names[seat]}</b>
-        <small data-testid={`presence-${testId}`}>
-          {game.present[seat] ? (mine ? "You" : "Opponent") : "Away"}
-        </small>
+        <small data-testid={`presence-${testId}`}>{game.present[seat] ? role : "Away"}</small>
       </span>
       <span class="score" data-testid={`score-${testId}`} aria-label="Games won">
         {game.score[seat]}

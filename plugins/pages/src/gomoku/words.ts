@@ -29,6 +29,28 @@ export function resultText(game: Game, me: Seat, end?: SceneEnd): { title: strin
   return { title, text: reasons[over.reason] };
 }
 
+/** How the game stands, for somebody who watches it. */
+export function watchedText(game: Game): { title: string; text: string } {
+  const [one, two] = game.names;
+  if (game.phase === "waiting") return { title: `${one} against ${two}`, text: "Not begun yet." };
+  if (game.turn !== null) {
+    return { title: `${game.names[game.turn]} is thinking`, text: `Game ${game.number}` };
+  }
+  const { over } = game;
+  if (!over) return { title: "The game ended", text: "" };
+  if (over.winner === null) return { title: "A draw", text: "" };
+  const [winner, loser] = [game.names[over.winner], game.names[other(over.winner)]];
+  const reasons: Record<typeof over.reason, string> = {
+    five: "Five in a row.",
+    resign: `${loser} resigned.`,
+    time: `${loser} ran out of time.`,
+    left: `${loser} left the game.`,
+    draw: "",
+    full: "",
+  };
+  return { title: `${winner} wins`, text: reasons[over.reason] };
+}
+
 function endText(game: Game, me: Seat, end?: SceneEnd): { title: string; text: string } {
   const places = new Map(end?.results.map(({ seat, place }) => [seat, place]));
   const [mine, theirs] = [places.get(me), places.get(other(me))];

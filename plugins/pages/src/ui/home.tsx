@@ -9,6 +9,7 @@ import { leaderOf } from "../hub/party-words.js";
 import { chosenName } from "../identity.js";
 import { AccountPanel } from "./account.js";
 import { RatingNote } from "./rating.js";
+import { Running } from "./running.js";
 import { ArenaArt, GomokuArt } from "./art.js";
 
 /** Without these nobody gets into a game. */
@@ -80,6 +81,7 @@ export function Home({ app }: { app: App }) {
           </li>
         ))}
       </ul>
+      <Running app={app} name={name} closed={closed} />
       <Hub app={app} />
       <AccountPanel app={app} />
     </div>

@@ -3,7 +3,9 @@ import { useEffect, useReducer, useRef } from "preact/hooks";
 import type { App, View } from "../app.js";
 import { PartyNotices } from "../hub/party-notices.js";
 import { Arena } from "../arena/arena.js";
+import { ArenaWatched } from "../arena/watched.js";
 import { Gomoku } from "../gomoku/gomoku.js";
+import { GomokuWatched } from "../gomoku/watched.js";
 import { Header } from "./header.js";
 import { Reconnecting } from "./reconnecting.js";
 import { Home } from "./home.js";
@@ -45,6 +47,10 @@ function Body({ app, view }: { app: App; view: View }) {
     case "playing": {
       const Table = view.domain === "gomoku" ? Gomoku : Arena;
       return <Table key={view.scene.sceneId} app={app} scene={view.scene} />;
+    }
+    case "watching": {
+      const Table = view.domain === "gomoku" ? GomokuWatched : ArenaWatched;
+      return <Table key={view.spectator.sceneId} app={app} spectator={view.spectator} />;
     }
   }
 }

@@ -309,10 +309,13 @@ impl Side for LobbySide {
             | server_frame::Body::ResFriends(_)
             | server_frame::Body::ResInbox(_)
             | server_frame::Body::ResStanding(_)
-            | server_frame::Body::ResShop(_) => None,
+            | server_frame::Body::ResShop(_)
+            | server_frame::Body::ResScenes(_)
+            | server_frame::Body::ResWatch(_) => None,
             server_frame::Body::SynClosing(_)
             | server_frame::Body::ResSignIn(_)
             | server_frame::Body::ResJoinScene(_)
+            | server_frame::Body::ResWatchScene(_)
             | server_frame::Body::SceneMessage(_) => return Err(Error::Unexpected),
         };
         event.into_iter().for_each(|event| self.event(event));

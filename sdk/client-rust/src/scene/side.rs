@@ -275,6 +275,9 @@ impl Side for SceneSide {
             | server_frame::Body::ResStanding(_)
             | server_frame::Body::SynStanding(_)
             | server_frame::Body::ResShop(_)
+            | server_frame::Body::ResScenes(_)
+            | server_frame::Body::ResWatch(_)
+            | server_frame::Body::ResWatchScene(_)
             | server_frame::Body::SynWallet(_) => return Err(Error::Unexpected),
         }
         Ok(Flow::On)
