@@ -563,6 +563,11 @@ impl SceneService {
             }
             // It has been ordered meanwhile that the instance ends, too.
             Some(_) if kept => return,
+            // It has not answered in time, and SceneMaster knows it no more.
+            None if kept => {
+                let (reason, results) = (EndReason::Expired, Vec::new());
+                return cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep: false }));
+            }
             Some(row) => {
                 if let State::Ending { order, .. } = row.state {
                     answered = order;

@@ -154,6 +154,20 @@ fn an_instance_that_is_kept_ends_when_that_is_ordered() {
 }
 
 #[test]
+fn an_instance_that_is_kept_too_late_is_ended() {
+    let mut world = service(2);
+    world.tell(create(SCENE, EPOCH));
+    world.tell(started(Ok(())));
+    world.tell(end(EPOCH, true));
+    let late = world.pass_ms(10_000 + END_MS_MAX);
+    assert!(shorts(&late).contains(&"SceneMaster ResDestroyScene".to_owned()), "it did not answer: {late:?}");
+    let told = world.tell(Event::ResEnd { scene: SCENE, epoch: EPOCH, kept: true });
+    let [Message::Scene(SCENE, ToScene::End { keep: false, .. })] = told[..] else {
+        panic!("SceneMaster does not know it any more, so it is to end: {told:?}")
+    };
+}
+
+#[test]
 fn the_end_of_an_incarnation_is_that_of_those_before_it_too() {
     let mut world = service(1);
     world.tell(create(SCENE, EPOCH));

@@ -221,9 +221,10 @@ pub fn one_ticket(place: Place, ticket: u64, seekers: &[Seeker], watch: &mut Wat
     watch.tickets.insert((domain, ticket), users);
 }
 
-/// A scene lets a user in.
-pub fn lets_in(user: UserId, scene: SceneId, watch: &mut Watch) {
-    let told = watch.told.contains(&(user, scene));
+/// A scene lets a user in. Over a link that loses messages it may not have heard yet that the seat was taken back; who
+/// comes in so is taken out when SceneMaster hears of it, see [`lives`].
+pub fn lets_in(user: UserId, scene: SceneId, node: usize, watch: &mut Watch) {
+    let told = watch.told.contains(&(user, scene)) && watch.is_sound(node, LATE_AFTER_MS);
     watch.check(DEAD_SEAT, !told, || format!("user {user} came into scene {scene}"));
 }
 

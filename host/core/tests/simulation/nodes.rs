@@ -167,7 +167,7 @@ impl Sim {
             let has_hung =
                 |scene: &SceneId| self.nodes[node].scenes.get(scene).is_some_and(|it| it.hangs_until > Time(0));
             if let Some(scene) = at.map(|at| at.scene).filter(|scene| !has_hung(scene)) {
-                invariants::lets_in(self.users[user].id, scene, &mut self.watch);
+                invariants::lets_in(self.users[user].id, scene, node, &mut self.watch);
             }
         }
         let at = self.arrival(Place::Scenes(node), Place::User(user));
