@@ -416,7 +416,7 @@ impl SceneMaster {
     pub(super) fn entry(&self, id: SceneId, scene: &Scene, secret: Secret) -> Entry {
         let url = self.nodes.get(&scene.node).map(|node| format!("{}/{id}", node.url)).unwrap_or_default();
         let domain = scene.domain.clone().unwrap_or_else(|| DomainName::from(""));
-        Entry { scene: id, domain, url, secret, expires_in_ms: scene.rules.token_ms }
+        Entry { scene: id, allocation: scene.allocation, domain, url, secret, expires_in_ms: scene.rules.token_ms }
     }
 
     /// The node was silent: whether the scene runs is unknown, so its end is ordered too.

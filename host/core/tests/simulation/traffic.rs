@@ -40,7 +40,7 @@ impl Sim {
     pub fn route(&mut self, from: Place, message: Message) {
         match message {
             Message::Lobby(event) => {
-                if let lobby::Event::SynSceneEnded { user, ended } = &event {
+                if let lobby::Event::SynSceneEnded { user, ended, .. } = &event {
                     self.watch.told.insert((*user, ended.scene));
                 }
                 self.send(from, Place::Lobby, event.into());

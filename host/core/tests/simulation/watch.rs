@@ -384,7 +384,10 @@ impl Observed for SceneMaster {
             }
             Event::ResAddSeat { scene, result: Ok(()), .. } => ("ResAddSeat".to_owned(), Some(*scene)),
             Event::ResAddSeat { scene, .. } => ("ResAddSeat, refused".to_owned(), Some(*scene)),
-            Event::ReqWatch { scene, .. } => ("ReqWatch".to_owned(), Some(*scene)),
+            Event::ReqWatch { scene, user, .. } => {
+                let plays = watch.scenes.get(scene).is_some_and(|row| row.users.contains(user));
+                (if plays { "ReqWatch, by who plays" } else { "ReqWatch" }.to_owned(), Some(*scene))
+            }
             Event::ResAddSpectator { scene, .. } => ("ResAddSpectator".to_owned(), Some(*scene)),
             Event::SynSpectatorLeft { scene, .. } => ("SynSpectatorLeft".to_owned(), Some(*scene)),
             Event::ResRecord { allocation, result: Ok(()) } => {
@@ -432,7 +435,7 @@ impl Observed for SceneMaster {
             Event::SynMisbehaved { scene, epoch, .. } => {
                 (format!("SynMisbehaved{}", known(scene, epoch)), Some(*scene))
             }
-            Event::ReqCancelScene { .. } => ("ReqCancelScene".to_owned(), None),
+            Event::ReqCancelScene { match_id } => ("ReqCancelScene".to_owned(), watch.by_match.get(match_id).copied()),
             Event::ReqGiveUpSeat { scene, .. } => ("ReqGiveUpSeat".to_owned(), Some(*scene)),
             Event::SynReport(report) => return watch.reported(report),
             Event::Scanned { .. } => return,
@@ -478,7 +481,7 @@ impl Observed for SceneMaster {
                     let ordered = watch.ordered.entry(*scene).or_insert(*epoch);
                     *ordered = (*ordered).max(*epoch);
                 }
-                Message::Lobby(lobby::Event::SynSceneEnded { user, ended }) => {
+                Message::Lobby(lobby::Event::SynSceneEnded { user, ended, .. }) => {
                     if let Some(row) = watch.scenes.get_mut(&ended.scene) {
                         row.users.remove(user);
                     }
@@ -497,7 +500,11 @@ impl Observed for SceneMaster {
         for message in &effects.messages {
             match message {
                 Message::Match(_, matching::Event::ResCreateScene { result: Err(refusal), .. })
-                | Message::Lobby(lobby::Event::ResRejoin { result: Err(refusal), .. })
+                | Message::Lobby(
+                    lobby::Event::ResRejoin { result: Err(refusal), .. }
+                    | lobby::Event::ResJoinInProgress { result: Err(refusal), .. }
+                    | lobby::Event::ResWatch { result: Err(refusal), .. },
+                )
                 | Message::Operator(_, Err(refusal)) => watch.coverage.refused("scene-master", refusal),
                 _ => {}
             }

@@ -30,8 +30,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "master-end-untold",
         "scene_master.rs",
-        "            cx.send(lobby::Event::SynSceneEnded { user: row.player.user, ended });",
-        "            if !MUTANT { cx.send(lobby::Event::SynSceneEnded { user: row.player.user, ended }); }",
+        "            cx.send(lobby::Event::SynSceneEnded { user: row.player.user, allocation, ended });",
+        "            if !MUTANT { cx.send(lobby::Event::SynSceneEnded { user: row.player.user, allocation, ended }); }",
     ),
     mutant(
         "master-no-deadline-running",
