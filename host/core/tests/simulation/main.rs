@@ -32,7 +32,7 @@ use sabotage::Sabotage;
 use sim::{Outcome, run};
 
 /// How many seeds are run by default.
-const SEEDS: u64 = 960;
+const SEEDS: u64 = 640;
 /// In so many seeds a sabotage has to be caught, at the latest.
 const SABOTAGED_SEEDS_MAX: u64 = 1_000;
 const HOUR_MS: u64 = 3_600_000;

@@ -379,7 +379,11 @@ impl Sim {
             Will::JoinParty(other) | Will::Invite(other) => &self.users[other],
             _ => &self.users[user],
         };
-        let playing: Vec<SceneId> = self.watch.playing().collect();
+        // Now and then one that is not, or not any more, played.
+        let playing: Vec<SceneId> = match self.owners.len() % 4 {
+            0 => self.watch.scenes.keys().copied().collect(),
+            _ => self.watch.playing().collect(),
+        };
         let scene = (!playing.is_empty()).then(|| playing[user % playing.len()]);
         let other = Other { user: other.id, code: other.code.clone(), scene };
         let connection = ConnectionId(self.owners.len() as u64);

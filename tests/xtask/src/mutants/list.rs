@@ -55,8 +55,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "end-of-the-next-epoch",
         "scene_master/restart.rs",
-        "        self.order_end(id, EndReason::Crashed(text), Vec::new(), false, cx);\n        let Some(scene) = self.scenes.get_mut(&id) else { return };\n",
-        "        if MUTANT { self.scenes.entry(id).and_modify(|it| it.epoch = it.epoch.next()); }\n        self.order_end(id, EndReason::Crashed(text), Vec::new(), false, cx);\n        if MUTANT { self.scenes.entry(id).and_modify(|it| it.epoch = crate::ids::Epoch(it.epoch.0 - 1)); }\n        let Some(scene) = self.scenes.get_mut(&id) else { return };\n",
+        "        self.order_end(id, EndReason::Crashed(text), Vec::new(), false, cx);\n",
+        "        if MUTANT { self.scenes.entry(id).and_modify(|it| it.epoch = it.epoch.next()); }\n        self.order_end(id, EndReason::Crashed(text), Vec::new(), false, cx);\n        if MUTANT { self.scenes.entry(id).and_modify(|it| it.epoch = crate::ids::Epoch(it.epoch.0 - 1)); }\n",
     ),
     mutant(
         "restart-keeps-the-slot",
@@ -110,8 +110,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "node-gone-scenes-live",
         "scene_master/nodes.rs",
-        "        for id in self.scenes_of(node) {\n            let scene = &self.scenes[&id];\n            let (is_ending",
-        "        for id in self.scenes_of(node).into_iter().skip(usize::from(MUTANT)) {\n            let scene = &self.scenes[&id];\n            let (is_ending",
+        "        for id in self.scenes_of(node) {\n            self.lost(id, super::MACHINE_GONE, cx);",
+        "        for id in self.scenes_of(node).into_iter().skip(usize::from(MUTANT)) {\n            self.lost(id, super::MACHINE_GONE, cx);",
     ),
     mutant(
         "elsewhere-keeps-the-slot",
@@ -171,8 +171,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "node-begins-what-has-ended",
         "scene_service.rs",
-        "None if self.ended.has(scene, epoch) =>",
-        "None if !MUTANT && self.ended.has(scene, epoch) =>",
+        "        let has_ended = self.ended",
+        "        let has_ended = !MUTANT && self.ended",
     ),
     mutant(
         "node-says-ended-and-lets-live",
@@ -233,8 +233,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "match-answers-one",
         "matching.rs",
-        "                for (user, entry) in entries {",
-        "                for (user, entry) in entries.into_iter().skip(usize::from(MUTANT)) {",
+        "        for (user, entry) in entries {",
+        "        for (user, entry) in entries.into_iter().skip(usize::from(MUTANT)) {",
     ),
     // Lobby
     mutant(
