@@ -16,10 +16,12 @@ use crate::auth::identity::IdentityRecord;
 use crate::chat;
 use crate::economy::wallet::Sold;
 use crate::friends::{self, Friends};
-use crate::ids::{AllocationId, SceneId, UserId};
+use crate::ids::{AllocationId, NodeId, SceneId, UserId};
 use crate::inbox::{self, Inbox};
 use crate::profile::Profile;
-use crate::record::{self, EXPIRY_PREFIX, FINISHED_PREFIX, SCENE_PREFIX, SceneRecord, UserRecord};
+use crate::record::{
+    self, DRAIN_PREFIX, DrainRecord, EXPIRY_PREFIX, FINISHED_PREFIX, SCENE_PREFIX, SceneRecord, UserRecord,
+};
 use crate::results::Finished;
 use crate::save::{self, Saved};
 use crate::storage::{self, Shelf, Shelves};
@@ -78,6 +80,13 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
                 self.readable::<SceneRecord>(key, value);
                 if id_of::<SceneId>(key, SCENE_PREFIX).is_none() {
                     self.problem(key, "is no scene's: delete it");
+                }
+                Ok(())
+            }
+            "drain" => {
+                self.readable::<DrainRecord>(key, value);
+                if id_of::<NodeId>(key, DRAIN_PREFIX).is_none() {
+                    self.problem(key, "is no node's: delete it");
                 }
                 Ok(())
             }

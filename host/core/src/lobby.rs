@@ -24,7 +24,7 @@ use crate::auth::{self, Identity};
 use crate::backlog::Backlog;
 use crate::db::Entered;
 use crate::deadlines::Deadlines;
-use crate::ids::{ConnectionId, DomainName, PartyId, SceneId, SessionId, Time, UserId};
+use crate::ids::{AllocationId, ConnectionId, DomainName, PartyId, SceneId, SessionId, Time, UserId};
 use crate::line::{self, Line, Outcome, State};
 use crate::message::{Entry, MatchState, Notice, SceneEnded, ServiceName, ToUser};
 use crate::rate::Buckets;
@@ -121,6 +121,8 @@ struct User {
     /// What was asked of Db, by the lobby's number, and the user's.
     asked: BTreeMap<u64, u32>,
     phase: Phase,
+    /// What has ended last for a user who searches: the answer of Match about it may be still to come.
+    over: Option<(AllocationId, SceneEnded)>,
     /// What was last told of the search.
     match_state: Option<MatchState>,
     /// The request that ends the session, until Auth has ended it.
@@ -197,7 +199,7 @@ impl Service for Lobby {
             Event::ResRejoin { user, result } => self.res_rejoin(user, result, cx),
             Event::SynSceneRestarted { user, entry } => self.syn_scene_restarted(user, entry, cx),
             Event::SynAllocated { user, entry } => self.syn_allocated(user, entry, cx),
-            Event::SynSceneEnded { user, ended } => self.syn_scene_ended(user, ended, cx),
+            Event::SynSceneEnded { user, allocation, ended } => self.syn_scene_ended(user, allocation, ended, cx),
             Event::ReqDb { connection, request, what } => self.req_db(connection, request, what, cx),
             Event::ResDb { user, number, result } => self.res_db(user, number, result, cx),
             Event::ResEnter { user, connection, result } => self.res_enter(user, connection, result, cx),
@@ -345,8 +347,14 @@ impl Lobby {
         }
     }
 
-    fn syn_scene_ended(&mut self, id: UserId, ended: SceneEnded, cx: &mut Context<'_>) {
-        let Some(user) = self.users.get(&id) else { return };
+    fn syn_scene_ended(
+        &mut self,
+        id: UserId,
+        allocation: Option<AllocationId>,
+        ended: SceneEnded,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(user) = self.users.get_mut(&id) else { return };
         match &user.phase {
             Phase::InScene { scene, rejoin, .. } if *scene == ended.scene => {
                 let rejoin = *rejoin;
@@ -357,6 +365,8 @@ impl Lobby {
                 }
                 self.tell(id, 0, Notice::SynSceneEnded(ended), cx);
             }
+            // It may have overtaken the answer of Match, which has a longer way.
+            Phase::Searching { .. } => user.over = allocation.map(|allocation| (allocation, ended)),
             // An older scene of this user; the user has been told when leaving it.
             _ => {}
         }
@@ -483,6 +493,7 @@ impl Lobby {
         let Some(user) = self.users.get_mut(&id) else { return };
         let forget = matches!(user.line.state(), State::Closed(_)) && phase == Phase::Idle;
         user.phase = phase;
+        user.over = None;
         user.match_state = None;
         match forget {
             true => self.forget(id),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::chat::Moderate;
-use crate::ids::{ConnectionId, DomainName, NodeId, SceneId, Seat, SessionId, UserId};
+use crate::ids::{AllocationId, ConnectionId, DomainName, NodeId, SceneId, Seat, SessionId, UserId};
 use crate::read::{Load, Scan, ScanRecords};
 use crate::refusal::Refusal;
 use crate::scene_list::Page;
@@ -280,6 +280,8 @@ pub struct Searching {
 pub struct Entry {
     /// Which scene.
     pub scene: SceneId,
+    /// For what it was given: a scene can be used again.
+    pub allocation: Option<AllocationId>,
     /// The domain it belongs to.
     pub domain: DomainName,
     /// Where its connections go: a URL, or a path on the lobby's own host.

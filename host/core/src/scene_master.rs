@@ -412,9 +412,10 @@ impl SceneMaster {
         row.state = SeatState::Gone;
         // Also if its match is not answered yet: there is no way in any more.
         row.entry = None;
-        let user = row.player.user;
+        let (user, allocation) = (row.player.user, scene.allocation);
         self.by_user.remove(&user);
-        cx.send(lobby::Event::SynSceneEnded { user, ended: SceneEnded { scene: id, reason, results: Vec::new() } });
+        let ended = SceneEnded { scene: id, reason, results: Vec::new() };
+        cx.send(lobby::Event::SynSceneEnded { user, allocation, ended });
         self.end_if_nobody(id, cx);
     }
 
@@ -644,6 +645,8 @@ impl SceneMaster {
         match self.live(id, epoch).map(|it| it.state) {
             None | Some(State::Stopped) => {}
             Some(State::Stopping) if kept => self.session_over(id, cx),
+            // Its node has given up making it, and that was not heard.
+            Some(State::Placing) if self.scenes[&id].is_new() => self.not_placed(id, Refusal::SceneEnded, cx),
             Some(_) => self.stopped(id, cx),
         }
     }
@@ -681,6 +684,7 @@ impl SceneMaster {
         self.incarnation_over(id, &Refusal::SceneEnded, cx);
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let (reason, results) = scene.end.clone().unwrap_or((EndReason::Stopped, Vec::new()));
+        let allocation = scene.allocation;
         self.counts.ended(reason.name());
         for (seat, row) in (0..).zip(&mut scene.seats) {
             self.deadlines.clear(&Due::Token(id, seat));
@@ -690,7 +694,7 @@ impl SceneMaster {
             row.state = SeatState::Gone;
             self.by_user.remove(&row.player.user);
             let ended = SceneEnded { scene: id, reason: reason.clone(), results: results.clone() };
-            cx.send(lobby::Event::SynSceneEnded { user: row.player.user, ended });
+            cx.send(lobby::Event::SynSceneEnded { user: row.player.user, allocation, ended });
         }
     }
 

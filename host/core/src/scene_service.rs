@@ -338,7 +338,7 @@ pub struct SceneService {
     /// In the order of their ids, in which they are reported.
     scenes: BTreeMap<SceneId, Row>,
     by_fleet: HashMap<FleetName, u32>,
-    /// The last incarnations that have ended here, or were to end before they began.
+    /// The last incarnations that have ended here, were to end before they began, or were refused.
     ended: HashMap<SceneId, Epoch>,
     /// Their scenes, in the order in which they were noted.
     ended_first: VecDeque<SceneId>,
@@ -462,18 +462,22 @@ impl SceneService {
             Some(Row { epoch: known, state: State::Running | State::Kept, .. }) if order.reuse && *known < epoch => {
                 true
             }
-            Some(_) => return answer(Err(Refusal::Busy("another incarnation of this scene still lives here")), cx),
+            Some(_) => {
+                return answer(Err(Refusal::Busy("another incarnation of this scene still lives here")), cx);
+            }
             None => false,
         };
         let Some(limits) = self.fleets.get(&fleet).cloned() else {
-            return answer(Err(Refusal::NotFound(format!("fleet named {:?}", fleet.as_str()))), cx);
+            let refusal = Refusal::NotFound(format!("fleet named {:?}", fleet.as_str()));
+            return self.not_created(scene, epoch, refusal, cx);
         };
         if replaced {
             self.remove(scene);
         }
         let of_fleet = self.by_fleet.entry(fleet.clone()).or_default();
-        if self.scenes.len() >= self.offer.capacity.scenes as usize || *of_fleet >= limits.scenes_max {
-            return answer(Err(Refusal::Overloaded("scenes")), cx);
+        let is_full = self.scenes.len() >= self.offer.capacity.scenes as usize || *of_fleet >= limits.scenes_max;
+        if is_full && !replaced {
+            return self.not_created(scene, epoch, Refusal::Overloaded("scenes"), cx);
         }
         *of_fleet += 1;
         let grace_ms = u64::from(limits.stop_grace_ms);
@@ -483,6 +487,12 @@ impl SceneService {
         let Order { build, reuse, domain, seed, seats, .. } = order;
         let start = Start { epoch, fleet, build, reuse, limits, domain, seed, seats };
         cx.send(Message::Scene(scene, ToScene::Start(Box::new(start))));
+    }
+
+    /// Nor does this incarnation begin if its order comes again: SceneMaster may have it elsewhere by then.
+    fn not_created(&mut self, scene: SceneId, epoch: Epoch, refusal: Refusal, cx: &mut Context<'_>) {
+        self.note_ended(scene, epoch);
+        cx.send(scene_master::Event::ResCreateScene { scene, epoch, result: Err(refusal) });
     }
 
     fn res_start(&mut self, scene: SceneId, epoch: Epoch, result: Result<(), Refusal>, cx: &mut Context<'_>) {
@@ -553,6 +563,11 @@ impl SceneService {
             }
             // It has been ordered meanwhile that the instance ends, too.
             Some(_) if kept => return,
+            // It has not answered in time, and SceneMaster knows it no more.
+            None if kept => {
+                let (reason, results) = (EndReason::Expired, Vec::new());
+                return cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep: false }));
+            }
             Some(row) => {
                 if let State::Ending { order, .. } = row.state {
                     answered = order;

@@ -291,7 +291,7 @@ mod tests {
             let next = tokio::time::timeout(Duration::from_secs(20), inboxes.lobby.recv()).await;
             heard.extend(next.expect("it takes over"));
         }
-        let lobby::Event::SynSceneEnded { user: UserId(10), ended } = &heard[1] else { panic!("{heard:?}") };
+        let lobby::Event::SynSceneEnded { user: UserId(10), ended, .. } = &heard[1] else { panic!("{heard:?}") };
         assert!(matches!(ended.reason, EndReason::Crashed(_)) && ended.scene == scene, "{ended:?}");
         let service = ServiceName::SceneMaster;
         let around = [&heard[0], &heard[2]];

@@ -19,8 +19,8 @@ use scenehost_core::party::{self, Change, Party};
 use scenehost_core::record::UserRecord;
 use scenehost_core::token::Secret;
 use scenehost_core::{
-    ConnectionId, Context, DomainName, Effects, Message, PartyId, Refusal, SceneId, Service, ServiceName, SessionId,
-    Time, UserId, friends, profile, storage,
+    AllocationId, ConnectionId, Context, DomainName, Effects, Message, PartyId, Refusal, SceneId, Service, ServiceName,
+    SessionId, Time, UserId, friends, profile, storage,
 };
 
 use crate::script::Script;
@@ -245,6 +245,7 @@ impl World {
                 let scene = SCENES[script.below(2)];
                 Event::SynSceneEnded {
                     user,
+                    allocation: Some(AllocationId(script.below(2) as u64)),
                     ended: SceneEnded { scene, reason: EndReason::Finished, results: Vec::new() },
                 }
             }
@@ -265,6 +266,7 @@ impl World {
         ok_or_refused(script)?;
         Ok(Entry {
             scene: SCENES[script.below(2)],
+            allocation: Some(AllocationId(script.below(2) as u64)),
             domain: DomainName::from("gomoku"),
             url: "/v1/scene".to_owned(),
             secret: Secret::draw(&mut self.rng),

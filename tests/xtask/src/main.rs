@@ -1,4 +1,4 @@
-//! `cargo xtask play | test | bench | fuzz`: all set-up, then the thing itself.
+//! `cargo xtask play | test | bench | fuzz | mutants`: all set-up, then the thing itself.
 //!
 //! Invariant: on a machine that has everything, set-up costs nothing and touches nothing.
 //! Every build names the whole workspace, since the packages that are named decide the features of
@@ -7,6 +7,7 @@
 
 mod fuzz;
 mod machine;
+mod mutants;
 mod pages;
 mod shell;
 
@@ -58,6 +59,11 @@ enum Command {
         /// Run only these files.
         inputs: Vec<PathBuf>,
     },
+    /// Shows that the simulator finds deliberate bugs in the rules.
+    Mutants {
+        /// Only the bugs whose names contain this.
+        named: Option<String>,
+    },
 }
 
 /// The demo games.
@@ -76,6 +82,7 @@ fn main() -> anyhow::Result<()> {
             machine::set_up(&[Need::Store])?;
             fuzz::long(&folders, &fuzz::Wanted { target, seconds, keep, inputs })
         }
+        Command::Mutants { named } => mutants::find(&folders, named.as_deref()),
     }
 }
 

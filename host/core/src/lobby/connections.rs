@@ -236,6 +236,7 @@ impl Lobby {
             watch: Watch::default(),
             asked: BTreeMap::new(),
             phase: Phase::Idle,
+            over: None,
             match_state: None,
             sign_out: None,
         });

@@ -3,7 +3,7 @@
 use crate::auth::{Identity, Request};
 use crate::chat::{Ask, Verdict};
 use crate::db;
-use crate::ids::{ConnectionId, DomainName, PartyId, SessionId, UserId};
+use crate::ids::{AllocationId, ConnectionId, DomainName, PartyId, SessionId, UserId};
 use crate::message::{Entry, MatchState, SceneEnded, ServiceName};
 use crate::party::{self, Party};
 use crate::refusal::Refusal;
@@ -152,6 +152,8 @@ pub enum Event {
     SynSceneEnded {
         /// Whose.
         user: UserId,
+        /// For what the scene was given: its news may come before the answer of the match.
+        allocation: Option<AllocationId>,
         /// Which scene, and why.
         ended: SceneEnded,
     },

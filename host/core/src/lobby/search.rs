@@ -189,8 +189,14 @@ impl Lobby {
             return;
         };
         self.deadlines.clear(&Due::User(id));
-        match result {
-            Ok(entry) => {
+        let over = self.users.get_mut(&id).and_then(|user| user.over.take());
+        match (result, over) {
+            // The seat was given up before its user was told of it.
+            (Ok(entry), Some((allocation, ended))) if entry.allocation == Some(allocation) => {
+                self.end_search(id, Some(Refusal::SceneEnded), cx);
+                self.tell(id, 0, Notice::SynSceneEnded(ended), cx);
+            }
+            (Ok(entry), _) => {
                 let (scene, domain) = (entry.scene, entry.domain.clone());
                 self.set_phase(id, Phase::InScene { scene, domain, rejoin: None });
                 if let Some(request) = cancel.filter(|request| *request != 0) {
@@ -198,7 +204,7 @@ impl Lobby {
                 }
                 self.tell(id, asked, Notice::ResMatch(entry), cx);
             }
-            Err(refusal) => self.end_search(id, Some(refusal), cx),
+            (Err(refusal), _) => self.end_search(id, Some(refusal), cx),
         }
     }
 

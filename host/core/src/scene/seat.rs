@@ -1,7 +1,7 @@
 //! A seat: who it belongs to, the way in, and the line of the user who is in it.
 //!
-//! Invariants: at most one token opens a seat; the token that was used last is the only one that goes on
-//! with its line.
+//! Invariants: at most one token opens a seat, and none opens it twice; the token that was used last is the
+//! only one that goes on with its line.
 
 use crate::backlog::Backlog;
 use crate::ids::{ConnectionId, Time};
@@ -15,6 +15,8 @@ use crate::token::SecretHash;
 /// messages a second this is about 13 s.
 const BACKLOG_FRAMES_MAX: usize = 256;
 const BACKLOG_BYTES_MAX: usize = 64 * 1_024;
+/// How many used tokens of a seat are remembered, so that an order that comes again does not make one good again.
+const USED_MAX: usize = 4;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SeatRow<F> {
@@ -22,8 +24,8 @@ pub(super) struct SeatRow<F> {
     pub state: SeatState<F>,
     /// The way in that is open, and until when.
     open: Option<(SecretHash, Time)>,
-    /// The token that was used last.
-    used: Option<SecretHash>,
+    /// The tokens that were used; the newest is the last.
+    used: Vec<SecretHash>,
     /// The game knows of it: from the beginning, or since its user came in.
     pub is_known: bool,
     /// Why it was given up, once it was.
@@ -51,7 +53,7 @@ pub(super) struct Present<F> {
 impl<F: Clone> SeatRow<F> {
     pub fn expected(grant: SeatGrant) -> Self {
         let open = Some((grant.token, grant.until));
-        Self { player: grant.player, state: SeatState::Expected, open, used: None, is_known: true, left: None }
+        Self { player: grant.player, state: SeatState::Expected, open, used: Vec::new(), is_known: true, left: None }
     }
 
     /// A seat that a running game gets. It hears of it when its user comes in. One that was given up before the scene
@@ -101,8 +103,11 @@ impl<F: Clone> SeatRow<F> {
         }
     }
 
-    /// Another way in; one that was not used is void.
+    /// Another way in; one that was not used is void. One that was used stays so.
     pub fn grant(&mut self, token: SecretHash, until: Time) {
+        if self.used.contains(&token) {
+            return;
+        }
         self.open = Some((token, until));
     }
 
@@ -111,7 +116,7 @@ impl<F: Clone> SeatRow<F> {
     }
 
     pub fn is_gone_on_with_by(&self, token: SecretHash) -> bool {
-        self.used == Some(token) && matches!(self.state, SeatState::Present(_))
+        self.used.last() == Some(&token) && matches!(self.state, SeatState::Present(_))
     }
 
     /// Uses the way in, before the game is asked: a token opens a seat once.
@@ -120,7 +125,10 @@ impl<F: Clone> SeatRow<F> {
             Some((_, until)) if until <= now => Err(Refusal::TokenExpired),
             Some((token, _)) => {
                 self.open = None;
-                self.used = Some(token);
+                if self.used.len() == USED_MAX {
+                    self.used.remove(0);
+                }
+                self.used.push(token);
                 Ok(())
             }
             None => Err(Refusal::NoSeat),

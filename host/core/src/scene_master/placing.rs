@@ -287,8 +287,11 @@ impl SceneMaster {
         self.was_placed(&fleet);
         let scene = &self.scenes[&id];
         if scene.allocation.is_none() {
+            let is_draining = self.nodes.get(&self.scenes[&id].node).is_none_or(|node| node.is_draining);
             match asked {
-                Some(Asked::Reserve(number, for_ms)) => return self.reserved(id, number, for_ms, cx),
+                Some(Asked::Reserve(number, for_ms)) if !is_draining => return self.reserved(id, number, for_ms, cx),
+                // It would end before it could be used.
+                Some(Asked::Reserve(..)) => self.refuse(id, asked, Refusal::Overloaded("scenes"), cx),
                 Some(Asked::Hand(number)) => self.count_order(number, Ok(id), cx),
                 _ => {}
             }
@@ -338,7 +341,7 @@ impl SceneMaster {
         }
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let asked = scene.asked.take();
-        // Who has given the seat up may have another one by now.
+        // Who has given the seat up before may have one elsewhere by now.
         for row in scene.seats.iter_mut().filter(|row| row.state != SeatState::Gone) {
             row.state = SeatState::Gone;
             self.by_user.remove(&row.player.user);
@@ -413,7 +416,7 @@ impl SceneMaster {
     pub(super) fn entry(&self, id: SceneId, scene: &Scene, secret: Secret) -> Entry {
         let url = self.nodes.get(&scene.node).map(|node| format!("{}/{id}", node.url)).unwrap_or_default();
         let domain = scene.domain.clone().unwrap_or_else(|| DomainName::from(""));
-        Entry { scene: id, domain, url, secret, expires_in_ms: scene.rules.token_ms }
+        Entry { scene: id, allocation: scene.allocation, domain, url, secret, expires_in_ms: scene.rules.token_ms }
     }
 
     /// The node was silent: whether the scene runs is unknown, so its end is ordered too.

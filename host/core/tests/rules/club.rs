@@ -375,5 +375,5 @@ pub fn name(user: u64) -> String {
 
 fn entry() -> Entry {
     let secret = Secret::draw(&mut ChaCha20Rng::seed_from_u64(3));
-    Entry { scene: SceneId(1), domain: domain(), url: String::new(), secret, expires_in_ms: 1 }
+    Entry { scene: SceneId(1), allocation: None, domain: domain(), url: String::new(), secret, expires_in_ms: 1 }
 }

@@ -554,6 +554,31 @@ fn a_node_that_is_drained_gets_no_scenes_and_its_games_have_their_time() {
 }
 
 #[test]
+fn a_scene_that_is_made_to_be_reserved_on_a_node_that_is_drained_meanwhile_is_not_reserved() {
+    let mut farm = Farm::new(Fleet::default());
+    farm.answers = vec![Err(Refusal::SceneEnded)]; // Nothing is heard yet.
+    let said = farm.tell(Event::ReqOperator { number: 7, order: Order::Reserve { fleet: FLEET.into(), for_ms: None } });
+    assert_eq!(answer_to(7, &said), None);
+    farm.order(Order::DrainNode { node: NodeId(1), exits: false }).unwrap();
+    let scene = *farm.records.keys().next().expect("it is being made");
+    let said = farm.tell(Event::ResCreateScene { scene, epoch: farm.epoch(scene), result: Ok(()) });
+    assert_eq!(answer_to(7, &said), Some(Err(Refusal::Overloaded("scenes"))));
+    assert!(farm.states().is_empty());
+}
+
+#[test]
+fn who_waits_for_a_scene_that_its_node_has_given_up_is_told_so() {
+    let mut farm = Farm::new(Fleet::default());
+    farm.answers = vec![Err(Refusal::SceneEnded)];
+    let said = farm.tell(Event::ReqOperator { number: 7, order: Order::Reserve { fleet: FLEET.into(), for_ms: None } });
+    assert_eq!(answer_to(7, &said), None);
+    let scene = *farm.records.keys().next().expect("it is being made");
+    // That it was given up was lost; what is heard is that it has ended.
+    let said = farm.tell(Event::ResDestroyScene { scene, epoch: farm.epoch(scene), kept: false });
+    assert_eq!(answer_to(7, &said), Some(Err(Refusal::SceneEnded)));
+}
+
+#[test]
 fn a_game_that_ends_by_itself_while_its_node_is_drained_ends_as_ever() {
     let mut farm = Farm::new(Fleet { start: StartOn::Allocation, standby_min: 0, ..reused() });
     let (_, scene) = farm.allocate(None, &[10]).unwrap();

@@ -17,7 +17,7 @@ use scenehost_core::results;
 use scenehost_core::scene_list;
 use scenehost_core::token::Secret;
 use scenehost_core::{
-    ConnectionId, DomainName, Message, PartyId, Refusal, SceneId, ServiceName, SessionId, Time, UserId,
+    AllocationId, ConnectionId, DomainName, Message, PartyId, Refusal, SceneId, ServiceName, SessionId, Time, UserId,
 };
 
 use crate::table::{self, short};
@@ -27,6 +27,7 @@ pub const CONNECTION: ConnectionId = ConnectionId(1);
 pub const USER: UserId = UserId(10);
 const SESSION: SessionId = SessionId(50);
 pub const SCENE: SceneId = SceneId(100);
+const ALLOCATION: AllocationId = AllocationId(200);
 const GRACE_MS: u64 = 30_000;
 
 fn domain() -> DomainName {
@@ -128,12 +129,19 @@ fn req_chat(ask: Ask) -> Event {
 pub fn entry(world_seed: u64) -> Entry {
     use rand_chacha::rand_core::SeedableRng;
     let secret = Secret::draw(&mut rand_chacha::ChaCha20Rng::seed_from_u64(world_seed));
-    Entry { scene: SCENE, domain: domain(), url: "/v1/scene/x".to_owned(), secret, expires_in_ms: 30_000 }
+    Entry {
+        scene: SCENE,
+        allocation: Some(ALLOCATION),
+        domain: domain(),
+        url: "/v1/scene/x".to_owned(),
+        secret,
+        expires_in_ms: 30_000,
+    }
 }
 
 pub fn ended() -> Event {
     let ended = SceneEnded { scene: SCENE, reason: EndReason::Finished, results: Vec::new() };
-    Event::SynSceneEnded { user: USER, ended }
+    Event::SynSceneEnded { user: USER, allocation: Some(ALLOCATION), ended }
 }
 
 pub fn idle() -> World<Lobby> {
@@ -581,6 +589,26 @@ fn a_search_that_ends_before_its_first_answer_answers_all_who_wait() {
     assert_eq!(answered(cancelling().tell(made)), [3, 2], "the match is made");
     let taken_back = Event::ResCancelMatch { user: USER, ticket: 1, result: Ok(()) };
     assert_eq!(answered(cancelling().tell(taken_back)), [2, 3]);
+}
+
+#[test]
+fn a_seat_that_was_given_up_before_its_match_was_told_is_not_taken() {
+    let ended = |allocation: u64| {
+        let ended = SceneEnded { scene: SCENE, reason: EndReason::AccountClosed, results: Vec::new() };
+        Event::SynSceneEnded { user: USER, allocation: Some(AllocationId(allocation)), ended }
+    };
+    let made = Event::ResMatch { user: USER, ticket: 1, result: Ok(entry(1)) };
+
+    let mut world = searching();
+    assert!(world.tell(ended(ALLOCATION.0)).is_empty(), "the search is not over before Match says so");
+    assert_eq!(world.service.phase_name(USER), "Searching");
+    assert_eq!(shorts(&world.tell(made.clone())), ["User SynMatchState Idle", "User SynSceneEnded"]);
+    assert_eq!(world.service.phase_name(USER), "Idle");
+
+    let mut world = searching();
+    world.tell(ended(ALLOCATION.0 + 1));
+    assert_eq!(shorts(&world.tell(made)), ["User ResMatch"], "it was another session of the same scene that has ended");
+    assert_eq!(world.service.phase_name(USER), "InScene");
 }
 
 #[test]

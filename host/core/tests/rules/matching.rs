@@ -61,7 +61,7 @@ fn groups(messages: &[Message]) -> Vec<(MatchId, Vec<u64>)> {
 fn entry() -> Entry {
     use rand_chacha::rand_core::SeedableRng;
     let secret = Secret::draw(&mut rand_chacha::ChaCha20Rng::seed_from_u64(3));
-    Entry { scene: SceneId(1), domain: "gomoku".into(), url: String::new(), secret, expires_in_ms: 1 }
+    Entry { scene: SceneId(1), allocation: None, domain: "gomoku".into(), url: String::new(), secret, expires_in_ms: 1 }
 }
 
 fn shorts(messages: &[Message]) -> Vec<String> {

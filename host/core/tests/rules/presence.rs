@@ -88,13 +88,20 @@ fn friends_hear_of_a_search_a_game_a_drop_and_the_end() {
     search(&mut world);
     assert_eq!(hears(&mut world), [(BOB, Presence::Searching)]);
     let secret = Secret::draw(&mut ChaCha20Rng::seed_from_u64(1));
-    let entry = Entry { scene: SceneId(5), domain: domain(), url: String::new(), secret, expires_in_ms: 30_000 };
+    let entry = Entry {
+        scene: SceneId(5),
+        allocation: None,
+        domain: domain(),
+        url: String::new(),
+        secret,
+        expires_in_ms: 30_000,
+    };
     world.tell(Event::ResMatch { user: BOB, ticket: 1, result: Ok(entry) });
     assert_eq!(hears(&mut world), [(BOB, Presence::InGame(domain()))]);
     world.tell(Event::Closed { connection: connection(BOB), left: false });
     assert_eq!(hears(&mut world), [], "still in the game");
     let ended = SceneEnded { scene: SceneId(5), reason: EndReason::Finished, results: Vec::new() };
-    world.tell(Event::SynSceneEnded { user: BOB, ended });
+    world.tell(Event::SynSceneEnded { user: BOB, allocation: None, ended });
     assert_eq!(hears(&mut world), [(BOB, Presence::Away)]);
     let told = world.pass_ms(GRACE_MS + PRESENCE_DELAY_MS);
     assert_eq!(frames(&told, connection(ADA)), [[(BOB, Presence::Offline)]]);

@@ -140,6 +140,16 @@ fn a_token_opens_its_seat_once_and_in_time() {
 }
 
 #[test]
+fn an_order_that_comes_again_does_not_make_a_used_token_good_again() {
+    let mut scene = running();
+    scene.step(START, add_token(0, "way back"));
+    let entered = scene.step(START, join(ADA, SecretHash::of("way back")));
+    assert_eq!(shorts(&entered), ["ask the game"]);
+    assert_eq!(shorts(&scene.step(START, add_token(0, "way back"))), ["SceneMaster ResAddToken"]);
+    assert_eq!(shorts(&scene.step(START, join(BOB, SecretHash::of("way back")))), ["tell BadToken"]);
+}
+
+#[test]
 fn the_game_may_keep_a_user_out() {
     let mut scene = running();
     scene.step(START, join(ADA, token(0)));

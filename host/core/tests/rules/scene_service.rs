@@ -154,6 +154,20 @@ fn an_instance_that_is_kept_ends_when_that_is_ordered() {
 }
 
 #[test]
+fn an_instance_that_is_kept_too_late_is_ended() {
+    let mut world = service(2);
+    world.tell(create(SCENE, EPOCH));
+    world.tell(started(Ok(())));
+    world.tell(end(EPOCH, true));
+    let late = world.pass_ms(10_000 + END_MS_MAX);
+    assert!(shorts(&late).contains(&"SceneMaster ResDestroyScene".to_owned()), "it did not answer: {late:?}");
+    let told = world.tell(Event::ResEnd { scene: SCENE, epoch: EPOCH, kept: true });
+    let [Message::Scene(SCENE, ToScene::End { keep: false, .. })] = told[..] else {
+        panic!("SceneMaster does not know it any more, so it is to end: {told:?}")
+    };
+}
+
+#[test]
 fn the_end_of_an_incarnation_is_that_of_those_before_it_too() {
     let mut world = service(1);
     world.tell(create(SCENE, EPOCH));
@@ -175,6 +189,40 @@ fn the_game_is_told_that_its_node_is_drained() {
     let drain = |epoch| Event::ReqDrainScene { scene: SCENE, epoch, grace_ms: 5 };
     assert_eq!(world.tell(drain(EPOCH)), [Message::Scene(SCENE, ToScene::Drain { epoch: EPOCH, grace_ms: 5 })]);
     assert!(world.tell(drain(Epoch(2))).is_empty(), "another incarnation");
+}
+
+#[test]
+fn an_order_that_comes_again_after_the_end_begins_nothing_and_the_next_incarnation_begins() {
+    let mut world = service(2);
+    world.tell(create(SCENE, EPOCH));
+    world.tell(started(Ok(())));
+    world.tell(destroy(EPOCH));
+    world.tell(Event::ResEnd { scene: SCENE, epoch: EPOCH, kept: false });
+    assert_eq!(shorts(&world.tell(create(SCENE, EPOCH))), ["SceneMaster ResCreateScene ✗SceneEnded"]);
+    assert_eq!(shorts(&world.tell(create(SCENE, Epoch(2)))), ["Scene Start"]);
+}
+
+#[test]
+fn an_order_that_was_refused_begins_nothing_when_it_comes_again() {
+    let mut world = service(1);
+    world.tell(create(SCENE, EPOCH));
+    let full = world.tell(create(SceneId(5), EPOCH));
+    assert_eq!(shorts(&full), ["SceneMaster ResCreateScene ✗Overloaded"]);
+    world.tell(destroy(EPOCH));
+    world.tell(Event::ResEnd { scene: SCENE, epoch: EPOCH, kept: false });
+    let again = world.tell(create(SceneId(5), EPOCH));
+    assert_eq!(shorts(&again), ["SceneMaster ResCreateScene ✗SceneEnded"], "it may live elsewhere");
+    assert_eq!(shorts(&world.tell(create(SceneId(5), Epoch(2)))), ["Scene Start"]);
+}
+
+#[test]
+fn an_order_that_the_end_has_overtaken_begins_nothing() {
+    let mut world = service(2);
+    world.tell(destroy(Epoch(2)));
+    for late in [EPOCH, Epoch(2)] {
+        assert_eq!(shorts(&world.tell(create(SCENE, late))), ["SceneMaster ResCreateScene ✗SceneEnded"]);
+    }
+    assert_eq!(shorts(&world.tell(create(SCENE, Epoch(3)))), ["Scene Start"]);
 }
 
 #[test]

@@ -7,12 +7,12 @@
 
 use scenehost_core::message::ServiceName;
 use scenehost_core::scene_master::SceneMaster;
-use scenehost_core::{NodeId, Refusal, lobby, scene_master};
+use scenehost_core::{NodeId, Refusal, Time, lobby, scene_master};
 
 use crate::invariants;
 use crate::nodes::Node;
-use crate::plan::{Fault, NODES, between};
-use crate::sim::{Due, Sim, builds, fleets, new_db, new_match};
+use crate::plan::{Deed, Fault, NODES, between};
+use crate::sim::{Due, Sim, builds, new_db, new_match};
 use crate::traffic::LinkFault;
 use crate::watch::Place;
 
@@ -31,6 +31,7 @@ pub enum Undo {
     Store,
     StopScenes(u32),
     Stopped(u32),
+    Drain(usize),
 }
 
 impl Sim {
@@ -40,6 +41,8 @@ impl Sim {
             Fault::Link { for_ms, .. } => for_ms + 60_000,
             Fault::StoreDown { for_ms } => for_ms + 60_000,
             Fault::FreshMatch(_) => 60_000,
+            // Who does something else meanwhile is not told.
+            Fault::Operator(Deed::Allocate { .. }) | Fault::AskedAgain(_) => 100_000,
             _ => 0,
         };
         self.watch.lossy_until = self.watch.lossy_until.max(self.now.plus_ms(lossy_ms));
@@ -91,12 +94,13 @@ impl Sim {
                     self.after(STOP_MS[0], Due::Undo(Undo::StopScenes(self.host.life)));
                 }
             }
-            Fault::ByHand(count) => {
-                let fleets = fleets();
-                let Some(fleet) = fleets.keys().nth(count as usize % fleets.len()).cloned() else { return };
-                let event = scene_master::Event::ReqCreateByHand { number: u64::from(count), fleet, count };
-                self.send(Place::World, Place::Master, event.into());
+            Fault::Again { node, letter } => self.again(node, letter),
+            Fault::AskedAgain(letter) => {
+                if let Some((to, message)) = self.asked.get(letter).cloned() {
+                    self.deliver_later(0, to, message);
+                }
             }
+            Fault::Operator(deed) => self.operate(deed),
             Fault::Ban(user) => {
                 let refusal = Refusal::Banned { reason: "for a while".to_owned(), until: None };
                 let event = lobby::Event::SynAccountClosed { user: self.users[user].id, refusal };
@@ -125,6 +129,7 @@ impl Sim {
                     self.send(Place::World, Place::Master, event.into());
                 }
             }
+            Undo::Drain(node) => self.undrain(node),
             Undo::Store => {
                 self.store.is_down = false;
                 self.plan_all();
@@ -154,7 +159,11 @@ impl Sim {
 
     /// SceneMaster has failed, and a fresh one takes over with what is in the store. It tells by itself when it is up.
     fn fresh_master(&mut self) {
-        self.host.master.fail(SceneMaster::taking_over(builds()));
+        self.host.master.fail(SceneMaster::taking_over(builds(self.build)));
+        // What it knew of matches and orders is gone; an answer may be on its way.
+        self.asked.clear();
+        self.watch.orders.values_mut().for_each(|order| *order = (Time(u64::MAX), 0));
+        self.watch.draining.clear();
         self.announce(ServiceName::SceneMaster, false);
         // Of the other nodes it hears by their reports.
         if self.nodes[0].up {
@@ -178,7 +187,7 @@ impl Sim {
     }
 
     /// A node is gone with all of its scenes, for a while.
-    fn crash(&mut self, node: usize, for_ms: u64) {
+    pub fn crash(&mut self, node: usize, for_ms: u64) {
         self.lose_node(node);
         let detected_ms = between(&mut self.net, 50, SILENT_MS_MAX);
         self.after(detected_ms, Due::Undo(Undo::Down { node, host: self.host.life }));
@@ -207,6 +216,7 @@ impl Sim {
             self.lose_node(node);
             self.watch.trouble(node, self.now);
         }
+        self.asked.clear();
         self.searching.clear();
         self.disagreed.clear();
         self.start_host();

@@ -23,8 +23,8 @@ enum Course {
     Silent,
     /// It removes a player after some time, and is decided later.
     Kicks,
-    /// It lets the player of seat 0 not in, and is decided later.
-    Refuses,
+    /// It lets the player of this seat not in, and is decided later.
+    Refuses(u32),
     /// Its steps take too long after some time, or it uses too much memory.
     Strains,
     /// It hangs after some time, for a while.
@@ -52,27 +52,38 @@ pub struct Game {
     /// When it does what it does next, after its start.
     pub next_ms: u64,
     has_kicked: bool,
-    /// Told to stop, it comes to a result.
+    /// Told to stop, it comes to its end.
     has_last_words: bool,
+    /// And has a result.
+    is_decided: bool,
 }
 
 impl Game {
     pub fn new(seed: u64, seats: u32) -> Self {
         let course = match seed % 32 {
-            0..12 => Course::Finishes,
-            12..14 => Course::ComesToNothing,
-            14..18 => Course::Traps,
+            0..9 => Course::Finishes,
+            9..11 => Course::ComesToNothing,
+            11..18 => Course::Traps,
             18..20 => Course::GivesUp,
             20 => Course::FailsToStart,
             21 => Course::StartsLate,
             22..24 => Course::Silent,
             24 => Course::Strains,
             25 => Course::Hangs,
-            26..30 => Course::Kicks,
-            _ => Course::Refuses,
+            26..29 => Course::Kicks,
+            _ => Course::Refuses((seed >> 6) as u32 % 2),
         };
-        let next_ms = 500 + (seed >> 8) % 60_000;
-        Self { course, seats, next_ms, has_kicked: false, has_last_words: (seed >> 4).is_multiple_of(2) }
+        // Some are soon at their end.
+        let next_ms =
+            if (seed >> 5).is_multiple_of(4) { 200 + (seed >> 8) % 4_000 } else { 500 + (seed >> 8) % 60_000 };
+        Self {
+            course,
+            seats,
+            next_ms,
+            has_kicked: false,
+            has_last_words: (seed >> 4).is_multiple_of(2),
+            is_decided: !(seed >> 9).is_multiple_of(3),
+        }
     }
 
     pub fn starts(&self) -> bool {
@@ -85,16 +96,16 @@ impl Game {
     }
 
     pub fn admits(&self, seat: u32) -> Result<(), String> {
-        match self.course == Course::Refuses && seat == 0 {
-            true => Err("not you".to_owned()),
-            false => Ok(()),
+        match self.course {
+            Course::Refuses(not) if seat == not => Err("not you".to_owned()),
+            _ => Ok(()),
         }
     }
 
     /// What the game does when its time has come.
     pub fn turn(&mut self) -> Option<Turn> {
         let event = match self.course {
-            Course::Finishes | Course::Refuses => Event::Finish(self.results()),
+            Course::Finishes | Course::Refuses(_) => Event::Finish(self.results()),
             Course::ComesToNothing => Event::Finish(Vec::new()),
             Course::Traps => Event::Failed("trap".to_owned()),
             Course::GivesUp => Event::GivenUp("its save is of another game".to_owned()),
@@ -127,7 +138,7 @@ impl Game {
             self.seats = self.seats.max(player.seat + 1);
         }
         let stops = matches!(event, GameEvent::Stopping { .. }) && self.has_last_words;
-        stops.then(|| Event::Finish(self.results()))
+        stops.then(|| Event::Finish(if self.is_decided { self.results() } else { Vec::new() }))
     }
 
     fn results(&self) -> Vec<PlayerResult> {

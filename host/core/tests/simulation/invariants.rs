@@ -11,11 +11,11 @@ use scenehost_core::results::finished::{Ratings, ratings_key};
 use scenehost_core::scene_master::{Matched, SceneMaster};
 use scenehost_core::{
     DomainName, Effects, Epoch, MatchId, Message, NodeId, SceneId, Service as _, Time, UserId, consistency, lobby,
-    matching, record,
+    matching, record, scene_service,
 };
 
-use crate::plan::{DOMAINS, NODES};
-use crate::sim::{Sim, WAIT_MS_MAX};
+use crate::plan::{DOMAINS, FLEETS, NODES, PLAYERS, PROVISIONED};
+use crate::sim::{STANDBY_MAX, STANDBY_MIN, Sim, WAIT_MS_MAX};
 use crate::watch::{Place, Row, Watch};
 
 pub const SLOTS: &str = "slots of a node are never negative, and as many are taken as scenes hold one";
@@ -34,8 +34,12 @@ pub const GRACE: &str = "the seat of who does not come back is given up in time"
 pub const ANSWERED: &str = "every request is answered, or its connection ends";
 pub const ONE_TICKET: &str = "members of a party that look for a match have one ticket";
 pub const TOGETHER: &str = "who has one ticket comes into one scene";
+pub const GROUP_SIZE: &str = "a group is as large as its domain says";
 pub const RECORDED_ONCE: &str = "the results of a decided game are recorded exactly once";
 pub const CONSISTENT: &str = "the store fits together";
+pub const DRAINED: &str = "a node that is drained gets no scene";
+pub const STANDBY: &str = "as many scenes are ready as a fleet says";
+pub const ORDERED: &str = "every order of an operator is answered once";
 pub const NOTHING_WAITS: &str = "nothing waits for ever once nothing fails";
 pub const NO_PANIC: &str = "no service panics";
 
@@ -44,6 +48,8 @@ pub const NO_PANIC: &str = "no service panics";
 const ANSWER_MS_MAX: u64 = 30_000;
 /// How long the lobby and SceneMaster may disagree while a message is on its way.
 const AGREE_MS_MAX: u64 = 15_000;
+/// How long no scene may be ready though there is room: some that fail, each tried later than the one before.
+const UNREADY_MS_MAX: u64 = 240_000;
 /// After so long no message of before is on its way.
 const LATE_AFTER_MS: u64 = 6_000;
 /// How long a scene may live that SceneMaster does not know: until its seats have expired and it asks for its end.
@@ -56,6 +62,8 @@ const SEARCH_MS_MAX: u64 = WAIT_MS_MAX + PLACE_ATTEMPTS_MAX as u64 * matching::P
 pub fn after_master(master: &SceneMaster, effects: &Effects, watch: &mut Watch) {
     slots(master, watch);
     one_scene(watch);
+    drained(effects, watch);
+    standby_max(watch);
     for fault in &effects.faults {
         // Said by SceneMaster when it gives up a scene; which node it was on it does not say.
         if let Some(scene) = fault.strip_suffix(" did not end in time and is given up") {
@@ -80,6 +88,64 @@ fn slots(master: &SceneMaster, watch: &mut Watch) {
     }
 }
 
+fn drained(effects: &Effects, watch: &mut Watch) {
+    for message in &effects.messages {
+        match message {
+            Message::SceneService(node, scene_service::Event::ReqCreateScene { scene, .. }) => {
+                let drained = watch.draining.contains(&node.0);
+                watch.check(DRAINED, !drained, || format!("scene {scene} is made on node {node}"));
+            }
+            Message::Operator(number, Ok(_)) => watch.draining.extend(watch.drains.remove(number)),
+            // If it is to exit it is drained now.
+            Message::NodeDrained(node) => _ = watch.draining.insert(node.0),
+            _ => {}
+        }
+    }
+}
+
+/// The fleet that is provisioned has no more scenes that nobody uses than it may have, nor are more being made than
+/// are missing or were ordered.
+fn standby_max(watch: &mut Watch) {
+    let of_fleet = |row: &&Row| row.fleet.as_str() == FLEETS[PROVISIONED];
+    let unused = |state: &str| {
+        let rows = watch.scenes.values().filter(of_fleet);
+        rows.filter(|row| row.state == state && !row.has_players).count()
+    };
+    let (ready, placing) = (unused("Ready"), unused("Placing"));
+    let ordered: u32 = watch.orders.values().map(|(_, makes)| makes).sum();
+    watch.check(STANDBY, ready <= STANDBY_MAX as usize, || format!("{ready} scenes are ready"));
+    watch.check(STANDBY, placing <= (STANDBY_MIN + ordered) as usize, || {
+        format!("{placing} scenes are made that nobody waits for")
+    });
+}
+
+/// Once in a second: where there is room, a scene is ready or is made so, or that was tried not long ago.
+pub fn standby(sim: &mut Sim) {
+    let is_open = |node: u64| !sim.watch.draining.contains(&node) && sim.watch.is_sound(node as usize, SOUND_AFTER_MS);
+    let has_room = |node: u64| {
+        let slots = sim.host.master.service.slots(NodeId(node));
+        is_open(node) && slots.is_some_and(|(used, of)| used < of)
+    };
+    let is_ready = |row: &Row| row.fleet.as_str() == FLEETS[PROVISIONED] && row.state == "Ready";
+    let is_missing = !sim.is_stopping
+        && !sim.watch.scenes.values().any(is_ready)
+        && (0..NODES as u64).any(has_room)
+        && !sim.store.is_down;
+    sim.unready = if is_missing { sim.unready.or(Some(sim.now)) } else { None };
+    let since = sim.unready.unwrap_or(sim.now);
+    sim.watch.check(STANDBY, sim.now.ms_since(since) <= UNREADY_MS_MAX, || {
+        format!("no scene is ready since {} ms", since.0)
+    });
+}
+
+/// Once in a second: operators are answered in time.
+pub fn orders(sim: &mut Sim) {
+    let oldest = sim.watch.orders.iter().map(|(number, (since, _))| (*number, *since)).min_by_key(|(_, since)| *since);
+    let Some((number, since)) = oldest else { return };
+    let waited_ms = sim.now.ms_since(since.max(sim.watch.store_trouble));
+    sim.watch.check(ORDERED, waited_ms <= ANSWER_MS_MAX, || format!("order {number} waits since {} ms", since.0));
+}
+
 fn one_scene(watch: &mut Watch) {
     let mut of: BTreeMap<UserId, SceneId> = BTreeMap::new();
     let mut twice = None;
@@ -97,6 +163,8 @@ fn one_scene(watch: &mut Watch) {
 pub fn together(domain: &DomainName, match_id: MatchId, players: &[Matched], watch: &mut Watch) {
     let users: Vec<UserId> = players.iter().map(|player| player.user).collect();
     let domain = domain_of(domain);
+    let (players_min, players_max) = PLAYERS[domain];
+    watch.check(GROUP_SIZE, (players_min..=players_max).contains(&(users.len() as u32)), || format!("{users:?}"));
     let torn = watch.tickets.range((domain, 0)..(domain + 1, 0)).find(|(_, of_ticket)| {
         let inside = of_ticket.iter().filter(|user| users.contains(user)).count();
         inside != 0 && inside != of_ticket.len()
@@ -153,9 +221,10 @@ pub fn one_ticket(place: Place, ticket: u64, seekers: &[Seeker], watch: &mut Wat
     watch.tickets.insert((domain, ticket), users);
 }
 
-/// A scene lets a user in.
-pub fn lets_in(user: UserId, scene: SceneId, watch: &mut Watch) {
-    let told = watch.told.contains(&(user, scene));
+/// A scene lets a user in. Over a link that loses messages it may not have heard yet that the seat was taken back; who
+/// comes in so is taken out when SceneMaster hears of it, see [`lives`].
+pub fn lets_in(user: UserId, scene: SceneId, node: usize, watch: &mut Watch) {
+    let told = watch.told.contains(&(user, scene)) && watch.is_sound(node, LATE_AFTER_MS);
     watch.check(DEAD_SEAT, !told, || format!("user {user} came into scene {scene}"));
 }
 

@@ -13,6 +13,7 @@ mod faults;
 mod game;
 mod invariants;
 mod nodes;
+mod operators;
 mod plan;
 mod process;
 mod sabotage;
@@ -23,6 +24,7 @@ mod user;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use coverage::Coverage;
 use plan::{BUSY_MS, Plan};
@@ -34,10 +36,13 @@ const SEEDS: u64 = 640;
 /// In so many seeds a sabotage has to be caught, at the latest.
 const SABOTAGED_SEEDS_MAX: u64 = 1_000;
 const HOUR_MS: u64 = 3_600_000;
+/// From so many simulated hours on, everything has to have been reached.
+const DEFAULT_HOURS: f64 = (SEEDS * BUSY_MS) as f64 / HOUR_MS as f64;
 
 /// Tells what there is to know of a seed that violates an invariant.
 fn failure(plan: &Plan, sabotage: Option<Sabotage>, outcome: &Outcome) -> String {
     let Some(violation) = &outcome.violation else { return String::new() };
+    eprintln!("seed {} violates an invariant: {violation}; now for the shortest plan that does the same", plan.seed);
     let shortest = shrink::shrink(plan, violation.invariant, sabotage);
     let traced = run(&shortest, sabotage, true);
     let actions: Vec<String> =
@@ -88,6 +93,21 @@ fn every_invariant_holds_whatever_fails() {
     );
     println!("what the operators were told:");
     told.iter().for_each(|(text, count)| println!("  {count} times: {text}"));
+    if one.is_none() && hours >= DEFAULT_HOURS {
+        let missing = coverage.missing();
+        assert!(missing.is_empty(), "these are not reached:\n{}", missing.join("\n"));
+    }
+}
+
+#[test]
+fn what_is_reached_is_written() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tables/coverage.md");
+    let text = coverage::written();
+    if std::env::var_os("UPDATE_TABLES").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == text, "{} is of before: run with UPDATE_TABLES=1", path.display());
 }
 
 #[test]

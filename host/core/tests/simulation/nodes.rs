@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use scenehost_core::message::EndReason;
 use scenehost_core::scene::{self, Effect, Notice, Scene};
 use scenehost_core::scene_service::{SceneService, Start, ToScene};
-use scenehost_core::{ConnectionId, NodeId, Refusal, SceneId, Time};
+use scenehost_core::{ConnectionId, Message, NodeId, Refusal, SceneId, Seat, Time};
 
 use crate::coverage;
 use crate::game::{Game, Turn};
@@ -13,8 +13,9 @@ use crate::invariants;
 use crate::plan::stream;
 use crate::process::Process;
 use crate::sabotage::Sabotage;
-use crate::sim::{Due, Sim, fleets};
+use crate::sim::{Due, PLAYERS_MAX, Sim, fleets};
 use crate::traffic::{LinkFault, offer};
+use crate::user::User;
 use crate::watch::Place;
 
 pub struct Node {
@@ -27,6 +28,8 @@ pub struct Node {
     /// Its clock never goes back.
     pub clock: Time,
     pub link: Option<LinkFault>,
+    /// The last messages over its link.
+    pub letters: VecDeque<(Place, Message)>,
     pub service: Process<SceneService>,
     pub scenes: BTreeMap<SceneId, Hosted>,
 }
@@ -45,7 +48,7 @@ pub struct Hosted {
 impl Node {
     pub fn new(seed: u64, node: usize, life: u32) -> Self {
         let rng = stream(seed, 100_000 + node as u64 * 10_000 + u64::from(life));
-        let service = SceneService::new(NodeId(node as u64), offer(node), fleets());
+        let service = SceneService::new(NodeId(node as u64), offer(seed, node), fleets());
         Self {
             life,
             up: true,
@@ -53,6 +56,7 @@ impl Node {
             ahead_ms: 0,
             clock: Time(0),
             link: None,
+            letters: VecDeque::new(),
             service: Process::new(service, Place::Node(node), rng),
             scenes: BTreeMap::new(),
         }
@@ -117,10 +121,11 @@ impl Sim {
             {
                 let epoch = hosted.scene.incarnation().epoch;
                 let ended = scenehost_core::scene_service::Event::ResEnd { scene: id, epoch, kept: false };
-                self.route(Place::Scenes(node), scenehost_core::Message::OwnSceneService(ended));
+                self.route(Place::Scenes(node), Message::OwnSceneService(ended));
                 break;
             }
-            coverage::of_scene(&hosted.scene, &event, &mut self.watch);
+            let seat = seat_of(&hosted.scene, &event, &self.owners, &self.users);
+            coverage::of_scene(&hosted.scene, &event, seat, &mut self.watch);
             self.watch.steps += 1;
             if let scene::Event::Closed { connection } = &event
                 && let Some(seat) = hosted.scene.seat_of(*connection)
@@ -137,6 +142,7 @@ impl Sim {
     }
 
     fn scene_effect(&mut self, node: usize, id: SceneId, effect: Effect<u32>, waiting: &mut VecDeque<scene::Event>) {
+        coverage::of_effect(&effect, &mut self.watch);
         let hosted = self.nodes[node].scenes.get_mut(&id);
         match effect {
             Effect::Admit { player, connection, request } => {
@@ -161,7 +167,7 @@ impl Sim {
             let has_hung =
                 |scene: &SceneId| self.nodes[node].scenes.get(scene).is_some_and(|it| it.hangs_until > Time(0));
             if let Some(scene) = at.map(|at| at.scene).filter(|scene| !has_hung(scene)) {
-                invariants::lets_in(self.users[user].id, scene, &mut self.watch);
+                invariants::lets_in(self.users[user].id, scene, node, &mut self.watch);
             }
         }
         let at = self.arrival(Place::Scenes(node), Place::User(user));
@@ -230,4 +236,17 @@ impl Sim {
             hosted.scene.count_message(seat);
         }
     }
+}
+
+/// The seat of the user who tells a scene something.
+fn seat_of(scene: &Scene<u32>, event: &scene::Event, owners: &[usize], users: &[User]) -> Option<Seat> {
+    use scene::Event;
+    let (Event::ReqJoinScene { connection, .. }
+    | Event::ReqLeaveScene { connection, .. }
+    | Event::Closed { connection }) = event
+    else {
+        return None;
+    };
+    let user = users.get(*owners.get(connection.0 as usize)?)?.id;
+    (0..PLAYERS_MAX).find(|seat| scene.user_of(*seat) == Some(user))
 }

@@ -4,10 +4,19 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+/// How many messages of each link, and how many of Match, may come once more.
+pub const LETTERS_KEPT: usize = 32;
+pub const ASKED_KEPT: usize = 8;
 /// How long users and faults are at work; after that the simulation runs on in peace.
 pub const BUSY_MS: u64 = 15 * 60_000;
 /// The domains: a game for two whose scenes begin anew after a failure, and one for two to four whose scenes end.
 pub const DOMAINS: [&str; 2] = ["duel", "arena"];
+/// How many players a game of each domain takes, at least and at most.
+pub const PLAYERS: [(u32, u32); 2] = [(2, 2), (2, 4)];
+/// The fleets: those of the domains, one that only operators use, and one that is not known.
+pub const FLEETS: [&str; 4] = ["duel", "arena", "manual", "unknown"];
+/// The one of which scenes are kept ready.
+pub const PROVISIONED: usize = 1;
 /// The nodes; the first is the host's own, the others are reached over links that may fail.
 pub const NODES: usize = 3;
 
@@ -70,8 +79,53 @@ pub enum Fault {
     HostCrash,
     /// The host is told to stop, ends its scenes and starts again.
     HostStop,
-    ByHand(u32),
+    /// One of the last messages between the host and a node comes once more, long after the first time.
+    Again {
+        node: usize,
+        letter: usize,
+    },
+    /// Match asks for one of the last scenes once more.
+    AskedAgain(usize),
+    Operator(Deed),
     Ban(usize),
+}
+
+/// Which scene an operator means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pick {
+    /// One that is reserved, if there is one.
+    Reserved,
+    /// The one with this number among those that live, those first that are seldom as they are; else one that has
+    /// ended, or that never was.
+    Any(usize),
+}
+
+/// What operators do; a fleet is one of [`FLEETS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    ByHand {
+        fleet: usize,
+        count: u32,
+    },
+    Reserve {
+        fleet: usize,
+        for_ms: u64,
+    },
+    /// A reservation is given back.
+    Release(Pick),
+    /// Users who do nothing else are put together, or nobody is, in this scene or in any.
+    Allocate {
+        fleet: usize,
+        nobody: bool,
+        scene: Option<Pick>,
+    },
+    Stop(Pick),
+    Drain {
+        node: usize,
+        for_ms: u64,
+    },
+    /// A new version of every plugin.
+    NewBuild,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,9 +183,12 @@ impl Plan {
             }
         }
         // Each kind of fault is left out, rare or frequent.
-        let rates: Vec<u64> = (0..KINDS).map(|_| [0, 0, 1, 4][below(rng, 4) as usize]).collect();
+        let mut rates: Vec<u64> = (0..KINDS).map(|_| [0, 0, 1, 4][below(rng, 4) as usize]).collect();
+        let mut pause_ms = [600_000, 60_000, 12_000, 3_000][below(rng, 4) as usize];
+        if seed.is_multiple_of(EAGER) {
+            (rates, pause_ms) = (EAGER_RATES.into(), EAGER_PAUSE_MS);
+        }
         let sum: u64 = rates.iter().sum();
-        let pause_ms = [600_000, 60_000, 15_000, 4_000][below(rng, 4) as usize];
         let mut at_ms = between(rng, 5_000, 20_000 + pause_ms);
         while sum > 0 && at_ms < BUSY_MS {
             let mut pick = below(rng, sum);
@@ -160,11 +217,12 @@ fn will(rng: &mut ChaCha8Rng, users: usize) -> Will {
         54..56 => Will::LeaveParty,
         56..62 => Will::CheckReady(domain),
         62..63 => Will::Ready(false),
-        63..66 => Will::Play,
-        66..69 => Will::JoinGame,
-        69..70 => Will::WatchGame,
-        70..75 => Will::LeaveScene,
-        75..81 => Will::DropScene,
+        63..67 => Will::Play,
+        67..70 => Will::JoinGame,
+        70..71 => Will::WatchGame,
+        71..75 => Will::LeaveScene,
+        75..76 => Will::Enter,
+        76..81 => Will::DropScene,
         81..87 => Will::DropLobby,
         87..90 => Will::Quit,
         90..92 => Will::SignOut,
@@ -173,7 +231,22 @@ fn will(rng: &mut ChaCha8Rng, users: usize) -> Will {
     }
 }
 
-const KINDS: usize = 12;
+/// A few more than live at a time.
+const SCENES_PICKED: u64 = 9;
+
+fn pick(rng: &mut ChaCha8Rng) -> Pick {
+    match chance(rng, 40) {
+        true => Pick::Reserved,
+        false => Pick::Any(below(rng, SCENES_PICKED) as usize),
+    }
+}
+
+const KINDS: usize = 18;
+/// In one of so many simulations operators are eager and links are bad, so that orders meet scenes in states that pass
+/// quickly: how frequent each kind of fault is then, and how long they pause.
+const EAGER: u64 = 8;
+const EAGER_RATES: [u64; KINDS] = [2, 1, 0, 0, 1, 0, 0, 0, 0, 2, 3, 1, 0, 2, 2, 2, 2, 2];
+const EAGER_PAUSE_MS: u64 = 1_500;
 
 fn fault(rng: &mut ChaCha8Rng, kind: usize, users: usize) -> Fault {
     let remote = between(rng, 1, NODES as u64) as usize;
@@ -193,8 +266,26 @@ fn fault(rng: &mut ChaCha8Rng, kind: usize, users: usize) -> Fault {
         6 => Fault::FreshDb,
         7 => Fault::HostCrash,
         8 => Fault::HostStop,
-        9 => Fault::ByHand(between(rng, 1, 4) as u32),
-        10 => Fault::FreshMaster,
-        _ => Fault::Ban(below(rng, users as u64) as usize),
+        9 => Fault::Ban(below(rng, users as u64) as usize),
+        10 => Fault::Again { node: remote, letter: below(rng, LETTERS_KEPT as u64) as usize },
+        11 => Fault::AskedAgain(below(rng, ASKED_KEPT as u64) as usize),
+        12 => Fault::FreshMaster,
+        _ => Fault::Operator(deed(rng)),
+    }
+}
+
+fn deed(rng: &mut ChaCha8Rng) -> Deed {
+    let fleet = below(rng, FLEETS.len() as u64) as usize;
+    match below(rng, 14) {
+        0..1 => Deed::ByHand { fleet, count: between(rng, 1, 4) as u32 },
+        1..4 => Deed::Reserve { fleet, for_ms: [0, 2_000, 30_000][below(rng, 3) as usize] },
+        4..6 => Deed::Release(pick(rng)),
+        6..9 => {
+            let scene = if chance(rng, 50) { Some(pick(rng)) } else { None };
+            Deed::Allocate { fleet, nobody: chance(rng, 50), scene }
+        }
+        9..11 => Deed::Stop(Pick::Any(below(rng, SCENES_PICKED) as usize)),
+        11..13 => Deed::Drain { node: below(rng, NODES as u64 + 1) as usize, for_ms: between(rng, 1_000, 60_000) },
+        _ => Deed::NewBuild,
     }
 }

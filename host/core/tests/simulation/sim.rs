@@ -7,7 +7,7 @@
 //! Main type: [`Sim`]. [`crate::traffic`] brings messages to where they belong, [`crate::nodes`] runs scenes,
 //! [`crate::faults`] is what goes wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rand_chacha::ChaCha8Rng;
 use scenehost_core::config::{AfterSession, Domain, Fleet, OnCrash, StartOn, Strikes};
@@ -27,7 +27,7 @@ use crate::faults::Undo;
 use crate::game::{MEMORY_KIB_MAX, STEP_MS_MAX};
 use crate::invariants;
 use crate::nodes::Node;
-use crate::plan::{Action, BUSY_MS, DOMAINS, NODES, Plan, Will, below, stream};
+use crate::plan::{Action, BUSY_MS, DOMAINS, FLEETS, NODES, PLAYERS, Plan, Will, below, stream};
 use crate::process::{Process, Store};
 use crate::sabotage::Sabotage;
 use crate::user::{Other, User};
@@ -41,16 +41,17 @@ const PEACE_MS: u64 = 20 * 60_000;
 pub const WAIT_MS_MAX: u64 = 60_000;
 /// How long a scene may say nothing.
 const SILENCE_MS: u64 = 5_000;
-/// What the fleets' scenes are made of.
-const BUILD: Build = Build(7);
 /// The most that a scene lives.
 const LIFE_MS_MAX: u64 = 180_000;
 /// How long the lobby keeps everything of a dropped user.
 const GRACE_MS: u64 = 15_000;
 /// The slots of a node: few, so that they run out.
 pub const SLOTS: u32 = 3;
+/// How many scenes of the fleet that is provisioned are ready, at least and at most.
+pub const STANDBY_MIN: u32 = 1;
+pub const STANDBY_MAX: u32 = 3;
 /// The most players of a scene.
-pub const PLAYERS_MAX: u32 = 4;
+pub const PLAYERS_MAX: u32 = PLAYERS[1].1;
 
 /// What is to happen.
 #[derive(Debug)]
@@ -163,6 +164,14 @@ pub struct Sim {
     /// Since when SceneMaster's books are wrong about scenes.
     pub wrong: BTreeMap<(&'static str, SceneId), Time>,
     pub is_stopping: bool,
+    /// Nothing fails any more.
+    pub is_peaceful: bool,
+    /// The scenes that Match has asked for last.
+    pub asked: VecDeque<(Place, Message)>,
+    /// What scenes are made of.
+    pub build: u64,
+    /// Since when no scene of the fleet that is provisioned is ready, though there is room.
+    pub unready: Option<Time>,
     /// How many fresh services there were.
     pub generations: u64,
 }
@@ -218,6 +227,10 @@ impl Sim {
             wrong: BTreeMap::new(),
             decided: BTreeMap::new(),
             is_stopping: false,
+            is_peaceful: false,
+            asked: VecDeque::new(),
+            build: 1,
+            unready: None,
             generations: 0,
         };
         for planned in &plan.actions {
@@ -238,6 +251,8 @@ impl Sim {
     }
 
     fn begin(&mut self) {
+        // As a host does that begins.
+        self.store.synced.retain(|key, _| !key.starts_with(record::DRAIN_PREFIX));
         let parties = recovered(&self.store, party::PREFIX);
         let scenes: Vec<(SceneId, SceneRecord)> = recovered(&self.store, record::SCENE_PREFIX);
         self.send(Place::World, Place::Lobby, lobby::Event::Recovered { parties }.into());
@@ -252,7 +267,7 @@ impl Sim {
 
     /// SceneMaster hears what the fleets are made of.
     fn tell_fleets(&mut self) {
-        let event = scene_master::Event::Fleets { fleets: builds() };
+        let event = scene_master::Event::Fleets { fleets: builds(self.build) };
         self.send(Place::World, Place::Master, event.into());
     }
 
@@ -344,12 +359,15 @@ impl Sim {
                 invariants::known(self);
                 invariants::lives(self);
                 invariants::grace(self);
+                invariants::standby(self);
+                invariants::orders(self);
                 self.after(1_000, Due::Second);
             }
         }
     }
 
     fn peace(&mut self) {
+        self.is_peaceful = true;
         self.users.iter_mut().for_each(|user| user.is_tired = true);
         self.nodes.iter_mut().for_each(|node| node.link = None);
     }
@@ -361,7 +379,11 @@ impl Sim {
             Will::JoinParty(other) | Will::Invite(other) => &self.users[other],
             _ => &self.users[user],
         };
-        let playing: Vec<SceneId> = self.watch.playing().collect();
+        // Now and then one that is not, or not any more, played.
+        let playing: Vec<SceneId> = match self.owners.len() % 4 {
+            0 => self.watch.scenes.keys().copied().collect(),
+            _ => self.watch.playing().collect(),
+        };
         let scene = (!playing.is_empty()).then(|| playing[user % playing.len()]);
         let other = Other { user: other.id, code: other.code.clone(), scene };
         let connection = ConnectionId(self.owners.len() as u64);
@@ -552,10 +574,10 @@ pub fn new_db(generation: u64) -> Db {
 }
 
 pub fn domains() -> BTreeMap<DomainName, Domain> {
-    let domain = |fleet: &str, players_max, fill_ms| Domain {
-        fleet: fleet.into(),
-        players_min: 2,
-        players_max,
+    let domain = |domain: usize, fill_ms| Domain {
+        fleet: FLEETS[domain].into(),
+        players_min: PLAYERS[domain].0,
+        players_max: PLAYERS[domain].1,
         fill_ms,
         rating_range: 100,
         rating_range_per_s: 15,
@@ -564,10 +586,7 @@ pub fn domains() -> BTreeMap<DomainName, Domain> {
         tickets_max: 100,
         rated: true,
     };
-    BTreeMap::from([
-        (DOMAINS[0].into(), domain(DOMAINS[0], 2, 0)),
-        (DOMAINS[1].into(), domain(DOMAINS[1], PLAYERS_MAX, 5_000)),
-    ])
+    BTreeMap::from([(DOMAINS[0].into(), domain(0, 0)), (DOMAINS[1].into(), domain(1, 5_000))])
 }
 
 pub fn fleets() -> BTreeMap<FleetName, Fleet> {
@@ -578,7 +597,8 @@ pub fn fleets() -> BTreeMap<FleetName, Fleet> {
         on_crash: OnCrash::End,
         stop_grace_ms: 0,
         start: StartOn::Provision,
-        standby_min: 1,
+        standby_min: STANDBY_MIN,
+        standby_max: STANDBY_MAX,
         standby_ms: 20_000,
         after_session: AfterSession::Reuse,
         sessions_max: 4,
@@ -588,12 +608,13 @@ pub fn fleets() -> BTreeMap<FleetName, Fleet> {
         spectator_delay_ms: 3_000,
         ..duel.clone()
     };
-    BTreeMap::from([(DOMAINS[0].into(), duel), (DOMAINS[1].into(), arena)])
+    let manual = Fleet { start: StartOn::Hand, ..duel.clone() };
+    BTreeMap::from([(FLEETS[0].into(), duel), (FLEETS[1].into(), arena), (FLEETS[2].into(), manual)])
 }
 
 /// The same with what they are made of.
-pub fn builds() -> BTreeMap<FleetName, (Build, Fleet)> {
-    fleets().into_iter().map(|(name, fleet)| (name, (BUILD, fleet))).collect()
+pub fn builds(build: u64) -> BTreeMap<FleetName, (Build, Fleet)> {
+    fleets().into_iter().map(|(name, fleet)| (name, (Build(build), fleet))).collect()
 }
 
 /// The users that a plan has anything for.

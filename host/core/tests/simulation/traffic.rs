@@ -11,7 +11,8 @@ use scenehost_core::record::UserRecord;
 use scenehost_core::scene_master::{Capacity, Offer};
 use scenehost_core::{Message, NodeId, Refusal, Time, db, lobby, matching, scene_master};
 
-use crate::plan::{Action, DOMAINS, NODES, below, between, chance};
+use crate::operators::idle_of;
+use crate::plan::{ASKED_KEPT, Action, DOMAINS, LETTERS_KEPT, NODES, below, between, chance};
 use crate::sabotage::Sabotage;
 use crate::sim::{Due, SLOTS, START, Sim};
 use crate::user::Deed;
@@ -39,7 +40,7 @@ impl Sim {
     pub fn route(&mut self, from: Place, message: Message) {
         match message {
             Message::Lobby(event) => {
-                if let lobby::Event::SynSceneEnded { user, ended } = &event {
+                if let lobby::Event::SynSceneEnded { user, ended, .. } = &event {
                     self.watch.told.insert((*user, ended.scene));
                 }
                 self.send(from, Place::Lobby, event.into());
@@ -93,12 +94,12 @@ impl Sim {
                 }
             }
             Message::Auth(auth::Event::Req { asker, request }) => self.auth(asker, &request),
+            Message::Operator(number, result) => self.operator_hears(number, &result),
+            Message::NodeDrained(node) => self.node_drained(node.0 as usize),
             // Auth is not simulated beyond its answers, and nobody waits for the rest.
             Message::Auth(_)
             | Message::Users(_)
-            | Message::Operator(..)
             | Message::NodeIdle(_)
-            | Message::NodeDrained(_)
             | Message::Load(_)
             | Message::Scan(_)
             | Message::Check(_)
@@ -124,6 +125,7 @@ impl Sim {
         let life = self.life_of(to);
         let letter = |message| Due::Letter { to, life, message: Box::new(message) };
         let mut at = self.arrival(from, to);
+        self.keep(from, to, &message);
         if let Some(link) = remote(from, to).and_then(|node| self.nodes[node].link) {
             if chance(&mut self.net, link.lost) {
                 return self.watch.trace(Place::World, &("lost", to, &message));
@@ -138,6 +140,26 @@ impl Sim {
             }
         }
         self.at(at, letter(message));
+    }
+
+    /// Keeps a message that may come once more.
+    fn keep(&mut self, from: Place, to: Place, message: &Message) {
+        let (kept, most) = match (remote(from, to), message) {
+            (Some(node), _) => (&mut self.nodes[node].letters, LETTERS_KEPT),
+            (None, Message::SceneMaster(scene_master::Event::ReqCreateScene { .. })) => (&mut self.asked, ASKED_KEPT),
+            _ => return,
+        };
+        if kept.len() == most {
+            kept.pop_front();
+        }
+        kept.push_back((to, message.clone()));
+    }
+
+    /// A message of before comes once more, to the same life of its receiver.
+    pub fn again(&mut self, node: usize, letter: usize) {
+        if let Some((to, message)) = self.nodes[node].letters.get(letter).cloned() {
+            self.deliver_later(0, to, message);
+        }
     }
 
     /// Sends a message past everything that may happen to it.
@@ -259,7 +281,7 @@ impl Sim {
 
     /// A node offers to run scenes, and its SceneService begins.
     pub fn tell_up(&mut self, node: usize) {
-        let Offer { url, capacity, idle } = offer(node);
+        let Offer { url, capacity, idle } = offer(self.seed, node);
         let event = scene_master::Event::NodeUp { node: NodeId(node as u64), url, capacity, idle };
         self.send(Place::World, Place::Master, event.into());
         self.plan(Place::Node(node));
@@ -267,8 +289,8 @@ impl Sim {
 }
 
 /// What a node offers.
-pub fn offer(node: usize) -> Offer {
-    Offer { url: format!("node/{node}"), capacity: Capacity::scenes(SLOTS), idle: None }
+pub fn offer(seed: u64, node: usize) -> Offer {
+    Offer { url: format!("node/{node}"), capacity: Capacity::scenes(SLOTS), idle: idle_of(seed, node) }
 }
 
 fn own(from: Place, there: impl Fn(usize) -> Place) -> Place {

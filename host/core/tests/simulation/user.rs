@@ -63,6 +63,8 @@ pub struct User {
     pub at_scene: Option<AtScene>,
     /// The line that can be gone on with after a drop: the scene's token.
     left_scene: Option<(usize, SceneId, SecretHash)>,
+    /// The scene that was over last, as the lobby has said.
+    is_over: Option<SceneId>,
     /// The way to watch a scene, and then how it is watched.
     watch_entry: Option<Entry>,
     watching: Option<(usize, SceneId, ConnectionId)>,
@@ -89,6 +91,7 @@ impl User {
             entry: None,
             at_scene: None,
             left_scene: None,
+            is_over: None,
             watch_entry: None,
             watching: None,
             code: None,
@@ -103,7 +106,7 @@ impl User {
         match will {
             Will::Enter => return self.enter(connection, now),
             Will::Play => return self.play(),
-            Will::LeaveScene => return self.leave_scene(),
+            Will::LeaveScene => return self.leave_scene(connection),
             Will::DropScene => return self.drop_scene(),
             Will::EnterToWatch => return self.enter_to_watch(connection),
             Will::WatchNoMore => return self.watch_no_more(),
@@ -213,6 +216,7 @@ impl User {
         match told.notice {
             Notice::ResSignIn(signed_in) => self.signed_in(&signed_in, now),
             Notice::ResMatch(entry) => self.may_enter(entry),
+            Notice::SynSceneEnded(ended) => self.is_over = Some(ended.scene),
             Notice::ResWatch(entry, _) => {
                 self.watch_entry = Some(entry);
                 self.later(10, 45_000, Will::EnterToWatch);
@@ -280,15 +284,28 @@ impl User {
     }
 
     fn enter(&mut self, connection: ConnectionId, now: Time) {
+        // Another client of the user comes in while the first one is there, now and then.
+        let other = self
+            .at_scene
+            .as_ref()
+            .filter(|at| at.is_inside && self.is_over != Some(at.scene))
+            .map(|at| (at.node, at.scene, at.token));
         if self.at_scene.is_some() {
-            return;
+            if other.is_none() || !chance(&mut self.rng, 40) {
+                return;
+            }
+            self.left_scene = other;
         }
-        let (node, scene, token, resume) = match (self.entry.take(), self.left_scene.take()) {
+        let (node, scene, token, resume) = match (self.entry.take_if(|_| other.is_none()), self.left_scene.take()) {
             (Some(entry), _) => {
                 let Some(node) = node_of(&entry.url) else { return self.later(500, 3_000, Will::Rejoin) };
                 (node, entry.scene, entry.secret.hash(), None)
             }
-            (None, Some((node, scene, token))) => (node, scene, token, Some(0)),
+            (None, Some((node, scene, token))) => {
+                // Now and then a client is confused.
+                let seen = if chance(&mut self.rng, 35) { u32::MAX } else { 0 };
+                (node, scene, token, Some(seen))
+            }
             (None, None) => return,
         };
         self.at_scene = Some(AtScene { connection, node, scene, asked: Some(now), token, is_inside: false });
@@ -320,8 +337,17 @@ impl User {
         self.deeds.push(Deed::Play(node, scene, connection));
     }
 
-    fn leave_scene(&mut self) {
-        let Some(AtScene { connection, node, scene, .. }) = self.at_scene else { return };
+    fn leave_scene(&mut self, fresh: ConnectionId) {
+        let (connection, node, scene) = match (&self.at_scene, &self.left_scene, &self.entry) {
+            (Some(at), ..) => (at.connection, at.node, at.scene),
+            // Without having come in.
+            (None, Some((node, scene, _)), _) => (fresh, *node, *scene),
+            (None, None, Some(entry)) => match node_of(&entry.url) {
+                Some(node) => (fresh, node, entry.scene),
+                None => return,
+            },
+            (None, None, None) => return,
+        };
         self.deeds.push(Deed::Scene(node, scene, scene::Event::ReqLeaveScene { connection, request: 2 }));
     }
 

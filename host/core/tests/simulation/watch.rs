@@ -14,11 +14,14 @@ use scenehost_core::results::Finished;
 use scenehost_core::scene_master::{self, SceneMaster};
 use scenehost_core::scene_service::{self, Report, SceneService};
 use scenehost_core::{
-    AllocationId, Effects, Epoch, MatchId, Message, NodeId, PartyId, SceneId, Service, ServiceName, Time, UserId, Write,
+    AllocationId, Effects, Epoch, FleetName, MatchId, Message, NodeId, PartyId, SceneId, Service, ServiceName, Time,
+    UserId, Write,
 };
 
 use crate::coverage::Coverage;
 
+/// What SceneMaster says of a user who has a seat of which the lobby does not know.
+const MATCHED_WITH_A_SEAT: &str = " was matched while holding a seat";
 /// How many steps before a violation are told.
 const STEPS_TOLD: usize = 60;
 /// How much of a step is told.
@@ -54,19 +57,40 @@ impl fmt::Display for Violation {
 }
 
 /// A scene by SceneMaster's books.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Row {
     pub epoch: u64,
     pub node: u64,
+    pub fleet: FleetName,
     pub state: String,
     pub deadline: Option<Time>,
     pub holds_slot: bool,
     /// Who has a seat, and how many seats were given.
     pub users: BTreeSet<UserId>,
+    /// Somebody had one when its session began.
+    pub has_players: bool,
     seats: usize,
     pub is_unrecorded: bool,
     /// It has failed, and its next life is not there yet.
     pub begins_anew: bool,
+}
+
+impl Row {
+    fn new(fleet: FleetName) -> Self {
+        Self {
+            epoch: 0,
+            node: 0,
+            fleet,
+            state: String::new(),
+            deadline: None,
+            holds_slot: false,
+            users: BTreeSet::new(),
+            has_players: false,
+            seats: 0,
+            is_unrecorded: false,
+            begins_anew: false,
+        }
+    }
 }
 
 /// See the module.
@@ -89,6 +113,9 @@ pub struct Watch {
     pub told: BTreeSet<(UserId, SceneId)>,
     /// The users of the groups for which a scene was asked.
     pub groups: BTreeMap<MatchId, Vec<UserId>>,
+    /// The scenes that these were given, and the group for which one is asked just now.
+    pub by_match: BTreeMap<MatchId, SceneId>,
+    asking: Option<MatchId>,
     /// The tickets that the lobby has asked for, by their domain and number: of whom each is.
     pub asked: BTreeMap<(usize, u64), BTreeSet<UserId>>,
     /// The same, of those that Match knows and that are not over.
@@ -98,6 +125,15 @@ pub struct Watch {
     /// The incarnation of a scene that a node was ordered to make last.
     pub made: BTreeMap<(usize, SceneId), Epoch>,
     pub scenes_made: u64,
+    /// The orders of operators that are not answered, since when, and how many scenes may be made for each.
+    pub orders: BTreeMap<u64, (Time, u32)>,
+    pub orders_given: u64,
+    /// The nodes that get no scenes.
+    pub draining: BTreeSet<u64>,
+    /// The orders to drain nodes that are not answered.
+    pub drains: BTreeMap<u64, u64>,
+    /// Since when each node lives, as it has reported last.
+    lives: BTreeMap<u64, Time>,
     /// What services have told the operators, by its first words.
     pub faults: BTreeMap<String, u64>,
     /// Until when something was wrong with each node, and with the store.
@@ -142,7 +178,7 @@ impl Watch {
 
     /// A service has told the operators something: without the ids in it, so that it is counted.
     pub fn fault(&mut self, text: &str) {
-        let seated = text.ends_with(" was matched while holding a seat");
+        let seated = text.ends_with(MATCHED_WITH_A_SEAT);
         self.check(crate::invariants::ONE_SEAT, !seated || self.now < self.lossy_until, || text.to_owned());
         let words = text.split(' ').filter(|word| !word.contains(|sign: char| sign.is_ascii_digit()));
         *self.faults.entry(words.collect::<Vec<_>>().join(" ")).or_default() += 1;
@@ -154,11 +190,14 @@ impl Watch {
         self.unrecorded.clear();
         self.ordered.clear();
         self.groups.clear();
+        self.by_match.clear();
         self.joins.clear();
         self.asked.clear();
         self.tickets.clear();
         self.parties.clear();
         self.made.clear();
+        self.orders.clear();
+        self.draining.clear();
     }
 
     /// The state of a scene as the table of SceneMaster calls it.
@@ -189,13 +228,18 @@ impl Watch {
         for column in scenes.iter().map(|scene| self.column(Some(scene))).collect::<BTreeSet<_>>() {
             self.reached("scene-master", row, &column);
         }
-        if scenes.is_empty() {
+        // It is about no scene, too.
+        if scenes.is_empty() || node.is_none() {
             self.reached("scene-master", row, "(none)");
         }
     }
 
     /// A node tells what it runs.
     fn reported(&mut self, report: &Report) {
+        // One that has begun anew is not drained.
+        if self.lives.insert(report.node.0, report.round.since) != Some(report.round.since) {
+            self.draining.remove(&report.node.0);
+        }
         for reported in &report.scenes {
             let is_other = self.scenes.get(&reported.scene).is_some_and(|row| row.epoch != reported.epoch.0);
             let column = self.column(Some(&reported.scene));
@@ -234,10 +278,14 @@ impl Watch {
     fn wrote(&mut self, id: SceneId, record: &SceneRecord) {
         let is_new = !self.scenes.contains_key(&id);
         self.scenes_made += u64::from(is_new);
-        let row = self.scenes.entry(id).or_default();
+        let row = self.scenes.entry(id).or_insert_with(|| Row::new(record.fleet.clone()));
         let is_given = record.state == "Placing" && matches!(row.state.as_str(), "Ready" | "Reserved");
         if is_new || is_given {
             row.users = record.users.iter().copied().collect();
+            row.has_players = !row.users.is_empty();
+            if let Some(match_id) = self.asking.take_if(|_| !record.users.is_empty()) {
+                self.by_match.insert(match_id, id);
+            }
             // What they were told of a session before is not about this one.
             self.told.retain(|(user, scene)| *scene != id || !record.users.contains(user));
         }
@@ -284,15 +332,21 @@ impl Observed for SceneMaster {
     }
 
     fn before(&self, event: &scene_master::Event, _: Place, now: Time, watch: &mut Watch) {
-        use scene_master::{Ask, Event};
+        use scene_master::{Ask, Event, Order};
+        // In the table it is the incarnation that is awaited where the scene begins anew.
         let known = |scene: &SceneId, epoch: &Epoch| match watch.scenes.get(scene) {
-            Some(row) if row.epoch != epoch.0 => ", other epoch",
+            Some(row) if (row.epoch != epoch.0) != row.begins_anew => ", other epoch",
             _ => "",
         };
         let (row, scene) = match event {
             Event::ReqCreateScene { match_id, domain, players, .. } => {
-                crate::invariants::together(domain, *match_id, players, watch);
-                ("ReqCreateScene, other match".to_owned(), None)
+                if watch.groups.contains_key(match_id) {
+                    ("ReqCreateScene, same match".to_owned(), watch.by_match.get(match_id).copied())
+                } else {
+                    crate::invariants::together(domain, *match_id, players, watch);
+                    watch.asking = Some(*match_id);
+                    return watch.of_all("ReqCreateScene, other match", None);
+                }
             }
             Event::ResCreateScene { scene, result: Err(_), .. } => ("ResCreateScene, refused".to_owned(), Some(*scene)),
             Event::ResCreateScene { scene, epoch, .. } => {
@@ -310,10 +364,14 @@ impl Observed for SceneMaster {
                 };
                 (format!("ReqAskDestroyScene {ask}"), Some(*scene))
             }
+            Event::ResDestroyScene { scene, kept: true, .. } => ("ResDestroyScene, kept".to_owned(), Some(*scene)),
             Event::ResDestroyScene { scene, epoch, .. } => {
                 (format!("ResDestroyScene{}", known(scene, epoch)), Some(*scene))
             }
-            Event::ReqRejoin { user } => ("ReqRejoin".to_owned(), watch.scene_of(*user)),
+            Event::ReqRejoin { user } => match watch.scene_of(*user) {
+                None => return watch.of_all("ReqRejoin", None),
+                scene => ("ReqRejoin".to_owned(), scene),
+            },
             Event::ReqRemoveUser { user } => ("ReqRemoveUser".to_owned(), watch.scene_of(*user)),
             Event::ResAddToken { scene, result: Ok(()), .. } => ("ResAddToken".to_owned(), Some(*scene)),
             Event::ResAddToken { scene, .. } => ("ResAddToken, refused".to_owned(), Some(*scene)),
@@ -326,7 +384,10 @@ impl Observed for SceneMaster {
             }
             Event::ResAddSeat { scene, result: Ok(()), .. } => ("ResAddSeat".to_owned(), Some(*scene)),
             Event::ResAddSeat { scene, .. } => ("ResAddSeat, refused".to_owned(), Some(*scene)),
-            Event::ReqWatch { scene, .. } => ("ReqWatch".to_owned(), Some(*scene)),
+            Event::ReqWatch { scene, user, .. } => {
+                let plays = watch.scenes.get(scene).is_some_and(|row| row.users.contains(user));
+                (if plays { "ReqWatch, by who plays" } else { "ReqWatch" }.to_owned(), Some(*scene))
+            }
             Event::ResAddSpectator { scene, .. } => ("ResAddSpectator".to_owned(), Some(*scene)),
             Event::SynSpectatorLeft { scene, .. } => ("SynSpectatorLeft".to_owned(), Some(*scene)),
             Event::ResRecord { allocation, result: Ok(()) } => {
@@ -335,7 +396,30 @@ impl Observed for SceneMaster {
             Event::ResRecord { allocation, .. } => {
                 ("ResRecord, later".to_owned(), watch.unrecorded.get(allocation).copied())
             }
-            Event::NodeDown { node } => return watch.of_all("NodeDown", Some(*node)),
+            Event::NodeDown { node } => {
+                watch.draining.remove(&node.0);
+                return watch.of_all("NodeDown", Some(*node));
+            }
+            Event::NodeUp { node, .. } => {
+                watch.draining.remove(&node.0);
+                return;
+            }
+            Event::Fleets { .. } => return watch.of_all("Fleets, another build", None),
+            Event::ReqOperator { number, order } => match order {
+                Order::Fleets | Order::Nodes | Order::Find { .. } | Order::Kick { .. } => return,
+                Order::Reserve { .. } => return watch.of_all("ReqOperator Reserve", None),
+                Order::Release { scene } => ("ReqOperator Release".to_owned(), Some(*scene)),
+                Order::Allocate { scene, .. } => ("ReqOperator Allocate".to_owned(), *scene),
+                Order::Stop { scene } => ("ReqOperator Stop".to_owned(), Some(*scene)),
+                Order::DrainNode { node, .. } => {
+                    watch.drains.insert(*number, node.0);
+                    return watch.of_all("ReqOperator DrainNode", Some(*node));
+                }
+                Order::UndrainNode { node } => {
+                    watch.draining.remove(&node.0);
+                    return;
+                }
+            },
             Event::Service { up: false, .. } => return watch.of_all("Db down", None),
             Event::Service { up: true, .. } => return watch.of_all("Db up", None),
             Event::Stopping => return watch.of_all("Stopping", None),
@@ -351,18 +435,24 @@ impl Observed for SceneMaster {
             Event::SynMisbehaved { scene, epoch, .. } => {
                 (format!("SynMisbehaved{}", known(scene, epoch)), Some(*scene))
             }
-            Event::ReqCancelScene { .. } => ("ReqCancelScene".to_owned(), None),
+            Event::ReqCancelScene { match_id } => ("ReqCancelScene".to_owned(), watch.by_match.get(match_id).copied()),
             Event::ReqGiveUpSeat { scene, .. } => ("ReqGiveUpSeat".to_owned(), Some(*scene)),
             Event::SynReport(report) => return watch.reported(report),
             Event::Scanned { .. } => return,
-            Event::Fleets { .. } | Event::ReqOperator { .. } => return,
-            Event::ReqCreateByHand { .. } | Event::NodeUp { .. } | Event::Recovered { .. } => return,
+            Event::ReqCreateByHand { .. } | Event::Recovered { .. } => return,
         };
         let column = watch.column(scene.as_ref());
         watch.reached("scene-master", &row, &column);
     }
 
     fn after(&self, effects: &Effects, _: Place, watch: &mut Watch) {
+        for fault in &effects.faults {
+            // Who is matched again has given up the seat before, and nobody is told: nobody knew.
+            let user = fault.strip_prefix("user ").and_then(|text| text.strip_suffix(MATCHED_WITH_A_SEAT));
+            if let Some(user) = user.and_then(|user| user.parse().ok()) {
+                watch.scenes.values_mut().for_each(|row| _ = row.users.remove(&user));
+            }
+        }
         for write in &effects.writes {
             let (key, value) = match write {
                 Write::Put { key, value } => (key, Some(value)),
@@ -391,7 +481,7 @@ impl Observed for SceneMaster {
                     let ordered = watch.ordered.entry(*scene).or_insert(*epoch);
                     *ordered = (*ordered).max(*epoch);
                 }
-                Message::Lobby(lobby::Event::SynSceneEnded { user, ended }) => {
+                Message::Lobby(lobby::Event::SynSceneEnded { user, ended, .. }) => {
                     if let Some(row) = watch.scenes.get_mut(&ended.scene) {
                         row.users.remove(user);
                     }
@@ -403,6 +493,19 @@ impl Observed for SceneMaster {
                         watch.scenes.entry(scene).and_modify(|row| _ = row.users.remove(user));
                     }
                 }
+                _ => {}
+            }
+        }
+        watch.asking = None;
+        for message in &effects.messages {
+            match message {
+                Message::Match(_, matching::Event::ResCreateScene { result: Err(refusal), .. })
+                | Message::Lobby(
+                    lobby::Event::ResRejoin { result: Err(refusal), .. }
+                    | lobby::Event::ResJoinInProgress { result: Err(refusal), .. }
+                    | lobby::Event::ResWatch { result: Err(refusal), .. },
+                )
+                | Message::Operator(_, Err(refusal)) => watch.coverage.refused("scene-master", refusal),
                 _ => {}
             }
         }
@@ -456,7 +559,7 @@ impl Observed for SceneService {
                 if self.state_name(*scene) == "none" || (*reuse && !is_known) {
                     watch.made.insert((node, *scene), *epoch);
                 }
-                let is_next = *reuse && matches!(self.state_name(*scene), "Running" | "Kept");
+                let is_next = *reuse && !is_known;
                 (if is_next { "ReqCreateScene, next session" } else { "ReqCreateScene" }, *scene, Some(*epoch))
             }
             Event::ResStart { scene, result: Ok(()), .. } => ("ResStart", *scene, None),
@@ -478,18 +581,31 @@ impl Observed for SceneService {
             }
             Event::Fleets { .. } | Event::Tick => return,
         };
-        let is_other = epoch.is_some() && watch.made.get(&(node, scene)).copied() != epoch;
+        let is_other = match (self.state_name(scene), epoch) {
+            ("none", Some(epoch)) => epoch.0 > 1,
+            (_, epoch) => epoch.is_some() && watch.made.get(&(node, scene)).copied() != epoch,
+        };
+        let is_other = is_other && row != "ReqCreateScene, next session";
         let row = format!("{row}{}", if is_other { ", other epoch" } else { "" });
         watch.reached("scene-service", &row, self.state_name(scene));
     }
 
     fn after(&self, effects: &Effects, _: Place, watch: &mut Watch) {
         for message in &effects.messages {
-            if let Message::SceneMaster(scene_master::Event::ResCreateScene { result: Err(refusal), .. }) = message
-                && matches!(refusal, scenehost_core::Refusal::TimedOut(_))
-            {
-                watch.reached("scene-service", "Tick at the deadline", "none");
+            let Message::SceneMaster(
+                scene_master::Event::ResCreateScene { result: Err(refusal), .. }
+                | scene_master::Event::ResAddToken { result: Err(refusal), .. },
+            ) = message
+            else {
+                continue;
+            };
+            watch.coverage.refused("scene-service", refusal);
+            if matches!(refusal, scenehost_core::Refusal::TimedOut(_)) {
+                watch.reached("scene-service", "Tick at the deadline", "Starting");
             }
+        }
+        if !effects.faults.is_empty() {
+            watch.reached("scene-service", "Tick at the deadline", "Ending");
         }
     }
 }
