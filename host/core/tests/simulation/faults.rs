@@ -163,6 +163,8 @@ impl Sim {
         // What it knew of matches and orders is gone; an answer may be on its way.
         self.asked.clear();
         self.watch.orders.values_mut().for_each(|order| *order = (Time(u64::MAX), 0));
+        let being_made = self.watch.scenes.iter().filter(|(_, row)| row.state == "Placing").map(|(id, _)| *id);
+        self.watch.taken_over = being_made.collect();
         self.watch.draining.clear();
         self.announce(ServiceName::SceneMaster, false);
         // Of the other nodes it hears by their reports.

@@ -106,12 +106,10 @@ fn drained(effects: &Effects, watch: &mut Watch) {
 /// The fleet that is provisioned has no more scenes that nobody uses than it may have, nor are more being made than
 /// are missing or were ordered.
 fn standby_max(watch: &mut Watch) {
-    let of_fleet = |row: &&Row| row.fleet.as_str() == FLEETS[PROVISIONED];
-    let unused = |state: &str| {
-        let rows = watch.scenes.values().filter(of_fleet);
-        rows.filter(|row| row.state == state && !row.has_players).count()
-    };
-    let (ready, placing) = (unused("Ready"), unused("Placing"));
+    let of_fleet = |(_, row): &(&SceneId, &Row)| row.fleet.as_str() == FLEETS[PROVISIONED] && !row.has_players;
+    let unused = |state: &'static str| watch.scenes.iter().filter(of_fleet).filter(move |(_, row)| row.state == state);
+    let ready = unused("Ready").count();
+    let placing = unused("Placing").filter(|(id, _)| !watch.taken_over.contains(id)).count();
     let ordered: u32 = watch.orders.values().map(|(_, makes)| makes).sum();
     watch.check(STANDBY, ready <= STANDBY_MAX as usize, || format!("{ready} scenes are ready"));
     watch.check(STANDBY, placing <= (STANDBY_MIN + ordered) as usize, || {

@@ -128,6 +128,8 @@ pub struct Watch {
     /// The orders of operators that are not answered, since when, and how many scenes may be made for each.
     pub orders: BTreeMap<u64, (Time, u32)>,
     pub orders_given: u64,
+    /// The scenes that were being made when SceneMaster failed: for whom is forgotten.
+    pub taken_over: BTreeSet<SceneId>,
     /// The nodes that get no scenes.
     pub draining: BTreeSet<u64>,
     /// The orders to drain nodes that are not answered.
@@ -197,6 +199,7 @@ impl Watch {
         self.parties.clear();
         self.made.clear();
         self.orders.clear();
+        self.taken_over.clear();
         self.draining.clear();
     }
 

@@ -169,22 +169,10 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     // SceneService
     mutant(
-        "node-begins-what-has-ended",
-        "scene_service.rs",
-        "        let has_ended = self.ended",
-        "        let has_ended = !MUTANT && self.ended",
-    ),
-    mutant(
         "node-says-ended-and-lets-live",
         "scene_service.rs",
         "                cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep }));",
         "                if MUTANT { return self.res_end(scene, epoch, false, cx); }\n                cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep }));",
-    ),
-    mutant(
-        "node-ends-only-this-incarnation",
-        "scene_service.rs",
-        "self.scenes.get_mut(&scene).filter(|row| row.epoch <= epoch)",
-        "self.scenes.get_mut(&scene).filter(|row| row.epoch == epoch || (!MUTANT && row.epoch < epoch))",
     ),
     // Scenes
     mutant(
@@ -199,19 +187,7 @@ pub const MUTANTS: &[Mutant] = &[
         "        self.tell_master(scene_master::Event::SynUserLeft {",
         "        if MUTANT { return; }\n        self.tell_master(scene_master::Event::SynUserLeft {",
     ),
-    mutant(
-        "scene-joins-untold",
-        "scene.rs",
-        "        self.tell_master(scene_master::Event::SynUserJoined {",
-        "        if MUTANT { return; }\n        self.tell_master(scene_master::Event::SynUserJoined {",
-    ),
     // Match
-    mutant(
-        "match-too-few",
-        "matching.rs",
-        "        if filled || (players >=",
-        "        if MUTANT || filled || (players >=",
-    ),
     mutant(
         "match-too-many",
         "matching.rs",

@@ -131,7 +131,6 @@ pub const CELLS: &[Excused] = &[
     excused("scene-service", "ResStart", &["none"], "a start that is given up is ended before it is answered"),
     excused("scene-service", "ReqDestroyScene, kept", &["none", "Starting"], "only what runs is kept"),
     excused("scene-service", "ResEnd", &["Starting", "Running", "Kept"], "scenes end nothing by themselves"),
-    excused("scene-service", "ResEnd, kept", &["none"], "scenes end nothing by themselves"),
     excused("scene-service", "ReqDrainScene", &["Starting", "Ending", "Kept"], "games are told while they run"),
     excused(
         "scene-service",
@@ -154,7 +153,6 @@ pub const CELLS: &[Excused] = &[
         &["none", "Running", "Kept"],
         "that nodes report by themselves is counted where SceneMaster hears it",
     ),
-    excused("scene-service", "Tick at the deadline", &["Ending"], "simulated scenes do not hang"),
     excused("scene", "*", &["Ended"], "a scene is gone with its last effect"),
     excused("scene", "Admitted*", &["Starting", "Asked"], "a game answers within the step"),
     excused(
