@@ -34,6 +34,8 @@ mod placing;
 mod reconcile;
 mod recording;
 mod restart;
+mod seats;
+mod stopping;
 mod strikes;
 mod watching;
 
@@ -43,12 +45,12 @@ use std::sync::Arc;
 use crate::config::{Fleet, Usage};
 use crate::deadlines::Deadlines;
 use crate::ids::{AllocationId, Build, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, Time, UserId};
-use crate::message::{EndReason, Message, Player, PlayerResult, SceneEnded, ServiceName};
+use crate::message::{EndReason, Player, PlayerResult, ServiceName};
 use crate::record::{self, SceneRecord, SeatRecord, SeatState};
 use crate::refusal::Refusal;
-use crate::scene_service::{self, Round};
+use crate::scene_service::Round;
 use crate::token::Secret;
-use crate::{Context, Meter, Service, lobby};
+use crate::{Context, Meter, Service};
 use counts::Counts;
 pub use event::{Ask, Event, Matched, Misbehaviour};
 pub use finding::SCANNED_MAX;
@@ -388,179 +390,6 @@ impl SceneMaster {
         self.scenes.get(&scene).map_or("unknown", |scene| scene.state.name())
     }
 
-    fn syn_user_joined(&mut self, id: SceneId, epoch: Epoch, seat: Seat, cx: &mut Context<'_>) {
-        let Some(scene) = self.live(id, epoch) else { return };
-        let Some(row) = scene.seats.get_mut(seat as usize) else { return };
-        if row.state == SeatState::Gone {
-            // Too late: the seat was taken back, and the user may be elsewhere.
-            return self.ask_to_remove(id, seat, EndReason::NeverJoined, cx);
-        }
-        row.state = SeatState::Held;
-        row.entry = None;
-        if scene.state == State::Allocated {
-            let life_until = scene.born.plus_ms(scene.rules.life_ms_max);
-            self.enter(id, State::Running, Some(life_until), cx);
-        }
-    }
-
-    fn syn_user_left(&mut self, id: SceneId, epoch: Epoch, seat: Seat, reason: EndReason, cx: &mut Context<'_>) {
-        let Some(scene) = self.live(id, epoch) else { return };
-        let Some(row) = scene.seats.get_mut(seat as usize) else { return };
-        if row.state == SeatState::Gone {
-            return;
-        }
-        row.state = SeatState::Gone;
-        // Also if its match is not answered yet: there is no way in any more.
-        row.entry = None;
-        let (user, allocation) = (row.player.user, scene.allocation);
-        self.by_user.remove(&user);
-        let ended = SceneEnded { scene: id, reason, results: Vec::new() };
-        cx.send(lobby::Event::SynSceneEnded { user, allocation, ended });
-        self.end_if_nobody(id, cx);
-    }
-
-    /// A scene whose last seat was given up ends soon.
-    fn end_if_nobody(&mut self, id: SceneId, cx: &mut Context<'_>) {
-        let Some(scene) = self.scenes.get(&id) else { return };
-        let nobody = scene.seats.iter().all(|row| row.state == SeatState::Gone);
-        let empty_ms = scene.rules.empty_ms;
-        match scene.state {
-            State::Allocated | State::Running | State::Suspect if nobody => {
-                self.enter(id, State::Empty, Some(cx.now.plus_ms(empty_ms)), cx);
-            }
-            State::Draining if nobody => self.stop(id, EndReason::Empty, Vec::new(), cx),
-            // Or a fresh SceneMaster would think that the user still has it.
-            _ => self.keep(id, cx),
-        }
-    }
-
-    fn req_ask_destroy_scene(&mut self, id: SceneId, epoch: Epoch, ask: Ask, cx: &mut Context<'_>) {
-        let Some(scene) = self.live(id, epoch) else {
-            // Nobody knows this incarnation: it must not live on.
-            return self.end_stray(id, epoch, cx);
-        };
-        let on_the_way = scene.seats.iter().any(|row| row.state == SeatState::Expected);
-        match (scene.state, ask) {
-            // Told to stop, the game has come to a result all the same.
-            (State::Stopping, Ask::Finished(results)) if !results.is_empty() => {
-                if let Some((_, of_end)) = &mut scene.end
-                    && of_end.is_empty()
-                {
-                    of_end.clone_from(&results);
-                    self.decided(id, results, cx);
-                    self.enter(id, State::Stopping, self.deadlines.get(&Due::Scene(id)), cx);
-                }
-            }
-            (State::Stopping, _) => {}
-            (State::Stopped, _) => self.end_stray(id, epoch, cx),
-            (State::Placing | State::Allocated | State::Running | State::Suspect | State::Draining, Ask::Empty)
-                if on_the_way => {}
-            (_, Ask::Empty) => self.stop(id, EndReason::Empty, Vec::new(), cx),
-            (_, Ask::Finished(results)) => self.stop(id, EndReason::Finished, results, cx),
-            (_, Ask::Crashed(text)) => self.crashed(id, text, cx),
-            (_, Ask::GivenUp(text)) => self.stop(id, EndReason::Crashed(text), Vec::new(), cx),
-        }
-    }
-
-    fn req_rejoin(&mut self, user: UserId, cx: &mut Context<'_>) {
-        let Some((id, seat)) = self.by_user.get(&user).copied() else {
-            return cx.send(lobby::Event::ResRejoin { user, result: Err(Refusal::NoSeat) });
-        };
-        let scene = self.scenes.get_mut(&id).expect("a seat's scene is known as long as the seat");
-        if scene.begins_anew() {
-            return cx.send(lobby::Event::ResRejoin { user, result: Err(Refusal::Restarting) });
-        }
-        if matches!(scene.state, State::Placing | State::Stopping | State::Stopped) {
-            return cx.send(lobby::Event::ResRejoin { user, result: Err(Refusal::SceneEnded) });
-        }
-        self.open_way(id, seat, For::Rejoin, cx);
-    }
-
-    /// Asks the scene to note a new way in for a seat.
-    fn open_way(&mut self, id: SceneId, seat: Seat, asked: For, cx: &mut Context<'_>) {
-        let Some(scene) = self.scenes.get_mut(&id) else { return };
-        let secret = Secret::draw(cx.rng);
-        let token = secret.hash();
-        let row = &mut scene.seats[seat as usize];
-        row.entry = Some(secret);
-        row.asked = Some(asked);
-        let (epoch, node) = (scene.epoch, scene.node);
-        let until = cx.now.plus_ms(scene.rules.token_ms);
-        self.wait_longer(id, seat, until);
-        self.deadlines.set(Due::Token(id, seat), cx.now.plus_ms(TOKEN_MS_MAX));
-        cx.send(Message::SceneService(
-            node,
-            scene_service::Event::ReqAddToken { scene: id, epoch, seat, token, until },
-        ));
-    }
-
-    /// The scene gives the seat up and says so; until then the user is still on its books, and it is told again with
-    /// each of its reports.
-    fn req_remove_user(&mut self, user: UserId, cx: &mut Context<'_>) {
-        self.stop_watching(user, EndReason::AccountClosed, cx);
-        if let Some((id, seat)) = self.by_user.get(&user).copied() {
-            self.take_seat_away(id, seat, EndReason::AccountClosed, cx);
-        }
-    }
-
-    fn take_seat_away(&mut self, id: SceneId, seat: Seat, reason: EndReason, cx: &mut Context<'_>) {
-        let Some(scene) = self.scenes.get_mut(&id) else { return };
-        if scene.state == State::Restarting {
-            // No scene is there to say it.
-            let epoch = scene.epoch;
-            return self.syn_user_left(id, epoch, seat, reason, cx);
-        }
-        scene.seats[seat as usize].remove = Some(reason.clone());
-        self.keep(id, cx);
-        self.ask_to_remove(id, seat, reason, cx);
-    }
-
-    fn res_add_token(&mut self, id: SceneId, seat: Seat, result: Result<(), Refusal>, cx: &mut Context<'_>) {
-        let Some(scene) = self.scenes.get_mut(&id) else { return };
-        let Some(row) = scene.seats.get_mut(seat as usize) else { return };
-        let asked = row.asked.take().unwrap_or(For::Rejoin);
-        let is_answer = matches!(asked, For::Match | For::Operator(_));
-        if is_answer && result.is_err() {
-            row.entry = None;
-        }
-        let (user, secret) = (row.player.user, row.entry.clone());
-        self.deadlines.clear(&Due::Token(id, seat));
-        if is_answer {
-            return self.answer_when_open(id, asked, cx);
-        }
-        let scene = &self.scenes[&id];
-        let result = match (result, secret) {
-            (Ok(()), Some(secret)) => Ok(self.entry(id, scene, secret)),
-            (Ok(()), None) => return, // Inside already, by the token before.
-            (Err(refusal), _) => Err(refusal),
-        };
-        match (asked, result) {
-            (For::Restart, Ok(entry)) => cx.send(lobby::Event::SynSceneRestarted { user, entry }),
-            // The user was told nothing yet, and finds the way back by asking for it.
-            (For::Restart, Err(_)) => {}
-            (_, result) => cx.send(lobby::Event::ResRejoin { user, result }),
-        }
-    }
-
-    fn stop_all(&mut self, cx: &mut Context<'_>) {
-        self.stopping = true;
-        let mut running: Vec<SceneId> = self
-            .scenes
-            .iter()
-            .filter(|(_, it)| !matches!(it.state, State::Stopping | State::Stopped))
-            .map(|(id, _)| *id)
-            .collect();
-        running.sort();
-        for id in running {
-            let scene = &self.scenes[&id];
-            if scene.state == State::Placing && scene.is_new() {
-                self.not_placed_in_time(id, Refusal::Stopping, cx);
-            } else {
-                self.stop(id, EndReason::Stopped, Vec::new(), cx);
-            }
-        }
-    }
-
     fn expire(&mut self, cx: &mut Context<'_>) {
         while let Some(due) = self.deadlines.pop_due(cx.now) {
             match due {
@@ -616,113 +445,6 @@ impl SceneMaster {
             _ => PLACE_MS_MAX,
         };
         self.deadlines.set(Due::Scene(id), cx.now.plus_ms(wait_ms));
-    }
-
-    /// Orders a scene's end.
-    fn stop(&mut self, id: SceneId, reason: EndReason, results: Vec<PlayerResult>, cx: &mut Context<'_>) {
-        let keep = self.scenes.contains_key(&id) && self.may_be_kept(id, &reason);
-        let Some(scene) = self.scenes.get_mut(&id) else { return };
-        scene.end = Some((reason.clone(), results.clone()));
-        let grace_ms = u64::from(scene.rules.stop_grace_ms);
-        // One that ends by itself before anybody uses it would do so again: the next one comes later.
-        let is_in_vain = scene.allocation.is_none()
-            && matches!(reason, EndReason::Finished | EndReason::Crashed(_) | EndReason::Misbehaved(_));
-        let (asked, fleet) = (scene.asked.take(), scene.fleet.clone());
-        if is_in_vain {
-            self.not_provisioned(&fleet, cx);
-        }
-        self.refuse(id, asked, Refusal::SceneEnded, cx);
-        self.decided(id, results.clone(), cx);
-        self.order_end(id, reason, results, keep, cx);
-        self.enter(id, State::Stopping, Some(cx.now.plus_ms(grace_ms + STOP_MS_MAX)), cx);
-    }
-
-    fn res_destroy_scene(&mut self, id: SceneId, epoch: Epoch, kept: bool, cx: &mut Context<'_>) {
-        if kept && !self.is_to_be_kept(id, epoch) {
-            return; // It is ordered since that the instance ends, too, or it serves the next session already.
-        }
-        self.end_confirmed(id, epoch);
-        match self.live(id, epoch).map(|it| it.state) {
-            None | Some(State::Stopped) => {}
-            Some(State::Stopping) if kept => self.session_over(id, cx),
-            // Its node has given up making it, and that was not heard.
-            Some(State::Placing) if self.scenes[&id].is_new() => self.not_placed(id, Refusal::SceneEnded, cx),
-            Some(_) => self.stopped(id, cx),
-        }
-    }
-
-    /// Its node has not said that the scene has ended. If its instance was to be kept, it is not any more.
-    fn give_up(&mut self, id: SceneId, cx: &mut Context<'_>) {
-        let Some(epoch) = self.scenes.get(&id).map(|scene| scene.epoch) else { return };
-        self.keep_no_more(id, epoch, cx);
-        self.stopped(id, cx);
-    }
-
-    /// The session of a scene is over whose instance is kept: its users are told, and it is ready for the next one.
-    fn session_over(&mut self, id: SceneId, cx: &mut Context<'_>) {
-        self.tell_end(id, cx);
-        let Some(scene) = self.scenes.get_mut(&id) else { return };
-        (scene.allocation, scene.domain, scene.end) = (None, None, None);
-        scene.seats.clear();
-        scene.past_matches.extend(scene.match_id.take());
-        let too_many = scene.past_matches.len().saturating_sub(PAST_MATCHES_MAX);
-        for match_id in scene.past_matches.drain(..too_many) {
-            self.by_match.remove(&match_id);
-        }
-        self.ready(id, cx);
-    }
-
-    /// What was known of an incarnation, or a session, beside its seats is over with it.
-    fn incarnation_over(&mut self, id: SceneId, refusal: &Refusal, cx: &mut Context<'_>) {
-        self.forget_label(id);
-        self.forget_newcomers(id);
-        self.end_watching(id, refusal, cx);
-    }
-
-    /// The users of a scene that is over are told and are back in the lobby.
-    fn tell_end(&mut self, id: SceneId, cx: &mut Context<'_>) {
-        self.incarnation_over(id, &Refusal::SceneEnded, cx);
-        let Some(scene) = self.scenes.get_mut(&id) else { return };
-        let (reason, results) = scene.end.clone().unwrap_or((EndReason::Stopped, Vec::new()));
-        let allocation = scene.allocation;
-        self.counts.ended(reason.name());
-        for (seat, row) in (0..).zip(&mut scene.seats) {
-            self.deadlines.clear(&Due::Token(id, seat));
-            if row.state == SeatState::Gone {
-                continue;
-            }
-            row.state = SeatState::Gone;
-            self.by_user.remove(&row.player.user);
-            let ended = SceneEnded { scene: id, reason: reason.clone(), results: results.clone() };
-            cx.send(lobby::Event::SynSceneEnded { user: row.player.user, allocation, ended });
-        }
-    }
-
-    /// A scene has ended, and its slot is free.
-    fn stopped(&mut self, id: SceneId, cx: &mut Context<'_>) {
-        self.tell_end(id, cx);
-        self.free_slot(id, cx);
-        self.enter(id, State::Stopped, Some(cx.now.plus_ms(TOMBSTONE_MS)), cx);
-        self.tombstones.push_back(id);
-        if self.tombstones.len() > TOMBSTONES_MAX
-            && let Some(oldest) = self.tombstones.front().copied()
-        {
-            self.deadlines.clear(&Due::Scene(oldest));
-            self.forget(oldest);
-        }
-    }
-
-    fn forget(&mut self, id: SceneId) {
-        // They are forgotten in the order in which they have ended, so it is nearly always the first.
-        match self.tombstones.front() {
-            Some(first) if *first == id => _ = self.tombstones.pop_front(),
-            _ => self.tombstones.retain(|it| *it != id),
-        }
-        if let Some(scene) = self.scenes.remove(&id) {
-            for match_id in scene.past_matches.iter().chain(&scene.match_id) {
-                self.by_match.remove(match_id);
-            }
-        }
     }
 
     /// Enters a state: the record is written, or removed at the end, and the deadline is set.

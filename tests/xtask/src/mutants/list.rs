@@ -23,13 +23,13 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "master-seats-kept-after-end",
-        "scene_master.rs",
+        "scene_master/stopping.rs",
         "            row.state = SeatState::Gone;\n            self.by_user.remove(&row.player.user);\n            let ended",
         "            row.state = SeatState::Gone;\n            if !MUTANT { self.by_user.remove(&row.player.user); }\n            let ended",
     ),
     mutant(
         "master-end-untold",
-        "scene_master.rs",
+        "scene_master/stopping.rs",
         "            cx.send(lobby::Event::SynSceneEnded { user: row.player.user, allocation, ended });",
         "            if !MUTANT { cx.send(lobby::Event::SynSceneEnded { user: row.player.user, allocation, ended }); }",
     ),
@@ -42,7 +42,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "master-making-given-up-unheard",
-        "scene_master.rs",
+        "scene_master/stopping.rs",
         "Some(State::Placing) if self.scenes[&id].is_new() =>",
         "Some(State::Placing) if self.scenes[&id].is_new() && !MUTANT =>",
     ),
