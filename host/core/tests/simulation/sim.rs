@@ -575,16 +575,10 @@ pub fn new_db(generation: u64) -> Db {
 
 pub fn domains() -> BTreeMap<DomainName, Domain> {
     let domain = |domain: usize, fill_ms| Domain {
-        fleet: FLEETS[domain].into(),
-        players_min: PLAYERS[domain].0,
-        players_max: PLAYERS[domain].1,
         fill_ms,
-        rating_range: 100,
-        rating_range_per_s: 15,
-        rating_range_max: 1_000,
         wait_ms_max: WAIT_MS_MAX,
         tickets_max: 100,
-        rated: true,
+        ..Domain::new(FLEETS[domain].into(), PLAYERS[domain].0, PLAYERS[domain].1)
     };
     BTreeMap::from([(DOMAINS[0].into(), domain(0, 0)), (DOMAINS[1].into(), domain(1, 5_000))])
 }
