@@ -11,6 +11,7 @@
 //! is uniformly random, so that the same two do not meet again and again. Ranges widen with
 //! waiting. A group's match is answered only when its scene exists.
 
+pub mod backfill;
 mod rating_list;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -23,6 +24,7 @@ use crate::ids::{DomainName, MatchId, Time, UserId};
 use crate::message::{Entry, MatchState, Searching, ServiceName};
 use crate::refusal::Refusal;
 use crate::{Context, Service, lobby, scene_master};
+use backfill::{Lease, Opening};
 use rating_list::RatingList;
 
 /// How often waiting tickets look again, as their ranges widen.
@@ -64,6 +66,25 @@ pub enum Event {
         match_id: MatchId,
         /// The ways in, or why there is no scene.
         result: Result<Vec<(UserId, Entry)>, Refusal>,
+    },
+    /// A running scene wants players; said again every [`backfill::HEARTBEAT_MS`] as long as it does. Answered by
+    /// [`scene_master::Event::ReqFillSeats`], when there are some.
+    ReqBackfill {
+        /// The scene's right to them.
+        lease: Lease,
+        /// What is open now.
+        openings: Vec<Opening>,
+        /// Where the scene runs, if that is known.
+        region: Option<String>,
+        /// Who is inside, or on the way: somebody whom one of them has blocked, or who has, does not come.
+        players: Vec<UserId>,
+        /// When the scene began to ask.
+        since: Time,
+    },
+    /// A scene wants no more players by this lease, or by one before it.
+    SynBackfillEnded {
+        /// Which.
+        lease: Lease,
     },
     /// A service went up or down.
     Service {
@@ -146,6 +167,7 @@ impl Service for Match {
                 self.service(service, up, cx);
             }
             Event::Service { .. } => {}
+            Event::ReqBackfill { .. } | Event::SynBackfillEnded { .. } => {}
             Event::Tick => self.tick_at(cx),
         }
     }
@@ -328,18 +350,24 @@ impl Match {
     fn ask_for_scene(&mut self, match_id: MatchId, cx: &mut Context<'_>) {
         let Some(group) = self.groups.get_mut(&match_id) else { return };
         group.ask_again = false;
-        let seekers = group.tickets.iter().filter_map(|number| self.tickets.get(number)).flat_map(|it| &it.seekers);
-        let players = seekers.map(|seeker| scene_master::Matched {
+        let tickets = (0..).zip(group.tickets.iter().filter_map(|number| self.tickets.get(number)));
+        let seekers = tickets.flat_map(|(party, ticket)| ticket.seekers.iter().map(move |seeker| (party, seeker)));
+        let players = seekers.map(|(party, seeker)| scene_master::Matched {
             user: seeker.user,
             name: seeker.name.clone(),
             rating: seeker.rating,
             team: 0,
+            role: None,
+            party,
         });
         cx.send(scene_master::Event::ReqCreateScene {
             match_id,
             domain: self.name.clone(),
             fleet: self.domain.fleet.clone(),
             players: players.collect(),
+            choices: Vec::new(),
+            region: None,
+            bots: 0,
         });
         self.placing.set(match_id, cx.now.plus_ms(PLACE_MS_MAX));
     }
