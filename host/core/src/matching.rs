@@ -22,6 +22,7 @@
 //! meet again and again. A group's match is answered only when its scene exists.
 
 mod accepting;
+pub mod backfill;
 mod bins;
 mod care;
 mod change;
@@ -43,6 +44,7 @@ use crate::ids::{DomainName, MatchId, Time, UserId};
 use crate::message::{Entry, ServiceName};
 use crate::refusal::Refusal;
 use crate::{Context, Meter, Service, lobby};
+use backfill::{Lease, Opening};
 use care::{Declined, Met};
 use domain::Domain;
 use placing::Group;
@@ -98,6 +100,25 @@ pub enum Event {
         match_id: MatchId,
         /// The ways in, or why there is no scene.
         result: Result<Vec<(UserId, Entry)>, Refusal>,
+    },
+    /// A running scene wants players; said again every [`backfill::HEARTBEAT_MS`] as long as it does. Answered by
+    /// [`scene_master::Event::ReqFillSeats`], when there are some.
+    ReqBackfill {
+        /// The scene's right to them.
+        lease: Lease,
+        /// What is open now.
+        openings: Vec<Opening>,
+        /// Where the scene runs, if that is known.
+        region: Option<String>,
+        /// Who is inside, or on the way: somebody whom one of them has blocked, or who has, does not come.
+        players: Vec<UserId>,
+        /// When the scene began to ask.
+        since: Time,
+    },
+    /// A scene wants no more players by this lease, or by one before it.
+    SynBackfillEnded {
+        /// Which.
+        lease: Lease,
     },
     /// The operator has changed the domain; whoever waits keeps its age.
     Domain(Box<Domain>),
@@ -164,6 +185,7 @@ impl Service for Match {
             Event::ReqAcceptMatch { user, ticket, accepts } => self.req_accept_match(user, ticket, accepts, cx),
             Event::SynHere { user, ticket, here } => self.syn_here(user, ticket, here, cx),
             Event::ResCreateScene { match_id, result } => self.res_create_scene(match_id, result, cx),
+            Event::ReqBackfill { .. } | Event::SynBackfillEnded { .. } => {}
             Event::Domain(domain) => self.change(*domain, cx),
             Event::Service {
                 service: service @ (ServiceName::SceneMaster | ServiceName::Db | ServiceName::Match),

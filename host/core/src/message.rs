@@ -329,6 +329,12 @@ pub struct Player {
     pub rating: i32,
     /// The team, from 0.
     pub team: u32,
+    /// The role in the team, in domains with roles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Those of a scene who share this number have come together.
+    #[serde(default)]
+    pub party: u32,
 }
 
 /// How one player ended.

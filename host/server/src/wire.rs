@@ -235,7 +235,7 @@ pub fn scene_notice<F: Clone>(notice: scene::Notice, scene: &Scene<F>) -> Body {
 }
 
 fn player(player: &Player) -> v1::Player {
-    let Player { seat, user, name, rating, team } = player;
+    let Player { seat, user, name, rating, team, .. } = player;
     v1::Player { seat: *seat, user_id: user.to_string(), name: name.clone(), rating: *rating, team: *team }
 }
 

@@ -5,6 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use rand::RngExt;
+
+use super::domain::Property;
 use super::pool::Gathering;
 use super::ticket::State;
 use super::{Match, Ticket};
@@ -28,6 +31,12 @@ pub(super) struct Group {
     pub tickets: Vec<u64>,
     /// Who has accepted, while its users are asked.
     pub accepted: Option<BTreeSet<UserId>>,
+    /// Where it is to play; `None`: anywhere.
+    region: Option<String>,
+    /// What its users have agreed on: names and values of properties.
+    choices: Vec<(String, String)>,
+    /// How many places the game fills itself.
+    bots: u32,
     attempts: u32,
     /// SceneMaster was not up: it is to be asked again, for the same.
     ask_again: bool,
@@ -47,19 +56,58 @@ impl Match {
         // Seats are in the order in which users came, as far as that is known.
         tickets.rotate_left(1);
         let match_id = MatchId(cx.rng.next_u64());
+        let group = Group {
+            accepted: (self.domain.accept_ms > 0).then(BTreeSet::new),
+            region: self.best_region(gathering),
+            choices: self.choices(gathering, cx),
+            bots: self.bots(gathering),
+            attempts: 1,
+            ask_again: false,
+            tickets: tickets.clone(),
+        };
         for number in &tickets {
             self.stop_waiting(*number);
             if let Some(ticket) = self.tickets.get_mut(number) {
                 ticket.state = State::Grouped(match_id);
             }
         }
-        let accepted = (self.domain.accept_ms > 0).then(BTreeSet::new);
-        let asks = accepted.is_some();
-        self.groups.insert(match_id, Group { tickets, accepted, attempts: 1, ask_again: false });
+        let asks = group.is_accepting();
+        self.groups.insert(match_id, group);
         if asks {
             self.ask_to_accept(match_id, cx);
         } else {
             self.place(match_id, cx);
+        }
+    }
+
+    /// The region that is near enough for all whose longest round trip is the shortest; of several the one with the
+    /// shortest in sum, then the first.
+    fn best_region(&self, gathering: &Gathering) -> Option<String> {
+        let trips = |region: usize| {
+            let trips = gathering.slots.iter().map(|slot| u32::from(self.pool.round_trips(*slot)[region]));
+            (trips.clone().max(), trips.sum::<u32>())
+        };
+        let near = (0..self.domain.regions().len()).filter(|region| gathering.regions & (1 << region) != 0);
+        near.min_by_key(|region| trips(*region)).map(|region| self.domain.regions()[region].clone())
+    }
+
+    /// Of each property that is common to a match one value that all want, at random.
+    fn choices(&self, gathering: &Gathering, cx: &mut Context<'_>) -> Vec<(String, String)> {
+        let common = self.domain.properties.iter().enumerate().filter(|(_, property)| property.common);
+        let choice = |(i, property): (usize, &Property)| {
+            let all_want = |bit: &usize| gathering.common[i] & (1 << bit) != 0;
+            let wanted: Vec<usize> = (0..property.values.len()).filter(all_want).collect();
+            let bit = *wanted.get(cx.rng.random_range(0..wanted.len().max(1)))?;
+            Some((property.name.clone(), property.values[bit].clone()))
+        };
+        common.filter_map(choice).collect()
+    }
+
+    /// How many places the game fills itself, in a match that has fewer players than it needs.
+    fn bots(&self, gathering: &Gathering) -> u32 {
+        match gathering.users < self.domain.players_min {
+            true => self.domain.players_max - gathering.users,
+            false => 0,
         }
     }
 
@@ -76,18 +124,24 @@ impl Match {
     fn ask_for_scene(&mut self, match_id: MatchId, cx: &mut Context<'_>) {
         let Some(group) = self.groups.get_mut(&match_id) else { return };
         group.ask_again = false;
-        let seekers = group.tickets.iter().filter_map(|number| self.tickets.get(number)).flat_map(|it| &it.seekers);
-        let players = seekers.map(|seeker| scene_master::Matched {
+        let tickets = (0..).zip(group.tickets.iter().filter_map(|number| self.tickets.get(number)));
+        let seekers = tickets.flat_map(|(party, ticket)| ticket.seekers.iter().map(move |seeker| (party, seeker)));
+        let players = seekers.map(|(party, seeker)| scene_master::Matched {
             user: seeker.user,
             name: seeker.name.clone(),
             rating: seeker.rating,
             team: 0,
+            role: None,
+            party,
         });
         cx.send(scene_master::Event::ReqCreateScene {
             match_id,
             domain: self.name.clone(),
             fleet: self.domain.fleet.clone(),
             players: players.collect(),
+            choices: group.choices.clone(),
+            region: group.region.clone(),
+            bots: group.bots,
         });
         self.group_until.set(match_id, cx.now.plus_ms(PLACE_MS_MAX));
     }

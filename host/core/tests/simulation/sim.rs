@@ -14,6 +14,7 @@ use scenehost_core::config::{AfterSession, Domain, Fleet, OnCrash, StartOn, Stri
 use scenehost_core::db::{Db, Rules};
 use scenehost_core::lobby::{self, Lobby};
 use scenehost_core::matching::Match;
+use scenehost_core::matching::domain::Recent;
 use scenehost_core::message::ToUser;
 use scenehost_core::record::{self, SceneRecord};
 use scenehost_core::results::Finished;
@@ -578,6 +579,8 @@ pub fn domains() -> BTreeMap<DomainName, Domain> {
         fill_ms,
         wait_ms_max: WAIT_MS_MAX,
         tickets_max: 100,
+        // The few users there are meet again and again.
+        recent: Recent { opponents: 0, ..Recent::default() },
         ..Domain::new(FLEETS[domain].into(), PLAYERS[domain].0, PLAYERS[domain].1)
     };
     BTreeMap::from([(DOMAINS[0].into(), domain(0, 0)), (DOMAINS[1].into(), domain(1, 5_000))])
