@@ -31,6 +31,7 @@ pub mod hours;
 mod placing;
 pub mod pool;
 mod search;
+pub mod teams;
 mod telling;
 pub mod ticket;
 mod waits;
