@@ -30,6 +30,7 @@ pub mod domain;
 pub mod hours;
 mod placing;
 pub mod pool;
+pub mod rule;
 mod search;
 pub mod teams;
 mod telling;
