@@ -173,8 +173,8 @@ impl SceneThread {
                     self.ready(event.token().0, event.is_read_closed() || event.is_error());
                 }
             }
-            self.take_orders();
             self.step_due();
+            self.take_orders();
             self.expire();
             self.flush();
             self.sweep();
@@ -198,10 +198,19 @@ impl SceneThread {
     }
 
     fn take_orders(&mut self) {
+        // Before they are looked at: what is ordered from now on wakes the thread again.
+        self.threads.0[self.index].woken.swap(false, Ordering::AcqRel);
         self.orders_left = false;
         for _ in 0..ORDERS_PER_TURN_MAX {
             match self.orders.try_recv() {
-                Ok(Order::Scene(id, ToScene::Start(start))) => self.start(id, *start),
+                Ok(Order::Scene(id, ToScene::Start(start))) => {
+                    self.start(id, *start);
+                    // That takes as long as many steps: those that are due go first.
+                    let now = self.clock.elapsed();
+                    if self.worker.next_due().is_some_and(|due| due <= now) {
+                        break;
+                    }
+                }
                 Ok(Order::Scene(id, order)) => self.scene_event(id, scene::Event::Order(order)),
                 Ok(Order::Socket(id, socket)) => self.open(id, socket),
                 Ok(Order::Saved(id, save, made)) => self.made(id, save, made),
