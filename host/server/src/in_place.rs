@@ -1,7 +1,7 @@
 //! SceneService, run without a task of its own: whoever says something to it makes its steps.
 //!
-//! It stands between SceneMaster and the scene threads, writes nothing, and does little in a step, so a message on its
-//! way through it need not wait for another task or thread to wake up.
+//! It stands between SceneMaster and the scene threads, writes nothing, wants to hear nothing of the store, and does
+//! little in a step, so a message on its way through it need not wait for another task or thread to wake up.
 //!
 //! Invariants: events are taken one after the other in the order in which they were said, and their messages leave in
 //! that order. Whoever finds somebody else at it leaves the event to that one, and waits for nothing. One sender makes
