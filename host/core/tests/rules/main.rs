@@ -21,6 +21,7 @@ mod joining;
 mod line;
 mod lobby;
 mod lobby_scenes;
+mod match_rule;
 mod matching;
 mod party;
 mod party_search;
