@@ -345,13 +345,11 @@ fn start_services(
         shell.clone(),
     ));
     let scene_service = SceneService::new(NODE, offer, fleets);
-    services.spawn(service_loop::run(
-        ServiceName::SceneService,
-        scene_service,
-        None::<fn() -> SceneService>,
-        inboxes.scene_service,
-        shell.clone(),
-    ));
+    let shell = shell.clone();
+    services.spawn(async move {
+        let bus = shell.bus.clone();
+        bus.scene_service().run(scene_service, shell).await
+    });
     services
 }
 

@@ -9,6 +9,7 @@
 //! | `ops` | where operators connect |
 //! | `open_files` | how many connections the system allows |
 //! | `service_loop` | runs the services of `host/core` |
+//! | `in_place` | runs SceneService, which needs no loop |
 //! | [`bus`] | brings their messages to each other |
 //! | `scene_thread` | runs scenes and holds their users' sockets |
 //! | [`store`] | keeps what was acknowledged |
@@ -30,6 +31,7 @@ mod export;
 mod fleets;
 pub mod host;
 mod id_tokens;
+mod in_place;
 mod meters;
 mod moderation;
 mod open_files;
