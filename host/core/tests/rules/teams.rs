@@ -117,6 +117,9 @@ fn parties_meet_parties_of_about_their_size() {
     parties[4] = party(3, 1500);
     let division = divide(&layout([5, 5]), balance, &parties).expect("a division");
     assert_eq!(division.party_gap, 1);
+    // Where strengths are equal, parties are against each other.
+    let parties = [party(1, 0), party(1, 0), party(1, 0), party(1, 0), party(2, 0), party(2, 0)];
+    assert_eq!(divide(&layout([4, 4]), Balance::default(), &parties).map(|division| division.party_gap), Some(0));
     // Room was kept for it, but it did not come.
     assert_eq!(divide(&with_min(2, 5, 3), balance, &[party(4, 0), party(1, 0), party(1, 0), party(1, 0)]), None);
     // A team of 1 has no room for a party.
@@ -169,6 +172,19 @@ fn teams_may_be_incomplete_but_not_uneven() {
     // A user may play alone where the layout says so.
     let division = divide(&with_min(2, 5, 0), Balance::default(), &[party(1, 1000)]).expect("a division");
     assert_eq!((division.players.iter().sum::<u32>(), division.win_probability()), (1, None));
+}
+
+#[test]
+fn many_are_evened_out_by_exchanges() {
+    // Dealt out by turns they would be 19 and 17.
+    let parties: Parties =
+        [3, 2].into_iter().zip([6, 9]).flat_map(|(size, count)| vec![party(size, 0); count]).collect();
+    let even = Balance { size_gap_max: Some(0), ..Balance::default() };
+    assert!(divide(&with_min(2, 19, 17), even, &parties).is_some_and(|division| division.players == [18, 18]));
+    // The fewest players of a team come before even numbers.
+    let teams = [10, 4].map(|size_min| Team { size_min: Some(size_min), ..Team::of(10) });
+    let division = divide(&Layout { teams: teams.to_vec() }, Balance::default(), &alone(&[1000; 16]));
+    assert_eq!(division.map(|division| division.players), Some(vec![10, 6]));
 }
 
 #[test]
@@ -437,11 +453,12 @@ fn some_member(spread: i32) -> impl Strategy<Value = Member> {
 }
 
 fn some_parties(units: usize, size: usize) -> impl Strategy<Value = Parties> {
-    let sizes = prop_oneof![3 => Just(1), 2 => 1..=size];
     // Often the ratings are equal, so that parties decide.
-    let party = (sizes, prop_oneof![Just(1), Just(2), 1..1_000i32]);
-    let party = party.prop_flat_map(|(size, spread)| prop::collection::vec(some_member(spread), size));
-    prop::collection::vec(party, 0..=units)
+    prop_oneof![Just(1), Just(2), 1..1_000i32].prop_flat_map(move |spread| {
+        let sizes = prop_oneof![3 => Just(1), 2 => 1..=size];
+        let party = sizes.prop_flat_map(move |size| prop::collection::vec(some_member(spread), size));
+        prop::collection::vec(party, 0..=units)
+    })
 }
 
 fn some_team(size: u32) -> impl Strategy<Value = Team> {
@@ -549,14 +566,16 @@ fn a_division_of_many_is_found_if_there_is_one() {
         let third = size / 3;
         let roles = [("a", third), ("b", third), ("c", size - 2 * third)];
         let mut layout = with_roles(count, if is_with_roles { &roles } else { &[] });
-        layout.teams[0].size = size;
+        let has_spare_places = seed % 4 == 1;
+        layout.teams[0].size = if has_spare_places { size + 2 } else { size };
+        layout.teams[0].size_min = Some(size);
         let masks = if is_with_roles { &[1, 2, 4][..] } else { &[ANY_ROLE][..] };
         let mut parties: Parties = Vec::new();
         let largest = if is_with_roles { 1 } else { 3 };
         (0..count)
             .for_each(|team| parties.extend(planted(size as usize, largest + team as usize % 2, masks, &mut rng)));
         parties.shuffle(&mut rng);
-        let balance = Balance { party_gap_max: Some(1), ..Balance::default() };
+        let balance = Balance { party_gap_max: Some(1), size_gap_max: Some(0), ..Balance::default() };
         let mut teams = filled(&layout, balance, &parties);
         let division = teams.divide(seed).unwrap_or_else(|| panic!("{parties:?} of {layout:?} can be divided"));
         Plain::new(&layout, balance, &parties).check(division);
