@@ -47,5 +47,6 @@ mod standing;
 mod store_down;
 mod strikes;
 mod table;
+mod teams;
 mod texts;
 mod world;
