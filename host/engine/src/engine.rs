@@ -28,7 +28,7 @@ const MAPPINGS_PER_SCENE: u32 = 4;
 /// The pool's tables, threads' stacks, libraries, the store.
 const MAPPINGS_OF_HOST: u32 = 4_096;
 /// The runtime's own data for one instance; a component that declares tens of thousands of globals would pass it.
-const INSTANCE_BYTES_MAX: usize = 128 << 10;
+pub(crate) const INSTANCE_BYTES_MAX: usize = 128 << 10;
 /// What the host itself needs of a thread's stack, below and above the component's frames.
 const HOST_STACK_BYTES: usize = 768 << 10;
 
@@ -179,21 +179,24 @@ fn scenes_mapped_max() -> u32 {
 }
 
 fn config(options: &Options, scenes: u32) -> Config {
+    let mut config = deterministic();
+    config.epoch_interruption(true).max_wasm_stack(options.stack_bytes_max);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options, scenes)));
+    config
+}
+
+/// What all components have in common: the same inputs give the same outputs on any host.
+pub(crate) fn deterministic() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
-        .epoch_interruption(true)
-        .max_wasm_stack(options.stack_bytes_max)
         .memory_init_cow(true)
-        .generate_address_map(false);
-    // The same inputs give the same outputs on any host.
-    config
+        .generate_address_map(false)
         .cranelift_nan_canonicalization(true)
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
         .concurrency_support(false);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options, scenes)));
     config
 }
 
