@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use scenehost_core::config::Domain;
-use scenehost_core::matching::{Event, Match, PLACE_ATTEMPTS_MAX, PLACE_MS_MAX, ROUND_MS, Seeker};
+use scenehost_core::matching::{Event, Match, PLACE_ATTEMPTS_MAX, PLACE_MS_MAX, ROUND_MS, Seeker, Wish};
 use scenehost_core::message::Entry;
 use scenehost_core::token::Secret;
 use scenehost_core::{MatchId, Message, Refusal, SceneId, ServiceName, UserId, lobby, scene_master};
@@ -14,16 +14,11 @@ use crate::world::World;
 
 fn domain(players_min: u32, players_max: u32) -> Domain {
     Domain {
-        fleet: "gomoku".into(),
-        players_min,
-        players_max,
         fill_ms: 4_000,
-        rating_range: 100,
         rating_range_per_s: 50,
-        rating_range_max: 1_000,
         wait_ms_max: 60_000,
         tickets_max: 1_000,
-        rated: true,
+        ..Domain::new("gomoku".into(), players_min, players_max)
     }
 }
 
@@ -42,7 +37,7 @@ fn ask_without(user: u64, rating: i32, blocked: &[u64]) -> Event {
 
 fn seeker(user: u64, rating: i32, blocked: &[u64]) -> Seeker {
     let blocked = blocked.iter().map(|user| UserId(*user)).collect();
-    Seeker { user: UserId(user), name: format!("user {user}"), rating, blocked }
+    Seeker { user: UserId(user), name: format!("user {user}"), rating, blocked, wish: Wish::default() }
 }
 
 /// The groups that were sent to SceneMaster.
@@ -125,7 +120,7 @@ fn a_block_of_one_is_a_block_of_the_party_but_not_within_it() {
     let seekers = vec![seeker(1, 1500, &[2]), seeker(2, 1500, &[3])];
     world.tell(Event::ReqMatch { ticket: 1, seekers });
     assert!(groups(&world.tell(ask(3, 1500))).is_empty());
-    assert!(groups(&world.tell(ask_without(4, 1500, &[1]))).is_empty());
+    assert!(groups(&world.tell(ask_without(4, 1500, &[1, 3]))).is_empty());
     assert_eq!(groups(&world.tell(ask(5, 1500)))[0].1, [1, 2, 5]);
 }
 
