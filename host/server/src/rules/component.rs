@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use scenehost_core::DomainName;
 use scenehost_core::matching::rule::{
-    Answers, Batch, Class, Description, Facts, Fault, MatchRule, Player, Proposed, RatingRange, TeamSize, Verdict,
-    Waiting,
+    Answers, Batch, Class, Description, Facts, Fault, MatchRule, Player, Proposal, Proposed, RatingRange, TeamSize,
+    Verdict, Waiting,
 };
 use scenehost_engine::rule as contract;
 use scenehost_engine::{Level, Log};
@@ -81,12 +81,7 @@ impl MatchRule for ComponentRule {
     fn judge(&self, batch: &Batch<'_>) -> Result<Vec<Verdict>, Fault> {
         let mut words = Words::default();
         let tickets: Vec<_> = batch.tickets().iter().map(|waiting| words.ticket(*waiting)).collect();
-        let proposal = |proposal: &scenehost_core::matching::rule::Proposal<'_>| contract::Proposal {
-            tickets: proposal.tickets.clone(),
-            teams: proposal.teams.clone(),
-            region: proposal.region.map(|region| words.of(region)),
-        };
-        let proposals: Vec<_> = batch.proposals().iter().map(proposal).collect();
+        let proposals: Vec<_> = batch.proposals().iter().map(|proposal| words.proposal(proposal)).collect();
         let verdicts = self.hear(self.rule.judge(&words.owned(), &tickets, &proposals))?;
         let verdict = |verdict| match verdict {
             contract::Verdict::Veto => Verdict::Veto,
@@ -129,6 +124,14 @@ impl<'a> Words<'a> {
             waited_ms,
             regions: ticket.regions.iter().map(region).collect(),
             players: ticket.players.iter().map(|player| self.player(player)).collect(),
+        }
+    }
+
+    fn proposal(&mut self, proposal: &'a Proposal<'a>) -> contract::Proposal {
+        contract::Proposal {
+            tickets: proposal.tickets.clone(),
+            teams: proposal.teams.clone(),
+            region: proposal.region.map(|region| self.of(region)),
         }
     }
 
