@@ -343,7 +343,7 @@ fn start_services(
     ));
     for (name, inbox) in inboxes.matches {
         let domain = config.domains[&name].clone();
-        let new = move || Match::new(name.clone(), domain.clone());
+        let new = move || Match::new(name.clone(), domain.clone(), None);
         services.spawn(service_loop::run(ServiceName::Match, new(), Some(new), inbox, shell.clone()));
     }
     let scene_master = SceneMaster::new(fleets.clone());

@@ -551,7 +551,7 @@ impl Observed for Match {
             | Event::SynBackfillEnded { .. }
             | Event::ReqAcceptMatch { .. }
             | Event::SynHere { .. }
-            | Event::Domain(_) => return,
+            | Event::Domain { .. } => return,
         };
         watch.reached("match", row, column);
     }
