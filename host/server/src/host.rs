@@ -99,7 +99,7 @@ pub async fn run(
     let (draining, draining_seen) = watch::channel(false);
     let slots = engine.scenes_max().min(config.server.scenes_max);
     let (capacity, idle) = capacity::of(&config.node, slots);
-    load_rules(&config, clock)?;
+    let rules = load_rules(&config, clock)?;
     let fleets = Fleets::open(engine, &config, NODE, bus.clone(), runs, store.clone())?;
     tokio::spawn(fleets.clone().keep_current(file, edge::tls::Served::hang_ups()?));
     let shell = Shell { clock, bus: bus.clone(), store: store.clone() };
@@ -111,7 +111,7 @@ pub async fn run(
     // Before Db or anybody else can change one.
     bus.send(lobby::Event::Recovered { parties }.into());
     let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle };
-    let mut services = start_services(&config, inboxes, &shell, offer.clone(), &fleets, catalogue);
+    let mut services = start_services(&config, inboxes, &shell, offer.clone(), &fleets, catalogue, &rules);
     forget_saves(&store, &bus)?;
     forget_drains(&store).await?;
     bus.send(scene_master::Event::Recovered { scenes, finished }.into());
@@ -296,6 +296,7 @@ fn start_services(
     offer: Offer,
     current_fleets: &Fleets,
     catalogue: watch::Receiver<Arc<Catalogue>>,
+    match_rules: &BTreeMap<DomainName, Rule>,
 ) -> Services {
     let mut services = JoinSet::new();
     let domains = config.domains.iter().map(|(name, domain)| {
@@ -343,7 +344,8 @@ fn start_services(
     ));
     for (name, inbox) in inboxes.matches {
         let domain = config.domains[&name].clone();
-        let new = move || Match::new(name.clone(), domain.clone(), None);
+        let rule = match_rules.get(&name).cloned();
+        let new = move || Match::new(name.clone(), domain.clone(), rule.clone());
         services.spawn(service_loop::run(ServiceName::Match, new(), Some(new), inbox, shell.clone()));
     }
     let scene_master = SceneMaster::new(fleets.clone());
