@@ -28,7 +28,7 @@ const MAPPINGS_PER_SCENE: u32 = 4;
 /// The pool's tables, threads' stacks, libraries, the store.
 const MAPPINGS_OF_HOST: u32 = 4_096;
 /// The runtime's own data for one instance; a component that declares tens of thousands of globals would pass it.
-const INSTANCE_BYTES_MAX: usize = 128 << 10;
+pub(crate) const INSTANCE_BYTES_MAX: usize = 128 << 10;
 /// How much of what a scene has changed stays in its slot of the pool when it is gone, put back to what it was by a copy:
 /// most games change less. Giving pages back interrupts the other cores, and each costs a fault when it is used again:
 /// measured, both together are half of what it takes a thread to make a small scene and to end it. What stays is the
@@ -186,21 +186,24 @@ fn scenes_mapped_max() -> u32 {
 }
 
 fn config(options: &Options, scenes: u32) -> Config {
+    let mut config = deterministic();
+    config.epoch_interruption(true).max_wasm_stack(options.stack_bytes_max);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options, scenes)));
+    config
+}
+
+/// What all components have in common: the same inputs give the same outputs on any host.
+pub(crate) fn deterministic() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
-        .epoch_interruption(true)
-        .max_wasm_stack(options.stack_bytes_max)
         .memory_init_cow(true)
-        .generate_address_map(false);
-    // The same inputs give the same outputs on any host.
-    config
+        .generate_address_map(false)
         .cranelift_nan_canonicalization(true)
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
         .concurrency_support(false);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options, scenes)));
     config
 }
 

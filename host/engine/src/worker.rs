@@ -18,7 +18,8 @@ use std::{
 use crate::{
     bindings::{Command, Event, Player},
     failure::Failure,
-    instance::{Instance, Log},
+    instance::Instance,
+    log::Log,
     plugin::Plugin,
     prefetch::prefetch,
     scene::{Scene, SceneSpec, TICK_RATE_HZ_MAX},

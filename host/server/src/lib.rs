@@ -15,6 +15,7 @@
 //! | [`store`] | keeps what was acknowledged |
 //! | `records`, `checks` | reads records and checks passwords for Auth |
 //! | `fleets`, `capacity` | what scenes are made of, also while the host runs; what this machine gives to them |
+//! | `rules` | loads the components that are rules of domains |
 //! | `catalogue` | keeps the economy's catalogue current |
 //! | `moderation` | asks the operator's service about what users say |
 //! | `id_tokens` | checks the ID tokens of OpenID Connect providers |
@@ -37,6 +38,7 @@ mod moderation;
 mod open_files;
 mod ops;
 mod records;
+mod rules;
 mod scene_thread;
 mod service_loop;
 pub mod store;

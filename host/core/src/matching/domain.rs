@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hours::Hours;
 use super::pool::Marks;
+use super::rule::Setting;
 use super::teams::{Balance, Layout};
 use crate::config::PLAYERS_MAX;
 use crate::ids::{DomainName, FleetName};
@@ -86,6 +87,9 @@ pub struct Domain {
     /// Whether users may name their opponents.
     #[serde(default)]
     pub opponents: bool,
+    /// The game's own conditions: a component that says who may enter and which match is the best.
+    #[serde(default)]
+    pub rule: Option<Setting>,
     /// How long users have to accept a match that was found; 0: they are not asked.
     #[serde(default)]
     pub accept_ms: u64,
@@ -260,6 +264,7 @@ impl Domain {
             ping: None,
             properties: Vec::new(),
             opponents: false,
+            rule: None,
             accept_ms: 0,
             decline: Decline::default(),
             recent: Recent::default(),
@@ -277,6 +282,7 @@ impl Domain {
         self.ping.as_ref().map_or(Ok(()), Ping::check)?;
         self.check_properties()?;
         self.check_care()?;
+        self.rule.as_ref().map_or(Ok(()), Setting::check)?;
         if self.wait_ms_max < 1_000 || self.tickets_max == 0 {
             return Err("wait_ms_max needs at least 1000 and tickets_max at least 1".to_owned());
         }
