@@ -269,7 +269,7 @@ mod tests {
 
         let rules = Fleet { on_crash: OnCrash::End, ..Fleet::default() };
         let fleets = BTreeMap::from([("arena".into(), rules.clone())]);
-        let offer = Offer { url: String::new(), capacity: Capacity::scenes(4), idle: None };
+        let offer = Offer { url: String::new(), capacity: Capacity::scenes(4), idle: None, region: None };
         let service = SceneService::new(NODE, offer, fleets.clone());
         tokio::spawn(run(
             ServiceName::SceneService,

@@ -48,7 +48,7 @@ impl Farm {
     }
 
     fn node_up(&mut self, node: u64, capacity: Capacity, idle: Option<Idle>) {
-        self.tell(Event::NodeUp { node: NodeId(node), url: format!("node-{node}"), capacity, idle });
+        self.tell(Event::NodeUp { node: NodeId(node), url: format!("node-{node}"), capacity, idle, region: None });
     }
 
     /// One event, and the obedience that follows; what is said to others than nodes.

@@ -1,7 +1,7 @@
 //! A scene's seats, its door, and its end.
 
 use scenehost_core::config::{Fleet, OnCrash};
-use scenehost_core::message::EndReason;
+use scenehost_core::message::{Arranged, EndReason};
 use scenehost_core::scene::{ASK_AGAIN_MS, Event, GameEvent, Notice};
 use scenehost_core::scene_service::{SeatGrant, Start, ToScene};
 use scenehost_core::token::SecretHash;
@@ -45,6 +45,7 @@ fn start() -> Start {
         limits: Fleet { spectators_max: 10, ..Fleet::default() },
         domain: Some("gomoku".into()),
         seed: 1,
+        arranged: Arranged::default(),
         seats: vec![grant(0), grant(1)],
     }
 }

@@ -14,10 +14,10 @@ use scenehost_core::config::Strikes;
 use scenehost_core::message::EndReason;
 use scenehost_core::scene::{self, Effect, Scene};
 use scenehost_core::scene_service::{self, ToScene};
-use scenehost_core::{ConnectionId, GameName, Incarnation, Message, Refusal, SceneId, Seat, Time, token};
+use scenehost_core::{ConnectionId, DomainName, GameName, Incarnation, Message, Refusal, SceneId, Seat, Time, token};
 use scenehost_engine::{
-    CallError, Command, DeliverError, Event, Failure, Incoming as GameMessage, Log, Outgoing, SceneKey, Showing, Sink,
-    Stepped, Worker, WorkerOptions,
+    CallError, Command, DeliverError, Event, Failure, Incoming as GameMessage, Log, NextMatch, Outgoing, SceneKey,
+    Showing, Sink, Stepped, Worker, WorkerOptions,
 };
 use scenehost_protocol::v1::{self, client_frame, server_frame::Body};
 use scenehost_protocol::{PayloadRef, SharedEvent};
@@ -404,8 +404,13 @@ impl SceneThread {
             }
             Command::Finish(ending) => self.scene_event(id, scene::Event::Finish(game::results(ending))),
             Command::Save(request) => self.save(id, request),
-            Command::SeekPlayers(_) | Command::StopSeeking => {
-                tracing::debug!(scene = %id, "this host does not fill running scenes; the search is passed over");
+            Command::SeekPlayers(openings) => {
+                self.scene_event(id, scene::Event::SeekPlayers(game::openings(openings)));
+            }
+            Command::StopSeeking => self.scene_event(id, scene::Event::SeekPlayers(Vec::new())),
+            Command::MatchAgain(NextMatch { seats, domain, together }) => {
+                let domain = domain.as_deref().map(DomainName::from);
+                self.scene_event(id, scene::Event::MatchAgain { seats, domain, together });
             }
             Command::Label(label) => self.scene_event(id, scene::Event::Label(label)),
             Command::Show(showing) => self.show(id, showing),
