@@ -188,7 +188,7 @@ mod tests {
     use std::time::Duration;
 
     use scenehost_core::config::{Fleet, OnCrash};
-    use scenehost_core::message::{EndReason, Player};
+    use scenehost_core::message::{Arranged, EndReason, Player};
     use scenehost_core::record::{self, SceneRecord, SeatRecord, SeatState};
     use scenehost_core::scene_master::{Capacity, Event, Offer, SceneMaster};
     use scenehost_core::scene_service::SceneService;
@@ -248,8 +248,10 @@ mod tests {
             allocation: None,
             domain: None,
             match_id: None,
+            arranged: Arranged::default(),
+            seeks: 0,
             past_matches: Vec::new(),
-            seats: vec![SeatRecord { player, state: SeatState::Held, remove: None }],
+            seats: vec![SeatRecord { player, state: SeatState::Held, is_known: true, remove: None }],
             crashes: Vec::new(),
             strikes: Vec::new(),
             end: None,

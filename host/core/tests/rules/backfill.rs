@@ -158,7 +158,10 @@ fn a_new_search_takes_the_place_of_the_one_before_and_keeps_its_age() {
     assert_eq!((newer, openings, begun), (Lease { generation: 2, ..lease }, vec![of_team(1, 1)], since));
     assert_eq!(ended(&told), None, "the newer one says it");
     let told = world.tell(fill(lease, vec![player(20, 1, 0)]));
-    assert_eq!(answer(&told).unwrap().unwrap_err(), Refusal::Conflict("this game looks for no players any more, or for others"));
+    assert_eq!(
+        answer(&told).unwrap().unwrap_err(),
+        Refusal::Conflict("this game looks for no players any more, or for others")
+    );
 }
 
 #[test]
@@ -168,7 +171,8 @@ fn match_fills_the_seats_and_is_answered_once_the_scene_has_them() {
     let effects = world.step(fill(lease, vec![player(20, 1, 7), player(21, 9, 8), player(22, 9, 8)]));
     assert!(!effects.writes.is_empty(), "the seats are written before anybody hears of them");
     let grants = added(&effects.messages);
-    let seats: Vec<_> = grants.iter().map(|it| (it.player.seat, it.player.user.0, it.player.team, it.player.party)).collect();
+    let seats: Vec<_> =
+        grants.iter().map(|it| (it.player.seat, it.player.user.0, it.player.team, it.player.party)).collect();
     // Who says no team gets the smallest one, with the party; parties are told apart from those that are there.
     assert_eq!(seats, [(2, 20, 1, 6), (3, 21, 0, 7), (4, 22, 0, 7)]);
     assert_eq!(answer(&effects.messages), None, "not before the scene has the seats");
@@ -195,25 +199,22 @@ fn a_request_that_comes_again_seats_nobody_again() {
     world.tell(Event::SynUserJoined { scene, epoch: EPOCH, seat: 2 });
     world.tell(Event::SynUserLeft { scene, epoch: EPOCH, seat: 2, reason: EndReason::Left });
     assert_eq!(answer(&world.tell(request())), Some(Ok(Vec::new())), "who has left is not seated again");
-    let other = Event::ReqFillSeats {
-        match_id: MatchId(61),
-        domain: "arena".into(),
-        lease,
-        players: vec![player(20, 0, 0)],
-    };
+    let other =
+        Event::ReqFillSeats { match_id: MatchId(61), domain: "arena".into(), lease, players: vec![player(20, 0, 0)] };
     assert_eq!(added(&world.tell(other)), [], "nor by another match");
 }
 
 #[test]
 fn who_does_not_fit_is_refused_with_all_of_the_match() {
-    let check = |openings: &[Opening], change: fn(&mut World<SceneMaster>, SceneId), players: Vec<Matched>, expected| {
-        let (mut world, scene, lease) = seeking(fleet(), openings);
-        change(&mut world, scene);
-        let told = world.tell(fill(lease, players));
-        assert_eq!(variant(&answer(&told).expect("answered at once").unwrap_err()), expected);
-        assert_eq!(added(&told), []);
-        assert_eq!(meter(&world, "scenehost_backfill_refused_total"), 1);
-    };
+    let check =
+        |openings: &[Opening], change: fn(&mut World<SceneMaster>, SceneId), players: Vec<Matched>, expected| {
+            let (mut world, scene, lease) = seeking(fleet(), openings);
+            change(&mut world, scene);
+            let told = world.tell(fill(lease, players));
+            assert_eq!(variant(&answer(&told).expect("answered at once").unwrap_err()), expected);
+            assert_eq!(added(&told), []);
+            assert_eq!(meter(&world, "scenehost_backfill_refused_total"), 1);
+        };
     let nothing = |_: &mut World<SceneMaster>, _| {};
     check(&[any(1)], nothing, vec![player(20, 0, 0), player(21, 0, 0)], "SceneFull");
     check(&[of_team(2, 1)], nothing, vec![player(20, 1, 0), player(21, 0, 0)], "SceneFull");
@@ -312,7 +313,8 @@ fn a_scene_that_ends_fails_is_drained_or_misbehaves_seeks_nobody() {
         told
     };
     let refused = |told: &[Message]| answer(told).map(|result| variant(&result.unwrap_err()));
-    let finish: fn(SceneId) -> Event = |scene| Event::ReqAskDestroyScene { scene, epoch: EPOCH, ask: Ask::Finished(Vec::new()) };
+    let finish: fn(SceneId) -> Event =
+        |scene| Event::ReqAskDestroyScene { scene, epoch: EPOCH, ask: Ask::Finished(Vec::new()) };
     assert_eq!(refused(&check(finish)).as_deref(), Some("SceneEnded"));
     let crash: fn(SceneId) -> Event =
         |scene| Event::ReqAskDestroyScene { scene, epoch: EPOCH, ask: Ask::Crashed("trap".to_owned()) };
@@ -341,12 +343,8 @@ fn without_the_store_nobody_is_sought() {
 fn the_scene_hears_of_seats_again_that_it_has_not_confirmed() {
     let (mut world, scene, lease) = seeking(fleet(), &[any(2)]);
     world.tell(fill(lease, vec![player(20, 0, 0)]));
-    let second = Event::ReqFillSeats {
-        match_id: MatchId(61),
-        domain: "arena".into(),
-        lease,
-        players: vec![player(21, 0, 0)],
-    };
+    let second =
+        Event::ReqFillSeats { match_id: MatchId(61), domain: "arena".into(), lease, players: vec![player(21, 0, 0)] };
     let seats: Vec<_> = added(&world.tell(second)).iter().map(|grant| grant.player.seat).collect();
     assert_eq!(seats, [2, 3]);
     let told = world.tell(res_add(scene, 3));
