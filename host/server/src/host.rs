@@ -110,13 +110,13 @@ pub async fn run(
     let catalogue = keep_catalogue(&config, &bus)?;
     // Before Db or anybody else can change one.
     bus.send(lobby::Event::Recovered { parties }.into());
-    let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle };
+    let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle, region: config.node.region.clone() };
     let mut services = start_services(&config, inboxes, &shell, offer.clone(), &fleets, catalogue, &rules);
     forget_saves(&store, &bus)?;
     forget_drains(&store).await?;
     bus.send(scene_master::Event::Recovered { scenes, finished }.into());
-    let Offer { url, capacity, idle } = offer;
-    bus.send(scene_master::Event::NodeUp { node: NODE, url, capacity, idle }.into());
+    let Offer { url, capacity, idle, region } = offer;
+    bus.send(scene_master::Event::NodeUp { node: NODE, url, capacity, idle, region }.into());
 
     let listener = listen(config.server.listen, "server.listen").await?;
     let ops_listener = listen(config.ops.listen, "ops.listen").await?;

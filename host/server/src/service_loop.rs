@@ -189,7 +189,7 @@ mod tests {
     use std::time::Duration;
 
     use scenehost_core::config::{Fleet, OnCrash};
-    use scenehost_core::message::{EndReason, Player};
+    use scenehost_core::message::{Arranged, EndReason, Player};
     use scenehost_core::record::{self, SceneRecord, SeatRecord, SeatState};
     use scenehost_core::scene_master::{Capacity, Event, Offer, SceneMaster};
     use scenehost_core::scene_service::SceneService;
@@ -249,8 +249,10 @@ mod tests {
             allocation: None,
             domain: None,
             match_id: None,
+            arranged: Arranged::default(),
+            seeks: 0,
             past_matches: Vec::new(),
-            seats: vec![SeatRecord { player, state: SeatState::Held, remove: None }],
+            seats: vec![SeatRecord { player, state: SeatState::Held, is_known: true, remove: None }],
             crashes: Vec::new(),
             strikes: Vec::new(),
             end: None,
@@ -270,7 +272,7 @@ mod tests {
 
         let rules = Fleet { on_crash: OnCrash::End, ..Fleet::default() };
         let fleets = BTreeMap::from([("arena".into(), rules.clone())]);
-        let offer = Offer { url: String::new(), capacity: Capacity::scenes(4), idle: None };
+        let offer = Offer { url: String::new(), capacity: Capacity::scenes(4), idle: None, region: None };
         let service = SceneService::new(NODE, offer, fleets.clone());
         let (of_service, to_service) = (shell.clone(), bus.clone());
         tokio::spawn(async move { to_service.scene_service().run(service, of_service).await });

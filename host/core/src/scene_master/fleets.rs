@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::nodes::Nearness;
 use super::placing::Asked;
 use super::restart::{RESTART_MS, RESTART_MS_MAX};
 use super::{Due, Scene, SceneMaster, State};
@@ -132,9 +133,11 @@ impl SceneMaster {
         fleet.ok_or_else(|| Refusal::NotFound(format!("fleet named {:?}", name.as_str())))
     }
 
-    /// The scene of a fleet that is ready for the longest time.
-    pub(super) fn ready_scene(&self, name: &FleetName) -> Option<SceneId> {
-        Some(self.fleets.get(name)?.ready.first()?.1)
+    /// The scene of a fleet that is ready for the longest time, of those that are so near.
+    pub(super) fn ready_scene(&self, name: &FleetName, near: Nearness<'_>) -> Option<SceneId> {
+        let region = |id: &SceneId| self.nodes.get(&self.scenes.get(id)?.node)?.region.as_deref();
+        let ready = &self.fleets.get(name)?.ready;
+        ready.iter().map(|(_, id)| *id).find(|id| near.has(region(id)))
     }
 
     /// A scene has changed: its fleet and its node count it by what it is now.
@@ -181,7 +184,7 @@ impl SceneMaster {
             for _ in 0..self.missing(&name, cx.now) {
                 let rules = Arc::clone(&self.fleets[&name].rules);
                 // Where there is no room it is looked at again when there is.
-                let Ok(node) = self.choose_node(&rules, None) else { break };
+                let Ok(node) = self.choose_node(&rules, None, None) else { break };
                 let id = self.place(&name, node, Asked::Standby, cx);
                 self.order_scene(id, false, cx);
             }

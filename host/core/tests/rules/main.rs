@@ -4,6 +4,7 @@
 mod accounts;
 mod address;
 mod auth;
+mod backfill;
 mod chat;
 mod club;
 mod consistency;

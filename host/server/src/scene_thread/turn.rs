@@ -15,9 +15,10 @@ use scenehost_core::config::Strikes;
 use scenehost_core::message::EndReason;
 use scenehost_core::scene::{self, Effect, Scene};
 use scenehost_core::scene_service::{self, ToScene};
-use scenehost_core::{GameName, Incarnation, Message, Refusal, SceneId, Time};
+use scenehost_core::{DomainName, GameName, Incarnation, Message, Refusal, SceneId, Time};
 use scenehost_engine::{
-    CallError, Command, DeliverError, Failure, Log, Outgoing, SceneKey, Showing, Sink, Stepped, Worker, WorkerOptions,
+    CallError, Command, DeliverError, Failure, Log, NextMatch, Outgoing, SceneKey, Showing, Sink, Stepped, Worker,
+    WorkerOptions,
 };
 use scenehost_protocol::SharedEvent;
 use scenehost_protocol::v1::{self, server_frame::Body};
@@ -398,8 +399,13 @@ impl SceneThread {
             }
             Command::Finish(ending) => self.scene_event(id, scene::Event::Finish(game::results(ending))),
             Command::Save(request) => self.save(id, request),
-            Command::SeekPlayers(_) | Command::StopSeeking => {
-                tracing::debug!(scene = %id, "this host does not fill running scenes; the search is passed over");
+            Command::SeekPlayers(openings) => {
+                self.scene_event(id, scene::Event::SeekPlayers(game::openings(openings)));
+            }
+            Command::StopSeeking => self.scene_event(id, scene::Event::SeekPlayers(Vec::new())),
+            Command::MatchAgain(NextMatch { seats, domain, together }) => {
+                let domain = domain.as_deref().map(DomainName::from);
+                self.scene_event(id, scene::Event::MatchAgain { seats, domain, together });
             }
             Command::Label(label) => self.scene_event(id, scene::Event::Label(label)),
             Command::Show(showing) => self.show(id, showing),
