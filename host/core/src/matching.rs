@@ -12,6 +12,7 @@
 //! waiting. A group's match is answered only when its scene exists.
 
 mod rating_list;
+pub mod replay;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
