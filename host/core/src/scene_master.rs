@@ -255,8 +255,11 @@ impl Service for SceneMaster {
     fn step(&mut self, event: Event, cx: &mut Context<'_>) {
         let Some(event) = self.unless_held(event, cx) else { return };
         match event {
-            Event::ReqCreateScene { match_id, domain, fleet, players } => {
+            Event::ReqCreateScene { match_id, domain, fleet, players, .. } => {
                 self.req_create_scene(match_id, domain, fleet, players, cx)
+            }
+            Event::ReqFillSeats { match_id, domain, .. } => {
+                placing::refuse_match(domain, match_id, Refusal::SceneEnded, cx)
             }
             Event::Fleets { fleets } => self.set_fleets(fleets, cx),
             Event::ReqOperator { number, order } => self.req_operator(number, order, cx),

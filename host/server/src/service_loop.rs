@@ -231,7 +231,8 @@ mod tests {
 
     /// A scene that is in the books, and not on its node.
     fn record() -> SceneRecord {
-        let player = Player { seat: 0, user: UserId(10), name: "Ada".to_owned(), rating: 1_500, team: 0 };
+        let player =
+            Player { seat: 0, user: UserId(10), name: "Ada".to_owned(), rating: 1_500, team: 0, role: None, party: 0 };
         SceneRecord {
             epoch: Epoch(1),
             fleet: "arena".into(),

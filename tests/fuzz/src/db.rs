@@ -460,7 +460,15 @@ fn standing(script: &mut Script) -> results::Request {
 }
 
 fn finished(script: &mut Script) -> Finished {
-    let player = |seat: u32, user| Player { seat, user, name: "Ada".to_owned(), rating: 1_500, team: seat };
+    let player = |seat: u32, user| Player {
+        seat,
+        user,
+        name: "Ada".to_owned(),
+        rating: 1_500,
+        team: seat,
+        role: None,
+        party: 0,
+    };
     let result = |script: &mut Script| PlayerResult {
         seat: script.below(4) as u32,
         place: script.below(4) as u32,

@@ -84,7 +84,15 @@ impl World {
     fn new() -> Self {
         let now = Time(1_000_000);
         let grant = |seat| SeatGrant {
-            player: Player { seat, user: UserId(10 + u64::from(seat)), name: "Ada".to_owned(), rating: 1500, team: 0 },
+            player: Player {
+                seat,
+                user: UserId(10 + u64::from(seat)),
+                name: "Ada".to_owned(),
+                rating: 1500,
+                team: 0,
+                role: None,
+                party: 0,
+            },
             token: token(seat as usize),
             until: now.plus_ms(TOKEN_MS),
         };

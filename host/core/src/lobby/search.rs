@@ -97,6 +97,7 @@ impl Lobby {
             name: user.record.name.clone(),
             rating: known.ratings.get(domain).copied().unwrap_or(RATING_START),
             blocked: known.blocked.clone(),
+            wish: matching::Wish::default(),
         })
     }
 

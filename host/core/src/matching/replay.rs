@@ -2,10 +2,11 @@
 //! waited and how good their games were.
 //!
 //! Invariant: the handler is the real one, and hears what it would hear in production: the recorded searches at their
-//! times, its own ticks at its own deadlines, and for each group a scene that is there at once. Time is the stream's
+//! times, its own ticks at its own deadlines, and for each group, which all accept, a scene that is there at once. Time is the stream's
 //! and the randomness the caller's, so the same arguments give the same report.
 //!
-//! What a replay cannot know: who was matched when the stream was recorded did not say how much longer they would have
+//! What a replay cannot know: who would have accepted a match that was not made then, so all accept at once; what
+//! running scenes ask for, so they ask for nothing; who was matched when the stream was recorded did not say how much longer they would have
 //! waited, so with a configuration that makes users wait longer there are fewer cancels than there would be; and users
 //! come back when they came back then, however long their games were here.
 //!
@@ -20,14 +21,16 @@ mod stream;
 pub use compare::compare;
 pub use quality::{Game, Member, REMATCH_MS};
 pub use report::{End, Group, Measures, Quantiles, Report, Sample};
-pub use stream::{Cancel, Enter, Error, Happened, LINE_BYTES_MAX, LINES_MAX, Line, Seek, Someone, Stream, VERSION};
+pub use stream::{
+    Cancel, Enter, Error, Happened, Here, LINE_BYTES_MAX, LINES_MAX, Line, Seek, Someone, Stream, VERSION,
+};
 
 use rand_core::CryptoRng;
 
+use super::domain::Domain;
 use super::{Event, Match, PLACE_MS_MAX};
-use crate::config::Domain;
 use crate::ids::{MatchId, SceneId, Time, UserId};
-use crate::message::{Entry, Message};
+use crate::message::{Entry, MatchState, Message};
 use crate::token::Secret;
 use crate::{Context, Effects, Service, lobby, scene_master};
 use report::Watch;
@@ -107,11 +110,16 @@ impl Replay<'_> {
     /// What the handler says, and what it is answered.
     fn hear(&mut self, message: &Message) -> Option<Event> {
         match message {
-            Message::SceneMaster(scene_master::Event::ReqCreateScene { match_id, players, .. }) => {
+            Message::SceneMaster(scene_master::Event::ReqCreateScene { match_id, players, region, .. }) => {
                 let members = players.iter().map(|it| Member { user: it.user, rating: it.rating, team: it.team });
-                self.watch.made(&Game { members: members.collect() }, self.now);
+                self.watch.made(&Game { members: members.collect() }, region.as_deref(), self.now);
                 let ways_in = players.iter().map(|player| (player.user, self.way_in(*match_id)));
                 Some(Event::ResCreateScene { match_id: *match_id, result: Ok(ways_in.collect()) })
+            }
+            Message::Lobby(lobby::Event::SynMatchState { user, ticket, state: MatchState::Found(found) })
+                if !found.you_accepted =>
+            {
+                Some(Event::ReqAcceptMatch { user: *user, ticket: *ticket, accepts: true })
             }
             Message::Lobby(lobby::Event::ResMatch { ticket, result: Err(refusal), .. }) => {
                 self.watch.refused(*ticket, refusal, self.now);

@@ -6,6 +6,7 @@ use super::nodes::{Capacity, Idle};
 use super::operator::Order;
 use crate::config::Fleet;
 use crate::ids::{AllocationId, Build, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, UserId};
+use crate::matching::backfill::Lease;
 use crate::message::{EndReason, PlayerResult, ServiceName};
 use crate::read::Scanned;
 use crate::record::SceneRecord;
@@ -27,6 +28,10 @@ pub struct Matched {
     pub rating: i32,
     /// The team, from 0.
     pub team: u32,
+    /// The role in the team, in domains with roles.
+    pub role: Option<String>,
+    /// Those who share this number have come together.
+    pub party: u32,
 }
 
 /// Why a scene asks for its end.
@@ -85,6 +90,24 @@ pub enum Event {
         /// How the scene shall run.
         fleet: FleetName,
         /// Who gets a seat, in the order of seats.
+        players: Vec<Matched>,
+        /// What they have agreed on, such as the map: names and values, for the game.
+        choices: Vec<(String, String)>,
+        /// Where the scene shall run; `None`: anywhere.
+        region: Option<String>,
+        /// How many places the game shall fill with bots.
+        bots: u32,
+    },
+    /// Match has users for a scene that wants some; answered by [`matching::Event::ResCreateScene`], with their ways
+    /// in. Idempotent by the match's id.
+    ReqFillSeats {
+        /// Which group.
+        match_id: MatchId,
+        /// Its domain.
+        domain: DomainName,
+        /// By what right the scene gets them.
+        lease: Lease,
+        /// Who.
         players: Vec<Matched>,
     },
     /// What fleets are from now on.
@@ -252,7 +275,8 @@ pub enum Event {
         /// Who.
         user: UserId,
     },
-    /// Match wants nothing of the scene for a group any more: nobody of it was told of the scene. Idempotent.
+    /// Match wants nothing of the scene for a group any more, or nothing of the seats that it had filled: nobody of it
+    /// was told of the scene. Idempotent.
     ReqCancelScene {
         /// Which group.
         match_id: MatchId,

@@ -56,7 +56,15 @@ impl SceneMaster {
         let seat = scene.seats.len() as Seat;
         let rating = scene.domain.as_ref().and_then(|domain| joiner.ratings.get(domain).copied());
         let team = smallest_team(&scene.seats);
-        let player = Player { seat, user, name: joiner.name, rating: rating.unwrap_or(RATING_START), team };
+        let player = Player {
+            seat,
+            user,
+            name: joiner.name,
+            rating: rating.unwrap_or(RATING_START),
+            team,
+            role: None,
+            party: 0,
+        };
         let entry = Some(Secret::draw(cx.rng));
         scene.seats.push(SeatRow { player, state: SeatState::Expected, entry, asked: None, remove: None });
         self.by_user.insert(user, (id, seat));

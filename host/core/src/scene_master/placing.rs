@@ -153,7 +153,15 @@ impl SceneMaster {
         scene.missed = None;
         scene.sessions += 1;
         let seats = (0..).zip(players).map(|(seat, player)| SeatRow {
-            player: Player { seat, user: player.user, name: player.name, rating: player.rating, team: player.team },
+            player: Player {
+                seat,
+                user: player.user,
+                name: player.name,
+                rating: player.rating,
+                team: player.team,
+                role: None,
+                party: 0,
+            },
             state: SeatState::Expected,
             entry: None,
             asked: None,

@@ -95,7 +95,9 @@ impl SceneMaster {
             Event::Scanned { job, records } => self.loaded(job, records, cx),
             Event::Tick => self.reconcile_due(cx),
             Event::Stopping => self.stopping = true,
-            Event::ReqCreateScene { match_id, domain, .. } => super::placing::refuse_match(domain, match_id, DOWN, cx),
+            Event::ReqCreateScene { match_id, domain, .. } | Event::ReqFillSeats { match_id, domain, .. } => {
+                super::placing::refuse_match(domain, match_id, DOWN, cx)
+            }
             Event::ReqCreateByHand { number, .. } | Event::ReqOperator { number, .. } => {
                 cx.send(Message::Operator(number, Err(DOWN)));
             }

@@ -88,7 +88,7 @@ fn hash_of(token: Token) -> SecretHash {
 
 fn grant((seat, token): (usize, Token)) -> SeatGrant {
     let user = UserId(seat as u64);
-    let player = Player { seat: seat as u32, user, name: String::new(), rating: 0, team: 0 };
+    let player = Player { seat: seat as u32, user, name: String::new(), rating: 0, team: 0, role: None, party: 0 };
     SeatGrant { player, token: hash_of(token), until: UNTIL }
 }
 

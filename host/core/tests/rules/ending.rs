@@ -20,12 +20,15 @@ fn running(on_crash: OnCrash) -> (World<SceneMaster>, SceneId) {
     for (node, slots) in [(NODES[0], 2), (NODES[1], 1)] {
         world.tell(Event::NodeUp { node, url: "/v1/scene".to_owned(), capacity: Capacity::scenes(slots), idle: None });
     }
-    let player = Matched { user: UserId(10), name: "Ada".to_owned(), rating: 1500, team: 0 };
+    let player = Matched { user: UserId(10), name: "Ada".to_owned(), rating: 1500, team: 0, role: None, party: 0 };
     let told = world.tell(Event::ReqCreateScene {
         match_id: MatchId(50),
         domain: "gomoku".into(),
         fleet: "gomoku".into(),
         players: vec![player],
+        choices: Vec::new(),
+        region: None,
+        bots: 0,
     });
     let [Message::SceneService(node, scene_service::Event::ReqCreateScene { scene, .. })] = told[..] else {
         panic!("{told:?}")

@@ -31,12 +31,16 @@ fn master() -> World<SceneMaster> {
 /// A running game of two users, whose ids come from the match's, begun one second after the one before.
 fn begin(world: &mut World<SceneMaster>, fleet: &str, number: u64) -> SceneId {
     world.pass_ms(1_000);
-    let player = |user| Matched { user: UserId(user), name: "Ada".to_owned(), rating: 1500, team: 0 };
+    let player =
+        |user| Matched { user: UserId(user), name: "Ada".to_owned(), rating: 1500, team: 0, role: None, party: 0 };
     let told = world.tell(Event::ReqCreateScene {
         match_id: MatchId(number),
         domain: fleet.into(),
         fleet: fleet.into(),
         players: [10 * number, 10 * number + 1].map(player).to_vec(),
+        choices: Vec::new(),
+        region: None,
+        bots: 0,
     });
     let scene = told.iter().find_map(|message| match message {
         Message::SceneService(_, scene_service::Event::ReqCreateScene { scene, .. }) => Some(*scene),
@@ -336,7 +340,7 @@ fn a_scene_that_is_used_again_is_found_as_the_new_game_that_it_is() {
         fleet: "arena".into(),
         scene: None,
         domain: None,
-        players: vec![Matched { user: UserId(1), name: "Ada".to_owned(), rating: 1500, team: 0 }],
+        players: vec![Matched { user: UserId(1), name: "Ada".to_owned(), rating: 1500, team: 0, role: None, party: 0 }],
     };
     world.pass_ms(1_000);
     world.tell(Event::ReqOperator { number: 4, order });

@@ -136,7 +136,15 @@ impl Farm {
     fn matched(&mut self, match_id: u64, users: &[u64]) -> Vec<Message> {
         let players = users.iter().map(|user| player(*user)).collect();
         let match_id = MatchId(match_id);
-        self.tell(Event::ReqCreateScene { match_id, domain: "arena".into(), fleet: FLEET.into(), players })
+        self.tell(Event::ReqCreateScene {
+            match_id,
+            domain: "arena".into(),
+            fleet: FLEET.into(),
+            players,
+            choices: Vec::new(),
+            region: None,
+            bots: 0,
+        })
     }
 
     fn view(&mut self) -> FleetView {
@@ -186,7 +194,7 @@ impl Farm {
 }
 
 fn player(user: u64) -> Matched {
-    Matched { user: UserId(user), name: format!("User {user}"), rating: 1_500, team: 0 }
+    Matched { user: UserId(user), name: format!("User {user}"), rating: 1_500, team: 0, role: None, party: 0 }
 }
 
 fn answer_to(number: u64, said: &[Message]) -> Option<Result<Answer, Refusal>> {

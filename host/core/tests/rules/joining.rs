@@ -27,12 +27,22 @@ fn running(fleet: Fleet) -> (World<SceneMaster>, SceneId) {
     let mut world = World::new(SceneMaster::new(BTreeMap::from([(FleetName::from("arena"), fleet)])));
     let capacity = Capacity::scenes(10);
     world.tell(Event::NodeUp { node: NODE, url: "/v1/scene".to_owned(), capacity, idle: None });
-    let player = |user| Matched { user: UserId(user), name: "Ada".to_owned(), rating: 1500, team: user as u32 - 10 };
+    let player = |user| Matched {
+        user: UserId(user),
+        name: "Ada".to_owned(),
+        rating: 1500,
+        team: user as u32 - 10,
+        role: None,
+        party: 0,
+    };
     let told = world.tell(Event::ReqCreateScene {
         match_id: MatchId(50),
         domain: "arena".into(),
         fleet: "arena".into(),
         players: [10, 11].map(player).to_vec(),
+        choices: Vec::new(),
+        region: None,
+        bots: 0,
     });
     let scene = told.iter().find_map(|message| match message {
         Message::SceneService(_, scene_service::Event::ReqCreateScene { scene, .. }) => Some(*scene),

@@ -10,8 +10,8 @@ use scenehost_core::results::rating::{
     DEVIATION_LIMITS, Error, Finish, RATING_LIMITS, Rating, VOLATILITY_LIMITS, rate, win_probability,
 };
 use skillratings::elo::{self, EloConfig, EloRating};
-use skillratings::{MultiTeamOutcome, Outcomes};
 use skillratings::weng_lin::{WengLinConfig, WengLinRating, weng_lin_multi_team};
+use skillratings::{MultiTeamOutcome, Outcomes};
 
 const NOW: Time = Time(1_700_000_000_000);
 const DAY_MS: u64 = 86_400_000;

@@ -114,7 +114,15 @@ impl Books {
 
     fn req_create(&mut self, match_id: MatchId, users: [u64; 2]) -> Vec<Message> {
         let players = users.map(player).to_vec();
-        self.tell(Event::ReqCreateScene { match_id, domain: FLEET.into(), fleet: FLEET.into(), players })
+        self.tell(Event::ReqCreateScene {
+            match_id,
+            domain: FLEET.into(),
+            fleet: FLEET.into(),
+            players,
+            choices: Vec::new(),
+            region: None,
+            bots: 0,
+        })
     }
 
     /// A scene of users 10 and 11 that its node was ordered to make.
@@ -163,7 +171,7 @@ fn reused() -> Fleet {
 }
 
 fn player(user: u64) -> Matched {
-    Matched { user: UserId(user), name: format!("User {user}"), rating: 1_500, team: 0 }
+    Matched { user: UserId(user), name: format!("User {user}"), rating: 1_500, team: 0, role: None, party: 0 }
 }
 
 /// The scene that was ordered, and its epoch.

@@ -29,12 +29,16 @@ fn running(fleet: Fleet) -> (World<SceneMaster>, SceneId) {
         capacity: Capacity::scenes(2),
         idle: None,
     });
-    let player = |user| Matched { user: UserId(user), name: "Ada".to_owned(), rating: 1500, team: 0 };
+    let player =
+        |user| Matched { user: UserId(user), name: "Ada".to_owned(), rating: 1500, team: 0, role: None, party: 0 };
     let told = world.tell(Event::ReqCreateScene {
         match_id: MatchId(50),
         domain: "gomoku".into(),
         fleet: "gomoku".into(),
         players: [10, 11].map(player).to_vec(),
+        choices: Vec::new(),
+        region: None,
+        bots: 0,
     });
     let (_, scene, epoch, _) = placed(&told).expect("there is a slot");
     world.tell(Event::ResCreateScene { scene, epoch, result: Ok(()) });

@@ -63,7 +63,7 @@ pub fn kept(desk: &Desk) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn player(seat: u32, user: u64, team: u32) -> Player {
-    Player { seat, user: UserId(user), name: format!("User {user}"), rating: 1500, team }
+    Player { seat, user: UserId(user), name: format!("User {user}"), rating: 1500, team, role: None, party: 0 }
 }
 
 /// A game of these users: who, in which team, at which place, with which score.

@@ -25,7 +25,15 @@ type Effect = scenehost_core::scene::Effect<u32>;
 
 fn start() -> Start {
     let grant = |seat| SeatGrant {
-        player: Player { seat, user: UserId(10 + u64::from(seat)), name: "Ada".to_owned(), rating: 1500, team: 0 },
+        player: Player {
+            seat,
+            user: UserId(10 + u64::from(seat)),
+            name: "Ada".to_owned(),
+            rating: 1500,
+            team: 0,
+            role: None,
+            party: 0,
+        },
         token: token(seat),
         until: START.plus_ms(TOKEN_MS),
     };
@@ -455,7 +463,8 @@ fn every_state_and_event() {
     };
     let refused = || Err(scenehost_core::Refusal::Internal("x"));
     let newcomer = || {
-        let player = Player { seat: 2, user: UserId(20), name: "Eve".to_owned(), rating: 1500, team: 0 };
+        let player =
+            Player { seat: 2, user: UserId(20), name: "Eve".to_owned(), rating: 1500, team: 0, role: None, party: 0 };
         SeatGrant { player, token: token(2), until: START.plus_ms(TOKEN_MS) }
     };
     let add_spectator = || {

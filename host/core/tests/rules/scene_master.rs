@@ -38,12 +38,16 @@ fn master(slots: u32) -> World<SceneMaster> {
 }
 
 fn req_create(match_id: MatchId, users: [u64; 2]) -> Event {
-    let player = |user| Matched { user: UserId(user), name: "Ada".to_owned(), rating: 1500, team: 0 };
+    let player =
+        |user| Matched { user: UserId(user), name: "Ada".to_owned(), rating: 1500, team: 0, role: None, party: 0 };
     Event::ReqCreateScene {
         match_id,
         domain: "gomoku".into(),
         fleet: "gomoku".into(),
         players: users.map(player).to_vec(),
+        choices: Vec::new(),
+        region: None,
+        bots: 0,
     }
 }
 
@@ -517,7 +521,8 @@ fn order(order: Order) -> Event {
 
 /// The scene that is reserved is given to a user.
 fn allocate(scene: SceneId) -> Event {
-    let players = vec![Matched { user: UserId(12), name: "Eve".to_owned(), rating: 1500, team: 0 }];
+    let players =
+        vec![Matched { user: UserId(12), name: "Eve".to_owned(), rating: 1500, team: 0, role: None, party: 0 }];
     order(Order::Allocate { fleet: "gomoku".into(), scene: Some(scene), domain: None, players })
 }
 

@@ -235,7 +235,8 @@ fn every_state_and_event() {
     let mut ending = running.clone();
     ending.tell(destroy(EPOCH));
     let add_seats = |epoch| {
-        let player = Player { seat: 2, user: UserId(5), name: "Eve".to_owned(), rating: 1500, team: 0 };
+        let player =
+            Player { seat: 2, user: UserId(5), name: "Eve".to_owned(), rating: 1500, team: 0, role: None, party: 0 };
         let grant = SeatGrant { player, token: SecretHash::of("x"), until: Time(9) };
         Event::ReqAddSeats { scene: SCENE, epoch, seats: vec![grant] }
     };

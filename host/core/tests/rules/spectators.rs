@@ -33,7 +33,8 @@ fn watched(spectators_max: u32, spectator_delay_ms: u64) -> Fleet {
 
 /// A running game of one player whose frames are numbers.
 fn running(limits: Fleet) -> Scene<u32> {
-    let player = Player { seat: 0, user: UserId(10), name: "Ada".to_owned(), rating: 1500, team: 0 };
+    let player =
+        Player { seat: 0, user: UserId(10), name: "Ada".to_owned(), rating: 1500, team: 0, role: None, party: 0 };
     let start = Start {
         build: Build(1),
         reuse: false,
@@ -252,7 +253,7 @@ fn who_watches_has_no_seat_and_neither_keeps_the_game_alive_nor_ends_it() {
 fn who_gets_a_seat_watches_no_more() {
     let mut scene = running(watched(10, 0));
     come(&mut scene, START, FIRST, VIC);
-    let player = Player { seat: 1, user: VIC, name: "Vic".to_owned(), rating: 1500, team: 0 };
+    let player = Player { seat: 1, user: VIC, name: "Vic".to_owned(), rating: 1500, team: 0, role: None, party: 0 };
     let grant = SeatGrant { player, token: SecretHash::of("new"), until: START.plus_ms(TOKEN_MS) };
     let effects = scene.step(START, Event::Order(ToScene::AddSeats { epoch: EPOCH, seats: vec![grant] }));
     assert_eq!(told(&effects, FIRST), ["Ended Left", "close"]);
@@ -361,12 +362,16 @@ fn master(fleet: Fleet) -> (World<SceneMaster>, SceneId) {
 }
 
 fn another_game(world: &mut World<SceneMaster>, number: u64) -> SceneId {
-    let player = |user| Matched { user: UserId(user), name: "Ada".to_owned(), rating: 1500, team: 0 };
+    let player =
+        |user| Matched { user: UserId(user), name: "Ada".to_owned(), rating: 1500, team: 0, role: None, party: 0 };
     let told = world.tell(scene_master::Event::ReqCreateScene {
         match_id: MatchId(number),
         domain: "gomoku".into(),
         fleet: "gomoku".into(),
         players: [number - 40, number - 39].map(player).to_vec(),
+        choices: Vec::new(),
+        region: None,
+        bots: 0,
     });
     let scene = told.iter().find_map(|message| match message {
         Message::SceneService(_, scene_service::Event::ReqCreateScene { scene, .. }) => Some(*scene),

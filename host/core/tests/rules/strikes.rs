@@ -23,9 +23,18 @@ fn running(strikes: Strikes) -> (World<SceneMaster>, SceneId) {
     let mut world = World::new(SceneMaster::new(BTreeMap::from([(FleetName::from("duel"), fleet(strikes))])));
     let (url, capacity) = ("/v1/scene".to_owned(), Capacity::scenes(2));
     world.tell(Event::NodeUp { node: NodeId(1), url, capacity, idle: None });
-    let players = vec![Matched { user: UserId(10), name: "Ada".to_owned(), rating: 1_500, team: 0 }];
+    let players =
+        vec![Matched { user: UserId(10), name: "Ada".to_owned(), rating: 1_500, team: 0, role: None, party: 0 }];
     let (domain, fleet) = ("duel".into(), "duel".into());
-    let told = world.tell(Event::ReqCreateScene { match_id: MatchId(1), domain, fleet, players });
+    let told = world.tell(Event::ReqCreateScene {
+        match_id: MatchId(1),
+        domain,
+        fleet,
+        players,
+        choices: Vec::new(),
+        region: None,
+        bots: 0,
+    });
     let [Message::SceneService(_, ToNode::ReqCreateScene { scene, .. })] = told[..] else { panic!("{told:?}") };
     world.tell(Event::ResCreateScene { scene, epoch: EPOCH, result: Ok(()) });
     world.tell(Event::SynUserJoined { scene, epoch: EPOCH, seat: 0 });

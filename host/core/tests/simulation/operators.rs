@@ -116,7 +116,7 @@ impl Sim {
 }
 
 fn matched(user: UserId) -> Matched {
-    Matched { user, name: "Somebody".to_owned(), rating: 1_500, team: 0 }
+    Matched { user, name: "Somebody".to_owned(), rating: 1_500, team: 0, role: None, party: 0 }
 }
 
 /// Whether a node may exit when nobody needs it.

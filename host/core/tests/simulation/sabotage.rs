@@ -74,11 +74,13 @@ impl Sim {
             }
             (
                 Some(Sabotage::PartnersAreLeftOut),
-                Message::SceneMaster(scene_master::Event::ReqCreateScene { match_id, domain, fleet, players }),
+                Message::SceneMaster(scene_master::Event::ReqCreateScene { match_id, domain, fleet, players, .. }),
             ) if players.len() > 2 => {
                 let (match_id, domain, fleet) = (*match_id, domain.clone(), fleet.clone());
                 let players = players[..players.len() - 1].to_vec();
-                let event = scene_master::Event::ReqCreateScene { match_id, domain, fleet, players };
+                let (choices, region, bots) = (Vec::new(), None, 0);
+                let event =
+                    scene_master::Event::ReqCreateScene { match_id, domain, fleet, players, choices, region, bots };
                 self.deliver_later(1, to, event.into());
                 true
             }

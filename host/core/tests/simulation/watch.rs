@@ -378,7 +378,10 @@ impl Observed for SceneMaster {
             Event::ReqRemoveUser { user } => ("ReqRemoveUser".to_owned(), watch.scene_of(*user)),
             Event::ResAddToken { scene, result: Ok(()), .. } => ("ResAddToken".to_owned(), Some(*scene)),
             Event::ResAddToken { scene, .. } => ("ResAddToken, refused".to_owned(), Some(*scene)),
-            Event::ReqFindScenes { .. } | Event::SynLabel { .. } | Event::SynSpectators { .. } => return,
+            Event::ReqFindScenes { .. }
+            | Event::SynLabel { .. }
+            | Event::SynSpectators { .. }
+            | Event::ReqFillSeats { .. } => return,
             Event::ReqJoinInProgress { number, scene, joiner } => {
                 if watch.scene_of(joiner.user).is_none() {
                     watch.joins.insert(joiner.user, *number);
@@ -542,7 +545,13 @@ impl Observed for Match {
                 let row = if *up { "SceneMaster up" } else { "SceneMaster down" };
                 (row, if self.waiting() > 0 { "Waiting" } else { "none" })
             }
-            Event::Service { .. } | Event::Tick => return,
+            Event::Service { .. }
+            | Event::Tick
+            | Event::ReqBackfill { .. }
+            | Event::SynBackfillEnded { .. }
+            | Event::ReqAcceptMatch { .. }
+            | Event::SynHere { .. }
+            | Event::Domain(_) => return,
         };
         watch.reached("match", row, column);
     }

@@ -162,7 +162,7 @@ fn matched(user: User) -> Result<Matched, Refusal> {
         return Err(Refusal::Invalid(format!("a user's name has 1 to {NAME_CHARS_MAX} characters")));
     }
     let rating = user.rating.unwrap_or(record::RATING_START);
-    Ok(Matched { user: id, name: user.name, rating, team: user.team })
+    Ok(Matched { user: id, name: user.name, rating, team: user.team, role: None, party: 0 })
 }
 
 /// One question to SceneMaster. What it is, is looked at when the operator's right is clear.

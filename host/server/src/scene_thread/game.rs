@@ -24,7 +24,7 @@ pub fn spec(start: &Start, fleet: &FleetRun) -> engine::SceneSpec {
 }
 
 pub fn player(player: &Player) -> engine::Player {
-    let Player { seat, user, name, rating, team } = player;
+    let Player { seat, user, name, rating, team, .. } = player;
     engine::Player { seat: *seat, user: user.0, name: name.clone(), rating: *rating, team: *team }
 }
 

@@ -156,6 +156,8 @@ impl Bench {
             name: "Guest 1234".to_owned(),
             rating: 1_500,
             team: seat,
+            role: None,
+            party: seat,
         };
         let result = |seat| PlayerResult { seat, place: seat + 1, score: 10 - i64::from(seat) };
         let finished = Finished {

@@ -85,7 +85,14 @@ async fn measure(bus: &Bus, settings: &Settings, with_leaks: bool) -> Result<Fou
 
 /// Asks for a scene of a fleet, as a match does, and says when it was there.
 pub async fn allocate(bus: &Bus, fleet: &str, users: &[UserId]) -> Result<(SceneId, Duration)> {
-    let player = |user: &UserId| Matched { user: *user, name: "Nobody".to_owned(), rating: 1_500, team: 0 };
+    let player = |user: &UserId| Matched {
+        user: *user,
+        name: "Nobody".to_owned(),
+        rating: 1_500,
+        team: 0,
+        role: None,
+        party: 0,
+    };
     let players = users.iter().map(player).collect();
     let order = Order::Allocate { fleet: fleet.into(), scene: None, domain: None, players };
     let asked = Instant::now();

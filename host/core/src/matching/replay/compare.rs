@@ -7,7 +7,7 @@ use super::report::{Measures, Report};
 /// A row: what it shows, of some measures; `None` where there is nothing to show.
 type Row = (&'static str, fn(&Measures) -> Option<String>);
 
-const ROWS: [Row; 20] = [
+const ROWS: [Row; 22] = [
     ("searches", |it| Some(it.searches.to_string())),
     ("matched", |it| part(it.matched, it.searches)),
     ("cancelled", |it| part(it.cancelled, it.searches)),
@@ -28,6 +28,8 @@ const ROWS: [Row; 20] = [
     ("chance from one half, mean", |it| chance(it, it.unfairness.mean)),
     ("chance from one half, p50", |it| chance(it, it.unfairness.p50)),
     ("chance from one half, p95", |it| chance(it, it.unfairness.p95)),
+    ("round trip, p50", |it| trip(it.round_trip_ms.p50)),
+    ("round trip, p95", |it| trip(it.round_trip_ms.p95)),
 ];
 
 fn part(count: u64, of: u64) -> Option<String> {
@@ -44,6 +46,10 @@ fn points(measures: &Measures, points: f64) -> Option<String> {
 
 fn chance(measures: &Measures, chance: f64) -> Option<String> {
     (measures.matched > 0).then(|| format!("{chance:.3}"))
+}
+
+fn trip(ms: f64) -> Option<String> {
+    (ms > 0.0).then(|| format!("{ms:.0} ms"))
 }
 
 /// The reports side by side, each with its name as the head of its column: what was measured of all searches, then a
@@ -104,18 +110,26 @@ fn groups(text: &mut String, by: &str, reports: &[(&str, &Report)]) {
 }
 
 fn group_line(text: &mut String, what: &str, it: &Measures) {
-    let percent = |count: u64, of: u64| format!("{:.1} %", 100.0 * count as f64 / of.max(1) as f64);
-    let _ = writeln!(
-        text,
-        "{what:28}{:>9}{:>9.2}{:>9.2}{:>9.2}{:>9.1}{:>9.1}{:>9.3}{:>9}{:>9}",
-        it.searches,
-        it.wait_ms.p50 / 1e3,
-        it.wait_ms.p95 / 1e3,
-        it.wait_ms.p99 / 1e3,
-        it.spread.mean,
-        it.team_gap.mean,
-        it.unfairness.mean,
+    let of_matched = |value: f64, digits: usize| match it.matched {
+        0 => "-".to_owned(),
+        _ => format!("{value:.digits$}"),
+    };
+    let percent = |count: u64, of: u64| match of {
+        0 => "-".to_owned(),
+        _ => format!("{:.1} %", 100.0 * count as f64 / of as f64),
+    };
+    let cells = [
+        it.searches.to_string(),
+        of_matched(it.wait_ms.p50 / 1e3, 2),
+        of_matched(it.wait_ms.p95 / 1e3, 2),
+        of_matched(it.wait_ms.p99 / 1e3, 2),
+        of_matched(it.spread.mean, 1),
+        of_matched(it.team_gap.mean, 1),
+        of_matched(it.unfairness.mean, 3),
         percent(it.starved, it.searches),
         percent(it.rematches, it.matched),
-    );
+    ];
+    let _ = write!(text, "{what:28}");
+    cells.iter().for_each(|cell| _ = write!(text, "{cell:>9}"));
+    text.push('\n');
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: each search that began is in exactly one [`Sample`], whatever the handler says of it and however often.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::quality::{Game, Meetings};
 use super::stream::Enter;
@@ -32,7 +32,7 @@ pub struct Report {
 /// Searches that have something in common.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
-    /// By what searches are told apart: `rating`, `party`.
+    /// By what searches are told apart: `rating`, `party`, `region`.
     pub by: &'static str,
     /// What those of this group have in common.
     pub name: String,
@@ -63,6 +63,8 @@ pub struct Measures {
     pub team_gap: Quantiles,
     /// How far from one half the chance of a win was, 0 to 0.5.
     pub unfairness: Quantiles,
+    /// How long the way was to the region where they play, in milliseconds; of those who had said it.
+    pub round_trip_ms: Quantiles,
     /// How many of those that were matched met somebody again within [`super::REMATCH_MS`].
     pub rematches: u64,
 }
@@ -94,12 +96,14 @@ impl Quantiles {
 }
 
 /// One search.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// The mean rating of its users.
     pub rating: i32,
     /// How many users it has.
     pub users: u32,
+    /// The region that is nearest to it, by the longest round trips of its users; none if it has not said any.
+    pub region: Option<String>,
     /// How long it took, in milliseconds.
     pub wait_ms: u64,
     /// How it ended.
@@ -117,6 +121,8 @@ pub enum End {
         team_gap: f64,
         /// See [`Game::unfairness`].
         unfairness: f64,
+        /// The round trip to the region where it is played, in milliseconds, if both are known.
+        round_trip_ms: Option<u16>,
         /// Whether somebody in it had met somebody else in it shortly before.
         again: bool,
     },
@@ -144,6 +150,8 @@ struct Open {
     since: Time,
     rating: i32,
     users: Vec<UserId>,
+    /// The longest of its users' to each region that one of them has named.
+    round_trips: BTreeMap<String, u16>,
 }
 
 impl Watch {
@@ -156,16 +164,23 @@ impl Watch {
         let sum: i64 = enter.seekers.iter().map(|seek| i64::from(seek.rating)).sum();
         let rating = (sum / users.len().max(1) as i64) as i32;
         self.of.extend(users.iter().map(|user| (*user, enter.ticket)));
-        self.open.insert(enter.ticket, Open { since: now, rating, users });
+        let mut round_trips = BTreeMap::new();
+        for (region, ms) in enter.seekers.iter().flat_map(|seek| &seek.round_trips) {
+            let longest: &mut u16 = round_trips.entry(region.clone()).or_default();
+            *longest = (*longest).max(*ms);
+        }
+        self.open.insert(enter.ticket, Open { since: now, rating, users, round_trips });
     }
 
-    pub fn made(&mut self, game: &Game, now: Time) {
+    pub fn made(&mut self, game: &Game, region: Option<&str>, now: Time) {
         let again = self.meetings.meet(game, now);
         let (spread, team_gap, unfairness) = (game.spread(), game.team_gap(), game.unfairness());
         self.games += 1;
         for member in &game.members {
             if let Some(ticket) = self.of.get(&member.user).copied() {
-                self.end(ticket, End::Matched { spread, team_gap, unfairness, again }, now);
+                let round_trip = |open: &Open| open.round_trips.get(region?).copied();
+                let round_trip_ms = self.open.get(&ticket).and_then(round_trip);
+                self.end(ticket, End::Matched { spread, team_gap, unfairness, round_trip_ms, again }, now);
             }
         }
     }
@@ -187,14 +202,16 @@ impl Watch {
                 self.of.remove(user);
             }
         }
-        let users = open.users.len() as u32;
-        self.samples.push(Sample { rating: open.rating, users, wait_ms: now.ms_since(open.since), end });
+        let region = open.round_trips.iter().min_by_key(|(_, ms)| **ms).map(|(region, _)| region.clone());
+        let (users, wait_ms) = (open.users.len() as u32, now.ms_since(open.since));
+        self.samples.push(Sample { rating: open.rating, users, region, wait_ms, end });
     }
 
     pub fn report(self, domain: DomainName, began: Time) -> Report {
         let samples = self.samples;
         let mut groups = deciles(&samples);
         groups.extend(parties(&samples));
+        groups.extend(regions(&samples));
         Report {
             domain,
             span_ms: self.last.ms_since(began),
@@ -220,7 +237,7 @@ fn deciles(samples: &[Sample]) -> Vec<Group> {
 
 /// Searches by how many users they have.
 fn parties(samples: &[Sample]) -> Vec<Group> {
-    let mut by_size = std::collections::BTreeMap::<u32, Vec<&Sample>>::new();
+    let mut by_size = BTreeMap::<u32, Vec<&Sample>>::new();
     for sample in samples {
         by_size.entry(sample.users).or_default().push(sample);
     }
@@ -231,19 +248,33 @@ fn parties(samples: &[Sample]) -> Vec<Group> {
     by_size.into_iter().map(group).collect()
 }
 
+/// Searches by the region that is nearest to them.
+fn regions(samples: &[Sample]) -> Vec<Group> {
+    let mut by_region = BTreeMap::<&str, Vec<&Sample>>::new();
+    for sample in samples {
+        if let Some(region) = &sample.region {
+            by_region.entry(region).or_default().push(sample);
+        }
+    }
+    let group =
+        |(name, part): (&str, Vec<&Sample>)| Group { by: "region", name: name.to_owned(), measures: measures(&part) };
+    by_region.into_iter().map(group).collect()
+}
+
 fn measures(samples: &[&Sample]) -> Measures {
     let mut measures = Measures { searches: samples.len() as u64, ..Measures::default() };
-    let [mut waits, mut spreads, mut team_gaps, mut unfair] = [const { Vec::new() }; 4];
+    let [mut waits, mut spreads, mut team_gaps, mut unfair, mut round_trips] = [const { Vec::new() }; 5];
     for sample in samples {
         measures.longest_wait_ms = measures.longest_wait_ms.max(sample.wait_ms);
         match sample.end {
-            End::Matched { spread, team_gap, unfairness, again } => {
+            End::Matched { spread, team_gap, unfairness, round_trip_ms, again } => {
                 measures.matched += 1;
                 measures.rematches += u64::from(again);
                 waits.push(sample.wait_ms as f64);
                 spreads.push(f64::from(spread));
                 team_gaps.push(team_gap);
                 unfair.push(unfairness);
+                round_trips.extend(round_trip_ms.map(f64::from));
             }
             End::Cancelled => measures.cancelled += 1,
             End::Starved => measures.starved += 1,
@@ -254,5 +285,6 @@ fn measures(samples: &[&Sample]) -> Measures {
     measures.spread = Quantiles::of(spreads);
     measures.team_gap = Quantiles::of(team_gaps);
     measures.unfairness = Quantiles::of(unfair);
+    measures.round_trip_ms = Quantiles::of(round_trips);
     measures
 }

@@ -7,10 +7,12 @@
 //! `{"at_ms":5,"enter":{"ticket":7,"seekers":[{"user":"000000000000002a","rating":1512}]}}` or
 //! `{"at_ms":9,"cancel":{"ticket":7,"user":"000000000000002a"}}`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DomainName, Time, UserId};
-use crate::matching::{Event, Seeker};
+use crate::matching::{Event, Seeker, Wish};
 use crate::refusal::Refusal;
 
 /// The version that is written and read.
@@ -88,6 +90,8 @@ pub enum Happened {
     Enter(Enter),
     /// A search was taken back.
     Cancel(Cancel),
+    /// A user who searches has lost the connection, or is back.
+    Here(Here),
 }
 
 /// A search begins.
@@ -110,8 +114,20 @@ pub struct Cancel {
     pub user: Someone,
 }
 
-/// One of those who search.
+/// A user who searches has lost the connection, or is back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Here {
+    /// The search's number.
+    pub ticket: u64,
+    /// Who.
+    pub user: Someone,
+    /// Whether the user is here.
+    pub here: bool,
+}
+
+/// One of those who search.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Seek {
     /// Who.
@@ -121,10 +137,22 @@ pub struct Seek {
     /// With whom the user will not play.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocked: Vec<Someone>,
+    /// See [`Wish::has`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub has: BTreeMap<String, Vec<String>>,
+    /// See [`Wish::wants`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub wants: BTreeMap<String, Vec<String>>,
+    /// See [`Wish::round_trips`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub round_trips: BTreeMap<String, u16>,
+    /// See [`Wish::opponents`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub opponents: Vec<Someone>,
 }
 
 /// A user's pseudonym, 16 hexadecimal digits: a number of 64 bits is not safe in every reader of JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Someone(pub UserId);
 
@@ -158,17 +186,20 @@ struct RawLine {
     enter: Option<Enter>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cancel: Option<Cancel>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    here: Option<Here>,
 }
 
 impl TryFrom<RawLine> for Line {
     type Error = &'static str;
 
     fn try_from(raw: RawLine) -> Result<Self, &'static str> {
-        let happened = match (raw.enter, raw.cancel) {
-            (Some(enter), None) if enter.seekers.is_empty() => return Err("enter needs one of seekers at least"),
-            (Some(enter), None) => Happened::Enter(enter),
-            (None, Some(cancel)) => Happened::Cancel(cancel),
-            _ => return Err("a line has one of enter and cancel"),
+        let happened = match (raw.enter, raw.cancel, raw.here) {
+            (Some(enter), None, None) if enter.seekers.is_empty() => return Err("enter needs one of seekers at least"),
+            (Some(enter), None, None) => Happened::Enter(enter),
+            (None, Some(cancel), None) => Happened::Cancel(cancel),
+            (None, None, Some(here)) => Happened::Here(here),
+            _ => return Err("a line has exactly one of enter, cancel and here"),
         };
         Ok(Self { at_ms: raw.at_ms, happened })
     }
@@ -176,11 +207,45 @@ impl TryFrom<RawLine> for Line {
 
 impl From<Line> for RawLine {
     fn from(line: Line) -> Self {
-        let (enter, cancel) = match line.happened {
-            Happened::Enter(enter) => (Some(enter), None),
-            Happened::Cancel(cancel) => (None, Some(cancel)),
-        };
-        Self { at_ms: line.at_ms, enter, cancel }
+        let raw = Self { at_ms: line.at_ms, enter: None, cancel: None, here: None };
+        match line.happened {
+            Happened::Enter(enter) => Self { enter: Some(enter), ..raw },
+            Happened::Cancel(cancel) => Self { cancel: Some(cancel), ..raw },
+            Happened::Here(here) => Self { here: Some(here), ..raw },
+        }
+    }
+}
+
+impl Seek {
+    /// What is recorded of one who searches.
+    fn of(seeker: &Seeker, pseudonym: &dyn Fn(UserId) -> UserId) -> Self {
+        let someone = |user: &UserId| Someone(pseudonym(*user));
+        let Wish { has, wants, round_trips, opponents } = seeker.wish.clone();
+        Self {
+            user: someone(&seeker.user),
+            rating: seeker.rating,
+            blocked: seeker.blocked.iter().map(someone).collect(),
+            has,
+            wants,
+            round_trips,
+            opponents: opponents.iter().map(someone).collect(),
+        }
+    }
+
+    fn seeker(&self) -> Seeker {
+        let users = |these: &[Someone]| these.iter().map(|someone| someone.0).collect();
+        Seeker {
+            user: self.user.0,
+            name: String::new(),
+            rating: self.rating,
+            blocked: users(&self.blocked),
+            wish: Wish {
+                has: self.has.clone(),
+                wants: self.wants.clone(),
+                round_trips: self.round_trips.clone(),
+                opponents: users(&self.opponents),
+            },
+        }
     }
 }
 
@@ -189,19 +254,14 @@ impl Happened {
     pub fn event(&self) -> Event {
         match self {
             Self::Enter(enter) => {
-                let seeker = |seek: &Seek| Seeker {
-                    user: seek.user.0,
-                    name: String::new(),
-                    rating: seek.rating,
-                    blocked: seek.blocked.iter().map(|it| it.0).collect(),
-                };
-                Event::ReqMatch { ticket: enter.ticket, seekers: enter.seekers.iter().map(seeker).collect() }
+                Event::ReqMatch { ticket: enter.ticket, seekers: enter.seekers.iter().map(Seek::seeker).collect() }
             }
             Self::Cancel(cancel) => Event::ReqCancelMatch {
                 user: cancel.user.0,
                 ticket: cancel.ticket,
                 others: Refusal::SearchStopped(String::new()),
             },
+            Self::Here(here) => Event::SynHere { user: here.user.0, ticket: here.ticket, here: here.here },
         }
     }
 }
@@ -213,15 +273,14 @@ impl Line {
         let someone = |user: &UserId| Someone(pseudonym(*user));
         let happened = match event {
             Event::ReqMatch { ticket, seekers } => {
-                let seek = |seeker: &Seeker| Seek {
-                    user: someone(&seeker.user),
-                    rating: seeker.rating,
-                    blocked: seeker.blocked.iter().map(someone).collect(),
-                };
+                let seek = |seeker: &Seeker| Seek::of(seeker, pseudonym);
                 Happened::Enter(Enter { ticket: *ticket, seekers: seekers.iter().map(seek).collect() })
             }
             Event::ReqCancelMatch { user, ticket, .. } => {
                 Happened::Cancel(Cancel { ticket: *ticket, user: someone(user) })
+            }
+            Event::SynHere { user, ticket, here } => {
+                Happened::Here(Here { ticket: *ticket, user: someone(user), here: *here })
             }
             _ => return None,
         };
