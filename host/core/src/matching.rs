@@ -15,6 +15,7 @@
 //! | `change` | the domain is changed while tickets wait |
 //! | `waits`, `telling` | what users are told of their search |
 //! | `quality` | what operators see of waits and matches |
+//! | [`replay`] | recorded searches, replayed: how long users waited and how good their games were |
 //!
 //! A ticket is a user's, or a whole party's, which comes into one scene or into none.
 //!
@@ -37,6 +38,7 @@ mod judge;
 mod placing;
 pub mod pool;
 mod quality;
+pub mod replay;
 pub mod rule;
 mod search;
 pub mod teams;

@@ -35,6 +35,7 @@ mod ranking;
 mod rate;
 mod rating;
 mod reconcile;
+mod replay;
 mod reports;
 mod restart;
 mod results;
