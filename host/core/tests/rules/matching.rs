@@ -221,7 +221,7 @@ fn a_hundred_thousand_choices_are_uniform_over_those_in_range() {
     ];
     // They will not play with each other, so that all of them wait; and nobody is avoided for having met before.
     let recent = Recent { opponents: 0, ..Recent::default() };
-    let mut world = World::new(Match::new("gomoku".into(), Domain { recent, ..domain(2, 2) }));
+    let mut world = World::new(Match::new("gomoku".into(), Domain { recent, ..domain(2, 2) }, None));
     let others: Vec<u64> = (0..RATINGS.len() as u64).collect();
     let wait = |world: &mut World<Match>, user: u64, ticket: u64| {
         let seekers = vec![seeker(user, RATINGS[user as usize], &others)];
