@@ -227,7 +227,7 @@ mod tests {
 
         bus.send(scenehost_core::Message::OwnSceneService(destroy(0, 1)));
         assert!(inboxes.scene_master.try_recv().is_err(), "it has not begun");
-        let offer = Offer { url: String::new(), capacity: Capacity::scenes(4), idle: None };
+        let offer = Offer { url: String::new(), capacity: Capacity::scenes(4), idle: None, region: None };
         let service = SceneService::new(NodeId(1), offer, BTreeMap::new());
         let runs = bus.clone();
         tokio::spawn(async move { runs.scene_service().run(service, shell).await });
