@@ -211,7 +211,7 @@ impl SceneMaster {
     /// Whether a scene may get players from Match now.
     fn takes_players(&self, scene: &Scene) -> bool {
         let is_well = matches!(scene.state, State::Allocated | State::Running);
-        is_well && scene.allocation.is_some() && self.db_up && !self.stopping
+        is_well && scene.allocation.is_some() && self.db_up && !self.stopping && self.reconcile.is_none()
     }
 
     /// Something has changed that a scene's search depends on: its lease is opened, renewed or ended.
