@@ -56,6 +56,7 @@ mod party;
 mod records;
 mod restart;
 mod resume;
+mod rules;
 mod saves;
 mod scenes;
 mod secure;

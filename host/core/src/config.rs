@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::auth::account::SESSIONS_MAX;
-use crate::ids::FleetName;
+
+pub use crate::matching::domain::Domain;
 
 /// Who may sign in, and how long that lasts.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -104,91 +105,8 @@ impl Default for Lobby {
     }
 }
 
-/// How users of one domain are matched.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Domain {
-    /// The fleet that runs this domain's scenes.
-    pub fleet: FleetName,
-    /// The fewest players that make a match, 1 or more.
-    pub players_min: u32,
-    /// The most; a match of this size is made at once.
-    pub players_max: u32,
-    /// How long the oldest ticket waits for more than the fewest players.
-    #[serde(default = "default_fill_ms")]
-    pub fill_ms: u64,
-    /// How far apart ratings may be at first.
-    #[serde(default = "default_rating_range")]
-    pub rating_range: u32,
-    /// By how much the range grows with each second of waiting.
-    #[serde(default = "default_rating_range_per_s")]
-    pub rating_range_per_s: u32,
-    /// Where the range stops growing.
-    #[serde(default = "default_rating_range_max")]
-    pub rating_range_max: u32,
-    /// How long a ticket waits before it is given back without a match.
-    #[serde(default = "default_wait_ms_max")]
-    pub wait_ms_max: u64,
-    /// How many tickets may wait at once.
-    #[serde(default = "default_tickets_max")]
-    pub tickets_max: usize,
-    /// Whether its games change ratings.
-    #[serde(default = "default_rated")]
-    pub rated: bool,
-}
-
-fn default_rated() -> bool {
-    true
-}
-fn default_fill_ms() -> u64 {
-    10_000
-}
-fn default_rating_range() -> u32 {
-    100
-}
-fn default_rating_range_per_s() -> u32 {
-    15
-}
-fn default_rating_range_max() -> u32 {
-    1_000
-}
-fn default_wait_ms_max() -> u64 {
-    300_000
-}
-fn default_tickets_max() -> usize {
-    100_000
-}
-
 /// The most players in one scene.
 pub const PLAYERS_MAX: u32 = 200;
-
-impl Domain {
-    /// What is wrong with it, if anything.
-    pub fn check(&self) -> Result<(), String> {
-        if self.players_min == 0 || self.players_min > self.players_max {
-            return Err(format!(
-                "players_min is {}: set it to 1 or more, and to at most players_max ({})",
-                self.players_min, self.players_max
-            ));
-        }
-        if self.players_max > PLAYERS_MAX {
-            return Err(format!("players_max is {}: at most {PLAYERS_MAX} are possible", self.players_max));
-        }
-        if self.rating_range > self.rating_range_max {
-            return Err("rating_range is above rating_range_max: lower it or raise the maximum".to_owned());
-        }
-        if self.wait_ms_max < 1_000 || self.tickets_max == 0 {
-            return Err("wait_ms_max needs at least 1000 and tickets_max at least 1".to_owned());
-        }
-        Ok(())
-    }
-
-    /// How far apart ratings may be after `waited_ms`.
-    pub fn range_after(&self, waited_ms: u64) -> u32 {
-        let widened = u64::from(self.rating_range) + u64::from(self.rating_range_per_s) * waited_ms / 1_000;
-        widened.min(u64::from(self.rating_range_max)) as u32
-    }
-}
 
 /// The time limits of a fleet's scenes that SceneMaster and Scene keep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

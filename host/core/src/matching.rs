@@ -1,45 +1,78 @@
 //! Match: one handler for each domain; groups waiting users into matches.
 //!
-//! A ticket is a user's, or a whole party's, which comes into one scene or into none. Its rating is the mean of its
-//! users'.
+//! | module | what it holds |
+//! |---|---|
+//! | [`domain`], [`hours`] | what an operator decides |
+//! | [`ticket`] | what users bring to a search |
+//! | [`pool`], with its bins | the index: who may play together, as far as numbers say |
+//! | `wheel` | when waiting tickets look again |
+//! | `search` | a ticket looks for its match |
+//! | [`teams`] | a match is divided into teams |
+//! | [`rule`], `judge` | the game's own conditions, and how they are asked |
+//! | `accepting`, `placing` | what becomes of a group: it is accepted, and gets its scene |
+//! | `care` | whom users met lately, and who did not accept |
+//! | [`backfill`], `filling` | running scenes get the players that they want |
+//! | `change` | the domain is changed while tickets wait |
+//! | `waits`, `telling` | what users are told of their search |
+//! | `quality` | what operators see of waits and matches |
+//! | [`replay`] | recorded searches, replayed: how long users waited and how good their games were |
 //!
-//! Invariant: a ticket is waiting (in the list) or being placed (in exactly one group), and every
-//! ticket ends: by a match, by one of its users, or at the domain's limit of waiting. A user has one ticket.
+//! A ticket is a user's, or a whole party's, which comes into one scene or into none.
 //!
-//! Main type: [`Match`]. Tickets are taken in the order of their requests. Candidates are those whose
-//! rating lies within the seeker's range and in whose range the seeker lies; among them the choice
-//! is uniformly random, so that the same two do not meet again and again. Ranges widen with
-//! waiting. A group's match is answered only when its scene exists.
+//! Invariant: a ticket waits (in the pool), is away (one of its users is not here), or is in exactly one group, and
+//! every ticket ends: by a match, by one of its users, or at the domain's limit of waiting. A user has one ticket.
+//!
+//! Main type: [`Match`]. A ticket looks for others when it comes, and again as its range widens; who has waited
+//! longest looks first. Among those who may play with it the choice is uniformly random, so that the same two do not
+//! meet again and again. A group's match is answered only when its scene exists.
 
+mod accepting;
 pub mod backfill;
-mod rating_list;
+mod bins;
+mod care;
+mod change;
+pub mod domain;
+mod filling;
+pub mod hours;
+mod judge;
+mod placing;
+pub mod pool;
+mod quality;
+pub mod replay;
+pub mod rule;
+mod search;
+pub mod teams;
+mod telling;
+pub mod ticket;
+mod waits;
+mod wheel;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 
-use rand::RngExt;
-
-use crate::config::Domain;
 use crate::deadlines::Deadlines;
 use crate::ids::{DomainName, MatchId, Time, UserId};
-use crate::message::{Entry, MatchState, Searching, ServiceName};
+use crate::message::{Entry, ServiceName};
 use crate::refusal::Refusal;
-use crate::{Context, Service, lobby, scene_master};
+use crate::{Context, Meter, Service, lobby};
 use backfill::{Lease, Opening};
-use rating_list::RatingList;
+use care::{Blocks, Declined, Met};
+use domain::Domain;
+use filling::{Requests, Wanted};
+use judge::Judge;
+use placing::Group;
+use pool::{Pool, Slot};
+use quality::Quality;
+use rule::Rule;
+use teams::Teams;
+use ticket::{State, Ticket};
+use waits::Waits;
+use wheel::Wheel;
 
-/// How often waiting tickets look again, as their ranges widen.
-pub const ROUND_MS: u64 = 250;
-/// How long SceneMaster may take to make a scene.
-pub const PLACE_MS_MAX: u64 = 15_000;
-/// How often a group may fail to get its scene before its users are told.
-pub const PLACE_ATTEMPTS_MAX: u32 = 3;
-/// How long a group waits that SceneMaster has refused because it was not up, if it is up by now.
-const ASK_AGAIN_MS: u64 = 1_000;
-/// How many groups are remembered whose users were told their ways in; the oldest are forgotten first.
-const MADE_MAX: usize = 10_000;
-/// How long after a request its user hears of it again; doubles up to the maximum.
-const UPDATE_MS: u64 = 1_000;
-const UPDATE_MS_MAX: u64 = 8_000;
+pub use judge::{FAULTS_MAX, REST_MS};
+pub use placing::{PLACE_ATTEMPTS_MAX, PLACE_MS_MAX};
+pub use search::{ROUND_MS, ROUND_MS_MAX};
+pub use ticket::{Seeker, Wish};
 
 /// What a match handler can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +93,24 @@ pub enum Event {
         /// What the others of the party are told, by [`lobby::Event::ResMatch`].
         others: Refusal,
     },
+    /// A user says whether to play the match that was found; all are told how it stands.
+    ReqAcceptMatch {
+        /// Who.
+        user: UserId,
+        /// Which search.
+        ticket: u64,
+        /// Whether.
+        accepts: bool,
+    },
+    /// A user who searches has lost the connection, or is back.
+    SynHere {
+        /// Who.
+        user: UserId,
+        /// Which search.
+        ticket: u64,
+        /// Whether the user is here.
+        here: bool,
+    },
     /// SceneMaster's answer: the way in for each user of the group.
     ResCreateScene {
         /// Which group.
@@ -78,6 +129,8 @@ pub enum Event {
         region: Option<String>,
         /// Who is inside, or on the way: somebody whom one of them has blocked, or who has, does not come.
         players: Vec<UserId>,
+        /// The mean of the ratings of those; `None`: anybody may come.
+        rating: Option<i32>,
         /// When the scene began to ask.
         since: Time,
     },
@@ -85,6 +138,13 @@ pub enum Event {
     SynBackfillEnded {
         /// Which.
         lease: Lease,
+    },
+    /// The operator has changed the domain, or its rule; whoever waits keeps its age.
+    Domain {
+        /// What it is now.
+        domain: Box<Domain>,
+        /// The game's own conditions from now on.
+        rule: Option<Rule>,
     },
     /// A service went up or down.
     Service {
@@ -97,39 +157,6 @@ pub enum Event {
     Tick,
 }
 
-/// Who is to be matched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seeker {
-    /// Who.
-    pub user: UserId,
-    /// The display name.
-    pub name: String,
-    /// The rating in this domain.
-    pub rating: i32,
-    /// With whom the user will not play; but for those of the same ticket.
-    pub blocked: BTreeSet<UserId>,
-}
-
-#[derive(Debug, Clone)]
-struct Ticket {
-    seekers: Vec<Seeker>,
-    rating: i32,
-    since: Time,
-    /// When the users hear of the search again, and how long the next time takes.
-    update_at: Time,
-    update_ms: u64,
-    /// The group that it is in, once there is one.
-    group: Option<MatchId>,
-}
-
-#[derive(Debug, Clone)]
-struct Group {
-    tickets: Vec<u64>,
-    attempts: u32,
-    /// SceneMaster was not up: it is to be asked again, for the same.
-    ask_again: bool,
-}
-
 /// The handler of one domain.
 #[derive(Debug, Clone)]
 pub struct Match {
@@ -139,17 +166,47 @@ pub struct Match {
     tickets: HashMap<u64, Ticket>,
     /// The ticket of each user.
     of: HashMap<UserId, u64>,
-    /// The waiting tickets by rating.
-    by_rating: RatingList,
-    /// The waiting tickets, oldest first.
-    by_age: BTreeSet<(Time, u64)>,
+    /// How a match is divided, in domains with teams.
+    teams: Option<Teams>,
+    /// The game's own conditions.
+    rule: Judge,
+    /// The tickets that wait.
+    pool: Pool,
+    /// The names of the brackets that tickets are or were in; the first is the open one, without a name.
+    brackets: Vec<String>,
+    /// When they look again.
+    wheel: Wheel<(Slot, u32)>,
+    /// Those whose turn it is to look again, the oldest first: since when, its number, and its slot and turn.
+    due: BinaryHeap<Reverse<(Time, u64, Slot, u32)>>,
+    /// Those that wait while one of their users is not here, and who of them is not; and until when.
+    away: HashMap<u64, BTreeSet<UserId>>,
+    away_until: Deadlines<u64>,
     groups: HashMap<MatchId, Group>,
-    placing: Deadlines<MatchId>,
+    /// Until when groups may be accepted, or get their scenes.
+    group_until: Deadlines<MatchId>,
     /// The groups whose users were told their ways in, the oldest first.
     made: VecDeque<MatchId>,
-    round_at: Option<Time>,
+    /// The tickets that the domain's last change has not come to yet.
+    to_refile: Vec<u64>,
+    /// The scenes that want players.
+    requests: Requests,
+    met: Met,
+    blocks: Blocks,
+    declined: Declined,
+    waits: Waits,
+    quality: Quality,
+    counts: Counts,
     /// What a match needs and is down.
     down: BTreeSet<ServiceName>,
+}
+
+/// What has happened since the handler began, for its meters.
+#[derive(Debug, Clone, Default)]
+struct Counts {
+    matches: u64,
+    bots: u64,
+    declined: u64,
+    not_found: u64,
 }
 
 impl Service for Match {
@@ -159,7 +216,14 @@ impl Service for Match {
         match event {
             Event::ReqMatch { ticket, seekers } => self.req_match(ticket, seekers, cx),
             Event::ReqCancelMatch { user, ticket, others } => self.req_cancel_match(user, ticket, &others, cx),
+            Event::ReqAcceptMatch { user, ticket, accepts } => self.req_accept_match(user, ticket, accepts, cx),
+            Event::SynHere { user, ticket, here } => self.syn_here(user, ticket, here, cx),
             Event::ResCreateScene { match_id, result } => self.res_create_scene(match_id, result, cx),
+            Event::ReqBackfill { lease, openings, region, players, rating, since } => {
+                self.req_backfill(Wanted { lease, openings, region, players, rating, since }, cx);
+            }
+            Event::SynBackfillEnded { lease } => self.backfill_ended(lease),
+            Event::Domain { domain, rule } => self.change(*domain, rule, cx),
             Event::Service {
                 service: service @ (ServiceName::SceneMaster | ServiceName::Db | ServiceName::Match),
                 up,
@@ -167,7 +231,6 @@ impl Service for Match {
                 self.service(service, up, cx);
             }
             Event::Service { .. } => {}
-            Event::ReqBackfill { .. } | Event::SynBackfillEnded { .. } => {}
             Event::Tick => self.tick_at(cx),
         }
     }
@@ -177,43 +240,91 @@ impl Service for Match {
     }
 
     fn deadline(&self) -> Option<Time> {
-        [self.round_at, self.placing.next()].into_iter().flatten().min()
+        // What was left over for the next step is to be done at once.
+        let left = (!self.due.is_empty() || !self.to_refile.is_empty()).then_some(Time(0));
+        [left, self.wheel.next(), self.group_until.next(), self.away_until.next(), self.requests.next()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn store(up: bool) -> Option<Event> {
         Some(Event::Service { service: ServiceName::Db, up })
     }
+
+    fn meters(&self) -> Vec<Meter> {
+        let (told, kept) = self.waits.honesty();
+        let mut meters = vec![
+            Meter::now("scenehost_match_tickets", self.pool.len()).of("state", "waiting"),
+            Meter::now("scenehost_match_tickets", self.away.len()).of("state", "away"),
+            Meter::now("scenehost_match_groups", self.groups.len()),
+            Meter::now("scenehost_match_backfill_requests", self.requests.len()),
+            Meter::now("scenehost_match_recent_users", self.met.len()),
+            Meter::total("scenehost_match_made_total", self.counts.matches),
+            Meter::total("scenehost_match_bots_total", self.counts.bots),
+            Meter::total("scenehost_match_declined_total", self.counts.declined),
+            Meter::total("scenehost_match_not_found_total", self.counts.not_found),
+            Meter::total("scenehost_match_usual_waits_told_total", told),
+            Meter::total("scenehost_match_usual_waits_kept_total", kept),
+        ];
+        meters.extend(self.rule.meters());
+        meters.extend(self.quality.meters());
+        meters.into_iter().map(|meter| meter.of("domain", self.name.to_string())).collect()
+    }
 }
 
 impl Match {
     /// The handler of a domain.
-    pub fn new(name: DomainName, domain: Domain) -> Self {
+    pub fn new(name: DomainName, domain: Domain, rule: Option<Rule>) -> Self {
         Self {
             name,
+            pool: Pool::new(&domain),
+            teams: Teams::new(&domain.teams).ok(),
+            rule: Judge::new(rule),
             domain,
             tickets: HashMap::new(),
             of: HashMap::new(),
-            by_rating: RatingList::default(),
-            by_age: BTreeSet::new(),
+            brackets: vec![String::new()],
+            wheel: Wheel::default(),
+            due: BinaryHeap::new(),
+            away: HashMap::new(),
+            away_until: Deadlines::default(),
             groups: HashMap::new(),
-            placing: Deadlines::default(),
+            group_until: Deadlines::default(),
             made: VecDeque::new(),
-            round_at: None,
+            to_refile: Vec::new(),
+            requests: Requests::default(),
+            met: Met::default(),
+            blocks: Blocks::default(),
+            declined: Declined::default(),
+            waits: Waits::default(),
+            quality: Quality::default(),
+            counts: Counts::default(),
             down: BTreeSet::new(),
         }
     }
 
     /// How many tickets wait.
     pub fn waiting(&self) -> usize {
-        self.by_age.len()
+        self.pool.len() + self.away.len() + self.to_refile.len()
+    }
+
+    /// How many bytes the index of the waiting tickets takes.
+    pub fn index_bytes(&self) -> usize {
+        self.pool.bytes() + self.wheel.bytes() + self.due.capacity() * size_of::<(Time, u64, Slot, u32)>()
     }
 
     /// The state of a user's ticket, for tables and logs.
     pub fn ticket_name(&self, user: UserId) -> &'static str {
-        match self.of.get(&user).and_then(|number| self.tickets.get(number)) {
+        let ticket = self.of.get(&user).and_then(|number| self.tickets.get(number));
+        match ticket.map(|ticket| ticket.state) {
             None => "none",
-            Some(Ticket { group: None, .. }) => "Waiting",
-            Some(Ticket { group: Some(_), .. }) => "Placing",
+            Some(State::Waiting(_)) => "Waiting",
+            Some(State::Away) => "Away",
+            Some(State::Grouped(group)) => match self.groups.get(&group) {
+                Some(group) if group.is_accepting() => "Accepting",
+                _ => "Placing",
+            },
         }
     }
 
@@ -221,39 +332,44 @@ impl Match {
         if self.tickets.contains_key(&number) {
             return self.tell_state(number, cx);
         }
-        if let Err(refusal) = self.may_wait(&seekers) {
-            return end(&seekers, number, &refusal, cx);
-        }
+        let ticket = match self.may_wait(&seekers, cx.now) {
+            Ok(()) => self.ticket(number, seekers, cx.now, cx),
+            Err(refusal) => return end(&seekers, number, &refusal, cx),
+        };
+        let mut ticket = match ticket {
+            Ok(ticket) => ticket,
+            Err((refusal, seekers)) => return end(&seekers, number, &refusal, cx),
+        };
         // The lobby knows of one search a user; a newer one takes the place of the older.
-        let older: BTreeSet<u64> = seekers.iter().filter_map(|seeker| self.of.get(&seeker.user)).copied().collect();
+        let older: BTreeSet<u64> =
+            ticket.seekers.iter().filter_map(|seeker| self.of.get(&seeker.user)).copied().collect();
         for older in older {
             self.give_up(older, &Refusal::Busy("one of you is looking for another match"), cx);
         }
-        let ticket = Ticket {
-            rating: mean_rating(&seekers),
-            seekers,
-            since: cx.now,
-            update_at: cx.now.plus_ms(UPDATE_MS),
-            update_ms: UPDATE_MS,
-            group: None,
-        };
+        let users = ticket.seekers.iter().map(|seeker| seeker.user);
+        ticket.avoids = users.flat_map(|user| self.met.by(user, cx.now, self.domain.recent)).collect();
+        ticket.avoids.retain(|user| !ticket.seekers.iter().any(|seeker| seeker.user == *user));
+        ticket.told_ms = self.waits.usual_ms(ticket.rating);
         self.of.extend(ticket.seekers.iter().map(|seeker| (seeker.user, number)));
         self.tickets.insert(number, ticket);
-        self.wait(number);
-        self.tell_state(number, cx);
+        self.wait(number, cx.now);
+        self.tell_update(number, cx);
         self.seek(number, cx);
-        self.plan_round(cx);
     }
 
     /// Whether these may wait for a match.
-    fn may_wait(&self, seekers: &[Seeker]) -> Result<(), Refusal> {
+    fn may_wait(&self, seekers: &[Seeker], now: Time) -> Result<(), Refusal> {
         let ticket = |seeker: &Seeker| self.of.get(&seeker.user).and_then(|number| self.tickets.get(number));
-        if seekers.iter().filter_map(ticket).any(|ticket| ticket.group.is_some()) {
+        if seekers.iter().filter_map(ticket).any(|ticket| matches!(ticket.state, State::Grouped(_))) {
             return Err(Refusal::Busy("your last match is still being made"));
         }
-        if seekers.len() > self.domain.players_max as usize {
-            let players_max = self.domain.players_max;
-            return Err(Refusal::Invalid(format!("your party is too large: this game takes {players_max} players")));
+        self.fits(seekers)?;
+        if let Some(opens) = hours::opens(&self.domain.open, now) {
+            return Err(Refusal::Closed { opens });
+        }
+        let left_ms = seekers.iter().map(|seeker| self.declined.left_ms(seeker.user, now)).max().unwrap_or(0);
+        if left_ms > 0 {
+            return Err(Refusal::TooOften { what: "matches that you or your party did not accept", ms: left_ms });
         }
         if self.tickets.len() >= self.domain.tickets_max {
             return Err(Refusal::Overloaded("searches in this domain"));
@@ -261,165 +377,61 @@ impl Match {
         self.down.first().map_or(Ok(()), |service| Err(Refusal::ServiceDown(*service)))
     }
 
+    /// Whether so many users fit into a match, in one team if there are any.
+    fn fits(&self, seekers: &[Seeker]) -> Result<(), Refusal> {
+        let party_max = self.domain.party_max();
+        match seekers.len() > party_max as usize {
+            true => Err(Refusal::Invalid(format!("your party is too large: this game takes {party_max} players"))),
+            false => Ok(()),
+        }
+    }
+
     fn req_cancel_match(&mut self, user: UserId, number: u64, others: &Refusal, cx: &mut Context<'_>) {
-        let ticket = self.tickets.get(&number).filter(|ticket| ticket.seekers.iter().any(|it| it.user == user));
-        let result = match ticket {
-            Some(ticket) if ticket.group.is_some() => Err(Refusal::Busy("the match is already made")),
-            Some(_) => {
+        let ticket = self.tickets.get(&number).filter(|ticket| ticket.has(user));
+        let group = match ticket.map(|ticket| ticket.state) {
+            Some(State::Grouped(group)) => Some(group),
+            _ => None,
+        };
+        let result = match (ticket, group) {
+            (Some(_), Some(group)) if self.groups.get(&group).is_some_and(Group::is_accepting) => {
+                self.decline(group, &[user], others, cx);
+                Ok(())
+            }
+            (Some(_), Some(_)) => Err(Refusal::Busy("the match is already made")),
+            (Some(_), None) => {
                 let mut seekers = self.remove(number);
                 seekers.retain(|seeker| seeker.user != user);
                 end(&seekers, number, others, cx);
                 Ok(())
             }
             // No such search: it is as wished.
-            None => Ok(()),
+            (None, _) => Ok(()),
         };
         cx.send(lobby::Event::ResCancelMatch { user, ticket: number, result });
     }
 
-    /// Makes a group around this ticket if there is one to be made.
-    fn seek(&mut self, seeker: u64, cx: &mut Context<'_>) {
-        if self.down.contains(&ServiceName::SceneMaster) {
-            return; // It waits until scenes can be made again.
-        }
-        let Some(ticket) = self.tickets.get(&seeker).filter(|ticket| ticket.group.is_none()) else { return };
-        let waited_ms = cx.now.ms_since(ticket.since);
-        let (rating, range) = (ticket.rating, self.domain.range_after(waited_ms));
-        let (players_min, players_max) = (self.domain.players_min as usize, self.domain.players_max as usize);
-        let mut players = ticket.seekers.len();
-
-        let size = |number: &u64| self.tickets[number].seekers.len();
-        let in_range = self.by_rating.within(rating, range);
-        let mut candidates: Vec<u64> = in_range
-            .iter()
-            .map(|(_, other)| *other)
-            .filter(|other| *other != seeker && players + size(other) <= players_max)
-            .filter(|other| self.accepts(*other, rating, cx.now) && !self.blocks(*other, seeker))
-            .collect();
-        if players + candidates.iter().map(size).sum::<usize>() < players_min {
-            return;
-        }
-        let mut group = vec![seeker];
-        while players < players_max && !candidates.is_empty() {
-            let chosen = candidates.swap_remove(cx.rng.random_range(0..candidates.len()));
-            let fits = players + size(&chosen) <= players_max;
-            // Who was chosen before has the same right as who seeks.
-            if fits && !group.iter().any(|other| self.blocks(chosen, *other)) {
-                players += size(&chosen);
-                group.push(chosen);
+    /// A ticket whose users are not all here stays, with its age, and is in no match.
+    fn syn_here(&mut self, user: UserId, number: u64, here: bool, cx: &mut Context<'_>) {
+        let Some(ticket) = self.tickets.get(&number).filter(|ticket| ticket.has(user)) else { return };
+        let until = ticket.since.plus_ms(self.domain.wait_ms_max);
+        match (here, ticket.state) {
+            (false, State::Waiting(_)) => {
+                self.stop_waiting(number);
+                self.away_until.set(number, until);
+                self.away.insert(number, BTreeSet::from([user]));
             }
-        }
-        // Seats are in the order in which users came, as far as that is known.
-        group.rotate_left(1);
-        let filled = players == players_max;
-        if filled || (players >= players_min && waited_ms >= self.domain.fill_ms) {
-            self.place(group, 1, cx);
-        }
-    }
-
-    /// Whether somebody of one of two waiting tickets will not play with somebody of the other.
-    fn blocks(&self, one: u64, other: u64) -> bool {
-        let (one, other) = (&self.tickets[&one].seekers, &self.tickets[&other].seekers);
-        let block = |these: &[Seeker], those: &[Seeker]| {
-            these.iter().any(|this| those.iter().any(|that| this.blocked.contains(&that.user)))
-        };
-        block(one, other) || block(other, one)
-    }
-
-    /// Whether a waiting ticket would play with one of this rating by now.
-    fn accepts(&self, number: u64, rating: i32, now: Time) -> bool {
-        let ticket = &self.tickets[&number];
-        let range = self.domain.range_after(now.ms_since(ticket.since));
-        ticket.rating.abs_diff(rating) <= range
-    }
-
-    fn place(&mut self, tickets: Vec<u64>, attempts: u32, cx: &mut Context<'_>) {
-        let match_id = MatchId(cx.rng.next_u64());
-        for number in &tickets {
-            self.stop_waiting(*number);
-            if let Some(ticket) = self.tickets.get_mut(number) {
-                ticket.group = Some(match_id);
-            }
-            self.tell_state(*number, cx);
-        }
-        self.groups.insert(match_id, Group { tickets, attempts, ask_again: false });
-        self.ask_for_scene(match_id, cx);
-    }
-
-    /// Asks for a group's scene, for the first time or again: there is one scene for the group at most.
-    fn ask_for_scene(&mut self, match_id: MatchId, cx: &mut Context<'_>) {
-        let Some(group) = self.groups.get_mut(&match_id) else { return };
-        group.ask_again = false;
-        let tickets = (0..).zip(group.tickets.iter().filter_map(|number| self.tickets.get(number)));
-        let seekers = tickets.flat_map(|(party, ticket)| ticket.seekers.iter().map(move |seeker| (party, seeker)));
-        let players = seekers.map(|(party, seeker)| scene_master::Matched {
-            user: seeker.user,
-            name: seeker.name.clone(),
-            rating: seeker.rating,
-            team: 0,
-            role: None,
-            party,
-        });
-        cx.send(scene_master::Event::ReqCreateScene {
-            match_id,
-            domain: self.name.clone(),
-            fleet: self.domain.fleet.clone(),
-            players: players.collect(),
-            choices: Vec::new(),
-            region: None,
-            bots: 0,
-        });
-        self.placing.set(match_id, cx.now.plus_ms(PLACE_MS_MAX));
-    }
-
-    fn res_create_scene(
-        &mut self,
-        match_id: MatchId,
-        result: Result<Vec<(UserId, Entry)>, Refusal>,
-        cx: &mut Context<'_>,
-    ) {
-        let Some(group) = self.groups.get_mut(&match_id) else {
-            // A late answer of a group that was given up, perhaps by a handler before this one: nobody will come.
-            if result.is_ok() && !self.made.contains(&match_id) {
-                cx.send(scene_master::Event::ReqCancelScene { match_id });
-            }
-            return;
-        };
-        if result.is_err() && self.down.contains(&ServiceName::SceneMaster) {
-            return; // It is asked again when it is up.
-        }
-        if matches!(result, Err(Refusal::ServiceDown(ServiceName::SceneMaster))) {
-            group.ask_again = true;
-            return self.placing.set(match_id, cx.now.plus_ms(ASK_AGAIN_MS));
-        }
-        self.placing.clear(&match_id);
-        let Some(group) = self.groups.remove(&match_id) else { return };
-        match result {
-            Ok(entries) => self.tell_made(match_id, group, entries, cx),
-            Err(refusal) if group.attempts >= PLACE_ATTEMPTS_MAX || !self.down.is_empty() => {
-                let refusal = self.down.first().map_or(refusal, |service| Refusal::ServiceDown(*service));
-                for number in group.tickets {
-                    self.give_up(number, &refusal, cx);
+            (false, State::Away) => _ = self.away.get_mut(&number).map(|users| users.insert(user)),
+            (true, State::Away) => {
+                let Some(users) = self.away.get_mut(&number) else { return };
+                users.remove(&user);
+                if users.is_empty() {
+                    self.stop_waiting(number);
+                    self.wait(number, cx.now);
+                    self.seek(number, cx);
                 }
             }
-            Err(_) => self.place(group.tickets, group.attempts + 1, cx),
-        }
-    }
-
-    /// A group has its scene: its users are told their ways in.
-    fn tell_made(&mut self, match_id: MatchId, group: Group, entries: Vec<(UserId, Entry)>, cx: &mut Context<'_>) {
-        if self.made.len() >= MADE_MAX {
-            self.made.pop_front();
-        }
-        self.made.push_back(match_id);
-        for (user, entry) in entries {
-            if let Some(ticket) = self.of.remove(&user) {
-                cx.send(lobby::Event::ResMatch { user, ticket, result: Ok(entry) });
-            }
-        }
-        // Who has lost the seat before the match was answered.
-        for number in group.tickets {
-            self.give_up(number, &Refusal::NoSeat, cx);
+            // Who does not come back does not accept either; and a match that is made is waited for in its scene.
+            (_, State::Grouped(_)) | (true, State::Waiting(_)) => {}
         }
     }
 
@@ -439,11 +451,12 @@ impl Match {
             ServiceName::SceneMaster => return,
             ServiceName::Match => {
                 self.groups.clear();
-                self.placing = Deadlines::default();
+                self.group_until = Deadlines::default();
             }
-            _ => {}
+            _ => self.end_accepting(cx),
         }
-        let is_over = |ticket: &Ticket| ticket.group.is_none_or(|group| !self.groups.contains_key(&group));
+        let groups = &self.groups;
+        let is_over = |ticket: &Ticket| !matches!(ticket.state, State::Grouped(it) if groups.contains_key(&it));
         let mut over: Vec<u64> =
             self.tickets.iter().filter(|(_, ticket)| is_over(ticket)).map(|(number, _)| *number).collect();
         over.sort();
@@ -452,87 +465,25 @@ impl Match {
         }
     }
 
-    /// Groups that have no scene ask again. It counts as an attempt, in case it is their request that has brought
-    /// SceneMaster down.
-    fn scene_master_up(&mut self, cx: &mut Context<'_>) {
-        let mut groups: Vec<MatchId> = self.groups.keys().copied().collect();
-        groups.sort();
-        for match_id in groups {
-            let Some(group) = self.groups.get_mut(&match_id) else { continue };
-            if group.attempts < PLACE_ATTEMPTS_MAX {
-                group.attempts += 1;
-                self.ask_for_scene(match_id, cx);
-                continue;
-            }
-            self.placing.clear(&match_id);
-            let tickets = self.groups.remove(&match_id).map(|group| group.tickets).unwrap_or_default();
-            for number in tickets {
-                self.give_up(number, &Refusal::ServiceDown(ServiceName::SceneMaster), cx);
-            }
-        }
-        self.plan_round(cx);
-    }
-
-    /// A group has waited for its scene for as long as it may, or for the time to ask again.
-    fn placing_due(&mut self, match_id: MatchId, cx: &mut Context<'_>) {
-        let asks_again = self.groups.get(&match_id).is_some_and(|group| group.ask_again);
-        if self.down.contains(&ServiceName::SceneMaster) {
-            self.placing.set(match_id, cx.now.plus_ms(PLACE_MS_MAX));
-        } else if asks_again {
-            self.ask_for_scene(match_id, cx);
-        } else {
-            self.res_create_scene(match_id, Err(Refusal::TimedOut("making the scene")), cx);
-        }
-    }
-
     fn tick_at(&mut self, cx: &mut Context<'_>) {
-        while let Some(match_id) = self.placing.pop_due(cx.now) {
-            self.placing_due(match_id, cx);
+        while let Some(match_id) = self.group_until.pop_due(cx.now) {
+            self.group_due(match_id, cx);
         }
-        if self.round_at.is_none_or(|at| at > cx.now) {
-            return;
+        while let Some(number) = self.away_until.pop_due(cx.now) {
+            self.not_found(number, cx);
         }
-        let oldest_first: Vec<u64> = self.by_age.iter().map(|(_, number)| *number).collect();
-        for number in oldest_first {
-            self.seek(number, cx);
-            let Some(ticket) = self.tickets.get_mut(&number).filter(|ticket| ticket.group.is_none()) else { continue };
-            if cx.now.ms_since(ticket.since) >= self.domain.wait_ms_max {
-                self.give_up(number, &Refusal::NoMatch, cx);
-            } else if ticket.update_at <= cx.now {
-                ticket.update_ms = (ticket.update_ms * 2).min(UPDATE_MS_MAX);
-                ticket.update_at = cx.now.plus_ms(ticket.update_ms);
-                self.tell_state(number, cx);
-            }
-        }
-        self.round_at = None;
-        self.plan_round(cx);
+        self.requests.expire(cx.now);
+        self.refile_some(cx);
+        self.wake_some(cx);
     }
 
-    fn plan_round(&mut self, cx: &Context<'_>) {
-        if self.by_age.is_empty() {
-            self.round_at = None;
-        } else if self.round_at.is_none() {
-            self.round_at = Some(cx.now.plus_ms(ROUND_MS));
+    /// A ticket has waited for as long as it may.
+    fn not_found(&mut self, number: u64, cx: &mut Context<'_>) {
+        if let Some(ticket) = self.tickets.get(&number) {
+            self.counts.not_found += 1;
+            self.waits.note(ticket.rating, cx.now.ms_since(ticket.since), ticket.told_ms);
         }
-    }
-
-    fn tell_state(&self, number: u64, cx: &mut Context<'_>) {
-        let ticket = &self.tickets[&number];
-        let waited_ms = cx.now.ms_since(ticket.since);
-        let state = match ticket.group {
-            Some(_) => MatchState::Placing { domain: self.name.clone() },
-            None => MatchState::Searching(Searching {
-                domain: self.name.clone(),
-                waited_ms,
-                rating_range: self.domain.range_after(waited_ms),
-                waiting: self.by_age.len() as u32,
-                players_min: self.domain.players_min,
-                players_max: self.domain.players_max,
-            }),
-        };
-        for seeker in &ticket.seekers {
-            cx.send(lobby::Event::SynMatchState { user: seeker.user, ticket: number, state: state.clone() });
-        }
+        self.give_up(number, &Refusal::NoMatch, cx);
     }
 
     /// Ends a ticket without a match; all of its users who still wait are told why.
@@ -541,16 +492,34 @@ impl Match {
         end(&seekers, number, refusal, cx);
     }
 
-    fn wait(&mut self, number: u64) {
-        let ticket = &self.tickets[&number];
-        self.by_rating.insert(ticket.rating, number);
-        self.by_age.insert((ticket.since, number));
+    /// Puts a ticket into the pool. It looks for others when its time comes.
+    fn wait(&mut self, number: u64, now: Time) {
+        let Some(ticket) = self.tickets.get_mut(&number) else { return };
+        let waited_ms = now.ms_since(ticket.since);
+        let waiting = pool::Waiting {
+            number,
+            since: ticket.since,
+            regions: self.domain.near(&ticket.round_trips, waited_ms),
+            rating: ticket.rating,
+            users: ticket.seekers.len() as u32,
+            bracket: ticket.bracket,
+            careful: ticket.is_careful(),
+        };
+        let slot = self.pool.insert(waiting, &ticket.marks, &ticket.round_trips);
+        ticket.state = State::Waiting(slot);
+        self.plan(slot, now);
     }
 
+    /// Takes a ticket out of wherever it waits; it is in a group then, or ends.
     fn stop_waiting(&mut self, number: u64) {
-        if let Some(ticket) = self.tickets.get(&number) {
-            self.by_rating.remove(ticket.rating, number);
-            self.by_age.remove(&(ticket.since, number));
+        let Some(ticket) = self.tickets.get_mut(&number) else { return };
+        match std::mem::replace(&mut ticket.state, State::Away) {
+            State::Waiting(slot) => self.pool.remove(slot),
+            State::Away => {
+                self.away.remove(&number);
+                self.away_until.clear(&number);
+            }
+            group @ State::Grouped(_) => ticket.state = group,
         }
     }
 
@@ -561,11 +530,6 @@ impl Match {
         seekers.retain(|seeker| self.of.remove(&seeker.user).is_some());
         seekers
     }
-}
-
-fn mean_rating(seekers: &[Seeker]) -> i32 {
-    let sum: i64 = seekers.iter().map(|seeker| i64::from(seeker.rating)).sum();
-    (sum / seekers.len().max(1) as i64) as i32
 }
 
 fn end(seekers: &[Seeker], ticket: u64, refusal: &Refusal, cx: &mut Context<'_>) {

@@ -251,11 +251,28 @@ pub enum MatchState {
     Idle(Option<Refusal>),
     /// Waiting for others.
     Searching(Searching),
+    /// The players are found, and each is asked to accept.
+    Found(Found),
     /// The players are found, the scene is being made.
     Placing {
         /// Where.
         domain: DomainName,
     },
+}
+
+/// A match that waits to be accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Where.
+    pub domain: DomainName,
+    /// How many users it has.
+    pub players: u32,
+    /// How many of them have accepted.
+    pub accepted: u32,
+    /// Whether this user has.
+    pub you_accepted: bool,
+    /// How long there is still to accept, in milliseconds.
+    pub left_ms: u64,
 }
 
 /// A waiting ticket, as its user may see it.
@@ -267,9 +284,16 @@ pub struct Searching {
     pub waited_ms: u64,
     /// How far apart ratings may be now.
     pub rating_range: u32,
+    /// How long a round trip may take now, in milliseconds, where that counts.
+    pub ping_ms: Option<u16>,
+    /// What was wanted of the others and counts no longer: the names of properties.
+    pub relaxed: Vec<String>,
+    /// Within how long three of four tickets of such a rating have found their match lately, in milliseconds since
+    /// they asked; `None`: too few have.
+    pub usual_wait_ms: Option<u64>,
     /// How many tickets wait in the domain.
     pub waiting: u32,
-    /// The fewest players of a match.
+    /// The fewest players of a match, after so much waiting.
     pub players_min: u32,
     /// The most.
     pub players_max: u32,

@@ -107,6 +107,12 @@ pub enum Refusal {
     /// No match was found by the domain's limit of waiting.
     #[error("no match was found in time: ask again when more players are here")]
     NoMatch,
+    /// Searches are taken only at some hours.
+    #[error("matching is closed here until {}", opens.utc())]
+    Closed {
+        /// When it opens.
+        opens: Time,
+    },
     /// The search of a party, ended by one of its members.
     #[error("{0}")]
     SearchStopped(String),

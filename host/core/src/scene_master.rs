@@ -56,7 +56,7 @@ use counts::Counts;
 pub use event::{Ask, Event, Matched, Misbehaviour};
 pub use finding::SCANNED_MAX;
 use fleets::{FleetState, Standing};
-pub use fleets::{FleetView, PROVISION_AFTER_MS, PROVISION_MAX};
+pub use fleets::{FleetView, PROVISION_MAX};
 pub use joining::{Joiner, LATE_MS, SEATS_EVER_MAX};
 use nodes::Node;
 pub use nodes::{Capacity, Idle, NodeView, Offer};

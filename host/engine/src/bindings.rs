@@ -2,7 +2,7 @@
 
 mod generated {
     wasmtime::component::bindgen!({
-        path: "../../wit",
+        path: "../../wit/scene.wit",
         world: "scene",
         additional_derives: [PartialEq],
     });

@@ -175,7 +175,8 @@ async fn other_than(up: &mut watch::Receiver<bool>, told: bool) -> bool {
     }
 }
 
-async fn sleep(duration: Option<std::time::Duration>) {
+/// For ever, if it is not said how long.
+pub async fn sleep(duration: Option<std::time::Duration>) {
     match duration {
         Some(duration) => tokio::time::sleep(duration).await,
         None => std::future::pending().await,
@@ -273,13 +274,8 @@ mod tests {
         let fleets = BTreeMap::from([("arena".into(), rules.clone())]);
         let offer = Offer { url: String::new(), capacity: Capacity::scenes(4), idle: None, region: None };
         let service = SceneService::new(NODE, offer, fleets.clone());
-        tokio::spawn(run(
-            ServiceName::SceneService,
-            service,
-            None::<fn() -> SceneService>,
-            inboxes.scene_service,
-            shell.clone(),
-        ));
+        let (of_service, to_service) = (shell.clone(), bus.clone());
+        tokio::spawn(async move { to_service.scene_service().run(service, of_service).await });
         let next =
             move || Breaks(SceneMaster::taking_over(BTreeMap::from([("arena".into(), (Build(1), rules.clone()))])));
         let first = Breaks(SceneMaster::new(fleets));

@@ -45,6 +45,7 @@ fn code(refusal: &Refusal) -> v1::Code {
         Refusal::TimedOut(_) | Refusal::NoMatch => v1::Code::TimedOut,
         Refusal::Busy(_) => v1::Code::Busy,
         Refusal::SearchStopped(_) => v1::Code::Cancelled,
+        Refusal::Closed { .. } => v1::Code::Closed,
         Refusal::Stopping => v1::Code::Stopping,
         Refusal::Internal(_) => v1::Code::Internal,
         Refusal::TakenOver => v1::Code::TakenOver,
@@ -174,7 +175,22 @@ fn match_state(state: &MatchState) -> v1::SynMatchState {
             waiting: searching.waiting,
             players_min: searching.players_min,
             players_max: searching.players_max,
+            ping_ms: searching.ping_ms.unwrap_or(0).into(),
+            relaxed: searching.relaxed.clone(),
+            usual_wait_ms: searching.usual_wait_ms.unwrap_or(0),
             refused: None,
+            found: None,
+        },
+        MatchState::Found(found) => v1::SynMatchState {
+            state: State::Found.into(),
+            domain: found.domain.to_string(),
+            found: Some(v1::syn_match_state::Found {
+                players: found.players,
+                accepted: found.accepted,
+                you_accepted: found.you_accepted,
+                left_ms: found.left_ms,
+            }),
+            ..Default::default()
         },
         MatchState::Placing { domain } => {
             v1::SynMatchState { state: State::Placing.into(), domain: domain.to_string(), ..Default::default() }

@@ -5,6 +5,8 @@
 //! Invariant: a scene is a function of its inputs. Handlers get time, randomness and players from
 //! their [`Context`] alone, and everything they want done is a command collected there.
 //!
+//! Rules of matching are of another contract: see [`rule`].
+//!
 //! Map: [`Scene`] and its handlers, [`Context`], [`System`] and [`systems!`] for scenes made of
 //! parts, [`Timer`], [`Random`], [`mod@log`]; `runtime` drives a scene and knows its snapshot;
 //! `glue` and `heap` are the WebAssembly side.
@@ -18,6 +20,7 @@ mod glue;
 mod heap;
 pub mod log;
 mod roster;
+pub mod rule;
 mod runtime;
 mod scene;
 mod system;

@@ -27,6 +27,11 @@ pub(crate) fn note(level: Level, text: &str) {
     LINES.with_borrow_mut(|lines| lines.push((level, text.to_owned())));
 }
 
+/// What went there since the last time.
+pub(crate) fn take_notes() -> Vec<(Level, String)> {
+    LINES.take()
+}
+
 /// What a scene starts with in a test: so many matched players, seats from 0, tick rate 0, an empty
 /// configuration and seed 1. Change single fields by `Init { tick_rate_hz: 20, ..players(2) }`.
 pub fn players(count: u32) -> Init {

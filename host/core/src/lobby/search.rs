@@ -140,7 +140,9 @@ impl Lobby {
             user: id,
             name: user.record.name.clone(),
             rating: known.ratings.get(domain).copied().unwrap_or(RATING_START),
+            games: 0,
             blocked: known.blocked.clone(),
+            wish: matching::Wish::default(),
         })
     }
 

@@ -258,7 +258,8 @@ impl SceneMaster {
         if is_new {
             self.keep(id, cx);
         }
-        let event = matching::Event::ReqBackfill { lease, openings, region, players, since };
+        let rating = self.scenes.get(&id).and_then(mean_rating);
+        let event = matching::Event::ReqBackfill { lease, openings, region, players, rating, since };
         cx.send(Message::Match(domain, event));
     }
 
@@ -482,6 +483,14 @@ impl SceneMaster {
             cx.send(lobby::Event::SynSearchAgain { users, domain, together });
         }
     }
+}
+
+/// The mean of the ratings of those who are in a scene or on the way, as they were when they were matched.
+fn mean_rating(scene: &Scene) -> Option<i32> {
+    let of_these = scene.seats.iter().filter(|row| row.state != SeatState::Gone);
+    let ratings: Vec<i64> = of_these.map(|row| i64::from(row.player.rating)).collect();
+    let count = i64::try_from(ratings.len()).ok().filter(|count| *count > 0)?;
+    i32::try_from(ratings.iter().sum::<i64>() / count).ok()
 }
 
 /// All who do not come by the search of a scene: who is in it, on the way, or was inside.

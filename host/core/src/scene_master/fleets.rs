@@ -20,9 +20,6 @@ use crate::refusal::Refusal;
 
 /// How many scenes of one fleet may be being made ready at once.
 pub const PROVISION_MAX: usize = 64;
-/// A scene that was given away is replaced so much later while enough others are ready: whoever got it waits for the
-/// same disk and the same cores, and goes first.
-pub const PROVISION_AFTER_MS: u64 = 5;
 
 /// A fleet.
 #[derive(Debug, Clone, Default)]
@@ -171,17 +168,7 @@ impl SceneMaster {
             Standing::Reserved => fleet.reserved += 1,
             Standing::Other => {}
         }
-        let has_enough = 2 * fleet.ready.len() >= fleet.rules.standby_min as usize;
-        let due = Due::Fleet(name.clone());
-        match (before, standing) {
-            (Standing::Ready(_), Standing::Other) if has_enough => {
-                // A look that is due already may be for later, after failures, and nothing is made ready before it.
-                if self.deadlines.get(&due).is_none() {
-                    self.deadlines.set(due, cx.now.plus_ms(PROVISION_AFTER_MS));
-                }
-            }
-            _ => _ = self.standby_wanted.insert(name),
-        }
+        self.standby_wanted.insert(name);
     }
 
     /// Every fleet is to be looked at, for there is room that was not there before.

@@ -72,7 +72,7 @@ fn seek(scene: SceneId, number: u64, openings: &[Opening]) -> Event {
 /// What Match is told of a search: the lease, what is open, for whom nobody may come who is blocked, and since when.
 fn sought(told: &[Message]) -> Option<(Lease, Vec<Opening>, Vec<u64>, Time)> {
     told.iter().rev().find_map(|message| match message {
-        Message::Match(domain, matching::Event::ReqBackfill { lease, openings, region, players, since }) => {
+        Message::Match(domain, matching::Event::ReqBackfill { lease, openings, region, players, since, .. }) => {
             assert_eq!((domain.as_str(), region.as_deref()), ("arena", Some("eu")));
             Some((*lease, openings.clone(), players.iter().map(|user| user.0).collect(), *since))
         }

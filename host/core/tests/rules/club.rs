@@ -58,21 +58,16 @@ impl Club {
         let lobby = Lobby::new(BTreeMap::from([(domain(), Domain { wait_ms_max: 60_000, players_max: 3 })]), GRACE_MS)
             .with_parties(limits);
         let trio = config::Domain {
-            fleet: "trio".into(),
-            players_min: 3,
-            players_max: 3,
             fill_ms: 1_000,
-            rating_range: 100,
             rating_range_per_s: 50,
-            rating_range_max: 1_000,
             wait_ms_max: 60_000,
             tickets_max: 100,
-            rated: true,
+            ..config::Domain::new("trio".into(), 3, 3)
         };
         Self {
             lobby: World::new(lobby),
             desk: Desk::new(rules),
-            matching: World::new(Match::new(domain(), trio)),
+            matching: World::new(Match::new(domain(), trio, None)),
             told: BTreeMap::new(),
             scenes: Vec::new(),
             making: None,

@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 use scenehost_core::config::{AfterSession, Fleet, Placement, StartOn, Usage};
 use scenehost_core::message::PlayerResult;
 use scenehost_core::record::{self, SceneRecord};
-use scenehost_core::scene_master::{
-    Answer, Ask, Capacity, Event, FleetView, Idle, Matched, Order, PROVISION_AFTER_MS, SceneMaster,
-};
+use scenehost_core::scene_master::{Answer, Ask, Capacity, Event, FleetView, Idle, Matched, Order, SceneMaster};
 use scenehost_core::scene_service::Event as ToNode;
 use scenehost_core::{
     AllocationId, Build, Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, UserId, Write, db, lobby,
@@ -235,8 +233,6 @@ fn as_many_scenes_as_the_fleet_says_are_always_ready() {
     let mut farm = Farm::new(on_standby(3));
     assert_eq!(farm.states(), [("Ready", 3)]);
     farm.matched(1, &[10, 11]);
-    assert_eq!(farm.states(), [("Allocated", 1), ("Ready", 2)]);
-    farm.pass_ms(PROVISION_AFTER_MS);
     assert_eq!(farm.states(), [("Allocated", 1), ("Ready", 3)]);
     farm.pass_ms(20 * 60_000);
     assert_eq!(farm.states(), [("Ready", 3)], "they outlive their time on standby, and the unjoined game does not");

@@ -674,8 +674,17 @@ fn every_state_and_event() {
     let (away, leaving) = (after(in_scene(), left()), after(searching(), left()));
     let (idle_dropped, searching_dropped) = (after(idle(), lost()), after(searching(), lost()));
     let refused = || Err(Refusal::NotFound("x".to_owned()));
-    let state =
-        Searching { domain: domain(), waited_ms: 0, rating_range: 100, waiting: 1, players_min: 2, players_max: 2 };
+    let state = Searching {
+        domain: domain(),
+        waited_ms: 0,
+        rating_range: 100,
+        ping_ms: None,
+        relaxed: Vec::new(),
+        usual_wait_ms: None,
+        waiting: 1,
+        players_min: 2,
+        players_max: 2,
+    };
     let service = |service, up| Event::Service { service, up };
     table::check(
         "lobby",

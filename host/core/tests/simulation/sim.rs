@@ -14,6 +14,7 @@ use scenehost_core::config::{AfterSession, Domain, Fleet, OnCrash, StartOn, Stri
 use scenehost_core::db::{Db, Rules};
 use scenehost_core::lobby::{self, Lobby};
 use scenehost_core::matching::Match;
+use scenehost_core::matching::domain::Recent;
 use scenehost_core::message::ToUser;
 use scenehost_core::record::{self, SceneRecord};
 use scenehost_core::results::Finished;
@@ -563,7 +564,7 @@ fn recovered<Id: std::str::FromStr, Record: serde::de::DeserializeOwned>(
 
 pub fn new_match(domain: usize) -> Match {
     let name = DomainName::from(DOMAINS[domain]);
-    Match::new(name.clone(), domains()[&name].clone())
+    Match::new(name.clone(), domains()[&name].clone(), None)
 }
 
 /// Db with the numbers of this generation.
@@ -575,16 +576,12 @@ pub fn new_db(generation: u64) -> Db {
 
 pub fn domains() -> BTreeMap<DomainName, Domain> {
     let domain = |domain: usize, fill_ms| Domain {
-        fleet: FLEETS[domain].into(),
-        players_min: PLAYERS[domain].0,
-        players_max: PLAYERS[domain].1,
         fill_ms,
-        rating_range: 100,
-        rating_range_per_s: 15,
-        rating_range_max: 1_000,
         wait_ms_max: WAIT_MS_MAX,
         tickets_max: 100,
-        rated: true,
+        // The few users there are meet again and again.
+        recent: Recent { opponents: 0, ..Recent::default() },
+        ..Domain::new(FLEETS[domain].into(), PLAYERS[domain].0, PLAYERS[domain].1)
     };
     BTreeMap::from([(DOMAINS[0].into(), domain(0, 0)), (DOMAINS[1].into(), domain(1, 5_000))])
 }

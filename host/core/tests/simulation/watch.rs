@@ -547,7 +547,13 @@ impl Observed for Match {
                 let row = if *up { "SceneMaster up" } else { "SceneMaster down" };
                 (row, if self.waiting() > 0 { "Waiting" } else { "none" })
             }
-            Event::Service { .. } | Event::Tick | Event::ReqBackfill { .. } | Event::SynBackfillEnded { .. } => return,
+            Event::Service { .. }
+            | Event::Tick
+            | Event::ReqBackfill { .. }
+            | Event::SynBackfillEnded { .. }
+            | Event::ReqAcceptMatch { .. }
+            | Event::SynHere { .. }
+            | Event::Domain { .. } => return,
         };
         watch.reached("match", row, column);
     }

@@ -235,6 +235,7 @@ pub fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::Restarting
         | Refusal::ServiceDown(_)
         | Refusal::ProviderDown
+        | Refusal::Closed { .. }
         | Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
         Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,0 +1,141 @@
+//! The waiting tickets of one pool by rating: a bin for each point of the usual ratings, counted by a Fenwick tree
+//! (P. Fenwick, "A New Data Structure for Cumulative Frequency Tables", 1994), so that the k-th of those in a range
+//! is found in the steps of a binary search however many wait.
+//!
+//! Invariant: a ticket is in exactly one bin, and the trees count the tickets and the users of each. A rating beyond
+//! the bins is in the first or the last of them, so who looks for an exact range checks what it is given.
+
+use std::ops::Range;
+
+/// The rating of the first bin.
+const LOWEST: i32 = -512;
+/// How many bins there are, a power of two.
+const BINS: usize = 4_096;
+
+/// Tickets by rating; a ticket is named by its place in the pool's table.
+#[derive(Debug, Clone)]
+pub(super) struct Bins {
+    bins: Vec<Vec<u32>>,
+    tickets: Fenwick,
+    users: Fenwick,
+}
+
+impl Default for Bins {
+    fn default() -> Self {
+        Self { bins: vec![Vec::new(); BINS], tickets: Fenwick::new(), users: Fenwick::new() }
+    }
+}
+
+fn bin_of(rating: i32) -> usize {
+    rating.saturating_sub(LOWEST).clamp(0, BINS as i32 - 1) as usize
+}
+
+impl Bins {
+    /// Puts a ticket of so many users in. Its position, by which it is taken out again.
+    pub fn insert(&mut self, rating: i32, ticket: u32, users: u32) -> u32 {
+        let bin = bin_of(rating);
+        self.tickets.add(bin, 1);
+        self.users.add(bin, users);
+        self.bins[bin].push(ticket);
+        self.bins[bin].len() as u32 - 1
+    }
+
+    /// Takes the ticket at a position out. Which ticket is at that position instead, if another one is.
+    pub fn remove(&mut self, rating: i32, position: u32, users: u32) -> Option<u32> {
+        let bin = bin_of(rating);
+        self.bins[bin].swap_remove(position as usize);
+        self.tickets.subtract(bin, 1);
+        self.users.subtract(bin, users);
+        self.bins[bin].get(position as usize).copied()
+    }
+
+    /// The ranks of those whose rating may be from `lowest` to `highest`, both included.
+    pub fn within(&self, lowest: i32, highest: i32) -> Range<u32> {
+        if lowest > highest {
+            return 0..0;
+        }
+        self.tickets.before(bin_of(lowest))..self.tickets.before(bin_of(highest) + 1)
+    }
+
+    /// How many users those have.
+    pub fn users_within(&self, lowest: i32, highest: i32) -> u32 {
+        if lowest > highest {
+            return 0;
+        }
+        self.users.before(bin_of(highest) + 1) - self.users.before(bin_of(lowest))
+    }
+
+    /// The ticket of a rank below the number of all tickets.
+    pub fn at(&self, rank: u32) -> u32 {
+        let (bin, in_bin) = self.tickets.find(rank);
+        self.bins[bin][in_bin as usize]
+    }
+
+    /// How many bytes it takes, by what is allocated.
+    pub fn bytes(&self) -> usize {
+        let bins: usize = self.bins.iter().map(|bin| bin.capacity() * size_of::<u32>()).sum();
+        bins + BINS * size_of::<Vec<u32>>() + 2 * (BINS + 1) * size_of::<u32>()
+    }
+
+    /// The tickets from a rank on.
+    pub fn from(&self, rank: u32) -> impl Iterator<Item = u32> {
+        let (first, in_bin) = self.tickets.find(rank);
+        let skipped = if first < BINS { in_bin as usize } else { 0 };
+        self.bins[first.min(BINS)..].iter().flatten().skip(skipped).copied()
+    }
+}
+
+/// How many there are, by bin.
+#[derive(Debug, Clone)]
+struct Fenwick {
+    /// At `i` the sum of the bins from `i - (i & -i)` to before `i`; the first is not used.
+    sums: Vec<u32>,
+}
+
+impl Fenwick {
+    fn new() -> Self {
+        Self { sums: vec![0; BINS + 1] }
+    }
+
+    fn add(&mut self, bin: usize, count: u32) {
+        let mut i = bin + 1;
+        while i <= BINS {
+            self.sums[i] += count;
+            i += i & i.wrapping_neg();
+        }
+    }
+
+    fn subtract(&mut self, bin: usize, count: u32) {
+        let mut i = bin + 1;
+        while i <= BINS {
+            self.sums[i] -= count;
+            i += i & i.wrapping_neg();
+        }
+    }
+
+    /// How many are in the bins before this one.
+    fn before(&self, bin: usize) -> u32 {
+        let mut sum = 0;
+        let mut i = bin;
+        while i > 0 {
+            sum += self.sums[i];
+            i &= i - 1;
+        }
+        sum
+    }
+
+    /// The bin of a rank, and the rank in it. Past the last: [`BINS`].
+    fn find(&self, rank: u32) -> (usize, u32) {
+        let (mut bin, mut left) = (0, rank);
+        let mut half = BINS;
+        while half > 0 {
+            let next = bin + half;
+            if next <= BINS && self.sums[next] <= left {
+                left -= self.sums[next];
+                bin = next;
+            }
+            half /= 2;
+        }
+        (bin, left)
+    }
+}
