@@ -1,4 +1,4 @@
-//! A game sends users on to their next match: they leave it, and the lobby looks for the match without being asked.
+//! What running games want of matching: players for their empty places, and the next match for users who are done.
 
 use scenehost_client::v1::syn_match_state::State;
 use scenehost_client::v1::syn_scene_ended::Reason;
@@ -17,6 +17,15 @@ plugin = "gomoku"
 
 [domains.gomoku]
 fleet = "gomoku"
+players_min = 2
+players_max = 2
+
+[fleets.echo]
+plugin = "hostile"
+configuration = { seeks = 1 }
+
+[domains.echo]
+fleet = "echo"
 players_min = 2
 players_max = 2
 "#;
@@ -96,4 +105,16 @@ async fn a_search_that_a_game_has_begun_can_be_taken_back() {
     let eve = sign_in(&host, "Eve").await;
     let players = crate::player::enter(vec![ada.lobby, eve], "gomoku").await;
     assert_eq!(players.len(), 2, "who has taken it back may ask anew");
+}
+
+#[tokio::test]
+async fn a_game_that_seeks_a_player_gets_who_looks_for_a_match() {
+    let host = Host::start(TABLES);
+    let players = gather(&host, "echo", 2).await;
+    let eve = sign_in(&host, "Eve").await;
+    // Nobody else looks for a match: it can only be that game.
+    let mut eve = crate::player::enter(vec![eve], "echo").await.remove(0);
+    assert_eq!(eve.seat.scene_id, players[0].seat.scene_id);
+    assert_eq!(eve.scene.info().seat, 2);
+    eve.echo("here I am").await;
 }
