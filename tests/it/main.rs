@@ -48,6 +48,7 @@ mod guild;
 mod hostile;
 mod keep_alive;
 mod lines;
+mod next_match;
 mod oidc;
 mod ops;
 mod pages;
