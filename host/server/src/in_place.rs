@@ -43,7 +43,7 @@ struct Inbox {
 /// Who makes its steps, or is about to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Taken {
-    ByNobody,
+    Free,
     BySender,
     ByRun,
 }
@@ -80,7 +80,7 @@ impl InPlace {
                 return false;
             }
             inbox.events.push_back(event);
-            if inbox.taken != Taken::ByNobody {
+            if inbox.taken != Taken::Free {
                 return true;
             }
             inbox.taken = Taken::BySender;
@@ -162,9 +162,9 @@ impl InPlace {
             match inbox.taken {
                 Taken::ByRun => inbox.looks_at = deadline,
                 Taken::BySender if is_sooner => self.look.notify_one(),
-                Taken::BySender | Taken::ByNobody => {}
+                Taken::BySender | Taken::Free => {}
             }
-            inbox.taken = Taken::ByNobody;
+            inbox.taken = Taken::Free;
         }
         event
     }
