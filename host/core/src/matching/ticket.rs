@@ -19,8 +19,10 @@ pub struct Seeker {
     pub user: UserId,
     /// The display name.
     pub name: String,
-    /// The rating in this domain.
+    /// The rating in this domain, or in the one whose ratings count here.
     pub rating: i32,
+    /// How many rated games it comes from.
+    pub games: u32,
     /// With whom the user will not play; but for those of the same ticket.
     pub blocked: BTreeSet<UserId>,
     /// What the user brings and wants.
@@ -39,6 +41,8 @@ pub struct Wish {
     pub round_trips: BTreeMap<String, u16>,
     /// With whom the user wants to play, and with nobody else; empty: with anybody.
     pub opponents: BTreeSet<UserId>,
+    /// Which roles of a team the user plays; empty: any.
+    pub roles: Vec<String>,
 }
 
 /// A search: of a user, or of a whole party, which comes into one scene or into none.

@@ -43,4 +43,5 @@ mod store_down;
 mod strikes;
 mod table;
 mod texts;
+mod wishes;
 mod world;

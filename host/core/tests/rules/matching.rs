@@ -37,7 +37,7 @@ fn ask_without(user: u64, rating: i32, blocked: &[u64]) -> Event {
 
 fn seeker(user: u64, rating: i32, blocked: &[u64]) -> Seeker {
     let blocked = blocked.iter().map(|user| UserId(*user)).collect();
-    Seeker { user: UserId(user), name: format!("user {user}"), rating, blocked, wish: Wish::default() }
+    Seeker { user: UserId(user), name: format!("user {user}"), rating, blocked, games: 0, wish: Wish::default() }
 }
 
 /// The groups that were sent to SceneMaster.
