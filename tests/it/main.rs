@@ -57,6 +57,7 @@ mod party;
 mod records;
 mod restart;
 mod resume;
+mod rules;
 mod saves;
 mod scenes;
 mod secure;

@@ -197,3 +197,7 @@ name! {
     /// How scenes of one plugin version and configuration run.
     FleetName
 }
+name! {
+    /// A role that a player of a team can have, as "healer".
+    RoleName
+}

@@ -9,11 +9,13 @@
 //! | `ops` | where operators connect |
 //! | `open_files` | how many connections the system allows |
 //! | `service_loop` | runs the services of `host/core` |
+//! | `in_place` | runs SceneService, which needs no loop |
 //! | [`bus`] | brings their messages to each other |
 //! | `scene_thread` | runs scenes and holds their users' sockets |
 //! | [`store`] | keeps what was acknowledged |
 //! | `records`, `checks` | reads records and checks passwords for Auth |
 //! | `fleets`, `capacity` | what scenes are made of, also while the host runs; what this machine gives to them |
+//! | `rules` | loads the components that are rules of domains |
 //! | `catalogue` | keeps the economy's catalogue current |
 //! | `moderation` | asks the operator's service about what users say |
 //! | `id_tokens` | checks the ID tokens of OpenID Connect providers |
@@ -30,11 +32,13 @@ mod export;
 mod fleets;
 pub mod host;
 mod id_tokens;
+mod in_place;
 mod meters;
 mod moderation;
 mod open_files;
 mod ops;
 mod records;
+mod rules;
 mod scene_thread;
 mod service_loop;
 pub mod store;

@@ -108,7 +108,9 @@ test("the domains come part by part", async () => {
   const lobby = await lobbyThat((frame, peer) => {
     assert.ok(frame.body.case === "reqDomains");
     const first = frame.body.value.after === "";
-    const arena = { name: "arena", playersMin: 2, playersMax: 8, waitMsMax: 300_000n, rated: true };
+    const teams = [{ count: 2, size: 5, sizeMin: 4, roles: { tank: 1, healer: 4 } }];
+    const sizes = { playersMin: 2, playersMax: 8, teams };
+    const arena = { name: "arena", ...sizes, waitMsMax: 300_000n, rated: true };
     const opensMs = 1_900_000_000_000n;
     const duel = { name: "duel", properties: [language, map], acceptMs: 15_000n, opensMs };
     const domains = first ? [arena] : [duel];
@@ -127,6 +129,7 @@ test("the domains come part by part", async () => {
     rated: true,
     opponents: false,
     opens: undefined,
+    teams: [{ count: 2, size: 5, sizeMin: 4, roles: { tank: 1, healer: 4 } }],
   });
   assert.deepEqual(duel!.properties, [
     { name: "language", values: ["de", "en"], common: false, relaxMs: 20_000 },

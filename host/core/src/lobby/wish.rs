@@ -4,11 +4,12 @@
 //! Invariants: a wish has limits on everything in it before it is kept. Members of a party each bring their own, so the
 //! leader needs to know nothing of theirs; whatever in it the domain does not have is passed over.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use super::{Lobby, Phase, User};
-use crate::ids::{ConnectionId, DomainName, Time, UserId};
+use crate::ids::{ConnectionId, DomainName, RoleName, Time, UserId};
 use crate::matching::domain::{Domain, NAME_BYTES_MAX, REGIONS_MAX};
 use crate::matching::ticket::OPPONENTS_MAX;
 use crate::matching::{self, Wish};
@@ -193,15 +194,17 @@ fn check(wish: &Wish, id: UserId) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// That a domain has the properties that are named for a search in it.
+/// That a domain has the properties and roles that are named for a search in it.
 pub(super) fn check_for(wish: &Wish, domain: &Domain) -> Result<(), Refusal> {
-    let unknown = wish.has.keys().chain(wish.wants.keys()).find(|name| !has_property(domain, name));
-    match unknown {
-        Some(name) => {
-            let known: Vec<&str> = domain.properties.iter().map(|property| property.name.as_str()).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            Err(Refusal::Invalid(format!("there is no property {name:?} here: the domain has {known}")))
-        }
+    let refused = |what: &str, name: &str, known: Vec<&str>| {
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Err(Refusal::Invalid(format!("there is no {what} {name:?} here: the domain has {known}")))
+    };
+    if let Some(name) = wish.has.keys().chain(wish.wants.keys()).find(|name| !has_property(domain, name)) {
+        return refused("property", name, domain.properties.iter().map(|property| property.name.as_str()).collect());
+    }
+    match wish.roles.iter().find(|role| !has_role(domain, role)) {
+        Some(role) => refused("role", role, roles(domain).collect::<BTreeSet<_>>().into_iter().collect()),
         None => Ok(()),
     }
 }
@@ -212,6 +215,7 @@ pub(super) fn within(wish: &Wish, domain: &Domain) -> Wish {
     wish.has.retain(|name, _| has_property(domain, name));
     wish.wants.retain(|name, _| has_property(domain, name));
     wish.round_trips.retain(|region, _| domain.regions().contains(region));
+    wish.roles.retain(|role| has_role(domain, role));
     wish
 }
 
@@ -219,7 +223,17 @@ fn has_property(domain: &Domain, name: &str) -> bool {
     domain.properties.iter().any(|property| property.name == name)
 }
 
+/// The roles of its teams; one may come more than once.
+fn roles(domain: &Domain) -> impl Iterator<Item = &str> {
+    domain.teams.teams.iter().flat_map(|team| team.roles.keys()).map(RoleName::as_str)
+}
+
+fn has_role(domain: &Domain, name: &str) -> bool {
+    roles(domain).any(|role| role == name)
+}
+
 fn text_bytes(name: &DomainName, domain: &Domain) -> usize {
     let properties = domain.properties.iter().flat_map(|property| property.values.iter().chain([&property.name]));
-    name.as_str().len() + properties.chain(domain.regions()).map(|text| text.len() + 8).sum::<usize>() + 64
+    let texts = properties.chain(domain.regions()).map(String::as_str).chain(roles(domain));
+    name.as_str().len() + texts.map(|text| text.len() + 8).sum::<usize>() + domain.teams.teams.len() * 8 + 64
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use scenehost_core::lobby::{DOMAINS_BYTES_MAX, Event, Lobby, MATCHING_ASKS_PER_10_S, MatchingAsk, WISH_NAMES_MAX};
 use scenehost_core::matching::Wish;
 use scenehost_core::matching::domain::{Decline, Domain, NAME_BYTES_MAX, Property, VALUES_MAX};
+use scenehost_core::matching::teams::{Layout, Team};
 use scenehost_core::message::{Found, MatchState, Notice, Searching};
 use scenehost_core::party::Limits;
 use scenehost_core::{ConnectionId, DomainName, Refusal, UserId};
@@ -133,6 +134,23 @@ fn what_is_said_for_another_domain_is_passed_over_but_not_with_the_search_itself
     club.search(ADA).unwrap();
     club.search(BOB).unwrap();
     assert_eq!(club.scenes, [[ADA, BOB]]);
+}
+
+#[test]
+fn roles_are_of_the_teams_of_the_domain() {
+    let team = Team { roles: BTreeMap::from([("tank".into(), 1), ("healer".into(), 1)]), ..Team::of(2) };
+    let rules = Domain { teams: Layout { teams: vec![team] }, ..duel(0) };
+    let mut club = club(&[ADA, BOB, CY], rules);
+    let plays = |role: &str| Wish { roles: names(&[role]), ..Wish::default() };
+    let refused = club.search_with(ADA, Some(plays("scout"))).unwrap_err().to_string();
+    assert!(refused.contains("there is no role \"scout\" here: the domain has healer, tank"), "{refused}");
+    club.search_with(ADA, Some(plays("tank"))).unwrap();
+    club.search_with(BOB, Some(plays("tank"))).unwrap();
+    assert_eq!(club.scenes, [] as [Vec<u64>; 0]);
+    // What is said for another game's teams counts for nothing here.
+    say(&mut club, CY, plays("scout")).unwrap();
+    club.search(CY).unwrap();
+    assert_eq!(club.scenes, [[ADA, CY]]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use scenehost_core::lobby::Domains;
 use scenehost_core::matching::domain::{Domain, Property, ROUND_TRIP_MS_MAX};
+use scenehost_core::matching::teams::Team;
 use scenehost_core::matching::{Wish, hours};
 use scenehost_core::{DomainName, Refusal, Time};
 use scenehost_protocol::v1;
@@ -46,7 +47,13 @@ fn info(name: &DomainName, domain: &Domain, now: Time) -> v1::DomainInfo {
         rated: domain.rated,
         opponents: domain.opponents,
         opens_ms: hours::opens(&domain.open, now).map_or(0, |opens| opens.0),
+        teams: domain.teams.teams.iter().map(team).collect(),
     }
+}
+
+fn team(team: &Team) -> v1::DomainTeam {
+    let roles = team.roles.iter().map(|(role, count)| (role.to_string(), *count)).collect();
+    v1::DomainTeam { count: team.count, size: team.size, size_min: team.fewest(), roles }
 }
 
 fn property(property: &Property) -> v1::DomainProperty {

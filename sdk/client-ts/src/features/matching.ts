@@ -88,6 +88,19 @@ export interface Domain {
   readonly opponents: boolean;
   /** When it takes searches again; undefined: it does now. */
   readonly opens: Date | undefined;
+  /** The teams of a match; none: all play in one, or each alone, as the game has it. */
+  readonly teams: readonly DomainTeam[];
+}
+
+/** A team of a match, or several of a kind. */
+export interface DomainTeam {
+  /** How many of this kind. */
+  readonly count: number;
+  /** How many players each has: at most, at least. */
+  readonly size: number;
+  readonly sizeMin: number;
+  /** How many players have which role; empty: it knows no roles. */
+  readonly roles: Readonly<Record<string, number>>;
 }
 
 /** All domains, in the order of their names. */
@@ -161,6 +174,7 @@ function toDomain(info: DomainInfo): Domain {
     }),
     acceptMs: Number(info.acceptMs) || undefined,
     waitMsMax: Number(info.waitMsMax),
+    teams: info.teams.map(({ count, size, sizeMin, roles }) => ({ count, size, sizeMin, roles })),
     opens: info.opensMs ? new Date(Number(info.opensMs)) : undefined,
   };
 }
