@@ -35,7 +35,14 @@ export type {
 } from "./features/guilds.js";
 export type { EndReason, PlayerResult, SceneEnd } from "./game-line.js";
 export type { Inbox, Notification, NotificationNews } from "./features/inbox.js";
-export type { Domain, DomainProperty, DomainTeam, FoundMatch, MatchState, Wish } from "./features/matching.js";
+export type {
+  Domain,
+  DomainProperty,
+  DomainTeam,
+  FoundMatch,
+  MatchState,
+  Wish,
+} from "./features/matching.js";
 export type {
   Parties,
   Party,
