@@ -299,10 +299,6 @@ fn start_services(
     match_rules: &BTreeMap<DomainName, Rule>,
 ) -> Services {
     let mut services = JoinSet::new();
-    let domains = config.domains.iter().map(|(name, domain)| {
-        let (wait_ms_max, players_max) = (domain.wait_ms_max, domain.players_max);
-        (name.clone(), lobby::Domain { wait_ms_max, players_max })
-    });
     let fleets = config.fleet_rules();
     let accounts = config.auth.accounts.clone();
     let generations = AtomicU64::new(1);
@@ -335,7 +331,7 @@ fn start_services(
     ));
     services.spawn(service_loop::run(
         ServiceName::Lobby,
-        Lobby::new(domains.collect(), config.lobby.grace_ms)
+        Lobby::new(config.domains.clone(), config.lobby.grace_ms)
             .with_chat(config.chat.clone())
             .with_parties(config.parties.clone()),
         None::<fn() -> Lobby>,
