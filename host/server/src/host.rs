@@ -37,6 +37,7 @@ use crate::config::Config;
 use crate::edge::{self, Door, Edge, Limits};
 use crate::fleets::Fleets;
 use crate::id_tokens::IdTokens;
+use crate::match_streams::{Recorded, Streams};
 use crate::moderation;
 use crate::open_files;
 use crate::ops::{Backups, Ops};
@@ -104,10 +105,11 @@ pub async fn run(
     let id_tokens = IdTokens::spawn(&config.auth.providers, clock, &bus)?;
     checks::spawn(to_host.checks, id_tokens, bus.clone(), StdRng::try_from_rng(&mut SysRng)?)?;
     let catalogue = keep_catalogue(&config, &bus)?;
+    let streams = Streams::spawn(config.server.data_dir.join("match"), clock, &mut StdRng::try_from_rng(&mut SysRng)?)?;
     // Before Db or anybody else can change one.
     bus.send(lobby::Event::Recovered { parties }.into());
     let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle };
-    let mut services = start_services(&config, inboxes, &shell, offer.clone(), &fleets, catalogue);
+    let mut services = start_services(&config, inboxes, &shell, offer.clone(), &fleets, catalogue, &streams);
     forget_saves(&store, &bus)?;
     forget_drains(&store).await?;
     bus.send(scene_master::Event::Recovered { scenes, finished }.into());
@@ -285,6 +287,7 @@ fn start_services(
     offer: Offer,
     current_fleets: &Fleets,
     catalogue: watch::Receiver<Arc<Catalogue>>,
+    streams: &Streams,
 ) -> Services {
     let mut services = JoinSet::new();
     let domains = config.domains.iter().map(|(name, domain)| {
@@ -332,7 +335,11 @@ fn start_services(
     ));
     for (name, inbox) in inboxes.matches {
         let domain = config.domains[&name].clone();
-        let new = move || Match::new(name.clone(), domain.clone());
+        let streams = streams.clone();
+        let new = move || {
+            let handler = Match::new(name.clone(), domain.clone());
+            Recorded::new(handler, name.clone(), domain.record.clone(), streams.clone())
+        };
         services.spawn(service_loop::run(ServiceName::Match, new(), Some(new), inbox, shell.clone()));
     }
     let scene_master = SceneMaster::new(fleets.clone());

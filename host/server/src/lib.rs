@@ -15,6 +15,7 @@
 //! | `records`, `checks` | reads records and checks passwords for Auth |
 //! | `fleets`, `capacity` | what scenes are made of, also while the host runs; what this machine gives to them |
 //! | `catalogue` | keeps the economy's catalogue current |
+//! | `match_streams`, [`match_command`] | records searches; replays them from the command line |
 //! | `moderation` | asks the operator's service about what users say |
 //! | `id_tokens` | checks the ID tokens of OpenID Connect providers |
 //! | `wire` | the services' words in the client protocol |
@@ -30,6 +31,8 @@ mod export;
 mod fleets;
 pub mod host;
 mod id_tokens;
+pub mod match_command;
+mod match_streams;
 mod meters;
 mod moderation;
 mod open_files;
