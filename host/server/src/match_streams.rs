@@ -95,7 +95,7 @@ impl Service for Recorded {
 
     fn step(&mut self, event: Event, cx: &mut Context<'_>) {
         self.streams.record(&self.name, &self.record, &event, cx.now);
-        if let Event::Domain(domain) = &event {
+        if let Event::Domain { domain, .. } = &event {
             self.record.clone_from(&domain.record);
         }
         self.handler.step(event, cx);
