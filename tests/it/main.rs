@@ -49,6 +49,7 @@ mod guild;
 mod hostile;
 mod keep_alive;
 mod lines;
+mod next_match;
 mod matching;
 mod oidc;
 mod ops;

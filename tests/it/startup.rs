@@ -76,6 +76,7 @@ fn a_configuration_that_cannot_work_is_refused_with_what_to_change() {
         ("memory_mib = 0", "memory_mib"),
         ("idle_ms = 10", "idle_ms"),
         ("on_idle = \"exit\"", "needs an idle_ms"),
+        ("region = \"Europe West\"", "region is 1 to 32 of a to z"),
     ] {
         refused(&format!("{GOOD}\n[node]\n{settings}\n"), &[], &["[node]", words]);
     }

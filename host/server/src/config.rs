@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use scenehost_core::address::Network;
 use scenehost_core::auth::identity::{PROVIDER_CHARS_MAX, is_provider_name};
 use scenehost_core::config::{self, Domain, Fleet};
+use scenehost_core::matching::domain::Record;
 use scenehost_core::results::{self, board::Board};
 use scenehost_core::{DomainName, FleetName, GameName, chat, db, economy, guild, party, rate, storage};
 use serde::{Deserialize, Serialize};
@@ -402,6 +403,11 @@ impl Config {
         }
         for file in config.auth.providers.values_mut().filter_map(|provider| provider.jwks_file.as_mut()) {
             *file = folder.join(&*file);
+        }
+        for domain in config.domains.values_mut() {
+            if let Record::In(streams) = &mut domain.record {
+                *streams = folder.join(&*streams).display().to_string();
+            }
         }
         config.economy.catalogue = config.economy.catalogue.map(|file| folder.join(file));
         config.server.backup_dir = config.server.backup_dir.map(|backups| folder.join(backups));
