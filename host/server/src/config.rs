@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use scenehost_core::address::Network;
 use scenehost_core::auth::identity::{PROVIDER_CHARS_MAX, is_provider_name};
 use scenehost_core::config::{self, Domain, Fleet};
+use scenehost_core::matching::domain::Record;
 use scenehost_core::results::{self, board::Board};
 use scenehost_core::{DomainName, FleetName, GameName, chat, db, economy, guild, party, rate, storage};
 use serde::{Deserialize, Serialize};
@@ -403,6 +404,11 @@ impl Config {
         for file in config.auth.providers.values_mut().filter_map(|provider| provider.jwks_file.as_mut()) {
             *file = folder.join(&*file);
         }
+        for domain in config.domains.values_mut() {
+            if let Record::In(streams) = &mut domain.record {
+                *streams = folder.join(&*streams).display().to_string();
+            }
+        }
         config.economy.catalogue = config.economy.catalogue.map(|file| folder.join(file));
         config.server.backup_dir = config.server.backup_dir.map(|backups| folder.join(backups));
         config.server.pages_dir = config.server.pages_dir.map(|pages| folder.join(pages));
@@ -420,6 +426,9 @@ impl Config {
             let place = format!("[domains.{name}]");
             if let Err(what) = domain.check() {
                 return wrong(place, what);
+            }
+            if let Some(of) = domain.rating_of.as_ref().filter(|of| !self.domains.contains_key(*of)) {
+                return wrong(place, format!("rating_of names {:?}, and there is no such domain", of.as_str()));
             }
             if !self.fleets.contains_key(&domain.fleet) {
                 return wrong(

@@ -17,6 +17,7 @@
 //! | `fleets`, `capacity` | what scenes are made of, also while the host runs; what this machine gives to them |
 //! | `rules` | loads the components that are rules of domains |
 //! | `catalogue` | keeps the economy's catalogue current |
+//! | `match_streams`, [`match_command`] | records searches; replays them from the command line |
 //! | `moderation` | asks the operator's service about what users say |
 //! | `id_tokens` | checks the ID tokens of OpenID Connect providers |
 //! | `wire` | the services' words in the client protocol |
@@ -33,6 +34,8 @@ mod fleets;
 pub mod host;
 mod id_tokens;
 mod in_place;
+pub mod match_command;
+mod match_streams;
 mod meters;
 mod moderation;
 mod open_files;

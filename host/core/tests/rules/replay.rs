@@ -134,6 +134,17 @@ fn files_of_one_recording_are_one_stream() {
     let lines = [header.clone(), enter(1, 1, 1_500), header, enter(9, 2, 1_500)];
     let stream = Stream::parse(lines.iter().map(String::as_str)).expect("they follow each other");
     assert_eq!(stream.lines.len(), 2);
+
+    let of = |domain: &str, lines: &[String]| {
+        let header = Stream::header(&domain.into());
+        Stream::parse([&header].into_iter().chain(lines).map(String::as_str)).expect("it is well-formed")
+    };
+    let mut whole = of("duel", &lines[1..2]);
+    assert_eq!(whole.append(of("duel", &lines[3..])), Ok(()));
+    assert_eq!(whole, stream);
+    assert_eq!(whole.append(of("duel", &lines[1..2])), Err(Error::Backwards { line: 2 }));
+    assert_eq!(whole.append(of("arena", &[])), Err(Error::Mixed { line: 1, domain: "arena".into() }));
+    assert_eq!(whole, stream, "what is refused changes nothing");
 }
 
 #[test]

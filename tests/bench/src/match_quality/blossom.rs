@@ -438,3 +438,60 @@ impl Search {
         self.outer[blossom] = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt as _, SeedableRng as _};
+    use rand_chacha::ChaCha20Rng;
+
+    use super::*;
+
+    /// The most pairs and, of those, the least weight, of all matchings there are; the weight is negative.
+    fn best(weights: &[Vec<Option<u64>>], used: u32) -> (usize, i64) {
+        let Some(one) = (0..weights.len()).find(|at| used & (1 << at) == 0) else { return (0, 0) };
+        let alone = best(weights, used | 1 << one);
+        let free = (one + 1..weights.len()).filter(|at| used & (1 << at) == 0);
+        let paired = free.filter_map(|other| {
+            let weight = weights[one][other]? as i64;
+            let (pairs, sum) = best(weights, used | 1 << one | 1 << other);
+            Some((pairs + 1, sum - weight))
+        });
+        paired.fold(alone, Ord::max)
+    }
+
+    /// Blossoms that are made, entered and fall apart need graphs of many shapes, so there are thousands.
+    #[test]
+    fn no_matching_of_small_graphs_is_better() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        for round in 0..3_000 {
+            let (count, dense) = (rng.random_range(0..11), rng.random_range(1..=3));
+            let most = [5, 30, 1_000][round % 3];
+            let mut weights = vec![vec![None; count]; count];
+            for one in 0..count {
+                for other in one + 1..count {
+                    weights[one][other] = (rng.random_range(0..3) < dense).then(|| rng.random_range(0..most));
+                }
+            }
+            let pairs = min_weight_pairs(count, |one, other| weights[one][other]);
+            let sum: i64 = pairs.iter().map(|(one, other)| weights[*one][*other].expect("an edge") as i64).sum();
+            assert_eq!((pairs.len(), -sum), best(&weights, 0), "{weights:?}");
+            let mut used: Vec<usize> = pairs.iter().flat_map(|(one, other)| [*one, *other]).collect();
+            used.sort_unstable();
+            assert!(used.is_sorted_by(|one, other| one < other), "nobody is in two pairs: {pairs:?}");
+        }
+    }
+
+    /// On a line the best is known, of any size.
+    #[test]
+    fn on_a_line_it_is_as_good_as_the_pairs_of_neighbours() {
+        let mut rng = ChaCha20Rng::seed_from_u64(2);
+        for count in [2, 3, 30, 61, 120] {
+            let ratings: Vec<i32> = (0..count).map(|_| rng.random_range(1_000..2_000)).collect();
+            let gap = |one: usize, other: usize| u64::from(ratings[one].abs_diff(ratings[other]));
+            let pairs = min_weight_pairs(ratings.len(), |one, other| Some(gap(one, other)));
+            let sum: u64 = pairs.iter().map(|(one, other)| gap(*one, *other)).sum();
+            let (expected, neighbours) = super::super::line::min_gap_pairs(&ratings);
+            assert_eq!((sum, pairs.len()), (expected, neighbours.len()));
+        }
+    }
+}

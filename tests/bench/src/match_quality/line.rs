@@ -38,3 +38,36 @@ fn best_left_out(count: usize, gap: impl Fn(usize) -> u64) -> usize {
     }
     best
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt as _, SeedableRng as _};
+    use rand_chacha::ChaCha20Rng;
+
+    use super::*;
+
+    /// The least sum of gaps of all ways to pair all, or all but one.
+    fn least(ratings: &[i32], may_leave: bool) -> u64 {
+        let Some((first, rest)) = ratings.split_first() else { return 0 };
+        let alone = if may_leave { least(rest, false) } else { u64::MAX };
+        let without = |at: usize| [&rest[..at], &rest[at + 1..]].concat();
+        let paired = (0..rest.len()).map(|at| {
+            let others = least(&without(at), may_leave);
+            others.saturating_add(u64::from(first.abs_diff(rest[at])))
+        });
+        paired.fold(alone, Ord::min)
+    }
+
+    #[test]
+    fn no_pairing_of_a_few_is_better() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        for round in 0..600 {
+            let count = rng.random_range(0..10);
+            let most = [3, 40, 2_000][round % 3];
+            let ratings: Vec<i32> = (0..count).map(|_| rng.random_range(0..most)).collect();
+            let (sum, pairs) = min_gap_pairs(&ratings);
+            assert_eq!(sum, least(&ratings, count % 2 == 1), "{ratings:?} {pairs:?}");
+            assert_eq!(pairs.len(), ratings.len() / 2);
+        }
+    }
+}

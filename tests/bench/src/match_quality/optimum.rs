@@ -19,7 +19,7 @@ use super::{blossom, line};
 /// How many searches are matched at a time with hindsight.
 pub const WINDOW_MAX: usize = 500;
 /// So often a window or a price is halved between the least and the most.
-const HALVINGS: usize = 14;
+const HALVINGS: usize = 12;
 
 /// The mean gap and the mean wait of those that were matched.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +46,7 @@ pub fn of_windows(arrivals: &[Arrival], window_ms: u64) -> Point {
         while let Some(arrival) = coming.next_if(|arrival| arrival.at_ms <= end) {
             waiting.push(*arrival);
         }
-        let ratings: Vec<i32> = waiting.iter().map(|arrival| arrival.rating).collect();
-        let (_, chosen) = line::min_gap_pairs(&ratings);
+        let chosen = min_gap_pairs(&waiting);
         let mut is_paired = vec![false; waiting.len()];
         for (one, other) in chosen {
             pairs.push((waiting[one], waiting[other], end));
@@ -59,6 +58,18 @@ pub fn of_windows(arrivals: &[Arrival], window_ms: u64) -> Point {
         end += window_ms;
     }
     point(&pairs)
+}
+
+/// The most pairs of these, with the least sum of gaps, of those who may play in the same region.
+fn min_gap_pairs(waiting: &[Arrival]) -> Vec<(usize, usize)> {
+    if waiting.iter().all(|arrival| arrival.near == u64::MAX) {
+        let ratings: Vec<i32> = waiting.iter().map(|arrival| arrival.rating).collect();
+        return line::min_gap_pairs(&ratings).1;
+    }
+    blossom::min_weight_pairs(waiting.len(), |one, other| {
+        let (one, other) = (waiting[one], waiting[other]);
+        (one.near & other.near != 0).then(|| u64::from(one.rating.abs_diff(other.rating)))
+    })
 }
 
 /// The best of windows with this mean wait.
@@ -76,9 +87,10 @@ pub fn with_hindsight(arrivals: &[Arrival], points_per_s: f64) -> Point {
     let mut pairs = Vec::new();
     for window in arrivals.chunks(WINDOW_MAX) {
         let weight = |one: usize, other: usize| {
-            let gap = f64::from(window[one].rating.abs_diff(window[other].rating));
-            let wait_s = window[one].at_ms.abs_diff(window[other].at_ms) as f64 / 1e3;
-            Some(((gap + points_per_s * wait_s) * 1e3) as u64)
+            let (one, other) = (window[one], window[other]);
+            let gap = f64::from(one.rating.abs_diff(other.rating));
+            let wait_s = one.at_ms.abs_diff(other.at_ms) as f64 / 1e3;
+            (one.near & other.near != 0).then_some(((gap + points_per_s * wait_s) * 1e3) as u64)
         };
         for (one, other) in blossom::min_weight_pairs(window.len(), weight) {
             let (one, other) = (window[one], window[other]);
@@ -90,7 +102,7 @@ pub fn with_hindsight(arrivals: &[Arrival], points_per_s: f64) -> Point {
 
 /// The best with hindsight whose mean wait is this.
 pub fn hindsight_at(arrivals: &[Arrival], wait_ms: f64) -> Point {
-    let (mut least, mut most): (f64, f64) = (1e-3, 1e5);
+    let (mut least, mut most): (f64, f64) = (1e-1, 1e5);
     for _ in 0..HALVINGS {
         let middle = (least * most).sqrt();
         if with_hindsight(arrivals, middle).wait_ms > wait_ms { least = middle } else { most = middle }

@@ -329,6 +329,26 @@ impl Stream {
         Ok(stream)
     }
 
+    /// Adds what was recorded after this.
+    ///
+    /// # Errors
+    /// [`Error::Mixed`], [`Error::Backwards`] and [`Error::TooLong`], of the lines of the other one.
+    pub fn append(&mut self, later: Self) -> Result<(), Error> {
+        if later.domain != self.domain {
+            return Err(Error::Mixed { line: 1, domain: later.domain });
+        }
+        if let (Some(last), Some(next)) = (self.lines.last(), later.lines.first())
+            && last.at_ms > next.at_ms
+        {
+            return Err(Error::Backwards { line: 2 });
+        }
+        if self.lines.len() + later.lines.len() > LINES_MAX {
+            return Err(Error::TooLong);
+        }
+        self.lines.extend(later.lines);
+        Ok(())
+    }
+
     fn add(&mut self, text: &str, line: usize) -> Result<(), Error> {
         if let Some(header) = header(text) {
             let domain = readable(header)?;
