@@ -15,6 +15,7 @@
 //! | `change` | the domain is changed while tickets wait |
 //! | `waits`, `telling` | what users are told of their search |
 //! | `quality` | what operators see of waits and matches |
+//! | [`replay`] | recorded searches, replayed: how long users waited and how good their games were |
 //!
 //! A ticket is a user's, or a whole party's, which comes into one scene or into none.
 //!
@@ -37,6 +38,7 @@ mod judge;
 mod placing;
 pub mod pool;
 mod quality;
+pub mod replay;
 pub mod rule;
 mod search;
 pub mod teams;
@@ -125,7 +127,7 @@ pub enum Event {
         openings: Vec<Opening>,
         /// Where the scene runs, if that is known.
         region: Option<String>,
-        /// Who is inside, or on the way: somebody whom one of them has blocked, or who has, does not come.
+        /// Who is inside, on the way, or was inside: none of these comes, nor whom one of them has blocked, or who has.
         players: Vec<UserId>,
         /// The mean of the ratings of those; `None`: anybody may come.
         rating: Option<i32>,

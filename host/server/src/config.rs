@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use scenehost_core::address::Network;
 use scenehost_core::auth::identity::{PROVIDER_CHARS_MAX, is_provider_name};
 use scenehost_core::config::{self, Domain, Fleet};
+use scenehost_core::matching::domain::Record;
 use scenehost_core::results::{self, board::Board};
 use scenehost_core::{DomainName, FleetName, GameName, chat, db, economy, guild, party, rate, storage};
 use serde::{Deserialize, Serialize};
@@ -154,7 +155,12 @@ pub struct Node {
     pub idle_ms: u64,
     /// What it does then.
     pub on_idle: OnIdle,
+    /// Where it stands: scenes that matching wants in a region run on nodes of that region, or of none.
+    pub region: Option<String>,
 }
+
+/// The longest name of a region, in characters.
+const REGION_CHARS_MAX: usize = 32;
 
 /// What an idle node does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -181,6 +187,11 @@ impl Node {
         }
         if self.on_idle == OnIdle::Exit && self.idle_ms == 0 {
             return Err("on_idle = \"exit\" needs an idle_ms".to_owned());
+        }
+        let is_sign = |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '-';
+        let is_name = |name: &String| (1..=REGION_CHARS_MAX).contains(&name.len()) && name.chars().all(is_sign);
+        if self.region.as_ref().is_some_and(|region| !is_name(region)) {
+            return Err(format!("region is 1 to {REGION_CHARS_MAX} of a to z, 0 to 9 and -, such as \"eu-west\""));
         }
         Ok(())
     }
@@ -393,6 +404,11 @@ impl Config {
         for file in config.auth.providers.values_mut().filter_map(|provider| provider.jwks_file.as_mut()) {
             *file = folder.join(&*file);
         }
+        for domain in config.domains.values_mut() {
+            if let Record::In(streams) = &mut domain.record {
+                *streams = folder.join(&*streams).display().to_string();
+            }
+        }
         config.economy.catalogue = config.economy.catalogue.map(|file| folder.join(file));
         config.server.backup_dir = config.server.backup_dir.map(|backups| folder.join(backups));
         config.server.pages_dir = config.server.pages_dir.map(|pages| folder.join(pages));
@@ -410,6 +426,9 @@ impl Config {
             let place = format!("[domains.{name}]");
             if let Err(what) = domain.check() {
                 return wrong(place, what);
+            }
+            if let Some(of) = domain.rating_of.as_ref().filter(|of| !self.domains.contains_key(*of)) {
+                return wrong(place, format!("rating_of names {:?}, and there is no such domain", of.as_str()));
             }
             if !self.fleets.contains_key(&domain.fleet) {
                 return wrong(

@@ -39,6 +39,7 @@ use crate::config::Config;
 use crate::edge::{self, Door, Edge, Limits};
 use crate::fleets::Fleets;
 use crate::id_tokens::IdTokens;
+use crate::match_streams::{Recorded, Streams};
 use crate::moderation;
 use crate::open_files;
 use crate::ops::{Backups, Ops};
@@ -108,15 +109,17 @@ pub async fn run(
     let id_tokens = IdTokens::spawn(&config.auth.providers, clock, &bus)?;
     checks::spawn(to_host.checks, id_tokens, bus.clone(), StdRng::try_from_rng(&mut SysRng)?)?;
     let catalogue = keep_catalogue(&config, &bus)?;
+    let streams = Streams::spawn(config.server.data_dir.join("match"), clock, &mut StdRng::try_from_rng(&mut SysRng)?)?;
     // Before Db or anybody else can change one.
     bus.send(lobby::Event::Recovered { parties }.into());
-    let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle };
-    let mut services = start_services(&config, inboxes, &shell, offer.clone(), &fleets, catalogue, &rules);
+    let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle, region: config.node.region.clone() };
+    let handlers = Handlers { rules, streams };
+    let mut services = start_services(&config, inboxes, &shell, offer.clone(), &fleets, catalogue, &handlers);
     forget_saves(&store, &bus)?;
     forget_drains(&store).await?;
     bus.send(scene_master::Event::Recovered { scenes, finished }.into());
-    let Offer { url, capacity, idle } = offer;
-    bus.send(scene_master::Event::NodeUp { node: NODE, url, capacity, idle }.into());
+    let Offer { url, capacity, idle, region } = offer;
+    bus.send(scene_master::Event::NodeUp { node: NODE, url, capacity, idle, region }.into());
 
     let listener = listen(config.server.listen, "server.listen").await?;
     let ops_listener = listen(config.ops.listen, "ops.listen").await?;
@@ -224,6 +227,12 @@ async fn keep_metrics(metrics: PrometheusHandle) {
     }
 }
 
+/// What match handlers are made with, beside their domains.
+struct Handlers {
+    rules: BTreeMap<DomainName, Rule>,
+    streams: Streams,
+}
+
 /// The rules of the domains that have one.
 fn load_rules(config: &Config, clock: Clock) -> anyhow::Result<BTreeMap<DomainName, Rule>> {
     let rules = Rules::new(config.server.plugins_dir.clone(), clock).context("the rules of domains")?;
@@ -296,13 +305,9 @@ fn start_services(
     offer: Offer,
     current_fleets: &Fleets,
     catalogue: watch::Receiver<Arc<Catalogue>>,
-    match_rules: &BTreeMap<DomainName, Rule>,
+    handlers: &Handlers,
 ) -> Services {
     let mut services = JoinSet::new();
-    let domains = config.domains.iter().map(|(name, domain)| {
-        let (wait_ms_max, players_max) = (domain.wait_ms_max, domain.players_max);
-        (name.clone(), lobby::Domain { wait_ms_max, players_max })
-    });
     let fleets = config.fleet_rules();
     let accounts = config.auth.accounts.clone();
     let generations = AtomicU64::new(1);
@@ -335,7 +340,7 @@ fn start_services(
     ));
     services.spawn(service_loop::run(
         ServiceName::Lobby,
-        Lobby::new(domains.collect(), config.lobby.grace_ms)
+        Lobby::new(config.domains.clone(), config.lobby.grace_ms)
             .with_chat(config.chat.clone())
             .with_parties(config.parties.clone()),
         None::<fn() -> Lobby>,
@@ -344,8 +349,11 @@ fn start_services(
     ));
     for (name, inbox) in inboxes.matches {
         let domain = config.domains[&name].clone();
-        let rule = match_rules.get(&name).cloned();
-        let new = move || Match::new(name.clone(), domain.clone(), rule.clone());
+        let (rule, streams) = (handlers.rules.get(&name).cloned(), handlers.streams.clone());
+        let new = move || {
+            let handler = Match::new(name.clone(), domain.clone(), rule.clone());
+            Recorded::new(handler, name.clone(), domain.record.clone(), streams.clone())
+        };
         services.spawn(service_loop::run(ServiceName::Match, new(), Some(new), inbox, shell.clone()));
     }
     let scene_master = SceneMaster::new(fleets.clone());
@@ -358,13 +366,11 @@ fn start_services(
         shell.clone(),
     ));
     let scene_service = SceneService::new(NODE, offer, fleets);
-    services.spawn(service_loop::run(
-        ServiceName::SceneService,
-        scene_service,
-        None::<fn() -> SceneService>,
-        inboxes.scene_service,
-        shell.clone(),
-    ));
+    let shell = shell.clone();
+    services.spawn(async move {
+        let bus = shell.bus.clone();
+        bus.scene_service().run(scene_service, shell).await
+    });
     services
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
 
 use scenehost_server::config::Config;
-use scenehost_server::{host, store};
+use scenehost_server::{host, match_command, store};
 
 /// How long threads that do blocking work have to end with the host.
 const LAST_THREADS: Duration = Duration::from_secs(2);
@@ -35,6 +35,11 @@ enum Command {
     Store {
         #[command(subcommand)]
         command: store::command::StoreCommand,
+    },
+    /// Replays recorded searches for matches with another configuration.
+    Match {
+        #[command(subcommand)]
+        command: match_command::MatchCommand,
     },
     /// Checks a configuration and says what is wrong with it.
     Check {
@@ -84,6 +89,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Serve(serve) => run(serve),
         Command::Store { command } => store::command::run(command),
+        Command::Match { command } => match_command::run(command),
         Command::Check { config } => check(&config),
     };
     match done {

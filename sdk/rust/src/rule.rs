@@ -27,7 +27,7 @@ pub mod bindings {
         world: "scenehost:match-rule/match-rule",
         pub_export_macro: true,
         additional_derives: [Clone, PartialEq],
-        with: { "scenehost:scene/diagnostics@0.2.0": crate::bindings::scenehost::scene::diagnostics },
+        with: { "scenehost:scene/diagnostics@0.3.0": crate::bindings::scenehost::scene::diagnostics },
     });
 }
 

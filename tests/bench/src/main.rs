@@ -1,8 +1,9 @@
 //! The benchmarks, on loopback: `arena`, the same load against Scenehost, Colyseus and a bare relay; `sign-in`;
-//! `lobby`, what players do between games; `scenes`, their lives.
+//! `lobby`, what players do between games; `match-quality`, how good matches are; `scenes`, their lives.
 //!
 //! - `arena.rs`: what is measured, in which order. `ramp.rs`: the search for the limit.
 //! - `sign_in.rs`: sign-ins over HTTP. `lobby.rs` and its folder: leaderboards, chat, purchases.
+//! - `match_quality.rs` and its folder: replays of real ratings, and the optimum beside them.
 //! - `scenes.rs` and its folder: scenes made, held, failing, ended.
 //! - `generator.rs`: the players. `connection.rs`, `websocket.rs`, `http.rs`: how they talk.
 //! - `contender.rs` and its folder: the servers. `relay.rs`: the one that is part of this program.
@@ -16,6 +17,7 @@ mod contender;
 mod generator;
 mod http;
 mod lobby;
+mod match_quality;
 mod process;
 mod ramp;
 mod relay;
@@ -46,6 +48,8 @@ enum Cli {
     SignIn(SignInArguments),
     /// What players do between games: leaderboards, chat, purchases.
     Lobby(LobbyArguments),
+    /// How good and how soon matches are, with real ratings and round trips, beside the best there could be.
+    MatchQuality(MatchQualityArguments),
     /// The lives of scenes: making them, holding them, failures, what is left of them.
     Scenes(ScenesArguments),
     #[command(flatten)]
@@ -115,6 +119,22 @@ struct LobbyArguments {
 }
 
 #[derive(Args)]
+struct MatchQualityArguments {
+    /// Few searches: whether everything works.
+    #[arg(long)]
+    quick: bool,
+    /// Taken as by the other benchmarks; no host is run.
+    #[arg(long, hide = true)]
+    scenehost: Option<PathBuf>,
+    /// Taken as by the other benchmarks; no component is used.
+    #[arg(long, hide = true)]
+    plugins: Option<PathBuf>,
+    /// Where `match-quality.json` goes.
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+}
+
+#[derive(Args)]
 struct ScenesArguments {
     /// Small and short: whether everything works.
     #[arg(long)]
@@ -164,6 +184,7 @@ fn main() -> Result<()> {
         Cli::Arena(arguments) => arena(arguments),
         Cli::SignIn(arguments) => sign_in(arguments),
         Cli::Lobby(arguments) => lobby(arguments),
+        Cli::MatchQuality(arguments) => match_quality(&arguments),
         Cli::Scenes(arguments) => scenes(arguments),
         Cli::Internal(Internal::Relay { address }) => relay::run(address),
         Cli::Internal(Internal::ScenesInside(arguments)) => scenes::inside::run(&arguments),
@@ -213,6 +234,13 @@ fn lobby(arguments: LobbyArguments) -> Result<()> {
     process::raise_file_limit()?;
     process::pin(process::GENERATOR_CORE)?;
     let file = lobby::run(arguments.quick, &arguments.scenehost, &out)?;
+    println!("\nwritten to {}", file.display());
+    Ok(())
+}
+
+fn match_quality(arguments: &MatchQualityArguments) -> Result<()> {
+    fs::create_dir_all(&arguments.out)?;
+    let file = match_quality::run(arguments.quick, &arguments.out)?;
     println!("\nwritten to {}", file.display());
     Ok(())
 }

@@ -4,6 +4,7 @@ use crate::auth::{Identity, Request};
 use crate::chat::{Ask, Verdict};
 use crate::db;
 use crate::ids::{AllocationId, ConnectionId, DomainName, PartyId, SessionId, UserId};
+use crate::matching::Wish;
 use crate::message::{Entry, MatchState, SceneEnded, ServiceName};
 use crate::party::{self, Party};
 use crate::refusal::Refusal;
@@ -43,6 +44,17 @@ pub enum Event {
         request: u32,
         /// Where.
         domain: DomainName,
+        /// What the user brings and wants from now on; `None`: what was said last.
+        wish: Option<Box<Wish>>,
+    },
+    /// A user wants something else of matching.
+    ReqMatching {
+        /// Over which connection.
+        connection: ConnectionId,
+        /// The user's number.
+        request: u32,
+        /// What.
+        ask: super::wish::Ask,
     },
     /// A user takes the search back.
     ReqCancelMatch {
@@ -156,6 +168,16 @@ pub enum Event {
         allocation: Option<AllocationId>,
         /// Which scene, and why.
         ended: SceneEnded,
+    },
+    /// A game has sent users on to their next match: they look for it at once, as if they had asked. Who is not here or
+    /// does something else is passed over.
+    SynSearchAgain {
+        /// Who.
+        users: Vec<UserId>,
+        /// Where.
+        domain: DomainName,
+        /// With one ticket for all of them; else each alone, or with the party that the user leads.
+        together: bool,
     },
     /// A user wants something of Db.
     ReqDb {

@@ -111,6 +111,25 @@ pub struct Domain {
     /// Whether its games change ratings.
     #[serde(default = "default_rated")]
     pub rated: bool,
+    /// Whether its searches are recorded, to be replayed with another configuration.
+    #[serde(default)]
+    pub record: Record,
+}
+
+/// Whether searches are recorded: no, into the host's own folder, or into another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Record {
+    /// `true` or `false`.
+    Is(bool),
+    /// The path of a folder.
+    In(String),
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self::Is(false)
+    }
 }
 
 /// A point of a widening.
@@ -272,6 +291,7 @@ impl Domain {
             wait_ms_max: default_wait_ms_max(),
             tickets_max: default_tickets_max(),
             rated: default_rated(),
+            record: Record::default(),
         }
     }
 

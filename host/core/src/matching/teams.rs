@@ -14,8 +14,8 @@
 //! players have no strength.
 //!
 //! **Exactness.** The best division is found for two teams of up to [`EXACT_UNITS_MAX`] units, by looking at all; and
-//! for more teams and up to [`SEARCH_UNITS_MAX`] units if a search of [`search::STEPS_MAX`] steps sees all that could
-//! be better. Beyond that it is a good one, made by dealing out and swapping ([`swaps`]), and none is found at all
+//! for more teams and up to [`SEARCH_UNITS_MAX`] units if a search of `search::STEPS_MAX` steps sees all that could
+//! be better. Beyond that it is a good one, made by dealing out and swapping (`swaps`), and none is found at all
 //! if the rules are so tight that swaps from two beginnings do not get there. [`Division::exact`] tells.
 //!
 //! **Fairness.** Teams that are alike are put in a random order in the end, from the caller's seed, so that the
@@ -23,8 +23,8 @@
 //! same division.
 //!
 //! Invariant: units that were added fit together, and a division keeps all the rules. Every loop is bounded by the
-//! numbers of players and teams and by constants; nothing is allocated once the buffers have grown to the largest
-//! match.
+//! numbers of players and teams and by constants. Where all divisions are looked at nothing is allocated once the
+//! buffers have grown.
 
 mod cast;
 pub mod layout;
@@ -184,10 +184,13 @@ impl Teams {
     /// room for the party, however the others are arranged; the roles do not suffice; or another party of its size
     /// would be needed in another team and there is no room for it any more.
     ///
-    /// Exact as far as a search of [`packing::STEPS_MAX`] steps goes, which is only made if the unit does not just fit
+    /// Exact as far as a search of `packing::STEPS_MAX` steps goes, which is only made if the unit does not just fit
     /// in; beyond that a unit is refused that may fit. Whether teams get their fewest players and are even enough is
     /// told by [`Teams::divide`], for units may still come.
     pub fn add(&mut self, members: &[Member]) -> bool {
+        if members.len() > self.rules.players_max as usize {
+            return false;
+        }
         self.units.push(members, self.rules.balance.party_bonus);
         let fits = self.packing.add(&self.rules, &self.units);
         if !fits {
@@ -221,7 +224,7 @@ impl Teams {
         players.clear();
         players.resize(teams, 0);
         places.clear();
-        let turn = random.below(64);
+        let turn = random.below(u32::MAX);
         self.casts.iter_mut().for_each(|cast| cast.clear(turn));
         for (unit, team) in self.units.units.iter().zip(&self.team_of) {
             let team = usize::from(self.numbers[usize::from(*team)]);
@@ -273,7 +276,7 @@ impl SplitMix {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^= mixed >> 31;
-        // The upper half of 96 bits: the odds differ by less than one in 2^32.
+        // Of 2^64 numbers each gets as many, or one more.
         ((u128::from(mixed) * u128::from(limit)) >> 64) as u32
     }
 }

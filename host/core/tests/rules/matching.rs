@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use scenehost_core::config::Domain;
+use scenehost_core::matching::domain::Recent;
 use scenehost_core::matching::{Event, Match, PLACE_ATTEMPTS_MAX, PLACE_MS_MAX, ROUND_MS, Seeker, Wish};
 use scenehost_core::message::Entry;
 use scenehost_core::token::Secret;
@@ -206,6 +207,41 @@ fn the_choice_among_those_in_range_is_random_and_fair() {
     // 400 draws of one of two: 200 each; five standard deviations are 50.
     assert!((150..=250).contains(&chosen[&1]), "{chosen:?}");
     assert_eq!(chosen[&1] + chosen[&2], 400);
+}
+
+/// Pearson's test, with 15 degrees of freedom (16 candidates): chance alone exceeds 37.70 once in a thousand times, and
+/// a choice that one in twenty times took the first or the nearest would come to thousands.
+#[test]
+fn a_hundred_thousand_choices_are_uniform_over_those_in_range() {
+    const CHOICES: u32 = 100_000;
+    // Equal ratings, both ends of the range, and uneven gaps between; then two who are just out of it.
+    const RATINGS: [i32; 18] = [
+        1_400, 1_400, 1_400, 1_401, 1_440, 1_499, 1_500, 1_500, 1_500, 1_501, 1_502, 1_550, 1_551, 1_599, 1_600, 1_600,
+        1_399, 1_601,
+    ];
+    // They will not play with each other, so that all of them wait; and nobody is avoided for having met before.
+    let recent = Recent { opponents: 0, ..Recent::default() };
+    let mut world = World::new(Match::new("gomoku".into(), Domain { recent, ..domain(2, 2) }, None));
+    let others: Vec<u64> = (0..RATINGS.len() as u64).collect();
+    let wait = |world: &mut World<Match>, user: u64, ticket: u64| {
+        let seekers = vec![seeker(user, RATINGS[user as usize], &others)];
+        assert!(groups(&world.tell(Event::ReqMatch { ticket, seekers })).is_empty());
+    };
+    others.iter().for_each(|user| wait(&mut world, *user, *user));
+    let mut chosen = [0_u32; RATINGS.len()];
+    for choice in 0..CHOICES {
+        let number = 1_000 + 2 * u64::from(choice);
+        let made = groups(&world.tell(ask(number, 1_500)));
+        let [(match_id, users)] = made.as_slice() else { panic!("one match: {made:?}") };
+        let entries = users.iter().map(|user| (UserId(*user), entry())).collect();
+        world.tell(Event::ResCreateScene { match_id: *match_id, result: Ok(entries) });
+        chosen[users[0] as usize] += 1;
+        wait(&mut world, users[0], number + 1);
+    }
+    assert_eq!(chosen[16..], [0, 0], "they are out of range");
+    let expected = f64::from(CHOICES) / 16.0;
+    let chi_square: f64 = chosen[..16].iter().map(|count| (f64::from(*count) - expected).powi(2) / expected).sum();
+    assert!(chi_square < 37.70, "{chi_square}: {chosen:?}");
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! A party in matching: it comes in as one, and reacts as one.
 
-use scenehost_core::lobby::CHECK_MS;
+use scenehost_core::lobby::{CHECK_MS, Event};
 use scenehost_core::message::{MatchState, Notice};
 use scenehost_core::party::{Ask, Request};
-use scenehost_core::{Refusal, UserId};
+use scenehost_core::{ConnectionId, Refusal, UserId};
 
 use crate::club::{ADA, BOB, CY, Club, DAN, GRACE_MS, domain};
 use crate::table::variant;
@@ -119,7 +119,9 @@ fn who_drops_keeps_the_ticket_for_the_grace_period() {
     club.pass_ms(GRACE_MS - 1_000);
     assert_eq!(club.matching.service.waiting(), 1);
     club.search(CY).unwrap();
-    assert_eq!(club.scenes, [[ADA, BOB, CY]], "also who is about to come back");
+    assert_eq!(club.scenes, [] as [Vec<u64>; 0], "a party plays together or not at all");
+    club.come_over(BOB, ConnectionId(77), Some(0));
+    assert_eq!(club.scenes, [[ADA, BOB, CY]]);
 
     let mut club = searching();
     club.drop(BOB);
@@ -268,4 +270,56 @@ fn when_the_handler_of_another_domain_fails_no_ticket_stays_behind() {
     club.search(CY).unwrap();
     club.pass_ms(5_000);
     assert!(club.scenes.is_empty(), "nobody plays with those who are not there");
+}
+
+/// A game has sent these users on to their next match.
+fn sent_on(club: &mut Club, users: &[u64], together: bool) {
+    club.forget_told();
+    let users = users.iter().map(|user| UserId(*user)).collect();
+    club.tell(Event::SynSearchAgain { users, domain: domain(), together });
+}
+
+#[test]
+fn users_who_are_sent_on_look_for_a_match_each_alone_or_with_the_party_that_they_lead() {
+    let mut club = Club::party_of(&[ADA, BOB]);
+    club.come(CY);
+    sent_on(&mut club, &[BOB, ADA, CY], false);
+    assert_eq!(states(&mut club, &[ADA, BOB, CY]), ["Match"; 3]);
+    assert_eq!(club.scenes, [[ADA, BOB, CY]]);
+
+    let mut club = Club::party_of(&[ADA, BOB]);
+    sent_on(&mut club, &[BOB], false);
+    assert_eq!(states(&mut club, &[ADA, BOB]), ["", "Forbidden"], "who does not lead the party is told so");
+}
+
+#[test]
+fn users_who_are_sent_on_together_have_one_ticket() {
+    let mut club = Club::of(&[ADA, BOB, CY]);
+    sent_on(&mut club, &[ADA, BOB], true);
+    assert_eq!(states(&mut club, &[ADA, BOB]), ["Searching"; 2]);
+    club.cancel(BOB);
+    let why = state(&mut club, ADA);
+    assert!(why.contains("stopped the search"), "{why}");
+}
+
+#[test]
+fn who_is_sent_on_and_is_gone_or_does_something_else_is_passed_over() {
+    let mut club = Club::of(&[ADA, BOB, CY]);
+    club.drop(BOB);
+    club.search(CY).unwrap();
+    sent_on(&mut club, &[ADA, BOB, CY, 99], true);
+    assert_eq!(states(&mut club, &[ADA, BOB, CY]), ["Searching", "", ""]);
+    sent_on(&mut club, &[ADA], true);
+    assert_eq!(state(&mut club, ADA), "", "one who looks already goes on to do so");
+}
+
+#[test]
+fn why_a_user_who_is_sent_on_finds_nothing_is_told() {
+    let mut club = Club::of(&[ADA, BOB]);
+    let users = vec![UserId(ADA), UserId(BOB)];
+    for together in [false, true] {
+        club.forget_told();
+        club.tell(Event::SynSearchAgain { users: users.clone(), domain: "chess".into(), together });
+        assert_eq!(states(&mut club, &[ADA, BOB]), ["NotFound"; 2]);
+    }
 }

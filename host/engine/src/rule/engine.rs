@@ -84,7 +84,7 @@ impl Engine {
             .map_err(|error| Error::Pool { scenes: options.instances_max, reason: format!("{error:#}") })?;
         let mut linker = Linker::new(&wasm);
         linker
-            .instance("scenehost:scene/diagnostics@0.2.0")
+            .instance("scenehost:scene/diagnostics@0.3.0")
             .and_then(|mut diagnostics| diagnostics.func_wrap("log", state::log))
             .expect("one interface is added to an empty linker");
         Ok(Engine { shared: Arc::new(Shared { wasm, linker, options }) })

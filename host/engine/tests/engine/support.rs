@@ -17,7 +17,7 @@ pub static PLUGIN: LazyLock<Plugin> = LazyLock::new(|| ENGINE.compile(&component
 
 /// Encodes a core module in text as a component of the contract's world.
 pub fn component(core: &str) -> Vec<u8> {
-    encode(core, "scenehost:scene/scene@0.2.0")
+    encode(core, "scenehost:scene/scene@0.3.0")
 }
 
 /// The same for the contract of rules.
@@ -36,11 +36,27 @@ fn encode(core: &str, world: &str) -> Vec<u8> {
 }
 
 pub fn init(tick_rate_hz: u32) -> Init {
-    Init { seed: 0x5eed, tick_rate_hz, configuration: "{}".to_owned(), players: vec![player(0), player(1)] }
+    Init {
+        seed: 0x5eed,
+        tick_rate_hz,
+        configuration: "{}".to_owned(),
+        players: vec![player(0), player(1)],
+        region: None,
+        chosen: Vec::new(),
+        bots: 0,
+    }
 }
 
 pub fn player(seat: u32) -> Player {
-    Player { seat, user: 1_000 + u64::from(seat), name: format!("player {seat}"), rating: 1_500, team: 0 }
+    Player {
+        seat,
+        user: 1_000 + u64::from(seat),
+        name: format!("player {seat}"),
+        rating: 1_500,
+        team: 0,
+        role: None,
+        party: seat,
+    }
 }
 
 /// A message of the player in seat 0; `guest.wat` lists what its bytes ask for.
