@@ -20,6 +20,7 @@
 //! | [`crash`], [`crash_money`], [`crash_party`] | what is there after kill -9 and power failures |
 //! | [`records`] | profiles and stored records |
 //! | [`oidc`] | whose ID tokens sign in, and how their keys come |
+//! | [`match_replay`] | searches that are recorded, and replayed |
 //! | [`ops`], [`store`] | what operators see and do; backups and checks of the store |
 //! | [`full_disk`], [`saves`] | a store that cannot be written for a while, and what games save meanwhile |
 //! | [`scenes`] | games that are found, joined in progress and watched; users who are taken out of one |
@@ -48,6 +49,7 @@ mod guild;
 mod hostile;
 mod keep_alive;
 mod lines;
+mod match_replay;
 mod oidc;
 mod ops;
 mod pages;
@@ -55,6 +57,7 @@ mod party;
 mod records;
 mod restart;
 mod resume;
+mod rules;
 mod saves;
 mod scenes;
 mod secure;

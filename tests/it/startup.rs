@@ -185,6 +185,36 @@ fn a_component_that_asks_for_more_than_the_contract_is_refused_by_the_imports_na
 }
 
 #[test]
+fn a_rule_that_cannot_be_used_is_refused_with_what_to_change() {
+    let rule = |lines: &str| format!("{GOOD}\n[domains.gomoku.rule]\n{lines}\n");
+    let place = "[domains.gomoku.rule]";
+    for (lines, words) in [
+        ("plugin = \"chess\"", ["chess.wasm cannot be read", place]),
+        ("plugin = \"gomoku\"", ["gomoku.wasm is refused", "a fleet's `plugin`"]),
+        ("plugin = \"squads-rule\"\nconfiguration = { rolls = [] }", [place, "unknown field `rolls`"]),
+        ("plugin = \"squads-rule\"\nconfiguration = { roles = [] }", [place, "1 to 8 of them"]),
+        ("plugin = \"../squads\"", ["[domains.gomoku]", "letters, digits"]),
+        ("plugin = \"squads-rule\"\nfuel = 1", ["[domains.gomoku]", "rule.fuel is 1: use 10000"]),
+        ("plugin = \"squads-rule\"\nmemory_kib = 1", ["[domains.gomoku]", "rule.memory_kib is 1"]),
+        ("plugin = \"squads-rule\"\nfule = 1", ["fule", "fuel"]),
+    ] {
+        refused(&rule(lines), &[], &words);
+    }
+    for (misdeed, words) in [
+        ("loop", "used up its 2000000 of fuel"),
+        ("trap", "this rule traps as it was told to"),
+        ("memory", "4194304 bytes of memory"),
+        ("recursion", "the stack overflowed"),
+        ("log", "of fuel"),
+        ("giant", "more than 16384 bytes"),
+    ] {
+        let configuration = format!("configuration = {{ misbehave = \"{misdeed}\", when = \"describe\" }}");
+        refused(&rule(&format!("plugin = \"hostile-rule\"\n{configuration}")), &[], &[place, words]);
+    }
+    refused(&with(r#"plugin = "gomoku""#, r#"plugin = "squads-rule""#), &[], &["[fleets.gomoku]", "a domain's `rule`"]);
+}
+
+#[test]
 fn data_that_another_host_uses_is_refused() {
     let host = Host::start(GOOD);
     let data_dir = host.data_dir();

@@ -56,6 +56,8 @@ pub mod storage;
 mod text;
 pub mod token;
 
+use std::borrow::Cow;
+
 pub use ids::{
     AllocationId, Build, ConnectionId, DomainName, Epoch, FleetName, GameName, GuildId, Incarnation, MatchId, NodeId,
     PartyId, RoomName, SceneId, Seat, SessionId, Time, UserId,
@@ -144,7 +146,7 @@ pub struct Meter {
     /// The metric's name.
     pub name: &'static str,
     /// What tells it from others of the name.
-    pub labels: Vec<(&'static str, &'static str)>,
+    pub labels: Vec<(&'static str, Cow<'static, str>)>,
     /// What it shows.
     pub value: Reading,
 }
@@ -170,8 +172,8 @@ impl Meter {
     }
 
     /// The same, of this kind.
-    pub fn of(mut self, label: &'static str, value: &'static str) -> Self {
-        self.labels.push((label, value));
+    pub fn of(mut self, label: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.labels.push((label, value.into()));
         self
     }
 }

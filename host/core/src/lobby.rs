@@ -200,6 +200,7 @@ impl Service for Lobby {
             Event::SynSceneRestarted { user, entry } => self.syn_scene_restarted(user, entry, cx),
             Event::SynAllocated { user, entry } => self.syn_allocated(user, entry, cx),
             Event::SynSceneEnded { user, allocation, ended } => self.syn_scene_ended(user, allocation, ended, cx),
+            Event::SynSearchAgain { users, domain, together } => self.syn_search_again(users, domain, together, cx),
             Event::ReqDb { connection, request, what } => self.req_db(connection, request, what, cx),
             Event::ResDb { user, number, result } => self.res_db(user, number, result, cx),
             Event::ResEnter { user, connection, result } => self.res_enter(user, connection, result, cx),

@@ -7,10 +7,14 @@
 //! | [`pool`], with its bins | the index: who may play together, as far as numbers say |
 //! | `wheel` | when waiting tickets look again |
 //! | `search` | a ticket looks for its match |
+//! | [`teams`] | a match is divided into teams |
+//! | [`rule`], `judge` | the game's own conditions, and how they are asked |
 //! | `accepting`, `placing` | what becomes of a group: it is accepted, and gets its scene |
 //! | `care` | whom users met lately, and who did not accept |
+//! | [`backfill`], `filling` | running scenes get the players that they want |
 //! | `change` | the domain is changed while tickets wait |
 //! | `waits`, `telling` | what users are told of their search |
+//! | `quality` | what operators see of waits and matches |
 //! | [`replay`] | recorded searches, replayed: how long users waited and how good their games were |
 //!
 //! A ticket is a user's, or a whole party's, which comes into one scene or into none.
@@ -28,9 +32,12 @@ mod bins;
 mod care;
 mod change;
 pub mod domain;
+mod filling;
 pub mod hours;
+mod judge;
 mod placing;
 pub mod pool;
+mod quality;
 pub mod replay;
 pub mod rule;
 mod search;
@@ -49,14 +56,20 @@ use crate::message::{Entry, ServiceName};
 use crate::refusal::Refusal;
 use crate::{Context, Meter, Service, lobby};
 use backfill::{Lease, Opening};
-use care::{Declined, Met};
+use care::{Blocks, Declined, Met};
 use domain::Domain;
+use filling::{Requests, Wanted};
+use judge::Judge;
 use placing::Group;
 use pool::{Pool, Slot};
+use quality::Quality;
+use rule::Rule;
+use teams::Teams;
 use ticket::{State, Ticket};
 use waits::Waits;
 use wheel::Wheel;
 
+pub use judge::{FAULTS_MAX, REST_MS};
 pub use placing::{PLACE_ATTEMPTS_MAX, PLACE_MS_MAX};
 pub use search::{ROUND_MS, ROUND_MS_MAX};
 pub use ticket::{Seeker, Wish};
@@ -116,6 +129,8 @@ pub enum Event {
         region: Option<String>,
         /// Who is inside, or on the way: somebody whom one of them has blocked, or who has, does not come.
         players: Vec<UserId>,
+        /// The mean of the ratings of those; `None`: anybody may come.
+        rating: Option<i32>,
         /// When the scene began to ask.
         since: Time,
     },
@@ -124,8 +139,13 @@ pub enum Event {
         /// Which.
         lease: Lease,
     },
-    /// The operator has changed the domain; whoever waits keeps its age.
-    Domain(Box<Domain>),
+    /// The operator has changed the domain, or its rule; whoever waits keeps its age.
+    Domain {
+        /// What it is now.
+        domain: Box<Domain>,
+        /// The game's own conditions from now on.
+        rule: Option<Rule>,
+    },
     /// A service went up or down.
     Service {
         /// Which.
@@ -146,8 +166,14 @@ pub struct Match {
     tickets: HashMap<u64, Ticket>,
     /// The ticket of each user.
     of: HashMap<UserId, u64>,
+    /// How a match is divided, in domains with teams.
+    teams: Option<Teams>,
+    /// The game's own conditions.
+    rule: Judge,
     /// The tickets that wait.
     pool: Pool,
+    /// The names of the brackets that tickets are or were in; the first is the open one, without a name.
+    brackets: Vec<String>,
     /// When they look again.
     wheel: Wheel<(Slot, u32)>,
     /// Those whose turn it is to look again, the oldest first: since when, its number, and its slot and turn.
@@ -162,9 +188,13 @@ pub struct Match {
     made: VecDeque<MatchId>,
     /// The tickets that the domain's last change has not come to yet.
     to_refile: Vec<u64>,
+    /// The scenes that want players.
+    requests: Requests,
     met: Met,
+    blocks: Blocks,
     declined: Declined,
     waits: Waits,
+    quality: Quality,
     counts: Counts,
     /// What a match needs and is down.
     down: BTreeSet<ServiceName>,
@@ -189,8 +219,11 @@ impl Service for Match {
             Event::ReqAcceptMatch { user, ticket, accepts } => self.req_accept_match(user, ticket, accepts, cx),
             Event::SynHere { user, ticket, here } => self.syn_here(user, ticket, here, cx),
             Event::ResCreateScene { match_id, result } => self.res_create_scene(match_id, result, cx),
-            Event::ReqBackfill { .. } | Event::SynBackfillEnded { .. } => {}
-            Event::Domain(domain) => self.change(*domain, cx),
+            Event::ReqBackfill { lease, openings, region, players, rating, since } => {
+                self.req_backfill(Wanted { lease, openings, region, players, rating, since }, cx);
+            }
+            Event::SynBackfillEnded { lease } => self.backfill_ended(lease),
+            Event::Domain { domain, rule } => self.change(*domain, rule, cx),
             Event::Service {
                 service: service @ (ServiceName::SceneMaster | ServiceName::Db | ServiceName::Match),
                 up,
@@ -209,7 +242,10 @@ impl Service for Match {
     fn deadline(&self) -> Option<Time> {
         // What was left over for the next step is to be done at once.
         let left = (!self.due.is_empty() || !self.to_refile.is_empty()).then_some(Time(0));
-        [left, self.wheel.next(), self.group_until.next(), self.away_until.next()].into_iter().flatten().min()
+        [left, self.wheel.next(), self.group_until.next(), self.away_until.next(), self.requests.next()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn store(up: bool) -> Option<Event> {
@@ -218,10 +254,11 @@ impl Service for Match {
 
     fn meters(&self) -> Vec<Meter> {
         let (told, kept) = self.waits.honesty();
-        vec![
+        let mut meters = vec![
             Meter::now("scenehost_match_tickets", self.pool.len()).of("state", "waiting"),
             Meter::now("scenehost_match_tickets", self.away.len()).of("state", "away"),
             Meter::now("scenehost_match_groups", self.groups.len()),
+            Meter::now("scenehost_match_backfill_requests", self.requests.len()),
             Meter::now("scenehost_match_recent_users", self.met.len()),
             Meter::total("scenehost_match_made_total", self.counts.matches),
             Meter::total("scenehost_match_bots_total", self.counts.bots),
@@ -229,19 +266,25 @@ impl Service for Match {
             Meter::total("scenehost_match_not_found_total", self.counts.not_found),
             Meter::total("scenehost_match_usual_waits_told_total", told),
             Meter::total("scenehost_match_usual_waits_kept_total", kept),
-        ]
+        ];
+        meters.extend(self.rule.meters());
+        meters.extend(self.quality.meters());
+        meters.into_iter().map(|meter| meter.of("domain", self.name.to_string())).collect()
     }
 }
 
 impl Match {
     /// The handler of a domain.
-    pub fn new(name: DomainName, domain: Domain) -> Self {
+    pub fn new(name: DomainName, domain: Domain, rule: Option<Rule>) -> Self {
         Self {
             name,
             pool: Pool::new(&domain),
+            teams: Teams::new(&domain.teams).ok(),
+            rule: Judge::new(rule),
             domain,
             tickets: HashMap::new(),
             of: HashMap::new(),
+            brackets: vec![String::new()],
             wheel: Wheel::default(),
             due: BinaryHeap::new(),
             away: HashMap::new(),
@@ -250,9 +293,12 @@ impl Match {
             group_until: Deadlines::default(),
             made: VecDeque::new(),
             to_refile: Vec::new(),
+            requests: Requests::default(),
             met: Met::default(),
+            blocks: Blocks::default(),
             declined: Declined::default(),
             waits: Waits::default(),
+            quality: Quality::default(),
             counts: Counts::default(),
             down: BTreeSet::new(),
         }
@@ -287,7 +333,7 @@ impl Match {
             return self.tell_state(number, cx);
         }
         let ticket = match self.may_wait(&seekers, cx.now) {
-            Ok(()) => Ticket::new(seekers, &self.domain, cx.now),
+            Ok(()) => self.ticket(number, seekers, cx.now, cx),
             Err(refusal) => return end(&seekers, number, &refusal, cx),
         };
         let mut ticket = match ticket {
@@ -331,11 +377,11 @@ impl Match {
         self.down.first().map_or(Ok(()), |service| Err(Refusal::ServiceDown(*service)))
     }
 
-    /// Whether so many users fit into a match.
+    /// Whether so many users fit into a match, in one team if there are any.
     fn fits(&self, seekers: &[Seeker]) -> Result<(), Refusal> {
-        let players_max = self.domain.players_max;
-        match seekers.len() > players_max as usize {
-            true => Err(Refusal::Invalid(format!("your party is too large: this game takes {players_max} players"))),
+        let party_max = self.domain.party_max();
+        match seekers.len() > party_max as usize {
+            true => Err(Refusal::Invalid(format!("your party is too large: this game takes {party_max} players"))),
             false => Ok(()),
         }
     }
@@ -426,6 +472,7 @@ impl Match {
         while let Some(number) = self.away_until.pop_due(cx.now) {
             self.not_found(number, cx);
         }
+        self.requests.expire(cx.now);
         self.refile_some(cx);
         self.wake_some(cx);
     }
@@ -455,7 +502,7 @@ impl Match {
             regions: self.domain.near(&ticket.round_trips, waited_ms),
             rating: ticket.rating,
             users: ticket.seekers.len() as u32,
-            bracket: pool::OPEN,
+            bracket: ticket.bracket,
             careful: ticket.is_careful(),
         };
         let slot = self.pool.insert(waiting, &ticket.marks, &ticket.round_trips);

@@ -337,6 +337,20 @@ pub struct Player {
     pub party: u32,
 }
 
+/// What matching has arranged for a game, beside its players.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arranged {
+    /// Where the game shall run; `None`: anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// What the players have agreed on, such as the map: names and values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<(String, String)>,
+    /// How many places the game shall fill with bots.
+    #[serde(default)]
+    pub bots: u32,
+}
+
 /// How one player ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlayerResult {
@@ -377,6 +391,8 @@ pub enum EndReason {
     AccountClosed,
     /// The host is stopping, or an operator stopped the scene.
     Stopped,
+    /// The game has sent the user on to the next match.
+    NextMatch,
     /// The user's time to come back has passed, or nobody came at all.
     Expired,
     /// The user's time to enter has passed.
@@ -404,6 +420,7 @@ impl EndReason {
             Self::Kicked(text) => format!("you were removed from the game: {text}"),
             Self::AccountClosed => "your account was closed".to_owned(),
             Self::Stopped => "the game was stopped by its operators".to_owned(),
+            Self::NextMatch => "the game looks for your next match".to_owned(),
             Self::Expired => "your seat was given up because you were away for too long".to_owned(),
             Self::NeverJoined => "your seat was given up because you did not enter in time".to_owned(),
             Self::TimeLimit => "the game reached its time limit".to_owned(),
@@ -424,6 +441,7 @@ impl EndReason {
             Self::Kicked(_) => "Kicked",
             Self::AccountClosed => "AccountClosed",
             Self::Stopped => "Stopped",
+            Self::NextMatch => "NextMatch",
             Self::Expired => "Expired",
             Self::NeverJoined => "NeverJoined",
             Self::TimeLimit => "TimeLimit",

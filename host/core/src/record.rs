@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::ids::{AllocationId, Build, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Time, UserId};
-use crate::message::{EndReason, Player, PlayerResult};
+use crate::message::{Arranged, EndReason, Player, PlayerResult};
 use crate::scene_master::Asked;
 
 /// A user.
@@ -60,6 +60,12 @@ pub struct SceneRecord {
     /// The match that it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub match_id: Option<MatchId>,
+    /// What matching has arranged for it.
+    #[serde(default)]
+    pub arranged: Arranged,
+    /// How often it has had a lease of its search for players.
+    #[serde(default)]
+    pub seeks: u32,
     /// The matches of sessions before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub past_matches: Vec<MatchId>,
@@ -94,9 +100,16 @@ pub struct SeatRecord {
     pub player: Player,
     /// How it is with it.
     pub state: SeatState,
+    /// The game knows of it: from the beginning, or since its user came in.
+    #[serde(default = "known")]
+    pub is_known: bool,
     /// Why the scene has to take the user out, if it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remove: Option<EndReason>,
+}
+
+fn known() -> bool {
+    true
 }
 
 /// How it is with a seat, by SceneMaster's books.

@@ -14,6 +14,7 @@ mod event;
 mod label;
 mod newcomers;
 mod seat;
+mod seeking;
 mod spectators;
 
 use crate::config::{Fleet, OnCrash, Strikes};
@@ -28,6 +29,8 @@ pub use event::{Effect, Event, GameEvent, Notice};
 pub use label::LABEL_MS_MIN;
 use label::Labelling;
 use seat::{SeatRow, SeatState};
+pub use seeking::SEARCH_MS_MIN;
+use seeking::Seeking;
 use spectators::Spectators;
 pub use spectators::{PENDING_BYTES_MAX, PENDING_FRAMES_MAX, SHOWN_BYTES_MAX, SHOWN_FRAMES_MAX, WATCHED_MS_MIN};
 
@@ -65,6 +68,7 @@ pub struct Scene<F> {
     seats: Vec<SeatRow<F>>,
     spectators: Spectators<F>,
     label: Labelling,
+    seeking: Seeking,
     phase: Phase,
     /// When SceneMaster was told last that it was slow, and that it used much memory.
     struck_at: [Option<Time>; 2],
@@ -85,6 +89,7 @@ impl<F: Clone> Scene<F> {
             epoch: start.epoch,
             spectators: Spectators::new(&start.limits),
             label: Labelling::default(),
+            seeking: Seeking::default(),
             limits: start.limits,
             domain: start.domain,
             seats: start.seats.into_iter().map(SeatRow::expected).collect(),
@@ -179,7 +184,7 @@ impl<F: Clone> Scene<F> {
         if !self.is_open() {
             return phase;
         }
-        let others = [phase, self.spectators.deadline(), self.label.deadline()];
+        let others = [phase, self.spectators.deadline(), self.label.deadline(), self.seeking.deadline()];
         self.seats.iter().filter_map(SeatRow::deadline).chain(others.into_iter().flatten()).min()
     }
 
@@ -240,6 +245,8 @@ impl<F: Clone> Scene<F> {
                 self.tell_label(now);
             }
             Event::Label(_) => {}
+            Event::SeekPlayers(openings) => self.seek_players(now, openings),
+            Event::MatchAgain { seats, domain, together } => self.match_again(now, seats, domain, together),
             Event::ReqLeaveScene { connection, request } => self.req_leave_scene(now, connection, request),
             Event::Closed { connection } => self.closed(now, connection),
             Event::Kick { seat, reason } => self.remove(now, seat, EndReason::Kicked(reason)),
@@ -257,6 +264,7 @@ impl<F: Clone> Scene<F> {
             if anew {
                 self.tell_anew();
             }
+            self.repeat_search();
             let seats = self.seats.iter().map(SeatRow::now).collect();
             self.tell_service(scene_service::Event::ResReport { scene: self.id, epoch, seats });
         }
@@ -442,10 +450,12 @@ impl<F: Clone> Scene<F> {
     }
 
     fn finish(&mut self, now: Time, results: Vec<PlayerResult>) {
-        if !self.is_open() {
-            return;
-        }
         match &self.phase {
+            // In the same step it has sent its last players away: the results count all the same.
+            Phase::Asked { ask: Ask::Empty, .. } => {
+                self.ask(now, Ask::Finished(results));
+            }
+            _ if !self.is_open() => {}
             // The order to end is there already; now the game has a result as well.
             Phase::Stopping { reason, .. } => {
                 let reason = reason.clone();
@@ -566,6 +576,7 @@ impl<F: Clone> Scene<F> {
         }
         self.expire_spectators(now);
         self.tell_label(now);
+        self.tell_search(now);
         for seat in 0..self.seats.len() as Seat {
             if let Some(reason) = self.seats[seat as usize].expire(now) {
                 self.leave(seat, reason);

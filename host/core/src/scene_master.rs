@@ -22,6 +22,7 @@
 //! | Stopping | ReqAskDestroyScene, a deadline, an operator, the host's stop | Stopped by ResDestroyScene or by force; Ready if its instance is kept |
 //! | Stopped | | forgotten after the tombstone's time |
 
+mod backfill;
 mod counts;
 mod ending;
 mod event;
@@ -45,7 +46,7 @@ use std::sync::Arc;
 use crate::config::{Fleet, Usage};
 use crate::deadlines::Deadlines;
 use crate::ids::{AllocationId, Build, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, Time, UserId};
-use crate::message::{EndReason, Player, PlayerResult, ServiceName};
+use crate::message::{Arranged, EndReason, Player, PlayerResult, ServiceName};
 use crate::record::{self, SceneRecord, SeatRecord, SeatState};
 use crate::refusal::Refusal;
 use crate::scene_service::Round;
@@ -55,7 +56,7 @@ use counts::Counts;
 pub use event::{Ask, Event, Matched, Misbehaviour};
 pub use finding::SCANNED_MAX;
 use fleets::{FleetState, Standing};
-pub use fleets::{FleetView, PROVISION_AFTER_MS, PROVISION_MAX};
+pub use fleets::{FleetView, PROVISION_MAX};
 pub use joining::{Joiner, LATE_MS, SEATS_EVER_MAX};
 use nodes::Node;
 pub use nodes::{Capacity, Idle, NodeView, Offer};
@@ -153,6 +154,8 @@ enum For {
 struct SeatRow {
     player: Player,
     state: SeatState,
+    /// The game knows of it: from the beginning, or since its user came in.
+    is_known: bool,
     /// The way in that waits for the scene to note its token.
     entry: Option<Secret>,
     /// For what the scene was asked to note it.
@@ -178,6 +181,10 @@ struct Scene {
     allocation: Option<AllocationId>,
     domain: Option<DomainName>,
     match_id: Option<MatchId>,
+    /// What matching has arranged for it.
+    arranged: Arranged,
+    /// How often it has had a lease of its search for players.
+    seeks: u32,
     /// The matches of sessions before.
     past_matches: Vec<MatchId>,
     node: NodeId,
@@ -216,6 +223,8 @@ enum Due {
     /// A seat of a running game that is not taken yet.
     Seat(SceneId, Seat),
     Watch(UserId),
+    /// A search for players is to be said again.
+    Seek(SceneId),
     Fleet(FleetName),
     Node(NodeId),
 }
@@ -246,6 +255,7 @@ pub struct SceneMaster {
     counts: Counts,
     list: finding::List,
     newcomers: joining::Newcomers,
+    backfill: backfill::Backfill,
     spectators: watching::Spectators,
 }
 
@@ -255,11 +265,18 @@ impl Service for SceneMaster {
     fn step(&mut self, event: Event, cx: &mut Context<'_>) {
         let Some(event) = self.unless_held(event, cx) else { return };
         match event {
-            Event::ReqCreateScene { match_id, domain, fleet, players, .. } => {
-                self.req_create_scene(match_id, domain, fleet, players, cx)
+            Event::ReqCreateScene { match_id, domain, fleet, players, choices, region, bots } => {
+                let arranged = Arranged { region, choices, bots };
+                self.req_create_scene(match_id, domain, fleet, players, arranged, cx)
             }
-            Event::ReqFillSeats { match_id, domain, .. } => {
-                placing::refuse_match(domain, match_id, Refusal::SceneEnded, cx)
+            Event::ReqFillSeats { match_id, domain, lease, players } => {
+                self.req_fill_seats(match_id, domain, lease, players, cx)
+            }
+            Event::SynSeekPlayers { scene, epoch, number, openings } => {
+                self.syn_seek_players(scene, epoch, number, openings, cx)
+            }
+            Event::SynMatchAgain { scene, epoch, seats, domain, together } => {
+                self.syn_match_again(scene, epoch, seats, domain, together, cx)
             }
             Event::Fleets { fleets } => self.set_fleets(fleets, cx),
             Event::ReqOperator { number, order } => self.req_operator(number, order, cx),
@@ -286,17 +303,18 @@ impl Service for SceneMaster {
             }
             Event::SynSpectators { scene, epoch, users } => self.syn_spectators(scene, epoch, users, cx),
             Event::SynSpectatorLeft { scene, epoch, user } => self.syn_spectator_left(scene, epoch, user),
-            Event::ReqCancelScene { match_id } => {
-                if let Some(scene) = self.by_match.get(&match_id).copied() {
-                    self.req_cancel_scene(scene, match_id, cx);
-                }
-            }
+            Event::ReqCancelScene { match_id } => match self.by_match.get(&match_id).copied() {
+                Some(scene) => self.req_cancel_scene(scene, match_id, cx),
+                None => self.cancel_fill(match_id, cx),
+            },
             Event::ReqGiveUpSeat { user, scene } => self.req_give_up_seat(user, scene, cx),
             Event::SynMisbehaved { scene, epoch, kind } => self.syn_misbehaved(scene, epoch, kind, cx),
             Event::SynReport(report) => self.syn_report(&report, cx),
             // It has asked for nothing.
             Event::Scanned { .. } => {}
-            Event::NodeUp { node, url, capacity, idle } => self.node_up(node, Offer { url, capacity, idle }, cx),
+            Event::NodeUp { node, url, capacity, idle, region } => {
+                self.node_up(node, Offer { url, capacity, idle, region }, cx)
+            }
             Event::NodeDown { node } => {
                 self.node_down(node, cx);
                 self.await_no_more(node, cx);
@@ -318,6 +336,7 @@ impl Service for SceneMaster {
                     self.record_all(cx);
                     self.want_standby();
                 }
+                self.seek_all_anew(cx);
             }
             Event::Service { .. } => {}
             Event::Stopping => self.stop_all(cx),
@@ -353,6 +372,7 @@ impl Service for SceneMaster {
             meters.push(Meter::now("scenehost_scenes_by_state", scenes).of("state", state));
         }
         meters.push(Meter::now("scenehost_unrecorded_results", self.unrecorded()));
+        meters.extend(self.backfill.meters());
         meters
     }
 }
@@ -379,6 +399,7 @@ impl SceneMaster {
             counts: Counts::default(),
             list: finding::List::default(),
             newcomers: joining::Newcomers::default(),
+            backfill: backfill::Backfill::default(),
             spectators: watching::Spectators::default(),
         }
     }
@@ -405,6 +426,7 @@ impl SceneMaster {
                 Due::Node(node) => self.node_idle(node, cx),
                 Due::Seat(id, seat) => self.seat_due(id, seat, cx),
                 Due::Watch(user) => self.watch_due(user, cx),
+                Due::Seek(id) => self.tell_search(id, cx),
                 Due::Scene(id) => match self.scenes.get(&id).map(|it| it.state) {
                     Some(State::Placing | State::Stopping) if !self.db_up => self.wait_for_node(id, cx),
                     Some(State::Placing) if !self.scenes[&id].is_new() => {
@@ -463,6 +485,7 @@ impl SceneMaster {
         self.count(id, cx);
         self.list_anew(id);
         self.end_joining(id, cx);
+        self.seek_anew(id, cx);
     }
 
     /// Writes a scene's record as it is now, or removes it when it has ended.
@@ -474,6 +497,7 @@ impl SceneMaster {
         let seats = scene.seats.iter().map(|row| SeatRecord {
             player: row.player.clone(),
             state: row.state,
+            is_known: row.is_known,
             remove: row.remove.clone(),
         });
         let record = SceneRecord {
@@ -491,6 +515,8 @@ impl SceneMaster {
             allocation: scene.allocation,
             domain: scene.domain.clone(),
             match_id: scene.match_id,
+            arranged: scene.arranged.clone(),
+            seeks: scene.seeks,
             past_matches: scene.past_matches.clone(),
             seats: seats.collect(),
             crashes: scene.crashes.clone(),

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use crate::config::Fleet;
 use crate::deadlines::Deadlines;
 use crate::ids::{Build, DomainName, Epoch, FleetName, NodeId, SceneId, Seat, Time, UserId};
-use crate::message::{EndReason, Message, Player, PlayerResult};
+use crate::message::{Arranged, EndReason, Message, Player, PlayerResult};
 use crate::refusal::Refusal;
 use crate::scene_master::{self, Offer};
 use crate::token::SecretHash;
@@ -64,6 +64,8 @@ pub enum Event {
         domain: Option<DomainName>,
         /// The seed of its randomness.
         seed: u64,
+        /// What matching has arranged for it.
+        arranged: Arranged,
         /// Its seats, by number.
         seats: Vec<SeatGrant>,
     },
@@ -281,6 +283,8 @@ pub struct Start {
     pub domain: Option<DomainName>,
     /// The seed of its randomness.
     pub seed: u64,
+    /// What matching has arranged for it.
+    pub arranged: Arranged,
     /// Its seats, by number.
     pub seats: Vec<SeatGrant>,
 }
@@ -317,6 +321,7 @@ struct Order {
     reuse: bool,
     domain: Option<DomainName>,
     seed: u64,
+    arranged: Arranged,
     seats: Vec<SeatGrant>,
 }
 
@@ -352,8 +357,9 @@ impl Service for SceneService {
     fn step(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
             Event::Fleets { fleets } => self.fleets = fleets,
-            Event::ReqCreateScene { scene, epoch, fleet, build, reuse, domain, seed, seats } => {
-                self.req_create_scene(scene, Order { epoch, fleet, build, reuse, domain, seed, seats }, cx);
+            Event::ReqCreateScene { scene, epoch, fleet, build, reuse, domain, seed, arranged, seats } => {
+                let order = Order { epoch, fleet, build, reuse, domain, seed, arranged, seats };
+                self.req_create_scene(scene, order, cx);
             }
             Event::ResStart { scene, epoch, result } => self.res_start(scene, epoch, result, cx),
             Event::ReqDestroyScene { scene, epoch, reason, results, keep } => {
@@ -484,8 +490,8 @@ impl SceneService {
         let silence_ms = limits.strikes.silence_ms;
         self.scenes.insert(scene, Row { epoch, state: State::Starting, fleet: fleet.clone(), grace_ms, silence_ms });
         self.deadlines.set(Due::Scene(scene), cx.now.plus_ms(START_MS_MAX));
-        let Order { build, reuse, domain, seed, seats, .. } = order;
-        let start = Start { epoch, fleet, build, reuse, limits, domain, seed, seats };
+        let Order { build, reuse, domain, seed, arranged, seats, .. } = order;
+        let start = Start { epoch, fleet, build, reuse, limits, domain, seed, arranged, seats };
         cx.send(Message::Scene(scene, ToScene::Start(Box::new(start))));
     }
 

@@ -2,7 +2,7 @@
 
 mod generated {
     wasmtime::component::bindgen!({
-        path: "../../wit",
+        path: "../../wit/scene.wit",
         world: "scene",
         additional_derives: [PartialEq],
     });
@@ -10,8 +10,8 @@ mod generated {
 
 pub use generated::exports::scenehost::scene::logic::{
     Alarm, Amount, Comeback, Command, Departure, Ending, Event, Eviction, External, Incoming, Init, LeaveReason,
-    Moment, Outgoing, Player, PlayerResult, SaveAnswer, SaveError, SaveOperation, SaveRequest, Search, Showing,
-    StopNotice, StopReason, StoredRecord, Target,
+    Moment, NextMatch, Opening, Outgoing, Player, PlayerResult, SaveAnswer, SaveError, SaveOperation, SaveRequest,
+    Showing, StopNotice, StopReason, StoredRecord, Target,
 };
 pub use generated::scenehost::scene::diagnostics::Level;
 
@@ -20,4 +20,4 @@ pub(crate) use generated::exports::scenehost::scene::logic::Guest;
 pub(crate) use generated::scenehost::scene::diagnostics;
 
 /// The version of the package `scenehost:scene` that this host serves.
-pub const CONTRACT_VERSION: &str = "0.2.0";
+pub const CONTRACT_VERSION: &str = "0.3.0";

@@ -1,7 +1,7 @@
 //! Checks what a step returned against the contract and the limits, before anything is done with it.
 
 use crate::{
-    bindings::{Command, Outgoing, SaveOperation, Showing, Target},
+    bindings::{Command, Opening, Outgoing, SaveOperation, Showing, Target},
     failure::Failure,
     limits::Limits,
 };
@@ -10,6 +10,10 @@ const ALARM_MS_MAX: u32 = 24 * 60 * 60 * 1_000;
 const LABEL_BYTES_MAX: usize = 2_048;
 const EVICTION_REASON_BYTES_MAX: usize = 256;
 const RECORD_KEY_BYTES_MAX: usize = 128;
+const OPENINGS_MAX: usize = 16;
+const ROLE_BYTES_MAX: usize = 64;
+const PLAYERS_MAX: u64 = 200;
+const DOMAIN_CHARS_MAX: usize = 64;
 
 /// What the host may allocate for one step's result: the commands themselves and the bytes in them.
 pub fn hostcall_fuel(limits: &Limits) -> usize {
@@ -52,7 +56,13 @@ fn problem(command: &Command) -> Option<&'static str> {
             Some("the reason of a kick is longer than 256 bytes")
         }
         Command::Label(label) if label.len() > LABEL_BYTES_MAX => Some("a label is longer than 2 KiB"),
-        Command::SeekPlayers(search) if search.count == 0 => Some("a search for players asks for none"),
+        Command::SeekPlayers(openings) => search_problem(openings),
+        Command::MatchAgain(next) if next.seats.len() as u64 > PLAYERS_MAX => {
+            Some("more than 200 players are sent on to their next match")
+        }
+        Command::MatchAgain(next) if next.domain.as_ref().is_some_and(|it| it.chars().count() > DOMAIN_CHARS_MAX) => {
+            Some("the name of a domain is longer than 64 characters")
+        }
         Command::Timer(alarm) if alarm.after_ms > ALARM_MS_MAX => Some("a timer is set for more than 24 hours"),
         Command::Save(request) => request.operations.iter().find_map(|operation| {
             let SaveOperation::Put(record) = operation else {
@@ -61,6 +71,22 @@ fn problem(command: &Command) -> Option<&'static str> {
             (record.key.len() > RECORD_KEY_BYTES_MAX).then_some("the key of a stored record is longer than 128 bytes")
         }),
         _ => None,
+    }
+}
+
+fn search_problem(openings: &[Opening]) -> Option<&'static str> {
+    let players: u64 = openings.iter().map(|opening| u64::from(opening.count)).sum();
+    let is_long = |opening: &Opening| opening.role.as_ref().is_some_and(|role| role.len() > ROLE_BYTES_MAX);
+    if openings.is_empty() || openings.iter().any(|opening| opening.count == 0) {
+        Some("a search for players asks for none")
+    } else if openings.len() > OPENINGS_MAX {
+        Some("a search for players has more than 16 kinds of places")
+    } else if players > PLAYERS_MAX {
+        Some("a search asks for more than 200 players")
+    } else if openings.iter().any(is_long) {
+        Some("the name of a role is longer than 64 bytes")
+    } else {
+        None
     }
 }
 
@@ -77,7 +103,11 @@ fn size_bytes(command: &Command) -> usize {
         Command::Show(showing) => showing.body.len(),
         Command::Kick(eviction) => eviction.reason.len(),
         Command::Label(label) => label.len(),
-        Command::SeekPlayers(search) => search.role.as_ref().map_or(0, String::len),
+        Command::SeekPlayers(openings) => {
+            let roles: usize = openings.iter().filter_map(|opening| opening.role.as_ref()).map(String::len).sum();
+            size_of_val(openings.as_slice()) + roles
+        }
+        Command::MatchAgain(next) => size_of_val(next.seats.as_slice()) + next.domain.as_ref().map_or(0, String::len),
         Command::Save(request) => request.operations.iter().map(operation_bytes).sum(),
         Command::Finish(ending) => size_of_val(ending.results.as_slice()),
         Command::StopSeeking | Command::Timer(_) | Command::CancelTimer(_) => 0,

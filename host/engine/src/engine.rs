@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use wasmtime::{
-    Config, InstanceAllocationStrategy, PoolingAllocationConfig,
+    Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig,
     component::{HasSelf, Linker},
 };
 
@@ -28,7 +28,14 @@ const MAPPINGS_PER_SCENE: u32 = 4;
 /// The pool's tables, threads' stacks, libraries, the store.
 const MAPPINGS_OF_HOST: u32 = 4_096;
 /// The runtime's own data for one instance; a component that declares tens of thousands of globals would pass it.
-const INSTANCE_BYTES_MAX: usize = 128 << 10;
+pub(crate) const INSTANCE_BYTES_MAX: usize = 128 << 10;
+/// How much of what a scene has changed stays in its slot of the pool when it is gone, put back to what it was by a copy:
+/// most games change less. Giving pages back interrupts the other cores, and each costs a fault when it is used again:
+/// measured, both together are half of what it takes a thread to make a small scene and to end it. What stays is the
+/// memory of a slot that is free, so a host keeps for the next scenes what it once had for so many at once.
+const MEMORY_KEPT_BYTES: usize = 64 << 10;
+/// The same for one function table.
+const TABLE_KEPT_BYTES: usize = 16 << 10;
 /// What the host itself needs of a thread's stack, below and above the component's frames.
 const HOST_STACK_BYTES: usize = 768 << 10;
 
@@ -179,21 +186,24 @@ fn scenes_mapped_max() -> u32 {
 }
 
 fn config(options: &Options, scenes: u32) -> Config {
+    let mut config = deterministic();
+    config.epoch_interruption(true).max_wasm_stack(options.stack_bytes_max);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options, scenes)));
+    config
+}
+
+/// What all components have in common: the same inputs give the same outputs on any host.
+pub(crate) fn deterministic() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
-        .epoch_interruption(true)
-        .max_wasm_stack(options.stack_bytes_max)
         .memory_init_cow(true)
-        .generate_address_map(false);
-    // The same inputs give the same outputs on any host.
-    config
+        .generate_address_map(false)
         .cranelift_nan_canonicalization(true)
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
         .concurrency_support(false);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options, scenes)));
     config
 }
 
@@ -210,5 +220,11 @@ fn pool(options: &Options, scenes: u32) -> PoolingAllocationConfig {
         .max_core_instance_size(INSTANCE_BYTES_MAX)
         .max_memory_size(options.memory_bytes_max)
         .table_elements(options.table_elements_max as usize);
+    // Without it the pages that have changed cannot be told from those that all scenes share, and which would be copied.
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        pool.linear_memory_keep_resident(MEMORY_KEPT_BYTES)
+            .table_keep_resident(TABLE_KEPT_BYTES)
+            .pagemap_scan(Enabled::Yes);
+    }
     pool
 }

@@ -152,11 +152,11 @@ impl Failure {
 }
 
 /// The runtime gives this error no public type, only its text.
-fn is_out_of_hostcall_fuel(error: &wasmtime::Error) -> bool {
+pub(crate) fn is_out_of_hostcall_fuel(error: &wasmtime::Error) -> bool {
     error.root_cause().to_string().contains("fuel allocated for hostcalls")
 }
 
-fn frames(error: &wasmtime::Error) -> Vec<String> {
+pub(crate) fn frames(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
         return Vec::new();
     };
@@ -170,16 +170,16 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
 }
 
 /// Whether the innermost calls are those of a few functions, again and again.
-fn is_recursion(frames: &[String]) -> bool {
+pub(crate) fn is_recursion(frames: &[String]) -> bool {
     let repeated = frames.iter().enumerate().filter(|(index, name)| frames[..*index].contains(name)).count();
     frames.len() == FRAMES_MAX && repeated >= FRAMES_MAX / 2
 }
 
-fn in_frames(frames: &[String]) -> String {
+pub(crate) fn in_frames(frames: &[String]) -> String {
     if frames.is_empty() { String::new() } else { format!(" (in {})", frames.join(" < ")) }
 }
 
-fn cut(mut text: String) -> String {
+pub(crate) fn cut(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
     text
 }

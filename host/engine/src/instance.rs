@@ -12,6 +12,7 @@ use crate::{
     deadline::Deadline,
     failure::Failure,
     limits::Limits,
+    log::{Log, Logbook},
     plugin::Plugin,
     prefetch::prefetch,
 };
@@ -21,24 +22,6 @@ const STORE_HEAD_BYTES: usize = 1_024;
 /// The runtime's data of the instance, which an allocator usually puts right behind the store, as it is made next.
 /// Where it does not, asking for this much was in vain and costs little.
 const STORE_NEIGHBOURS_BYTES: usize = 3 << 10;
-/// What a line costs beyond its text, so that empty lines are bounded too.
-const LOG_LINE_OVERHEAD_BYTES: usize = 16;
-/// The last error line is kept past the log's limit, cut to this.
-const LAST_ERROR_BYTES_MAX: usize = 1_024;
-
-/// What a scene logged since it was last asked.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Log {
-    pub lines: Vec<LogLine>,
-    /// Lines that did not fit the limit.
-    pub dropped: u32,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct LogLine {
-    pub level: Level,
-    pub text: String,
-}
 
 /// One live scene without a schedule. Drop it after any `Err(Failure)`.
 pub struct Instance {
@@ -142,7 +125,7 @@ impl Instance {
     /// is not renewed.
     #[inline]
     pub fn take_log(&mut self) -> Option<Log> {
-        self.store.data_mut().take_log()
+        self.store.data_mut().log.take()
     }
 
     /// The linear memory that it has.
@@ -179,10 +162,7 @@ pub struct HostState {
     /// How much it has.
     memory_bytes: usize,
     memory_refused: bool,
-    log: Log,
-    log_bytes_max: usize,
-    log_bytes_left: usize,
-    last_error: Option<String>,
+    log: Logbook,
 }
 
 impl HostState {
@@ -193,17 +173,14 @@ impl HostState {
             memory_bytes_max: limits.memory_bytes_max,
             memory_bytes: 0,
             memory_refused: false,
-            log: Log::default(),
-            log_bytes_max: limits.log_bytes_per_step_max,
-            log_bytes_left: limits.log_bytes_per_step_max,
-            last_error: None,
+            log: Logbook::new(limits.log_bytes_per_step_max),
         }
     }
 
     fn begin(&mut self, limit_ms: u32) -> u64 {
         self.plugin.shared().ticker.touch();
         self.memory_refused = false;
-        self.last_error = None;
+        self.log.begin();
         let (deadline, epochs) = Deadline::begin(limit_ms);
         self.deadline = deadline;
         epochs
@@ -213,14 +190,6 @@ impl HostState {
         // A call that goes on needs the ticker to do so too.
         self.plugin.shared().ticker.touch();
         self.deadline.check().map_or(UpdateDeadline::Interrupt, UpdateDeadline::Continue)
-    }
-
-    fn take_log(&mut self) -> Option<Log> {
-        if self.log.lines.is_empty() && self.log.dropped == 0 {
-            return None;
-        }
-        self.log_bytes_left = self.log_bytes_max;
-        Some(std::mem::take(&mut self.log))
     }
 
     pub fn limit_ms(&self) -> u32 {
@@ -240,23 +209,13 @@ impl HostState {
     }
 
     pub fn take_last_error(&mut self) -> Option<String> {
-        self.last_error.take()
+        self.log.take_last_error()
     }
 }
 
 impl diagnostics::Host for HostState {
     fn log(&mut self, level: Level, text: String) {
-        if level == Level::Error {
-            let end = text.floor_char_boundary(LAST_ERROR_BYTES_MAX);
-            self.last_error = Some(text[..end].to_owned());
-        }
-        let cost = text.len() + LOG_LINE_OVERHEAD_BYTES;
-        if let Some(left) = self.log_bytes_left.checked_sub(cost) {
-            self.log_bytes_left = left;
-            self.log.lines.push(LogLine { level, text });
-        } else {
-            self.log.dropped = self.log.dropped.saturating_add(1);
-        }
+        self.log.write(level, text);
     }
 }
 

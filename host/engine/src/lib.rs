@@ -4,6 +4,7 @@
 //! - [`Engine`] checks an upload and compiles it to a [`Plugin`].
 //! - [`Instance`] is one live scene without a schedule: start, admit, step, save, load.
 //! - [`Worker`] owns the scenes of one core: inboxes, tick grid, timers, sleep.
+//! - [`rule`] runs the rules of matching, which are components of another contract.
 //!
 //! Architecture invariant: nothing here knows of sockets, players' connections, stores or the services. Nothing but the
 //! epoch ticker has a thread, and nothing reads a clock: time is an argument.
@@ -18,9 +19,11 @@ mod engine;
 mod failure;
 mod instance;
 mod limits;
+mod log;
 mod pace;
 mod plugin;
 mod prefetch;
+pub mod rule;
 mod scene;
 mod ticker;
 mod worker;
@@ -28,8 +31,9 @@ mod worker;
 pub use bindings::*;
 pub use engine::{Engine, Error, Options};
 pub use failure::Failure;
-pub use instance::{Instance, Log, LogLine};
+pub use instance::Instance;
 pub use limits::{DEADLINE_MS_MAX, Limits};
+pub use log::{Log, LogLine};
 pub use plugin::{Digest, Plugin, Rejected};
 pub use scene::{CONTROL_EVENTS_MAX, SceneSpec, TICK_RATE_HZ_MAX};
 pub use worker::{CallError, CreateError, DeliverError, SceneKey, Sink, Stepped, Worker, WorkerOptions};

@@ -15,10 +15,12 @@ use crate::{
     bindings::{CONTRACT_VERSION, Command, Event, Init, Moment, Player, WorldPre},
     engine::Shared,
     instance::HostState,
+    rule::RULE_VERSION,
 };
 
 const DIAGNOSTICS: &str = "scenehost:scene/diagnostics";
-const LOGIC: &str = "scenehost:scene/logic";
+pub(crate) const LOGIC: &str = "scenehost:scene/logic";
+pub(crate) const RULE: &str = "scenehost:match-rule/rule";
 const ELF_MAGIC: &[u8] = b"\x7fELF";
 const WASM_MAGIC: &[u8] = b"\0asm";
 const MODULE_LAYER: [u8; 2] = [0, 0];
@@ -47,31 +49,44 @@ pub enum Rejected {
     #[error("this is not WebAssembly: upload the `.wasm` file that `scenectl build` wrote")]
     NotWebAssembly,
     /// A truncated or broken file, or one that uses what scenes may not.
-    #[error("the component is not valid, or uses what scenes may not: {reason}")]
+    #[error("the component is not valid, or uses what components may not: {reason}")]
     Invalid { reason: String },
     /// An import other than `diagnostics`.
     #[error(
-        "the component imports `{name}`, which scenes do not get: their only import is `{DIAGNOSTICS}`. Build for \
-         wasm32-unknown-unknown, so that nothing of WASI comes along, and use the time and the seed that the contract \
-         gives"
+        "the component imports `{name}`, which no component gets: the only import is `{DIAGNOSTICS}`. Build for \
+         wasm32-unknown-unknown, so that nothing of WASI comes along, and use what the contract gives, such as the time \
+         and the seed of a scene"
     )]
     UndeclaredImport { name: String },
     /// No export of the interface `logic`.
     #[error("the component does not export `{LOGIC}@{CONTRACT_VERSION}`: export your game with `export_scene!`")]
     NoLogic,
+    /// No export of the interface `rule`, where a rule is wanted.
+    #[error("the component does not export `{RULE}@{RULE_VERSION}`: export your rule with `export_rule!`")]
+    NoRule,
+    /// A rule of matching, where a scene is wanted.
+    #[error(
+        "the component is a rule of matching and no game: name it as a domain's `rule`, and not as a fleet's `plugin`"
+    )]
+    IsRule,
+    /// A scene, where a rule of matching is wanted.
+    #[error(
+        "the component is a game and no rule of matching: name it as a fleet's `plugin`, and not as a domain's `rule`"
+    )]
+    IsScene,
     /// The interface of a version that this host does not serve.
     #[error(
-        "the component was built for `{name}` and this host serves {CONTRACT_VERSION}: build it with the SDK of this host's version"
+        "the component was built for `{name}` and this host serves {served}: build it with the SDK of this host's version"
     )]
-    WrongVersion { name: String },
-    /// A function of `logic` that is not there.
-    #[error("`{LOGIC}` has no function `{function}`: build the component with the SDK of this host's version")]
-    MissingFunction { function: &'static str },
-    /// A function of `logic` with other types than the contract's.
-    #[error("`{LOGIC}` has a function `{function}` of another type than the contract's: {reason}")]
-    WrongType { function: &'static str, reason: String },
+    WrongVersion { name: String, served: &'static str },
+    /// A function of the contract that is not there.
+    #[error("`{interface}` has no function `{function}`: build the component with the SDK of this host's version")]
+    MissingFunction { interface: &'static str, function: &'static str },
+    /// A function with other types than the contract's.
+    #[error("`{interface}` has a function `{function}` of another type than the contract's: {reason}")]
+    WrongType { interface: &'static str, function: &'static str, reason: String },
     /// Needs more from the start than the pool can give.
-    #[error("the component needs more than a scene can have: {reason}")]
+    #[error("the component needs more than it can have: {reason}")]
     Resources { reason: String },
 }
 
@@ -86,6 +101,9 @@ impl Rejected {
             Rejected::Invalid { .. } => "invalid",
             Rejected::UndeclaredImport { .. } => "undeclared_import",
             Rejected::NoLogic => "no_logic",
+            Rejected::NoRule => "no_rule",
+            Rejected::IsRule => "is_rule",
+            Rejected::IsScene => "is_scene",
             Rejected::WrongVersion { .. } => "wrong_version",
             Rejected::MissingFunction { .. } => "missing_function",
             Rejected::WrongType { .. } => "wrong_type",
@@ -97,6 +115,12 @@ impl Rejected {
 /// The SHA-256 of a component's bytes; shown as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    pub(crate) fn of(bytes: &[u8]) -> Digest {
+        Digest(Sha256::digest(bytes).into())
+    }
+}
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -159,11 +183,9 @@ impl fmt::Debug for Plugin {
 }
 
 pub(crate) fn compile(shared: &Arc<Shared>, bytes: &[u8]) -> Result<Plugin, Rejected> {
-    check_kind(shared, bytes)?;
-    let component = Component::from_binary(&shared.wasm, bytes).map_err(|error| not_compiled(&error))?;
-    let imports = check_imports(shared, &component)?;
-    check_exports(shared, &component)?;
-    check_resources(shared, &component)?;
+    let (component, imports) = check_upload(&shared.wasm, bytes, shared.options.component_bytes_max)?;
+    check_logic(&shared.wasm, &component)?;
+    check_resources(&component, shared.options.memory_bytes_max)?;
     let pre = shared
         .linker
         .instantiate_pre(&component)
@@ -173,16 +195,41 @@ pub(crate) fn compile(shared: &Arc<Shared>, bytes: &[u8]) -> Result<Plugin, Reje
         inner: Arc::new(Inner {
             shared: Arc::clone(shared),
             pre,
-            digest: Digest(Sha256::digest(bytes).into()),
+            digest: Digest::of(bytes),
             size_bytes: bytes.len(),
             imports,
         }),
     })
 }
 
+fn check_logic(wasm: &wasmtime::Engine, component: &Component) -> Result<(), Rejected> {
+    let ty = component.component_type();
+    if export(wasm, &ty, RULE).is_some() {
+        return Err(Rejected::IsRule);
+    }
+    let logic = Functions::find(wasm, &ty, LOGIC, CONTRACT_VERSION)?.ok_or(Rejected::NoLogic)?;
+    logic.check::<(&Init,), (Result<(), String>,)>("start")?;
+    logic.check::<(&Player,), (Result<(), String>,)>("admit")?;
+    logic.check::<(Moment, &[Event]), (Result<Vec<Command>, String>,)>("step")?;
+    logic.check::<(), (Result<Vec<u8>, String>,)>("save")?;
+    logic.check::<(&Init, &[u8]), (Result<(), String>,)>("load")
+}
+
+/// Compiles an upload of either kind, once it is certain that it is a component that imports what it may; and the names
+/// of its imports.
+pub(crate) fn check_upload(
+    wasm: &wasmtime::Engine,
+    bytes: &[u8],
+    size_bytes_max: usize,
+) -> Result<(Component, Vec<String>), Rejected> {
+    check_kind(bytes, size_bytes_max)?;
+    let component = Component::from_binary(wasm, bytes).map_err(|error| not_compiled(&error))?;
+    let imports = check_imports(wasm, &component)?;
+    Ok((component, imports))
+}
+
 /// What can be told from the first bytes.
-fn check_kind(shared: &Shared, bytes: &[u8]) -> Result<(), Rejected> {
-    let size_bytes_max = shared.options.component_bytes_max;
+fn check_kind(bytes: &[u8], size_bytes_max: usize) -> Result<(), Rejected> {
     if bytes.len() > size_bytes_max {
         return Err(Rejected::TooLarge { size_bytes: bytes.len(), size_bytes_max });
     }
@@ -205,86 +252,100 @@ fn not_compiled(error: &wasmtime::Error) -> Rejected {
     if reason.contains(" exceeds the ") { Rejected::Resources { reason } } else { Rejected::Invalid { reason } }
 }
 
-fn check_imports(shared: &Shared, component: &Component) -> Result<Vec<String>, Rejected> {
+fn check_imports(wasm: &wasmtime::Engine, component: &Component) -> Result<Vec<String>, Rejected> {
     let ty = component.component_type();
     let mut imports = Vec::new();
-    for (name, _) in ty.imports(&shared.wasm) {
+    for (name, _) in ty.imports(wasm) {
         let (interface, version) = name.split_once('@').unwrap_or((name, ""));
         if interface != DIAGNOSTICS {
             return Err(Rejected::UndeclaredImport { name: name.to_owned() });
         }
-        if !is_served(version) {
-            return Err(Rejected::WrongVersion { name: name.to_owned() });
+        if !is_served(version, CONTRACT_VERSION) {
+            return Err(Rejected::WrongVersion { name: name.to_owned(), served: CONTRACT_VERSION });
         }
         imports.push(name.to_owned());
     }
     Ok(imports)
 }
 
-fn check_exports(shared: &Shared, component: &Component) -> Result<(), Rejected> {
-    let ty = component.component_type();
-    let logic = ty.exports(&shared.wasm).find(|(name, _)| name.split_once('@').unwrap_or((name, "")).0 == LOGIC);
-    let Some((name, item)) = logic else {
-        return Err(Rejected::NoLogic);
-    };
-    if !is_served(name.split_once('@').map_or("", |(_, version)| version)) {
-        return Err(Rejected::WrongVersion { name: name.to_owned() });
-    }
-    let ComponentItem::ComponentInstance(logic) = item.ty else {
-        return Err(Rejected::NoLogic);
-    };
-    let functions = Functions { shared, logic: &logic, ty: &ty };
-    functions.check::<(&Init,), (Result<(), String>,)>("start")?;
-    functions.check::<(&Player,), (Result<(), String>,)>("admit")?;
-    functions.check::<(Moment, &[Event]), (Result<Vec<Command>, String>,)>("step")?;
-    functions.check::<(), (Result<Vec<u8>, String>,)>("save")?;
-    functions.check::<(&Init, &[u8]), (Result<(), String>,)>("load")
+/// The export of an interface, of whatever version, and its name with that.
+pub(crate) fn export<'a>(
+    wasm: &'a wasmtime::Engine,
+    ty: &'a types::Component,
+    interface: &str,
+) -> Option<(&'a str, ComponentItem)> {
+    let mut exports = ty.exports(wasm);
+    let (name, item) = exports.find(|(name, _)| name.split_once('@').unwrap_or((name, "")).0 == interface)?;
+    Some((name, item.ty))
 }
 
 /// A host of `0.y.z` serves components of the same `0.y` up to its own `z`.
-fn is_served(version: &str) -> bool {
+fn is_served(version: &str, served: &str) -> bool {
     let parts = |text: &str| -> Option<[u32; 3]> {
         let mut numbers = text.split('.').map(str::parse);
         let version = [numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?];
         numbers.next().is_none().then_some(version)
     };
-    match (parts(version), parts(CONTRACT_VERSION)) {
+    match (parts(version), parts(served)) {
         (Some(theirs), Some(ours)) => theirs[..2] == ours[..2] && theirs[2] <= ours[2],
         _ => false,
     }
 }
 
-struct Functions<'a> {
-    shared: &'a Shared,
-    logic: &'a types::ComponentInstance,
+/// The functions of an interface that a component exports.
+pub(crate) struct Functions<'a> {
+    wasm: &'a wasmtime::Engine,
     ty: &'a types::Component,
+    interface: &'static str,
+    instance: types::ComponentInstance,
 }
 
-impl Functions<'_> {
-    fn check<Params, Return>(&self, function: &'static str) -> Result<(), Rejected>
+impl<'a> Functions<'a> {
+    /// `None` if there is no such interface.
+    pub fn find(
+        wasm: &'a wasmtime::Engine,
+        ty: &'a types::Component,
+        interface: &'static str,
+        served: &'static str,
+    ) -> Result<Option<Functions<'a>>, Rejected> {
+        let Some((name, item)) = export(wasm, ty, interface) else {
+            return Ok(None);
+        };
+        if !is_served(name.split_once('@').map_or("", |(_, version)| version), served) {
+            return Err(Rejected::WrongVersion { name: name.to_owned(), served });
+        }
+        let ComponentItem::ComponentInstance(instance) = item else {
+            return Ok(None);
+        };
+        Ok(Some(Functions { wasm, ty, interface, instance }))
+    }
+
+    pub fn check<Params, Return>(&self, function: &'static str) -> Result<(), Rejected>
     where
         Params: ComponentNamedList + Lower,
         Return: ComponentNamedList + Lift,
     {
-        let export = self.logic.get_export(&self.shared.wasm, function);
+        let interface = self.interface;
+        let export = self.instance.get_export(self.wasm, function);
         let Some(ComponentItem::ComponentFunc(found)) = export.map(|export| export.ty) else {
-            return Err(Rejected::MissingFunction { function });
+            return Err(Rejected::MissingFunction { interface, function });
         };
-        found
-            .typecheck::<Params, Return>(&self.ty.instance_type())
-            .map_err(|error| Rejected::WrongType { function, reason: format!("{error:#}") })
+        found.typecheck::<Params, Return>(&self.ty.instance_type()).map_err(|error| Rejected::WrongType {
+            interface,
+            function,
+            reason: format!("{error:#}"),
+        })
     }
 }
 
 /// The pool has checked tables and instances when it compiled; a component that needs more memory to start than the
 /// ceiling could never be instantiated either.
-fn check_resources(shared: &Shared, component: &Component) -> Result<(), Rejected> {
+pub(crate) fn check_resources(component: &Component, memory_bytes_max: usize) -> Result<(), Rejected> {
     let Some(needs) = component.resources_required() else {
         return Err(Rejected::Resources { reason: "it instantiates modules that it does not contain".to_owned() });
     };
     let memory_bytes = needs.max_initial_memory_size.unwrap_or(0).saturating_mul(WASM_PAGE_BYTES);
-    let memory_bytes_max = shared.options.memory_bytes_max as u64;
-    if memory_bytes > memory_bytes_max {
+    if memory_bytes > memory_bytes_max as u64 {
         return Err(Rejected::Resources {
             reason: format!(
                 "it starts with {memory_bytes} bytes of memory and the limit is {memory_bytes_max}: \

@@ -18,7 +18,8 @@ use std::{
 use crate::{
     bindings::{Command, Event, Player},
     failure::Failure,
-    instance::{Instance, Log},
+    instance::Instance,
+    log::Log,
     plugin::Plugin,
     prefetch::prefetch,
     scene::{Scene, SceneSpec, TICK_RATE_HZ_MAX},
@@ -53,7 +54,7 @@ impl Default for WorkerOptions {
 pub trait Sink {
     /// A scene was stepped.
     fn stepped(&mut self, key: SceneKey, stepped: Stepped);
-    /// A scene failed in a step and is already removed.
+    /// A scene failed in a step and is already removed; its slot is free when the run is over.
     fn failed(&mut self, key: SceneKey, failure: Failure);
     /// A scene logged something, in the call whose outcome follows.
     fn logged(&mut self, key: SceneKey, log: Log);
@@ -132,11 +133,21 @@ pub struct Worker {
     free: Vec<u32>,
     by_key: HashMap<SceneKey, u32>,
     heap: BinaryHeap<Reverse<Entry>>,
+    /// What has failed in this run. It is cleared away behind the last step: that takes as long as many steps, and the
+    /// others are due.
+    failed: Vec<Box<Scene>>,
 }
 
 impl Worker {
     pub fn new(options: WorkerOptions) -> Worker {
-        Worker { options, places: Vec::new(), free: Vec::new(), by_key: HashMap::new(), heap: BinaryHeap::new() }
+        Worker {
+            options,
+            places: Vec::new(),
+            free: Vec::new(),
+            by_key: HashMap::new(),
+            heap: BinaryHeap::new(),
+            failed: Vec::new(),
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -309,6 +320,7 @@ impl Worker {
             let left = (self.options.steps_per_run_max - steps) as usize;
             self.take_due(horizon_ns, left.min(LOOKAHEAD), &mut batch);
             if batch.is_empty() {
+                self.failed.clear();
                 return steps;
             }
             self.prefetch(&batch);
@@ -370,7 +382,8 @@ impl Worker {
                 );
             }
             Err(failure) => {
-                self.remove(key);
+                let failed = self.take(key);
+                self.failed.extend(failed);
                 sink.failed(key, failure);
             }
         }

@@ -12,10 +12,11 @@ use scenehost_core::chat::Moderate;
 use scenehost_core::message::{ToUser, ToUsers};
 use scenehost_core::read::{Load, Scan, ScanRecords};
 use scenehost_core::{ConnectionId, DomainName, Message, Refusal, ServiceName};
-use scenehost_core::{auth, db, lobby, matching, scene_master, scene_service};
+use scenehost_core::{auth, db, lobby, matching, scene_master};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::edge::SharedFrame;
+use crate::in_place::InPlace;
 use crate::scene_thread::SceneThreads;
 use crate::store::Store;
 
@@ -40,14 +41,13 @@ const OPERATOR_MAX: Duration = Duration::from_secs(30);
 /// How long Db may take in any case; its own deadline is shorter.
 const DB_MAX: Duration = Duration::from_millis(db::REQUEST_MS_MAX + 1_000);
 
-/// The receiving ends, one for each service's loop.
+/// The receiving ends, one for each service that has a loop.
 pub struct Inboxes {
     pub auth: mpsc::Receiver<auth::Event>,
     pub db: mpsc::Receiver<db::Event>,
     pub lobby: mpsc::Receiver<lobby::Event>,
     pub matches: BTreeMap<DomainName, mpsc::Receiver<matching::Event>>,
     pub scene_master: mpsc::Receiver<scene_master::Event>,
-    pub scene_service: mpsc::Receiver<scene_service::Event>,
 }
 
 /// The receiving ends of what services ask of the host itself.
@@ -80,7 +80,7 @@ struct Senders {
     lobby: mpsc::Sender<lobby::Event>,
     matches: BTreeMap<DomainName, mpsc::Sender<matching::Event>>,
     scene_master: mpsc::Sender<scene_master::Event>,
-    scene_service: mpsc::Sender<scene_service::Event>,
+    scene_service: InPlace,
     scene_threads: SceneThreads,
     users: Mutex<HashMap<ConnectionId, mpsc::Sender<Frame>>>,
     operators: Mutex<Waiting<scene_master::Answer>>,
@@ -143,7 +143,6 @@ impl Bus {
         let (db, db_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (lobby, lobby_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (scene_master, scene_master_inbox) = mpsc::channel(INBOX_LEN_MAX);
-        let (scene_service, scene_service_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let mut matches = BTreeMap::new();
         let mut match_inboxes = BTreeMap::new();
         for domain in domains {
@@ -161,7 +160,7 @@ impl Bus {
             lobby,
             matches,
             scene_master,
-            scene_service,
+            scene_service: InPlace::new(),
             scene_threads,
             users: Mutex::default(),
             operators: Mutex::default(),
@@ -175,7 +174,6 @@ impl Bus {
             lobby: lobby_inbox,
             matches: match_inboxes,
             scene_master: scene_master_inbox,
-            scene_service: scene_service_inbox,
         };
         let to_host = ToHost { questions: questions_inbox, checks: checks_inbox, moderated: moderated_inbox };
         (Self(Arc::new(senders)), inboxes, to_host)
@@ -208,7 +206,9 @@ impl Bus {
             },
             Message::SceneMaster(event) => put(&senders.scene_master, event, "scene-master"),
             Message::SceneService(_, event) | Message::OwnSceneService(event) | Message::EverySceneService(event) => {
-                put(&senders.scene_service, event, "scene-service");
+                if !senders.scene_service.say(event, self) {
+                    dropped("scene-service");
+                }
             }
             Message::Service(service, up) => self.announce(service, up),
             Message::Scene(scene, order) => {
@@ -227,6 +227,11 @@ impl Bus {
             Message::NodeDrained(_) => senders.drained.notify_one(),
             Message::Door(number, result) => lock(&senders.doors).answer(number, result.map(|answer| *answer)),
         }
+    }
+
+    /// The service of this node's scenes.
+    pub fn scene_service(&self) -> &InPlace {
+        &self.0.scene_service
     }
 
     /// Tells the lobby about a connection; false if its inbox is full, so that the edge can refuse.

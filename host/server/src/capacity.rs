@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn what_is_configured_counts_and_the_rest_is_found_out() {
-        let node = Node { cores: Some(1.5), memory_mib: Some(2), idle_ms: 5, on_idle: OnIdle::Exit };
+        let node = Node { cores: Some(1.5), memory_mib: Some(2), idle_ms: 5, on_idle: OnIdle::Exit, region: None };
         let (capacity, idle) = of(&node, 7);
         assert_eq!(capacity, Capacity { scenes: 7, cpu_us_per_s: 1_500_000, memory_kib: 2_048 });
         assert_eq!(idle, Some(Idle { after_ms: 5, exits: true }));

@@ -155,7 +155,12 @@ pub struct Node {
     pub idle_ms: u64,
     /// What it does then.
     pub on_idle: OnIdle,
+    /// Where it stands: scenes that matching wants in a region run on nodes of that region, or of none.
+    pub region: Option<String>,
 }
+
+/// The longest name of a region, in characters.
+const REGION_CHARS_MAX: usize = 32;
 
 /// What an idle node does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -182,6 +187,11 @@ impl Node {
         }
         if self.on_idle == OnIdle::Exit && self.idle_ms == 0 {
             return Err("on_idle = \"exit\" needs an idle_ms".to_owned());
+        }
+        let is_sign = |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '-';
+        let is_name = |name: &String| (1..=REGION_CHARS_MAX).contains(&name.len()) && name.chars().all(is_sign);
+        if self.region.as_ref().is_some_and(|region| !is_name(region)) {
+            return Err(format!("region is 1 to {REGION_CHARS_MAX} of a to z, 0 to 9 and -, such as \"eu-west\""));
         }
         Ok(())
     }

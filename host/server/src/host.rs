@@ -1,5 +1,6 @@
 //! The host as a whole: puts the parts together, runs them, and stops them in order.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -16,12 +17,14 @@ use scenehost_core::db::{self, Db};
 use scenehost_core::economy::catalogue::Catalogue;
 use scenehost_core::lobby::Lobby;
 use scenehost_core::matching::Match;
+use scenehost_core::matching::domain::Domain;
+use scenehost_core::matching::rule::Rule;
 use scenehost_core::party::{self, Party};
 use scenehost_core::record::{DRAIN_PREFIX, FINISHED_PREFIX, SCENE_PREFIX, SceneRecord};
 use scenehost_core::save;
 use scenehost_core::scene_master::{self, Offer, SceneMaster};
 use scenehost_core::scene_service::SceneService;
-use scenehost_core::{NodeId, PartyId, SceneId, ServiceName, Write, lobby};
+use scenehost_core::{DomainName, NodeId, PartyId, SceneId, ServiceName, Write, lobby};
 use scenehost_engine::{Engine, Options};
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
@@ -42,6 +45,7 @@ use crate::moderation;
 use crate::open_files;
 use crate::ops::{Backups, Ops};
 use crate::records;
+use crate::rules::Rules;
 use crate::scene_thread::{self, FleetRuns, Room, SceneThreads};
 use crate::service_loop::{self, Shell};
 use crate::store::Store;
@@ -97,6 +101,7 @@ pub async fn run(
     let (draining, draining_seen) = watch::channel(false);
     let slots = engine.scenes_max().min(config.server.scenes_max);
     let (capacity, idle) = capacity::of(&config.node, slots);
+    let rules = load_rules(&config, clock)?;
     let fleets = Fleets::open(engine, &config, NODE, bus.clone(), runs, store.clone())?;
     tokio::spawn(fleets.clone().keep_current(file, edge::tls::Served::hang_ups()?));
     let shell = Shell { clock, bus: bus.clone(), store: store.clone() };
@@ -108,13 +113,14 @@ pub async fn run(
     let streams = Streams::spawn(config.server.data_dir.join("match"), clock, &mut StdRng::try_from_rng(&mut SysRng)?)?;
     // Before Db or anybody else can change one.
     bus.send(lobby::Event::Recovered { parties }.into());
-    let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle };
-    let mut services = start_services(&config, inboxes, &shell, offer.clone(), &fleets, catalogue, &streams);
+    let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle, region: config.node.region.clone() };
+    let matches = Matches { rules, streams };
+    let mut services = start_services(&config, inboxes, &shell, offer.clone(), &fleets, catalogue, &matches);
     forget_saves(&store, &bus)?;
     forget_drains(&store).await?;
     bus.send(scene_master::Event::Recovered { scenes, finished }.into());
-    let Offer { url, capacity, idle } = offer;
-    bus.send(scene_master::Event::NodeUp { node: NODE, url, capacity, idle }.into());
+    let Offer { url, capacity, idle, region } = offer;
+    bus.send(scene_master::Event::NodeUp { node: NODE, url, capacity, idle, region }.into());
 
     let listener = listen(config.server.listen, "server.listen").await?;
     let ops_listener = listen(config.ops.listen, "ops.listen").await?;
@@ -222,6 +228,13 @@ async fn keep_metrics(metrics: PrometheusHandle) {
     }
 }
 
+/// The rules of the domains that have one.
+fn load_rules(config: &Config, clock: Clock) -> anyhow::Result<BTreeMap<DomainName, Rule>> {
+    let rules = Rules::new(config.server.plugins_dir.clone(), clock).context("the rules of domains")?;
+    let with_rule = config.domains.iter().filter_map(|(name, domain)| Some((name, domain.rule.as_ref()?)));
+    with_rule.map(|(name, setting)| Ok((name.clone(), rules.load(name, setting)?))).collect()
+}
+
 /// The scenes that a host before this one has left.
 fn recover_scenes(store: &Store) -> anyhow::Result<Vec<(SceneId, SceneRecord)>> {
     let scenes = recover(store, SCENE_PREFIX)?;
@@ -280,6 +293,23 @@ async fn forget_drains(store: &Store) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the handlers of domains are made of, besides their domains.
+struct Matches {
+    rules: BTreeMap<DomainName, Rule>,
+    streams: Streams,
+}
+
+impl Matches {
+    /// Makes a domain's handler, as often as one is needed.
+    fn handlers(&self, name: DomainName, domain: Domain) -> impl Fn() -> Recorded + use<> {
+        let (rule, streams) = (self.rules.get(&name).cloned(), self.streams.clone());
+        move || {
+            let handler = Match::new(name.clone(), domain.clone(), rule.clone());
+            Recorded::new(handler, name.clone(), domain.record.clone(), streams.clone())
+        }
+    }
+}
+
 fn start_services(
     config: &Config,
     inboxes: Inboxes,
@@ -287,7 +317,7 @@ fn start_services(
     offer: Offer,
     current_fleets: &Fleets,
     catalogue: watch::Receiver<Arc<Catalogue>>,
-    streams: &Streams,
+    matches: &Matches,
 ) -> Services {
     let mut services = JoinSet::new();
     let domains = config.domains.iter().map(|(name, domain)| {
@@ -335,11 +365,7 @@ fn start_services(
     ));
     for (name, inbox) in inboxes.matches {
         let domain = config.domains[&name].clone();
-        let streams = streams.clone();
-        let new = move || {
-            let handler = Match::new(name.clone(), domain.clone());
-            Recorded::new(handler, name.clone(), domain.record.clone(), streams.clone())
-        };
+        let new = matches.handlers(name, domain);
         services.spawn(service_loop::run(ServiceName::Match, new(), Some(new), inbox, shell.clone()));
     }
     let scene_master = SceneMaster::new(fleets.clone());
@@ -352,13 +378,11 @@ fn start_services(
         shell.clone(),
     ));
     let scene_service = SceneService::new(NODE, offer, fleets);
-    services.spawn(service_loop::run(
-        ServiceName::SceneService,
-        scene_service,
-        None::<fn() -> SceneService>,
-        inboxes.scene_service,
-        shell.clone(),
-    ));
+    let shell = shell.clone();
+    services.spawn(async move {
+        let bus = shell.bus.clone();
+        bus.scene_service().run(scene_service, shell).await
+    });
     services
 }
 

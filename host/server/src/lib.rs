@@ -9,11 +9,13 @@
 //! | `ops` | where operators connect |
 //! | `open_files` | how many connections the system allows |
 //! | `service_loop` | runs the services of `host/core` |
+//! | `in_place` | runs SceneService, which needs no loop |
 //! | [`bus`] | brings their messages to each other |
 //! | `scene_thread` | runs scenes and holds their users' sockets |
 //! | [`store`] | keeps what was acknowledged |
 //! | `records`, `checks` | reads records and checks passwords for Auth |
 //! | `fleets`, `capacity` | what scenes are made of, also while the host runs; what this machine gives to them |
+//! | `rules` | loads the components that are rules of domains |
 //! | `catalogue` | keeps the economy's catalogue current |
 //! | `match_streams`, [`match_command`] | records searches; replays them from the command line |
 //! | `moderation` | asks the operator's service about what users say |
@@ -31,6 +33,7 @@ mod export;
 mod fleets;
 pub mod host;
 mod id_tokens;
+mod in_place;
 pub mod match_command;
 mod match_streams;
 mod meters;
@@ -38,6 +41,7 @@ mod moderation;
 mod open_files;
 mod ops;
 mod records;
+mod rules;
 mod scene_thread;
 mod service_loop;
 pub mod store;

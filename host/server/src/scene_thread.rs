@@ -2,7 +2,7 @@
 //!
 //! Sockets, steps and frames of a scene share one thread, so that a message meets no lock, no queue
 //! and no wake-up between the socket and the game. One turn of the thread: read what the sockets
-//! have, take orders from the services, step what is due, send.
+//! have, step what is due, take orders from the services, send.
 //!
 //! Invariant: nothing here waits but the poll, and the poll waits until the next step or deadline
 //! at most.
@@ -90,6 +90,8 @@ pub struct SceneThreads(Arc<[Handle]>);
 struct Handle {
     orders: SyncSender<Order>,
     waker: Waker,
+    /// It was woken and has not looked at its orders since: another order needs no system call.
+    woken: AtomicBool,
     running: AtomicBool,
     scenes: AtomicUsize,
     connections: AtomicUsize,
@@ -114,6 +116,7 @@ impl SceneThreads {
             handles.push(Handle {
                 orders,
                 waker: Waker::new(poll.registry(), turn::WAKE)?,
+                woken: AtomicBool::new(false),
                 running: AtomicBool::new(true),
                 scenes: AtomicUsize::new(0),
                 connections: AtomicUsize::new(0),
@@ -167,8 +170,10 @@ impl Handle {
     /// Passes an order; it comes back if there is no room for it.
     fn put(&self, order: Order) -> Result<(), Order> {
         self.orders.try_send(order).map_err(|(TrySendError::Full(order) | TrySendError::Disconnected(order))| order)?;
-        // Without this it is seen at the thread's next sweep.
-        let _ = self.waker.wake();
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            // Without this it is seen at the thread's next sweep.
+            let _ = self.waker.wake();
+        }
         Ok(())
     }
 }

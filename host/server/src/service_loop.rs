@@ -175,7 +175,8 @@ async fn other_than(up: &mut watch::Receiver<bool>, told: bool) -> bool {
     }
 }
 
-async fn sleep(duration: Option<std::time::Duration>) {
+/// For ever, if it is not said how long.
+pub async fn sleep(duration: Option<std::time::Duration>) {
     match duration {
         Some(duration) => tokio::time::sleep(duration).await,
         None => std::future::pending().await,
@@ -188,7 +189,7 @@ mod tests {
     use std::time::Duration;
 
     use scenehost_core::config::{Fleet, OnCrash};
-    use scenehost_core::message::{EndReason, Player};
+    use scenehost_core::message::{Arranged, EndReason, Player};
     use scenehost_core::record::{self, SceneRecord, SeatRecord, SeatState};
     use scenehost_core::scene_master::{Capacity, Event, Offer, SceneMaster};
     use scenehost_core::scene_service::SceneService;
@@ -248,8 +249,10 @@ mod tests {
             allocation: None,
             domain: None,
             match_id: None,
+            arranged: Arranged::default(),
+            seeks: 0,
             past_matches: Vec::new(),
-            seats: vec![SeatRecord { player, state: SeatState::Held, remove: None }],
+            seats: vec![SeatRecord { player, state: SeatState::Held, is_known: true, remove: None }],
             crashes: Vec::new(),
             strikes: Vec::new(),
             end: None,
@@ -269,15 +272,10 @@ mod tests {
 
         let rules = Fleet { on_crash: OnCrash::End, ..Fleet::default() };
         let fleets = BTreeMap::from([("arena".into(), rules.clone())]);
-        let offer = Offer { url: String::new(), capacity: Capacity::scenes(4), idle: None };
+        let offer = Offer { url: String::new(), capacity: Capacity::scenes(4), idle: None, region: None };
         let service = SceneService::new(NODE, offer, fleets.clone());
-        tokio::spawn(run(
-            ServiceName::SceneService,
-            service,
-            None::<fn() -> SceneService>,
-            inboxes.scene_service,
-            shell.clone(),
-        ));
+        let (of_service, to_service) = (shell.clone(), bus.clone());
+        tokio::spawn(async move { to_service.scene_service().run(service, of_service).await });
         let next =
             move || Breaks(SceneMaster::taking_over(BTreeMap::from([("arena".into(), (Build(1), rules.clone()))])));
         let first = Breaks(SceneMaster::new(fleets));

@@ -252,6 +252,7 @@ fn scene_ended(ended: &SceneEnded) -> v1::SynSceneEnded {
         | EndReason::Drained
         | EndReason::Idle
         | EndReason::Replaced => Reason::Stopped,
+        EndReason::NextMatch => Reason::NextMatch,
         EndReason::Expired | EndReason::NeverJoined => Reason::Expired,
         EndReason::TimeLimit => Reason::TimeLimit,
     };

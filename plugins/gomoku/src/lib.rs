@@ -140,6 +140,7 @@ impl Scene for Gomoku {
             Request::OfferDraw => self.offer_draw(ctx, from),
             Request::AnswerDraw { accept } => self.answer_draw(ctx, from, accept),
             Request::Rematch => self.ask_rematch(ctx, from),
+            Request::NewOpponent => self.look_for_another(ctx, from),
         };
         if let Err(reason) = done {
             ctx.send(from, &Reply::Refused { reason });
@@ -279,6 +280,16 @@ impl Gomoku {
             self.black = other(self.black);
             self.begin(ctx);
         }
+        Ok(())
+    }
+
+    /// A player has enough of this opponent, and looks for the next one: the series is over for both.
+    fn look_for_another(&mut self, ctx: &mut Context, seat: Seat) -> Result<(), Refusal> {
+        let Phase::Over(_) = self.phase else {
+            return Err(Refusal::NotPlaying);
+        };
+        ctx.match_again([seat]);
+        self.finish_series(ctx);
         Ok(())
     }
 

@@ -27,6 +27,8 @@ pub enum Request {
     },
     /// Ask for another game after this one.
     Rematch,
+    /// Leave after a game and look for another opponent at once.
+    NewOpponent,
 }
 
 /// What the scene sends.
@@ -174,7 +176,7 @@ pub enum Refusal {
     Occupied,
     /// The point is not on the board.
     OffBoard,
-    /// It does not fit the phase: a move without a game, a rematch during one.
+    /// It does not fit the phase: a move without a game, a rematch or another opponent during one.
     NotPlaying,
     /// There is no offer of a draw to answer.
     NoOffer,

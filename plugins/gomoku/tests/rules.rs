@@ -285,6 +285,22 @@ fn a_rematch_swaps_colours_and_counts_on() {
 }
 
 #[test]
+fn who_looks_for_another_opponent_leaves_and_the_series_is_the_result() {
+    let mut table = Table::seated();
+    let (black, white) = (table.black, table.white());
+    let unfit = table.request(white, Request::NewOpponent);
+    assert_eq!(unfit, [Reply::Refused { reason: Refusal::NotPlaying }]);
+    table.game.send(black, &Request::Resign);
+    table.expect_over();
+    table.game.send(white, &Request::NewOpponent);
+    assert_eq!(table.game.next_matches(), [NextMatch { seats: vec![white], domain: None, together: false }]);
+    let mut expected = vec![(1, 2), (1, 2)];
+    expected[black as usize] = (2, 0);
+    assert_eq!(results(&table.game), expected);
+    table.game.assert_replays();
+}
+
+#[test]
 fn without_a_rematch_the_series_is_the_result() {
     let mut table = Table::seated();
     table.game.send(table.black, &Request::Resign);

@@ -13,7 +13,7 @@ mod guest {
             }
 
             world asks-for-more {
-                include scenehost:scene/scene@0.2.0;
+                include scenehost:scene/scene@0.3.0;
                 import clock;
             }
         ",

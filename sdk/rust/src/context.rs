@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::roster::{Presence, Roster};
 use crate::{
-    Alarm, Command, Ending, Eviction, Fault, Init, Level, Moment, Outgoing, Player, PlayerResult, Random,
-    SaveOperation, SaveRequest, Search, Seat, Showing, Target, Timer,
+    Alarm, Command, Ending, Eviction, Fault, Init, Level, Moment, NextMatch, Opening, Outgoing, Player, PlayerResult,
+    Random, SaveOperation, SaveRequest, Seat, Showing, Target, Timer,
 };
 
 /// The part of a context that outlives a step.
@@ -187,6 +187,19 @@ impl Context {
         self.commands.push(Command::Kick(Eviction { seat, reason }));
     }
 
+    /// Sends players on to their next match: each looks for one alone, or with the party that the player leads, in the
+    /// domain that made this scene. They leave this scene for good, and `left` follows. Who is gone is passed over.
+    /// Before [`finish`](Context::finish) if the game is over with that: its results count all the same.
+    pub fn match_again(&mut self, seats: impl Into<Vec<Seat>>) {
+        let (seats, domain) = (seats.into(), None);
+        self.next_match(NextMatch { seats, domain, together: false });
+    }
+
+    /// The same, with all that can be said: in another domain, or all of them into the same match.
+    pub fn next_match(&mut self, next: NextMatch) {
+        self.commands.push(Command::MatchAgain(next));
+    }
+
     /// Describes the scene for the list of scenes, in which users find it by the fields that are texts, numbers,
     /// true or false: a JSON object of at most 32 fields and 2 KiB. Replaces the last label; told at most once a second.
     pub fn label<L: Serialize + ?Sized>(&mut self, label: &L) {
@@ -196,17 +209,26 @@ impl Context {
         }
     }
 
-    /// Asks matching to fill `count` empty seats, whatever the team and the role.
+    /// Asks matching for this many players, whatever the team and the role, at most 200; 0 ends the search. Count the
+    /// places that are empty as far as the game knows: who is on the way already is taken off. Whoever comes takes a
+    /// place, and `joined` tells of them. Replaces the last search; it may change once a second, and of what is said
+    /// meanwhile the newest counts.
     pub fn seek_players(&mut self, count: u32) {
-        self.seek(Search { count, team: None, role: None });
+        self.seek([Opening::any(count)]);
     }
 
-    /// Asks matching for particular players; replaces the last search.
-    pub fn seek(&mut self, search: Search) {
-        self.commands.push(Command::SeekPlayers(search));
+    /// Asks matching for particular players, by their teams and roles, as [`seek_players`](Context::seek_players) does:
+    /// `ctx.seek([Opening::any(1).of_team(0), Opening::any(2).of_role("healer")])`. At most 16 openings; those of
+    /// nobody are left out.
+    pub fn seek(&mut self, openings: impl IntoIterator<Item = Opening>) {
+        let openings: Vec<Opening> = openings.into_iter().filter(|opening| opening.count > 0).collect();
+        match openings.is_empty() {
+            true => self.stop_seeking(),
+            false => self.commands.push(Command::SeekPlayers(openings)),
+        }
     }
 
-    /// Ends the search.
+    /// Ends the search. Players who are on the way still come.
     pub fn stop_seeking(&mut self) {
         self.commands.push(Command::StopSeeking);
     }
@@ -273,6 +295,23 @@ impl Context {
                 self.fail(format!("{name} cannot be sent as JSON: {error}"));
             })
             .ok()
+    }
+}
+
+impl Opening {
+    /// Places for this many players, of any team and role.
+    pub fn any(count: u32) -> Opening {
+        Opening { count, team: None, role: None }
+    }
+
+    /// The same for players of this team.
+    pub fn of_team(self, team: u32) -> Opening {
+        Opening { team: Some(team), ..self }
+    }
+
+    /// The same for players with this role.
+    pub fn of_role(self, role: impl Into<String>) -> Opening {
+        Opening { role: Some(role.into()), ..self }
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod __private {
     #[cfg(target_arch = "wasm32")]
     pub use crate::heap::SceneAllocator;
+    pub use crate::rule::runtime as rule;
     pub use crate::runtime::Runtime;
 
     /// Makes a panic a line in the scene's log; the trap that follows it says only where it was.

@@ -5,6 +5,8 @@
 //! Invariant: a scene is a function of its inputs. Handlers get time, randomness and players from
 //! their [`Context`] alone, and everything they want done is a command collected there.
 //!
+//! Rules of matching are of another contract: see [`rule`].
+//!
 //! Map: [`Scene`] and its handlers, [`Context`], [`System`] and [`systems!`] for scenes made of
 //! parts, [`Timer`], [`Random`], [`mod@log`]; `runtime` drives a scene and knows its snapshot;
 //! `glue` and `heap` are the WebAssembly side.
@@ -18,6 +20,7 @@ mod glue;
 mod heap;
 pub mod log;
 mod roster;
+pub mod rule;
 mod runtime;
 mod scene;
 mod system;
@@ -39,8 +42,8 @@ pub mod bindings {
 
 pub use bindings::exports::scenehost::scene::logic::{
     Alarm, Amount, Comeback, Command, Departure, Ending, Event, Eviction, External, Incoming, Init, LeaveReason,
-    Moment, Outgoing, Player, PlayerResult, SaveAnswer, SaveError, SaveOperation, SaveRequest, Search, Seat, Showing,
-    StopNotice, StopReason, StoredRecord, Target,
+    Moment, NextMatch, Opening, Outgoing, Player, PlayerResult, SaveAnswer, SaveError, SaveOperation, SaveRequest,
+    Seat, Showing, StopNotice, StopReason, StoredRecord, Target,
 };
 pub use bindings::scenehost::scene::diagnostics::Level;
 pub use context::Context;
@@ -58,8 +61,8 @@ pub type Random = rand_chacha::ChaCha8Rng;
 /// What a game's file usually needs: `use scenehost_sdk::prelude::*;`
 pub mod prelude {
     pub use crate::{
-        Amount, Context, Fault, Init, LeaveReason, Level, Moment, Player, PlayerResult, Random, SaveError,
-        SaveOperation, Scene, Seat, StopNotice, StopReason, StoredRecord, System, Target, Timer, Unreadable,
+        Amount, Context, Fault, Init, LeaveReason, Level, Moment, NextMatch, Opening, Player, PlayerResult, Random,
+        SaveError, SaveOperation, Scene, Seat, StopNotice, StopReason, StoredRecord, System, Target, Timer, Unreadable,
         export_scene, systems,
     };
     pub use rand::RngExt as _;

@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use crate::runtime::Runtime;
 use crate::{
     Comeback, Command, Departure, Ending, Event, Eviction, External, Incoming, Init, LeaveReason, Level, Moment,
-    Outgoing, Player, SaveAnswer, SaveError, SaveRequest, Scene, Search, Seat, Showing, StopNotice, StopReason, Target,
-    Timer,
+    NextMatch, Opening, Outgoing, Player, SaveAnswer, SaveError, SaveRequest, Scene, Seat, Showing, StopNotice,
+    StopReason, Target, Timer,
 };
 
 thread_local! {
@@ -27,15 +27,29 @@ pub(crate) fn note(level: Level, text: &str) {
     LINES.with_borrow_mut(|lines| lines.push((level, text.to_owned())));
 }
 
+/// What went there since the last time.
+pub(crate) fn take_notes() -> Vec<(Level, String)> {
+    LINES.take()
+}
+
 /// What a scene starts with in a test: so many matched players, seats from 0, tick rate 0, an empty
 /// configuration and seed 1. Change single fields by `Init { tick_rate_hz: 20, ..players(2) }`.
 pub fn players(count: u32) -> Init {
-    Init { seed: 1, tick_rate_hz: 0, configuration: "{}".to_owned(), players: (0..count).map(player).collect() }
+    Init {
+        seed: 1,
+        tick_rate_hz: 0,
+        configuration: "{}".to_owned(),
+        players: (0..count).map(player).collect(),
+        region: None,
+        chosen: Vec::new(),
+        bots: 0,
+    }
 }
 
-/// A player for a seat, as [`players`] makes them: `player 0` is user 100 with rating 1500.
+/// A player for a seat, as [`players`] makes them: `player 0` is user 100 with rating 1500, and came alone.
 pub fn player(seat: Seat) -> Player {
-    Player { seat, user: 100 + u64::from(seat), name: format!("player {seat}"), rating: 1500, team: 0 }
+    let (user, name) = (100 + u64::from(seat), format!("player {seat}"));
+    Player { seat, user, name, rating: 1500, team: 0, role: None, party: seat }
 }
 
 /// One step, as it was: what went in and what came out.
@@ -59,12 +73,14 @@ pub struct SceneTest<S: Scene> {
     /// Seats that were joined and not left, and of those the connected ones.
     held: BTreeSet<Seat>,
     connected: BTreeSet<Seat>,
+    seats_ever: BTreeSet<Seat>,
     inboxes: BTreeMap<Seat, Vec<Vec<u8>>>,
     history: Vec<Step>,
     lines: Vec<(Level, String)>,
     shown: Vec<Showing>,
     label: Option<String>,
-    search: Option<Search>,
+    search: Vec<Opening>,
+    next_matches: Vec<NextMatch>,
     saves: Vec<SaveRequest>,
     kicks: Vec<Eviction>,
     ending: Option<Ending>,
@@ -103,12 +119,14 @@ impl<S: Scene> SceneTest<S> {
             timers: BTreeMap::new(),
             held: BTreeSet::new(),
             connected: BTreeSet::new(),
+            seats_ever: BTreeSet::new(),
             inboxes: BTreeMap::new(),
             history: Vec::new(),
             lines: LINES.take(),
             shown: Vec::new(),
             label: None,
-            search: None,
+            search: Vec::new(),
+            next_matches: Vec::new(),
             saves: Vec::new(),
             kicks: Vec::new(),
             ending: None,
@@ -126,6 +144,8 @@ impl<S: Scene> SceneTest<S> {
     /// A player comes in, or the text of the refusal comes out.
     pub fn try_join(&mut self, player: Player) -> Result<(), String> {
         self.runtime.admit(&player)?;
+        self.fill_opening(&player);
+        self.seats_ever.insert(player.seat);
         self.held.insert(player.seat);
         self.connected.insert(player.seat);
         self.event(Event::Joined(player));
@@ -271,9 +291,25 @@ impl<S: Scene> SceneTest<S> {
         self.label.as_deref()
     }
 
-    /// The search for players that is on.
-    pub fn search(&self) -> Option<&Search> {
-        self.search.as_ref()
+    /// What is still open of the scene's search for players: whoever joins has taken a place. Empty if it seeks nobody.
+    pub fn search(&self) -> &[Opening] {
+        &self.search
+    }
+
+    /// Matching has found somebody for the scene's search: a new player, with the team and the role of the first
+    /// opening, comes in with the next seat. Panics if the scene seeks nobody, or does not admit the player.
+    pub fn join_sought(&mut self) -> Seat {
+        let opening = self.search.first().cloned().expect("the scene seeks somebody");
+        let known = self.init.players.iter().map(|player| player.seat).chain(self.seats_ever.iter().copied());
+        let seat = known.max().map_or(0, |last| last + 1);
+        let sought = Player { team: opening.team.unwrap_or(0), role: opening.role, ..player(seat) };
+        self.try_join(sought).unwrap_or_else(|refusal| panic!("seat {seat} was not admitted: {refusal}"));
+        seat
+    }
+
+    /// Whom the scene has sent on to their next matches; they have left in the step after.
+    pub fn next_matches(&self) -> &[NextMatch] {
+        &self.next_matches
     }
 
     /// The saves the scene has asked for.
@@ -360,16 +396,18 @@ impl<S: Scene> SceneTest<S> {
             Command::Send(outgoing) => self.deliver(outgoing),
             Command::Show(showing) => self.shown.push(showing),
             Command::Kick(eviction) => {
-                let (seat, reason) = (eviction.seat, LeaveReason::Kicked);
+                self.goes(eviction.seat, LeaveReason::Kicked);
                 self.kicks.push(eviction);
-                self.connected.remove(&seat);
-                if self.held.remove(&seat) {
-                    self.queue.push(Event::Left(Departure { seat, reason }));
-                }
             }
             Command::Label(label) => self.label = Some(label),
-            Command::SeekPlayers(search) => self.search = Some(search),
-            Command::StopSeeking => self.search = None,
+            Command::SeekPlayers(openings) => self.search = openings,
+            Command::StopSeeking => self.search.clear(),
+            Command::MatchAgain(next) => {
+                for &seat in &next.seats {
+                    self.goes(seat, LeaveReason::NextMatch);
+                }
+                self.next_matches.push(next);
+            }
             Command::Timer(alarm) => {
                 let due_ms = self.now_ms + u64::from(alarm.after_ms);
                 self.timers.insert(alarm.id, due_ms);
@@ -379,6 +417,27 @@ impl<S: Scene> SceneTest<S> {
             }
             Command::Save(request) => self.saves.push(request),
             Command::Finish(ending) => self.ending = Some(ending),
+        }
+    }
+
+    /// The scene has sent a player away; it hears of it in the next step.
+    fn goes(&mut self, seat: Seat, reason: LeaveReason) {
+        self.connected.remove(&seat);
+        if self.held.remove(&seat) {
+            self.queue.push(Event::Left(Departure { seat, reason }));
+        }
+    }
+
+    /// A player who was not matched at the beginning takes a place of the search, if there is one.
+    fn fill_opening(&mut self, player: &Player) {
+        let is_new = self.init.players.iter().all(|matched| matched.seat != player.seat);
+        let fits = |it: &Opening| {
+            let of_role = it.role.is_none() || player.role.is_none() || it.role == player.role;
+            of_role && it.team.is_none_or(|team| team == player.team)
+        };
+        if let Some(place) = self.search.iter().position(fits).filter(|_| is_new) {
+            self.search[place].count -= 1;
+            self.search.retain(|opening| opening.count > 0);
         }
     }
 

@@ -15,6 +15,8 @@ enum Ask {
     Roll,
     Kick(Seat),
     Seek,
+    SeekNobody,
+    Next(Seat),
     Save,
     Broken,
     Finish,
@@ -75,7 +77,9 @@ impl Scene for Parrot {
                 ctx.send(from, &roll);
             }
             Ask::Kick(seat) => ctx.kick(seat, "you were asked to go"),
-            Ask::Seek => ctx.seek_players(2),
+            Ask::Seek => ctx.seek([Opening::any(1).of_team(1), Opening::any(0), Opening::any(2).of_role("healer")]),
+            Ask::SeekNobody => ctx.seek_players(0),
+            Ask::Next(seat) => ctx.match_again([seat]),
             Ask::Save => {
                 let amount = Amount { seat: from, name: "gold".to_owned(), count: 3 };
                 let id = ctx.save(vec![SaveOperation::Grant(amount)]);
@@ -212,8 +216,28 @@ fn a_kicked_player_leaves() {
     scene.send(0, &Ask::Kick(1));
     assert_eq!(scene.kicks()[0].reason, "you were asked to go");
     assert_eq!(heard(&scene), ["0 Some(\"player 1\") left, LeaveReason::Kicked"]);
+}
+
+#[test]
+fn whoever_comes_takes_a_place_of_the_search() {
+    let mut scene = parrot(0);
     scene.send(0, &Ask::Seek);
-    assert_eq!(scene.search().map(|search| search.count), Some(2));
+    assert_eq!(scene.search(), [Opening::any(1).of_team(1), Opening::any(2).of_role("healer")]);
+    assert_eq!(scene.join_sought(), 2);
+    assert_eq!(scene.search(), [Opening::any(2).of_role("healer")]);
+    scene.join(3);
+    assert_eq!(scene.search(), [Opening::any(1).of_role("healer")]);
+    scene.send(0, &Ask::SeekNobody);
+    assert_eq!(scene.search(), []);
+    scene.assert_replays();
+}
+
+#[test]
+fn who_is_sent_on_to_the_next_match_leaves() {
+    let mut scene = parrot(0);
+    scene.send(0, &Ask::Next(1));
+    assert_eq!(scene.next_matches(), [NextMatch { seats: vec![1], domain: None, together: false }]);
+    assert_eq!(heard(&scene), ["0 Some(\"player 1\") left, LeaveReason::NextMatch"]);
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn measure(real: &Real, ping: bool, per_s: f64, count: usize) -> Result<Row> {
     let domain = domain(ping);
     let arrivals = arrivals::arrivals(real, &domain, count, per_s, &mut ChaCha20Rng::seed_from_u64(1));
     let stream = arrivals::stream(&arrivals, real);
-    let all = replay::replay(&stream, &domain, &mut ChaCha20Rng::seed_from_u64(2), &mut |_| {})?.all;
+    let all = replay::replay(&stream, &domain, None, &mut ChaCha20Rng::seed_from_u64(2), &mut |_| {})?.all;
     let Point { gap: windows_gap, .. } = optimum::windows_at(&arrivals, all.wait_ms.mean);
     let Point { gap: hindsight_gap, .. } = optimum::hindsight_at(&arrivals, all.wait_ms.mean);
     Ok(Row {

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use scenehost_core::config::Fleet;
-use scenehost_core::message::EndReason;
+use scenehost_core::message::{Arranged, EndReason};
 use scenehost_core::scene::{Effect, Event, GameEvent, Notice, Scene};
 use scenehost_core::scene_master::Event as ToMaster;
 use scenehost_core::scene_service::{SeatGrant, Start, ToScene};
@@ -104,6 +104,7 @@ impl World {
             limits: Fleet { spectators_max: SPECTATORS, spectator_delay_ms: DELAY_MS, ..Fleet::default() },
             domain: Some("gomoku".into()),
             seed: 1,
+            arranged: Arranged::default(),
             seats: (0..SEATS).map(grant).collect(),
         };
         Self {

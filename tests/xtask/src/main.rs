@@ -69,7 +69,7 @@ enum Command {
 /// The demo games.
 const GAMES: [&str; 2] = ["gomoku", "arena"];
 /// The guests of the tests besides.
-const TEST_GUESTS: [&str; 3] = ["bench-room", "hostile", "hostile-import"];
+const TEST_GUESTS: [&str; 5] = ["bench-room", "hostile", "hostile-import", "hostile-rule", "squads-rule"];
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();

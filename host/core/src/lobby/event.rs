@@ -157,6 +157,16 @@ pub enum Event {
         /// Which scene, and why.
         ended: SceneEnded,
     },
+    /// A game has sent users on to their next match: they look for it at once, as if they had asked. Who is not here or
+    /// does something else is passed over.
+    SynSearchAgain {
+        /// Who.
+        users: Vec<UserId>,
+        /// Where.
+        domain: DomainName,
+        /// With one ticket for all of them; else each alone, or with the party that the user leads.
+        together: bool,
+    },
     /// A user wants something of Db.
     ReqDb {
         /// Over which connection.

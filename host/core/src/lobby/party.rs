@@ -516,7 +516,7 @@ impl Lobby {
         }
     }
 
-    fn is_here(&self, id: UserId) -> bool {
+    pub(super) fn is_here(&self, id: UserId) -> bool {
         self.users.get(&id).is_some_and(|user| !matches!(user.line.state(), State::Closed(_)))
     }
 

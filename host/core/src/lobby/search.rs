@@ -49,6 +49,20 @@ impl Lobby {
             Some(_) => self.led_party(id)?.1,
             None => vec![id],
         };
+        self.search_together(users, Some((id, request)), domain, cx)?;
+        self.end_check_of(id, cx);
+        Ok(())
+    }
+
+    /// Asks for a match for users who get into one, with the same ticket; if one of them has asked for it, by what
+    /// request.
+    fn search_together(
+        &mut self,
+        users: Vec<UserId>,
+        asked_by: Option<(UserId, u32)>,
+        domain: DomainName,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
         let Domain { wait_ms_max, .. } = self.may_search(&domain, users.len())?;
         if users.len() > 1 {
             users.iter().try_for_each(|user| self.is_free(*user))?;
@@ -57,13 +71,43 @@ impl Lobby {
         self.tickets += 1;
         let ticket = self.tickets;
         for user in users {
-            let asked = if user == id { request } else { 0 };
+            let asked = asked_by.filter(|(id, _)| *id == user).map_or(0, |(_, request)| request);
             self.set_phase(user, Phase::Searching { domain: domain.clone(), ticket, asked, cancel: None });
             self.deadlines.set(Due::User(user), cx.now.plus_ms(wait_ms_max + SEARCH_MARGIN_MS));
         }
         cx.send(Message::Match(domain, matching::Event::ReqMatch { ticket, seekers }));
-        self.end_check_of(id, cx);
         Ok(())
+    }
+
+    /// A game has sent users on to their next match. Why one cannot look for it is told as the state of the search.
+    pub(super) fn syn_search_again(
+        &mut self,
+        users: Vec<UserId>,
+        domain: DomainName,
+        together: bool,
+        cx: &mut Context<'_>,
+    ) {
+        let is_idle = |user: &User| user.phase == Phase::Idle;
+        let mut here: Vec<UserId> = users.into_iter().filter(|user| self.is_here(*user)).collect();
+        // Nobody waits together with who has dropped; who is alone may come back meanwhile.
+        here.retain(|user| {
+            self.users.get(user).is_some_and(|it| is_idle(it) && !(together && it.line.connection().is_none()))
+        });
+        if together && here.len() > 1 {
+            if let Err(refusal) = self.search_together(here.clone(), None, domain, cx) {
+                here.into_iter().for_each(|user| self.search_refused(user, &refusal, cx));
+            }
+            return;
+        }
+        // Who leads a party takes the others along, who then need not ask.
+        here.sort_by_key(|user| self.parties.of(*user).is_some_and(|(_, party)| party.leader != *user));
+        for user in here {
+            if self.users.get(&user).is_some_and(is_idle)
+                && let Err(refusal) = self.begin_search(user, 0, domain.clone(), cx)
+            {
+                self.search_refused(user, &refusal, cx);
+            }
+        }
     }
 
     /// A domain in which so many can look for a match together now.
@@ -96,6 +140,7 @@ impl Lobby {
             user: id,
             name: user.record.name.clone(),
             rating: known.ratings.get(domain).copied().unwrap_or(RATING_START),
+            games: 0,
             blocked: known.blocked.clone(),
             wish: matching::Wish::default(),
         })

@@ -66,7 +66,7 @@ impl Match {
     }
 
     /// These wait again, as old as they are, and look at once.
-    fn wait_again(&mut self, tickets: &[u64], cx: &mut Context<'_>) {
+    pub(super) fn wait_again(&mut self, tickets: &[u64], cx: &mut Context<'_>) {
         for number in tickets {
             if let Some(ticket) = self.tickets.get_mut(number) {
                 ticket.state = State::Away;

@@ -1,15 +1,19 @@
-//! What is remembered of users between their searches: whom they met lately, and who did not accept.
+//! What is remembered of users between their searches: whom they met lately, who did not accept, and whom those have
+//! blocked who play.
 //!
 //! Invariant: all of it is forgotten by a deadline, and before that where too much would have to be kept, the oldest
 //! first: then somebody meets the same again, or may search a little sooner.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::domain::{Decline, Recent};
 use crate::ids::{Time, UserId};
 
 /// Of how many users it is remembered whom they met.
 pub(super) const MET_MAX: usize = 200_000;
+/// Of how many users it is remembered whom they have blocked, and for how long: as a game may last.
+const BLOCKS_MAX: usize = 50_000;
+const BLOCKS_MS: u64 = 4 * 3_600_000;
 /// Of how many users it is remembered that they did not accept.
 pub(super) const DECLINED_MAX: usize = 100_000;
 
@@ -66,6 +70,35 @@ impl Met {
                 }
             }
         }
+    }
+}
+
+/// Whom users have blocked who were matched lately, and may play still.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Blocks {
+    of: HashMap<UserId, (Time, BTreeSet<UserId>)>,
+    by_age: VecDeque<(Time, UserId)>,
+}
+
+impl Blocks {
+    /// Notes whom a user has blocked who is matched now.
+    pub fn note(&mut self, user: UserId, blocked: BTreeSet<UserId>, now: Time) {
+        while let Some((at, user)) = self.by_age.front().copied() {
+            if now.ms_since(at) < BLOCKS_MS && self.by_age.len() < BLOCKS_MAX {
+                break;
+            }
+            self.by_age.pop_front();
+            if self.of.get(&user).is_some_and(|(noted, _)| *noted <= at) {
+                self.of.remove(&user);
+            }
+        }
+        self.of.insert(user, (now, blocked));
+        self.by_age.push_back((now, user));
+    }
+
+    /// Whether a user who plays has blocked another.
+    pub fn has(&self, user: UserId, other: UserId) -> bool {
+        self.of.get(&user).is_some_and(|(_, blocked)| blocked.contains(&other))
     }
 }
 

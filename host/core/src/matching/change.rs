@@ -7,6 +7,8 @@
 use super::Match;
 use super::domain::Domain;
 use super::pool::Pool;
+use super::rule::Rule;
+use super::teams::Teams;
 use super::ticket::{State, Ticket};
 use crate::Context;
 
@@ -14,11 +16,13 @@ use crate::Context;
 const REFILED_MAX: usize = 1_000;
 
 impl Match {
-    pub(super) fn change(&mut self, domain: Domain, cx: &mut Context<'_>) {
-        if domain == self.domain {
+    pub(super) fn change(&mut self, domain: Domain, rule: Option<Rule>, cx: &mut Context<'_>) {
+        if !self.rule.replace(rule) && domain == self.domain {
             return;
         }
         self.domain = domain;
+        self.teams = Teams::new(&self.domain.teams).ok();
+        self.brackets.truncate(1);
         self.pool = Pool::new(&self.domain);
         self.due.clear();
         self.to_refile.clear();
@@ -52,7 +56,7 @@ impl Match {
         let Some(old) = self.tickets.remove(&number) else { return };
         let fits = self.fits(&old.seekers);
         let new = match fits {
-            Ok(()) => Ticket::new(old.seekers, &self.domain, old.since),
+            Ok(()) => self.ticket(number, old.seekers, old.since, cx),
             Err(refusal) => Err((refusal, old.seekers)),
         };
         match new {

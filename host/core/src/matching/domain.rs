@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::hours::Hours;
 use super::pool::Marks;
+use super::rule::Setting;
+use super::teams::{Balance, Layout};
 use crate::config::PLAYERS_MAX;
 use crate::ids::{DomainName, FleetName};
 
@@ -35,6 +37,19 @@ pub struct Domain {
     pub players_min: u32,
     /// The most; a match of this size is made at once.
     pub players_max: u32,
+    /// The teams of a match; without any all play in one, or each alone, as the game has it. `players_max` is the sum
+    /// of their sizes.
+    #[serde(default)]
+    pub teams: Layout,
+    /// By how many members the largest parties of two teams may differ at first; without it by any.
+    #[serde(default)]
+    pub party_gap: Option<u32>,
+    /// After so much waiting that counts no longer.
+    #[serde(default = "default_party_gap_ms")]
+    pub party_gap_ms: u64,
+    /// By how many the free places of teams may differ, in matches that are not full.
+    #[serde(default)]
+    pub size_gap: u32,
     /// How long the oldest ticket waits for more than the fewest players.
     #[serde(default = "default_fill_ms")]
     pub fill_ms: u64,
@@ -72,6 +87,9 @@ pub struct Domain {
     /// Whether users may name their opponents.
     #[serde(default)]
     pub opponents: bool,
+    /// The game's own conditions: a component that says who may enter and which match is the best.
+    #[serde(default)]
+    pub rule: Option<Setting>,
     /// How long users have to accept a match that was found; 0: they are not asked.
     #[serde(default)]
     pub accept_ms: u64,
@@ -232,6 +250,9 @@ fn default_rating_range_per_s() -> u32 {
 fn default_rating_range_max() -> u32 {
     1_000
 }
+fn default_party_gap_ms() -> u64 {
+    60_000
+}
 fn default_wait_ms_max() -> u64 {
     300_000
 }
@@ -246,6 +267,10 @@ impl Domain {
             fleet,
             players_min,
             players_max,
+            teams: Layout::default(),
+            party_gap: None,
+            party_gap_ms: default_party_gap_ms(),
+            size_gap: 0,
             fill_ms: default_fill_ms(),
             bots: None,
             rating_of: None,
@@ -258,6 +283,7 @@ impl Domain {
             ping: None,
             properties: Vec::new(),
             opponents: false,
+            rule: None,
             accept_ms: 0,
             decline: Decline::default(),
             recent: Recent::default(),
@@ -276,6 +302,7 @@ impl Domain {
         self.ping.as_ref().map_or(Ok(()), Ping::check)?;
         self.check_properties()?;
         self.check_care()?;
+        self.rule.as_ref().map_or(Ok(()), Setting::check)?;
         if self.wait_ms_max < 1_000 || self.tickets_max == 0 {
             return Err("wait_ms_max needs at least 1000 and tickets_max at least 1".to_owned());
         }
@@ -291,6 +318,16 @@ impl Domain {
         }
         if self.players_max > PLAYERS_MAX {
             return Err(format!("players_max is {}: at most {PLAYERS_MAX} are possible", self.players_max));
+        }
+        if !self.teams.teams.is_empty() {
+            self.teams.check()?;
+            let (fewest, most) = (self.teams.players_min(), self.teams.players_max());
+            if self.players_max != most || self.players_min < fewest {
+                return Err(format!(
+                    "the teams have {fewest} to {most} players: set players_max to {most}, and players_min to at least \
+                     {fewest}"
+                ));
+            }
         }
         match self.bots {
             Some(bots) if bots.players_min == 0 || bots.players_min > self.players_min => {
@@ -356,6 +393,23 @@ impl Domain {
             _ => self.players_max,
         };
         fewest..self.players_max
+    }
+
+    /// The most users of one ticket.
+    pub fn party_max(&self) -> u32 {
+        if self.teams.teams.is_empty() { self.players_max } else { self.teams.largest_party() }
+    }
+
+    /// How even teams are to be in a match around a ticket that has waited so long.
+    pub(super) fn balance_after(&self, waited_ms: u64) -> Balance {
+        let bots = self.bots.is_some_and(|bots| waited_ms >= bots.after_ms);
+        Balance {
+            party_bonus: i32::try_from(self.party_bonus).unwrap_or(i32::MAX),
+            party_gap_max: self.party_gap.filter(|_| waited_ms < self.party_gap_ms),
+            // Bots fill what is free.
+            size_gap_max: (!bots).then_some(self.size_gap),
+            free_max: None,
+        }
     }
 
     /// How far apart ratings may be after `waited_ms`.

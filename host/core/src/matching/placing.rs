@@ -3,15 +3,19 @@
 //! Invariant: a group has a deadline, and ends by it: its users are told their ways in, or its tickets wait again, or
 //! they are told why not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use rand::RngExt;
 
+use super::backfill::Lease;
 use super::domain::Property;
 use super::pool::Gathering;
+use super::quality::Made;
+use super::search::Formation;
+use super::teams::{Place, Teams};
 use super::ticket::State;
 use super::{Match, Ticket};
-use crate::ids::{MatchId, UserId};
+use crate::ids::{MatchId, Time, UserId};
 use crate::message::{Entry, ServiceName};
 use crate::refusal::Refusal;
 use crate::{Context, lobby, scene_master};
@@ -29,6 +33,8 @@ const MADE_MAX: usize = 10_000;
 #[derive(Debug, Clone)]
 pub(super) struct Group {
     pub tickets: Vec<u64>,
+    /// For each ticket the places of its users; none in domains without teams.
+    places: Vec<Vec<Place>>,
     /// Who has accepted, while its users are asked.
     pub accepted: Option<BTreeSet<UserId>>,
     /// Where it is to play; `None`: anywhere.
@@ -37,12 +43,32 @@ pub(super) struct Group {
     choices: Vec<(String, String)>,
     /// How many places the game fills itself.
     bots: u32,
+    /// The right of the running scene that it is sent to; `None`: it gets a scene of its own.
+    pub lease: Option<Lease>,
+    /// How likely the first of two teams wins.
+    win_probability: Option<f64>,
     attempts: u32,
     /// SceneMaster was not up: it is to be asked again, for the same.
     ask_again: bool,
 }
 
 impl Group {
+    /// Those who are sent to a running scene.
+    pub fn for_scene(lease: Lease, tickets: Vec<u64>, places: Vec<Vec<Place>>) -> Self {
+        Self {
+            tickets,
+            places,
+            accepted: None,
+            region: None,
+            choices: Vec::new(),
+            bots: 0,
+            lease: Some(lease),
+            win_probability: None,
+            attempts: 1,
+            ask_again: false,
+        }
+    }
+
     /// Whether its users are asked whether they accept.
     pub fn is_accepting(&self) -> bool {
         self.accepted.is_some()
@@ -51,19 +77,24 @@ impl Group {
 
 impl Match {
     /// Makes a group of tickets that wait.
-    pub(super) fn group(&mut self, gathering: &Gathering, cx: &mut Context<'_>) {
-        let mut tickets: Vec<u64> = gathering.slots.iter().map(|slot| self.pool.get(*slot).number).collect();
+    pub(super) fn group(&mut self, formation: Formation, cx: &mut Context<'_>) {
+        let Formation { gathering, mut tickets, places, win_probability, region } = formation;
+        let match_id = MatchId(cx.rng.next_u64());
+        let mut places = self.by_ticket(&tickets, places);
         // Seats are in the order in which users came, as far as that is known.
         tickets.rotate_left(1);
-        let match_id = MatchId(cx.rng.next_u64());
+        places.rotate_left(1);
         let group = Group {
             accepted: (self.domain.accept_ms > 0).then(BTreeSet::new),
-            region: self.best_region(gathering),
-            choices: self.choices(gathering, cx),
-            bots: self.bots(gathering),
+            region: region.and_then(|region| self.domain.regions().get(region)).cloned(),
+            choices: self.choices(&gathering, cx),
+            bots: self.bots(&gathering),
+            lease: None,
+            win_probability,
             attempts: 1,
             ask_again: false,
             tickets: tickets.clone(),
+            places,
         };
         for number in &tickets {
             self.stop_waiting(*number);
@@ -80,15 +111,11 @@ impl Match {
         }
     }
 
-    /// The region that is near enough for all whose longest round trip is the shortest; of several the one with the
-    /// shortest in sum, then the first.
-    fn best_region(&self, gathering: &Gathering) -> Option<String> {
-        let trips = |region: usize| {
-            let trips = gathering.slots.iter().map(|slot| u32::from(self.pool.round_trips(*slot)[region]));
-            (trips.clone().max(), trips.sum::<u32>())
-        };
-        let near = (0..self.domain.regions().len()).filter(|region| gathering.regions & (1 << region) != 0);
-        near.min_by_key(|region| trips(*region)).map(|region| self.domain.regions()[region].clone())
+    /// The places of each ticket's users.
+    fn by_ticket(&self, tickets: &[u64], places: Vec<Place>) -> Vec<Vec<Place>> {
+        let mut places = places.into_iter();
+        let users = |number: &u64| self.tickets.get(number).map_or(0, |ticket| ticket.seekers.len());
+        tickets.iter().map(|number| places.by_ref().take(users(number)).collect()).collect()
     }
 
     /// Of each property that is common to a match one value that all want, at random.
@@ -124,26 +151,24 @@ impl Match {
     fn ask_for_scene(&mut self, match_id: MatchId, cx: &mut Context<'_>) {
         let Some(group) = self.groups.get_mut(&match_id) else { return };
         group.ask_again = false;
-        let tickets = (0..).zip(group.tickets.iter().filter_map(|number| self.tickets.get(number)));
-        let seekers = tickets.flat_map(|(party, ticket)| ticket.seekers.iter().map(move |seeker| (party, seeker)));
-        let players = seekers.map(|(party, seeker)| scene_master::Matched {
-            user: seeker.user,
-            name: seeker.name.clone(),
-            rating: seeker.rating,
-            team: 0,
-            role: None,
-            party,
-        });
+        let group = &*group;
+        let players = players(group, &self.tickets, self.teams.as_ref());
         cx.send(scene_master::Event::ReqCreateScene {
             match_id,
             domain: self.name.clone(),
             fleet: self.domain.fleet.clone(),
-            players: players.collect(),
+            players,
             choices: group.choices.clone(),
             region: group.region.clone(),
             bots: group.bots,
         });
         self.group_until.set(match_id, cx.now.plus_ms(PLACE_MS_MAX));
+    }
+
+    /// A group's users as SceneMaster has to know them.
+    pub(super) fn players_of(&self, match_id: MatchId) -> Vec<scene_master::Matched> {
+        let group = self.groups.get(&match_id);
+        group.map_or_else(Vec::new, |group| players(group, &self.tickets, self.teams.as_ref()))
     }
 
     pub(super) fn res_create_scene(
@@ -162,6 +187,13 @@ impl Match {
         if group.is_accepting() {
             return cx.fault(format!("match {match_id}: an answer about a scene that was not asked for"));
         }
+        if let Some(lease) = group.lease {
+            if result.is_err() {
+                return self.not_filled(match_id, lease, cx);
+            }
+            self.note_filled(match_id, lease, cx.now);
+        }
+        let Some(group) = self.groups.get_mut(&match_id) else { return };
         if result.is_err() && self.down.contains(&ServiceName::SceneMaster) {
             return; // It is asked again when it is up.
         }
@@ -213,12 +245,40 @@ impl Match {
     fn note_made(&mut self, group: &Group, cx: &Context<'_>) {
         self.counts.matches += 1;
         let of = |number: &u64| self.tickets.get(number);
-        for Ticket { rating, since, told_ms, .. } in group.tickets.iter().filter_map(of) {
-            self.waits.note(*rating, cx.now.ms_since(*since), *told_ms);
+        for ticket in group.tickets.iter().filter_map(of) {
+            let (users, waited_ms) = (ticket.seekers.len(), cx.now.ms_since(ticket.since));
+            self.waits.note(ticket.rating, waited_ms, ticket.told_ms);
+            self.quality.note_wait(ticket.rating, users, group.region.as_deref(), waited_ms);
+            for seeker in ticket.seekers.iter().filter(|seeker| !seeker.blocked.is_empty()) {
+                self.blocks.note(seeker.user, seeker.blocked.clone(), cx.now);
+            }
         }
+        if group.lease.is_some() {
+            return;
+        }
+        self.quality.note_made(self.made_of(group, cx.now));
         let users = |ticket: &Ticket| ticket.seekers.iter().map(|seeker| seeker.user).collect();
         let tickets: Vec<Vec<UserId>> = group.tickets.iter().filter_map(of).map(users).collect();
         self.met.note(&tickets, cx.now, self.domain.recent);
+    }
+
+    /// What a match is like that is made now.
+    fn made_of(&self, group: &Group, now: Time) -> Made {
+        let tickets: Vec<&Ticket> = group.tickets.iter().filter_map(|number| self.tickets.get(number)).collect();
+        let ratings = || tickets.iter().map(|ticket| ticket.rating);
+        let one_each = tickets.len() == 2 && group.places.iter().all(Vec::is_empty) && self.domain.players_max == 2;
+        let of_two = || win_probability(f64::from(tickets[0].rating), f64::from(tickets[1].rating));
+        let met = |user: UserId| self.met.by(user, now, self.domain.recent);
+        // Whom somebody met is in all of the tickets' memories, so it is enough to ask the first.
+        let rematch = tickets.first().is_some_and(|first| {
+            let others = |user: UserId| tickets[1..].iter().any(|ticket| ticket.has(user));
+            first.seekers.iter().any(|seeker| met(seeker.user).any(others))
+        });
+        Made {
+            spread: ratings().max().unwrap_or(0).abs_diff(ratings().min().unwrap_or(0)),
+            win_probability: group.win_probability.or_else(|| one_each.then(of_two)),
+            rematch,
+        }
     }
 
     pub(super) fn give_up_all(&mut self, tickets: Vec<u64>, refusal: &Refusal, cx: &mut Context<'_>) {
@@ -234,6 +294,10 @@ impl Match {
         groups.sort();
         for match_id in groups {
             let Some(group) = self.groups.get_mut(&match_id).filter(|group| !group.is_accepting()) else { continue };
+            if let Some(lease) = group.lease {
+                self.not_filled(match_id, lease, cx);
+                continue;
+            }
             if group.attempts < PLACE_ATTEMPTS_MAX {
                 group.attempts += 1;
                 self.ask_for_scene(match_id, cx);
@@ -250,6 +314,10 @@ impl Match {
         let Some(group) = self.groups.get(&match_id) else { return };
         if group.is_accepting() {
             self.not_accepted(match_id, cx);
+        } else if let Some(lease) = group.lease {
+            // Whether it was done is not known: seats that are held are given back.
+            self.not_filled(match_id, lease, cx);
+            cx.send(scene_master::Event::ReqCancelScene { match_id });
         } else if self.down.contains(&ServiceName::SceneMaster) {
             self.group_until.set(match_id, cx.now.plus_ms(PLACE_MS_MAX));
         } else if group.ask_again {
@@ -258,4 +326,30 @@ impl Match {
             self.res_create_scene(match_id, Err(Refusal::TimedOut("making the scene")), cx);
         }
     }
+}
+
+/// How likely one of this rating wins against one of the other: Elo's curve.
+fn win_probability(one: f64, other: f64) -> f64 {
+    1.0 / (1.0 + 10f64.powf((other - one) / 400.0))
+}
+
+/// The users of a group as SceneMaster has to know them, in the order of their seats.
+fn players(group: &Group, tickets: &HashMap<u64, Ticket>, teams: Option<&Teams>) -> Vec<scene_master::Matched> {
+    let mut players = Vec::new();
+    for (party, (number, places)) in (0..).zip(group.tickets.iter().zip(&group.places)) {
+        let seekers = tickets.get(number).map(|ticket| ticket.seekers.as_slice()).unwrap_or_default();
+        for (i, seeker) in seekers.iter().enumerate() {
+            let place = places.get(i);
+            let role = place.and_then(|place| teams?.roles().get(usize::from(place.role?)));
+            players.push(scene_master::Matched {
+                user: seeker.user,
+                name: seeker.name.clone(),
+                rating: seeker.rating,
+                team: place.map_or(0, |place| place.team),
+                role: role.map(ToString::to_string),
+                party,
+            });
+        }
+    }
+    players
 }

@@ -89,6 +89,18 @@ pub struct Pool {
     looked_at: u64,
 }
 
+/// What is asked about tickets beyond the numbers, while a group is put together.
+pub trait Company {
+    /// Whether a ticket may join those that were chosen. It is asked about many that are not chosen.
+    fn allows(&self, pool: &Pool, chosen: &[Slot], slot: Slot) -> bool;
+
+    /// A group begins with this ticket; whether it can.
+    fn begin(&mut self, slot: Slot, pool: &Pool) -> bool;
+
+    /// The ticket joins, if it still fits in with those that have: whether it did.
+    fn take(&mut self, slot: Slot, pool: &Pool) -> bool;
+}
+
 /// Tickets that may play together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gathering {
@@ -225,7 +237,7 @@ impl Pool {
     }
 
     /// Who may play with a ticket, chosen at random: a group of at least `users.start` and at most `users.end` users.
-    /// `allow` is asked about a candidate that all numbers allow, with those who were chosen before.
+    /// `company` is asked about candidates that all numbers allow.
     pub fn gather(
         &mut self,
         seeker: Slot,
@@ -233,16 +245,16 @@ impl Pool {
         domain: &Domain,
         now: Time,
         rng: &mut dyn rand_core::CryptoRng,
-        allow: &mut dyn FnMut(&Self, &[Slot], Slot) -> bool,
+        company: &mut dyn Company,
     ) -> Option<Gathering> {
         let mut gathering = self.begin(seeker, domain, now);
         let bins = &self.bins[usize::from(self.get(seeker).bracket)];
-        if bins.users_within(gathering.lowest, gathering.highest) < users.start {
+        if bins.users_within(gathering.lowest, gathering.highest) < users.start || !company.begin(seeker, self) {
             return None;
         }
         while gathering.users < users.end {
             let room = users.end - gathering.users;
-            let Some(chosen) = self.choose(&gathering, room, domain, now, rng, allow) else { break };
+            let Some(chosen) = self.choose(&gathering, room, domain, now, rng, company) else { break };
             self.add(&mut gathering, chosen, domain, now);
         }
         (gathering.users >= users.start).then_some(gathering)
@@ -256,7 +268,7 @@ impl Pool {
         users: &Range<u32>,
         domain: &Domain,
         now: Time,
-        allow: &mut dyn FnMut(&Self, &[Slot], Slot) -> bool,
+        company: &mut dyn Company,
     ) -> Option<Gathering> {
         let begin = self.begin(seeker, domain, now);
         let Waiting { rating, bracket, .. } = *self.get(seeker);
@@ -274,7 +286,7 @@ impl Pool {
             (ticket.rating.abs_diff(rating), ticket.since, ticket.number)
         });
         self.looked_at += near.len() as u64;
-        let gathering = self.gather_of(seeker, near.iter().copied(), users, domain, now, allow);
+        let gathering = self.gather_of(seeker, near.iter().copied(), users, domain, now, company);
         self.candidates = near;
         gathering
     }
@@ -287,19 +299,31 @@ impl Pool {
         users: &Range<u32>,
         domain: &Domain,
         now: Time,
-        allow: &mut dyn FnMut(&Self, &[Slot], Slot) -> bool,
+        company: &mut dyn Company,
     ) -> Option<Gathering> {
         let mut gathering = self.begin(seeker, domain, now);
+        if !company.begin(seeker, self) {
+            return None;
+        }
         for slot in candidates {
-            let room = users.end - gathering.users;
+            let room = users.end.saturating_sub(gathering.users);
             if self.get(slot).bracket == self.get(seeker).bracket
                 && self.may_join(&gathering, slot, room, domain, now)
-                && allow(self, &gathering.slots, slot)
+                && company.allows(self, &gathering.slots, slot)
+                && company.take(slot, self)
             {
                 self.add(&mut gathering, slot, domain, now);
             }
         }
         (gathering.users >= users.start).then_some(gathering)
+    }
+
+    /// The tickets of a bracket whose ratings are from `lowest` to `highest`, [`SCAN_MAX`] at most.
+    pub fn around(&self, bracket: u16, lowest: i32, highest: i32) -> impl Iterator<Item = &Waiting> {
+        let bins = self.bins.get(usize::from(bracket));
+        let ranks = bins.map_or(0..0, |bins| bins.within(lowest, highest));
+        let slots = bins.into_iter().flat_map(move |bins| bins.from(ranks.start).take(ranks.len()));
+        slots.take(SCAN_MAX).map(|slot| self.get(slot))
     }
 
     /// A group of one ticket.
@@ -350,7 +374,7 @@ impl Pool {
         domain: &Domain,
         now: Time,
         rng: &mut dyn rand_core::CryptoRng,
-        allow: &mut dyn FnMut(&Self, &[Slot], Slot) -> bool,
+        company: &mut dyn Company,
     ) -> Option<Slot> {
         let bracket = usize::from(self.get(gathering.slots[0]).bracket);
         let ranks = self.bins[bracket].within(gathering.lowest, gathering.highest);
@@ -362,7 +386,10 @@ impl Pool {
             for _ in 0..DRAWS_MAX {
                 self.looked_at += 1;
                 let slot = self.bins[bracket].at(rng.random_range(ranks.clone()));
-                if self.may_join(gathering, slot, room, domain, now) && allow(self, &gathering.slots, slot) {
+                if self.may_join(gathering, slot, room, domain, now)
+                    && company.allows(self, &gathering.slots, slot)
+                    && company.take(slot, self)
+                {
                     return Some(slot);
                 }
             }
@@ -372,13 +399,15 @@ impl Pool {
         let few = ranks.len() <= SCAN_MAX;
         let first = if few { ranks.start } else { rng.random_range(ranks.clone()) };
         let of_all = self.from(bracket, &ranks, first);
-        candidates.extend(
-            of_all.filter(|slot| {
-                self.may_join(gathering, *slot, room, domain, now) && allow(self, &gathering.slots, *slot)
-            }),
-        );
+        candidates.extend(of_all.filter(|slot| {
+            self.may_join(gathering, *slot, room, domain, now) && company.allows(self, &gathering.slots, *slot)
+        }));
         self.looked_at += ranks.len().min(SCAN_MAX) as u64;
-        let chosen = (!candidates.is_empty()).then(|| candidates[rng.random_range(0..candidates.len())]);
+        let mut chosen = None;
+        while chosen.is_none() && !candidates.is_empty() {
+            let slot = candidates.swap_remove(rng.random_range(0..candidates.len()));
+            chosen = company.take(slot, self).then_some(slot);
+        }
         self.candidates = candidates;
         chosen
     }

@@ -1,4 +1,4 @@
-//! Replays recorded searches through the handler of their domain, with any configuration, and reports how long users
+//! Replays recorded searches through the handler of their domain, with any configuration and rule, and reports how long users
 //! waited and how good their games were.
 //!
 //! Invariant: the handler is the real one, and hears what it would hear in production: the recorded searches at their
@@ -28,6 +28,7 @@ pub use stream::{
 use rand_core::CryptoRng;
 
 use super::domain::Domain;
+use super::rule::Rule;
 use super::{Event, Match, PLACE_MS_MAX};
 use crate::ids::{MatchId, SceneId, Time, UserId};
 use crate::message::{Entry, MatchState, Message};
@@ -55,12 +56,13 @@ pub struct Progress {
 pub fn replay(
     stream: &Stream,
     domain: &Domain,
+    rule: Option<Rule>,
     rng: &mut dyn CryptoRng,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, Error> {
     domain.check().map_err(Error::Domain)?;
     let began = stream.lines.first().map_or(Time(0), |line| Time(line.at_ms));
-    let service = Match::new(stream.domain.clone(), domain.clone());
+    let service = Match::new(stream.domain.clone(), domain.clone(), rule);
     let mut replay = Replay { service, now: began, rng, watch: Watch::default() };
     for (index, line) in stream.lines.iter().enumerate() {
         replay.pass_until(Time(line.at_ms));

@@ -9,6 +9,7 @@
 
 mod answer;
 mod batch;
+mod setting;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use crate::ids::UserId;
 
 pub use batch::{Batch, Proposal};
+pub use setting::Setting;
 
 /// The most proposals that a rule judges in one call.
 pub const PROPOSALS_MAX: usize = 32;
@@ -199,8 +201,8 @@ pub enum Fault {
     /// It does not take its configuration.
     #[error("the rule refuses its configuration: {0}")]
     Refused(String),
-    /// Its code did what it may not, or panicked.
-    #[error("the rule's code trapped: {0}")]
+    /// Its code did what it may not, or panicked; the text says how.
+    #[error("{0}")]
     Trap(String),
     /// It took too long.
     #[error("the rule took too long: {0}")]

@@ -188,6 +188,9 @@ impl Teams {
     /// in; beyond that a unit is refused that may fit. Whether teams get their fewest players and are even enough is
     /// told by [`Teams::divide`], for units may still come.
     pub fn add(&mut self, members: &[Member]) -> bool {
+        if members.len() > self.rules.players_max as usize {
+            return false;
+        }
         self.units.push(members, self.rules.balance.party_bonus);
         let fits = self.packing.add(&self.rules, &self.units);
         if !fits {
@@ -221,7 +224,7 @@ impl Teams {
         players.clear();
         players.resize(teams, 0);
         places.clear();
-        let turn = random.below(64);
+        let turn = random.below(u32::MAX);
         self.casts.iter_mut().for_each(|cast| cast.clear(turn));
         for (unit, team) in self.units.units.iter().zip(&self.team_of) {
             let team = usize::from(self.numbers[usize::from(*team)]);
@@ -273,7 +276,7 @@ impl SplitMix {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^= mixed >> 31;
-        // The upper half of 96 bits: the odds differ by less than one in 2^32.
+        // Of 2^64 numbers each gets as many, or one more.
         ((u128::from(mixed) * u128::from(limit)) >> 64) as u32
     }
 }

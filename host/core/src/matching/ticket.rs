@@ -1,10 +1,13 @@
 //! What users bring to a search: who they are, what they have, and what they want.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::domain::{Domain, NAME_BYTES_MAX, PartyRating, ROUND_TRIP_MS_MAX};
-use super::pool::{ANY, Marks, Slot};
-use crate::ids::{MatchId, Time, UserId};
+use super::pool::{ANY, Marks, OPEN, Slot};
+use super::rule;
+use super::teams::{ANY_ROLE, Member, Teams};
+use crate::ids::{MatchId, RoleName, Time, UserId};
 use crate::refusal::Refusal;
 
 /// The most opponents that can be named.
@@ -21,6 +24,8 @@ pub struct Seeker {
     pub name: String,
     /// The rating in this domain.
     pub rating: i32,
+    /// How many games the user has played in it.
+    pub games: u32,
     /// With whom the user will not play; but for those of the same ticket.
     pub blocked: BTreeSet<UserId>,
     /// What the user brings and wants.
@@ -37,6 +42,8 @@ pub struct Wish {
     pub wants: BTreeMap<String, Vec<String>>,
     /// The round trip to each region, in milliseconds. One to a region that is not named counts as long as allowed.
     pub round_trips: BTreeMap<String, u16>,
+    /// The roles that the user will play, of those that the domain's teams have; empty: any.
+    pub roles: Vec<String>,
     /// With whom the user wants to play, and with nobody else; empty: with anybody.
     pub opponents: BTreeSet<UserId>,
 }
@@ -53,6 +60,13 @@ pub(super) struct Ticket {
     pub marks: Vec<Marks>,
     /// How far it is from each region.
     pub round_trips: Vec<u16>,
+    /// Its users as teams see them, in domains with teams.
+    pub members: Vec<Member>,
+    /// What the game's rule has to know of it, in domains with one that asks.
+    pub facts: Option<Arc<rule::Ticket>>,
+    /// Only tickets of one bracket meet; and until when it is in this one.
+    pub bracket: u16,
+    pub bracket_until: Option<Time>,
     /// Whom it met lately and avoids.
     pub avoids: Vec<UserId>,
     /// When its users hear of the search again, and how long the next time takes.
@@ -79,16 +93,26 @@ impl Ticket {
     ///
     /// # Errors
     /// What the domain does not allow, or what members of a party do not have in common; and its users again.
-    pub fn new(seekers: Vec<Seeker>, domain: &Domain, now: Time) -> Result<Self, (Refusal, Vec<Seeker>)> {
+    pub fn new(
+        seekers: Vec<Seeker>,
+        domain: &Domain,
+        teams: Option<&Teams>,
+        now: Time,
+    ) -> Result<Self, (Refusal, Vec<Seeker>)> {
         let wished = seekers.iter().try_for_each(|seeker| seeker.wish.check(domain));
-        let marks = match wished.and_then(|()| marks(&seekers, domain)) {
-            Ok(marks) => marks,
+        let of_numbers = wished.and_then(|()| Ok((marks(&seekers, domain)?, members(&seekers, teams)?)));
+        let (marks, members) = match of_numbers {
+            Ok(of_numbers) => of_numbers,
             Err(refusal) => return Err((refusal, seekers)),
         };
         Ok(Self {
             rating: rating(&seekers, domain),
             marks,
             round_trips: round_trips(&seekers, domain),
+            members,
+            facts: None,
+            bracket: OPEN,
+            bracket_until: None,
             seekers,
             since: now,
             avoids: Vec::new(),
@@ -129,8 +153,11 @@ impl Ticket {
 impl Wish {
     /// That it is within what the domain allows.
     fn check(&self, domain: &Domain) -> Result<(), Refusal> {
-        if [self.has.len(), self.wants.len(), self.round_trips.len()].iter().any(|len| *len > ENTRIES_MAX) {
-            return Err(Refusal::Invalid(format!("a search has at most {ENTRIES_MAX} properties and regions")));
+        if [self.has.len(), self.wants.len(), self.round_trips.len(), self.roles.len()]
+            .iter()
+            .any(|len| *len > ENTRIES_MAX)
+        {
+            return Err(Refusal::Invalid(format!("a search has at most {ENTRIES_MAX} properties, regions and roles")));
         }
         if !self.opponents.is_empty() && !domain.opponents {
             return Err(Refusal::Invalid("opponents cannot be named here: ask without".to_owned()));
@@ -195,6 +222,24 @@ fn marks(seekers: &[Seeker], domain: &Domain) -> Result<Vec<Marks>, Refusal> {
             Ok(marks)
         })
         .collect()
+}
+
+/// A party's users as teams see them.
+fn members(seekers: &[Seeker], teams: Option<&Teams>) -> Result<Vec<Member>, Refusal> {
+    let Some(teams) = teams else {
+        return match seekers.iter().all(|seeker| seeker.wish.roles.is_empty()) {
+            true => Ok(Vec::new()),
+            false => Err(Refusal::Invalid("there are no roles here: ask without".to_owned())),
+        };
+    };
+    let member = |seeker: &Seeker| {
+        let names: Vec<RoleName> = seeker.wish.roles.iter().map(|role| RoleName::from(role.as_str())).collect();
+        let roles = if names.is_empty() { Some(ANY_ROLE) } else { teams.role_mask(&names) };
+        let known = || teams.roles().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let unknown = || Refusal::Invalid(format!("that is no role here: the roles are {}", known()));
+        Ok(Member { rating: seeker.rating, roles: roles.ok_or_else(unknown)? })
+    };
+    seekers.iter().map(member).collect()
 }
 
 /// Of a party the longest of its members to each region.

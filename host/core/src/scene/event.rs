@@ -1,6 +1,7 @@
 //! What a scene is told, what it wants done, and what it says.
 
-use crate::ids::{ConnectionId, Seat};
+use crate::ids::{ConnectionId, DomainName, Seat};
+use crate::matching::backfill::Opening;
 use crate::message::{EndReason, Message, Player, PlayerResult, SceneEnded};
 use crate::refusal::Refusal;
 use crate::scene_service::ToScene;
@@ -46,6 +47,17 @@ pub enum Event {
     },
     /// The game describes the scene: a label's text, which may be wrong.
     Label(String),
+    /// The game wants players for these places; none: nobody any more.
+    SeekPlayers(Vec<Opening>),
+    /// The game sends users on to their next match.
+    MatchAgain {
+        /// Which seats.
+        seats: Vec<Seat>,
+        /// Where; `None`: where this scene was made.
+        domain: Option<DomainName>,
+        /// With one ticket for all of them.
+        together: bool,
+    },
     /// A user leaves for good.
     ReqLeaveScene {
         /// Which connection.

@@ -59,16 +59,16 @@ impl Counts {
         let mut meters = vec![Meter::total("scenehost_scenes_begun_total", self.begun)];
         for ((from, to), count) in &self.went {
             let meter = Meter::total("scenehost_scene_transitions_total", *count);
-            meters.push(meter.of("from", from).of("to", to));
+            meters.push(meter.of("from", *from).of("to", *to));
         }
         for (reason, count) in &self.ended {
-            meters.push(Meter::total("scenehost_scenes_ended_total", *count).of("reason", reason));
+            meters.push(Meter::total("scenehost_scenes_ended_total", *count).of("reason", *reason));
         }
         for (kind, count) in &self.struck {
-            meters.push(Meter::total("scenehost_scene_strikes_total", *count).of("kind", kind));
+            meters.push(Meter::total("scenehost_scene_strikes_total", *count).of("kind", *kind));
         }
         for (kind, count) in &self.reconciled {
-            meters.push(Meter::total("scenehost_scenes_reconciled_total", *count).of("kind", kind));
+            meters.push(Meter::total("scenehost_scenes_reconciled_total", *count).of("kind", *kind));
         }
         for (count, (_, le)) in self.allocated.iter().zip(LE) {
             meters.push(Meter::total("scenehost_allocation_milliseconds_bucket", *count).of("le", le));

@@ -6,7 +6,7 @@ use super::nodes::{Capacity, Idle};
 use super::operator::Order;
 use crate::config::Fleet;
 use crate::ids::{AllocationId, Build, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, UserId};
-use crate::matching::backfill::Lease;
+use crate::matching::backfill::{Lease, Opening};
 use crate::message::{EndReason, PlayerResult, ServiceName};
 use crate::read::Scanned;
 use crate::record::SceneRecord;
@@ -217,6 +217,30 @@ pub enum Event {
         /// How.
         label: Label,
     },
+    /// A game wants players from Match, or none any more. It is said again with each report of the scene.
+    SynSeekPlayers {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// The scene's number of this search, from 1; what has a lower one than before is passed over.
+        number: u64,
+        /// What is open, as far as the game knows; empty: nothing.
+        openings: Vec<Opening>,
+    },
+    /// A game has sent users on to their next match: they have left it.
+    SynMatchAgain {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// Which seats.
+        seats: Vec<Seat>,
+        /// Where they look for a match.
+        domain: DomainName,
+        /// With one ticket for all of them.
+        together: bool,
+    },
     /// Who watches a scene, for a SceneMaster that has asked what there is.
     SynSpectators {
         /// Which scene.
@@ -316,6 +340,8 @@ pub enum Event {
         capacity: Capacity,
         /// What becomes of it when it is idle; `None`: nothing.
         idle: Option<Idle>,
+        /// Where it stands; `None`: that is not said.
+        region: Option<String>,
     },
     /// A node is gone.
     NodeDown {

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::nodes::Nearness;
 use super::placing::Asked;
 use super::restart::{RESTART_MS, RESTART_MS_MAX};
 use super::{Due, Scene, SceneMaster, State};
@@ -19,9 +20,6 @@ use crate::refusal::Refusal;
 
 /// How many scenes of one fleet may be being made ready at once.
 pub const PROVISION_MAX: usize = 64;
-/// A scene that was given away is replaced so much later while enough others are ready: whoever got it waits for the
-/// same disk and the same cores, and goes first.
-pub const PROVISION_AFTER_MS: u64 = 5;
 
 /// A fleet.
 #[derive(Debug, Clone, Default)]
@@ -135,9 +133,11 @@ impl SceneMaster {
         fleet.ok_or_else(|| Refusal::NotFound(format!("fleet named {:?}", name.as_str())))
     }
 
-    /// The scene of a fleet that is ready for the longest time.
-    pub(super) fn ready_scene(&self, name: &FleetName) -> Option<SceneId> {
-        Some(self.fleets.get(name)?.ready.first()?.1)
+    /// The scene of a fleet that is ready for the longest time, of those that are so near.
+    pub(super) fn ready_scene(&self, name: &FleetName, near: Nearness<'_>) -> Option<SceneId> {
+        let region = |id: &SceneId| self.nodes.get(&self.scenes.get(id)?.node)?.region.as_deref();
+        let ready = &self.fleets.get(name)?.ready;
+        ready.iter().map(|(_, id)| *id).find(|id| near.has(region(id)))
     }
 
     /// A scene has changed: its fleet and its node count it by what it is now.
@@ -168,17 +168,7 @@ impl SceneMaster {
             Standing::Reserved => fleet.reserved += 1,
             Standing::Other => {}
         }
-        let has_enough = 2 * fleet.ready.len() >= fleet.rules.standby_min as usize;
-        let due = Due::Fleet(name.clone());
-        match (before, standing) {
-            (Standing::Ready(_), Standing::Other) if has_enough => {
-                // A look that is due already may be for later, after failures, and nothing is made ready before it.
-                if self.deadlines.get(&due).is_none() {
-                    self.deadlines.set(due, cx.now.plus_ms(PROVISION_AFTER_MS));
-                }
-            }
-            _ => _ = self.standby_wanted.insert(name),
-        }
+        self.standby_wanted.insert(name);
     }
 
     /// Every fleet is to be looked at, for there is room that was not there before.
@@ -194,7 +184,7 @@ impl SceneMaster {
             for _ in 0..self.missing(&name, cx.now) {
                 let rules = Arc::clone(&self.fleets[&name].rules);
                 // Where there is no room it is looked at again when there is.
-                let Ok(node) = self.choose_node(&rules, None) else { break };
+                let Ok(node) = self.choose_node(&rules, None, None) else { break };
                 let id = self.place(&name, node, Asked::Standby, cx);
                 self.order_scene(id, false, cx);
             }

@@ -1,4 +1,4 @@
-//! Users who join a running game of their own accord.
+//! Users who get a seat in a running game: who join it of their own accord, and whom Match has found for it.
 //!
 //! Invariants: a user has one seat at most, and a seat one user for the scene's whole life: a seat that was given up is
 //! not given again, a newcomer gets the next number. A seat that is given is the user's from the moment of the decision,
@@ -10,7 +10,7 @@ use super::finding::{holders, is_open};
 use super::{Due, Scene, SceneMaster, SeatRow, SeatState, State, TOKEN_MS_MAX};
 use crate::Context;
 use crate::config::PLAYERS_MAX;
-use crate::ids::{DomainName, Epoch, SceneId, Seat, Time, UserId};
+use crate::ids::{DomainName, Epoch, MatchId, SceneId, Seat, Time, UserId};
 use crate::lobby;
 use crate::message::{EndReason, Message, Player, ServiceName};
 use crate::record::RATING_START;
@@ -36,13 +36,29 @@ pub struct Joiner {
     pub blocked: BTreeSet<UserId>,
 }
 
+/// Who waits until a scene has a seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// The lobby, for a user who joins, by its number.
+    Lobby(u64),
+    /// Match, for the users of a match.
+    Match(MatchId),
+}
+
 /// Seats that were given to running scenes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Newcomers {
-    /// Those that are not confirmed yet: the lobby's number, and until when the way in is open.
-    asked: BTreeMap<(SceneId, Seat), (u64, Time)>,
+    /// Those that are not confirmed yet: who waits, and until when the way in is open.
+    asked: BTreeMap<(SceneId, Seat), (Waiting, Time)>,
     /// Those of which it is not known whether the scene has them. They are named again with the next one.
     unconfirmed: BTreeSet<(SceneId, Seat)>,
+}
+
+impl Newcomers {
+    /// Whether somebody waits until a scene has a seat.
+    pub fn waits(&self, id: SceneId, seat: Seat) -> bool {
+        self.asked.contains_key(&(id, seat))
+    }
 }
 
 impl SceneMaster {
@@ -51,29 +67,38 @@ impl SceneMaster {
         if let Err(refusal) = self.may_join(id, &joiner) {
             return cx.send(lobby::Event::ResJoinInProgress { user, number, result: Err(refusal) });
         }
-        let scene = self.scenes.get_mut(&id).expect("looked at by may_join");
-        let token_ms = scene.rules.token_ms;
+        let scene = &self.scenes[&id];
         let seat = scene.seats.len() as Seat;
         let rating = scene.domain.as_ref().and_then(|domain| joiner.ratings.get(domain).copied());
-        let team = smallest_team(&scene.seats);
-        let player = Player {
-            seat,
-            user,
-            name: joiner.name,
-            rating: rating.unwrap_or(RATING_START),
-            team,
-            role: None,
-            party: 0,
-        };
-        let entry = Some(Secret::draw(cx.rng));
-        scene.seats.push(SeatRow { player, state: SeatState::Expected, entry, asked: None, remove: None });
-        self.by_user.insert(user, (id, seat));
-        let until = cx.now.plus_ms(TOKEN_MS_MAX + token_ms);
-        self.newcomers.asked.insert((id, seat), (number, until));
-        self.newcomers.unconfirmed.insert((id, seat));
-        self.deadlines.set(Due::Seat(id, seat), cx.now.plus_ms(TOKEN_MS_MAX));
+        let (team, party) = (scene.smallest_team(), scene.next_party());
+        let rating = rating.unwrap_or(RATING_START);
+        let player = Player { seat, user, name: joiner.name, rating, team, role: None, party };
+        self.add_newcomer(id, player, Waiting::Lobby(number), TOKEN_MS_MAX, cx);
+        self.take_place(id, seat);
         self.keep(id, cx);
         self.order_seats(id, cx);
+        self.seek_anew(id, cx);
+    }
+
+    /// A user has the next seat of a running scene, which is to be told of it.
+    pub(super) fn add_newcomer(
+        &mut self,
+        id: SceneId,
+        player: Player,
+        waiting: Waiting,
+        wait_ms: u64,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(scene) = self.scenes.get_mut(&id) else { return };
+        let (seat, user) = (player.seat, player.user);
+        let until = cx.now.plus_ms(wait_ms + scene.rules.token_ms);
+        let entry = Some(Secret::draw(cx.rng));
+        let (state, is_known) = (SeatState::Expected, false);
+        scene.seats.push(SeatRow { player, state, is_known, entry, asked: None, remove: None });
+        self.by_user.insert(user, (id, seat));
+        self.newcomers.asked.insert((id, seat), (waiting, until));
+        self.newcomers.unconfirmed.insert((id, seat));
+        self.deadlines.set(Due::Seat(id, seat), cx.now.plus_ms(wait_ms));
     }
 
     fn may_join(&self, id: SceneId, joiner: &Joiner) -> Result<(), Refusal> {
@@ -127,7 +152,7 @@ impl SceneMaster {
     }
 
     /// Orders the scene to have its newest seats, those again that it may not have heard of.
-    fn order_seats(&mut self, id: SceneId, cx: &mut Context<'_>) {
+    pub(super) fn order_seats(&mut self, id: SceneId, cx: &mut Context<'_>) {
         let first = self.newcomers.unconfirmed.range((id, 0)..=(id, Seat::MAX)).next().map(|(_, seat)| *seat);
         let (Some(first), Some(scene)) = (first, self.scenes.get(&id)) else { return };
         let (epoch, node) = (scene.epoch, scene.node);
@@ -160,14 +185,26 @@ impl SceneMaster {
             return self.take_seat_back(id, seat, refusal, cx);
         }
         self.newcomers.unconfirmed.retain(|(of, it)| *of != id || *it > seat);
-        // Answered before, or given up meanwhile: then the scene was told to remove it.
-        let Some((number, until)) = self.newcomers.asked.remove(&(id, seat)) else { return };
+        let confirmed = self.newcomers.asked.range((id, 0)..=(id, seat));
+        let confirmed: Vec<Seat> = confirmed.map(|((_, seat), _)| *seat).collect();
+        for seat in confirmed {
+            self.seat_confirmed(id, seat, cx);
+        }
+    }
+
+    fn seat_confirmed(&mut self, id: SceneId, seat: Seat, cx: &mut Context<'_>) {
+        let Some((waiting, until)) = self.newcomers.asked.remove(&(id, seat)) else { return };
         self.deadlines.set(Due::Seat(id, seat), until.plus_ms(LATE_MS));
+        let number = match waiting {
+            Waiting::Lobby(number) => number,
+            Waiting::Match(match_id) => return self.fill_confirmed(match_id, cx),
+        };
         let scene = &self.scenes[&id];
         let row = &scene.seats[seat as usize];
         let user = row.player.user;
         let result = match row.entry.clone() {
             Some(secret) => Ok(self.entry(id, scene, secret)),
+            // It was given up meanwhile: then the scene was told to remove it.
             None => Err(Refusal::NoSeat),
         };
         cx.send(lobby::Event::ResJoinInProgress { user, number, result });
@@ -179,10 +216,17 @@ impl SceneMaster {
         if row.is_none_or(|row| row.state != SeatState::Expected) {
             return;
         }
-        self.ask_to_remove(id, seat, EndReason::NeverJoined, cx);
-        match self.newcomers.asked.contains_key(&(id, seat)) {
-            true => self.take_seat_back(id, seat, Refusal::TimedOut("opening the way in"), cx),
-            false => self.syn_user_left(id, self.scenes[&id].epoch, seat, EndReason::NeverJoined, cx),
+        let late = Refusal::TimedOut("opening the way in");
+        match self.newcomers.asked.get(&(id, seat)).map(|(waiting, _)| *waiting) {
+            Some(Waiting::Match(match_id)) => self.fill_failed(match_id, late, cx),
+            Some(Waiting::Lobby(_)) => {
+                self.ask_to_remove(id, seat, EndReason::NeverJoined, cx);
+                self.take_seat_back(id, seat, late, cx);
+            }
+            None => {
+                self.ask_to_remove(id, seat, EndReason::NeverJoined, cx);
+                self.syn_user_left(id, self.scenes[&id].epoch, seat, EndReason::NeverJoined, cx);
+            }
         }
     }
 
@@ -195,25 +239,39 @@ impl SceneMaster {
 
     /// A seat that was asked for and comes to nothing.
     fn take_seat_back(&mut self, id: SceneId, seat: Seat, refusal: Refusal, cx: &mut Context<'_>) {
-        let Some((number, _)) = self.newcomers.asked.remove(&(id, seat)) else { return };
+        let number = match self.newcomers.asked.get(&(id, seat)) {
+            Some((Waiting::Lobby(number), _)) => *number,
+            Some((Waiting::Match(match_id), _)) => {
+                let match_id = *match_id;
+                return self.fill_failed(match_id, refusal, cx);
+            }
+            None => return,
+        };
+        let Some(user) = self.untake(id, seat) else { return };
+        cx.send(lobby::Event::ResJoinInProgress { user, number, result: Err(refusal) });
+        self.seek_anew(id, cx);
+        self.end_if_nobody(id, cx);
+    }
+
+    /// A seat of which its user was not told is nobody's any more. Whose it was.
+    pub(super) fn untake(&mut self, id: SceneId, seat: Seat) -> Option<UserId> {
+        self.newcomers.asked.remove(&(id, seat));
         self.deadlines.clear(&Due::Seat(id, seat));
-        let Some(scene) = self.scenes.get_mut(&id) else { return };
-        let row = &mut scene.seats[seat as usize];
+        self.free_place(id, seat);
+        let row = self.scenes.get_mut(&id)?.seats.get_mut(seat as usize)?;
         (row.state, row.entry) = (SeatState::Gone, None);
         let user = row.player.user;
         self.by_user.remove(&user);
-        cx.send(lobby::Event::ResJoinInProgress { user, number, result: Err(refusal) });
-        self.end_if_nobody(id, cx);
+        Some(user)
     }
 
     /// A SceneMaster before may have given seats of which the scene has not heard, and those who asked for them are
     /// told nothing any more: who does not come in time has none.
     pub(super) fn restore_seats(&mut self, id: SceneId, now: Time) {
-        let Some(scene) = self.scenes.get(&id).filter(|scene| scene.rules.join_in_progress && is_open(scene)) else {
-            return;
-        };
+        let Some(scene) = self.scenes.get(&id).filter(|scene| is_open(scene)) else { return };
         let until = now.plus_ms(TOKEN_MS_MAX + scene.rules.token_ms + LATE_MS);
-        for (seat, row) in (0..).zip(&scene.seats) {
+        let given = (0..).zip(&scene.seats).filter(|(_, row)| scene.rules.join_in_progress || !row.is_known);
+        for (seat, row) in given {
             self.newcomers.unconfirmed.insert((id, seat));
             if row.state == SeatState::Expected {
                 self.deadlines.set(Due::Seat(id, seat), until);
@@ -240,13 +298,4 @@ impl SceneMaster {
             self.deadlines.clear(&Due::Seat(id, seat));
         }
     }
-}
-
-/// The team with the fewest players, of those that there are.
-fn smallest_team(seats: &[SeatRow]) -> u32 {
-    let mut players: BTreeMap<u32, usize> = BTreeMap::new();
-    for row in seats {
-        *players.entry(row.player.team).or_default() += usize::from(row.state != SeatState::Gone);
-    }
-    players.into_iter().min_by_key(|(team, count)| (*count, *team)).map_or(0, |(team, _)| team)
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariants: a scene takes what its fleet says that it uses, from before its node is asked until it has ended, and
 //! never more than the node has. A node that is drained gets no scenes. A node is idle as long as no scene on it is
-//! allocated.
+//! allocated. A scene that is wanted in a region runs on a node of that region, or of none, and never in another one.
 
 use std::cmp::Reverse;
 
@@ -45,6 +45,8 @@ pub struct Offer {
     pub capacity: Capacity,
     /// What becomes of it when it is idle; `None`: nothing.
     pub idle: Option<Idle>,
+    /// Where it stands; `None`: that is not said.
+    pub region: Option<String>,
 }
 
 /// What becomes of a node on which no scene was allocated for so long.
@@ -59,6 +61,7 @@ pub struct Idle {
 #[derive(Debug, Clone)]
 pub(super) struct Node {
     pub url: String,
+    pub region: Option<String>,
     capacity: Capacity,
     /// What is taken, of each part.
     used: Capacity,
@@ -80,6 +83,8 @@ pub(super) struct Node {
 pub struct NodeView {
     /// Which.
     pub node: NodeId,
+    /// Where it stands.
+    pub region: Option<String>,
     /// What it gives.
     pub capacity: Capacity,
     /// What is taken of it.
@@ -90,6 +95,36 @@ pub struct NodeView {
     pub idle_since: Option<Time>,
     /// It gets no more scenes.
     pub is_draining: bool,
+}
+
+/// Which nodes are tried for a scene.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nearness<'a> {
+    /// Those in this region.
+    In(&'a str),
+    /// Those of no region.
+    Anywhere,
+    /// All, where no region is wanted.
+    All,
+}
+
+impl<'a> Nearness<'a> {
+    /// In this order.
+    pub fn of(region: Option<&'a str>) -> Vec<Self> {
+        match region {
+            Some(region) => vec![Self::In(region), Self::Anywhere],
+            None => vec![Self::All],
+        }
+    }
+
+    /// Whether a node of this region is one of them.
+    pub fn has(self, region: Option<&str>) -> bool {
+        match self {
+            Self::In(wanted) => region == Some(wanted),
+            Self::Anywhere => region.is_none(),
+            Self::All => true,
+        }
+    }
 }
 
 impl Node {
@@ -120,7 +155,7 @@ impl Node {
 
 impl SceneMaster {
     pub(super) fn node_up(&mut self, id: NodeId, offer: Offer, cx: &mut Context<'_>) {
-        let Offer { url, capacity, idle } = offer;
+        let Offer { url, capacity, idle, region } = offer;
         self.gone.remove(&id);
         if self.nodes.get(&id).is_some_and(|node| node.is_draining) {
             cx.delete(record::drain_key(id));
@@ -128,6 +163,7 @@ impl SceneMaster {
         let nothing = Capacity { scenes: 0, cpu_us_per_s: 0, memory_kib: 0 };
         let mut node = Node {
             url,
+            region,
             capacity,
             used: nothing,
             allocated: 0,
@@ -187,15 +223,38 @@ impl SceneMaster {
         scenes
     }
 
-    /// A node, other than this one, with room for one more scene of a fleet.
-    pub(super) fn choose_node(&self, fleet: &Fleet, other_than: Option<NodeId>) -> Result<NodeId, Refusal> {
-        let open = self.nodes.iter().filter(|(id, node)| !node.is_draining && other_than != Some(**id));
+    /// A node, other than this one, with room for one more scene of a fleet: in the wanted region if there is one, else
+    /// of no region.
+    pub(super) fn choose_node(
+        &self,
+        fleet: &Fleet,
+        region: Option<&str>,
+        other_than: Option<NodeId>,
+    ) -> Result<NodeId, Refusal> {
+        let chosen = Nearness::of(region).iter().find_map(|near| self.node_near(fleet, *near, other_than));
+        chosen.ok_or_else(|| self.no_room(region))
+    }
+
+    /// A node, other than this one, that is so near and has room for one more scene of a fleet.
+    pub(super) fn node_near(&self, fleet: &Fleet, near: Nearness<'_>, other_than: Option<NodeId>) -> Option<NodeId> {
+        let is_open = |(id, node): &(&NodeId, &Node)| !node.is_draining && other_than != Some(**id);
+        let open = self.nodes.iter().filter(|(_, node)| near.has(node.region.as_deref())).filter(is_open);
         let with_room = open.map(|(id, node)| (*id, node.room_for(fleet.usage))).filter(|(_, room)| *room > 0);
         let chosen = match fleet.placement {
             Placement::Spread => with_room.max_by_key(|(id, room)| (*room, Reverse(*id))),
             Placement::Packed => with_room.min_by_key(|(id, room)| (*room, *id)),
         };
-        chosen.map(|(id, _)| id).ok_or(Refusal::Overloaded("scenes"))
+        chosen.map(|(id, _)| id)
+    }
+
+    /// Why there is no node for a scene.
+    pub(super) fn no_room(&self, region: Option<&str>) -> Refusal {
+        let Some(region) = region else { return Refusal::Overloaded("scenes") };
+        let is_near = |node: &Node| Nearness::of(Some(region)).iter().any(|near| near.has(node.region.as_deref()));
+        match self.nodes.values().any(is_near) {
+            true => Refusal::Overloaded("scenes in this region"),
+            false => Refusal::NotFound(format!("server for games in the region {region:?} now")),
+        }
     }
 
     /// How many more scenes of a fleet there is room for on all nodes.
@@ -300,6 +359,7 @@ impl SceneMaster {
     pub(super) fn node_views(&self) -> Vec<NodeView> {
         let view = |(id, node): (&NodeId, &Node)| NodeView {
             node: *id,
+            region: node.region.clone(),
             capacity: node.capacity,
             used: node.used,
             allocated: node.allocated,

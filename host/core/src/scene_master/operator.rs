@@ -3,14 +3,14 @@
 //! Invariant: each order is answered once, at once or when the scene is there that it waits for.
 
 use super::fleets::FleetView;
-use super::nodes::NodeView;
+use super::nodes::{Nearness, NodeView};
 use super::placing::{Allocation, Asked};
 use super::{Matched, SceneMaster, State};
 use crate::Context;
 use crate::config::{RESERVE_MS_MAX, StartOn};
 use crate::ids::{AllocationId, DomainName, FleetName, NodeId, SceneId, Time, UserId};
 use crate::lobby;
-use crate::message::{EndReason, Entry, Message};
+use crate::message::{Arranged, EndReason, Entry, Message};
 use crate::refusal::Refusal;
 use crate::scene_list::{Page, Query};
 
@@ -118,7 +118,8 @@ impl SceneMaster {
             Order::Release { scene } => self.release(scene, cx).map(|()| Some(Answer::Done)),
             Order::Allocate { fleet, scene, domain, players } => {
                 let asked = Asked::Allocate(number);
-                let allocation = Allocation { asked, domain, match_id: None, players };
+                let arranged = Arranged::default();
+                let allocation = Allocation { asked, domain, match_id: None, players, arranged };
                 self.allocate_by_hand(&fleet, scene, allocation, cx).map(|()| None)
             }
             Order::Stop { scene } => self.stop_by_hand(scene, cx).map(|()| Some(Answer::Done)),
@@ -159,14 +160,14 @@ impl SceneMaster {
         if for_ms == 0 || for_ms > RESERVE_MS_MAX {
             return Err(Refusal::Invalid(format!("a reservation holds for 1 to {RESERVE_MS_MAX} milliseconds")));
         }
-        if let Some(ready) = self.ready_scene(fleet) {
+        if let Some(ready) = self.ready_scene(fleet, Nearness::All) {
             self.reserved(ready, number, for_ms, cx);
             return Ok(());
         }
         if rules.start == StartOn::Hand {
             return Err(Refusal::Overloaded("scenes that are ready: this fleet's are started by hand"));
         }
-        let node = self.choose_node(&rules, None)?;
+        let node = self.choose_node(&rules, None, None)?;
         let id = self.place(fleet, node, Asked::Reserve(number, for_ms), cx);
         self.order_scene(id, false, cx);
         Ok(())

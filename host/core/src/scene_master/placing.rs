@@ -9,14 +9,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::fleets::{FleetState, Standing};
+use super::nodes::Nearness;
 use super::{
     Answer, ByHand, For, Matched, PLACE_MS_MAX, PLACES_MAX, Scene, SceneMaster, SeatRow, SeatState, State, TOKEN_MS_MAX,
 };
 use crate::Context;
-use crate::config::StartOn;
+use crate::config::{Fleet, StartOn};
 use crate::ids::{AllocationId, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, UserId};
 use crate::matching;
-use crate::message::{EndReason, Entry, Message, Player};
+use crate::message::{Arranged, EndReason, Entry, Message, Player};
 use crate::refusal::Refusal;
 use crate::scene_service::{self, SeatGrant};
 use crate::token::Secret;
@@ -46,6 +47,23 @@ pub(super) struct Allocation {
     pub domain: Option<DomainName>,
     pub match_id: Option<MatchId>,
     pub players: Vec<Matched>,
+    pub arranged: Arranged,
+}
+
+/// What a scene is made of.
+enum Nearest {
+    /// One that is there.
+    Ready(SceneId),
+    /// Room on a node.
+    Node(NodeId),
+}
+
+impl Matched {
+    /// As the player of a seat.
+    pub(super) fn at(self, seat: Seat) -> Player {
+        let Self { user, name, rating, team, role, party } = self;
+        Player { seat, user, name, rating, team, role, party }
+    }
 }
 
 impl SeatRow {
@@ -62,6 +80,7 @@ impl SceneMaster {
         domain: DomainName,
         fleet: FleetName,
         players: Vec<Matched>,
+        arranged: Arranged,
         cx: &mut Context<'_>,
     ) {
         if let Some(id) = self.by_match.get(&match_id).copied() {
@@ -78,8 +97,8 @@ impl SceneMaster {
                 }
             };
         }
-        let allocation =
-            Allocation { asked: Asked::Match, domain: Some(domain.clone()), match_id: Some(match_id), players };
+        let (asked, of) = (Asked::Match, Some(domain.clone()));
+        let allocation = Allocation { asked, domain: of, match_id: Some(match_id), players, arranged };
         match self.allocate(&fleet, allocation, cx) {
             Ok(scene) => _ = self.by_match.insert(match_id, scene),
             Err(refusal) => refuse_match(domain, match_id, refusal, cx),
@@ -101,15 +120,9 @@ impl SceneMaster {
         if allocation.asked != Asked::Match {
             self.check_seats(&allocation.players, cx)?;
         }
-        let id = match self.ready_scene(fleet) {
-            Some(ready) => ready,
-            None if rules.start == StartOn::Hand => {
-                return Err(Refusal::Overloaded("scenes that are ready: this fleet's are started by hand"));
-            }
-            None => {
-                let node = self.choose_node(&rules, None)?;
-                self.place(fleet, node, Asked::Standby, cx)
-            }
+        let id = match self.nearest(fleet, &rules, allocation.arranged.region.as_deref())? {
+            Nearest::Ready(id) => id,
+            Nearest::Node(node) => self.place(fleet, node, Asked::Standby, cx),
         };
         for player in &allocation.players {
             if self.by_user.contains_key(&player.user) {
@@ -120,6 +133,26 @@ impl SceneMaster {
         }
         self.give(id, allocation, cx);
         Ok(id)
+    }
+
+    /// What a scene is made of: one that is ready in the wanted region, or a node there with room; else the same of no
+    /// region.
+    fn nearest(&self, name: &FleetName, rules: &Fleet, region: Option<&str>) -> Result<Nearest, Refusal> {
+        for near in Nearness::of(region) {
+            if let Some(id) = self.ready_scene(name, near) {
+                return Ok(Nearest::Ready(id));
+            }
+            if rules.start == StartOn::Hand {
+                continue;
+            }
+            if let Some(node) = self.node_near(rules, near, None) {
+                return Ok(Nearest::Node(node));
+            }
+        }
+        Err(match rules.start {
+            StartOn::Hand => Refusal::Overloaded("scenes that are ready: this fleet's are started by hand"),
+            _ => self.no_room(region),
+        })
     }
 
     /// No operator puts anybody into two scenes.
@@ -135,7 +168,7 @@ impl SceneMaster {
 
     /// Gives a scene that nobody uses to these players: its next epoch is their session.
     pub(super) fn give(&mut self, id: SceneId, allocation: Allocation, cx: &mut Context<'_>) {
-        let Allocation { asked, domain, match_id, players } = allocation;
+        let Allocation { asked, domain, match_id, players, arranged } = allocation;
         let number = AllocationId(cx.rng.next_u64());
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let fleet = &self.fleets[&scene.fleet];
@@ -146,23 +179,16 @@ impl SceneMaster {
         // It begins its session with the rules and the build of now, also if it was made ready with others.
         (scene.build, scene.rules) = (fleet.build, Arc::clone(&fleet.rules));
         (scene.asked, scene.allocation) = (Some(asked), Some(number));
-        (scene.domain, scene.match_id) = (domain, match_id);
+        (scene.domain, scene.match_id, scene.arranged) = (domain, match_id, arranged);
         (scene.born, scene.end) = (cx.now, None);
         scene.crashes.clear();
         scene.strikes.clear();
         scene.missed = None;
         scene.sessions += 1;
         let seats = (0..).zip(players).map(|(seat, player)| SeatRow {
-            player: Player {
-                seat,
-                user: player.user,
-                name: player.name,
-                rating: player.rating,
-                team: player.team,
-                role: None,
-                party: 0,
-            },
+            player: player.at(seat),
             state: SeatState::Expected,
+            is_known: true,
             entry: None,
             asked: None,
             remove: None,
@@ -178,7 +204,7 @@ impl SceneMaster {
     pub(super) fn req_create_by_hand(&mut self, number: u64, fleet: &FleetName, count: u32, cx: &mut Context<'_>) {
         let mut order = ByHand { open: 0, made: Vec::new(), refusal: None };
         for _ in 0..count {
-            let node = self.open_fleet(fleet).and_then(|fleet| self.choose_node(&fleet.rules, None));
+            let node = self.open_fleet(fleet).and_then(|fleet| self.choose_node(&fleet.rules, None, None));
             match node {
                 Ok(node) => {
                     let id = self.place(fleet, node, Asked::Hand(number), cx);
@@ -211,6 +237,8 @@ impl SceneMaster {
             allocation: None,
             domain: None,
             match_id: None,
+            arranged: Arranged::default(),
+            seeks: 0,
             past_matches: Vec::new(),
             node,
             usage: None,
@@ -234,6 +262,10 @@ impl SceneMaster {
     pub(super) fn order_scene(&mut self, id: SceneId, reuse: bool, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let until = cx.now.plus_ms(PLACE_MS_MAX + scene.rules.token_ms);
+        let mut arranged = scene.arranged.clone();
+        if arranged.region.is_none() {
+            arranged.region = self.nodes.get(&scene.node).and_then(|node| node.region.clone());
+        }
         let mut grants = Vec::with_capacity(scene.seats.len());
         for row in &mut scene.seats {
             let secret = Secret::draw(cx.rng);
@@ -242,6 +274,7 @@ impl SceneMaster {
             let is_gone = row.state == SeatState::Gone;
             let until = if is_gone { cx.now } else { until };
             grants.push(SeatGrant { player: row.player.clone(), token, until });
+            row.is_known = true;
             if !is_gone {
                 row.state = SeatState::Expected;
                 row.entry = Some(secret);
@@ -256,6 +289,7 @@ impl SceneMaster {
             reuse,
             domain: scene.domain.clone(),
             seed: cx.rng.next_u64(),
+            arranged,
             seats: grants,
         };
         let node = scene.node;
@@ -329,8 +363,8 @@ impl SceneMaster {
     /// The node had no room, or is gone: another one is asked, a few times. Whether there is one.
     pub(super) fn place_elsewhere(&mut self, id: SceneId, cx: &mut Context<'_>) -> bool {
         let Some(scene) = self.scenes.get(&id).filter(|scene| scene.places < PLACES_MAX) else { return false };
-        let (rules, before) = (Arc::clone(&scene.rules), scene.node);
-        let Ok(node) = self.choose_node(&rules, Some(before)) else { return false };
+        let (rules, region, before) = (Arc::clone(&scene.rules), scene.arranged.region.as_deref(), scene.node);
+        let Ok(node) = self.choose_node(&rules, region, Some(before)) else { return false };
         // It might begin there yet, or an instance that was to be used again lives on.
         self.order_end(id, EndReason::Expired, Vec::new(), false, cx);
         self.free_slot(id, cx);

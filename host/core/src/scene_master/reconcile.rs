@@ -212,6 +212,7 @@ impl SceneMaster {
         let seats = record.seats.into_iter().map(|seat| SeatRow {
             player: seat.player,
             state: seat.state,
+            is_known: seat.is_known,
             entry: None,
             asked: None,
             remove: seat.remove,
@@ -228,6 +229,8 @@ impl SceneMaster {
             allocation: record.allocation,
             domain: record.domain,
             match_id: record.match_id,
+            arranged: record.arranged,
+            seeks: record.seeks,
             past_matches: record.past_matches,
             node: record.node,
             usage: None,

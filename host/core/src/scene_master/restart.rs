@@ -84,7 +84,7 @@ impl SceneMaster {
             // Nothing begins now, which is not the scene's fault.
             return self.deadlines.set(Due::Scene(id), cx.now.plus_ms(RESTART_MS));
         }
-        let node = match self.choose_node(&scene.rules, None) {
+        let node = match self.choose_node(&scene.rules, scene.arranged.region.as_deref(), None) {
             Ok(node) => node,
             // It counts as a failure, so that it is not tried for ever.
             Err(refusal) => return self.crashed(id, refusal.to_string(), cx),

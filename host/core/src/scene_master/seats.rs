@@ -20,7 +20,7 @@ impl SceneMaster {
             // Too late: the seat was taken back, and the user may be elsewhere.
             return self.ask_to_remove(id, seat, EndReason::NeverJoined, cx);
         }
-        row.state = SeatState::Held;
+        (row.state, row.is_known) = (SeatState::Held, true);
         row.entry = None;
         if scene.state == State::Allocated {
             let life_until = scene.born.plus_ms(scene.rules.life_ms_max);
@@ -41,6 +41,7 @@ impl SceneMaster {
         if row.state == SeatState::Gone {
             return;
         }
+        let is_unknown = !row.is_known;
         row.state = SeatState::Gone;
         // Also if its match is not answered yet: there is no way in any more.
         row.entry = None;
@@ -48,7 +49,11 @@ impl SceneMaster {
         self.by_user.remove(&user);
         let ended = SceneEnded { scene: id, reason, results: Vec::new() };
         cx.send(lobby::Event::SynSceneEnded { user, allocation, ended });
+        if is_unknown {
+            self.free_place(id, seat);
+        }
         self.end_if_nobody(id, cx);
+        self.seek_anew(id, cx);
     }
 
     /// A scene whose last seat was given up ends soon.

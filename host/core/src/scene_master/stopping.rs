@@ -115,6 +115,7 @@ impl SceneMaster {
     /// What was known of an incarnation, or a session, beside its seats is over with it.
     pub(super) fn incarnation_over(&mut self, id: SceneId, refusal: &Refusal, cx: &mut Context<'_>) {
         self.forget_label(id);
+        self.forget_search(id, refusal, cx);
         self.forget_newcomers(id);
         self.end_watching(id, refusal, cx);
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use scenehost_core::config::{Fleet, OnCrash};
-use scenehost_core::message::EndReason;
+use scenehost_core::message::{Arranged, EndReason};
 use scenehost_core::scene::{self, Effect, Notice, Scene};
 use scenehost_core::scene_master::{self, Ask, Capacity, Offer};
 use scenehost_core::scene_service::{self, SceneService, SeatGrant, ToScene};
@@ -100,7 +100,7 @@ fn connection_of(user: usize) -> ConnectionId {
 impl Node {
     pub fn new(id: u64) -> Self {
         let fleet = Fleet { stop_grace_ms: 0, on_crash: OnCrash::Restart, ..Fleet::default() };
-        let offer = Offer { url: String::new(), capacity: Capacity::scenes(2), idle: None };
+        let offer = Offer { url: String::new(), capacity: Capacity::scenes(2), idle: None, region: None };
         let service = SceneService::new(NodeId(id), offer, BTreeMap::from([(FLEET.into(), fleet)]));
         Self {
             is_alive: true,
@@ -166,6 +166,7 @@ impl State {
                 reuse: false,
                 domain: None,
                 seed: 0,
+                arranged: Arranged::default(),
                 seats: (0..).zip(tokens).map(grant).collect(),
             },
             Order::Destroy { scene, inc } => {

@@ -67,7 +67,7 @@ impl Club {
         Self {
             lobby: World::new(lobby),
             desk: Desk::new(rules),
-            matching: World::new(Match::new(domain(), trio)),
+            matching: World::new(Match::new(domain(), trio, None)),
             told: BTreeMap::new(),
             scenes: Vec::new(),
             making: None,

@@ -18,7 +18,13 @@ fn running(on_crash: OnCrash) -> (World<SceneMaster>, SceneId) {
     let fleets = BTreeMap::from([(FleetName::from("gomoku"), Fleet { on_crash, ..Fleet::default() })]);
     let mut world = World::new(SceneMaster::new(fleets));
     for (node, slots) in [(NODES[0], 2), (NODES[1], 1)] {
-        world.tell(Event::NodeUp { node, url: "/v1/scene".to_owned(), capacity: Capacity::scenes(slots), idle: None });
+        world.tell(Event::NodeUp {
+            node,
+            url: "/v1/scene".to_owned(),
+            capacity: Capacity::scenes(slots),
+            idle: None,
+            region: None,
+        });
     }
     let player = Matched { user: UserId(10), name: "Ada".to_owned(), rating: 1500, team: 0, role: None, party: 0 };
     let told = world.tell(Event::ReqCreateScene {

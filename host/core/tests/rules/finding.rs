@@ -24,7 +24,7 @@ fn master() -> World<SceneMaster> {
     let fleets = fleets.map(|(name, fleet)| (FleetName::from(name), fleet));
     let mut world = World::new(SceneMaster::new(BTreeMap::from(fleets)));
     let capacity = Capacity::scenes(10_000);
-    world.tell(Event::NodeUp { node: NODE, url: "/v1/scene".to_owned(), capacity, idle: None });
+    world.tell(Event::NodeUp { node: NODE, url: "/v1/scene".to_owned(), capacity, idle: None, region: None });
     world
 }
 

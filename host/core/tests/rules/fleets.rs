@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 use scenehost_core::config::{AfterSession, Fleet, Placement, StartOn, Usage};
 use scenehost_core::message::PlayerResult;
 use scenehost_core::record::{self, SceneRecord};
-use scenehost_core::scene_master::{
-    Answer, Ask, Capacity, Event, FleetView, Idle, Matched, Order, PROVISION_AFTER_MS, SceneMaster,
-};
+use scenehost_core::scene_master::{Answer, Ask, Capacity, Event, FleetView, Idle, Matched, Order, SceneMaster};
 use scenehost_core::scene_service::Event as ToNode;
 use scenehost_core::{
     AllocationId, Build, Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, UserId, Write, db, lobby,
@@ -48,7 +46,12 @@ impl Farm {
     }
 
     fn node_up(&mut self, node: u64, capacity: Capacity, idle: Option<Idle>) {
-        self.tell(Event::NodeUp { node: NodeId(node), url: format!("node-{node}"), capacity, idle });
+        self.node_up_in(node, capacity, idle, None);
+    }
+
+    fn node_up_in(&mut self, node: u64, capacity: Capacity, idle: Option<Idle>, region: Option<&str>) {
+        let (url, region) = (format!("node-{node}"), region.map(str::to_owned));
+        self.tell(Event::NodeUp { node: NodeId(node), url, capacity, idle, region });
     }
 
     /// One event, and the obedience that follows; what is said to others than nodes.
@@ -134,6 +137,10 @@ impl Farm {
     }
 
     fn matched(&mut self, match_id: u64, users: &[u64]) -> Vec<Message> {
+        self.matched_in(match_id, users, None)
+    }
+
+    fn matched_in(&mut self, match_id: u64, users: &[u64], region: Option<&str>) -> Vec<Message> {
         let players = users.iter().map(|user| player(*user)).collect();
         let match_id = MatchId(match_id);
         self.tell(Event::ReqCreateScene {
@@ -142,7 +149,7 @@ impl Farm {
             fleet: FLEET.into(),
             players,
             choices: Vec::new(),
-            region: None,
+            region: region.map(str::to_owned),
             bots: 0,
         })
     }
@@ -226,8 +233,6 @@ fn as_many_scenes_as_the_fleet_says_are_always_ready() {
     let mut farm = Farm::new(on_standby(3));
     assert_eq!(farm.states(), [("Ready", 3)]);
     farm.matched(1, &[10, 11]);
-    assert_eq!(farm.states(), [("Allocated", 1), ("Ready", 2)]);
-    farm.pass_ms(PROVISION_AFTER_MS);
     assert_eq!(farm.states(), [("Allocated", 1), ("Ready", 3)]);
     farm.pass_ms(20 * 60_000);
     assert_eq!(farm.states(), [("Ready", 3)], "they outlive their time on standby, and the unjoined game does not");
@@ -518,6 +523,66 @@ fn scenes_are_spread_or_packed() {
         let used = [1, 2].map(|node| farm.world.service.slots(NodeId(node)).unwrap().0);
         assert_eq!(used, expected, "{placement:?}");
     }
+}
+
+#[test]
+fn a_match_gets_a_scene_in_its_region_or_in_none_and_never_in_another() {
+    let fleet = Fleet { start: StartOn::Provision, standby_min: 1, ..Fleet::default() };
+    let mut farm = Farm::with_nodes(fleet, &[]);
+    // The scene that is ready is in asia.
+    farm.node_up_in(1, Capacity::scenes(5), None, Some("asia"));
+    farm.node_up_in(2, Capacity::scenes(1), None, Some("eu"));
+    farm.node_up_in(3, Capacity::scenes(1), None, None);
+    farm.ordered();
+    let node_of = |said: &[Message]| {
+        said.iter().find_map(|message| match message {
+            Message::Match(_, matching::Event::ResCreateScene { result, .. }) => Some(match result {
+                Ok(entries) => entries[0].1.url.split('/').next().unwrap_or_default().to_owned(),
+                Err(refusal) => format!("{refusal:?}"),
+            }),
+            _ => None,
+        })
+    };
+    let mut place = |number: u64, region| node_of(&farm.matched_in(number, &[100 + number], region)).unwrap();
+    assert_eq!(place(1, Some("eu")), "node-2");
+    assert_eq!(place(2, Some("eu")), "node-3", "where it has no room: anywhere");
+    assert_eq!(place(3, Some("eu")), "Overloaded(\"scenes in this region\")");
+    assert_eq!(place(4, Some("asia")), "node-1");
+    assert_eq!(place(5, None), "node-1");
+    let mut farm = Farm::with_nodes(Fleet::default(), &[]);
+    farm.node_up_in(1, Capacity::scenes(5), None, Some("asia"));
+    let told = node_of(&farm.matched_in(1, &[10], Some("eu"))).unwrap();
+    assert_eq!(told, "NotFound(\"server for games in the region \\\"eu\\\" now\")");
+}
+
+#[test]
+fn what_matching_has_arranged_is_the_scenes_also_when_it_begins_anew() {
+    let mut farm = Farm::with_nodes(Fleet::default(), &[Capacity::scenes(5)]);
+    farm.node_up_in(1, Capacity::scenes(5), None, Some("eu"));
+    let mut player = player(10);
+    (player.role, player.party) = (Some("tank".to_owned()), 3);
+    let choices = vec![("map".to_owned(), "dust".to_owned())];
+    let (domain, fleet) = ("arena".into(), FLEET.into());
+    let (match_id, players, choices, region) = (MatchId(1), vec![player], choices, None);
+    let said = farm.tell(Event::ReqCreateScene { match_id, domain, fleet, players, choices, region, bots: 2 });
+    let scene = scene_of(&said);
+    let ask = Ask::Crashed("trap".to_owned());
+    farm.tell(Event::ReqAskDestroyScene { scene, epoch: Epoch(1), ask });
+    farm.pass_ms(1_000);
+    let made: Vec<_> = farm
+        .orders
+        .iter()
+        .filter_map(|(_, order)| match order {
+            ToNode::ReqCreateScene { epoch, arranged, seats, .. } => {
+                Some((*epoch, arranged.clone(), seats[0].player.clone()))
+            }
+            _ => None,
+        })
+        .collect();
+    let [(Epoch(1), first, one), (Epoch(2), second, two)] = &made[..] else { panic!("{made:?}") };
+    assert_eq!((first, one), (second, two));
+    assert_eq!((first.region.as_deref(), first.bots, first.choices.len()), (Some("eu"), 2, 1));
+    assert_eq!((one.role.as_deref(), one.party), (Some("tank"), 3));
 }
 
 #[test]

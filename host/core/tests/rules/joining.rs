@@ -26,7 +26,7 @@ fn fleet() -> Fleet {
 fn running(fleet: Fleet) -> (World<SceneMaster>, SceneId) {
     let mut world = World::new(SceneMaster::new(BTreeMap::from([(FleetName::from("arena"), fleet)])));
     let capacity = Capacity::scenes(10);
-    world.tell(Event::NodeUp { node: NODE, url: "/v1/scene".to_owned(), capacity, idle: None });
+    world.tell(Event::NodeUp { node: NODE, url: "/v1/scene".to_owned(), capacity, idle: None, region: None });
     let player = |user| Matched {
         user: UserId(user),
         name: "Ada".to_owned(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use scenehost_core::ids::UserId;
 use scenehost_core::matching::rule::{
     Answers, Batch, Class, Description, Facts, Fault, MatchRule, PROPOSALS_MAX, Player, Proposed, RatingRange, Rule,
-    TEAMS_MAX, TeamSize, Ticket, Verdict, Waiting,
+    Setting, TEAMS_MAX, TeamSize, Ticket, Verdict, Waiting,
 };
 
 /// Answers as it is told to, whatever it is asked.
@@ -189,4 +189,24 @@ fn a_rule_is_the_same_only_as_itself() {
     let one = rule(Scripted::default());
     assert_eq!(one, one.clone());
     assert_ne!(one, rule(Scripted::default()));
+}
+
+#[test]
+fn a_setting_that_cannot_work_is_refused_with_what_to_change() {
+    let check = |text: &str| serde_json::from_str::<Setting>(text).unwrap().check();
+    assert_eq!(check(r#"{"plugin":"squads-rule"}"#), Ok(()));
+    let refused = |text: &str, part: &str| {
+        let what = check(text).unwrap_err();
+        assert!(what.contains(part), "{what}");
+    };
+    refused(r#"{"plugin":"../squads"}"#, "letters, digits");
+    refused(r#"{"plugin":""}"#, "letters, digits");
+    refused(r#"{"plugin":"a","fuel":9999}"#, "rule.fuel is 9999: use 10000");
+    refused(r#"{"plugin":"a","fuel":100000001}"#, "to 100000000");
+    refused(r#"{"plugin":"a","memory_kib":255}"#, "rule.memory_kib is 255: use 256 to 16384");
+    refused(r#"{"plugin":"a","memory_kib":16385}"#, "16384");
+    let long = "x".repeat(16 * 1_024);
+    refused(&format!(r#"{{"plugin":"a","configuration":{{"text":"{long}"}}}}"#), "16384 bytes as JSON");
+    let unknown = serde_json::from_str::<Setting>(r#"{"plugin":"a","fuels":1}"#).unwrap_err();
+    assert!(unknown.to_string().contains("fuels"));
 }

@@ -24,7 +24,7 @@ fn domain(players_min: u32, players_max: u32) -> Domain {
 }
 
 fn pairs() -> World<Match> {
-    World::new(Match::new("gomoku".into(), domain(2, 2)))
+    World::new(Match::new("gomoku".into(), domain(2, 2), None))
 }
 
 fn ask(user: u64, rating: i32) -> Event {
@@ -38,7 +38,7 @@ fn ask_without(user: u64, rating: i32, blocked: &[u64]) -> Event {
 
 fn seeker(user: u64, rating: i32, blocked: &[u64]) -> Seeker {
     let blocked = blocked.iter().map(|user| UserId(*user)).collect();
-    Seeker { user: UserId(user), name: format!("user {user}"), rating, blocked, wish: Wish::default() }
+    Seeker { user: UserId(user), name: format!("user {user}"), rating, games: 0, blocked, wish: Wish::default() }
 }
 
 /// The groups that were sent to SceneMaster.
@@ -82,7 +82,7 @@ fn ask_as_party(users: &[(u64, i32)]) -> Event {
 
 #[test]
 fn a_party_comes_in_whole_or_not_at_all_and_counts_as_its_users() {
-    let mut world = World::new(Match::new("arena".into(), domain(3, 4)));
+    let mut world = World::new(Match::new("arena".into(), domain(3, 4), None));
     world.tell(ask_as_party(&[(1, 1500), (2, 1500), (3, 1500)]));
     assert!(groups(&world.tell(ask_as_party(&[(4, 1500), (5, 1500)]))).is_empty(), "five are too many");
     assert_eq!(groups(&world.tell(ask(6, 1500)))[0].1, [1, 2, 3, 6]);
@@ -102,7 +102,7 @@ fn a_party_that_fills_a_game_begins_at_once_and_a_larger_one_never() {
 
 #[test]
 fn a_partys_rating_is_the_mean_and_each_plays_with_the_own() {
-    let mut world = World::new(Match::new("arena".into(), domain(3, 3)));
+    let mut world = World::new(Match::new("arena".into(), domain(3, 3), None));
     world.tell(ask_as_party(&[(1, 1000), (2, 1400)]));
     assert!(groups(&world.tell(ask(3, 1400))).is_empty(), "too far from 1200");
     let told = world.tell(ask(4, 1200));
@@ -117,7 +117,7 @@ fn a_partys_rating_is_the_mean_and_each_plays_with_the_own() {
 
 #[test]
 fn a_block_of_one_is_a_block_of_the_party_but_not_within_it() {
-    let mut world = World::new(Match::new("arena".into(), domain(3, 3)));
+    let mut world = World::new(Match::new("arena".into(), domain(3, 3), None));
     let seekers = vec![seeker(1, 1500, &[2]), seeker(2, 1500, &[3])];
     world.tell(Event::ReqMatch { ticket: 1, seekers });
     assert!(groups(&world.tell(ask(3, 1500))).is_empty());
@@ -127,7 +127,7 @@ fn a_block_of_one_is_a_block_of_the_party_but_not_within_it() {
 
 #[test]
 fn one_member_takes_the_search_back_for_all_and_a_newer_one_ends_it() {
-    let mut world = World::new(Match::new("arena".into(), domain(3, 3)));
+    let mut world = World::new(Match::new("arena".into(), domain(3, 3), None));
     world.tell(ask_as_party(&[(1, 1500), (2, 1500)]));
     let others = Refusal::SearchStopped("Bob has stopped the search".to_owned());
     let stranger = Event::ReqCancelMatch { user: UserId(9), ticket: 1, others: others.clone() };
@@ -159,7 +159,7 @@ fn who_has_blocked_the_other_is_not_matched_with_them_whoever_came_first() {
 
 #[test]
 fn a_group_has_no_two_of_whom_one_has_blocked_the_other() {
-    let mut world = World::new(Match::new("arena".into(), domain(3, 3)));
+    let mut world = World::new(Match::new("arena".into(), domain(3, 3), None));
     world.tell(ask_without(1, 1500, &[2]));
     world.tell(ask(2, 1500));
     assert!(groups(&world.tell(ask(3, 1500))).is_empty(), "1 and 2 are the only ones for 3");
@@ -198,7 +198,7 @@ fn ranges_widen_with_waiting_and_both_have_to_accept() {
 fn the_choice_among_those_in_range_is_random_and_fair() {
     let mut chosen = BTreeMap::<u64, u32>::new();
     for seed in 0..400 {
-        let mut world = World::seeded(Match::new("gomoku".into(), domain(2, 2)), seed);
+        let mut world = World::seeded(Match::new("gomoku".into(), domain(2, 2), None), seed);
         world.tell(ask(1, 1400));
         world.tell(ask(2, 1600));
         let group = &groups(&world.tell(ask(3, 1500)))[0].1;
@@ -221,7 +221,7 @@ fn a_hundred_thousand_choices_are_uniform_over_those_in_range() {
     ];
     // They will not play with each other, so that all of them wait; and nobody is avoided for having met before.
     let recent = Recent { opponents: 0, ..Recent::default() };
-    let mut world = World::new(Match::new("gomoku".into(), Domain { recent, ..domain(2, 2) }));
+    let mut world = World::new(Match::new("gomoku".into(), Domain { recent, ..domain(2, 2) }, None));
     let others: Vec<u64> = (0..RATINGS.len() as u64).collect();
     let wait = |world: &mut World<Match>, user: u64, ticket: u64| {
         let seekers = vec![seeker(user, RATINGS[user as usize], &others)];
@@ -246,7 +246,7 @@ fn a_hundred_thousand_choices_are_uniform_over_those_in_range() {
 
 #[test]
 fn a_group_waits_to_fill_but_not_for_ever() {
-    let mut world = World::new(Match::new("arena".into(), domain(2, 8)));
+    let mut world = World::new(Match::new("arena".into(), domain(2, 8), None));
     for user in 1..=3 {
         assert!(groups(&world.tell(ask(user, 1500))).is_empty(), "two would do, eight are better");
     }
@@ -382,7 +382,7 @@ proptest! {
         players_more in 0..4u32,
     ) {
         let config = domain(players_min, players_min + players_more);
-        let mut world = World::new(Match::new("gomoku".into(), config.clone()));
+        let mut world = World::new(Match::new("gomoku".into(), config.clone(), None));
         let mut asked = BTreeMap::new();
         let mut grouped = BTreeSet::new();
         let mut messages = Vec::new();

@@ -1,6 +1,6 @@
 //! A party in matching: it comes in as one, and reacts as one.
 
-use scenehost_core::lobby::CHECK_MS;
+use scenehost_core::lobby::{CHECK_MS, Event};
 use scenehost_core::message::{MatchState, Notice};
 use scenehost_core::party::{Ask, Request};
 use scenehost_core::{Refusal, UserId};
@@ -268,4 +268,56 @@ fn when_the_handler_of_another_domain_fails_no_ticket_stays_behind() {
     club.search(CY).unwrap();
     club.pass_ms(5_000);
     assert!(club.scenes.is_empty(), "nobody plays with those who are not there");
+}
+
+/// A game has sent these users on to their next match.
+fn sent_on(club: &mut Club, users: &[u64], together: bool) {
+    club.forget_told();
+    let users = users.iter().map(|user| UserId(*user)).collect();
+    club.tell(Event::SynSearchAgain { users, domain: domain(), together });
+}
+
+#[test]
+fn users_who_are_sent_on_look_for_a_match_each_alone_or_with_the_party_that_they_lead() {
+    let mut club = Club::party_of(&[ADA, BOB]);
+    club.come(CY);
+    sent_on(&mut club, &[BOB, ADA, CY], false);
+    assert_eq!(states(&mut club, &[ADA, BOB, CY]), ["Match"; 3]);
+    assert_eq!(club.scenes, [[ADA, BOB, CY]]);
+
+    let mut club = Club::party_of(&[ADA, BOB]);
+    sent_on(&mut club, &[BOB], false);
+    assert_eq!(states(&mut club, &[ADA, BOB]), ["", "Forbidden"], "who does not lead the party is told so");
+}
+
+#[test]
+fn users_who_are_sent_on_together_have_one_ticket() {
+    let mut club = Club::of(&[ADA, BOB, CY]);
+    sent_on(&mut club, &[ADA, BOB], true);
+    assert_eq!(states(&mut club, &[ADA, BOB]), ["Searching"; 2]);
+    club.cancel(BOB);
+    let why = state(&mut club, ADA);
+    assert!(why.contains("stopped the search"), "{why}");
+}
+
+#[test]
+fn who_is_sent_on_and_is_gone_or_does_something_else_is_passed_over() {
+    let mut club = Club::of(&[ADA, BOB, CY]);
+    club.drop(BOB);
+    club.search(CY).unwrap();
+    sent_on(&mut club, &[ADA, BOB, CY, 99], true);
+    assert_eq!(states(&mut club, &[ADA, BOB, CY]), ["Searching", "", ""]);
+    sent_on(&mut club, &[ADA], true);
+    assert_eq!(state(&mut club, ADA), "", "one who looks already goes on to do so");
+}
+
+#[test]
+fn why_a_user_who_is_sent_on_finds_nothing_is_told() {
+    let mut club = Club::of(&[ADA, BOB]);
+    let users = vec![UserId(ADA), UserId(BOB)];
+    for together in [false, true] {
+        club.forget_told();
+        club.tell(Event::SynSearchAgain { users: users.clone(), domain: "chess".into(), together });
+        assert_eq!(states(&mut club, &[ADA, BOB]), ["NotFound"; 2]);
+    }
 }

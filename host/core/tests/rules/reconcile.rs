@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use scenehost_core::config::{AfterSession, Fleet, StartOn};
-use scenehost_core::message::{EndReason, PlayerResult, ServiceName};
+use scenehost_core::message::{Arranged, EndReason, PlayerResult, ServiceName};
 use scenehost_core::scene_master::{Ask, Capacity, Event, Matched, Offer, Order, RECONCILE_MS_MAX, SceneMaster};
 use scenehost_core::scene_service::{self, Event as ToNode, Life, Report, Reported, Round, SceneService, SeatNow};
 use scenehost_core::{
@@ -39,8 +39,8 @@ impl Books {
         let fleets = BTreeMap::from([(FLEET.into(), (BUILD, fleet.clone()))]);
         let mut books = Self { world: World::new(master), store: BTreeMap::new(), fleet, rounds: 0, asked: 0 };
         books.tell(Event::Fleets { fleets });
-        let Offer { url, capacity, idle } = offer();
-        books.tell(Event::NodeUp { node: NODE, url, capacity, idle });
+        let Offer { url, capacity, idle, region } = offer();
+        books.tell(Event::NodeUp { node: NODE, url, capacity, idle, region });
         books
     }
 
@@ -163,7 +163,7 @@ impl Books {
 }
 
 fn offer() -> Offer {
-    Offer { url: "/v1/scene".to_owned(), capacity: Capacity::scenes(10), idle: None }
+    Offer { url: "/v1/scene".to_owned(), capacity: Capacity::scenes(10), idle: None, region: None }
 }
 
 fn reused() -> Fleet {
@@ -485,7 +485,17 @@ fn node(scenes: u64) -> World<SceneService> {
 
 fn ordered(scene: SceneId, epoch: Epoch) -> ToNode {
     let (fleet, build, seats) = (FLEET.into(), BUILD, Vec::new());
-    ToNode::ReqCreateScene { scene, epoch, fleet, build, reuse: false, domain: None, seed: 1, seats }
+    ToNode::ReqCreateScene {
+        scene,
+        epoch,
+        fleet,
+        build,
+        reuse: false,
+        domain: None,
+        seed: 1,
+        arranged: Arranged::default(),
+        seats,
+    }
 }
 
 fn reports(said: &[Message]) -> Vec<Report> {

@@ -38,7 +38,7 @@ fn stream(lines: &[String]) -> Stream {
 }
 
 fn report(lines: &[String], domain: &Domain) -> Report {
-    replay(&stream(lines), domain, &mut ChaCha20Rng::seed_from_u64(7), &mut |_| {}).expect("the domain is right")
+    replay(&stream(lines), domain, None, &mut ChaCha20Rng::seed_from_u64(7), &mut |_| {}).expect("the domain is right")
 }
 
 /// Searches of many users, one every `ms`, with ratings from 1200 to 1799.
@@ -50,12 +50,14 @@ fn many(count: u64, ms: u64) -> Vec<String> {
 #[test]
 fn what_a_handler_is_told_is_recorded_without_names_and_read_again() {
     let wish = Wish {
+        roles: vec!["tank".to_owned()],
         has: BTreeMap::from([("language".to_owned(), vec!["de".to_owned()])]),
         wants: BTreeMap::new(),
         round_trips: BTreeMap::from([("eu".to_owned(), 20)]),
         opponents: [UserId(9)].into(),
     };
-    let ada = Seeker { user: UserId(1), name: "Ada".to_owned(), rating: 1_512, blocked: [UserId(3)].into(), wish };
+    let ada =
+        Seeker { user: UserId(1), name: "Ada".to_owned(), rating: 1_512, games: 40, blocked: [UserId(3)].into(), wish };
     let bob = Seeker { user: UserId(2), rating: 1_400, ..Seeker::default() };
     let events = [
         Event::ReqMatch { ticket: 7, seekers: vec![ada, bob] },
@@ -66,7 +68,7 @@ fn what_a_handler_is_told_is_recorded_without_names_and_read_again() {
     let lines: Vec<String> =
         events.iter().filter_map(|it| Line::of(it, Time(5), &someone_else)).map(|line| line.text()).collect();
     let expected = [
-        r#"{"at_ms":5,"enter":{"ticket":7,"seekers":[{"user":"00000000000000a1","rating":1512,"blocked":["00000000000000a3"],"has":{"language":["de"]},"round_trips":{"eu":20},"opponents":["00000000000000a9"]},{"user":"00000000000000a2","rating":1400}]}}"#,
+        r#"{"at_ms":5,"enter":{"ticket":7,"seekers":[{"user":"00000000000000a1","rating":1512,"blocked":["00000000000000a3"],"has":{"language":["de"]},"round_trips":{"eu":20},"roles":["tank"],"opponents":["00000000000000a9"],"games":40},{"user":"00000000000000a2","rating":1400,"games":0}]}}"#,
         r#"{"at_ms":5,"here":{"ticket":7,"user":"00000000000000a2","here":false}}"#,
         r#"{"at_ms":5,"cancel":{"ticket":7,"user":"00000000000000a2"}}"#,
     ];
@@ -122,7 +124,7 @@ fn a_stream_that_is_not_right_is_refused_with_its_line() {
     assert!(wrong(&long).contains("longer than 1048576 bytes"));
 
     let none = Domain { players_min: 0, ..duel() };
-    let refused = replay(&stream(&[]), &none, &mut ChaCha20Rng::seed_from_u64(1), &mut |_| {});
+    let refused = replay(&stream(&[]), &none, None, &mut ChaCha20Rng::seed_from_u64(1), &mut |_| {});
     assert!(matches!(&refused, Err(Error::Domain(what)) if what.contains("players_min is 0")), "{refused:?}");
 }
 
@@ -182,7 +184,8 @@ fn the_same_stream_configuration_and_randomness_give_the_same_report() {
     let lines = many(400, 150);
     let one = report(&lines, &duel());
     assert_eq!(one, report(&lines, &duel()));
-    let other = replay(&stream(&lines), &duel(), &mut ChaCha20Rng::seed_from_u64(8), &mut |_| {}).expect("it is right");
+    let other =
+        replay(&stream(&lines), &duel(), None, &mut ChaCha20Rng::seed_from_u64(8), &mut |_| {}).expect("it is right");
     assert_ne!(one.samples, other.samples, "the choice is by chance");
     assert_eq!(one.all.searches, 400);
 }

@@ -28,6 +28,7 @@ fn running(fleet: Fleet) -> (World<SceneMaster>, SceneId) {
         url: "/v1/scene".to_owned(),
         capacity: Capacity::scenes(2),
         idle: None,
+        region: None,
     });
     let player =
         |user| Matched { user: UserId(user), name: "Ada".to_owned(), rating: 1500, team: 0, role: None, party: 0 };
@@ -195,6 +196,7 @@ fn what_runs_on_a_node_that_is_gone_begins_anew_on_another() {
         url: "/v1/other".to_owned(),
         capacity: Capacity::scenes(2),
         idle: None,
+        region: None,
     });
     world.tell(Event::NodeDown { node: NODES[0] });
     let (_, placed) = anew(&mut world);

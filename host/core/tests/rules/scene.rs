@@ -1,11 +1,12 @@
 //! A scene's seats, its door, and its end.
 
 use scenehost_core::config::{Fleet, OnCrash};
-use scenehost_core::message::EndReason;
-use scenehost_core::scene::{ASK_AGAIN_MS, Event, GameEvent, Notice};
+use scenehost_core::matching::backfill::Opening;
+use scenehost_core::message::{Arranged, EndReason};
+use scenehost_core::scene::{ASK_AGAIN_MS, Event, GameEvent, Notice, SEARCH_MS_MIN};
 use scenehost_core::scene_service::{SeatGrant, Start, ToScene};
 use scenehost_core::token::SecretHash;
-use scenehost_core::{Build, ConnectionId, Epoch, Message, Player, SceneId, Time, UserId};
+use scenehost_core::{Build, ConnectionId, Epoch, Message, Player, PlayerResult, SceneId, Time, UserId, scene_master};
 
 use crate::table;
 use crate::world::START;
@@ -45,6 +46,7 @@ fn start() -> Start {
         limits: Fleet { spectators_max: 10, ..Fleet::default() },
         domain: Some("gomoku".into()),
         seed: 1,
+        arranged: Arranged::default(),
         seats: vec![grant(0), grant(1)],
     }
 }
@@ -426,6 +428,82 @@ fn an_order_for_another_incarnation_is_passed_over() {
     let mut scene = inside();
     let order = ToScene::End { epoch: Epoch(2), reason: EndReason::Stopped, results: Vec::new(), keep: false };
     assert_eq!(shorts(&scene.step(START, Event::Order(order))), [] as [&str; 0]);
+}
+
+/// What SceneMaster hears of a game's searches: their numbers, and how many kinds of places.
+fn searches(effects: &[Effect]) -> Vec<(u64, usize)> {
+    let searches = effects.iter().filter_map(|effect| match effect {
+        Effect::Send(message) => match &**message {
+            Message::SceneMaster(scene_master::Event::SynSeekPlayers { number, openings, .. }) => {
+                Some((*number, openings.len()))
+            }
+            _ => None,
+        },
+        _ => None,
+    });
+    searches.collect()
+}
+
+#[test]
+fn a_game_may_change_its_search_once_a_second_and_end_it_at_once() {
+    let seek = |places| {
+        Event::SeekPlayers((0..places).map(|team| Opening { count: 1, team: Some(team), role: None }).collect())
+    };
+    let mut scene = inside();
+    assert_eq!(searches(&scene.step(START, seek(0))), [], "it has sought nobody");
+    assert_eq!(searches(&scene.step(START, seek(1))), [(1, 1)]);
+    assert_eq!(searches(&scene.step(START, seek(2))), []);
+    assert_eq!(searches(&scene.step(START, seek(3))), []);
+    let next = START.plus_ms(SEARCH_MS_MIN);
+    assert_eq!(scene.deadline(), Some(next));
+    assert_eq!(searches(&scene.step(next, Event::Tick)), [(2, 3)], "the newest");
+    assert_eq!(searches(&scene.step(next, seek(0))), [(3, 0)]);
+    let report = |anew| Event::Order(ToScene::Report { epoch: EPOCH, anew });
+    assert_eq!(searches(&scene.step(next, report(false))), [(3, 0)], "it may have been lost");
+    assert_eq!(searches(&inside().step(START, report(true))), []);
+}
+
+#[test]
+fn a_scene_that_was_not_made_by_a_match_neither_seeks_players_nor_knows_where_they_play_next() {
+    let mut scene = Scene::start(SceneId(100), Start { domain: None, ..start() });
+    scene.step(START, Event::Started(Ok(())));
+    enter(&mut scene, START, ADA, 0);
+    let seek = Event::SeekPlayers(vec![Opening { count: 1, team: None, role: None }]);
+    let next =
+        |domain: Option<&str>| Event::MatchAgain { seats: vec![0], domain: domain.map(<_>::from), together: false };
+    for event in [seek, next(None)] {
+        let effects = scene.step(START, event);
+        assert!(matches!(&effects[..], [Effect::Complain(_)]), "{effects:?}");
+    }
+    let told = shorts(&scene.step(START, next(Some("gomoku"))));
+    assert!(told.iter().any(|it| it.contains("SynMatchAgain")), "{told:?}");
+}
+
+#[test]
+fn who_is_sent_on_leaves_and_the_results_count_all_the_same() {
+    let mut scene = inside();
+    enter(&mut scene, START, BOB, 1);
+    let seats = vec![1, 1, 0, 7];
+    let effects = scene.step(START, Event::MatchAgain { seats, domain: None, together: true });
+    let game = effects.iter().filter(|effect| matches!(effect, Effect::Game(GameEvent::Left(_, EndReason::NextMatch))));
+    assert_eq!(game.count(), 2);
+    let sent = effects.iter().find_map(|effect| match effect {
+        Effect::Send(message) => match &**message {
+            Message::SceneMaster(scene_master::Event::SynMatchAgain { seats, domain, together, .. }) => {
+                Some((seats.clone(), domain.as_str().to_owned(), *together))
+            }
+            _ => None,
+        },
+        _ => None,
+    });
+    assert_eq!(sent, Some((vec![1, 0], "gomoku".to_owned(), true)), "{:?}", shorts(&effects));
+    let told = shorts(&effects);
+    assert_eq!(told.iter().filter(|it| *it == "tell Ended NextMatch").count(), 2, "{told:?}");
+    assert!(!told.iter().any(|it| it.contains("SynUserLeft")), "SceneMaster hears of it once: {told:?}");
+    // The game is over in the same step, when nobody is left to play it.
+    let result = PlayerResult { seat: 0, place: 1, score: 1 };
+    let told = shorts(&scene.step(START, Event::Finish(vec![result])));
+    assert!(told.iter().any(|it| it.contains("ReqAskDestroyScene")), "{told:?}");
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn master(slots: u32) -> World<SceneMaster> {
         url: "/v1/scene".to_owned(),
         capacity: Capacity::scenes(slots),
         idle: None,
+        region: None,
     });
     world
 }
@@ -85,7 +86,7 @@ fn report(round: u64, scenes: Vec<Reported>) -> Event {
     let (from, to) = (SceneId(0), SceneId(u64::MAX));
     Event::SynReport(Box::new(Report {
         node: NODE,
-        offer: Offer { url: "/v1/scene".to_owned(), capacity: Capacity::scenes(10), idle: None },
+        offer: Offer { url: "/v1/scene".to_owned(), capacity: Capacity::scenes(10), idle: None, region: None },
         asked: 0,
         round: Round { since: Time(1), number: round },
         from,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use scenehost_core::config::Fleet;
-use scenehost_core::message::EndReason;
+use scenehost_core::message::{Arranged, EndReason};
 use scenehost_core::scene_master::{self, Capacity, Offer};
 use scenehost_core::scene_service::{END_MS_MAX, Event, START_MS_MAX, SceneService, SeatGrant, ToScene};
 use scenehost_core::token::SecretHash;
@@ -17,7 +17,7 @@ const EPOCH: Epoch = Epoch(1);
 
 fn service(slots: u32) -> World<SceneService> {
     let fleets = BTreeMap::from([(FleetName::from("gomoku"), Fleet { scenes_max: 2, ..Fleet::default() })]);
-    let offer = Offer { url: "/v1/scene".to_owned(), capacity: Capacity::scenes(slots), idle: None };
+    let offer = Offer { url: "/v1/scene".to_owned(), capacity: Capacity::scenes(slots), idle: None, region: None };
     let mut world = World::new(SceneService::new(NodeId(1), offer, fleets));
     assert_eq!(shorts(&world.tell(Event::Tick)), ["SceneMaster SynReport"], "it tells of itself at once");
     world
@@ -32,6 +32,7 @@ fn create(scene: SceneId, epoch: Epoch) -> Event {
         reuse: false,
         domain: None,
         seed: 1,
+        arranged: Arranged::default(),
         seats: Vec::new(),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use scenehost_core::config::{Fleet, OnCrash};
-use scenehost_core::message::{EndReason, PlayerResult};
+use scenehost_core::message::{Arranged, EndReason, PlayerResult};
 use scenehost_core::scene::{
     Effect, Event, GameEvent, LABEL_MS_MIN, Notice, PENDING_FRAMES_MAX, SHOWN_FRAMES_MAX, Scene, WATCHED_MS_MIN,
 };
@@ -43,6 +43,7 @@ fn running(limits: Fleet) -> Scene<u32> {
         limits,
         domain: Some("gomoku".into()),
         seed: 1,
+        arranged: Arranged::default(),
         seats: vec![SeatGrant { player, token: SecretHash::of("seat"), until: START.plus_ms(600_000) }],
     };
     let mut scene = Scene::start(SCENE, start);
@@ -356,7 +357,13 @@ fn a_label_is_told_once_in_a_while_and_only_if_it_is_new() {
 fn master(fleet: Fleet) -> (World<SceneMaster>, SceneId) {
     let mut world = World::new(SceneMaster::new(BTreeMap::from([(FleetName::from("gomoku"), fleet)])));
     let capacity = Capacity::scenes(10);
-    world.tell(scene_master::Event::NodeUp { node: NODE, url: "/v1/scene".to_owned(), capacity, idle: None });
+    world.tell(scene_master::Event::NodeUp {
+        node: NODE,
+        url: "/v1/scene".to_owned(),
+        capacity,
+        idle: None,
+        region: None,
+    });
     let scene = another_game(&mut world, 50);
     (world, scene)
 }

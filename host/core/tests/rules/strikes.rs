@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use scenehost_core::config::{Fleet, STRIKES_MAX, Strikes};
-use scenehost_core::message::EndReason;
+use scenehost_core::message::{Arranged, EndReason};
 use scenehost_core::scene::{Event as ToScene, STRIKE_MS_MIN, Scene};
 use scenehost_core::scene_master::{Ask, Capacity, Event, Matched, Misbehaviour, Offer, SceneMaster};
 use scenehost_core::scene_service::{self, Event as ToNode, SceneService, Start};
@@ -22,7 +22,7 @@ fn fleet(strikes: Strikes) -> Fleet {
 fn running(strikes: Strikes) -> (World<SceneMaster>, SceneId) {
     let mut world = World::new(SceneMaster::new(BTreeMap::from([(FleetName::from("duel"), fleet(strikes))])));
     let (url, capacity) = ("/v1/scene".to_owned(), Capacity::scenes(2));
-    world.tell(Event::NodeUp { node: NodeId(1), url, capacity, idle: None });
+    world.tell(Event::NodeUp { node: NodeId(1), url, capacity, idle: None, region: None });
     let players =
         vec![Matched { user: UserId(10), name: "Ada".to_owned(), rating: 1_500, team: 0, role: None, party: 0 }];
     let (domain, fleet) = ("duel".into(), "duel".into());
@@ -145,6 +145,7 @@ fn scene(strikes: Strikes) -> Scene<u32> {
         limits: fleet(strikes),
         domain: None,
         seed: 1,
+        arranged: Arranged::default(),
         seats: Vec::new(),
     };
     let mut scene = Scene::start(SceneId(100), start);
@@ -177,12 +178,22 @@ fn a_step_that_is_too_long_and_too_much_memory_are_strikes_and_not_too_many_of_t
 fn a_scene_that_is_silent_has_a_strike_each_time_and_one_that_answers_has_none() {
     let silence_ms = 2_000;
     let fleets = BTreeMap::from([("duel".into(), fleet(Strikes { silence_ms, ..Strikes::default() }))]);
-    let offer = Offer { url: "/v1/scene".to_owned(), capacity: Capacity::scenes(2), idle: None };
+    let offer = Offer { url: "/v1/scene".to_owned(), capacity: Capacity::scenes(2), idle: None, region: None };
     let mut world = World::new(SceneService::new(NodeId(1), offer, fleets));
     let scene = SceneId(100);
     let (fleet, build, seats) = ("duel".into(), Build(1), Vec::new());
     let reuse = false;
-    world.tell(ToNode::ReqCreateScene { scene, epoch: EPOCH, fleet, build, reuse, domain: None, seed: 1, seats });
+    world.tell(ToNode::ReqCreateScene {
+        scene,
+        epoch: EPOCH,
+        fleet,
+        build,
+        reuse,
+        domain: None,
+        seed: 1,
+        arranged: Arranged::default(),
+        seats,
+    });
     world.tell(ToNode::ResStart { scene, epoch: EPOCH, result: Ok(()) });
     let strikes = |said: &[Message]| {
         let is_strike = |message: &&Message| {

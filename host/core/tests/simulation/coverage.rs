@@ -285,6 +285,7 @@ pub fn of_scene<F: Clone>(scene: &Scene<F>, event: &scene::Event, seat: Option<S
         }
         Event::ReqWatchScene { .. } => "ReqWatchScene",
         Event::Label(_) => "Label",
+        Event::SeekPlayers(_) | Event::MatchAgain { .. } => return,
         Event::Order(ToScene::AddSeats { .. }) => "AddSeats",
         Event::Order(ToScene::AddSpectator { .. }) => "AddSpectator",
         Event::Order(ToScene::RemoveSpectator { .. }) => "RemoveSpectator",

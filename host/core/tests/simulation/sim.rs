@@ -564,7 +564,7 @@ fn recovered<Id: std::str::FromStr, Record: serde::de::DeserializeOwned>(
 
 pub fn new_match(domain: usize) -> Match {
     let name = DomainName::from(DOMAINS[domain]);
-    Match::new(name.clone(), domains()[&name].clone())
+    Match::new(name.clone(), domains()[&name].clone(), None)
 }
 
 /// Db with the numbers of this generation.

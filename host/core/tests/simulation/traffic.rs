@@ -281,8 +281,8 @@ impl Sim {
 
     /// A node offers to run scenes, and its SceneService begins.
     pub fn tell_up(&mut self, node: usize) {
-        let Offer { url, capacity, idle } = offer(self.seed, node);
-        let event = scene_master::Event::NodeUp { node: NodeId(node as u64), url, capacity, idle };
+        let Offer { url, capacity, idle, region } = offer(self.seed, node);
+        let event = scene_master::Event::NodeUp { node: NodeId(node as u64), url, capacity, idle, region };
         self.send(Place::World, Place::Master, event.into());
         self.plan(Place::Node(node));
     }
@@ -290,7 +290,7 @@ impl Sim {
 
 /// What a node offers.
 pub fn offer(seed: u64, node: usize) -> Offer {
-    Offer { url: format!("node/{node}"), capacity: Capacity::scenes(SLOTS), idle: idle_of(seed, node) }
+    Offer { url: format!("node/{node}"), capacity: Capacity::scenes(SLOTS), idle: idle_of(seed, node), region: None }
 }
 
 fn own(from: Place, there: impl Fn(usize) -> Place) -> Place {

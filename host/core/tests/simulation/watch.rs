@@ -381,7 +381,9 @@ impl Observed for SceneMaster {
             Event::ReqFindScenes { .. }
             | Event::SynLabel { .. }
             | Event::SynSpectators { .. }
-            | Event::ReqFillSeats { .. } => return,
+            | Event::ReqFillSeats { .. }
+            | Event::SynSeekPlayers { .. }
+            | Event::SynMatchAgain { .. } => return,
             Event::ReqJoinInProgress { number, scene, joiner } => {
                 if watch.scene_of(joiner.user).is_none() {
                     watch.joins.insert(joiner.user, *number);
@@ -551,7 +553,7 @@ impl Observed for Match {
             | Event::SynBackfillEnded { .. }
             | Event::ReqAcceptMatch { .. }
             | Event::SynHere { .. }
-            | Event::Domain(_) => return,
+            | Event::Domain { .. } => return,
         };
         watch.reached("match", row, column);
     }

@@ -3,6 +3,7 @@
 
 mod hostile;
 mod instance;
+mod rules;
 mod schedule;
 mod sessions;
 mod support;

@@ -17,20 +17,46 @@ pub static PLUGIN: LazyLock<Plugin> = LazyLock::new(|| ENGINE.compile(&component
 
 /// Encodes a core module in text as a component of the contract's world.
 pub fn component(core: &str) -> Vec<u8> {
+    encode(core, "scenehost:scene/scene@0.2.0")
+}
+
+/// The same for the contract of rules.
+pub fn rule_component(core: &str) -> Vec<u8> {
+    encode(core, "scenehost:match-rule/match-rule@0.1.0")
+}
+
+fn encode(core: &str, world: &str) -> Vec<u8> {
     let mut module = wat::parse_str(core).unwrap();
     let mut resolve = wit_parser::Resolve::default();
-    let (package, _) = resolve.push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).unwrap();
-    let world = resolve.select_world(&[package], Some("scene")).unwrap();
+    let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
+    let packages = ["scene.wit", "match-rule.wit"].map(|file| resolve.push_path(format!("{wit}/{file}")).unwrap().0);
+    let world = resolve.select_world(&packages, Some(world)).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
     ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
 }
 
 pub fn init(tick_rate_hz: u32) -> Init {
-    Init { seed: 0x5eed, tick_rate_hz, configuration: "{}".to_owned(), players: vec![player(0), player(1)] }
+    Init {
+        seed: 0x5eed,
+        tick_rate_hz,
+        configuration: "{}".to_owned(),
+        players: vec![player(0), player(1)],
+        region: None,
+        chosen: Vec::new(),
+        bots: 0,
+    }
 }
 
 pub fn player(seat: u32) -> Player {
-    Player { seat, user: 1_000 + u64::from(seat), name: format!("player {seat}"), rating: 1_500, team: 0 }
+    Player {
+        seat,
+        user: 1_000 + u64::from(seat),
+        name: format!("player {seat}"),
+        rating: 1_500,
+        team: 0,
+        role: None,
+        party: seat,
+    }
 }
 
 /// A message of the player in seat 0; `guest.wat` lists what its bytes ask for.

@@ -17,7 +17,7 @@ fn check_text(component: &str, kind: &str, hint: &str) {
 
 #[test]
 fn a_component_of_the_contract_is_compiled() {
-    assert_eq!(PLUGIN.imports(), ["scenehost:scene/diagnostics@0.2.0"]);
+    assert_eq!(PLUGIN.imports(), ["scenehost:scene/diagnostics@0.3.0"]);
     let bytes = component(GUEST);
     assert_eq!(PLUGIN.size_bytes(), bytes.len());
     let again = ENGINE.compile(&bytes).unwrap();
@@ -74,9 +74,9 @@ fn an_undeclared_import_is_refused_by_name() {
         "`wasi:clocks/monotonic-clock@0.2.0`",
     );
     check_text(
-        r#"(component (import "scenehost:scene/logic@0.2.0" (instance)))"#,
+        r#"(component (import "scenehost:scene/logic@0.3.0" (instance)))"#,
         "undeclared_import",
-        "`scenehost:scene/logic@0.2.0`",
+        "`scenehost:scene/logic@0.3.0`",
     );
 }
 
@@ -86,10 +86,10 @@ fn the_exports_are_checked_against_the_contract() {
     check_text(
         r#"(component (instance $i) (export "scenehost:scene/logic@0.3.0" (instance $i)))"#,
         "wrong_version",
-        "this host serves 0.2.0",
+        "this host serves 0.3.0",
     );
     check_text(
-        r#"(component (instance $i) (export "scenehost:scene/logic@0.2.0" (instance $i)))"#,
+        r#"(component (instance $i) (export "scenehost:scene/logic@0.3.0" (instance $i)))"#,
         "missing_function",
         "`start`",
     );
@@ -99,7 +99,7 @@ fn the_exports_are_checked_against_the_contract() {
              (core instance $c (instantiate $m))
              (func $f (param "init" u32) (canon lift (core func $c "f")))
              (instance $i (export "start" (func $f)))
-             (export "scenehost:scene/logic@0.2.0" (instance $i)))"#,
+             (export "scenehost:scene/logic@0.3.0" (instance $i)))"#,
         "wrong_type",
         "`start`",
     );

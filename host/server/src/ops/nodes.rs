@@ -14,6 +14,8 @@ use crate::edge::status;
 #[derive(Serialize)]
 struct Shown {
     node: String,
+    /// Where it stands, if that is configured.
+    region: Option<String>,
     capacity: Part,
     used: Part,
     /// How many of its scenes are used.
@@ -40,6 +42,7 @@ impl From<NodeView> for Shown {
     fn from(view: NodeView) -> Self {
         Self {
             node: view.node.to_string(),
+            region: view.region,
             capacity: view.capacity.into(),
             used: view.used.into(),
             allocated: view.allocated,

@@ -130,7 +130,8 @@ pub async fn allocate(
         if let Some(domain) = domain.as_ref().filter(|domain| !domains.contains(domain)) {
             return Err(Refusal::NotFound(format!("domain named {:?}", domain.as_str())));
         }
-        let players = users.into_iter().map(matched).collect::<Result<_, _>>()?;
+        // Each has come alone.
+        let players = (0..).zip(users).map(|(party, user)| matched(user, party)).collect::<Result<_, _>>()?;
         let scene = scene.as_deref().map(id).transpose()?;
         Ok(ordered(Order::Allocate { fleet, scene, domain, players }))
     })
@@ -156,13 +157,13 @@ pub(super) fn id(text: &str) -> Result<SceneId, Refusal> {
     text.parse().map_err(|_| Refusal::Invalid("a scene's id has 16 hexadecimal digits".to_owned()))
 }
 
-fn matched(user: User) -> Result<Matched, Refusal> {
+fn matched(user: User, party: u32) -> Result<Matched, Refusal> {
     let id: UserId = user.user.parse().map_err(|error| Refusal::Invalid(format!("no user's id: {error}")))?;
     if user.name.trim().is_empty() || user.name.chars().count() > NAME_CHARS_MAX {
         return Err(Refusal::Invalid(format!("a user's name has 1 to {NAME_CHARS_MAX} characters")));
     }
     let rating = user.rating.unwrap_or(record::RATING_START);
-    Ok(Matched { user: id, name: user.name, rating, team: user.team, role: None, party: 0 })
+    Ok(Matched { user: id, name: user.name, rating, team: user.team, role: None, party })
 }
 
 /// One question to SceneMaster. What it is, is looked at when the operator's right is clear.

@@ -1,6 +1,7 @@
 //! Between the rules of a scene (`scenehost_core::scene`) and its component
 //! (`scenehost_engine`): the same things in the words of each.
 
+use scenehost_core::matching::backfill::Opening;
 use scenehost_core::message::EndReason;
 use scenehost_core::scene::GameEvent;
 use scenehost_core::scene_service::Start;
@@ -16,6 +17,9 @@ pub fn spec(start: &Start, fleet: &FleetRun) -> engine::SceneSpec {
         tick_rate_hz: start.limits.tick_rate_hz,
         configuration: fleet.configuration.clone(),
         players: start.seats.iter().map(|grant| player(&grant.player)).collect(),
+        region: start.arranged.region.clone(),
+        chosen: start.arranged.choices.clone(),
+        bots: start.arranged.bots,
     };
     let mut spec = engine::SceneSpec::new(init);
     spec.limits = fleet.limits;
@@ -24,8 +28,14 @@ pub fn spec(start: &Start, fleet: &FleetRun) -> engine::SceneSpec {
 }
 
 pub fn player(player: &Player) -> engine::Player {
-    let Player { seat, user, name, rating, team, .. } = player;
-    engine::Player { seat: *seat, user: user.0, name: name.clone(), rating: *rating, team: *team }
+    let Player { seat, user, name, rating, team, role, party } = player;
+    let (name, role) = (name.clone(), role.clone());
+    engine::Player { seat: *seat, user: user.0, name, rating: *rating, team: *team, role, party: *party }
+}
+
+pub fn openings(openings: Vec<engine::Opening>) -> Vec<Opening> {
+    let opening = |it: engine::Opening| Opening { count: it.count, team: it.team, role: it.role };
+    openings.into_iter().map(opening).collect()
 }
 
 pub fn event(event: GameEvent) -> engine::Event {
@@ -47,6 +57,7 @@ fn leave_reason(reason: &EndReason) -> engine::LeaveReason {
         EndReason::Kicked(_) | EndReason::AccountClosed => engine::LeaveReason::Kicked,
         EndReason::NeverJoined => engine::LeaveReason::NeverJoined,
         EndReason::Expired => engine::LeaveReason::Dropped,
+        EndReason::NextMatch => engine::LeaveReason::NextMatch,
         EndReason::Finished
         | EndReason::Crashed(_)
         | EndReason::Misbehaved(_)

@@ -146,9 +146,15 @@ pub struct Seek {
     /// See [`Wish::round_trips`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub round_trips: BTreeMap<String, u16>,
+    /// See [`Wish::roles`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
     /// See [`Wish::opponents`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub opponents: Vec<Someone>,
+    /// How many games the user has played in the domain.
+    #[serde(default)]
+    pub games: u32,
 }
 
 /// A user's pseudonym, 16 hexadecimal digits: a number of 64 bits is not safe in every reader of JSON.
@@ -220,7 +226,7 @@ impl Seek {
     /// What is recorded of one who searches.
     fn of(seeker: &Seeker, pseudonym: &dyn Fn(UserId) -> UserId) -> Self {
         let someone = |user: &UserId| Someone(pseudonym(*user));
-        let Wish { has, wants, round_trips, opponents } = seeker.wish.clone();
+        let Wish { has, wants, round_trips, roles, opponents } = seeker.wish.clone();
         Self {
             user: someone(&seeker.user),
             rating: seeker.rating,
@@ -228,7 +234,9 @@ impl Seek {
             has,
             wants,
             round_trips,
+            roles,
             opponents: opponents.iter().map(someone).collect(),
+            games: seeker.games,
         }
     }
 
@@ -238,11 +246,13 @@ impl Seek {
             user: self.user.0,
             name: String::new(),
             rating: self.rating,
+            games: self.games,
             blocked: users(&self.blocked),
             wish: Wish {
                 has: self.has.clone(),
                 wants: self.wants.clone(),
                 round_trips: self.round_trips.clone(),
+                roles: self.roles.clone(),
                 opponents: users(&self.opponents),
             },
         }

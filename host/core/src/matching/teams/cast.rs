@@ -46,12 +46,17 @@ impl Cast {
         self.all != 0
     }
 
-    /// Nobody is in it any more. From now on members get the first open role that they would play from bit `turn` on.
+    /// Nobody is in it any more. From now on members get the first open role that they would play, counted from one of
+    /// the team's roles on: that of this number, round and round.
     pub fn clear(&mut self, turn: u32) {
         self.left.copy_from_slice(&self.counts);
         self.open = self.all;
         self.members.clear();
-        self.turn = turn % 64;
+        let mut from = self.all;
+        for _ in 0..turn.checked_rem(self.all.count_ones()).unwrap_or(0) {
+            from &= from - 1;
+        }
+        self.turn = from.trailing_zeros() % 64;
     }
 
     /// Adds a member who would play these roles. False, and nothing changes, if there is no room for it.
@@ -77,13 +82,11 @@ impl Cast {
 
     /// Adds all of them or, and then false, none.
     pub fn push_all(&mut self, roles: impl Iterator<Item = u64>) -> bool {
-        let mut added = 0;
-        for roles in roles {
+        for (before, roles) in roles.enumerate() {
             if !self.push(roles) {
-                self.pop_many(added);
+                self.pop_many(before);
                 return false;
             }
-            added += 1;
         }
         true
     }

@@ -10,8 +10,10 @@
 use super::cast::Cast;
 use super::rules::{Rules, Side, Unit, Units};
 
-/// How many placements a search for another way tries. It is enough for all ways of two teams of five; of larger
-/// matches for most, and beyond that the new unit is taken not to fit.
+/// How many placements a search for another way tries. It is enough for all ways of two teams of five. In larger
+/// matches it has sufficed for every match without roles that was tried, up to two teams of 100, and with exact roles
+/// for nearly all up to 40 players; of 8 teams of 6 with parties and exact roles a fifth to two fifths did not get their
+/// last unit. Beyond it a unit is taken not to fit.
 pub const STEPS_MAX: u32 = 4_096;
 
 /// A way in which units fit.

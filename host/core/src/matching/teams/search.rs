@@ -48,7 +48,9 @@ impl Search {
             let unit = &units.units[usize::from(*place)];
             (Reverse(unit.size), Reverse(unit.weight))
         });
-        let mut work = Work { rules, units, search: self, best: start, best_team_of, steps_left: STEPS_MAX };
+        let mut all = Tally::default();
+        units.units.iter().for_each(|unit| all.add(unit));
+        let mut work = Work { rules, units, search: self, all, best: start, best_team_of, steps_left: STEPS_MAX };
         let is_best = work.place(0, units.players);
         work.best.map(|_| is_best)
     }
@@ -59,6 +61,8 @@ struct Work<'a> {
     rules: &'a Rules,
     units: &'a Units,
     search: &'a mut Search,
+    /// All units together.
+    all: Tally,
     best: Option<Score>,
     best_team_of: &'a mut Vec<u16>,
     steps_left: u32,
@@ -108,15 +112,20 @@ impl Work<'_> {
     fn may_be_better(&self, players_left: u32) -> bool {
         let mut missing = 0;
         let mut strengths = Range::default();
+        let mut others = self.all;
         for (side, tally) in self.rules.sides.iter().zip(&self.search.tallies) {
             missing += self.rules.fewest(side).saturating_sub(tally.players);
             if tally.players == side.size
                 && let Some(strength) = tally.strength()
             {
                 strengths.add(strength);
+                others.players -= tally.players;
+                others.weight -= tally.weight;
             }
         }
-        // The strengths of full teams will not change.
+        // The strengths of full teams will not change, and of the others one will be at their mean or above, and one at
+        // it or below.
+        others.strength().into_iter().for_each(|mean| strengths.add(mean));
         let least = Score { size_gap: 0, gap: strengths.width(), party_gap: 0 };
         missing <= players_left && self.best.is_none_or(|best| least < best)
     }

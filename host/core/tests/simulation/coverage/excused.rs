@@ -199,6 +199,8 @@ pub const CELLS: &[Excused] = &[
     excused("scene", "End Stopped", &["Starting"], "few scenes are stopped in the moment of their start"),
 ];
 
+const SEEK_NOBODY: &str = "simulated games look for no players";
+
 /// The same of refusals: the service, the refusal as it is written in the list, and the reason.
 pub const REFUSALS: &[(&str, &str, &str)] = &[
     ("scene-service", "NotFound: \"fleet named \"", "nodes know the fleets that SceneMaster knows"),
@@ -221,4 +223,14 @@ pub const REFUSALS: &[(&str, &str, &str)] = &[
     ),
     ("scene-master", "Forbidden: \"this game cannot be watched\"", "all simulated games can be watched"),
     ("scene-master", "NotFound: \"user \"", "simulated operators remove nobody"),
+    (
+        "scene-master",
+        "Busy: \"you are in a game: go back with req_rejoin, or leave it first\"",
+        "the lobby refuses that before",
+    ),
+    ("scene-master", "NotFound: \"server for games in the region \"", "simulated matches want no region"),
+    ("scene-master", "Conflict: \"this game looks for no players any more, or for others\"", SEEK_NOBODY),
+    ("scene-master", "Invalid: \"seats are filled with one user or more, each of them once\"", SEEK_NOBODY),
+    ("scene-master", "Forbidden: \"one of the players is or was in this game already\"", SEEK_NOBODY),
+    ("scene-master", "SceneFull: \"the places that were open in this game are taken\"", SEEK_NOBODY),
 ];

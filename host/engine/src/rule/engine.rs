@@ -1,0 +1,191 @@
+//! The engine of rules. It is apart from that of scenes because counting fuel is compiled into the code, and scenes
+//! would pay for it.
+//!
+//! Invariant: a [`Component`] can be instantiated, and what a call of it answers does not depend on this machine.
+
+use std::{fmt, sync::Arc};
+
+use wasmtime::{
+    Enabled, InstanceAllocationStrategy, PoolingAllocationConfig,
+    component::{Component as Compiled, Linker},
+};
+
+use crate::{
+    engine::{self, CORE_INSTANCES_PER_SCENE, Error, INSTANCE_BYTES_MAX, TABLES_PER_SCENE},
+    plugin::{Digest, Functions, LOGIC, RULE, Rejected, check_resources, check_upload, export},
+};
+
+use super::{
+    Class, Description, Player, Proposal, RULE_VERSION, Ticket, Verdict,
+    bindings::WorldPre,
+    state::{self, State},
+};
+
+/// The stack of a call.
+const STACK_BYTES_MAX: usize = 256 << 10;
+const TABLE_ELEMENTS_MAX: usize = 10_000;
+/// So much of a memory is cleared after a call by writing over it, which is cheaper than giving its pages back: most
+/// calls touch no more.
+const MEMORY_BYTES_KEPT: usize = 256 << 10;
+const TABLE_BYTES_KEPT: usize = 64 << 10;
+
+/// What the pool offers to every call. [`super::Limits`] are per rule and never exceed these.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many calls there can be at once, each on a thread of its own.
+    pub instances_max: u32,
+    /// The ceiling of one call's linear memory, in bytes.
+    pub memory_bytes_max: usize,
+    /// The size of an upload, in bytes.
+    pub component_bytes_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { instances_max: 64, memory_bytes_max: 16 << 20, component_bytes_max: 8 << 20 }
+    }
+}
+
+/// Compiles rules and holds what their calls share. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub wasm: wasmtime::Engine,
+    pub linker: Linker<State>,
+    pub options: Options,
+}
+
+impl Engine {
+    /// Reserves the pool. It starts no thread.
+    ///
+    /// # Errors
+    ///
+    /// When an option is out of range or the system grants no pool.
+    pub fn new(options: Options) -> Result<Engine, Error> {
+        let refuse = |option, problem| Err(Error::Option { option, problem });
+        if options.instances_max == 0 {
+            return refuse("instances_max", "must be at least 1");
+        }
+        if !(64 << 10..=4 << 30).contains(&options.memory_bytes_max) {
+            return refuse("memory_bytes_max", "must be 64 KiB to 4 GiB");
+        }
+        if options.component_bytes_max == 0 {
+            return refuse("component_bytes_max", "must be at least 1");
+        }
+        let mut config = engine::deterministic();
+        config
+            .consume_fuel(true)
+            .max_wasm_stack(STACK_BYTES_MAX)
+            .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(&options)));
+        let wasm = wasmtime::Engine::new(&config)
+            .map_err(|error| Error::Pool { scenes: options.instances_max, reason: format!("{error:#}") })?;
+        let mut linker = Linker::new(&wasm);
+        linker
+            .instance("scenehost:scene/diagnostics@0.3.0")
+            .and_then(|mut diagnostics| diagnostics.func_wrap("log", state::log))
+            .expect("one interface is added to an empty linker");
+        Ok(Engine { shared: Arc::new(Shared { wasm, linker, options }) })
+    }
+
+    /// Checks a component and compiles it. This takes milliseconds to seconds and several cores: call it where
+    /// blocking is allowed, and a bounded number at once.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the component and what its designer can do.
+    pub fn compile(&self, bytes: &[u8]) -> Result<Component, Rejected> {
+        let shared = &self.shared;
+        let (component, _) = check_upload(&shared.wasm, bytes, shared.options.component_bytes_max)?;
+        check_rule(&shared.wasm, &component)?;
+        check_resources(&component, shared.options.memory_bytes_max)?;
+        let pre = shared
+            .linker
+            .instantiate_pre(&component)
+            .and_then(WorldPre::new)
+            .map_err(|error| Rejected::Invalid { reason: format!("{error:#}") })?;
+        Ok(Component {
+            inner: Arc::new(Inner {
+                shared: Arc::clone(shared),
+                pre,
+                digest: Digest::of(bytes),
+                size_bytes: bytes.len(),
+            }),
+        })
+    }
+}
+
+fn pool(options: &Options) -> PoolingAllocationConfig {
+    let instances = options.instances_max;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_SCENE))
+        .total_memories(instances)
+        .total_tables(instances.saturating_mul(TABLES_PER_SCENE))
+        .max_core_instances_per_component(CORE_INSTANCES_PER_SCENE)
+        .max_memories_per_component(1)
+        .max_tables_per_component(TABLES_PER_SCENE)
+        .max_component_instance_size(INSTANCE_BYTES_MAX)
+        .max_core_instance_size(INSTANCE_BYTES_MAX)
+        .max_memory_size(options.memory_bytes_max)
+        .table_elements(TABLE_ELEMENTS_MAX)
+        .linear_memory_keep_resident(MEMORY_BYTES_KEPT)
+        .table_keep_resident(TABLE_BYTES_KEPT)
+        .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+fn check_rule(wasm: &wasmtime::Engine, component: &Compiled) -> Result<(), Rejected> {
+    let ty = component.component_type();
+    if export(wasm, &ty, LOGIC).is_some() {
+        return Err(Rejected::IsScene);
+    }
+    let rule = Functions::find(wasm, &ty, RULE, RULE_VERSION)?.ok_or(Rejected::NoRule)?;
+    rule.check::<(&str,), (Result<Description, String>,)>("describe")?;
+    rule.check::<(&str, &[String], &Ticket), (Result<Class, String>,)>("classify")?;
+    rule.check::<(&str, &[String], &[Ticket], &[Proposal]), (Vec<Verdict>,)>("judge")?;
+    rule.check::<(&str, &[String], &[Vec<Player>]), (Vec<i32>,)>("score-teams")
+}
+
+/// A checked and compiled rule. Cheap to clone.
+#[derive(Clone)]
+pub struct Component {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    pre: WorldPre<State>,
+    digest: Digest,
+    size_bytes: usize,
+}
+
+impl Component {
+    pub fn digest(&self) -> Digest {
+        self.inner.digest
+    }
+
+    /// The size of the uploaded component.
+    pub fn size_bytes(&self) -> usize {
+        self.inner.size_bytes
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.inner.shared
+    }
+
+    pub(super) fn pre(&self) -> &WorldPre<State> {
+        &self.inner.pre
+    }
+}
+
+impl fmt::Debug for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Component")
+            .field("digest", &self.inner.digest)
+            .field("size_bytes", &self.inner.size_bytes)
+            .finish()
+    }
+}
