@@ -6,7 +6,7 @@ use scenehost_protocol::v1::{ReqCancelMatch, client_frame, req_sign_in};
 
 use crate::host::{Host, until};
 use crate::player::{device, options, sign_in};
-use crate::raw::{self, Raw, find_match};
+use crate::raw::{self, Raw, accept_match, find_match};
 
 const CONFIG: &str = r#"
 [server]
@@ -29,6 +29,12 @@ players_max = 1
 fleet = "echo"
 players_min = 2
 players_max = 2
+
+[domains.asked]
+fleet = "echo"
+players_min = 2
+players_max = 2
+accept_ms = 20000
 
 [domains.trio]
 fleet = "echo"
@@ -83,11 +89,17 @@ async fn a_match_that_was_made_during_a_drop_waits_for_the_user() {
     let host = Host::start(CONFIG);
     for encoding in [Encoding::Proto, Encoding::Json] {
         let mut ada = Line::begin(&host, encoding).await;
-        ada.raw.ask(find_match("pair")).await;
-        let seen = ada.raw.seen();
-        ada.cut(&host).await;
         let bob = sign_in(&host, "Bob").await;
-        let seat = bob.find_match("pair").await.expect("Ada's search goes on without her connection");
+        ada.raw.ask(find_match("asked")).await;
+        let (seat, seen) = tokio::join!(bob.find_match("asked"), async {
+            ada.raw.next_that(|body| if let Body::SynMatchState(state) = body { state.found } else { None }).await;
+            ada.raw.ask(accept_match(true)).await;
+            let seen = ada.raw.seen();
+            ada.cut(&host).await;
+            bob.accept_match(true).await.expect("the match waits");
+            seen
+        });
+        let seat = seat.expect("Ada has accepted before she went");
 
         let back = ada.come_back(Some(seen)).await;
         assert!(back.resumed);
@@ -97,6 +109,23 @@ async fn a_match_that_was_made_during_a_drop_waits_for_the_user() {
         let url = format!("{}{}", host.url(), made.scene_url);
         Scene::join_at(&url, &made.scene_token, &options(encoding)).await.expect("the token came once and is good");
     }
+}
+
+#[tokio::test]
+async fn who_searches_and_is_away_is_in_no_match_until_back() {
+    let host = Host::start(CONFIG);
+    let mut ada = Line::begin(&host, Encoding::Proto).await;
+    ada.raw.ask(find_match("pair")).await;
+    let seen = ada.raw.seen();
+    ada.cut(&host).await;
+    let bob = sign_in(&host, "Bob").await;
+    let search = bob.find_match("pair");
+    tokio::pin!(search);
+    let early = tokio::time::timeout(std::time::Duration::from_secs(1), &mut search).await;
+    assert!(early.is_err(), "nobody is there to play with: {early:?}");
+    assert!(ada.come_back(Some(seen)).await.resumed);
+    let made = ada.next_match().await;
+    assert_eq!(search.await.expect("Ada is back").scene_id, made.scene_id);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@
 //! | [`hostile`], [`restart`] | what components may not do, that their neighbours do not notice, and what follows |
 //! | [`resume`] | that cut connections lose nothing, by the Rust client |
 //! | [`bots`] | a hundred players, every message accounted for |
+//! | [`matching`] | what users bring to a search and want of it, and matches that have to be accepted |
 //! | [`lines`], [`cut`] | connections that are lost: what is kept, and that nothing is missed |
 //! | [`friends`] | friends, what they see of each other, and notifications |
 //! | [`standing`] | results, recorded once, and what becomes of them |
@@ -50,6 +51,8 @@ mod hostile;
 mod keep_alive;
 mod lines;
 mod match_replay;
+mod next_match;
+mod matching;
 mod oidc;
 mod ops;
 mod pages;

@@ -59,6 +59,11 @@ fn people_find_games_that_go_on_and_watch_and_join_them() {
 }
 
 #[test]
+fn people_choose_how_they_like_to_play_and_accept_or_decline_a_match() {
+    play("accepting.mjs");
+}
+
+#[test]
 fn people_form_a_party_and_go_into_a_game_together() {
     // People press buttons while the arena waits for more players, and the machine may be a slow one.
     let patient = DEMO.replace("fill_ms = 4000", "fill_ms = 10000");

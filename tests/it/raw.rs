@@ -305,7 +305,11 @@ pub fn sign_in(device_id: &str, name: &str) -> client_frame::Body {
 }
 
 pub fn find_match(domain: &str) -> client_frame::Body {
-    client_frame::Body::ReqMatch(v1::ReqMatch { domain: domain.to_owned() })
+    client_frame::Body::ReqMatch(v1::ReqMatch { domain: domain.to_owned(), wish: None })
+}
+
+pub fn accept_match(accept: bool) -> client_frame::Body {
+    client_frame::Body::ReqAcceptMatch(v1::ReqAcceptMatch { accept })
 }
 
 pub fn join(scene_token: &str) -> client_frame::Body {

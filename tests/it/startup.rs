@@ -52,6 +52,8 @@ fn a_configuration_that_cannot_be_read_is_refused_with_its_place() {
 fn a_configuration_that_cannot_work_is_refused_with_what_to_change() {
     let no_fleet = with(r#"fleet = "gomoku""#, r#"fleet = "chess""#);
     refused(&no_fleet, &[], &["[domains.gomoku]", "\"chess\" is not configured", "[fleets.chess]"]);
+    let no_domain = with(r#"fleet = "gomoku""#, "fleet = \"gomoku\"\nrating_of = \"chess\"");
+    refused(&no_domain, &[], &["[domains.gomoku]", "rating_of names \"chess\""]);
     refused(&with("players_min = 2", "players_min = 3"), &[], &["[domains.gomoku]", "players_min is 3", "players_max"]);
     refused(&with("players_min = 2", "players_min = 0"), &[], &["[domains.gomoku]", "players_min is 0"]);
     refused(&with("players_max = 2", "players_max = 1000"), &[], &["players_max is 1000", "at most 200"]);
@@ -74,6 +76,7 @@ fn a_configuration_that_cannot_work_is_refused_with_what_to_change() {
         ("memory_mib = 0", "memory_mib"),
         ("idle_ms = 10", "idle_ms"),
         ("on_idle = \"exit\"", "needs an idle_ms"),
+        ("region = \"Europe West\"", "region is 1 to 32 of a to z"),
     ] {
         refused(&format!("{GOOD}\n[node]\n{settings}\n"), &[], &["[node]", words]);
     }

@@ -17,8 +17,10 @@ mod presence;
 mod requests;
 mod scenes;
 mod search;
+mod wish;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::auth::{self, Identity};
 use crate::backlog::Backlog;
@@ -26,6 +28,8 @@ use crate::db::Entered;
 use crate::deadlines::Deadlines;
 use crate::ids::{AllocationId, ConnectionId, DomainName, PartyId, SceneId, SessionId, Time, UserId};
 use crate::line::{self, Line, Outcome, State};
+use crate::matching::Wish;
+use crate::matching::domain::Domain;
 use crate::message::{Entry, MatchState, Notice, SceneEnded, ServiceName, ToUser};
 use crate::rate::Buckets;
 use crate::record::UserRecord;
@@ -37,6 +41,7 @@ pub use party::{CHANGES_PER_10_S, CHECK_MS, CODES_PER_MINUTE, PARTY_PRESENCE_MS_
 pub use presence::{PRESENCE_DELAY_MS, PRESENCE_MS_MIN, Presence};
 pub use requests::{CHANGES_PER_MINUTE, REQUESTS_PER_USER_MAX};
 pub use scenes::{SCENE_ASKS_MAX, SCENE_ASKS_PER_10_S};
+pub use wish::{Ask as MatchingAsk, DOMAINS_BYTES_MAX, Domains, MATCHING_ASKS_PER_10_S, WISH_NAMES_MAX};
 
 /// How long a new connection may wait with its sign-in.
 pub const FIRST_FRAME_MS_MAX: u64 = 10_000;
@@ -50,15 +55,6 @@ const BACKLOG_FRAMES_MAX: usize = 64;
 const BACKLOG_BYTES_MAX: usize = 128 * 1_024;
 /// The longest name that a domain may be asked for by.
 const DOMAIN_CHARS_MAX: usize = 64;
-
-/// What the lobby has to know of a domain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Domain {
-    /// How long a search in it may take.
-    pub wait_ms_max: u64,
-    /// The most players of a match, so the most of a party.
-    pub players_max: u32,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Connection {
@@ -82,8 +78,9 @@ enum Connection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
     Idle,
-    /// MATCH_REQUESTED. `asked` is the request for the match until it is answered; `cancel` is the
-    /// request that wants it back, 0 if nobody waits for the answer.
+    /// MATCH_REQUESTED. `asked` is the request that the next word of the search answers, 0 if there is none: the one
+    /// for the match, or for it to be accepted; `cancel` is the request that wants it back, 0 if nobody waits for the
+    /// answer.
     Searching {
         domain: DomainName,
         ticket: u64,
@@ -123,8 +120,10 @@ struct User {
     phase: Phase,
     /// What has ended last for a user who searches: the answer of Match about it may be still to come.
     over: Option<(AllocationId, SceneEnded)>,
-    /// What was last told of the search.
-    match_state: Option<MatchState>,
+    /// What the user brings to a search, and wants of it.
+    wish: Wish,
+    /// What was last told of the search, and when.
+    match_state: Option<(Time, MatchState)>,
     /// The request that ends the session, until Auth has ended it.
     sign_out: Option<u32>,
 }
@@ -149,7 +148,7 @@ enum Due {
 /// The service.
 #[derive(Debug, Clone)]
 pub struct Lobby {
-    domains: BTreeMap<DomainName, Domain>,
+    domains: BTreeMap<DomainName, Arc<Domain>>,
     connections: HashMap<ConnectionId, Connection>,
     users: HashMap<UserId, User>,
     /// The connections of each user that are `Entering`.
@@ -168,6 +167,8 @@ pub struct Lobby {
     /// How often each user changes what others are told of.
     changes: Buckets<UserId>,
     scenes: scenes::Scenes,
+    /// How often each user asks something of matching.
+    matching_asks: Buckets<UserId>,
 }
 
 impl Service for Lobby {
@@ -189,7 +190,10 @@ impl Service for Lobby {
             Event::SynSessionsEnded { user, sessions, refusal } => self.sessions_ended(user, &sessions, refusal, cx),
             Event::SynAccountClosed { user, refusal } => self.account_closed(user, refusal, cx),
             Event::SynAccountDeleted { user } => self.account_deleted(user, cx),
-            Event::ReqMatch { connection, request, domain } => self.req_match(connection, request, domain, cx),
+            Event::ReqMatch { connection, request, domain, wish } => {
+                self.req_match(connection, request, domain, wish, cx);
+            }
+            Event::ReqMatching { connection, request, ask } => self.req_matching(connection, request, ask, cx),
             Event::ReqCancelMatch { connection, request } => self.req_cancel_match(connection, request, cx),
             Event::ReqRejoin { connection, request } => self.req_rejoin(connection, request, cx),
             Event::ResSignIn { connection, result } => self.res_sign_in(connection, result, cx),
@@ -240,7 +244,7 @@ impl Lobby {
     /// A lobby that knows these domains, and keeps everything of a dropped user for so long.
     pub fn new(domains: BTreeMap<DomainName, Domain>, grace_ms: u64) -> Self {
         Self {
-            domains,
+            domains: domains.into_iter().map(|(name, domain)| (name, Arc::new(domain))).collect(),
             connections: HashMap::new(),
             users: HashMap::new(),
             entering: BTreeSet::new(),
@@ -255,6 +259,7 @@ impl Lobby {
             parties: party::Parties::new(crate::party::Limits::default()),
             changes: requests::changes(),
             scenes: scenes::Scenes::new(),
+            matching_asks: wish::asks(),
         }
     }
 

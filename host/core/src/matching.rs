@@ -127,7 +127,7 @@ pub enum Event {
         openings: Vec<Opening>,
         /// Where the scene runs, if that is known.
         region: Option<String>,
-        /// Who is inside, or on the way: somebody whom one of them has blocked, or who has, does not come.
+        /// Who is inside, on the way, or was inside: none of these comes, nor whom one of them has blocked, or who has.
         players: Vec<UserId>,
         /// The mean of the ratings of those; `None`: anybody may come.
         rating: Option<i32>,

@@ -181,6 +181,8 @@ pub enum Notice {
     SynMatchState(MatchState),
     /// The match is made, or the way back to the seat is open.
     ResMatch(Entry),
+    /// A part of the list of domains.
+    ResDomains(Arc<lobby::Domains>),
     /// A part of the list of scenes.
     ResFindScenes(Arc<Page>),
     /// The way to watch a scene, and how much later than the players the user will see it, in milliseconds.
@@ -207,6 +209,7 @@ impl Notice {
             + match self {
                 Self::Answer(answer) => answer.bytes(),
                 Self::News(news) => news.bytes(),
+                Self::ResDomains(domains) => domains.bytes(),
                 Self::ResFindScenes(page) => page.bytes(),
                 Self::SynPresence(told) => size_of_val(&told[..]),
                 Self::SynSceneEnded(ended) => ended.results.len() * size_of::<PlayerResult>(),

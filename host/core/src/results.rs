@@ -143,6 +143,8 @@ pub struct News {
     pub domain: DomainName,
     /// The new rating.
     pub rating: i32,
+    /// How many rated games the user has played there now.
+    pub games: u32,
     /// By how much it has changed.
     pub change: i32,
     /// The user's place in the game.

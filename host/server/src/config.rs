@@ -427,6 +427,9 @@ impl Config {
             if let Err(what) = domain.check() {
                 return wrong(place, what);
             }
+            if let Some(of) = domain.rating_of.as_ref().filter(|of| !self.domains.contains_key(*of)) {
+                return wrong(place, format!("rating_of names {:?}, and there is no such domain", of.as_str()));
+            }
             if !self.fleets.contains_key(&domain.fleet) {
                 return wrong(
                     place,

@@ -114,8 +114,13 @@ pub async fn run(
     // Before Db or anybody else can change one.
     bus.send(lobby::Event::Recovered { parties }.into());
     let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle, region: config.node.region.clone() };
+<<<<<<< HEAD
     let matches = Matches { rules, streams };
     let mut services = start_services(&config, inboxes, &shell, offer.clone(), &fleets, catalogue, &matches);
+=======
+    let handlers = Handlers { rules, streams };
+    let mut services = start_services(&config, inboxes, &shell, offer.clone(), &fleets, catalogue, &handlers);
+>>>>>>> main
     forget_saves(&store, &bus)?;
     forget_drains(&store).await?;
     bus.send(scene_master::Event::Recovered { scenes, finished }.into());
@@ -228,6 +233,12 @@ async fn keep_metrics(metrics: PrometheusHandle) {
     }
 }
 
+/// What match handlers are made with, beside their domains.
+struct Handlers {
+    rules: BTreeMap<DomainName, Rule>,
+    streams: Streams,
+}
+
 /// The rules of the domains that have one.
 fn load_rules(config: &Config, clock: Clock) -> anyhow::Result<BTreeMap<DomainName, Rule>> {
     let rules = Rules::new(config.server.plugins_dir.clone(), clock).context("the rules of domains")?;
@@ -317,13 +328,13 @@ fn start_services(
     offer: Offer,
     current_fleets: &Fleets,
     catalogue: watch::Receiver<Arc<Catalogue>>,
+<<<<<<< HEAD
     matches: &Matches,
+=======
+    handlers: &Handlers,
+>>>>>>> main
 ) -> Services {
     let mut services = JoinSet::new();
-    let domains = config.domains.iter().map(|(name, domain)| {
-        let (wait_ms_max, players_max) = (domain.wait_ms_max, domain.players_max);
-        (name.clone(), lobby::Domain { wait_ms_max, players_max })
-    });
     let fleets = config.fleet_rules();
     let accounts = config.auth.accounts.clone();
     let generations = AtomicU64::new(1);
@@ -356,7 +367,7 @@ fn start_services(
     ));
     services.spawn(service_loop::run(
         ServiceName::Lobby,
-        Lobby::new(domains.collect(), config.lobby.grace_ms)
+        Lobby::new(config.domains.clone(), config.lobby.grace_ms)
             .with_chat(config.chat.clone())
             .with_parties(config.parties.clone()),
         None::<fn() -> Lobby>,
@@ -365,7 +376,15 @@ fn start_services(
     ));
     for (name, inbox) in inboxes.matches {
         let domain = config.domains[&name].clone();
+<<<<<<< HEAD
         let new = matches.handlers(name, domain);
+=======
+        let (rule, streams) = (handlers.rules.get(&name).cloned(), handlers.streams.clone());
+        let new = move || {
+            let handler = Match::new(name.clone(), domain.clone(), rule.clone());
+            Recorded::new(handler, name.clone(), domain.record.clone(), streams.clone())
+        };
+>>>>>>> main
         services.spawn(service_loop::run(ServiceName::Match, new(), Some(new), inbox, shell.clone()));
     }
     let scene_master = SceneMaster::new(fleets.clone());

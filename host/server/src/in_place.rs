@@ -43,7 +43,7 @@ struct Inbox {
 /// Who makes its steps, or is about to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Taken {
-    ByNobody,
+    Free,
     BySender,
     ByRun,
 }
@@ -80,7 +80,7 @@ impl InPlace {
                 return false;
             }
             inbox.events.push_back(event);
-            if inbox.taken != Taken::ByNobody {
+            if inbox.taken != Taken::Free {
                 return true;
             }
             inbox.taken = Taken::BySender;
@@ -162,9 +162,9 @@ impl InPlace {
             match inbox.taken {
                 Taken::ByRun => inbox.looks_at = deadline,
                 Taken::BySender if is_sooner => self.look.notify_one(),
-                Taken::BySender | Taken::ByNobody => {}
+                Taken::BySender | Taken::Free => {}
             }
-            inbox.taken = Taken::ByNobody;
+            inbox.taken = Taken::Free;
         }
         event
     }
@@ -227,7 +227,7 @@ mod tests {
 
         bus.send(scenehost_core::Message::OwnSceneService(destroy(0, 1)));
         assert!(inboxes.scene_master.try_recv().is_err(), "it has not begun");
-        let offer = Offer { url: String::new(), capacity: Capacity::scenes(4), idle: None };
+        let offer = Offer { url: String::new(), capacity: Capacity::scenes(4), idle: None, region: None };
         let service = SceneService::new(NodeId(1), offer, BTreeMap::new());
         let runs = bus.clone();
         tokio::spawn(async move { runs.scene_service().run(service, shell).await });

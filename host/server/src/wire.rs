@@ -5,6 +5,7 @@ pub mod db;
 mod friends;
 mod guild;
 mod inbox;
+pub mod matching;
 pub mod party;
 mod profile;
 mod records;
@@ -85,6 +86,7 @@ pub fn lobby_notice(notice: &Notice) -> Body {
         Notice::Refused(refusal) => Body::Refused(refused(refusal)),
         Notice::SynMatchState(state) => Body::SynMatchState(match_state(state)),
         Notice::ResMatch(entry) => Body::ResMatch(res_match(entry)),
+        Notice::ResDomains(told) => Body::ResDomains(matching::domains(told)),
         Notice::ResFindScenes(page) => Body::ResScenes(scenes::found(page)),
         Notice::ResWatch(entry, delay_ms) => Body::ResWatch(scenes::watch(entry, *delay_ms)),
         Notice::SynService(name, up) => Body::SynService(v1::SynService { service: service(*name).into(), up: *up }),

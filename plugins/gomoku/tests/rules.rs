@@ -293,7 +293,10 @@ fn who_looks_for_another_opponent_leaves_and_the_series_is_the_result() {
     table.game.send(black, &Request::Resign);
     table.expect_over();
     table.game.send(white, &Request::NewOpponent);
-    assert_eq!(table.game.next_matches(), [NextMatch { seats: vec![white], domain: None, together: false }]);
+    assert_eq!(
+        table.game.next_matches(),
+        [scenehost_sdk::NextMatch { seats: vec![white], domain: None, together: false }]
+    );
     let mut expected = vec![(1, 2), (1, 2)];
     expected[black as usize] = (2, 0);
     assert_eq!(results(&table.game), expected);

@@ -2,7 +2,8 @@
 //! and without configuration, it echoes every message to its sender.
 //!
 //! `{"misbehave":"loop","when":"message"}`. It exists so that tests can show that a scene hurts
-//! nobody but itself. With `{"grants":"coin"}` it grants the sender a coin for every message instead.
+//! nobody but itself. With `{"grants":"coin"}` it grants the sender a coin for every message instead. With `{"seeks":1}`
+//! it asks matching for so many more players when seat 0 comes in.
 
 use std::hint::black_box;
 
@@ -72,6 +73,8 @@ pub struct Plan {
     pub within_ticks: u32,
     /// For every message grant its sender one of this, and tell everybody the answer, in the place of an echo.
     pub grants: Option<String>,
+    /// For how many more players to ask.
+    pub seeks: u32,
 }
 
 /// The scene.
@@ -131,7 +134,10 @@ impl Scene for Hostile {
         self.plan.obey(When::Admit)
     }
 
-    fn joined(&mut self, ctx: &mut Context, _: &Player) {
+    fn joined(&mut self, ctx: &mut Context, player: &Player) {
+        if self.plan.seeks > 0 && player.seat == 0 {
+            ctx.seek_players(self.plan.seeks);
+        }
         self.plan.obey_in(When::Join, ctx);
     }
 

@@ -214,6 +214,11 @@ export class App {
     });
   }
 
+  /** Says whether the match that was found is played. Throws as the client. */
+  acceptMatch(accept: boolean): Promise<void> {
+    return this.#theLobby().acceptMatch(accept);
+  }
+
   /** What a guest is called from the next game or party on. */
   chooseName(name: string): void {
     identity.chooseName(name.trim());
@@ -404,6 +409,8 @@ export class App {
   }
 
   async #search(domain: Domain, lobby: Lobby, signal: AbortSignal): Promise<void> {
+    const said = this.#around?.likes.said;
+    if (said) await said;
     signal.throwIfAborted();
     const view = this.#view.at === "waiting" ? this.#view : waiting(domain, lobby.matchState);
     this.#show({ ...view, stage: "searching" });

@@ -18,6 +18,7 @@ const KIND = "scenehost.kind";
 /** The tokens of this tab's session, or the browser's account's, as JSON. */
 const TOKENS = "scenehost.tokens";
 const SEARCH = "scenehost.search";
+const LIKES = "scenehost.likes";
 /** How old what a page was looking for may be, for the next one to go on with it. */
 const SEARCH_MS_MAX = 10_000;
 
@@ -110,6 +111,23 @@ export function forgetGuest(): void {
 export function forgetSession(): void {
   store().write(TOKENS, "");
   session.write(KIND, "guest");
+}
+
+/** How the player likes to play, by property. */
+export function likes(): Record<string, string> {
+  const kept = local.read(LIKES);
+  if (!kept) return {};
+  try {
+    const likes: unknown = JSON.parse(kept);
+    if (typeof likes !== "object" || likes === null) return {};
+    return Object.fromEntries(Object.entries(likes).filter(([, it]) => typeof it === "string"));
+  } catch {
+    return {};
+  }
+}
+
+export function keepLikes(likes: Readonly<Record<string, string>>): void {
+  local.write(LIKES, Object.keys(likes).length > 0 ? JSON.stringify(likes) : "");
 }
 
 /** What this page looks for, for the page that is loaded in its place. */

@@ -53,6 +53,10 @@ function refusal(refused: Refused): Trouble {
     SCENE_FULL: "There is no room",
     RESTARTING: "The game is starting again",
     BANNED: "This account is closed",
+    CLOSED: "Closed right now",
+    CANCELLED: "The search is over",
+    RATE_LIMITED: "Not yet",
+    TIMED_OUT: "It took too long",
   };
   // Some refusals say so themselves.
   const again =

@@ -115,6 +115,14 @@ class FakeLobby {
     return Promise.resolve(scene as unknown as Scene);
   }
 
+  domains(): Promise<[]> {
+    return Promise.resolve([]);
+  }
+
+  acceptMatch(accept: boolean): Promise<void> {
+    return this.#ask(`acceptMatch ${accept}`);
+  }
+
   cancelMatch(): Promise<void> {
     return this.#ask("cancelMatch");
   }
@@ -613,4 +621,27 @@ test("a game that cannot be watched on is told with the way back", async () => {
   const failed = new Closed("server", "the game has failed", "RESTARTING");
   lobby.spectator.listeners.get("gone")!(failed as never);
   assert.equal(troubleTitle(app), "The game failed");
+});
+
+test("a match that was found is accepted by word of the player", async () => {
+  const [app, lobby] = await atHome();
+  app.play("gomoku-ranked");
+  await settled();
+  assert.ok(lobby.asked.includes("findMatch gomoku-ranked"));
+  void app.acceptMatch(true);
+  assert.equal(lobby.asked.at(-1), "acceptMatch true");
+});
+
+test("who declines is told why there is no game", async () => {
+  const [app, lobby] = await atHome();
+  app.play("gomoku-ranked");
+  await settled();
+  lobby.search.reject(new Refused("CANCELLED", "you did not accept the match", 0));
+  await settled();
+  assert.ok(app.view.at === "trouble");
+  assert.deepEqual(app.view.trouble, {
+    title: "The search is over",
+    text: "you did not accept the match",
+    action: "lobby",
+  });
 });

@@ -7,6 +7,7 @@ mod chat;
 mod friends;
 mod guild;
 mod inbox;
+mod matching;
 mod party;
 mod profile;
 mod records;
@@ -209,7 +210,15 @@ impl Lobby {
     /// [`Error::Cancelled`] if it was taken back; [`Error::TimedOut`] after
     /// [`Options::match_timeout`], while the search goes on.
     pub async fn find_match(&self, domain: &str) -> Result<Match, Error> {
-        let body = client_frame::Body::ReqMatch(v1::ReqMatch { domain: domain.to_owned() });
+        self.find_match_with(domain, None).await
+    }
+
+    /// As [`Self::find_match`], with what the user brings and wants from now on; `None`: what was said last.
+    ///
+    /// # Errors
+    /// As there, and [`Error::Refused`] for what the domain does not allow.
+    pub async fn find_match_with(&self, domain: &str, wish: Option<v1::Wish>) -> Result<Match, Error> {
+        let body = client_frame::Body::ReqMatch(v1::ReqMatch { domain: domain.to_owned(), wish });
         let (found, match_found) = oneshot::channel();
         match self.request(body, Some(found)).await? {
             server_frame::Body::SynMatchState(_) => {}

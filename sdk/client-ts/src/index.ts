@@ -33,7 +33,16 @@ export type {
   GuildSummary,
   Role,
 } from "./features/guilds.js";
+export type { EndReason, PlayerResult, SceneEnd } from "./game-line.js";
 export type { Inbox, Notification, NotificationNews } from "./features/inbox.js";
+export type {
+  Domain,
+  DomainProperty,
+  DomainTeam,
+  FoundMatch,
+  MatchState,
+  Wish,
+} from "./features/matching.js";
 export type {
   Parties,
   Party,
@@ -64,19 +73,10 @@ export {
   type LobbyEvents,
   type LobbyOptions,
   type Match,
-  type MatchState,
   type ServiceName,
   type User,
 } from "./lobby.js";
 export type { ReconnectOptions } from "./reconnect.js";
-export {
-  Scene,
-  type EndReason,
-  type JsonScene,
-  type Player,
-  type PlayerResult,
-  type SceneEnd,
-  type SceneEvents,
-} from "./scene.js";
+export { Scene, type JsonScene, type Player, type SceneEvents } from "./scene.js";
 export type { Tokens } from "./session.js";
 export { Spectator, type SpectatorEvents, type Watch } from "./spectator.js";

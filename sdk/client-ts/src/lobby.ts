@@ -18,6 +18,14 @@ import {
 } from "./features/friends.js";
 import { Guilds, toGuildEvent, type GuildEvent } from "./features/guilds.js";
 import { Inbox, toNotificationNews, type NotificationNews } from "./features/inbox.js";
+import {
+  domains,
+  toMatchState,
+  toWish,
+  type Domain,
+  type MatchState,
+  type Wish,
+} from "./features/matching.js";
 import { Parties, type PartyEvent } from "./features/party.js";
 import { Profiles } from "./features/profiles.js";
 import { Records } from "./features/records.js";
@@ -25,13 +33,8 @@ import { findScenes, type FindScenes, type FoundScenes } from "./features/scenes
 import { Shop, toWalletChange, type WalletChange } from "./features/shop.js";
 import { Standing, toRatingChange, type RatingChange } from "./features/standing.js";
 import { Cancelled, Closed, OutcomeUnknown, Overflow, Refused, TimedOut } from "./errors.js";
-import {
-  Service,
-  SynMatchState_State,
-  type ResMatch,
-  type ResSignIn,
-  type SynMatchState,
-} from "./gen/scenehost/v1/client_pb.js";
+import { Service, type ResMatch, type ResSignIn } from "./gen/scenehost/v1/client_pb.js";
+import { toSceneEnd, type SceneEnd } from "./game-line.js";
 import {
   Line,
   type ConnectOptions,
@@ -41,7 +44,7 @@ import {
   type Role,
   type ServerBody,
 } from "./line.js";
-import { Scene, toSceneEnd, type SceneEnd } from "./scene.js";
+import { Scene } from "./scene.js";
 import { Session, type Tokens } from "./session.js";
 import { Spectator, type Watch } from "./spectator.js";
 
@@ -60,21 +63,6 @@ export interface User {
   /** The same at every sign-in: 16 hexadecimal digits. */
   readonly id: string;
   readonly name: string;
-}
-
-export interface MatchState {
-  readonly state: keyof typeof SynMatchState_State;
-  readonly domain: string;
-  /** Since the request. */
-  readonly waitedMs: number;
-  /** How far apart the ratings may be now. */
-  readonly ratingRange: number;
-  /** How many users wait in this domain. */
-  readonly waiting: number;
-  readonly playersMin: number;
-  readonly playersMax: number;
-  /** Why the search ended, if it ended without a match. */
-  readonly refused: Refused | undefined;
 }
 
 /** A match that is made; `Lobby.join` enters its scene. */
@@ -128,6 +116,8 @@ export interface LobbyEvents {
 }
 
 export interface FindMatchOptions {
+  /** What the user brings and wants from now on; left out: what was said last. */
+  wish?: Wish;
   /** Takes the search back. A match that is already made is given all the same. */
   signal?: AbortSignal;
   /** Called with every state of this search. */
@@ -270,7 +260,7 @@ export class Lobby {
    * already under way.
    */
   async findMatch(domain: string, options: FindMatchOptions = {}): Promise<Match> {
-    const { signal, onState = () => {}, deadlineMs = 600_000 } = options;
+    const { wish, signal, onState = () => {}, deadlineMs = 600_000 } = options;
     signal?.throwIfAborted();
     if (this.#search) throw new Overflow("a search is under way; take it back with cancelMatch");
     let onAbort = () => {};
@@ -285,7 +275,7 @@ export class Lobby {
       );
       signal?.addEventListener("abort", onAbort, { once: true });
     });
-    this.#begin(this.#search!, domain);
+    this.#begin(this.#search!, domain, wish);
     try {
       return await found;
     } finally {
@@ -306,6 +296,28 @@ export class Lobby {
     if (search && this.#line.withdraw("reqMatch", search.takenBack)) return;
     await this.#line.request({ case: "reqCancelMatch", value: {} });
     search?.reject(search.takenBack);
+  }
+
+  /**
+   * Whether the user plays the match that was found (`matchState.found`); who does not cannot search for
+   * a while. How it stands is told as every state of the search. Throws `Refused` if no match waits for
+   * that any more.
+   */
+  async acceptMatch(accept: boolean): Promise<void> {
+    await this.#ask({ case: "reqAcceptMatch", value: { accept } }, "synMatchState");
+  }
+
+  /**
+   * What the user brings and wants from the next search on, in the place of what was said before; in a
+   * party each member says their own. Throws `Refused` if something in it is beyond its limits.
+   */
+  async setWish(wish: Wish): Promise<void> {
+    await this.#ask({ case: "reqWish", value: { wish: toWish(wish) } }, "done");
+  }
+
+  /** All domains, in the order of their names, with what a search in each may bring and want. */
+  domains(): Promise<readonly Domain[]> {
+    return domains(this.#ask);
   }
 
   /** A new scene token for the seat that the user holds; `join` enters with it. */
@@ -393,15 +405,16 @@ export class Lobby {
     this.close();
   }
 
-  #begin(search: Search, domain: string): void {
+  #begin(search: Search, domain: string, wish: Wish | undefined): void {
     const known = this.#matchState;
     if (known && known.state !== "IDLE" && known.domain === domain) {
       search.answered = true;
       search.onState(known);
       return;
     }
+    const value = wish ? { domain, wish: toWish(wish) } : { domain };
     this.#line
-      .request({ case: "reqMatch", value: { domain } }, () => (search.answered = true))
+      .request({ case: "reqMatch", value }, () => (search.answered = true))
       .catch((error) => {
         // After a drop the state of the search that goes on has answered already.
         if (!(error instanceof OutcomeUnknown && search.answered)) search.reject(error);
@@ -556,19 +569,6 @@ export class Lobby {
       tokenExpires: new Date(Date.now() + tokenExpiresInMs),
     };
   }
-}
-
-function toMatchState(frame: SynMatchState): MatchState {
-  return {
-    state: (SynMatchState_State[frame.state] as MatchState["state"] | undefined) ?? "IDLE",
-    domain: frame.domain,
-    waitedMs: Number(frame.waitedMs),
-    ratingRange: frame.ratingRange,
-    waiting: frame.waiting,
-    playersMin: frame.playersMin,
-    playersMax: frame.playersMax,
-    refused: frame.refused && Refused.from(frame.refused),
-  };
 }
 
 function serviceName(service: Service): ServiceName {

@@ -1,28 +1,13 @@
 // A seat in a scene: messages to and from the game, and how it ended.
 //
-// Invariant: no message is lost between entering and the first listener; `ended` comes at most
-// once and `gone` exactly once, as the last event.
+// Invariant: those of its `GameLine`; and who is let in has not left.
 import type { ClientBody } from "./codec.js";
 import { socketUrl } from "./connection.js";
-import { Emitter, type Listener } from "./emitter.js";
-import { Closed, Refused } from "./errors.js";
-import {
-  SynSceneEnded_Reason,
-  type ResJoinScene,
-  type SynSceneEnded,
-} from "./gen/scenehost/v1/client_pb.js";
-import {
-  Line,
-  type ConnectOptions,
-  type Dropped,
-  type Entered,
-  type Resumed,
-  type Role,
-  type ServerBody,
-} from "./line.js";
-
-/** Why a scene ended for this user: the schema's names, for example `"FINISHED"`. */
-export type EndReason = keyof typeof SynSceneEnded_Reason;
+import type { Listener } from "./emitter.js";
+import type { Closed, Refused } from "./errors.js";
+import { GameLine, toSceneEnd, type GameEvents, type SceneEnd } from "./game-line.js";
+import type { ResJoinScene } from "./gen/scenehost/v1/client_pb.js";
+import type { ConnectOptions, Dropped, Entered, Resumed, ServerBody } from "./line.js";
 
 export interface Player {
   readonly seat: number;
@@ -32,22 +17,7 @@ export interface Player {
   readonly team: number;
 }
 
-export interface PlayerResult {
-  readonly seat: number;
-  /** 1 is best; equal places are a draw between them. */
-  readonly place: number;
-  readonly score: bigint;
-}
-
-export interface SceneEnd {
-  readonly sceneId: string;
-  readonly reason: EndReason;
-  /** For people: what happened. */
-  readonly text: string;
-  readonly results: readonly PlayerResult[];
-}
-
-export interface SceneEvents {
+export interface SceneEvents extends GameEvents {
   /** A message from the game. */
   message: Uint8Array;
   /** The server refused something that was sent, for example because messages came too fast. */
@@ -74,22 +44,18 @@ export interface JsonScene<In, Out> {
   on(listener: Listener<In>): () => void;
 }
 
-/** Messages that may wait for the first listener; a scene with more of them is closed. */
-export const EARLY_MESSAGES_MAX = 1_024;
-
 export class Scene {
-  readonly #line: Line;
+  readonly #game: GameLine;
   readonly #token: string;
-  readonly #events = new Emitter<SceneEvents>();
   #joined!: ResJoinScene;
-  /** What came before the first listener for messages; undefined from then on. */
-  #early: Uint8Array[] | undefined = [];
-  #end: SceneEnd | undefined;
-  #heardOfEnd: SceneEnd | undefined;
 
   private constructor(url: URL, token: string, options: ConnectOptions) {
     this.#token = token;
-    this.#line = new Line(url, options, this.#role());
+    this.#game = new GameLine(url, options, {
+      enter: (resumeSeq) => this.#toEnter(resumeSeq),
+      entered: (body) => this.#entered(body),
+      mend: () => Promise.resolve(false),
+    });
   }
 
   /**
@@ -102,7 +68,7 @@ export class Scene {
     options: ConnectOptions = {},
   ): Promise<Scene> {
     const scene = new Scene(socketUrl(url), token, options);
-    await scene.#line.begin();
+    await scene.#game.line.begin();
     return scene;
   }
 
@@ -131,22 +97,22 @@ export class Scene {
 
   /** How the scene ended for this user, once it has. */
   get end(): SceneEnd | undefined {
-    return this.#end;
+    return this.#game.end;
   }
 
   /** Why there is no connection and when the next attempt is, while the way back is being tried. */
   get dropped(): Dropped | undefined {
-    return this.#line.dropped;
+    return this.#game.line.dropped;
   }
 
   /** Why there will be no connection any more, once that is so. */
   get gone(): Closed | undefined {
-    return this.#line.gone;
+    return this.#game.line.gone;
   }
 
   /** Bytes that have not left yet. A game that can skip an update looks here, and at `dropped`. */
   get sendBufferBytes(): number {
-    return this.#line.waitingBytes;
+    return this.#game.line.waitingBytes;
   }
 
   /**
@@ -154,11 +120,7 @@ export class Scene {
    * messages gets those that came before it, and `ended` and `gone` are told late, too.
    */
   on<E extends keyof SceneEvents>(event: E, listener: Listener<SceneEvents[E]>): () => void {
-    const off = this.#events.on(event, listener);
-    if (event === "message") this.#flushEarly();
-    const past = event === "ended" ? this.#end : event === "gone" ? this.gone : undefined;
-    if (past) queueMicrotask(() => listener(past as SceneEvents[E]));
-    return off;
+    return this.#game.on(event, listener);
   }
 
   /**
@@ -169,48 +131,38 @@ export class Scene {
    */
   send(message: unknown): void {
     const body = message instanceof Uint8Array ? message : encodeJson(message);
-    this.#line.send({ case: "sceneMessage", value: { body } });
+    this.#game.line.send({ case: "sceneMessage", value: { body } });
   }
 
   /** The scene seen as one whose messages are JSON of these types; nothing checks the types. */
   json<In, Out = unknown>(): JsonScene<In, Out> {
     return {
       send: (message) => this.send(message),
-      on: (listener) =>
-        this.on("message", (bytes) => {
-          let message: In;
-          try {
-            message = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as In;
-          } catch {
-            this.#line.breach("the game sent a message that is not JSON");
-            return;
-          }
-          listener(message);
-        }),
+      on: (listener) => this.#game.onJson(listener),
     };
   }
 
   /** Leaves the scene for good. Throws `TimedOut` and `Closed`; then the seat may be held still. */
   async leave(): Promise<SceneEnd> {
-    if (this.#end) return this.#end;
+    if (this.end) return this.end;
     try {
-      const answer = await this.#line.request({ case: "reqLeaveScene", value: {} });
-      return toSceneEnd(this.#line.expect(answer, "synSceneEnded"));
+      const answer = await this.#game.line.request({ case: "reqLeaveScene", value: {} });
+      return toSceneEnd(this.#game.line.expect(answer, "synSceneEnded"));
     } catch (error) {
       // The scene has ended by itself meanwhile, or its answer came by another number after a drop.
-      if (this.#end) return this.#end;
+      if (this.end) return this.end;
       throw error;
     }
   }
 
   /** Asks whether the scene's host is there; the answer is the round trip in milliseconds. */
   ping(): Promise<number> {
-    return this.#line.ping();
+    return this.#game.line.ping();
   }
 
   /** Closes the connection and keeps the seat: `Lobby.rejoin` leads back as long as it is held. */
   close(): void {
-    this.#line.close();
+    this.#game.line.close();
   }
 
   /**
@@ -218,21 +170,7 @@ export class Scene {
    * tells it by itself, after what the game said last; one that is lost has nothing to come back to.
    */
   hearOfEnd(end: SceneEnd): void {
-    if (end.sceneId !== this.sceneId || this.#end) return;
-    if (this.dropped) this.#ended(end);
-    else this.#heardOfEnd = end;
-  }
-
-  #role(): Role {
-    return {
-      enter: (resumeSeq) => this.#toEnter(resumeSeq),
-      entered: (body) => this.#entered(body),
-      mend: () => Promise.resolve(false),
-      receive: (body) => this.#receive(body),
-      dropped: (dropped) => this.#events.emit("dropped", dropped),
-      resumed: (resumed) => this.#events.emit("resumed", resumed),
-      gone: (closed) => this.#gone(closed),
-    };
+    if (end.sceneId === this.sceneId) this.#game.hearOfEnd(end);
   }
 
   #toEnter(resumeSeq: number | undefined): ClientBody {
@@ -241,56 +179,11 @@ export class Scene {
   }
 
   #entered(body: ServerBody): Entered {
-    this.#joined = this.#line.expect(body, "resJoinScene");
+    this.#joined = this.#game.line.expect(body, "resJoinScene");
     const { resumed, afterSeq, graceMs, received } = this.#joined;
     // Whoever is let in has not left: a request to leave that was sent did not arrive.
     return { resumed, afterSeq, graceMs, requestsArrived: 0, messagesArrived: received };
   }
-
-  #receive(body: ServerBody): void {
-    switch (body.case) {
-      case "sceneMessage":
-        return this.#receiveMessage(body.value.body);
-      case "refused":
-        return this.#events.emit("refused", Refused.from(body.value));
-      case "synSceneEnded":
-        return this.#ended(toSceneEnd(body.value));
-    }
-  }
-
-  #ended(end: SceneEnd): void {
-    this.#end = end;
-    this.#events.emit("ended", end);
-    this.#line.close();
-  }
-
-  #gone(closed: Closed): void {
-    if (!this.#end && this.#heardOfEnd) {
-      this.#end = this.#heardOfEnd;
-      this.#events.emit("ended", this.#end);
-    }
-    this.#events.emit("gone", closed);
-  }
-
-  #receiveMessage(bytes: Uint8Array): void {
-    if (!this.#early) return this.#events.emit("message", bytes);
-    if (this.#early.length < EARLY_MESSAGES_MAX) return void this.#early.push(bytes);
-    this.#line.close(
-      new Closed("left", `${EARLY_MESSAGES_MAX} messages came and nothing listens to them`),
-    );
-  }
-
-  #flushEarly(): void {
-    const early = this.#early ?? [];
-    this.#early = undefined;
-    for (const bytes of early) this.#events.emit("message", bytes);
-  }
-}
-
-/** What the lobby and the scene tell about an end. */
-export function toSceneEnd({ sceneId, reason, text, results }: SynSceneEnded): SceneEnd {
-  const name = (SynSceneEnded_Reason[reason] as EndReason | undefined) ?? "UNSPECIFIED";
-  return { sceneId, reason: name, text, results };
 }
 
 function encodeJson(message: unknown): Uint8Array {

@@ -1,21 +1,13 @@
 // A connection to watch a game: what the game shows, and nothing the other way.
 //
-// Invariant: no message is lost between coming in and the first listener; `ended` comes at most once
-// and `gone` exactly once, as the last event.
+// Invariant: those of its `GameLine`; and a way in is used once.
 import type { ClientBody } from "./codec.js";
-import { Emitter, type Listener } from "./emitter.js";
-import { Closed, type Refused } from "./errors.js";
+import type { Listener } from "./emitter.js";
+import type { Closed, Refused } from "./errors.js";
+import { GameLine, type SceneEnd } from "./game-line.js";
 import type { ResWatchScene } from "./gen/scenehost/v1/client_pb.js";
-import {
-  Line,
-  type ConnectOptions,
-  type Dropped,
-  type Entered,
-  type Resumed,
-  type Role,
-  type ServerBody,
-} from "./line.js";
-import { EARLY_MESSAGES_MAX, toSceneEnd, type Player, type SceneEnd } from "./scene.js";
+import type { ConnectOptions, Dropped, Entered, Resumed, ServerBody } from "./line.js";
+import type { Player } from "./scene.js";
 
 /** The way to watch a game. */
 export interface Watch {
@@ -40,19 +32,19 @@ export interface SpectatorEvents {
 }
 
 export class Spectator {
-  readonly #line: Line;
+  readonly #game: GameLine;
   readonly #renew: () => Promise<Watch>;
   #watch: Watch;
-  readonly #events = new Emitter<SpectatorEvents>();
   #inside!: ResWatchScene;
-  /** What came before the first listener for messages; undefined from then on. */
-  #early: Uint8Array[] | undefined = [];
-  #end: SceneEnd | undefined;
 
   private constructor(watch: Watch, renew: () => Promise<Watch>, options: ConnectOptions) {
     this.#watch = watch;
     this.#renew = renew;
-    this.#line = new Line(new URL(watch.sceneUrl), options, this.#role());
+    this.#game = new GameLine(new URL(watch.sceneUrl), options, {
+      enter: () => this.#toEnter(),
+      entered: (body) => this.#entered(body),
+      mend: (refused) => this.#mend(refused),
+    });
   }
 
   /** Comes in; `renew` gives another way when this one was used. `Lobby.watchScene` does all that. */
@@ -62,7 +54,7 @@ export class Spectator {
     options: ConnectOptions,
   ): Promise<Spectator> {
     const spectator = new Spectator(watch, renew, options);
-    await spectator.#line.begin();
+    await spectator.#game.line.begin();
     return spectator;
   }
 
@@ -86,17 +78,17 @@ export class Spectator {
 
   /** How the game ended, once it has. */
   get end(): SceneEnd | undefined {
-    return this.#end;
+    return this.#game.end;
   }
 
   /** Why there is no connection and when the next attempt is, while the way back is being tried. */
   get dropped(): Dropped | undefined {
-    return this.#line.dropped;
+    return this.#game.line.dropped;
   }
 
   /** Why there will be no connection any more, once that is so. */
   get gone(): Closed | undefined {
-    return this.#line.gone;
+    return this.#game.line.gone;
   }
 
   /**
@@ -107,42 +99,17 @@ export class Spectator {
     event: E,
     listener: Listener<SpectatorEvents[E]>,
   ): () => void {
-    const off = this.#events.on(event, listener);
-    if (event === "message") this.#flushEarly();
-    const past = event === "ended" ? this.#end : event === "gone" ? this.gone : undefined;
-    if (past) queueMicrotask(() => listener(past as SpectatorEvents[E]));
-    return off;
+    return this.#game.on(event, listener);
   }
 
   /** What the game shows, as JSON of this type; nothing checks the type. */
   onJson<In>(listener: Listener<In>): () => void {
-    return this.on("message", (bytes) => {
-      let message: In;
-      try {
-        message = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as In;
-      } catch {
-        this.#line.breach("the game showed something that is not JSON");
-        return;
-      }
-      listener(message);
-    });
+    return this.#game.onJson(listener);
   }
 
   /** Watches no more. */
   close(): void {
-    this.#line.close();
-  }
-
-  #role(): Role {
-    return {
-      enter: () => this.#toEnter(),
-      entered: (body) => this.#entered(body),
-      mend: (refused) => this.#mend(refused),
-      receive: (body) => this.#receive(body),
-      dropped: (dropped) => this.#events.emit("dropped", dropped),
-      resumed: (resumed) => this.#events.emit("resumed", resumed),
-      gone: (closed) => this.#events.emit("gone", closed),
-    };
+    this.#game.line.close();
   }
 
   #toEnter(): ClientBody {
@@ -150,7 +117,7 @@ export class Spectator {
   }
 
   #entered(body: ServerBody): Entered {
-    this.#inside = this.#line.expect(body, "resWatchScene");
+    this.#inside = this.#game.line.expect(body, "resWatchScene");
     return { resumed: false, afterSeq: 0, graceMs: 0, requestsArrived: 0, messagesArrived: 0 };
   }
 
@@ -159,30 +126,5 @@ export class Spectator {
     if (refused.code !== "BAD_TOKEN" && refused.code !== "TOKEN_EXPIRED") return false;
     this.#watch = await this.#renew();
     return true;
-  }
-
-  #receive(body: ServerBody): void {
-    switch (body.case) {
-      case "sceneMessage":
-        return this.#receiveMessage(body.value.body);
-      case "synSceneEnded":
-        this.#end = toSceneEnd(body.value);
-        this.#events.emit("ended", this.#end);
-        return this.#line.close();
-    }
-  }
-
-  #receiveMessage(bytes: Uint8Array): void {
-    if (!this.#early) return this.#events.emit("message", bytes);
-    if (this.#early.length < EARLY_MESSAGES_MAX) return void this.#early.push(bytes);
-    this.#line.close(
-      new Closed("left", `${EARLY_MESSAGES_MAX} messages came and nothing listens to them`),
-    );
-  }
-
-  #flushEarly(): void {
-    const early = this.#early ?? [];
-    this.#early = undefined;
-    for (const bytes of early) this.#events.emit("message", bytes);
   }
 }

@@ -2,7 +2,7 @@
 //! a reason.
 
 use bytes::Bytes;
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use scenehost_protocol::v1::{self, client_frame, req_sign_in, server_frame};
@@ -35,6 +35,14 @@ fn credential() -> impl Strategy<Value = req_sign_in::Credential> {
     ]
 }
 
+fn wish() -> impl Strategy<Value = v1::Wish> {
+    let values = || vec(text(), 0..3).prop_map(|values| v1::WishValues { values });
+    let lists = move || btree_map(text(), values(), 0..3);
+    let round_trips = btree_map(text(), any::<u32>(), 0..3);
+    (lists(), lists(), round_trips, vec(text(), 0..3), vec(text(), 0..3))
+        .prop_map(|(has, wants, round_trips, opponents, roles)| v1::Wish { has, wants, round_trips, opponents, roles })
+}
+
 fn client_frame() -> impl Strategy<Value = v1::ClientFrame> {
     use client_frame::Body;
     let body = prop_oneof![
@@ -42,7 +50,9 @@ fn client_frame() -> impl Strategy<Value = v1::ClientFrame> {
             Body::ReqSignIn(v1::ReqSignIn { credential, device, resume_seq })
         }),
         Just(Body::ReqSignOut(v1::ReqSignOut {})),
-        text().prop_map(|domain| Body::ReqMatch(v1::ReqMatch { domain })),
+        (text(), option::of(wish())).prop_map(|(domain, wish)| Body::ReqMatch(v1::ReqMatch { domain, wish })),
+        option::of(wish()).prop_map(|wish| Body::ReqWish(v1::ReqWish { wish })),
+        any::<bool>().prop_map(|accept| Body::ReqAcceptMatch(v1::ReqAcceptMatch { accept })),
         Just(Body::ReqCancelMatch(v1::ReqCancelMatch {})),
         Just(Body::ReqRejoin(v1::ReqRejoin {})),
         (text(), option::of(any::<u32>()))

@@ -9,8 +9,9 @@ use scenehost_protocol::{Encoding, FRAME_BYTES_MAX, Payload, SUBPROTOCOLS, close
 
 const PAGE: &str = include_str!("../README.md");
 /// The schema's files, and the pages on which their names are explained: the page itself, and one for each feature.
-const AREAS: [(&str, &str); 11] = [
+const AREAS: [(&str, &str); 12] = [
     (include_str!("../proto/scenehost/v1/client.proto"), PAGE),
+    (include_str!("../proto/scenehost/v1/matching.proto"), include_str!("../features/matching.md")),
     (include_str!("../proto/scenehost/v1/profile.proto"), include_str!("../features/profile.md")),
     (include_str!("../proto/scenehost/v1/records.proto"), include_str!("../features/records.md")),
     (include_str!("../proto/scenehost/v1/chat.proto"), include_str!("../features/chat.md")),

@@ -13,8 +13,10 @@ use scenehost_core::auth::account::Tokens;
 use scenehost_core::auth::{Credential, Identity, Request};
 use scenehost_core::chat::{self, Ask, Channel, ChatMessage, Limits, Moderation, OnFailure, To, Verdict};
 use scenehost_core::db::{self, Answer};
-use scenehost_core::lobby::{Domain, Event, Lobby};
-use scenehost_core::message::{EndReason, Entry, MatchState, Notice, SceneEnded, Searching, ToUser, ToUsers};
+use scenehost_core::lobby::{Event, Lobby, MatchingAsk};
+use scenehost_core::matching::Wish;
+use scenehost_core::matching::domain::{Domain, Property};
+use scenehost_core::message::{EndReason, Entry, Found, MatchState, Notice, SceneEnded, Searching, ToUser, ToUsers};
 use scenehost_core::party::{self, Change, Party};
 use scenehost_core::record::UserRecord;
 use scenehost_core::token::Secret;
@@ -32,7 +34,6 @@ const SESSIONS: [SessionId; 2] = [SessionId(1), SessionId(2)];
 const SCENES: [SceneId; 2] = [SceneId(1), SceneId(2)];
 const WAIT_MS_MAX: u64 = 60_000;
 const GRACE_MS: u64 = 30_000;
-const DOMAIN: Domain = Domain { wait_ms_max: WAIT_MS_MAX, players_max: 2 };
 /// A search, and all that may come after it.
 const SETTLED_MS_MAX: u64 = WAIT_MS_MAX + 4 * GRACE_MS;
 
@@ -77,7 +78,7 @@ struct World {
 impl World {
     fn new() -> Self {
         Self {
-            lobby: Lobby::new(BTreeMap::from([(DomainName::from("gomoku"), DOMAIN)]), GRACE_MS).with_chat(limits()),
+            lobby: Lobby::new(BTreeMap::from([(DomainName::from("gomoku"), domain())]), GRACE_MS).with_chat(limits()),
             now: Time(1_000_000),
             rng: ChaCha20Rng::seed_from_u64(7),
             peers: BTreeMap::new(),
@@ -99,7 +100,12 @@ impl World {
             7 => Event::ReqSignOut { connection, request: self.request(connection) },
             8 | 9 => {
                 let domain = DomainName::from(if script.below(8) > 0 { "gomoku" } else { "nowhere" });
-                Event::ReqMatch { connection, request: self.request(connection), domain }
+                Event::ReqMatch {
+                    connection,
+                    request: self.request(connection),
+                    domain,
+                    wish: wish(script).map(Box::new),
+                }
             }
             10 if script.chance() => {
                 let what = Box::new(db::Request::Profile(profile::Request::Show(vec![USERS[0]])));
@@ -115,6 +121,14 @@ impl World {
                 Event::ReqParty { connection, request: self.request(connection), ask }
             }
             25 | 26 => self.of_a_party(script),
+            23 if script.chance() => {
+                let ask = match script.below(3) {
+                    0 => MatchingAsk::Wish(Box::new(wish(script).unwrap_or_default())),
+                    1 => MatchingAsk::Accept(script.chance()),
+                    _ => MatchingAsk::Domains("".into()),
+                };
+                Event::ReqMatching { connection, request: self.request(connection), ask }
+            }
             22 => Event::Service { service: service(script), up: script.chance() },
             _ => match script.below(8) {
                 0 => Event::Stopping,
@@ -419,11 +433,29 @@ fn friends_news(user: UserId, script: &mut Script) -> friends::News {
     }
 }
 
+/// The rules of matching, with one property.
+fn domain() -> Domain {
+    let pace = Property { name: "pace".to_owned(), values: vec!["slow".to_owned()], common: false, relax_ms: None };
+    Domain { wait_ms_max: WAIT_MS_MAX, properties: vec![pace], ..Domain::new("gomoku".into(), 2, 2) }
+}
+
+/// A wish, right or wrong.
+fn wish(script: &mut Script) -> Option<Wish> {
+    let name = ["pace", "map", ""][script.below(3)].to_owned();
+    let values = vec!["slow".to_owned(); script.below(3)];
+    let wish = Wish { wants: BTreeMap::from([(name, values)]), ..Wish::default() };
+    script.chance().then_some(wish)
+}
+
 fn match_state(script: &mut Script) -> MatchState {
     let domain = DomainName::from("gomoku");
-    match script.below(4) {
+    match script.below(5) {
         0 => MatchState::Idle(ok_or_refused(script).err()),
         1 => MatchState::Placing { domain },
+        2 => {
+            let (accepted, left_ms) = (script.number(), script.span_ms());
+            MatchState::Found(Found { domain, players: 2, accepted, you_accepted: script.chance(), left_ms })
+        }
         _ => {
             let (waited_ms, rating_range, waiting) = (script.span_ms(), script.number(), script.number());
             MatchState::Searching(Searching {

@@ -10,6 +10,7 @@ use crate::ids::{DomainName, Time, UserId};
 use crate::profile::{self, Profile};
 use crate::refusal::Refusal;
 use crate::results::finished::ratings_key;
+use crate::results::rating::Level;
 use crate::results::standing;
 
 /// What the lobby knows of a user, as long as the user is there. It is told of what changes by
@@ -28,8 +29,8 @@ pub struct Entered {
     pub guild: Option<Membership>,
     /// The user looks offline to everybody.
     pub appears_offline: bool,
-    /// The ratings by domain; a domain without one is at [`crate::record::RATING_START`].
-    pub ratings: BTreeMap<DomainName, i32>,
+    /// How strong the user is, by domain; in one that is not named as a newcomer.
+    pub levels: BTreeMap<DomainName, Level>,
 }
 
 /// The records that are read for a user who comes in.
@@ -53,7 +54,7 @@ pub(super) fn enter(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Resul
     }
     let muted_until = chat::muted_until(user, tx)?;
     let guild = guild::membership(user, tx)?;
-    let ratings = standing::rounded(user, tx)?;
+    let levels = standing::levels(user, tx)?;
     let known: Option<Profile> = tx.get(&key)?;
     let profile = match known {
         Some(profile) if profile.name == name => profile,
@@ -66,5 +67,5 @@ pub(super) fn enter(user: UserId, name: &str, tx: &mut Transaction<'_>) -> Resul
     };
     let Friends { friends, blocked, appears_offline, .. } = tx.get_or_default(&friends::key(user))?;
     let (friends, blocked) = (friends.into_keys().collect(), blocked.into_keys().collect());
-    Ok(Entered { profile, friends, blocked, appears_offline, muted_until, guild, ratings })
+    Ok(Entered { profile, friends, blocked, appears_offline, muted_until, guild, levels })
 }

@@ -11,8 +11,9 @@ use crate::auth::{self, Asker, Identity, Order, Request};
 use crate::backlog::Backlog;
 use crate::db::{self, Entered};
 use crate::ids::{ConnectionId, SessionId, Time, UserId};
-use crate::line::{self, Line, Outcome};
-use crate::message::{Notice, ServiceName, SignedIn, ToUser};
+use crate::line::{self, Line, Outcome, State};
+use crate::matching::Wish;
+use crate::message::{MatchState, Notice, ServiceName, SignedIn, ToUser};
 use crate::refusal::Refusal;
 use crate::{Context, scene_master};
 
@@ -38,6 +39,7 @@ impl Lobby {
         self.touch(id);
         match outcome {
             Outcome::Away => {
+                self.tell_here(id, false, cx);
                 let deadline = self.users.get(&id).and_then(|user| user.line.deadline());
                 deadline.into_iter().for_each(|deadline| self.deadlines.set(Due::Line(id), deadline));
             }
@@ -237,6 +239,7 @@ impl Lobby {
             asked: BTreeMap::new(),
             phase: Phase::Idle,
             over: None,
+            wish: Wish::default(),
             match_state: None,
             sign_out: None,
         });
@@ -267,7 +270,7 @@ impl Lobby {
             after_seq,
             grace_ms: self.grace_ms,
             last_request: user.last_request,
-            match_state: user.match_state.clone(),
+            match_state: user.match_state_at(cx.now),
             scene: match user.phase {
                 Phase::InScene { scene, .. } => Some(scene),
                 _ => None,
@@ -275,8 +278,13 @@ impl Lobby {
             services_down: self.services_down.iter().copied().collect(),
         };
         tell_connection(connection, request, Notice::ResSignIn(signed_in), cx);
+        let mut is_late = false;
         for (seq, (request, notice)) in missed.into_iter().flatten() {
+            is_late |= matches!(notice, Notice::SynMatchState(MatchState::Found(_)));
             cx.send(ToUser { connection, seq, request, notice });
+        }
+        if is_late {
+            self.tell_found(id, cx);
         }
         self.tell_rooms(id, cx);
         self.tell_own_party(id, cx);
@@ -296,10 +304,14 @@ impl Lobby {
     /// it is the line that there was; else the user has the `new` one.
     fn take_line(&mut self, id: UserId, connection: ConnectionId, new: &Line, cx: &mut Context<'_>) -> bool {
         let Some(user) = self.users.get_mut(&id) else { return false };
+        let was_away = matches!(user.line.state(), State::Dropped { .. });
         let outcome = user.line.step(cx.now, line::Event::Returned(connection));
         match outcome {
             Outcome::Back { taken_over } => {
                 self.deadlines.clear(&Due::Line(id));
+                if was_away {
+                    self.tell_here(id, true, cx);
+                }
                 if let Some(older) = taken_over {
                     self.connections.remove(&older);
                     tell_connection(older, 0, Notice::SynClosing(Refusal::TakenOver), cx);
@@ -335,6 +347,9 @@ fn new_backlog() -> Backlog<(u32, Notice)> {
 /// A client that does not go on with its line: requests of an older client are not answered to this one,
 /// and numbers begin anew, beyond what the client has seen elsewhere. Tells after which number.
 fn begin_anew(user: &mut User, session: SessionId, seen: Option<u32>) -> u32 {
+    if user.session != session {
+        user.wish = Wish::default();
+    }
     user.session = session;
     let after_seq = match seen {
         Some(seen) => user.backlog.begin_after(seen),

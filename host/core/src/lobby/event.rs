@@ -4,6 +4,7 @@ use crate::auth::{Identity, Request};
 use crate::chat::{Ask, Verdict};
 use crate::db;
 use crate::ids::{AllocationId, ConnectionId, DomainName, PartyId, SessionId, UserId};
+use crate::matching::Wish;
 use crate::message::{Entry, MatchState, SceneEnded, ServiceName};
 use crate::party::{self, Party};
 use crate::refusal::Refusal;
@@ -43,6 +44,17 @@ pub enum Event {
         request: u32,
         /// Where.
         domain: DomainName,
+        /// What the user brings and wants from now on; `None`: what was said last.
+        wish: Option<Box<Wish>>,
+    },
+    /// A user wants something else of matching.
+    ReqMatching {
+        /// Over which connection.
+        connection: ConnectionId,
+        /// The user's number.
+        request: u32,
+        /// What.
+        ask: super::wish::Ask,
     },
     /// A user takes the search back.
     ReqCancelMatch {

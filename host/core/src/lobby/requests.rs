@@ -11,6 +11,7 @@ use crate::ids::{ConnectionId, UserId};
 use crate::message::{Notice, ServiceName};
 use crate::rate::Buckets;
 use crate::refusal::Refusal;
+use crate::results::rating::Level;
 use crate::{Context, chat, friends, guild, line::State};
 
 /// How long Db may take in any case; its own deadline is shorter.
@@ -97,7 +98,10 @@ impl Lobby {
                 News::Guild(news) => news.apply(&mut entered.guild),
                 News::Chat(chat::News::Muted(until)) => entered.muted_until = *until,
                 News::Chat(chat::News::Said(_, message)) if entered.blocked.contains(&message.from) => return,
-                News::Results(news) => _ = entered.ratings.insert(news.domain.clone(), news.rating),
+                News::Results(news) => {
+                    let level = Level { rating: news.rating, games: news.games };
+                    entered.levels.insert(news.domain.clone(), level);
+                }
                 News::Chat(_)
                 | News::Storage(_)
                 | News::Friends(_)

@@ -134,7 +134,7 @@ impl Lobby {
         let joiner = Joiner {
             user: id,
             name: user.record.name.clone(),
-            ratings: known.ratings.clone(),
+            ratings: known.levels.iter().map(|(domain, level)| (domain.clone(), level.rating)).collect(),
             blocked: known.blocked.clone(),
         };
         self.scenes.number += 1;

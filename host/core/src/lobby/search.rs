@@ -1,13 +1,14 @@
 //! Searches for a match: asked for, told of, taken back. A party has one search, which each of its members is in: the
 //! leader begins it, anybody ends it.
 
-use super::{DOMAIN_CHARS_MAX, Domain, Due, Lobby, Phase, SEARCH_MARGIN_MS, User, refuse_user, tell};
+use std::sync::Arc;
+
+use super::{DOMAIN_CHARS_MAX, Domain, Due, Lobby, Phase, SEARCH_MARGIN_MS, User, refuse_user, tell, wish};
 use crate::Context;
 use crate::ids::{ConnectionId, DomainName, UserId};
 use crate::line::State;
-use crate::matching::{self, Seeker};
+use crate::matching::{self, Seeker, Wish};
 use crate::message::{Entry, MatchState, Message, Notice, ServiceName};
-use crate::record::RATING_START;
 use crate::refusal::Refusal;
 use crate::scene_master;
 
@@ -17,13 +18,34 @@ impl Lobby {
         connection: ConnectionId,
         request: u32,
         domain: DomainName,
+        wish: Option<Box<Wish>>,
         cx: &mut Context<'_>,
     ) {
         let Some((id, _)) = self.signed_in(connection, request, cx) else { return };
         // Of a party's search all its members are told.
         let allowed = if self.parties.of(id).is_some() { self.take_change(id, cx) } else { Ok(()) };
+        let allowed = allowed.and_then(|()| wish.map_or(Ok(()), |wish| self.take_wish(id, &domain, *wish)));
         if let Err(refusal) = allowed.and_then(|()| self.begin_search(id, request, domain, cx)) {
             self.tell(id, request, Notice::Refused(refusal), cx);
+        }
+    }
+
+    /// Keeps the wish that comes with a search. While another one goes on it stays as it is.
+    fn take_wish(&mut self, id: UserId, domain: &DomainName, wish: Wish) -> Result<(), Refusal> {
+        self.may_begin(id)?;
+        wish::check_for(&wish, self.domain(domain)?)?;
+        self.keep_wish(id, wish)
+    }
+
+    /// Whether a user does nothing else now.
+    fn may_begin(&self, id: UserId) -> Result<(), Refusal> {
+        match self.users.get(&id).map(|user| &user.phase) {
+            Some(Phase::Searching { .. }) => Err(Refusal::Busy("you are already looking for a match: cancel it first")),
+            Some(Phase::Joining { .. }) => Err(Refusal::Busy("you are on the way into a game")),
+            Some(Phase::InScene { .. }) => {
+                Err(Refusal::Busy("you are in a game: go back with req_rejoin, or leave it first"))
+            }
+            Some(Phase::Idle) | None => Ok(()),
         }
     }
 
@@ -35,16 +57,7 @@ impl Lobby {
         domain: DomainName,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        match self.users.get(&id).map(|user| &user.phase) {
-            Some(Phase::Searching { .. }) => {
-                return Err(Refusal::Busy("you are already looking for a match: cancel it first"));
-            }
-            Some(Phase::Joining { .. }) => return Err(Refusal::Busy("you are on the way into a game")),
-            Some(Phase::InScene { .. }) => {
-                return Err(Refusal::Busy("you are in a game: go back with req_rejoin, or leave it first"));
-            }
-            Some(Phase::Idle) | None => {}
-        }
+        self.may_begin(id)?;
         let users = match self.parties.of(id) {
             Some(_) => self.led_party(id)?.1,
             None => vec![id],
@@ -63,17 +76,17 @@ impl Lobby {
         domain: DomainName,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let Domain { wait_ms_max, .. } = self.may_search(&domain, users.len())?;
+        let rules = Arc::clone(self.may_search(&domain, users.len())?);
         if users.len() > 1 {
             users.iter().try_for_each(|user| self.is_free(*user))?;
         }
-        let seekers = users.iter().map(|user| self.seeker(*user, &domain)).collect::<Result<Vec<_>, _>>()?;
+        let seekers = users.iter().map(|user| self.seeker(*user, &domain, &rules)).collect::<Result<Vec<_>, _>>()?;
         self.tickets += 1;
         let ticket = self.tickets;
         for user in users {
             let asked = asked_by.filter(|(id, _)| *id == user).map_or(0, |(_, request)| request);
             self.set_phase(user, Phase::Searching { domain: domain.clone(), ticket, asked, cancel: None });
-            self.deadlines.set(Due::User(user), cx.now.plus_ms(wait_ms_max + SEARCH_MARGIN_MS));
+            self.deadlines.set(Due::User(user), cx.now.plus_ms(rules.wait_ms_max + SEARCH_MARGIN_MS));
         }
         cx.send(Message::Match(domain, matching::Event::ReqMatch { ticket, seekers }));
         Ok(())
@@ -111,15 +124,11 @@ impl Lobby {
     }
 
     /// A domain in which so many can look for a match together now.
-    pub(super) fn may_search(&self, domain: &DomainName, players: usize) -> Result<Domain, Refusal> {
+    pub(super) fn may_search(&self, domain: &DomainName, players: usize) -> Result<&Arc<Domain>, Refusal> {
         if self.stopping {
             return Err(Refusal::Stopping);
         }
-        if domain.as_str().chars().count() > DOMAIN_CHARS_MAX {
-            return Err(Refusal::Invalid(format!("the name of a domain has at most {DOMAIN_CHARS_MAX} characters")));
-        }
-        let known = self.domains.get(domain).copied();
-        let known = known.ok_or_else(|| Refusal::NotFound(format!("domain named {:?}", domain.as_str())))?;
+        let known = self.domain(domain)?;
         let players_max = known.players_max;
         let needed = [ServiceName::Match, ServiceName::SceneMaster, ServiceName::Db];
         if let Some(down) = needed.into_iter().find(|it| self.services_down.contains(it)) {
@@ -131,18 +140,26 @@ impl Lobby {
         }
     }
 
+    fn domain(&self, name: &DomainName) -> Result<&Arc<Domain>, Refusal> {
+        if name.as_str().chars().count() > DOMAIN_CHARS_MAX {
+            return Err(Refusal::Invalid(format!("the name of a domain has at most {DOMAIN_CHARS_MAX} characters")));
+        }
+        self.domains.get(name).ok_or_else(|| Refusal::NotFound(format!("domain named {:?}", name.as_str())))
+    }
+
     /// A user as Match has to know them.
-    fn seeker(&self, id: UserId, domain: &DomainName) -> Result<Seeker, Refusal> {
+    fn seeker(&self, id: UserId, domain: &DomainName, rules: &Domain) -> Result<Seeker, Refusal> {
         let user = self.users.get(&id).ok_or(Refusal::Unauthenticated)?;
         // Db has told nothing of the user yet: not whom the user has blocked.
         let known = user.entered.as_ref().ok_or(Refusal::ServiceDown(ServiceName::Db))?;
+        let level = known.levels.get(rules.rating_of.as_ref().unwrap_or(domain)).copied().unwrap_or_default();
         Ok(Seeker {
             user: id,
             name: user.record.name.clone(),
-            rating: known.ratings.get(domain).copied().unwrap_or(RATING_START),
-            games: 0,
+            rating: level.rating,
+            games: level.games,
             blocked: known.blocked.clone(),
-            wish: matching::Wish::default(),
+            wish: wish::within(&user.wish, rules),
         })
     }
 
@@ -156,7 +173,7 @@ impl Lobby {
     /// Whether the match that a user has looked for is being made, as the user was told.
     pub(super) fn is_being_placed(&self, id: UserId) -> bool {
         let state = self.users.get(&id).and_then(|user| user.match_state.as_ref());
-        matches!(state, Some(MatchState::Placing { .. }))
+        matches!(state, Some((_, MatchState::Placing { .. })))
     }
 
     pub(super) fn req_cancel_match(&mut self, connection: ConnectionId, request: u32, cx: &mut Context<'_>) {
@@ -207,11 +224,30 @@ impl Lobby {
 
     pub(super) fn syn_match_state(&mut self, id: UserId, of_ticket: u64, state: MatchState, cx: &mut Context<'_>) {
         let Some(user) = self.users.get_mut(&id) else { return };
-        let Phase::Searching { ticket, asked, .. } = &mut user.phase else { return };
-        if *ticket == of_ticket {
-            let request = std::mem::take(asked);
-            user.match_state = Some(state.clone());
-            tell(user, request, Notice::SynMatchState(state), cx);
+        let Phase::Searching { ticket, asked, domain, .. } = &mut user.phase else { return };
+        if *ticket != of_ticket {
+            return;
+        }
+        // Matches that are not accepted take a search beyond its limit: what is begun may come to its end.
+        let wait_ms_max = self.domains.get(domain).map_or(0, |domain| domain.wait_ms_max);
+        let left_ms = match &state {
+            MatchState::Searching(searching) => wait_ms_max.saturating_sub(searching.waited_ms),
+            MatchState::Found(found) => found.left_ms,
+            MatchState::Idle(_) | MatchState::Placing { .. } => 0,
+        };
+        let until = cx.now.plus_ms(left_ms + SEARCH_MARGIN_MS);
+        let goes_on = self.deadlines.get(&Due::User(id)).is_some_and(|planned| planned >= until);
+        if !goes_on {
+            self.deadlines.set(Due::User(id), until);
+        }
+        let request = std::mem::take(asked);
+        let is_away = matches!(user.line.state(), State::Dropped { .. });
+        let waits = matches!(state, MatchState::Searching(_));
+        user.match_state = Some((cx.now, state.clone()));
+        tell(user, request, Notice::SynMatchState(state), cx);
+        // It was in a match that came to nothing when its user went.
+        if is_away && waits {
+            self.tell_here(id, false, cx);
         }
     }
 

@@ -230,7 +230,9 @@ impl Match {
         players.iter().all(|player| {
             ticket.seekers.iter().all(|seeker| {
                 let named = seeker.wish.opponents.is_empty() || seeker.wish.opponents.contains(player);
-                named && !seeker.blocked.contains(player) && !self.blocks.has(*player, seeker.user)
+                // Who was in that game and has left it does not come again.
+                let is_other = *player != seeker.user;
+                named && is_other && !seeker.blocked.contains(player) && !self.blocks.has(*player, seeker.user)
             })
         })
     }

@@ -110,7 +110,7 @@ impl Hours {
 }
 
 /// When the next of these hours begin, to the minute; `None`: some are on, or there are none, which is always.
-pub(super) fn opens(hours: &[Hours], at: Time) -> Option<Time> {
+pub fn opens(hours: &[Hours], at: Time) -> Option<Time> {
     let minutes = hours.iter().map(|hours| hours.minutes_until(at)).min()?;
     let this_minute = at.0 - at.0 % 60_000;
     (minutes > 0).then(|| Time(this_minute).plus_ms(u64::from(minutes) * 60_000))

@@ -14,8 +14,8 @@
 //! players have no strength.
 //!
 //! **Exactness.** The best division is found for two teams of up to [`EXACT_UNITS_MAX`] units, by looking at all; and
-//! for more teams and up to [`SEARCH_UNITS_MAX`] units if a search of [`search::STEPS_MAX`] steps sees all that could
-//! be better. Beyond that it is a good one, made by dealing out and swapping ([`swaps`]), and none is found at all
+//! for more teams and up to [`SEARCH_UNITS_MAX`] units if a search of `search::STEPS_MAX` steps sees all that could
+//! be better. Beyond that it is a good one, made by dealing out and swapping (`swaps`), and none is found at all
 //! if the rules are so tight that swaps from two beginnings do not get there. [`Division::exact`] tells.
 //!
 //! **Fairness.** Teams that are alike are put in a random order in the end, from the caller's seed, so that the
@@ -23,8 +23,8 @@
 //! same division.
 //!
 //! Invariant: units that were added fit together, and a division keeps all the rules. Every loop is bounded by the
-//! numbers of players and teams and by constants; nothing is allocated once the buffers have grown to the largest
-//! match.
+//! numbers of players and teams and by constants. Where all divisions are looked at nothing is allocated once the
+//! buffers have grown.
 
 mod cast;
 pub mod layout;
@@ -184,7 +184,7 @@ impl Teams {
     /// room for the party, however the others are arranged; the roles do not suffice; or another party of its size
     /// would be needed in another team and there is no room for it any more.
     ///
-    /// Exact as far as a search of [`packing::STEPS_MAX`] steps goes, which is only made if the unit does not just fit
+    /// Exact as far as a search of `packing::STEPS_MAX` steps goes, which is only made if the unit does not just fit
     /// in; beyond that a unit is refused that may fit. Whether teams get their fewest players and are even enough is
     /// told by [`Teams::divide`], for units may still come.
     pub fn add(&mut self, members: &[Member]) -> bool {

@@ -22,7 +22,7 @@ pub struct Seeker {
     pub user: UserId,
     /// The display name.
     pub name: String,
-    /// The rating in this domain.
+    /// The rating in this domain, or in the one whose ratings count here.
     pub rating: i32,
     /// How many games the user has played in it.
     pub games: u32,

@@ -166,6 +166,7 @@ fn rate(finished: &Finished, rows: &mut [Row<'_>], tx: &mut Transaction<'_>) -> 
         let news = News {
             domain: finished.domain.clone(),
             rating: after.rounded(),
+            games: after.games,
             change: row.change(),
             place: row.result.place,
             ended: finished.ended,

@@ -115,6 +115,28 @@ impl Rating {
     }
 }
 
+/// How strong a user is in a domain, as matching and games see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Level {
+    /// The rating, rounded.
+    pub rating: i32,
+    /// How many rated games it comes from.
+    pub games: u32,
+}
+
+impl Default for Level {
+    /// A newcomer's.
+    fn default() -> Self {
+        Self { rating: RATING_START, games: 0 }
+    }
+}
+
+impl From<&Rating> for Level {
+    fn from(rating: &Rating) -> Self {
+        Self { rating: rating.rounded(), games: rating.games }
+    }
+}
+
 /// How one player of a game ended it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Finish {

@@ -6,6 +6,7 @@ use super::board::Board;
 use super::boards::{Boards, Place, Stored};
 use super::finished::{self, Ratings, ratings_key};
 use super::ranking::{Entry, Ranking};
+use super::rating::Level;
 use super::season::Season;
 use super::{Answer, Part};
 use crate::db::{Caller, Stop, Transaction};
@@ -91,13 +92,13 @@ pub(super) fn ratings(users: &[UserId], tx: &mut Transaction<'_>) -> Result<Answ
     Ok(Answer::Ratings(found))
 }
 
-/// The ratings of a user, rounded, as the lobby needs them.
+/// How strong a user is, by domain, as the lobby needs it.
 ///
 /// # Errors
 /// As [`Transaction::get`].
-pub(crate) fn rounded(user: UserId, tx: &mut Transaction<'_>) -> Result<BTreeMap<crate::DomainName, i32>, Stop> {
+pub(crate) fn levels(user: UserId, tx: &mut Transaction<'_>) -> Result<BTreeMap<crate::DomainName, Level>, Stop> {
     let ratings: Ratings = tx.get_or_default(&ratings_key(user))?;
-    Ok(ratings.domains.into_iter().map(|(domain, rating)| (domain, rating.rounded())).collect())
+    Ok(ratings.domains.into_iter().map(|(domain, rating)| (domain, Level::from(&rating))).collect())
 }
 
 /// The leaderboards there are, each with its season that is on and the one before.

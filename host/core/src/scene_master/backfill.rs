@@ -211,7 +211,7 @@ impl SceneMaster {
     /// Whether a scene may get players from Match now.
     fn takes_players(&self, scene: &Scene) -> bool {
         let is_well = matches!(scene.state, State::Allocated | State::Running);
-        is_well && scene.allocation.is_some() && self.db_up && !self.stopping
+        is_well && scene.allocation.is_some() && self.db_up && !self.stopping && self.reconcile.is_none()
     }
 
     /// Something has changed that a scene's search depends on: its lease is opened, renewed or ended.
@@ -412,6 +412,10 @@ impl SceneMaster {
             entries.iter().for_each(|_| self.backfill.counts.filled(cx.now.ms_since(since)));
         }
         cx.send(Message::Match(domain, matching::Event::ResCreateScene { match_id, result: Ok(entries) }));
+        // Match asks for no more before it hears what is open by now.
+        if is_first && self.backfill.search(id).is_some_and(|search| search.lease.is_some()) {
+            self.tell_search(id, cx);
+        }
     }
 
     /// The scene does not take the users of a match, or does not say so in time.
@@ -423,8 +427,8 @@ impl SceneMaster {
 
     fn refuse_fill(&mut self, id: SceneId, match_id: MatchId, fill: Fill, refusal: Refusal, cx: &mut Context<'_>) {
         self.backfill.counts.refused += 1;
-        self.take_places_back(id, &fill.seats, cx);
         refuse_match(fill.domain, match_id, refusal, cx);
+        self.take_places_back(id, &fill.seats, cx);
     }
 
     /// Match has told nobody of the seats that it has filled, and will not: who has not come in does not come.

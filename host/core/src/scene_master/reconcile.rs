@@ -372,6 +372,7 @@ impl SceneMaster {
         }
         self.replace(cx);
         self.wait_anew(cx);
+        self.seek_all_anew(cx);
         for event in held {
             self.step(event, cx);
         }

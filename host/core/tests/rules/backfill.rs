@@ -187,6 +187,18 @@ fn match_fills_the_seats_and_is_answered_once_the_scene_has_them() {
 }
 
 #[test]
+fn match_hears_what_is_open_once_it_is_answered() {
+    let (mut world, scene, lease) = seeking(fleet(), &[any(3)]);
+    let told = world.tell(fill(lease, vec![player(20, 0, 0)]));
+    assert_eq!(sought(&told).map(|(same, openings, ..)| (same, openings)), Some((lease, vec![any(2)])));
+    let told = world.tell(res_add(scene, 2));
+    let [Message::Match(_, matching::Event::ResCreateScene { .. }), Message::Match(_, wanted)] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert!(matches!(wanted, matching::Event::ReqBackfill { .. }), "{wanted:?}");
+}
+
+#[test]
 fn a_request_that_comes_again_seats_nobody_again() {
     let (mut world, scene, lease) = seeking(fleet(), &[any(3)]);
     let request = || fill(lease, vec![player(20, 0, 0)]);

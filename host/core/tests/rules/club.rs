@@ -11,8 +11,8 @@ use scenehost_core::chat;
 use scenehost_core::config;
 use scenehost_core::db::{Answer as DbAnswer, News as DbNews, Request as DbRequest, Rules};
 use scenehost_core::friends::{self, Act};
-use scenehost_core::lobby::{Domain, Event, Lobby};
-use scenehost_core::matching::{self, Match};
+use scenehost_core::lobby::{Event, Lobby, MatchingAsk};
+use scenehost_core::matching::{self, Match, Wish};
 use scenehost_core::message::{Entry, Notice};
 use scenehost_core::party::{Ask, Limits, News, Request, View};
 use scenehost_core::record::UserRecord;
@@ -54,9 +54,6 @@ pub struct Club {
 impl Club {
     /// Nobody is there; games take three players.
     pub fn new(limits: Limits) -> Self {
-        let rules = Rules { parties: limits.clone(), ..Rules::default() };
-        let lobby = Lobby::new(BTreeMap::from([(domain(), Domain { wait_ms_max: 60_000, players_max: 3 })]), GRACE_MS)
-            .with_parties(limits);
         let trio = config::Domain {
             fill_ms: 1_000,
             rating_range_per_s: 50,
@@ -64,6 +61,13 @@ impl Club {
             tickets_max: 100,
             ..config::Domain::new("trio".into(), 3, 3)
         };
+        Self::playing(trio, limits)
+    }
+
+    /// Nobody is there; games are by these rules.
+    pub fn playing(trio: config::Domain, limits: Limits) -> Self {
+        let rules = Rules { parties: limits.clone(), ..Rules::default() };
+        let lobby = Lobby::new(BTreeMap::from([(domain(), trio.clone())]), GRACE_MS).with_parties(limits);
         Self {
             lobby: World::new(lobby),
             desk: Desk::new(rules),
@@ -209,13 +213,28 @@ impl Club {
 
     /// The user looks for a match.
     pub fn search(&mut self, user: u64) -> Result<(), Refusal> {
+        self.search_with(user, None)
+    }
+
+    /// The user looks for a match with this wish.
+    pub fn search_with(&mut self, user: u64, wish: Option<Wish>) -> Result<(), Refusal> {
         self.requests += 1;
-        self.tell(Event::ReqMatch { connection: ConnectionId(user), request: self.requests, domain: domain() });
+        let (request, wish) = (self.requests, wish.map(Box::new));
+        self.tell(Event::ReqMatch { connection: ConnectionId(user), request, domain: domain(), wish });
         let told = self.told.entry(user).or_default();
         match told.iter().find(|(of, notice)| *of == self.requests && matches!(notice, Notice::Refused(_))) {
             Some((_, Notice::Refused(refusal))) => Err(refusal.clone()),
             _ => Ok(()),
         }
+    }
+
+    /// The user asks something else of matching; the answer, if there is one by now.
+    pub fn ask_matching(&mut self, user: u64, ask: MatchingAsk) -> Option<Notice> {
+        self.requests += 1;
+        let request = self.requests;
+        self.tell(Event::ReqMatching { connection: ConnectionId(user), request, ask });
+        let told = self.told.entry(user).or_default();
+        told.extract_if(.., |(of, _)| *of == request).map(|(_, notice)| notice).next()
     }
 
     pub fn cancel(&mut self, user: u64) {

@@ -8,12 +8,14 @@ use scenehost_core::auth::{Credential, Identity, Request};
 use scenehost_core::chat::{self, ChatMessage};
 use scenehost_core::chat::{Ask, To};
 use scenehost_core::db::{self, Answer, Asker, Caller, Entered, News};
-use scenehost_core::lobby::{ANSWER_MS_MAX, Domain, Event, FIRST_FRAME_MS_MAX, Lobby, REQUESTS_PER_USER_MAX};
-use scenehost_core::message::{EndReason, Entry, MatchState, Notice, SceneEnded, Searching, ToUser};
+use scenehost_core::lobby::{ANSWER_MS_MAX, Event, FIRST_FRAME_MS_MAX, Lobby, MatchingAsk, REQUESTS_PER_USER_MAX};
+use scenehost_core::matching::domain::Domain;
+use scenehost_core::message::{EndReason, Entry, Found, MatchState, Notice, SceneEnded, Searching, ToUser};
 use scenehost_core::party::{self, Party};
 use scenehost_core::profile::{self, Profile};
 use scenehost_core::record::UserRecord;
 use scenehost_core::results;
+use scenehost_core::results::rating::Level;
 use scenehost_core::scene_list;
 use scenehost_core::token::Secret;
 use scenehost_core::{
@@ -34,8 +36,13 @@ fn domain() -> DomainName {
     DomainName::from("gomoku")
 }
 
+/// The rules of matching.
+fn rules() -> Domain {
+    Domain { wait_ms_max: 60_000, ..Domain::new("gomoku".into(), 2, 2) }
+}
+
 pub fn lobby() -> World<Lobby> {
-    World::new(Lobby::new(BTreeMap::from([(domain(), Domain { wait_ms_max: 60_000, players_max: 2 })]), GRACE_MS))
+    World::new(Lobby::new(BTreeMap::from([(domain(), rules())]), GRACE_MS))
 }
 
 fn sign_in(connection: ConnectionId) -> Event {
@@ -106,7 +113,16 @@ fn is_resumed(told: &[Message]) -> bool {
 }
 
 fn req_match() -> Event {
-    Event::ReqMatch { connection: CONNECTION, request: 2, domain: domain() }
+    Event::ReqMatch { connection: CONNECTION, request: 2, domain: domain(), wish: None }
+}
+
+fn req_matching(ask: MatchingAsk) -> Event {
+    Event::ReqMatching { connection: CONNECTION, request: 8, ask }
+}
+
+/// A match that waits to be accepted.
+fn found() -> Found {
+    Found { domain: domain(), players: 2, accepted: 0, you_accepted: false, left_ms: 10_000 }
 }
 
 /// A party of the user alone.
@@ -187,6 +203,10 @@ fn number_of(told: &[Message]) -> u64 {
     number.unwrap_or_else(|| panic!("nothing is asked of Db: {told:?}"))
 }
 
+fn level(rating: i32) -> Level {
+    Level { rating, games: 7 }
+}
+
 #[test]
 fn users_are_matched_by_the_rating_that_db_has_told_last() {
     let rating_of = |told: Vec<Message>| match &told[..] {
@@ -199,11 +219,12 @@ fn users_are_matched_by_the_rating_that_db_has_told_last() {
     world.tell(Event::Opened { connection: CONNECTION });
     world.tell(sign_in(CONNECTION));
     world.tell(Event::ResSignIn { connection: CONNECTION, result: Ok(identity(USER)) });
-    let known = Entered { ratings: BTreeMap::from([(domain(), 1710), ("chess".into(), 900)]), ..*entered() };
+    let known =
+        Entered { levels: BTreeMap::from([(domain(), level(1710)), ("chess".into(), level(900))]), ..*entered() };
     world.tell(Event::ResEnter { user: USER, connection: Some(CONNECTION), result: Ok(Box::new(known)) });
     assert_eq!(rating_of(world.clone().tell(req_match())), 1710);
 
-    let news = results::News { domain: domain(), rating: 1690, change: -20, place: 2, ended: Time(9) };
+    let news = results::News { domain: domain(), rating: 1690, games: 8, change: -20, place: 2, ended: Time(9) };
     let told = world.tell(Event::SynNews { user: USER, news: Box::new(News::Results(news)) });
     assert_eq!(shorts(&told), ["User News"]);
     assert_eq!(rating_of(world.tell(req_match())), 1690);
@@ -475,7 +496,7 @@ fn a_dropped_user_keeps_the_search_and_gets_exactly_what_was_missed() {
     let mut world = searching();
     let state = |domain| MatchState::Placing { domain };
     world.tell(Event::SynMatchState { user: USER, ticket: 1, state: state(domain()) });
-    assert_eq!(shorts(&world.tell(lost())), [] as [&str; 0], "nothing is given up");
+    assert_eq!(shorts(&world.tell(lost())), ["Match SynHere"], "nothing is given up");
     assert_eq!(world.service.phase_name(USER), "Searching, dropped");
     let told = world.tell(Event::SynMatchState { user: USER, ticket: 1, state: state(domain()) });
     assert_eq!(told, [], "nobody is there to hear it");
@@ -490,7 +511,7 @@ fn a_dropped_user_keeps_the_search_and_gets_exactly_what_was_missed() {
         (3, 0, "User ResMatch".to_owned()),
     ];
     assert_eq!(numbered(&told, ConnectionId(2)), missed);
-    let told = world.tell(Event::ReqMatch { connection: ConnectionId(2), request: 9, domain: domain() });
+    let told = world.tell(Event::ReqMatch { connection: ConnectionId(2), request: 9, domain: domain(), wish: None });
     assert_eq!(numbered(&told, ConnectionId(2)), [(4, 9, "User Refused Busy".to_owned())], "the numbers go on");
 }
 
@@ -740,11 +761,15 @@ fn every_state_and_event() {
             ("ReqMatch", req_match()),
             (
                 "ReqMatch, unknown domain",
-                Event::ReqMatch { connection: CONNECTION, request: 2, domain: "chess".into() },
+                Event::ReqMatch { connection: CONNECTION, request: 2, domain: "chess".into(), wish: None },
             ),
+            ("ReqMatching: wish", req_matching(MatchingAsk::Wish(Box::default()))),
+            ("ReqMatching: accept", req_matching(MatchingAsk::Accept(true))),
+            ("ReqMatching: domains", req_matching(MatchingAsk::Domains("".into()))),
             ("ReqCancelMatch", Event::ReqCancelMatch { connection: CONNECTION, request: 3 }),
             ("ReqRejoin", Event::ReqRejoin { connection: CONNECTION, request: 4 }),
             ("SynMatchState", Event::SynMatchState { user: USER, ticket: 1, state: MatchState::Searching(state) }),
+            ("SynMatchState, found", Event::SynMatchState { user: USER, ticket: 1, state: MatchState::Found(found()) }),
             ("ResMatch", Event::ResMatch { user: USER, ticket: 1, result: Ok(entry(1)) }),
             ("ResMatch, refused", Event::ResMatch { user: USER, ticket: 1, result: Err(Refusal::NoMatch) }),
             ("ResCancelMatch", Event::ResCancelMatch { user: USER, ticket: 1, result: Ok(()) }),
@@ -791,7 +816,12 @@ fn every_state_and_event() {
 fn a_name_that_no_domain_has_is_refused_and_a_long_one_is_not_said_again() {
     let mut world = idle();
     for (name, said) in [("chess".to_owned(), true), ("x".repeat(64), true), ("x".repeat(65), false)] {
-        let told = world.tell(Event::ReqMatch { connection: CONNECTION, request: 5, domain: name.as_str().into() });
+        let told = world.tell(Event::ReqMatch {
+            connection: CONNECTION,
+            request: 5,
+            domain: name.as_str().into(),
+            wish: None,
+        });
         let [Message::User(ToUser { notice: Notice::Refused(refusal), .. })] = &told[..] else { panic!("{told:?}") };
         assert_eq!(refusal.to_string().contains(&name), said, "{refusal}");
     }

@@ -68,7 +68,7 @@ fn a_user_who_is_elsewhere_does_not_join() {
     let mut world = idle();
     world.tell(req(Ask::Join(SCENE)));
     assert_eq!(shorts(&world.tell(req(Ask::Join(SCENE)))), ["User Refused Busy"]);
-    let search = Event::ReqMatch { connection: CONNECTION, request: 6, domain: "gomoku".into() };
+    let search = Event::ReqMatch { connection: CONNECTION, request: 6, domain: "gomoku".into(), wish: None };
     assert_eq!(shorts(&world.tell(search)), ["User Refused Busy"], "nor looks for a match meanwhile");
 }
 

@@ -51,4 +51,5 @@ mod strikes;
 mod table;
 mod teams;
 mod texts;
+mod wishes;
 mod world;

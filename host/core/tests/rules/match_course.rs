@@ -301,6 +301,7 @@ fn nobody_is_sent_whom_ratings_or_blocks_forbid_and_parties_go_whole() {
     assert!(sent(&matching.ask(vec![seeker(1, 1700)])).is_empty(), "too far from the scene's players");
     let blocking = Seeker { blocked: [UserId(100)].into(), ..seeker(2, 1500) };
     assert!(sent(&matching.ask(vec![blocking])).is_empty());
+    assert!(sent(&matching.ask(vec![seeker(100, 1500)])).is_empty(), "who was in that game does not come again");
     let party = vec![seeker(3, 1500), seeker(4, 1500)];
     let (.., players) = sent(&matching.ask(party)).remove(0);
     assert!(players.iter().all(|player| player.team == 1), "both in the team with two places: {players:?}");

@@ -3,7 +3,7 @@
 use scenehost_core::lobby::{CHECK_MS, Event};
 use scenehost_core::message::{MatchState, Notice};
 use scenehost_core::party::{Ask, Request};
-use scenehost_core::{Refusal, UserId};
+use scenehost_core::{ConnectionId, Refusal, UserId};
 
 use crate::club::{ADA, BOB, CY, Club, DAN, GRACE_MS, domain};
 use crate::table::variant;
@@ -119,7 +119,9 @@ fn who_drops_keeps_the_ticket_for_the_grace_period() {
     club.pass_ms(GRACE_MS - 1_000);
     assert_eq!(club.matching.service.waiting(), 1);
     club.search(CY).unwrap();
-    assert_eq!(club.scenes, [[ADA, BOB, CY]], "also who is about to come back");
+    assert_eq!(club.scenes, [] as [Vec<u64>; 0], "a party plays together or not at all");
+    club.come_over(BOB, ConnectionId(77), Some(0));
+    assert_eq!(club.scenes, [[ADA, BOB, CY]]);
 
     let mut club = searching();
     club.drop(BOB);

@@ -9,7 +9,8 @@ use scenehost_core::auth::{Credential, Identity, Request};
 use scenehost_core::db::{self, Answer, Asker, Entered, News};
 use scenehost_core::friends::{self, Act, Change, Person, Which};
 use scenehost_core::guild;
-use scenehost_core::lobby::{CHANGES_PER_MINUTE, Domain, Event, Lobby, PRESENCE_DELAY_MS, PRESENCE_MS_MIN, Presence};
+use scenehost_core::lobby::{CHANGES_PER_MINUTE, Event, Lobby, PRESENCE_DELAY_MS, PRESENCE_MS_MIN, Presence};
+use scenehost_core::matching::domain::Domain;
 use scenehost_core::message::{EndReason, Entry, Notice, SceneEnded, ToUser};
 use scenehost_core::profile::Profile;
 use scenehost_core::record::UserRecord;
@@ -49,8 +50,7 @@ fn sign_in(world: &mut World<Lobby>, user: UserId, over: ConnectionId, resume: O
 
 /// Ada and Bob are friends and both here; Ada knows that.
 fn ada_and_bob() -> World<Lobby> {
-    let mut world =
-        World::new(Lobby::new(BTreeMap::from([(domain(), Domain { wait_ms_max: 60_000, players_max: 2 })]), GRACE_MS));
+    let mut world = World::new(Lobby::new(BTreeMap::from([(domain(), Domain::new("gomoku".into(), 2, 2))]), GRACE_MS));
     sign_in(&mut world, ADA, connection(ADA), None, &[BOB]);
     sign_in(&mut world, BOB, connection(BOB), None, &[ADA]);
     assert_eq!(hears(&mut world), [(BOB, Presence::Online)]);
@@ -79,7 +79,7 @@ fn news(user: UserId, other: UserId, change: Change) -> Event {
 }
 
 fn search(world: &mut World<Lobby>) {
-    world.tell(Event::ReqMatch { connection: connection(BOB), request: 2, domain: domain() });
+    world.tell(Event::ReqMatch { connection: connection(BOB), request: 2, domain: domain(), wish: None });
 }
 
 #[test]

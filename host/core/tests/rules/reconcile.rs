@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use scenehost_core::config::{AfterSession, Fleet, StartOn};
+use scenehost_core::matching::backfill::Opening;
 use scenehost_core::message::{Arranged, EndReason, PlayerResult, ServiceName};
 use scenehost_core::scene_master::{Ask, Capacity, Event, Matched, Offer, Order, RECONCILE_MS_MAX, SceneMaster};
 use scenehost_core::scene_service::{self, Event as ToNode, Life, Report, Reported, Round, SceneService, SeatNow};
@@ -279,6 +280,45 @@ fn a_match_that_waits_for_its_scene_gets_it_from_a_fresh_one() {
     };
     assert_eq!(entries.iter().map(|(user, _)| user.0).collect::<Vec<_>>(), [10]);
     assert_eq!(shorts(&said[1..]), ["SceneService ReqRemoveUser", "Lobby SynSceneEnded"], "user 11 has no way in");
+}
+
+#[test]
+fn a_fresh_one_goes_on_with_searches_for_players_by_newer_leases() {
+    let seek = |scene, number| {
+        let openings = vec![Opening { count: 2, team: None, role: None }];
+        Event::SynSeekPlayers { scene, epoch: Epoch(1), number, openings }
+    };
+    let lease = |said: &[Message]| {
+        said.iter().rev().find_map(|message| match message {
+            Message::Match(_, matching::Event::ReqBackfill { lease, openings, .. }) => {
+                Some((*lease, openings[0].count))
+            }
+            _ => None,
+        })
+    };
+    let (mut books, scene) = Books::running(Fleet::default());
+    let (before, _) = lease(&books.tell(seek(scene, 4))).unwrap();
+    let fill = |match_id, lease, user| Event::ReqFillSeats {
+        match_id: MatchId(match_id),
+        domain: FLEET.into(),
+        lease,
+        players: vec![player(user)],
+    };
+    books.tell(fill(60, before, 20));
+    books.fail();
+    let refused = books.tell(fill(61, before, 21));
+    assert_eq!(shorts(&refused), ["Match ResCreateScene ✗ServiceDown"]);
+    assert_eq!(books.tell(seek(scene, 4)), [], "it is not up yet");
+    let seats = vec![SeatNow::Held, SeatNow::Expected, SeatNow::Expected];
+    let there = Reported { scene, epoch: Epoch(1), life: Life::Running, seats: Some(seats) };
+    let said = books.answers(vec![there]);
+    // User 20 is on the way by the books: that place is taken.
+    let (after, open) = lease(&said).expect("the search goes on");
+    assert_eq!((after.allocation, after.generation, open), (before.allocation, before.generation + 1, 1));
+    assert_eq!(shorts(&books.tell(fill(61, before, 21))), ["Match ResCreateScene ✗Conflict"]);
+    // Whoever has asked for user 20 has forgotten it by now, so nobody comes.
+    let said = books.pass_ms(60_000);
+    assert_eq!(lease(&said).map(|(_, open)| open), Some(2), "{:?}", shorts(&said));
 }
 
 #[test]

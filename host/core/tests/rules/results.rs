@@ -9,7 +9,7 @@ use scenehost_core::results::board::{Board, Kind};
 use scenehost_core::results::finished::{Finished, Ratings, ratings_key};
 use scenehost_core::results::history::{self, KEPT_MAX, Match};
 use scenehost_core::results::ranking::Order;
-use scenehost_core::results::rating::Rating;
+use scenehost_core::results::rating::{Level, Rating};
 use scenehost_core::results::season::Reset;
 use scenehost_core::results::standing::{Page, Row};
 use scenehost_core::results::{self, Part};
@@ -133,7 +133,8 @@ fn a_game_changes_ratings_leaderboards_and_histories_and_tells_its_players() {
     assert!(after[0].rating > 1_600.0 && after[1].rating < 1_400.0, "{after:?}");
     let change = after[0].rounded() - 1_500;
     let told = |place, change: i32| {
-        News::Results(results::News { domain: "gomoku".into(), rating: 1_500 + change, change, place, ended })
+        let (domain, rating) = ("gomoku".into(), 1_500 + change);
+        News::Results(results::News { domain, rating, games: 1, change, place, ended })
     };
     assert_eq!(desk.news, [(UserId(1), told(1, change)), (UserId(2), told(2, -change))]);
 
@@ -283,14 +284,15 @@ fn players_without_a_result_do_not_count() {
 }
 
 #[test]
-fn the_lobby_gets_the_ratings_of_who_comes_in() {
+fn the_lobby_gets_the_ratings_of_who_comes_in_and_the_games_they_come_from() {
     let mut desk = desk();
     let game = duel(&desk, 1, 2);
     record(&mut desk, 7, game);
     let entered = desk.ask(Caller::Host, Request::Enter(UserId(1), "Ada".to_owned())).unwrap();
     let Answer::Entered(entered) = entered else { panic!("{entered:?}") };
-    let expected = BTreeMap::from([("gomoku".into(), rating(&desk, 1, "gomoku").unwrap().rounded())]);
-    assert_eq!(*entered, Entered { ratings: expected, ..(*entered).clone() });
+    let level = Level { rating: rating(&desk, 1, "gomoku").unwrap().rounded(), games: 1 };
+    let expected = BTreeMap::from([("gomoku".into(), level)]);
+    assert_eq!(*entered, Entered { levels: expected, ..(*entered).clone() });
     let asked = desk.ask_as(9, Request::Results(results::Request::Ratings(vec![UserId(2), UserId(3)])));
     let Ok(Answer::Results(results::Answer::Ratings(ratings))) = asked else { panic!("{asked:?}") };
     assert_eq!(ratings.iter().map(|(user, _)| user.0).collect::<Vec<_>>(), [2], "who has none is left out");

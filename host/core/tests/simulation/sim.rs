@@ -120,14 +120,10 @@ pub struct Host {
 impl Host {
     fn new(seed: u64, life: u32) -> Self {
         let rng = |purpose: u64| stream(seed, 100 + u64::from(life) * 10 + purpose);
-        let domains = domains().into_iter().map(|(name, domain)| {
-            let (wait_ms_max, players_max) = (domain.wait_ms_max, domain.players_max);
-            (name, lobby::Domain { wait_ms_max, players_max })
-        });
         let matches = (0..DOMAINS.len()).map(|it| Process::new(new_match(it), Place::Match(it), rng(4 + it as u64)));
         Self {
             life,
-            lobby: Process::new(Lobby::new(domains.collect(), GRACE_MS), Place::Lobby, rng(1)),
+            lobby: Process::new(Lobby::new(domains().into_iter().collect(), GRACE_MS), Place::Lobby, rng(1)),
             db: Process::new(new_db(u64::from(life) << 8), Place::Db, rng(2)),
             matches: matches.collect(),
             master: Process::new(SceneMaster::new(fleets()), Place::Master, rng(3)),

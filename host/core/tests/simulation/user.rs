@@ -135,7 +135,9 @@ impl User {
         let event = match will {
             Will::JoinGame => of_scene(scene_list::Ask::Join),
             Will::WatchGame => of_scene(scene_list::Ask::Watch),
-            Will::Search(domain) => lobby::Event::ReqMatch { connection, request, domain: DOMAINS[domain].into() },
+            Will::Search(domain) => {
+                lobby::Event::ReqMatch { connection, request, domain: DOMAINS[domain].into(), wish: None }
+            }
             Will::Cancel => lobby::Event::ReqCancelMatch { connection, request },
             Will::Rejoin => lobby::Event::ReqRejoin { connection, request },
             Will::SignOut => lobby::Event::ReqSignOut { connection, request },

@@ -4,7 +4,7 @@
 ;;
 ;; Memory: 0 texts, 1024 the result, 65536 the commands of a step (32 bytes each), 131072 the heap.
 (module
-  (import "scenehost:scene/diagnostics@0.2.0" "log" (func $log (param i32 i32 i32)))
+  (import "scenehost:scene/diagnostics@0.3.0" "log" (func $log (param i32 i32 i32)))
   (memory (export "memory") 4)
   (data (i32.const 0) "the board is broken")
   (data (i32.const 32) "nobody may sit on seat 7")
@@ -86,7 +86,7 @@
     (i32.store offset=12 (local.get $at) (local.get $len)))
   (func $timer (param $id i32) (param $after_ms i32)
     (local $at i32)
-    (local.set $at (call $command (i32.const 6)))
+    (local.set $at (call $command (i32.const 7)))
     (i64.store offset=8 (local.get $at) (i64.extend_i32_u (local.get $id)))
     (i32.store offset=16 (local.get $at) (local.get $after_ms)))
   (func $timers (param $n i32)
@@ -95,10 +95,10 @@
       (local.set $n (i32.sub (local.get $n) (i32.const 1)))
       (br_if $more (local.get $n))))
   (func $cancel_timer (param $id i32)
-    (i64.store offset=8 (call $command (i32.const 7)) (i64.extend_i32_u (local.get $id))))
+    (i64.store offset=8 (call $command (i32.const 8)) (i64.extend_i32_u (local.get $id))))
   (func $finish
     (local $at i32)
-    (local.set $at (call $command (i32.const 9)))
+    (local.set $at (call $command (i32.const 10)))
     (i32.store offset=8 (local.get $at) (i32.const 0))
     (i32.store offset=12 (local.get $at) (i32.const 0)))
   (func $send_random
@@ -160,8 +160,9 @@
     (if (i32.eq (local.get $op) (i32.const 83)) ;; S: snapshots are 5 MiB from now on
       (then (global.set $big_snapshot (i32.const 1)))))
 
-  (func (export "scenehost:scene/logic@0.2.0#start")
-      (param $seed i64) (param i32) (param $conf i32) (param $conf_len i32) (param i32 i32) (result i32)
+  (func (export "scenehost:scene/logic@0.3.0#start")
+      (param $seed i64) (param i32) (param $conf i32) (param $conf_len i32)
+      (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
     (local $op i32)
     (global.set $random (local.get $seed))
     (global.set $starts (i32.add (global.get $starts) (i32.const 1)))
@@ -172,14 +173,14 @@
       (then (return (call $err (i32.const 0) (i32.const 19)))))
     (call $ok))
 
-  (func (export "scenehost:scene/logic@0.2.0#admit")
-      (param $seat i32) (param i64 i32 i32 i32 i32) (result i32)
+  (func (export "scenehost:scene/logic@0.3.0#admit")
+      (param $seat i32) (param i64 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
     (if (i32.eq (local.get $seat) (i32.const 7))
       (then (return (call $err (i32.const 32) (i32.const 24)))))
     (if (i32.eq (local.get $seat) (i32.const 8)) (then (call $panic)))
     (call $ok))
 
-  (func (export "scenehost:scene/logic@0.2.0#step")
+  (func (export "scenehost:scene/logic@0.3.0#step")
       (param i64 i64) (param $event i32) (param $events i32) (result i32)
     (local $case i32) (local $body i32)
     (global.set $count (i32.const 0))
@@ -199,12 +200,12 @@
             ;; Any other event is answered by its case and the low byte of its first field.
             (i32.store8 offset=1 (local.get $event) (i32.load8_u offset=8 (local.get $event)))
             (call $send_all (local.get $event) (i32.const 2))))
-        (local.set $event (i32.add (local.get $event) (i32.const 40)))
+        (local.set $event (i32.add (local.get $event) (i32.const 56)))
         (local.set $events (i32.sub (local.get $events) (i32.const 1)))
         (br $next)))
     (call $ok_list (i32.const 65536) (global.get $count)))
 
-  (func (export "scenehost:scene/logic@0.2.0#save") (result i32)
+  (func (export "scenehost:scene/logic@0.3.0#save") (result i32)
     (if (global.get $big_snapshot)
       (then
         (drop (memory.grow (i32.const 80)))
@@ -212,8 +213,8 @@
     (i64.store (i32.const 2048) (global.get $random))
     (call $ok_list (i32.const 2048) (i32.const 8)))
 
-  (func (export "scenehost:scene/logic@0.2.0#load")
-      (param i64 i32 i32 i32 i32 i32) (param $snapshot i32) (param $len i32) (result i32)
+  (func (export "scenehost:scene/logic@0.3.0#load")
+      (param i64 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (param $snapshot i32) (param $len i32) (result i32)
     (if (i32.ne (local.get $len) (i32.const 8))
       (then (return (call $err (i32.const 0) (i32.const 19)))))
     (global.set $random (i64.load align=1 (local.get $snapshot)))

@@ -1,8 +1,8 @@
 //! One scene without a schedule.
 
-use scenehost_engine::{Command, Event, Failure, Instance, Level, Limits, Log, LogLine, Moment};
+use scenehost_engine::{Command, Engine, Event, Failure, Instance, Level, Limits, Log, LogLine, Moment, Options};
 
-use crate::support::{PLUGIN, answer, init, player, say, sent};
+use crate::support::{GUEST, PLUGIN, answer, component, init, player, say, sent};
 
 fn started() -> Instance {
     let mut instance = Instance::new(&PLUGIN, Limits::default()).unwrap();
@@ -86,4 +86,36 @@ fn a_game_may_be_refused_memory_and_carry_on() {
     let mut instance = started();
     let commands = instance.step(at(0), &[say(b"h"), say(b"e")]).unwrap();
     assert_eq!(commands, [sent(b"e")]);
+}
+
+/// Traps unless its memory is as the component says, then changes a byte of each page, so far apart.
+fn finds_and_leaves_marks(apart: u32) -> String {
+    let start = format!(
+        r#"(func $marks (local $at i32)
+             (if (i32.ne (i32.load8_u (i32.const 64)) (i32.const 112)) (then unreachable))
+             (if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))
+             (local.set $at (i32.const {apart}))
+             (loop $next
+               (if (i32.load8_u (local.get $at)) (then unreachable))
+               (i32.store8 (local.get $at) (i32.const 255))
+               (local.set $at (i32.add (local.get $at) (i32.const {apart})))
+               (br_if $next (i32.lt_u (local.get $at) (i32.const 327680))))
+             (i32.store8 (i32.const 64) (i32.const 0)))
+           (start $marks)
+           (func $panic"#
+    );
+    GUEST.replace("(func $panic", &start)
+}
+
+#[test]
+fn a_slot_that_is_used_again_has_nothing_of_the_scene_before() {
+    let engine = Engine::new(Options { scenes_max: 16, ..Options::default() }).unwrap();
+    // Fewer changes than a slot keeps of its memory, and more.
+    for apart in [65_536, 4_096] {
+        let plugin = engine.compile(&component(&finds_and_leaves_marks(apart))).unwrap();
+        for _ in 0..3 {
+            let all: Vec<_> = (0..16).map(|_| Instance::new(&plugin, Limits::default())).collect();
+            assert!(all.iter().all(Result::is_ok), "{:?}", all.iter().find_map(|one| one.as_ref().err()));
+        }
+    }
 }

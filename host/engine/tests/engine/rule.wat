@@ -3,7 +3,7 @@
 ;;
 ;; Memory: 0 texts, 1024 the result, 4096 a list of answers, 65536 the heap, which is never given back.
 (module
-  (import "scenehost:scene/diagnostics@0.2.0" "log" (func $log (param i32 i32 i32)))
+  (import "scenehost:scene/diagnostics@0.3.0" "log" (func $log (param i32 i32 i32)))
   (memory (export "memory") 4)
   (data (i32.const 0) "panicked: no such role")
   (data (i32.const 32) "a line for the designer")

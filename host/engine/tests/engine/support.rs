@@ -17,7 +17,7 @@ pub static PLUGIN: LazyLock<Plugin> = LazyLock::new(|| ENGINE.compile(&component
 
 /// Encodes a core module in text as a component of the contract's world.
 pub fn component(core: &str) -> Vec<u8> {
-    encode(core, "scenehost:scene/scene@0.2.0")
+    encode(core, "scenehost:scene/scene@0.3.0")
 }
 
 /// The same for the contract of rules.

@@ -10,7 +10,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use scenehost_core::address::Client;
-use scenehost_core::lobby::Event;
+use scenehost_core::lobby::{Event, MatchingAsk};
 use scenehost_core::message::{Notice, ToUser};
 use scenehost_core::party;
 use scenehost_core::{ConnectionId, DomainName, Refusal};
@@ -158,6 +158,7 @@ impl Connection {
             // Only for the backlog's sake; it may be left out when the lobby has much to do.
             self.edge.0.bus.to_lobby(Event::Heard { connection, seen: frame.seen });
         }
+        let matching = |ask| Event::ReqMatching { connection, request, ask };
         let event = match frame.body {
             Some(client_frame::Body::ReqSignIn(sign_in)) => {
                 let resume = sign_in.resume_seq;
@@ -169,8 +170,18 @@ impl Connection {
             }
             Some(client_frame::Body::ReqSignOut(_)) => Event::ReqSignOut { connection, request },
             Some(client_frame::Body::ReqMatch(asked)) => {
-                Event::ReqMatch { connection, request, domain: DomainName::from(asked.domain.as_str()) }
+                let domain = DomainName::from(asked.domain.as_str());
+                match asked.wish.map(wire::matching::wish).transpose() {
+                    Ok(wish) => Event::ReqMatch { connection, request, domain, wish },
+                    Err(refusal) => return self.refuse(request, &refusal).await,
+                }
             }
+            Some(client_frame::Body::ReqWish(asked)) => match wire::matching::wish(asked.wish.unwrap_or_default()) {
+                Ok(wish) => matching(MatchingAsk::Wish(wish)),
+                Err(refusal) => return self.refuse(request, &refusal).await,
+            },
+            Some(client_frame::Body::ReqAcceptMatch(asked)) => matching(MatchingAsk::Accept(asked.accept)),
+            Some(client_frame::Body::ReqDomains(asked)) => matching(MatchingAsk::Domains(asked.after.as_str().into())),
             Some(client_frame::Body::ReqCancelMatch(_)) => Event::ReqCancelMatch { connection, request },
             Some(client_frame::Body::ReqRejoin(_)) => Event::ReqRejoin { connection, request },
             Some(client_frame::Body::Ping(ping)) => {

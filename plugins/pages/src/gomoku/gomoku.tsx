@@ -208,19 +208,21 @@ interface AftermathProps {
 }
 
 function Aftermath({ app, title, text, won, note, children }: AftermathProps) {
+  const { view } = app;
+  const domain = view.at === "playing" ? view.domain : "gomoku";
   return (
     <section class="result" data-testid="result" data-won={won}>
       <h1 aria-live="polite" data-testid="result-title">
         {title}
       </h1>
       <p data-testid="result-text">{text}</p>
-      <RatingNote app={app} domain="gomoku" />
+      <RatingNote app={app} domain={domain} />
       <p class="note" aria-live="polite" data-testid="result-note">
         {note}
       </p>
       <div class="actions">
         {children}
-        <button class="button" data-testid="new-match" onClick={() => app.play("gomoku")}>
+        <button class="button" data-testid="new-match" onClick={() => app.play(domain)}>
           New opponent
         </button>
         <button class="button quiet" data-testid="back" onClick={() => app.leave()}>

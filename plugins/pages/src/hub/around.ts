@@ -1,6 +1,7 @@
 // What goes on around the games at one lobby. It listens whatever is shown, so that nothing that is
 // told once is missed by a panel that is not there.
 import type { Lobby, RatingChange } from "@scenehost/client";
+import { Likes } from "../likes.js";
 import { Store } from "../store.js";
 import {
   keepFriends,
@@ -28,6 +29,8 @@ export class Around {
   readonly counter: Counter;
   readonly party: PartyRoom;
   readonly talk: Talk;
+  /** How the player likes to play, and what there is. */
+  readonly likes: Likes;
 
   constructor(readonly lobby: Lobby) {
     this.faces = new Faces(lobby);
@@ -37,6 +40,7 @@ export class Around {
     this.counter = new Counter(lobby);
     this.party = new PartyRoom(lobby);
     this.talk = new Talk(lobby, this.ownGuild, this.party.party);
+    this.likes = new Likes(lobby);
     lobby.on("rating", (change) => this.rating.set(change));
   }
 

@@ -2,12 +2,13 @@
 import type { ServiceName } from "@scenehost/client";
 import { useState } from "preact/hooks";
 import type { App } from "../app.js";
-import { titles, type Domain } from "../domains.js";
+import { titles } from "../domains.js";
 import { Hub } from "../hub/hub.js";
 import { PartyBar } from "../hub/party-bar.js";
-import { leaderOf } from "../hub/party-words.js";
 import { chosenName } from "../identity.js";
 import { AccountPanel } from "./account.js";
+import { PlayButton } from "./play-button.js";
+import { Ranked } from "./ranked.js";
 import { RatingNote } from "./rating.js";
 import { Running } from "./running.js";
 import { ArenaArt, GomokuArt } from "./art.js";
@@ -22,12 +23,14 @@ const games = [
     art: <GomokuArt />,
     text: "Five stones in a row on a board of fifteen by fifteen. Take turns, mind the clock.",
     facts: ["2 players", "Turns", "5 min each"],
+    more: "gomoku-ranked",
   },
   {
     domain: "arena",
     art: <ArenaArt />,
     text: "Small ships, straight shots, and walls to hide behind. Most hits win the round.",
     facts: ["2 to 8 players", "Real time", "3 min rounds"],
+    more: undefined,
   },
 ] as const;
 
@@ -65,7 +68,7 @@ export function Home({ app }: { app: App }) {
       )}
       <PartyBar app={app} />
       <ul class="games">
-        {games.map(({ domain, art, text, facts }) => (
+        {games.map(({ domain, art, text, facts, more }) => (
           <li class={`game game-${domain}`} key={domain}>
             <div class="game-art">{art}</div>
             <div class="game-body">
@@ -76,7 +79,14 @@ export function Home({ app }: { app: App }) {
                   <li key={fact}>{fact}</li>
                 ))}
               </ul>
-              <PlayButton app={app} domain={domain} name={name} disabled={closed} />
+              <PlayButton
+                app={app}
+                domain={domain}
+                title={titles[domain]}
+                name={name}
+                disabled={closed}
+              />
+              {more && <Ranked app={app} domain={more} name={name} disabled={closed} />}
             </div>
           </li>
         ))}
@@ -103,30 +113,5 @@ function NameInput({ name, onName }: { name: string; onName: (name: string) => v
         onInput={(event) => onName(event.currentTarget.value)}
       />
     </label>
-  );
-}
-
-interface PlayProps {
-  app: App;
-  domain: Domain;
-  name: string;
-  disabled: boolean;
-}
-
-function PlayButton({ app, domain, name, disabled }: PlayProps) {
-  const { party } = app;
-  const together = party && party.members.length > 1;
-  const led = party && party.leaderId !== app.lobby?.user.id;
-  return (
-    <button
-      class="button primary"
-      data-testid={`play-${domain}`}
-      disabled={disabled || led}
-      onClick={() => app.play(domain, name)}
-    >
-      {led
-        ? `${leaderOf(party)} starts for all of you`
-        : `Play ${titles[domain]}${together ? " together" : ""}`}
-    </button>
   );
 }

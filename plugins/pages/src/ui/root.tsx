@@ -6,6 +6,7 @@ import { Arena } from "../arena/arena.js";
 import { ArenaWatched } from "../arena/watched.js";
 import { Gomoku } from "../gomoku/gomoku.js";
 import { GomokuWatched } from "../gomoku/watched.js";
+import { gameOf } from "../domains.js";
 import { Header } from "./header.js";
 import { Reconnecting } from "./reconnecting.js";
 import { Home } from "./home.js";
@@ -45,11 +46,11 @@ function Body({ app, view }: { app: App; view: View }) {
     case "trouble":
       return <TroubleView app={app} trouble={view.trouble} />;
     case "playing": {
-      const Table = view.domain === "gomoku" ? Gomoku : Arena;
+      const Table = gameOf[view.domain] === "gomoku" ? Gomoku : Arena;
       return <Table key={view.scene.sceneId} app={app} scene={view.scene} />;
     }
     case "watching": {
-      const Table = view.domain === "gomoku" ? GomokuWatched : ArenaWatched;
+      const Table = gameOf[view.domain] === "gomoku" ? GomokuWatched : ArenaWatched;
       return <Table key={view.spectator.sceneId} app={app} spectator={view.spectator} />;
     }
   }

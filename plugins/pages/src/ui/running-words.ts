@@ -1,9 +1,10 @@
 // What is said of the games that are going on.
 import type { FoundScene } from "@scenehost/client";
+import { gameOf, isDomain } from "../domains.js";
 
 /** What a game says of itself, in the words of these pages; nothing of it is to be trusted. */
 export function describe({ domain, label, players, playersMax }: FoundScene): string {
-  if (domain === "gomoku") {
+  if (isDomain(domain) && gameOf[domain] === "gomoku") {
     const moves = numberOf(label?.["moves"]);
     const who = textOf(label?.["players"]) || "Two players";
     return moves === undefined ? who : `${who}, ${moves === 1 ? "1 move" : `${moves} moves`}`;

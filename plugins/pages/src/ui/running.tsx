@@ -2,7 +2,7 @@
 import type { FoundScene } from "@scenehost/client";
 import { useEffect, useState } from "preact/hooks";
 import type { App } from "../app.js";
-import { isDomain, titles } from "../domains.js";
+import { gameOf, isDomain, titles } from "../domains.js";
 import { problemOf } from "../trouble.js";
 import { describe, watchersText } from "./running-words.js";
 
@@ -87,7 +87,7 @@ function Row({ app, game, name, closed, together }: RowProps) {
   const watchers = watchersText(spectators);
   return (
     <li data-testid="running-game" data-scene={sceneId} data-domain={domain}>
-      <span class={`running-mark running-${domain}`} aria-hidden="true" />
+      <span class={`running-mark running-${gameOf[domain]}`} aria-hidden="true" />
       <span class="running-words">
         <b>{titles[domain]}</b>
         <span>{describe(game)}</span>

@@ -3,6 +3,8 @@ import { useEffect, useState } from "preact/hooks";
 import type { App, Waiting as WaitingView } from "../app.js";
 import { titles } from "../domains.js";
 import { namesText } from "../hub/party-words.js";
+import { Found } from "./found.js";
+import { relaxedText, usualText } from "./waiting-words.js";
 
 export function Connecting({ text }: { text: string }) {
   return (
@@ -27,7 +29,7 @@ export function Waiting({ app, view }: { app: App; view: WaitingView }) {
         <i class="search-core" />
       </span>
       <p class="eyebrow">{titles[domain]}</p>
-      <h1 aria-live="polite">{placing ? "Found! Setting up the game" : "Looking for players"}</h1>
+      <h1 aria-live="polite">{titleOf(state)}</h1>
       <Stopwatch sinceMs={sinceMs} />
       <dl class="facts-grid">
         <Fact term="Others waiting" value={String(others)} testId="waiting-others" />
@@ -38,6 +40,10 @@ export function Waiting({ app, view }: { app: App; view: WaitingView }) {
         />
         <Fact term="Players" value={playersText(state)} testId="waiting-players" />
       </dl>
+      <p class="waiting-news" aria-live="polite" data-testid="waiting-news">
+        {state && <span data-testid="waiting-usual">{usualText(state)}</span>}
+        {state && <span data-testid="waiting-relaxed">{relaxedText(state)}</span>}
+      </p>
       <button
         class="button"
         data-testid="cancel"
@@ -51,8 +57,21 @@ export function Waiting({ app, view }: { app: App; view: WaitingView }) {
           ? `Your party looks together: ${namesText(members.map(({ name }) => name))}. Each of you can cancel it.`
           : "Nobody around? A second window of this page is another player."}
       </p>
+      {state?.found && (
+        <Found
+          app={app}
+          title={titles[domain]}
+          found={state.found}
+          acceptMs={app.around?.likes.domain(domain)?.acceptMs ?? 0}
+        />
+      )}
     </section>
   );
+}
+
+function titleOf(state: WaitingView["state"]): string {
+  if (state?.state === "PLACING") return "Found! Setting up the game";
+  return state?.found ? "Found! Is everybody there?" : "Looking for players";
 }
 
 function Fact({ term, value, testId }: { term: string; value: string; testId: string }) {

@@ -66,7 +66,7 @@ impl Scenehost {
         }
         for lobby in &mut lobbies {
             receive(lobby, |body| matches!(body, server_frame::Body::ResSignIn(_)))?;
-            send(lobby, 2, client_frame::Body::ReqMatch(v1::ReqMatch { domain: DOMAIN.into() }))?;
+            send(lobby, 2, client_frame::Body::ReqMatch(v1::ReqMatch { domain: DOMAIN.into(), wish: None }))?;
         }
         Ok(lobbies)
     }
