@@ -17,7 +17,6 @@ use scenehost_core::db::{self, Db};
 use scenehost_core::economy::catalogue::Catalogue;
 use scenehost_core::lobby::Lobby;
 use scenehost_core::matching::Match;
-use scenehost_core::matching::domain::Domain;
 use scenehost_core::matching::rule::Rule;
 use scenehost_core::party::{self, Party};
 use scenehost_core::record::{DRAIN_PREFIX, FINISHED_PREFIX, SCENE_PREFIX, SceneRecord};
@@ -114,13 +113,8 @@ pub async fn run(
     // Before Db or anybody else can change one.
     bus.send(lobby::Event::Recovered { parties }.into());
     let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle, region: config.node.region.clone() };
-<<<<<<< HEAD
-    let matches = Matches { rules, streams };
-    let mut services = start_services(&config, inboxes, &shell, offer.clone(), &fleets, catalogue, &matches);
-=======
     let handlers = Handlers { rules, streams };
     let mut services = start_services(&config, inboxes, &shell, offer.clone(), &fleets, catalogue, &handlers);
->>>>>>> main
     forget_saves(&store, &bus)?;
     forget_drains(&store).await?;
     bus.send(scene_master::Event::Recovered { scenes, finished }.into());
@@ -304,23 +298,6 @@ async fn forget_drains(store: &Store) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the handlers of domains are made of, besides their domains.
-struct Matches {
-    rules: BTreeMap<DomainName, Rule>,
-    streams: Streams,
-}
-
-impl Matches {
-    /// Makes a domain's handler, as often as one is needed.
-    fn handlers(&self, name: DomainName, domain: Domain) -> impl Fn() -> Recorded + use<> {
-        let (rule, streams) = (self.rules.get(&name).cloned(), self.streams.clone());
-        move || {
-            let handler = Match::new(name.clone(), domain.clone(), rule.clone());
-            Recorded::new(handler, name.clone(), domain.record.clone(), streams.clone())
-        }
-    }
-}
-
 fn start_services(
     config: &Config,
     inboxes: Inboxes,
@@ -328,11 +305,7 @@ fn start_services(
     offer: Offer,
     current_fleets: &Fleets,
     catalogue: watch::Receiver<Arc<Catalogue>>,
-<<<<<<< HEAD
-    matches: &Matches,
-=======
     handlers: &Handlers,
->>>>>>> main
 ) -> Services {
     let mut services = JoinSet::new();
     let fleets = config.fleet_rules();
@@ -376,15 +349,11 @@ fn start_services(
     ));
     for (name, inbox) in inboxes.matches {
         let domain = config.domains[&name].clone();
-<<<<<<< HEAD
-        let new = matches.handlers(name, domain);
-=======
         let (rule, streams) = (handlers.rules.get(&name).cloned(), handlers.streams.clone());
         let new = move || {
             let handler = Match::new(name.clone(), domain.clone(), rule.clone());
             Recorded::new(handler, name.clone(), domain.record.clone(), streams.clone())
         };
->>>>>>> main
         services.spawn(service_loop::run(ServiceName::Match, new(), Some(new), inbox, shell.clone()));
     }
     let scene_master = SceneMaster::new(fleets.clone());

@@ -158,3 +158,23 @@ fn print(row: &Row) {
         trips.map_or_else(String::new, |trips| format!("        {:6.0} {:6.0}", trips.p50, trips.p95)),
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn games_are_as_close_as_the_best_that_knows_no_more_and_not_closer_than_what_can_be() -> Result<()> {
+        let real = Real { ratings: real_ratings()?, round_trips: real_round_trips()? };
+        assert_eq!((real.ratings.len(), real.round_trips.len()), (2 * 6_028, 490));
+        for ping in [false, true] {
+            for (per_s, _) in RATES {
+                let row = measure(&real, ping, per_s, 200)?;
+                assert!(row.gap_ratio <= 1.25, "{per_s} a second, ping {ping}: {}", row.gap_ratio);
+                assert!(row.gap_to_hindsight >= 1.0, "{per_s} a second, ping {ping}: {}", row.gap_to_hindsight);
+                assert!(row.matched >= 190, "{per_s} a second, ping {ping}: {} of 200", row.matched);
+            }
+        }
+        Ok(())
+    }
+}
