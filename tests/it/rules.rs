@@ -55,7 +55,7 @@ async fn a_rule_that_misbehaves_keeps_nobody_from_playing_and_is_reported() {
     let host = Host::start(&config(&misdeeds(&MISDEEDS)));
     for (misdeed, when, kind) in MISDEEDS {
         let domain = format!("{misdeed}-{when}");
-        let faults = format!(r#"scenehost_match_rule_faults_total{{kind="{kind}"}}"#);
+        let faults = format!(r#"scenehost_match_rule_faults_total{{kind="{kind}",domain="{domain}"}}"#);
         let lobbies = join_all([sign_in(&host, "Ann"), sign_in(&host, "Ben")]).await;
         matched(&lobbies, &domain).await;
         until("the fault is counted", async || host.metrics().await.get(&faults) >= 1.0).await;

@@ -205,7 +205,6 @@ fn a_rule_that_cannot_be_used_is_refused_with_what_to_change() {
     }
     for (misdeed, words) in [
         ("loop", "used up its 2000000 of fuel"),
-        ("trap", "this rule traps as it was told to"),
         ("memory", "4194304 bytes of memory"),
         ("recursion", "the stack overflowed"),
         ("log", "of fuel"),

@@ -75,7 +75,7 @@ pub enum Error {
     Option { option: &'static str, problem: &'static str },
     /// The system did not grant even the smallest pool.
     #[error(
-        "no room for a pool of {scenes} scenes: {reason}; raise the limit of address space \
+        "no room for a pool of {scenes} instances: {reason}; raise the limit of address space \
          (`ulimit -v unlimited`, or the container's setting)"
     )]
     Pool { scenes: u32, reason: String },

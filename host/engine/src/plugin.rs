@@ -18,7 +18,7 @@ use crate::{
     rule::RULE_VERSION,
 };
 
-const DIAGNOSTICS: &str = "scenehost:scene/diagnostics";
+pub(crate) const DIAGNOSTICS: &str = "scenehost:scene/diagnostics";
 pub(crate) const LOGIC: &str = "scenehost:scene/logic";
 pub(crate) const RULE: &str = "scenehost:match-rule/rule";
 const ELF_MAGIC: &[u8] = b"\x7fELF";

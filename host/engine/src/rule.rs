@@ -11,6 +11,8 @@ mod engine;
 mod fault;
 mod state;
 
+use std::sync::Arc;
+
 use wasmtime::Store;
 
 use crate::log::Log;
@@ -25,7 +27,7 @@ use state::State;
 /// What one call may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// About one for each instruction, for each byte that is copied, and [more](Limits::default) for each line of log.
+    /// About one for each instruction and for each byte that is copied; a line of log is 500 and one for each byte.
     pub fuel: u64,
     /// Linear memory, in bytes. Never more than the engine's ceiling.
     pub memory_bytes_max: usize,
@@ -57,7 +59,7 @@ pub struct Called<T> {
 #[derive(Clone, Debug)]
 pub struct Rule {
     component: Component,
-    configuration: std::sync::Arc<str>,
+    configuration: Arc<str>,
     limits: Limits,
 }
 

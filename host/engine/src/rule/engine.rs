@@ -11,8 +11,9 @@ use wasmtime::{
 };
 
 use crate::{
+    bindings::CONTRACT_VERSION,
     engine::{self, CORE_INSTANCES_PER_SCENE, Error, INSTANCE_BYTES_MAX, TABLES_PER_SCENE},
-    plugin::{Digest, Functions, LOGIC, RULE, Rejected, check_resources, check_upload, export},
+    plugin::{DIAGNOSTICS, Digest, Functions, LOGIC, RULE, Rejected, check_resources, check_upload, export},
 };
 
 use super::{
@@ -84,7 +85,7 @@ impl Engine {
             .map_err(|error| Error::Pool { scenes: options.instances_max, reason: format!("{error:#}") })?;
         let mut linker = Linker::new(&wasm);
         linker
-            .instance("scenehost:scene/diagnostics@0.3.0")
+            .instance(&format!("{DIAGNOSTICS}@{CONTRACT_VERSION}"))
             .and_then(|mut diagnostics| diagnostics.func_wrap("log", state::log))
             .expect("one interface is added to an empty linker");
         Ok(Engine { shared: Arc::new(Shared { wasm, linker, options }) })
