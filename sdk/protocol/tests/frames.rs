@@ -73,6 +73,59 @@ fn player() -> impl Strategy<Value = v1::Player> {
         .prop_map(|(seat, user_id, name, rating, team)| v1::Player { seat, user_id, name, rating, team })
 }
 
+fn match_state() -> impl Strategy<Value = v1::SynMatchState> {
+    let found =
+        (any::<[u32; 2]>(), any::<bool>(), any::<u64>()).prop_map(|([players, accepted], you_accepted, left_ms)| {
+            v1::syn_match_state::Found { players, accepted, you_accepted, left_ms }
+        });
+    let texts = (text(), vec(text(), 0..3));
+    (0..=3, texts, any::<[u64; 2]>(), any::<[u32; 5]>(), option::of(refused()), option::of(found)).prop_map(
+        |(state, (domain, relaxed), [waited_ms, usual_wait_ms], numbers, refused, found)| {
+            let [rating_range, waiting, players_min, players_max, ping_ms] = numbers;
+            v1::SynMatchState {
+                state,
+                domain,
+                waited_ms,
+                rating_range,
+                waiting,
+                players_min,
+                players_max,
+                refused,
+                ping_ms,
+                relaxed,
+                usual_wait_ms,
+                found,
+            }
+        },
+    )
+}
+
+fn domain() -> impl Strategy<Value = v1::DomainInfo> {
+    let property = (text(), vec(text(), 0..3), any::<bool>(), any::<u64>())
+        .prop_map(|(name, values, common, relax_ms)| v1::DomainProperty { name, values, common, relax_ms });
+    let team = (any::<[u32; 3]>(), btree_map(text(), any::<u32>(), 0..3))
+        .prop_map(|([count, size, size_min], roles)| v1::DomainTeam { count, size, size_min, roles });
+    let lists = (vec(property, 0..3), vec(text(), 0..3), vec(team, 0..3));
+    (text(), any::<[u32; 2]>(), any::<[u64; 3]>(), any::<[bool; 2]>(), lists).prop_map(
+        |(name, [players_min, players_max], [accept_ms, wait_ms_max, opens_ms], [rated, opponents], lists)| {
+            let (properties, regions, teams) = lists;
+            v1::DomainInfo {
+                name,
+                players_min,
+                players_max,
+                properties,
+                regions,
+                accept_ms,
+                wait_ms_max,
+                rated,
+                opponents,
+                opens_ms,
+                teams,
+            }
+        },
+    )
+}
+
 fn lobby_body() -> impl Strategy<Value = server_frame::Body> {
     use server_frame::Body;
     prop_oneof![
@@ -98,20 +151,9 @@ fn lobby_body() -> impl Strategy<Value = server_frame::Body> {
             }
         ),
         refused().prop_map(Body::Refused),
-        (0..=2, text(), any::<u64>(), any::<[u32; 4]>(), option::of(refused())).prop_map(
-            |(state, domain, waited_ms, [rating_range, waiting, min, max], refused)| {
-                Body::SynMatchState(v1::SynMatchState {
-                    state,
-                    domain,
-                    waited_ms,
-                    rating_range,
-                    waiting,
-                    players_min: min,
-                    players_max: max,
-                    refused,
-                })
-            }
-        ),
+        match_state().prop_map(Body::SynMatchState),
+        (vec(domain(), 0..3), any::<bool>())
+            .prop_map(|(domains, more)| Body::ResDomains(v1::ResDomains { domains, more })),
         ([text(), text(), text(), text()], any::<u32>()).prop_map(
             |([scene_id, domain, scene_url, scene_token], token_expires_in_ms)| {
                 Body::ResMatch(v1::ResMatch { scene_id, domain, scene_url, scene_token, token_expires_in_ms })
