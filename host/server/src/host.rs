@@ -236,7 +236,8 @@ struct Handlers {
 /// The rules of the domains that have one.
 fn load_rules(config: &Config, clock: Clock) -> anyhow::Result<BTreeMap<DomainName, Rule>> {
     let rules = Rules::new(config.server.plugins_dir.clone(), clock).context("the rules of domains")?;
-    Ok(rules.load(&config.domains)?)
+    let with_rule = config.domains.iter().filter_map(|(name, domain)| Some((name, domain.rule.as_ref()?)));
+    with_rule.map(|(name, setting)| Ok((name.clone(), rules.load(name, setting)?))).collect()
 }
 
 /// The scenes that a host before this one has left.
