@@ -21,6 +21,7 @@
 //! | [`crash`], [`crash_money`], [`crash_party`] | what is there after kill -9 and power failures |
 //! | [`records`] | profiles and stored records |
 //! | [`oidc`] | whose ID tokens sign in, and how their keys come |
+//! | [`match_replay`] | searches that are recorded, and replayed |
 //! | [`ops`], [`store`] | what operators see and do; backups and checks of the store |
 //! | [`full_disk`], [`saves`] | a store that cannot be written for a while, and what games save meanwhile |
 //! | [`scenes`] | games that are found, joined in progress and watched; users who are taken out of one |
@@ -49,6 +50,7 @@ mod guild;
 mod hostile;
 mod keep_alive;
 mod lines;
+mod match_replay;
 mod matching;
 mod next_match;
 mod oidc;

@@ -100,6 +100,7 @@ impl Service for Db {
             Event::Service { service: ServiceName::Db, up } => self.service(up, cx),
             Event::Service { .. } => {}
             Event::Catalogue(catalogue) => self.rules.economy.catalogue = catalogue,
+            Event::Rated(rated) => self.rules.results.rated = rated,
             Event::Tick => self.expire(cx),
         }
         self.keep_boards(cx);

@@ -218,6 +218,7 @@ impl Service for Lobby {
             Event::SynParty { party, now, change, about } => self.syn_party(party, now, change, about, cx),
             Event::Recovered { parties } => self.recovered(parties, cx),
             Event::Moderated { number, verdict } => self.moderated(number, verdict, cx),
+            Event::Domains(domains) => self.domains = shared(domains),
             Event::Service { service, up } => self.service(service, up, cx),
             Event::Stopping => self.stop(cx),
             Event::Tick => self.expire(cx),
@@ -244,7 +245,7 @@ impl Lobby {
     /// A lobby that knows these domains, and keeps everything of a dropped user for so long.
     pub fn new(domains: BTreeMap<DomainName, Domain>, grace_ms: u64) -> Self {
         Self {
-            domains: domains.into_iter().map(|(name, domain)| (name, Arc::new(domain))).collect(),
+            domains: shared(domains),
             connections: HashMap::new(),
             users: HashMap::new(),
             entering: BTreeSet::new(),
@@ -573,4 +574,8 @@ fn refuse(connection: ConnectionId, request: u32, refusal: Refusal, cx: &mut Con
 
 fn refuse_user(user: &mut User, request: u32, refusal: Refusal, cx: &mut Context<'_>) {
     tell(user, request, Notice::Refused(refusal), cx);
+}
+
+fn shared(domains: BTreeMap<DomainName, Domain>) -> BTreeMap<DomainName, Arc<Domain>> {
+    domains.into_iter().map(|(name, domain)| (name, Arc::new(domain))).collect()
 }

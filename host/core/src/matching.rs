@@ -146,6 +146,8 @@ pub enum Event {
         /// The game's own conditions from now on.
         rule: Option<Rule>,
     },
+    /// The domain is no more: whoever waits in it is told so.
+    Removed,
     /// A service went up or down.
     Service {
         /// Which.
@@ -231,6 +233,7 @@ impl Service for Match {
                 self.service(service, up, cx);
             }
             Event::Service { .. } => {}
+            Event::Removed => self.removed(cx),
             Event::Tick => self.tick_at(cx),
         }
     }

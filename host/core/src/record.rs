@@ -186,6 +186,14 @@ pub fn fleet_key(fleet: &FleetName) -> String {
     format!("{FLEET_PREFIX}{fleet}")
 }
 
+/// Where the domains begin that operators have set.
+pub const DOMAIN_PREFIX: &str = "domain/";
+
+/// The key of a domain that operators have set.
+pub fn domain_key(domain: &DomainName) -> String {
+    format!("{DOMAIN_PREFIX}{domain}")
+}
+
 /// Where the records begin of nodes that are being drained.
 pub const DRAIN_PREFIX: &str = "drain/";
 

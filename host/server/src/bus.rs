@@ -5,7 +5,7 @@
 //! its sender ends the wait for an answer. Users' requests are refused at the door instead.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use scenehost_core::chat::Moderate;
@@ -46,7 +46,6 @@ pub struct Inboxes {
     pub auth: mpsc::Receiver<auth::Event>,
     pub db: mpsc::Receiver<db::Event>,
     pub lobby: mpsc::Receiver<lobby::Event>,
-    pub matches: BTreeMap<DomainName, mpsc::Receiver<matching::Event>>,
     pub scene_master: mpsc::Receiver<scene_master::Event>,
 }
 
@@ -78,7 +77,7 @@ struct Senders {
     moderated: mpsc::Sender<Moderate>,
     db: mpsc::Sender<db::Event>,
     lobby: mpsc::Sender<lobby::Event>,
-    matches: BTreeMap<DomainName, mpsc::Sender<matching::Event>>,
+    matches: RwLock<BTreeMap<DomainName, mpsc::Sender<matching::Event>>>,
     scene_master: mpsc::Sender<scene_master::Event>,
     scene_service: InPlace,
     scene_threads: SceneThreads,
@@ -131,11 +130,7 @@ impl<T> Waiting<T> {
 }
 
 impl Bus {
-    pub fn new(
-        domains: impl Iterator<Item = DomainName>,
-        scene_threads: SceneThreads,
-        store: Store,
-    ) -> (Self, Inboxes, ToHost) {
+    pub fn new(scene_threads: SceneThreads, store: Store) -> (Self, Inboxes, ToHost) {
         let (auth, auth_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (questions, questions_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (checks, checks_inbox) = mpsc::channel(INBOX_LEN_MAX);
@@ -143,13 +138,6 @@ impl Bus {
         let (db, db_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (lobby, lobby_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (scene_master, scene_master_inbox) = mpsc::channel(INBOX_LEN_MAX);
-        let mut matches = BTreeMap::new();
-        let mut match_inboxes = BTreeMap::new();
-        for domain in domains {
-            let (sender, inbox) = mpsc::channel(INBOX_LEN_MAX);
-            matches.insert(domain.clone(), sender);
-            match_inboxes.insert(domain, inbox);
-        }
         let senders = Senders {
             store,
             auth,
@@ -158,7 +146,7 @@ impl Bus {
             moderated,
             db,
             lobby,
-            matches,
+            matches: RwLock::default(),
             scene_master,
             scene_service: InPlace::new(),
             scene_threads,
@@ -168,13 +156,7 @@ impl Bus {
             doors: Mutex::default(),
             db_doors: Mutex::default(),
         };
-        let inboxes = Inboxes {
-            auth: auth_inbox,
-            db: db_inbox,
-            lobby: lobby_inbox,
-            matches: match_inboxes,
-            scene_master: scene_master_inbox,
-        };
+        let inboxes = Inboxes { auth: auth_inbox, db: db_inbox, lobby: lobby_inbox, scene_master: scene_master_inbox };
         let to_host = ToHost { questions: questions_inbox, checks: checks_inbox, moderated: moderated_inbox };
         (Self(Arc::new(senders)), inboxes, to_host)
     }
@@ -200,7 +182,7 @@ impl Bus {
             Message::DbDoor(number, result) => lock(&senders.db_doors).answer(number, result.map(|answer| *answer)),
             Message::Check(check) => put(&senders.checks, check, "checks"),
             Message::Lobby(event) => put(&senders.lobby, event, "lobby"),
-            Message::Match(domain, event) => match senders.matches.get(&domain) {
+            Message::Match(domain, event) => match lock_to_read(&senders.matches).get(&domain) {
                 Some(inbox) => put(inbox, event, "match"),
                 None => tracing::error!(%domain, "a message for a domain that is not configured"),
             },
@@ -248,9 +230,20 @@ impl Bus {
     pub fn announce(&self, service: ServiceName, up: bool) {
         self.send(db::Event::Service { service, up }.into());
         self.send(lobby::Event::Service { service, up }.into());
-        for domain in self.0.matches.keys() {
-            self.send(Message::Match(domain.clone(), matching::Event::Service { service, up }));
+        for inbox in lock_to_read(&self.0.matches).values() {
+            put(inbox, matching::Event::Service { service, up }, "match");
         }
+    }
+
+    /// Opens the way to the handler of a domain; `None` if it is open.
+    pub fn open_match(&self, domain: &DomainName) -> Option<mpsc::Receiver<matching::Event>> {
+        let mut matches = self.0.matches.write().unwrap_or_else(PoisonError::into_inner);
+        if matches.contains_key(domain) {
+            return None;
+        }
+        let (sender, inbox) = mpsc::channel(INBOX_LEN_MAX);
+        matches.insert(domain.clone(), sender);
+        Some(inbox)
     }
 
     /// Opens the way for frames to a lobby connection.
@@ -379,6 +372,10 @@ fn dropped(service: &'static str) {
 }
 
 /// A lock whose holder panicked still guards whole data here: nothing is changed in two steps.
+fn lock_to_read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -392,6 +392,30 @@ impl LimitsConfig {
     }
 }
 
+/// Refuses domains that cannot work, alone or together.
+///
+/// # Errors
+/// Which of them, and what to change.
+pub fn check_domains(
+    domains: &BTreeMap<DomainName, Domain>,
+    has_fleet: impl Fn(&FleetName) -> bool,
+) -> Result<(), Error> {
+    for (name, domain) in domains {
+        let wrong = |what: String| Err(Error::Wrong { place: format!("[domains.{name}]"), what });
+        if let Err(what) = domain.check() {
+            return wrong(what);
+        }
+        if let Some(of) = domain.rating_of.as_ref().filter(|of| !domains.contains_key(*of)) {
+            return wrong(format!("rating_of names {:?}, and there is no such domain", of.as_str()));
+        }
+        if !has_fleet(&domain.fleet) {
+            let fleet = &domain.fleet;
+            return wrong(format!("fleet {:?} is not configured: add [fleets.{fleet}]", fleet.as_str()));
+        }
+    }
+    Ok(())
+}
+
 impl Config {
     /// Reads the file; its relative paths are seen from its folder.
     pub fn read(path: &Path) -> Result<Self, Error> {
@@ -422,21 +446,7 @@ impl Config {
     /// Refuses what cannot work, saying what to change.
     pub fn check(&self) -> Result<(), Error> {
         let wrong = |place: String, what: String| Err(Error::Wrong { place, what });
-        for (name, domain) in &self.domains {
-            let place = format!("[domains.{name}]");
-            if let Err(what) = domain.check() {
-                return wrong(place, what);
-            }
-            if let Some(of) = domain.rating_of.as_ref().filter(|of| !self.domains.contains_key(*of)) {
-                return wrong(place, format!("rating_of names {:?}, and there is no such domain", of.as_str()));
-            }
-            if !self.fleets.contains_key(&domain.fleet) {
-                return wrong(
-                    place,
-                    format!("fleet {:?} is not configured: add [fleets.{}]", domain.fleet.as_str(), domain.fleet),
-                );
-            }
-        }
+        check_domains(&self.domains, |fleet| self.fleets.contains_key(fleet))?;
         for (name, fleet) in &self.fleets {
             if let Err(what) = fleet.check() {
                 return wrong(format!("[fleets.{name}]"), what);

@@ -13,7 +13,6 @@ use scenehost_core::scene_master::SceneMaster;
 use scenehost_core::{Build, FleetName, GameName, Message, NodeId, Write, scene_master, scene_service};
 use scenehost_engine::{Engine, Plugin};
 use sha2::{Digest as _, Sha256};
-use tokio::signal::unix::Signal;
 use tokio::sync::Mutex;
 
 use crate::bus::Bus;
@@ -54,7 +53,7 @@ struct Parts {
     store: Store,
     node: NodeId,
     /// The fleets that domains use.
-    used: BTreeSet<FleetName>,
+    used: RwLock<BTreeSet<FleetName>>,
     /// What SceneMaster was told last.
     current: RwLock<BTreeMap<FleetName, (Build, scenehost_core::config::Fleet)>>,
     state: Mutex<State>,
@@ -97,7 +96,7 @@ impl Fleets {
             bus,
             store,
             node,
-            used: config.domains.values().map(|domain| domain.fleet.clone()).collect(),
+            used: RwLock::default(),
             current: RwLock::default(),
             state: Mutex::default(),
         }));
@@ -165,7 +164,7 @@ impl Fleets {
         if !state.of_operators.contains_key(name) {
             return Err(Error::Unknown(name.as_str().to_owned()));
         }
-        if self.0.used.contains(name) && !state.of_file.contains_key(name) {
+        if self.is_used(name) && !state.of_file.contains_key(name) {
             return Err(Error::Used(name.as_str().to_owned()));
         }
         let mut next = state.clone();
@@ -177,32 +176,37 @@ impl Fleets {
         Ok(())
     }
 
-    /// Reads the fleets of the configuration file again at each of `hang_ups`, for as long as the host runs.
-    pub async fn keep_current(self, path: PathBuf, mut hang_ups: Signal) {
-        while hang_ups.recv().await.is_some() {
-            match self.read_again(path.clone()).await {
-                Ok(count) => tracing::info!(count, "the fleets of the configuration were read again"),
-                Err(error) => tracing::error!("the fleets stay as they were: {error}"),
-            }
-        }
+    /// Whether there is a fleet of this name.
+    pub fn has(&self, name: &FleetName) -> bool {
+        self.0.current.read().unwrap_or_else(PoisonError::into_inner).contains_key(name)
     }
 
-    async fn read_again(&self, path: PathBuf) -> Result<usize, Error> {
-        let wrong = |error: crate::config::Error| Error::Wrong(error.to_string());
-        let read = move || Config::read(&path).and_then(|config| config.check().map(|()| config));
-        let config = tokio::task::spawn_blocking(read).await.map_err(|_| Error::Stopping)?.map_err(wrong)?;
+    /// Domains use these from now on.
+    pub fn use_by_domains(&self, fleets: BTreeSet<FleetName>) {
+        *self.0.used.write().unwrap_or_else(PoisonError::into_inner) = fleets;
+    }
+
+    fn is_used(&self, name: &FleetName) -> bool {
+        self.0.used.read().unwrap_or_else(PoisonError::into_inner).contains(name)
+    }
+
+    /// The configuration file has these fleets now.
+    ///
+    /// # Errors
+    /// A component that cannot be used, or a domain's fleet that is in it no more.
+    pub async fn replace_file(&self, of_file: BTreeMap<FleetName, FleetConfig>) -> Result<(), Error> {
         let mut state = self.0.state.lock().await;
         let mut next = state.clone();
-        next.of_file = config.fleets;
+        next.of_file = of_file;
         let all = next.all();
-        if let Some(name) = self.0.used.iter().find(|name| !all.contains_key(name)) {
+        let used = self.0.used.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(name) = used.into_iter().find(|name| !all.contains_key(name)) {
             return Err(Error::Used(name.as_str().to_owned()));
         }
         let built = self.compile_aside(all).await?;
-        let count = next.of_file.len();
         *state = next;
         self.use_all(built);
-        Ok(count)
+        Ok(())
     }
 
     async fn write(&self, write: Write) -> Result<(), Error> {
@@ -278,7 +282,8 @@ fn build_of(fleet: &FleetConfig, plugin: &Plugin) -> Build {
     Build(digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
 
-fn is_plain(name: &str) -> bool {
+/// Whether this may be the name of a fleet or a domain.
+pub fn is_plain(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     (1..=64).contains(&name.len()) && name.chars().all(plain)
 }

@@ -1,6 +1,5 @@
 //! The host as a whole: puts the parts together, runs them, and stops them in order.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -16,14 +15,12 @@ use scenehost_core::auth::Auth;
 use scenehost_core::db::{self, Db};
 use scenehost_core::economy::catalogue::Catalogue;
 use scenehost_core::lobby::Lobby;
-use scenehost_core::matching::Match;
-use scenehost_core::matching::rule::Rule;
 use scenehost_core::party::{self, Party};
 use scenehost_core::record::{DRAIN_PREFIX, FINISHED_PREFIX, SCENE_PREFIX, SceneRecord};
 use scenehost_core::save;
 use scenehost_core::scene_master::{self, Offer, SceneMaster};
 use scenehost_core::scene_service::SceneService;
-use scenehost_core::{DomainName, NodeId, PartyId, SceneId, ServiceName, Write, lobby};
+use scenehost_core::{NodeId, PartyId, SceneId, ServiceName, Write, lobby};
 use scenehost_engine::{Engine, Options};
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
@@ -36,10 +33,11 @@ use crate::catalogue;
 use crate::checks;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domains::{Domains, New as NewDomain};
 use crate::edge::{self, Door, Edge, Limits};
 use crate::fleets::Fleets;
 use crate::id_tokens::IdTokens;
-use crate::match_streams::{Recorded, Streams};
+use crate::match_streams::Streams;
 use crate::moderation;
 use crate::open_files;
 use crate::ops::{Backups, Ops};
@@ -91,7 +89,7 @@ pub async fn run(
         threads => threads,
     };
     let (scene_threads, seeds) = SceneThreads::new(threads)?;
-    let (bus, inboxes, to_host) = Bus::new(config.domains.keys().cloned(), scene_threads.clone(), store.clone());
+    let (bus, inboxes, to_host) = Bus::new(scene_threads.clone(), store.clone());
     let saves = Room::new();
     let runs = FleetRuns::default();
     let joins = scene_thread::spawn(seeds, &engine, &runs, &bus, clock, &saves)?;
@@ -100,9 +98,8 @@ pub async fn run(
     let (draining, draining_seen) = watch::channel(false);
     let slots = engine.scenes_max().min(config.server.scenes_max);
     let (capacity, idle) = capacity::of(&config.node, slots);
-    let rules = load_rules(&config, clock)?;
+    let rules = Rules::new(config.server.plugins_dir.clone(), clock).context("the rules of domains")?;
     let fleets = Fleets::open(engine, &config, NODE, bus.clone(), runs, store.clone())?;
-    tokio::spawn(fleets.clone().keep_current(file, edge::tls::Served::hang_ups()?));
     let shell = Shell { clock, bus: bus.clone(), store: store.clone() };
     records::spawn(to_host.questions, shell.store.clone(), bus.clone())?;
     moderation::spawn(to_host.moderated, config.chat.moderation.as_ref(), bus.clone(), clock)?;
@@ -113,8 +110,10 @@ pub async fn run(
     // Before Db or anybody else can change one.
     bus.send(lobby::Event::Recovered { parties }.into());
     let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle, region: config.node.region.clone() };
-    let handlers = Handlers { rules, streams };
-    let mut services = start_services(&config, inboxes, &shell, offer.clone(), &fleets, catalogue, &handlers);
+    let (domains, mut new_domains) =
+        Domains::open(&config, (rules, streams), fleets.clone(), bus.clone(), store.clone())?;
+    tokio::spawn(domains.clone().keep_current(file, edge::tls::Served::hang_ups()?));
+    let mut services = start_services(&config, inboxes, &shell, offer.clone(), &domains, catalogue);
     forget_saves(&store, &bus)?;
     forget_drains(&store).await?;
     bus.send(scene_master::Event::Recovered { scenes, finished }.into());
@@ -131,7 +130,7 @@ pub async fn run(
     let path = config.server.store_dir().canonicalize().context("the store's folder")?;
     let backups = Backups::new(store.clone(), path, config.server.backup_dir());
     let token = config.ops.token.as_deref();
-    let ops = Ops::new(bus.clone(), clock, metrics.clone(), token, draining_seen, backups.clone(), fleets.clone());
+    let ops = Ops::new(bus.clone(), clock, metrics.clone(), token, draining_seen, backups.clone(), domains.clone());
     tokio::spawn(Door::new(router, limits, tls, &config.server).serve(listener, stopping_seen));
     tokio::spawn(async move { axum::serve(ops_listener, ops.router()).await });
     tokio::spawn(keep_metrics(metrics));
@@ -139,13 +138,16 @@ pub async fn run(
     tracing::info!(%address, %ops_address, scenes_max = slots, scene_threads = threads, "scenehost serves");
     serving(&bus);
 
-    let failed = tokio::select! {
-        _ = stop.recv() => None,
-        () = bus.drained() => {
-            tracing::info!("drained: nothing is left to run here");
-            None
+    let failed = loop {
+        tokio::select! {
+            _ = stop.recv() => break None,
+            () = bus.drained() => {
+                tracing::info!("drained: nothing is left to run here");
+                break None;
+            }
+            Some(new) = new_domains.recv() => start_match(&mut services, new, &domains, &shell),
+            ended = services.join_next() => break Some(ended),
         }
-        ended = services.join_next() => Some(ended),
     };
     if let Some(ended) = failed {
         scene_threads.stop();
@@ -227,19 +229,6 @@ async fn keep_metrics(metrics: PrometheusHandle) {
     }
 }
 
-/// What match handlers are made with, beside their domains.
-struct Handlers {
-    rules: BTreeMap<DomainName, Rule>,
-    streams: Streams,
-}
-
-/// The rules of the domains that have one.
-fn load_rules(config: &Config, clock: Clock) -> anyhow::Result<BTreeMap<DomainName, Rule>> {
-    let rules = Rules::new(config.server.plugins_dir.clone(), clock).context("the rules of domains")?;
-    let with_rule = config.domains.iter().filter_map(|(name, domain)| Some((name, domain.rule.as_ref()?)));
-    with_rule.map(|(name, setting)| Ok((name.clone(), rules.load(name, setting)?))).collect()
-}
-
 /// The scenes that a host before this one has left.
 fn recover_scenes(store: &Store) -> anyhow::Result<Vec<(SceneId, SceneRecord)>> {
     let scenes = recover(store, SCENE_PREFIX)?;
@@ -303,9 +292,8 @@ fn start_services(
     inboxes: Inboxes,
     shell: &Shell,
     offer: Offer,
-    current_fleets: &Fleets,
+    domains: &Domains,
     catalogue: watch::Receiver<Arc<Catalogue>>,
-    handlers: &Handlers,
 ) -> Services {
     let mut services = JoinSet::new();
     let fleets = config.fleet_rules();
@@ -325,6 +313,8 @@ fn start_services(
     ));
     let mut rules = config.db_rules();
     rules.economy.catalogue = catalogue.borrow().clone();
+    rules.results.rated = domains.rated();
+    let rated = domains.clone();
     let generations = AtomicU64::new(1);
     services.spawn(service_loop::run(
         ServiceName::Db,
@@ -333,6 +323,7 @@ fn start_services(
             let generation = generations.fetch_add(1, Ordering::Relaxed);
             let mut rules = rules.clone();
             rules.economy.catalogue = catalogue.borrow().clone();
+            rules.results.rated = rated.rated();
             Db::new(rules).numbered_after(generation << 32)
         }),
         inboxes.db,
@@ -340,24 +331,15 @@ fn start_services(
     ));
     services.spawn(service_loop::run(
         ServiceName::Lobby,
-        Lobby::new(config.domains.clone(), config.lobby.grace_ms)
+        Lobby::new(domains.settings(), config.lobby.grace_ms)
             .with_chat(config.chat.clone())
             .with_parties(config.parties.clone()),
         None::<fn() -> Lobby>,
         inboxes.lobby,
         shell.clone(),
     ));
-    for (name, inbox) in inboxes.matches {
-        let domain = config.domains[&name].clone();
-        let (rule, streams) = (handlers.rules.get(&name).cloned(), handlers.streams.clone());
-        let new = move || {
-            let handler = Match::new(name.clone(), domain.clone(), rule.clone());
-            Recorded::new(handler, name.clone(), domain.record.clone(), streams.clone())
-        };
-        services.spawn(service_loop::run(ServiceName::Match, new(), Some(new), inbox, shell.clone()));
-    }
     let scene_master = SceneMaster::new(fleets.clone());
-    let next_fleets = current_fleets.clone();
+    let next_fleets = domains.fleets().clone();
     services.spawn(service_loop::run(
         ServiceName::SceneMaster,
         scene_master,
@@ -372,6 +354,12 @@ fn start_services(
         bus.scene_service().run(scene_service, shell).await
     });
     services
+}
+
+/// Runs the handler of a domain that was not there before.
+fn start_match(services: &mut Services, (name, inbox): NewDomain, domains: &Domains, shell: &Shell) {
+    let Some(new) = domains.handlers(name) else { return };
+    services.spawn(service_loop::run(ServiceName::Match, new(), Some(new), inbox, shell.clone()));
 }
 
 async fn listen(address: std::net::SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {

@@ -15,6 +15,7 @@
 //! | [`store`] | keeps what was acknowledged |
 //! | `records`, `checks` | reads records and checks passwords for Auth |
 //! | `fleets`, `capacity` | what scenes are made of, also while the host runs; what this machine gives to them |
+//! | `domains` | how users are matched, also while the host runs |
 //! | `rules` | loads the components that are rules of domains |
 //! | `catalogue` | keeps the economy's catalogue current |
 //! | `match_streams`, [`match_command`] | records searches; replays them from the command line |
@@ -28,6 +29,7 @@ mod catalogue;
 mod checks;
 mod clock;
 pub mod config;
+mod domains;
 mod edge;
 mod export;
 mod fleets;

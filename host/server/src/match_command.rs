@@ -13,9 +13,11 @@ use rand::rngs::StdRng;
 use scenehost_core::DomainName;
 use scenehost_core::config::Domain;
 use scenehost_core::matching::replay::{Progress, Report, Stream, compare, replay};
+use scenehost_core::matching::rule::Rule;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::rules::Rules;
 
 /// The largest file that is read; a recording has smaller ones.
 const FILE_BYTES_MAX: u64 = 1_024 * 1_024 * 1_024;
@@ -72,15 +74,16 @@ fn run_replay(asked: &Replay) -> anyhow::Result<()> {
     if let Some(against) = against {
         sides.push(side(against, asked.against_domain.as_ref().unwrap_or(name))?);
     }
-    if let [(one, _), (other, _)] = sides.as_mut_slice()
-        && one == other
+    if let [one, other] = sides.as_mut_slice()
+        && one.title == other.title
     {
-        (*one, *other) = (format!("{one} (1)"), format!("{other} (2)"));
+        one.title += " (1)";
+        other.title += " (2)";
     }
     let mut reports: Vec<(String, Report)> = Vec::new();
-    for (title, domain) in sides {
-        let report = replay_one(&stream, &title, &domain, asked.seed)?;
-        reports.push((title, report));
+    for side in sides {
+        let report = replay_one(&stream, &side, asked.seed)?;
+        reports.push((side.title, report));
     }
     let shown: Vec<(&str, &Report)> = reports.iter().map(|(title, report)| (title.as_str(), report)).collect();
     print!("{}", compare(&shown));
@@ -92,8 +95,14 @@ fn run_replay(asked: &Replay) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A configuration's domain, with a short name for it.
-fn side(path: &Path, name: &DomainName) -> anyhow::Result<(String, Domain)> {
+/// A configuration's domain and its rule, with a short name for them.
+struct Side {
+    title: String,
+    domain: Domain,
+    rule: Option<Rule>,
+}
+
+fn side(path: &Path, name: &DomainName) -> anyhow::Result<Side> {
     let config = Config::read(path)?;
     let Some(domain) = config.domains.get(name) else {
         let known: Vec<&str> = config.domains.keys().map(DomainName::as_str).collect();
@@ -101,7 +110,11 @@ fn side(path: &Path, name: &DomainName) -> anyhow::Result<(String, Domain)> {
         bail!("{} has no domain {name}: say which by --domain; it has {known}", path.display());
     };
     let title = path.file_stem().map_or_else(|| name.to_string(), |stem| stem.to_string_lossy().into_owned());
-    Ok((title.chars().take(16).collect(), domain.clone()))
+    let rule = match &domain.rule {
+        Some(setting) => Some(Rules::new(config.server.plugins_dir.clone(), Clock::start())?.load(name, setting)?),
+        None => None,
+    };
+    Ok(Side { title: title.chars().take(16).collect(), domain: domain.clone(), rule })
 }
 
 fn read_stream(paths: &[PathBuf]) -> anyhow::Result<Stream> {
@@ -133,7 +146,8 @@ fn read_whole_lines(path: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn replay_one(stream: &Stream, title: &str, domain: &Domain, seed: u64) -> anyhow::Result<Report> {
+fn replay_one(stream: &Stream, side: &Side, seed: u64) -> anyhow::Result<Report> {
+    let Side { title, domain, rule } = side;
     let clock = Clock::start();
     let mut said = Duration::ZERO;
     let mut progress = |Progress { lines, of }: Progress| {
@@ -143,5 +157,6 @@ fn replay_one(stream: &Stream, title: &str, domain: &Domain, seed: u64) -> anyho
             eprintln!("{title}: {lines} of {of} lines, {} s", elapsed.as_secs());
         }
     };
-    replay(stream, domain, &mut StdRng::seed_from_u64(seed), &mut progress).with_context(|| title.to_owned())
+    let mut rng = StdRng::seed_from_u64(seed);
+    replay(stream, domain, rule.clone(), &mut rng, &mut progress).with_context(|| title.clone())
 }

@@ -95,7 +95,7 @@ impl Service for Recorded {
 
     fn step(&mut self, event: Event, cx: &mut Context<'_>) {
         self.streams.record(&self.name, &self.record, &event, cx.now);
-        if let Event::Domain(domain) = &event {
+        if let Event::Domain { domain, .. } = &event {
             self.record.clone_from(&domain.record);
         }
         self.handler.step(event, cx);
@@ -261,17 +261,17 @@ mod tests {
         let streams =
             Streams::spawn(folder.path().to_owned(), Clock::start(), &mut rng).expect("a thread can be started");
         let domain = |record: bool| Domain { record: Record::Is(record), ..Domain::new("fleet".into(), 2, 2) };
-        let handler = Match::new(DOMAIN.into(), domain(false));
+        let handler = Match::new(DOMAIN.into(), domain(false), None);
         let mut recorded = Recorded::new(handler, DOMAIN.into(), Record::Is(false), streams);
         let mut tell = |event: Event| {
             let mut cx = Context { now: Time(77), rng: &mut rng, out: &mut Effects::default() };
             recorded.step(event, &mut cx);
         };
         tell(asks(1));
-        tell(Event::Domain(Box::new(domain(true))));
+        tell(Event::Domain { domain: Box::new(domain(true)), rule: None });
         tell(asks(2));
         tell(Event::Tick);
-        tell(Event::Domain(Box::new(domain(false))));
+        tell(Event::Domain { domain: Box::new(domain(false)), rule: None });
         tell(asks(3));
         drop(recorded);
         let path = folder.path().join("duel.jsonl");

@@ -5,6 +5,7 @@
 
 mod ask;
 mod backups;
+mod domains;
 mod fleets;
 mod guild;
 mod mute;
@@ -31,6 +32,7 @@ use tokio::sync::watch;
 
 use crate::bus::Bus;
 use crate::clock::Clock;
+use crate::domains::Domains;
 use crate::export;
 use crate::fleets::Fleets;
 
@@ -47,6 +49,7 @@ struct Parts {
     stopping: watch::Receiver<bool>,
     backups: Backups,
     fleets: Fleets,
+    domains: Domains,
 }
 
 #[derive(Deserialize)]
@@ -71,9 +74,19 @@ impl Ops {
         token: Option<&str>,
         stopping: watch::Receiver<bool>,
         backups: Backups,
-        fleets: Fleets,
+        domains: Domains,
     ) -> Self {
-        Self(Arc::new(Parts { bus, clock, metrics, token: token.map(SecretHash::of), stopping, backups, fleets }))
+        let fleets = domains.fleets().clone();
+        Self(Arc::new(Parts {
+            bus,
+            clock,
+            metrics,
+            token: token.map(SecretHash::of),
+            stopping,
+            backups,
+            fleets,
+            domains,
+        }))
     }
 
     pub fn router(self) -> Router {
@@ -86,6 +99,8 @@ impl Ops {
             .route("/v1/reports", get(reports::show))
             .route("/v1/reports/{number}", delete(reports::remove))
             .route("/v1/allocations", post(scenes::allocate))
+            .route("/v1/domains", get(domains::list))
+            .route("/v1/domains/{domain}", get(domains::show).put(domains::put).delete(domains::remove))
             .route("/v1/fleets", get(fleets::list))
             .route("/v1/fleets/{fleet}", get(fleets::show).put(fleets::put).delete(fleets::remove))
             .route("/v1/nodes", get(nodes::list))

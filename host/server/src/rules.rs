@@ -5,12 +5,14 @@
 
 mod component;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use scenehost_core::DomainName;
+use scenehost_core::matching::domain::Domain;
 use scenehost_core::matching::rule::{Fault, Rule, Setting};
-use scenehost_engine::rule::{Engine, Limits, Options};
+use scenehost_engine::rule::{Component, Engine, Limits, Options};
 
 use crate::clock::Clock;
 use component::ComponentRule;
@@ -45,27 +47,45 @@ impl Rules {
         Ok(Self { engine: Engine::new(Options::default())?, plugins_dir, clock })
     }
 
-    /// Reads a rule, checks it, and asks it what it is. This takes up to seconds and several cores: call it where
-    /// blocking is allowed.
+    /// Reads the rules of these domains, checks them, and asks them what they are; a component that several of them name
+    /// is compiled once. This takes up to seconds and several cores: call it where blocking is allowed.
     ///
     /// # Errors
-    /// A setting that is not right, a file that is not there, a component that is no rule, or one that fails or refuses
-    /// its configuration.
-    pub fn load(&self, domain: &DomainName, setting: &Setting) -> Result<Rule, Error> {
+    /// The first of them with a setting that is not right, a file that is not there, a component that is no rule, or one
+    /// that fails or refuses its configuration.
+    pub fn load(&self, domains: &BTreeMap<DomainName, Domain>) -> Result<BTreeMap<DomainName, Rule>, Error> {
+        let mut components: BTreeMap<&str, Component> = BTreeMap::new();
+        let mut rules = BTreeMap::new();
+        for (domain, setting) in domains.iter().filter_map(|(name, domain)| Some((name, domain.rule.as_ref()?))) {
+            let component = match components.get(setting.plugin.as_str()) {
+                Some(component) => component.clone(),
+                None => self.component(domain, setting)?,
+            };
+            components.insert(&setting.plugin, component.clone());
+            rules.insert(domain.clone(), self.use_component(domain, setting, &component)?);
+        }
+        Ok(rules)
+    }
+
+    fn component(&self, domain: &DomainName, setting: &Setting) -> Result<Component, Error> {
+        // Before its name becomes a path.
         setting.check().map_err(|what| Error::Wrong { domain: domain.clone(), what })?;
         let path = self.plugins_dir.join(format!("{}.wasm", setting.plugin));
         let unread = |cause| Error::Read { domain: domain.clone(), path: path.clone(), cause };
         let bytes = std::fs::read(&path).map_err(unread)?;
         let rejected = |cause| Error::Rejected { domain: domain.clone(), path: path.clone(), cause };
-        let component = self.engine.compile(&bytes).map_err(rejected)?;
+        self.engine.compile(&bytes).map_err(rejected)
+    }
+
+    fn use_component(&self, domain: &DomainName, setting: &Setting, component: &Component) -> Result<Rule, Error> {
+        setting.check().map_err(|what| Error::Wrong { domain: domain.clone(), what })?;
         let limits = Limits { fuel: setting.fuel, memory_bytes_max: setting.memory_kib * 1_024, ..Limits::default() };
-        let rule = scenehost_engine::rule::Rule::new(&component, &setting.configuration_json(), limits);
-        let rule = Rule::new(Arc::new(ComponentRule::new(domain.clone(), rule, self.clock)));
-        let rule =
-            rule.map_err(|cause| Error::Fault { domain: domain.clone(), plugin: setting.plugin.clone(), cause })?;
+        let rule = scenehost_engine::rule::Rule::new(component, &setting.configuration_json(), limits);
+        let plugin = setting.plugin.clone();
+        let rule = Rule::new(Arc::new(ComponentRule::new(domain.clone(), rule, self.clock)))
+            .map_err(|cause| Error::Fault { domain: domain.clone(), plugin, cause })?;
         let (name, version) = (&rule.description().name, &rule.description().version);
-        let digest = component.digest();
-        tracing::info!(%domain, path = %path.display(), name, version, %digest, "rule loaded");
+        tracing::info!(%domain, name, version, digest = %component.digest(), "rule loaded");
         Ok(rule)
     }
 }

@@ -115,7 +115,7 @@ fn measure(real: &Real, ping: bool, per_s: f64, count: usize) -> Result<Row> {
     let domain = domain(ping);
     let arrivals = arrivals::arrivals(real, &domain, count, per_s, &mut ChaCha20Rng::seed_from_u64(1));
     let stream = arrivals::stream(&arrivals, real);
-    let all = replay::replay(&stream, &domain, &mut ChaCha20Rng::seed_from_u64(2), &mut |_| {})?.all;
+    let all = replay::replay(&stream, &domain, None, &mut ChaCha20Rng::seed_from_u64(2), &mut |_| {})?.all;
     let Point { gap: windows_gap, .. } = optimum::windows_at(&arrivals, all.wait_ms.mean);
     let Point { gap: hindsight_gap, .. } = optimum::hindsight_at(&arrivals, all.wait_ms.mean);
     Ok(Row {
@@ -157,4 +157,24 @@ fn print(row: &Row) {
         row.gap_to_hindsight,
         trips.map_or_else(String::new, |trips| format!("        {:6.0} {:6.0}", trips.p50, trips.p95)),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn games_are_as_close_as_the_best_that_knows_no_more_and_not_closer_than_what_can_be() -> Result<()> {
+        let real = Real { ratings: real_ratings()?, round_trips: real_round_trips()? };
+        assert_eq!((real.ratings.len(), real.round_trips.len()), (2 * 6_028, 490));
+        for ping in [false, true] {
+            for (per_s, _) in RATES {
+                let row = measure(&real, ping, per_s, 200)?;
+                assert!(row.gap_ratio <= 1.25, "{per_s} a second, ping {ping}: {}", row.gap_ratio);
+                assert!(row.gap_to_hindsight >= 1.0, "{per_s} a second, ping {ping}: {}", row.gap_to_hindsight);
+                assert!(row.matched >= 190, "{per_s} a second, ping {ping}: {} of 200", row.matched);
+            }
+        }
+        Ok(())
+    }
 }

@@ -1,10 +1,11 @@
 //! What Db can be told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::request::Request;
 use crate::economy::catalogue::Catalogue;
-use crate::ids::{AllocationId, ConnectionId, UserId};
+use crate::ids::{AllocationId, ConnectionId, DomainName, UserId};
 use crate::message::ServiceName;
 use crate::read::{Loaded, Scanned};
 
@@ -48,6 +49,8 @@ pub enum Event {
     },
     /// The operator has another catalogue, which was checked.
     Catalogue(Arc<Catalogue>),
+    /// What domains there are now, and whether their games change ratings.
+    Rated(BTreeMap<DomainName, bool>),
     /// Time has passed.
     Tick,
 }

@@ -2,6 +2,7 @@
 
 use crate::auth::{Identity, Request};
 use crate::chat::{Ask, Verdict};
+use crate::config::Domain;
 use crate::db;
 use crate::ids::{AllocationId, ConnectionId, DomainName, PartyId, SessionId, UserId};
 use crate::matching::Wish;
@@ -9,6 +10,7 @@ use crate::message::{Entry, MatchState, SceneEnded, ServiceName};
 use crate::party::{self, Party};
 use crate::refusal::Refusal;
 use crate::scene_list::{self, Page};
+use std::collections::BTreeMap;
 
 /// What the lobby can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -290,6 +292,8 @@ pub enum Event {
         /// What it says; `None`: nothing.
         verdict: Option<Verdict>,
     },
+    /// What domains there are now.
+    Domains(BTreeMap<DomainName, Domain>),
     /// A service went up or down.
     Service {
         /// Which.

@@ -224,7 +224,7 @@ impl Lobby {
 
     pub(super) fn syn_match_state(&mut self, id: UserId, of_ticket: u64, state: MatchState, cx: &mut Context<'_>) {
         let Some(user) = self.users.get_mut(&id) else { return };
-        let Phase::Searching { ticket, asked, domain, .. } = &mut user.phase else { return };
+        let Phase::Searching { ticket, asked, domain, cancel } = &mut user.phase else { return };
         if *ticket != of_ticket {
             return;
         }
@@ -236,8 +236,9 @@ impl Lobby {
             MatchState::Idle(_) | MatchState::Placing { .. } => 0,
         };
         let until = cx.now.plus_ms(left_ms + SEARCH_MARGIN_MS);
-        let goes_on = self.deadlines.get(&Due::User(id)).is_some_and(|planned| planned >= until);
-        if !goes_on {
+        let is_planned = self.deadlines.get(&Due::User(id)).is_some_and(|planned| planned >= until);
+        // For the answer of a cancel nobody waits longer.
+        if cancel.is_none() && !is_planned {
             self.deadlines.set(Due::User(id), until);
         }
         let request = std::mem::take(asked);

@@ -11,6 +11,7 @@ use super::rule::Rule;
 use super::teams::Teams;
 use super::ticket::{State, Ticket};
 use crate::Context;
+use crate::refusal::Refusal;
 
 /// How many tickets are gone through in one step.
 const REFILED_MAX: usize = 1_000;
@@ -38,6 +39,16 @@ impl Match {
         let age = |number: &u64| self.tickets.get(number).map(|ticket| (ticket.since, *number));
         self.to_refile.sort_by_key(|number| std::cmp::Reverse(age(number)));
         self.refile_some(cx);
+    }
+
+    /// The domain is no more. Matches that are made already are played.
+    pub(super) fn removed(&mut self, cx: &mut Context<'_>) {
+        self.end_accepting(cx);
+        let mut waiting: Vec<u64> =
+            self.tickets.iter().filter(|(_, ticket)| ticket.waits()).map(|(it, _)| *it).collect();
+        waiting.sort_unstable();
+        let refusal = Refusal::NotFound(format!("domain named {:?} any more", self.name.as_str()));
+        self.give_up_all(waiting, &refusal, cx);
     }
 
     /// Goes through some of the tickets that the last change has not come to.

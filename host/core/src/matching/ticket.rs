@@ -129,6 +129,11 @@ impl Ticket {
             || self.seekers.iter().any(|seeker| !seeker.blocked.is_empty() || !seeker.wish.opponents.is_empty())
     }
 
+    /// Whether it has no match yet.
+    pub fn waits(&self) -> bool {
+        !matches!(self.state, State::Grouped(_))
+    }
+
     pub fn has(&self, user: UserId) -> bool {
         self.seekers.iter().any(|seeker| seeker.user == user)
     }

@@ -441,6 +441,7 @@ impl SceneMaster {
     /// Seats whose users were never told of them.
     fn take_places_back(&mut self, id: SceneId, seats: &[Seat], cx: &mut Context<'_>) {
         for seat in seats {
+            self.newcomers.forget(id, *seat);
             let row = self.scenes.get_mut(&id).and_then(|scene| scene.seats.get_mut(*seat as usize));
             let Some(row) = row.filter(|row| row.state == SeatState::Expected && !row.is_known) else { continue };
             row.remove = Some(EndReason::NeverJoined);

@@ -59,6 +59,11 @@ impl Newcomers {
     pub fn waits(&self, id: SceneId, seat: Seat) -> bool {
         self.asked.contains_key(&(id, seat))
     }
+
+    /// Nobody waits any more.
+    pub fn forget(&mut self, id: SceneId, seat: Seat) {
+        self.asked.remove(&(id, seat));
+    }
 }
 
 impl SceneMaster {

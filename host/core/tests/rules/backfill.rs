@@ -306,6 +306,18 @@ fn a_match_that_is_cancelled_or_that_the_scene_does_not_take_gives_its_seats_bac
 }
 
 #[test]
+fn who_is_removed_before_the_match_is_answered_has_no_way_in() {
+    let (mut world, scene, lease) = seeking(fleet(), &[any(2)]);
+    world.tell(fill(lease, vec![player(20, 0, 0), player(21, 0, 0)]));
+    world.tell(Event::ReqRemoveUser { user: UserId(20) });
+    let reason = EndReason::AccountClosed;
+    let told = world.tell(Event::SynUserLeft { scene, epoch: EPOCH, seat: 2, reason });
+    assert_eq!(sought(&told).map(|(_, openings, ..)| openings), Some(vec![any(1)]), "the place is open again");
+    let entries = answer(&world.tell(res_add(scene, 3))).unwrap().unwrap();
+    assert_eq!(entries.iter().map(|(user, _)| user.0).collect::<Vec<_>>(), [21]);
+}
+
+#[test]
 fn who_has_come_in_stays_when_the_match_is_cancelled() {
     let (mut world, scene, lease) = seeking(fleet(), &[any(2)]);
     world.tell(fill(lease, vec![player(20, 0, 0), player(21, 0, 0)]));

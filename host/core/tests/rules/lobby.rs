@@ -652,6 +652,15 @@ fn a_search_ends_even_if_match_never_answers() {
 }
 
 #[test]
+fn word_of_a_search_that_is_being_taken_back_delays_nothing() {
+    let mut world = searching();
+    world.tell(left());
+    world.tell(Event::SynMatchState { user: USER, ticket: 1, state: MatchState::Found(found()) });
+    world.pass_ms(ANSWER_MS_MAX);
+    assert_eq!(world.service.phase_name(USER), "absent");
+}
+
+#[test]
 fn every_state_and_event() {
     let fresh = {
         let mut world = lobby();

@@ -553,6 +553,7 @@ impl Observed for Match {
             | Event::SynBackfillEnded { .. }
             | Event::ReqAcceptMatch { .. }
             | Event::SynHere { .. }
+            | Event::Removed
             | Event::Domain { .. } => return,
         };
         watch.reached("match", row, column);

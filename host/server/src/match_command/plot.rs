@@ -19,7 +19,7 @@ const WAIT_S_MIN: f64 = 0.1;
 /// Games are put together whose waits are within this factor, for the mean of their gaps.
 const BAND: f64 = 1.6;
 /// With fewer games in a band no mean is drawn.
-const BAND_GAMES_MIN: usize = 5;
+const BAND_GAMES_MIN: usize = 10;
 /// A blue and an orange that those who do not see all colours tell apart, too (Okabe and Ito, 2008).
 const COLORS: [RGBColor; 2] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0)];
 
@@ -65,6 +65,7 @@ fn draw_waits(area: &Area<'_>, reports: &[(&str, &Report)], waits: Range<f64>) -
         .x_desc("seconds, logarithmic")
         .y_desc("% of all searches")
         .x_label_formatter(&|seconds| seconds_text(*seconds))
+        .y_label_formatter(&|value| format!("{value:.0}"))
         .light_line_style(WHITE)
         .draw()?;
     for ((name, report), color) in reports.iter().zip(COLORS) {
@@ -104,6 +105,7 @@ fn draw_gaps(area: &Area<'_>, reports: &[(&str, &Report)], waits: Range<f64>) ->
         .x_desc("seconds waited, logarithmic")
         .y_desc("points of rating, up to 99 % of the games")
         .x_label_formatter(&|seconds| seconds_text(*seconds))
+        .y_label_formatter(&|value| format!("{value:.0}"))
         .light_line_style(WHITE)
         .draw()?;
     for ((_, report), color) in reports.iter().zip(COLORS) {

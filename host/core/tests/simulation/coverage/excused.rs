@@ -229,6 +229,7 @@ pub const REFUSALS: &[(&str, &str, &str)] = &[
         "the lobby refuses that before",
     ),
     ("scene-master", "NotFound: \"server for games in the region \"", "simulated matches want no region"),
+    ("scene-master", "Overloaded: \"scenes in this region\"", "simulated matches want no region"),
     ("scene-master", "Conflict: \"this game looks for no players any more, or for others\"", SEEK_NOBODY),
     ("scene-master", "Invalid: \"seats are filled with one user or more, each of them once\"", SEEK_NOBODY),
     ("scene-master", "Forbidden: \"one of the players is or was in this game already\"", SEEK_NOBODY),

@@ -1,0 +1,297 @@
+//! The domains of this host: from the configuration, and from operators, who change them while the host runs.
+//!
+//! Invariants: only a domain that is right is used, with a rule that loads, and what is not right changes nothing. What
+//! operators have set stands above the file and is in the store before it is used. Whoever waits in a domain keeps the
+//! place through a change, or is told why not.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use scenehost_core::config::Domain;
+use scenehost_core::matching::rule::Rule;
+use scenehost_core::matching::{self, Match};
+use scenehost_core::record::{DOMAIN_PREFIX, decode, domain_key, encode};
+use scenehost_core::results::board::Board;
+use scenehost_core::{DomainName, Message, Write, db, lobby};
+use tokio::signal::unix::Signal;
+use tokio::sync::{Mutex, mpsc};
+
+use crate::bus::Bus;
+use crate::config::{self, Config};
+use crate::fleets::{self, Fleets, is_plain};
+use crate::match_streams::{Recorded, Streams};
+use crate::rules::{self, Rules};
+use crate::store::Store;
+
+/// How many domains there may be.
+const DOMAINS_MAX: usize = 256;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Wrong(String),
+    #[error(transparent)]
+    Rule(#[from] rules::Error),
+    #[error("there is no domain named {0:?} that was set here; those of the configuration file are changed there")]
+    Unknown(String),
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    #[error("the work was given up: the host is stopping")]
+    Stopping,
+}
+
+/// What a domain is.
+#[derive(Clone)]
+pub struct Used {
+    pub domain: Domain,
+    pub rule: Option<Rule>,
+    /// Whether operators have set it here.
+    pub of_operators: bool,
+}
+
+/// A domain that was not there before, and the way to the handler that it needs.
+pub type New = (DomainName, mpsc::Receiver<matching::Event>);
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Domains(Arc<Parts>);
+
+struct Parts {
+    rules: Rules,
+    streams: Streams,
+    fleets: Fleets,
+    boards: BTreeMap<String, Board>,
+    bus: Bus,
+    store: Store,
+    /// What is used now.
+    current: RwLock<BTreeMap<DomainName, Used>>,
+    /// The host, which runs handlers.
+    new: mpsc::Sender<New>,
+    state: Mutex<State>,
+}
+
+/// What domains are, by where that comes from.
+#[derive(Clone, Default)]
+struct State {
+    of_file: BTreeMap<DomainName, Domain>,
+    of_operators: BTreeMap<DomainName, Domain>,
+}
+
+impl State {
+    fn all(&self) -> BTreeMap<DomainName, Domain> {
+        let mut all = self.of_file.clone();
+        all.extend(self.of_operators.clone());
+        all
+    }
+}
+
+impl Domains {
+    /// Reads the store's domains and loads all rules. The handlers of all of them are `new` then.
+    ///
+    /// # Errors
+    /// A rule of the file that cannot be used. A domain of the store that is not right is left out and reported: an
+    /// operator can mend it only while the host runs.
+    pub fn open(
+        config: &Config,
+        (rules, streams): (Rules, Streams),
+        fleets: Fleets,
+        bus: Bus,
+        store: Store,
+    ) -> Result<(Self, mpsc::Receiver<New>), Error> {
+        let (new, news) = mpsc::channel(DOMAINS_MAX);
+        let state = State { of_file: config.domains.clone(), of_operators: BTreeMap::new() };
+        let domains = Self(Arc::new(Parts {
+            rules,
+            streams,
+            fleets,
+            boards: config.leaderboards.clone(),
+            bus,
+            store,
+            current: RwLock::default(),
+            new,
+            state: Mutex::default(),
+        }));
+        let mut used = domains.load(&state)?;
+        let mut state = state;
+        for (name, domain) in domains.stored()? {
+            let mut next = state.clone();
+            next.of_operators.insert(name.clone(), domain);
+            match domains.check(&next).and_then(|()| domains.load_one(&name, &next)) {
+                Ok(one) => {
+                    used.insert(name, one);
+                    state = next;
+                }
+                Err(error) => tracing::error!(domain = %name, %error, "a domain that operators have set is left out"),
+            }
+        }
+        domains.use_all(used)?;
+        *domains.0.state.try_lock().map_err(|_| Error::Stopping)? = state;
+        Ok((domains, news))
+    }
+
+    fn stored(&self) -> Result<Vec<(DomainName, Domain)>, Error> {
+        let mut stored = Vec::new();
+        for (key, value) in self.0.store.scan(DOMAIN_PREFIX)? {
+            let name = DomainName::from(key.trim_start_matches(DOMAIN_PREFIX));
+            match decode(&key, &value) {
+                Ok(domain) => stored.push((name, domain)),
+                Err(error) => tracing::error!("{error}"),
+            }
+        }
+        Ok(stored)
+    }
+
+    /// All domains.
+    pub fn all(&self) -> BTreeMap<DomainName, Used> {
+        self.0.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What their scenes are made of.
+    pub fn fleets(&self) -> &Fleets {
+        &self.0.fleets
+    }
+
+    /// What the lobby has to know of them.
+    pub fn settings(&self) -> BTreeMap<DomainName, Domain> {
+        self.all().into_iter().map(|(name, used)| (name, used.domain)).collect()
+    }
+
+    /// Whose games change ratings.
+    pub fn rated(&self) -> BTreeMap<DomainName, bool> {
+        self.all().into_iter().map(|(name, used)| (name, used.domain.rated)).collect()
+    }
+
+    /// What makes the handler of a domain, each time with the settings of then; with those of now if it is no more.
+    pub fn handlers(&self, name: DomainName) -> Option<impl Fn() -> Recorded + use<>> {
+        let (own, of_now) = (self.clone(), self.all().remove(&name)?);
+        Some(move || {
+            let Used { domain, rule, .. } = own.all().remove(&name).unwrap_or_else(|| of_now.clone());
+            let record = domain.record.clone();
+            Recorded::new(Match::new(name.clone(), domain, rule), name.clone(), record, own.0.streams.clone())
+        })
+    }
+
+    /// What operators say that a domain is.
+    ///
+    /// # Errors
+    /// Settings that are not right, a rule that cannot be used, a store that cannot be written.
+    pub async fn put(&self, name: DomainName, domain: Domain) -> Result<(), Error> {
+        if !is_plain(name.as_str()) {
+            return Err(Error::Wrong("a domain's name has 1 to 64 letters, digits, - and _".to_owned()));
+        }
+        let mut state = self.0.state.lock().await;
+        let mut next = state.clone();
+        next.of_operators.insert(name.clone(), domain.clone());
+        let used = self.load_aside(&next).await?;
+        self.write(Write::Put { key: domain_key(&name), value: encode(&domain) }).await?;
+        *state = next;
+        self.use_all(used)
+    }
+
+    /// What operators have said of a domain does not count any more: it is as in the file, or is no more.
+    ///
+    /// # Errors
+    /// A domain that operators have not set, or that something else needs.
+    pub async fn remove(&self, name: &DomainName) -> Result<(), Error> {
+        let mut state = self.0.state.lock().await;
+        let mut next = state.clone();
+        if next.of_operators.remove(name).is_none() {
+            return Err(Error::Unknown(name.as_str().to_owned()));
+        }
+        let used = self.load_aside(&next).await?;
+        self.write(Write::Delete { key: domain_key(name) }).await?;
+        *state = next;
+        self.use_all(used)
+    }
+
+    /// Reads the fleets and the domains of the configuration file again at each of `hang_ups`, for as long as the host
+    /// runs.
+    pub async fn keep_current(self, path: PathBuf, mut hang_ups: Signal) {
+        while hang_ups.recv().await.is_some() {
+            match self.read_again(path.clone()).await {
+                Ok((fleets, domains)) => tracing::info!(fleets, domains, "the configuration was read again"),
+                Err(error) => tracing::error!("fleets and domains stay as they were: {error}"),
+            }
+        }
+    }
+
+    async fn read_again(&self, path: PathBuf) -> Result<(usize, usize), Error> {
+        let wrong = |error: config::Error| Error::Wrong(error.to_string());
+        let read = move || Config::read(&path).and_then(|config| config.check().map(|()| config));
+        let config = tokio::task::spawn_blocking(read).await.map_err(|_| Error::Stopping)?.map_err(wrong)?;
+        let fleets = config.fleets.len();
+        let of_fleets = |error: fleets::Error| Error::Wrong(error.to_string());
+        self.0.fleets.replace_file(config.fleets).await.map_err(of_fleets)?;
+        let mut state = self.0.state.lock().await;
+        let mut next = state.clone();
+        next.of_file = config.domains;
+        let used = self.load_aside(&next).await?;
+        let domains = next.of_file.len();
+        *state = next;
+        self.use_all(used)?;
+        Ok((fleets, domains))
+    }
+
+    async fn write(&self, write: Write) -> Result<(), Error> {
+        let mut commit = self.0.store.begin(vec![write]).await?;
+        Ok(commit.synced().await?)
+    }
+
+    /// That all of these can work together.
+    fn check(&self, state: &State) -> Result<(), Error> {
+        let all = state.all();
+        if all.len() > DOMAINS_MAX {
+            return Err(Error::Wrong(format!("there are {DOMAINS_MAX} domains already: remove one first")));
+        }
+        let wrong = |error: config::Error| Error::Wrong(error.to_string());
+        config::check_domains(&all, |fleet| self.0.fleets.has(fleet)).map_err(wrong)?;
+        let of_board = |(name, what)| Error::Wrong(format!("[leaderboards.{name}]: {what}"));
+        Board::check_all(&self.0.boards, &all).map_err(of_board)
+    }
+
+    async fn load_aside(&self, state: &State) -> Result<BTreeMap<DomainName, Used>, Error> {
+        self.check(state)?;
+        let (own, state) = (self.clone(), state.clone());
+        tokio::task::spawn_blocking(move || own.load(&state)).await.map_err(|_| Error::Stopping)?
+    }
+
+    fn load(&self, state: &State) -> Result<BTreeMap<DomainName, Used>, Error> {
+        state.all().keys().map(|name| Ok((name.clone(), self.load_one(name, state)?))).collect()
+    }
+
+    /// A domain with its rule, which is loaded again only if its setting is another one: a designer who has built the
+    /// component anew sets the domain anew.
+    fn load_one(&self, name: &DomainName, state: &State) -> Result<Used, Error> {
+        let of_operators = state.of_operators.get(name);
+        let domain = of_operators.or_else(|| state.of_file.get(name));
+        let domain = domain.cloned().ok_or_else(|| Error::Unknown(name.as_str().to_owned()))?;
+        let rule = domain.rule.as_ref().map(|setting| self.0.rules.load(name, setting)).transpose()?;
+        Ok(Used { domain, rule, of_operators: of_operators.is_some() })
+    }
+
+    /// Tells everyone what domains are now.
+    fn use_all(&self, used: BTreeMap<DomainName, Used>) -> Result<(), Error> {
+        let before = {
+            let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *current, used.clone())
+        };
+        self.0.fleets.use_by_domains(used.values().map(|used| used.domain.fleet.clone()).collect());
+        let bus = &self.0.bus;
+        bus.send(db::Event::Rated(self.rated()).into());
+        for (name, Used { domain, rule, .. }) in &used {
+            match bus.open_match(name) {
+                Some(inbox) => self.0.new.try_send((name.clone(), inbox)).map_err(|_| Error::Stopping)?,
+                None => {
+                    let event = matching::Event::Domain { domain: Box::new(domain.clone()), rule: rule.clone() };
+                    bus.send(Message::Match(name.clone(), event));
+                }
+            }
+        }
+        bus.send(lobby::Event::Domains(self.settings()).into());
+        for name in before.keys().filter(|name| !used.contains_key(name)) {
+            bus.send(Message::Match(name.clone(), matching::Event::Removed));
+        }
+        Ok(())
+    }
+}
