@@ -112,14 +112,15 @@ impl Domains {
             new,
             state: Mutex::default(),
         }));
-        let mut used = domains.load(&state)?;
+        let mut used = domains.load(&state, &|_| false)?;
         let mut state = state;
         for (name, domain) in domains.stored()? {
             let mut next = state.clone();
             next.of_operators.insert(name.clone(), domain);
-            match domains.check(&next).and_then(|()| domains.load_one(&name, &next)) {
-                Ok(one) => {
-                    used.insert(name, one);
+            let only = |other: &DomainName| *other != name;
+            match domains.check(&next).and_then(|()| domains.load(&next, &only)) {
+                Ok(mut all) => {
+                    used.extend(all.remove_entry(&name));
                     state = next;
                 }
                 Err(error) => tracing::error!(domain = %name, %error, "a domain that operators have set is left out"),
@@ -183,7 +184,8 @@ impl Domains {
         let mut state = self.0.state.lock().await;
         let mut next = state.clone();
         next.of_operators.insert(name.clone(), domain.clone());
-        let used = self.load_aside(&next).await?;
+        let changed = name.clone();
+        let used = self.load_aside(&next, move |other| *other != changed).await?;
         self.write(Write::Put { key: domain_key(&name), value: encode(&domain) }).await?;
         *state = next;
         self.use_all(used)
@@ -199,7 +201,8 @@ impl Domains {
         if next.of_operators.remove(name).is_none() {
             return Err(Error::Unknown(name.as_str().to_owned()));
         }
-        let used = self.load_aside(&next).await?;
+        let changed = name.clone();
+        let used = self.load_aside(&next, move |other| *other != changed).await?;
         self.write(Write::Delete { key: domain_key(name) }).await?;
         *state = next;
         self.use_all(used)
@@ -226,7 +229,7 @@ impl Domains {
         let mut state = self.0.state.lock().await;
         let mut next = state.clone();
         next.of_file = config.domains;
-        let used = self.load_aside(&next).await?;
+        let used = self.load_aside(&next, |_| false).await?;
         let domains = next.of_file.len();
         *state = next;
         self.use_all(used)?;
@@ -250,24 +253,37 @@ impl Domains {
         Board::check_all(&self.0.boards, &all).map_err(of_board)
     }
 
-    async fn load_aside(&self, state: &State) -> Result<BTreeMap<DomainName, Used>, Error> {
+    async fn load_aside(
+        &self,
+        state: &State,
+        keeps: impl Fn(&DomainName) -> bool + Send + 'static,
+    ) -> Result<BTreeMap<DomainName, Used>, Error> {
         self.check(state)?;
         let (own, state) = (self.clone(), state.clone());
-        tokio::task::spawn_blocking(move || own.load(&state)).await.map_err(|_| Error::Stopping)?
+        tokio::task::spawn_blocking(move || own.load(&state, &keeps)).await.map_err(|_| Error::Stopping)?
     }
 
-    fn load(&self, state: &State) -> Result<BTreeMap<DomainName, Used>, Error> {
-        state.all().keys().map(|name| Ok((name.clone(), self.load_one(name, state)?))).collect()
-    }
-
-    /// A domain with its rule, which is loaded again only if its setting is another one: a designer who has built the
-    /// component anew sets the domain anew.
-    fn load_one(&self, name: &DomainName, state: &State) -> Result<Used, Error> {
-        let of_operators = state.of_operators.get(name);
-        let domain = of_operators.or_else(|| state.of_file.get(name));
-        let domain = domain.cloned().ok_or_else(|| Error::Unknown(name.as_str().to_owned()))?;
-        let rule = domain.rule.as_ref().map(|setting| self.0.rules.load(name, setting)).transpose()?;
-        Ok(Used { domain, rule, of_operators: of_operators.is_some() })
+    /// All domains with their rules. Those that `keeps` names keep the rule that they have, if its setting is the same;
+    /// those of the others are loaded anew, for a designer may have built a component again.
+    fn load(&self, state: &State, keeps: &dyn Fn(&DomainName) -> bool) -> Result<BTreeMap<DomainName, Used>, Error> {
+        let before = self.all();
+        let kept = |name: &DomainName, domain: &Domain| {
+            let used = before.get(name).filter(|used| keeps(name) && used.domain.rule == domain.rule);
+            used.map(|used| used.rule.clone())
+        };
+        let all = state.all();
+        let anew: BTreeMap<DomainName, Domain> = all
+            .iter()
+            .filter(|(name, domain)| kept(name, domain).is_none())
+            .map(|(a, b)| (a.clone(), b.clone()))
+            .collect();
+        let mut rules = self.0.rules.load(&anew)?;
+        let used = all.into_iter().map(|(name, domain)| {
+            let rule = kept(&name, &domain).unwrap_or_else(|| rules.remove(&name));
+            let of_operators = state.of_operators.contains_key(&name);
+            (name, Used { domain, rule, of_operators })
+        });
+        Ok(used.collect())
     }
 
     /// Tells everyone what domains are now.

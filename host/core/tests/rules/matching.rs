@@ -455,17 +455,36 @@ fn every_state_and_event() {
         let group = groups(&world.tell(ask(2, 1500)))[0].0;
         (world, group)
     };
+    let accepting = {
+        let mut world = World::new(Match::new("gomoku".into(), Domain { accept_ms: 5_000, ..domain(2, 2) }, None));
+        world.tell(ask(1, 1500));
+        world.tell(ask(2, 1500));
+        world
+    };
+    let here = |here| Event::SynHere { user: UserId(1), ticket: 1, here };
+    let away = {
+        let mut world = waiting.clone();
+        world.tell(here(false));
+        world
+    };
+    let accepts = |accepts| Event::ReqAcceptMatch { user: UserId(1), ticket: 1, accepts };
     let cancel = |ticket| Event::ReqCancelMatch { user: UserId(1), ticket, others: Refusal::Stopping };
     let entries = || vec![(UserId(1), entry()), (UserId(2), entry())];
     table::check(
         "match",
-        &[("none", pairs()), ("Waiting", waiting), ("Placing", placing)],
+        &[("none", pairs()), ("Waiting", waiting), ("Away", away), ("Accepting", accepting), ("Placing", placing)],
         &[
             ("ReqMatch, the same", ask(1, 1500)),
             ("ReqMatch, a newer one", Event::ReqMatch { ticket: 9, seekers: vec![seeker(1, 1500, &[])] }),
             ("ReqMatch of another", ask(5, 1500)),
             ("ReqCancelMatch", cancel(1)),
             ("ReqCancelMatch, an older one", cancel(0)),
+            ("ReqAcceptMatch", accepts(true)),
+            ("ReqAcceptMatch, declined", accepts(false)),
+            ("SynHere, gone", here(false)),
+            ("SynHere, back", here(true)),
+            ("Domain", Event::Domain { domain: Box::new(domain(2, 3)), rule: None }),
+            ("Removed", Event::Removed),
             ("ResCreateScene", Event::ResCreateScene { match_id: group, result: Ok(entries()) }),
             (
                 "ResCreateScene, refused",

@@ -1,6 +1,7 @@
 //! The tiny games of simulated scenes: what each does follows from its scene's seed.
 
 use scenehost_core::PlayerResult;
+use scenehost_core::matching::backfill::Opening;
 use scenehost_core::scene::{Event, GameEvent};
 use scenehost_core::scene_service::START_MS_MAX;
 
@@ -52,6 +53,8 @@ pub struct Game {
     /// When it does what it does next, after its start.
     pub next_ms: u64,
     has_kicked: bool,
+    /// It looks for one more player, and stops to a while after.
+    seeks: Option<bool>,
     /// Told to stop, it comes to its end.
     has_last_words: bool,
     /// And has a result.
@@ -81,6 +84,7 @@ impl Game {
             seats,
             next_ms,
             has_kicked: false,
+            seeks: (seed >> 10).is_multiple_of(3).then_some(true),
             has_last_words: (seed >> 4).is_multiple_of(2),
             is_decided: !(seed >> 9).is_multiple_of(3),
         }
@@ -104,6 +108,12 @@ impl Game {
 
     /// What the game does when its time has come.
     pub fn turn(&mut self) -> Option<Turn> {
+        if let Some(begins) = self.seeks {
+            self.seeks = begins.then_some(false);
+            self.next_ms += if begins { 8_000 } else { 100 };
+            let one = Opening { count: 1, team: None, role: None };
+            return Some(Turn::Does(Event::SeekPlayers(if begins { vec![one] } else { Vec::new() })));
+        }
         let event = match self.course {
             Course::Finishes | Course::Refuses(_) => Event::Finish(self.results()),
             Course::ComesToNothing => Event::Finish(Vec::new()),

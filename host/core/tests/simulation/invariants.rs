@@ -8,7 +8,7 @@ use std::convert::Infallible;
 
 use scenehost_core::matching::{PLACE_ATTEMPTS_MAX, Seeker};
 use scenehost_core::results::finished::{Ratings, ratings_key};
-use scenehost_core::scene_master::{Matched, SceneMaster};
+use scenehost_core::scene_master::{self, Matched, SceneMaster};
 use scenehost_core::{
     DomainName, Effects, Epoch, MatchId, Message, NodeId, SceneId, Service as _, Time, UserId, consistency, lobby,
     matching, record, scene_service,
@@ -163,13 +163,18 @@ pub fn together(domain: &DomainName, match_id: MatchId, players: &[Matched], wat
     let domain = domain_of(domain);
     let (players_min, players_max) = PLAYERS[domain];
     watch.check(GROUP_SIZE, (players_min..=players_max).contains(&(users.len() as u32)), || format!("{users:?}"));
+    whole(domain, &users, watch);
+    watch.groups.insert(match_id, users);
+}
+
+/// Users of one ticket go into one scene or into none.
+fn whole(domain: usize, users: &[UserId], watch: &mut Watch) {
     let torn = watch.tickets.range((domain, 0)..(domain + 1, 0)).find(|(_, of_ticket)| {
         let inside = of_ticket.iter().filter(|user| users.contains(user)).count();
         inside != 0 && inside != of_ticket.len()
     });
     let text = torn.map(|((_, ticket), of_ticket)| format!("{users:?} of ticket {ticket}: {of_ticket:?}"));
     watch.check(TOGETHER, text.is_none(), || text.unwrap_or_default());
-    watch.groups.insert(match_id, users);
 }
 
 fn domain_of(name: &DomainName) -> usize {
@@ -189,6 +194,11 @@ pub fn after_match(effects: &Effects, place: Place, watch: &mut Watch) {
             }
             Message::Lobby(lobby::Event::ResCancelMatch { ticket, result: Ok(()), .. }) => {
                 watch.tickets.remove(&(domain, *ticket));
+            }
+            Message::SceneMaster(scene_master::Event::ReqFillSeats { match_id, players, .. }) => {
+                let users: Vec<UserId> = players.iter().map(|player| player.user).collect();
+                whole(domain, &users, watch);
+                watch.groups.insert(*match_id, users);
             }
             _ => {}
         }

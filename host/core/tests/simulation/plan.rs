@@ -26,6 +26,7 @@ pub enum Will {
     Online,
     Search(usize),
     Cancel,
+    Answer(bool),
     CreateParty,
     JoinParty(usize),
     Invite(usize),

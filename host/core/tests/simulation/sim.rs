@@ -14,7 +14,7 @@ use scenehost_core::config::{AfterSession, Domain, Fleet, OnCrash, StartOn, Stri
 use scenehost_core::db::{Db, Rules};
 use scenehost_core::lobby::{self, Lobby};
 use scenehost_core::matching::Match;
-use scenehost_core::matching::domain::Recent;
+use scenehost_core::matching::domain::{Decline, Recent};
 use scenehost_core::message::ToUser;
 use scenehost_core::record::{self, SceneRecord};
 use scenehost_core::results::Finished;
@@ -570,11 +570,17 @@ pub fn new_db(generation: u64) -> Db {
     Db::new(rules).numbered_after(generation << 32)
 }
 
+/// How long users have to accept a match.
+const ACCEPT_MS: u64 = 4_000;
+
 pub fn domains() -> BTreeMap<DomainName, Domain> {
     let domain = |domain: usize, fill_ms| Domain {
         fill_ms,
         wait_ms_max: WAIT_MS_MAX,
         tickets_max: 100,
+        // In one of them matches are accepted first.
+        accept_ms: if domain == 0 { ACCEPT_MS } else { 0 },
+        decline: Decline { ms: 500, ms_max: 5_000, forget_ms: 60_000 },
         // The few users there are meet again and again.
         recent: Recent { opponents: 0, ..Recent::default() },
         ..Domain::new(FLEETS[domain].into(), PLAYERS[domain].0, PLAYERS[domain].1)

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use rand_chacha::ChaCha8Rng;
 use scenehost_core::auth::{Credential, Request};
 use scenehost_core::db;
-use scenehost_core::message::{Entry, Notice, SignedIn, ToUser};
+use scenehost_core::message::{Entry, Found, MatchState, Notice, SignedIn, ToUser};
 use scenehost_core::party::{self, Ask};
 use scenehost_core::scene_list;
 use scenehost_core::token::SecretHash;
@@ -139,6 +139,9 @@ impl User {
                 lobby::Event::ReqMatch { connection, request, domain: DOMAINS[domain].into(), wish: None }
             }
             Will::Cancel => lobby::Event::ReqCancelMatch { connection, request },
+            Will::Answer(accepts) => {
+                lobby::Event::ReqMatching { connection, request, ask: lobby::MatchingAsk::Accept(accepts) }
+            }
             Will::Rejoin => lobby::Event::ReqRejoin { connection, request },
             Will::SignOut => lobby::Event::ReqSignOut { connection, request },
             Will::CreateParty => ask(Ask::Create),
@@ -218,6 +221,7 @@ impl User {
         match told.notice {
             Notice::ResSignIn(signed_in) => self.signed_in(&signed_in, now),
             Notice::ResMatch(entry) => self.may_enter(entry),
+            Notice::SynMatchState(MatchState::Found(found)) if !found.you_accepted => self.may_accept(&found),
             Notice::SynSceneEnded(ended) => self.is_over = Some(ended.scene),
             Notice::ResWatch(entry, _) => {
                 self.watch_entry = Some(entry);
@@ -243,6 +247,18 @@ impl User {
         let knows_way = self.at_scene.is_some() || self.entry.is_some();
         if signed_in.scene.is_some() && !knows_way && chance(&mut self.rng, 70) {
             self.later(10, 3_000, Will::Rejoin);
+        }
+    }
+
+    fn may_accept(&mut self, found: &Found) {
+        // What the others have done since is no second question.
+        if found.accepted > 0 && !chance(&mut self.rng, 30) {
+            return;
+        }
+        match between(&mut self.rng, 0, 100) {
+            0..90 => self.later(10, 2_000, Will::Answer(true)),
+            90..94 => self.later(10, 2_000, Will::Answer(false)),
+            _ => {}
         }
     }
 

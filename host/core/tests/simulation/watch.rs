@@ -531,6 +531,10 @@ impl Observed for Match {
                 ("ReqMatch, a newer one", column)
             }
             Event::ReqCancelMatch { user, .. } => ("ReqCancelMatch", self.ticket_name(*user)),
+            Event::ReqAcceptMatch { user, accepts: true, .. } => ("ReqAcceptMatch", self.ticket_name(*user)),
+            Event::ReqAcceptMatch { user, .. } => ("ReqAcceptMatch, declined", self.ticket_name(*user)),
+            Event::SynHere { user, here: true, .. } => ("SynHere, back", self.ticket_name(*user)),
+            Event::SynHere { user, .. } => ("SynHere, gone", self.ticket_name(*user)),
             Event::ResCreateScene { match_id, result } => {
                 let user = watch.groups.get(match_id).and_then(|users| users.first());
                 match (user.map_or("none", |user| self.ticket_name(*user)), result) {
@@ -551,8 +555,6 @@ impl Observed for Match {
             | Event::Tick
             | Event::ReqBackfill { .. }
             | Event::SynBackfillEnded { .. }
-            | Event::ReqAcceptMatch { .. }
-            | Event::SynHere { .. }
             | Event::Removed
             | Event::Domain { .. } => return,
         };

@@ -310,6 +310,7 @@ impl Side for LobbySide {
             | server_frame::Body::ResInbox(_)
             | server_frame::Body::ResStanding(_)
             | server_frame::Body::ResShop(_)
+            | server_frame::Body::ResDomains(_)
             | server_frame::Body::ResScenes(_)
             | server_frame::Body::ResWatch(_) => None,
             server_frame::Body::SynClosing(_)

@@ -275,6 +275,7 @@ impl Side for SceneSide {
             | server_frame::Body::ResStanding(_)
             | server_frame::Body::SynStanding(_)
             | server_frame::Body::ResShop(_)
+            | server_frame::Body::ResDomains(_)
             | server_frame::Body::ResScenes(_)
             | server_frame::Body::ResWatch(_)
             | server_frame::Body::ResWatchScene(_)

@@ -196,6 +196,8 @@ pub const CELLS: &[Excused] = &[
         &["Starting"],
         "a session is over before its game has begun only if all its users leave at once",
     ),
+    excused("match", "Domain", &[], "simulated operators change no domains"),
+    excused("match", "Removed", &[], "simulated operators change no domains"),
     excused("scene", "End Stopped", &["Starting"], "few scenes are stopped in the moment of their start"),
 ];
 
