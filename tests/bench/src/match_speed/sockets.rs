@@ -29,7 +29,7 @@ const ENCODING: Encoding = Encoding::Proto;
 const CONFIG: &str = "[server]
 scenes_max = 10_000
 scene_threads = 1
-connections_max = 20_000
+connections_max = 15_000
 
 [server.per_address]
 connections = 20_000
