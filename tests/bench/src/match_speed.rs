@@ -81,6 +81,9 @@ pub fn run(quick: bool, only: Option<Part>, program: &Path, plugins: &Path, out:
     let settings = Settings::of(quick);
     let mut report = Report { machine: report::machine()?, parts: BTreeMap::new(), figures: BTreeMap::new() };
     let is_wanted = |part| only.is_none_or(|only| only == part);
+    if is_wanted(Part::Handler) {
+        memory(&settings, &mut report)?;
+    }
     if is_wanted(Part::Index) {
         on_index(&settings, &mut report)?;
     }
@@ -98,6 +101,16 @@ pub fn run(quick: bool, only: Option<Part>, program: &Path, plugins: &Path, out:
     let file = out.join("match.json");
     report::write(&report, &file)?;
     Ok(file)
+}
+
+/// Holds what the pool says that it takes against what the process takes for it: for the most who wait, and before
+/// anything else has taken memory that could be used again.
+fn memory(settings: &Settings, report: &mut Report) -> Result<()> {
+    let size = settings.sizes.iter().copied().max().unwrap_or_default();
+    let (told, taken) = index::bytes_per_ticket(&crowd::domain(), size)?;
+    println!("  the pool says that it takes {told:.0} bytes for each of {size}; the process grows by {taken:.0}");
+    report.parts.insert("memory", json!({ "waiting": size, "told": told, "taken": taken }));
+    Ok(())
 }
 
 /// A size as it is part of a figure's name.
@@ -170,13 +183,6 @@ fn in_handler(settings: &Settings, report: &mut Report) -> Result<()> {
     }
     report.figures.insert("slope".to_owned(), slope(&costs));
     report.parts.insert("handler", json!(rows));
-    let mut memory = Vec::new();
-    for &size in settings.sizes {
-        let (told, taken) = index::bytes_per_ticket(&crowd::domain(), size)?;
-        println!("  the pool says that it takes {told:5.0} bytes for each of {size}; the process grows by {taken:5.0}");
-        memory.push(json!({ "waiting": size, "told": told, "taken": taken }));
-    }
-    report.parts.insert("memory", json!(memory));
     let mut equal = World::new(Kind::Equal, settings.sizes[settings.sizes.len().min(3) - 1])?;
     let steps = equal.steps(settings.timed / 10, Domain { rating_range: 120, ..crowd::domain() })?;
     println!("  all ratings equal: {steps:?}");
