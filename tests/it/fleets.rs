@@ -40,7 +40,7 @@ rating_range = 1000
 "#;
 
 /// A call of an operator: the status, and the answer if there is one.
-async fn call(host: &Host, method: &str, path: &str, body: &Value) -> (u16, Value) {
+pub async fn call(host: &Host, method: &str, path: &str, body: &Value) -> (u16, Value) {
     let bearer = format!("Bearer {OPS_TOKEN}");
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
     let body = if body.is_null() { String::new() } else { body.to_string() };

@@ -40,6 +40,7 @@ mod crash;
 mod crash_money;
 mod crash_party;
 mod cut;
+mod domains;
 mod door;
 mod fleets;
 mod flow;

@@ -135,6 +135,7 @@ pub struct Worker {
     heap: BinaryHeap<Reverse<Entry>>,
     /// What has failed in this run. It is cleared away behind the last step: that takes as long as many steps, and the
     /// others are due.
+    #[expect(clippy::vec_box, reason = "they are boxed already, and moving one is to take no time here")]
     failed: Vec<Box<Scene>>,
 }
 

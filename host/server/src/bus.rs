@@ -319,11 +319,6 @@ impl Bus {
         }
     }
 
-    /// The domains that there are.
-    pub fn domains(&self) -> std::collections::BTreeSet<DomainName> {
-        self.0.matches.keys().cloned().collect()
-    }
-
     pub fn scene_threads(&self) -> &SceneThreads {
         &self.0.scene_threads
     }

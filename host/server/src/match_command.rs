@@ -2,6 +2,7 @@
 
 mod plot;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -111,7 +112,10 @@ fn side(path: &Path, name: &DomainName) -> anyhow::Result<Side> {
     };
     let title = path.file_stem().map_or_else(|| name.to_string(), |stem| stem.to_string_lossy().into_owned());
     let rule = match &domain.rule {
-        Some(setting) => Some(Rules::new(config.server.plugins_dir.clone(), Clock::start())?.load(name, setting)?),
+        Some(_) => {
+            let rules = Rules::new(config.server.plugins_dir.clone(), Clock::start())?;
+            rules.load(&BTreeMap::from([(name.clone(), domain.clone())]))?.remove(name)
+        }
         None => None,
     };
     Ok(Side { title: title.chars().take(16).collect(), domain: domain.clone(), rule })

@@ -84,7 +84,7 @@ fn an_undeclared_import_is_refused_by_name() {
 fn the_exports_are_checked_against_the_contract() {
     check_text("(component)", "no_logic", "export_scene!");
     check_text(
-        r#"(component (instance $i) (export "scenehost:scene/logic@0.3.0" (instance $i)))"#,
+        r#"(component (instance $i) (export "scenehost:scene/logic@0.4.0" (instance $i)))"#,
         "wrong_version",
         "this host serves 0.3.0",
     );

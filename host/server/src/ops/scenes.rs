@@ -122,12 +122,12 @@ pub async fn allocate(
     headers: HeaderMap,
     body: Result<Json<Allocate>, JsonRejection>,
 ) -> Response {
-    let domains = ops.0.bus.domains();
+    let domains = ops.0.domains.settings();
     answer(&ops, &headers, body, |Allocate { fleet, scene, domain, users }| {
         if users.is_empty() || users.len() > USERS_MAX {
             return Err(Refusal::Invalid(format!("users needs 1 to {USERS_MAX}")));
         }
-        if let Some(domain) = domain.as_ref().filter(|domain| !domains.contains(domain)) {
+        if let Some(domain) = domain.as_ref().filter(|domain| !domains.contains_key(domain)) {
             return Err(Refusal::NotFound(format!("domain named {:?}", domain.as_str())));
         }
         // Each has come alone.
