@@ -174,7 +174,7 @@ fn each_search_is_counted_once_by_how_it_ended() {
     assert_eq!(sizes, [Some(6), Some(1), Some(1)]);
     let by_rating = report.groups.iter().filter(|group| group.by == "rating");
     assert_eq!(by_rating.clone().map(|group| group.measures.searches).sum::<u64>(), 8);
-    assert_eq!(by_rating.last().map(|group| group.name.as_str()), Some("2900 to 2900"));
+    assert_eq!(by_rating.next_back().map(|group| group.name.as_str()), Some("2900 to 2900"));
     let ends = report.samples.iter().filter(|sample| matches!(sample.end, End::Starved));
     assert_eq!(ends.map(|sample| sample.rating).collect::<Vec<_>>(), [2_900, 700]);
 }
