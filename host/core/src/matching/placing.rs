@@ -315,9 +315,9 @@ impl Match {
         if group.is_accepting() {
             self.not_accepted(match_id, cx);
         } else if let Some(lease) = group.lease {
-            // Whether it was done is not known: seats that are held are given back.
-            self.not_filled(match_id, lease, cx);
+            // Whether it was done is not known: seats that are held are given back, before their users get others.
             cx.send(scene_master::Event::ReqCancelScene { match_id });
+            self.not_filled(match_id, lease, cx);
         } else if self.down.contains(&ServiceName::SceneMaster) {
             self.group_until.set(match_id, cx.now.plus_ms(PLACE_MS_MAX));
         } else if group.ask_again {

@@ -274,6 +274,13 @@ fn those_whom_the_scene_does_not_take_wait_again_with_their_age() {
         |message: &Message| matches!(message, Message::SceneMaster(scene_master::Event::ReqCancelScene { .. }));
     assert!(messages.iter().any(cancels), "{messages:?}");
     assert_eq!(matching.state(1), "Waiting");
+    // They may have another match at once, and SceneMaster hears of that last.
+    matching.world.tell(wants(1, &[(1, None)]));
+    assert!(asked(&matching.ask(vec![seeker(2, 1500)])).is_empty());
+    let messages = matching.world.pass_ms(FILL_MS_MAX);
+    let cancelled = messages.iter().position(cancels).expect("the seat is given back");
+    let creates = |message: &Message| !asked(std::slice::from_ref(message)).is_empty();
+    assert!(messages.iter().position(creates).is_some_and(|created| created > cancelled), "{messages:?}");
 }
 
 #[test]
