@@ -256,6 +256,7 @@ impl Match {
         if group.lease.is_some() {
             return;
         }
+        self.counts.bots += u64::from(group.bots);
         self.quality.note_made(self.made_of(group, cx.now));
         let users = |ticket: &Ticket| ticket.seekers.iter().map(|seeker| seeker.user).collect();
         let tickets: Vec<Vec<UserId>> = group.tickets.iter().filter_map(of).map(users).collect();

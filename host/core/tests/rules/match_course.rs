@@ -10,7 +10,7 @@ use scenehost_core::matching::teams::{Layout, Team};
 use scenehost_core::matching::{Event, Seeker, Wish};
 use scenehost_core::message::MatchState;
 use scenehost_core::scene_master::Matched;
-use scenehost_core::{AllocationId, MatchId, Message, Refusal, Time, UserId, scene_master};
+use scenehost_core::{AllocationId, MatchId, Message, Reading, Refusal, Service as _, Time, UserId, scene_master};
 
 use crate::matchmaker::{Asked, Matchmaker, asked, domain, ended, entry, seeker, told};
 
@@ -159,6 +159,9 @@ fn in_the_end_bots_fill_what_nobody_has_come_for() {
     assert!(matching.pass(19_000).is_empty());
     let made = matching.pass(3_000);
     assert_eq!((made[0].users(), made[0].bots), (vec![1, 2], 2));
+    matching.made(&made[0]);
+    let bots = matching.world.service.meters().into_iter().find(|meter| meter.name == "scenehost_match_bots_total");
+    assert_eq!(bots.expect("it is counted").value, Reading::Total(2));
     for user in 3..6 {
         matching.asks(user, 1500);
     }
