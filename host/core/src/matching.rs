@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`domain`], [`hours`] | what an operator decides |
 //! | [`ticket`] | what users bring to a search |
-//! | [`pool`], with its bins | the index: who may play together, as far as numbers say |
+//! | [`pool`], with its bins and `glance` | the index: who may play together, as far as numbers say |
 //! | `wheel` | when waiting tickets look again |
 //! | `search` | a ticket looks for its match |
 //! | [`teams`] | a match is divided into teams |
@@ -29,10 +29,12 @@
 mod accepting;
 pub mod backfill;
 mod bins;
+mod by_id;
 mod care;
 mod change;
 pub mod domain;
 mod filling;
+mod glance;
 pub mod hours;
 mod judge;
 mod placing;
@@ -48,7 +50,7 @@ mod waits;
 mod wheel;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
 use crate::deadlines::Deadlines;
 use crate::ids::{DomainName, MatchId, Time, UserId};
@@ -56,6 +58,7 @@ use crate::message::{Entry, ServiceName};
 use crate::refusal::Refusal;
 use crate::{Context, Meter, Service, lobby};
 use backfill::{Lease, Opening};
+use by_id::ById;
 use care::{Blocks, Declined, Met};
 use domain::Domain;
 use filling::{Requests, Wanted};
@@ -165,9 +168,9 @@ pub struct Match {
     name: DomainName,
     domain: Domain,
     /// By the lobby's numbers.
-    tickets: HashMap<u64, Ticket>,
+    tickets: ById<u64, Box<Ticket>>,
     /// The ticket of each user.
-    of: HashMap<UserId, u64>,
+    of: ById<UserId, u64>,
     /// How a match is divided, in domains with teams.
     teams: Option<Teams>,
     /// The game's own conditions.
@@ -181,15 +184,15 @@ pub struct Match {
     /// Those whose turn it is to look again, the oldest first: since when, its number, and its slot and turn.
     due: BinaryHeap<Reverse<(Time, u64, Slot, u32)>>,
     /// Those that wait while one of their users is not here, and who of them is not; and until when.
-    away: HashMap<u64, BTreeSet<UserId>>,
+    away: ById<u64, BTreeSet<UserId>>,
     away_until: Deadlines<u64>,
-    groups: HashMap<MatchId, Group>,
+    groups: ById<MatchId, Group>,
     /// Until when groups may be accepted, or get their scenes.
     group_until: Deadlines<MatchId>,
     /// The groups whose users were told their ways in, the oldest first.
     made: VecDeque<MatchId>,
-    /// The tickets that the domain's last change has not come to yet.
-    to_refile: Vec<u64>,
+    /// The tickets that the domain's last change has not come to yet, the oldest first: since when, and its number.
+    to_refile: BinaryHeap<Reverse<(Time, u64)>>,
     /// The scenes that want players.
     requests: Requests,
     met: Met,
@@ -285,17 +288,17 @@ impl Match {
             teams: Teams::new(&domain.teams).ok(),
             rule: Judge::new(rule),
             domain,
-            tickets: HashMap::new(),
-            of: HashMap::new(),
+            tickets: ById::default(),
+            of: ById::default(),
             brackets: vec![String::new()],
             wheel: Wheel::default(),
             due: BinaryHeap::new(),
-            away: HashMap::new(),
+            away: ById::default(),
             away_until: Deadlines::default(),
-            groups: HashMap::new(),
+            groups: ById::default(),
             group_until: Deadlines::default(),
             made: VecDeque::new(),
-            to_refile: Vec::new(),
+            to_refile: BinaryHeap::new(),
             requests: Requests::default(),
             met: Met::default(),
             blocks: Blocks::default(),
@@ -354,7 +357,7 @@ impl Match {
         ticket.avoids.retain(|user| !ticket.seekers.iter().any(|seeker| seeker.user == *user));
         ticket.told_ms = self.waits.usual_ms(ticket.rating);
         self.of.extend(ticket.seekers.iter().map(|seeker| (seeker.user, number)));
-        self.tickets.insert(number, ticket);
+        self.tickets.insert(number, Box::new(ticket));
         self.wait(number, cx.now);
         self.tell_update(number, cx);
         self.seek(number, cx);
@@ -513,10 +516,20 @@ impl Match {
         self.plan(slot, now);
     }
 
+    /// Where a ticket is in the pool, if it is there.
+    fn slot_of(&self, number: u64) -> Option<Slot> {
+        match self.tickets.get(&number)?.state {
+            State::Waiting(slot) if self.pool.holds(slot, number) => Some(slot),
+            _ => None,
+        }
+    }
+
     /// Takes a ticket out of wherever it waits; it is in a group then, or ends.
     fn stop_waiting(&mut self, number: u64) {
         let Some(ticket) = self.tickets.get_mut(&number) else { return };
         match std::mem::replace(&mut ticket.state, State::Away) {
+            // One that a change of the domain has not come to yet is in no pool.
+            State::Waiting(slot) if !self.pool.holds(slot, number) => {}
             State::Waiting(slot) => self.pool.remove(slot),
             State::Away => {
                 self.away.remove(&number);

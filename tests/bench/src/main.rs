@@ -1,9 +1,11 @@
 //! The benchmarks, on loopback: `arena`, the same load against Scenehost, Colyseus and a bare relay; `sign-in`;
-//! `lobby`, what players do between games; `match-quality`, how good matches are; `scenes`, their lives.
+//! `lobby`, what players do between games; `match`, how fast matches are found; `match-quality`, how good they are;
+//! `scenes`, their lives.
 //!
 //! - `arena.rs`: what is measured, in which order. `ramp.rs`: the search for the limit.
 //! - `sign_in.rs`: sign-ins over HTTP. `lobby.rs` and its folder: leaderboards, chat, purchases.
 //! - `match_quality.rs` and its folder: replays of real ratings, and the optimum beside them.
+//! - `match_speed.rs` and its folder: the index, the handler and clients of Match.
 //! - `scenes.rs` and its folder: scenes made, held, failing, ended.
 //! - `generator.rs`: the players. `connection.rs`, `websocket.rs`, `http.rs`: how they talk.
 //! - `contender.rs` and its folder: the servers. `relay.rs`: the one that is part of this program.
@@ -18,6 +20,7 @@ mod generator;
 mod http;
 mod lobby;
 mod match_quality;
+mod match_speed;
 mod process;
 mod ramp;
 mod relay;
@@ -48,6 +51,8 @@ enum Cli {
     SignIn(SignInArguments),
     /// What players do between games: leaderboards, chat, purchases.
     Lobby(LobbyArguments),
+    /// How fast matches are found: on the index, by the handler, for clients.
+    Match(MatchArguments),
     /// How good and how soon matches are, with real ratings and round trips, beside the best there could be.
     MatchQuality(MatchQualityArguments),
     /// The lives of scenes: making them, holding them, failures, what is left of them.
@@ -119,6 +124,25 @@ struct LobbyArguments {
 }
 
 #[derive(Args)]
+struct MatchArguments {
+    /// Small and short: whether everything works.
+    #[arg(long)]
+    quick: bool,
+    /// Measure only this.
+    #[arg(long)]
+    only: Option<match_speed::Part>,
+    /// The program `scenehost`.
+    #[arg(long, default_value = "target/release/scenehost")]
+    scenehost: PathBuf,
+    /// The folder with the component `bench-room.wasm`.
+    #[arg(long, default_value = "target/plugins")]
+    plugins: PathBuf,
+    /// Where `match.json` and the server's log go.
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+}
+
+#[derive(Args)]
 struct MatchQualityArguments {
     /// Few searches: whether everything works.
     #[arg(long)]
@@ -184,6 +208,7 @@ fn main() -> Result<()> {
         Cli::Arena(arguments) => arena(arguments),
         Cli::SignIn(arguments) => sign_in(arguments),
         Cli::Lobby(arguments) => lobby(arguments),
+        Cli::Match(arguments) => match_speed(&arguments),
         Cli::MatchQuality(arguments) => match_quality(&arguments),
         Cli::Scenes(arguments) => scenes(arguments),
         Cli::Internal(Internal::Relay { address }) => relay::run(address),
@@ -234,6 +259,16 @@ fn lobby(arguments: LobbyArguments) -> Result<()> {
     process::raise_file_limit()?;
     process::pin(process::GENERATOR_CORE)?;
     let file = lobby::run(arguments.quick, &arguments.scenehost, &out)?;
+    println!("\nwritten to {}", file.display());
+    Ok(())
+}
+
+fn match_speed(arguments: &MatchArguments) -> Result<()> {
+    fs::create_dir_all(&arguments.out)?;
+    process::raise_file_limit()?;
+    process::pin(process::GENERATOR_CORE)?;
+    let MatchArguments { quick, only, scenehost, plugins, out } = arguments;
+    let file = match_speed::run(*quick, *only, scenehost, plugins, out)?;
     println!("\nwritten to {}", file.display());
     Ok(())
 }

@@ -4,7 +4,7 @@
 //!
 //! - `arrivals.rs`: the searches. `optimum.rs`: the best, in two senses. `line.rs`, `blossom.rs`: how it is found.
 
-mod arrivals;
+pub mod arrivals;
 mod blossom;
 mod line;
 mod optimum;

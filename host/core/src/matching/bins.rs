@@ -7,15 +7,26 @@
 
 use std::ops::Range;
 
+use super::glance::Glance;
+
 /// The rating of the first bin.
 const LOWEST: i32 = -512;
 /// How many bins there are, a power of two.
 const BINS: usize = 4_096;
 
-/// Tickets by rating; a ticket is named by its place in the pool's table.
+/// A ticket in its bin.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    /// Its place in the pool's table.
+    pub slot: u32,
+    /// What most are turned away by.
+    pub glance: Glance,
+}
+
+/// Tickets by rating.
 #[derive(Debug, Clone)]
 pub(super) struct Bins {
-    bins: Vec<Vec<u32>>,
+    bins: Vec<Vec<Entry>>,
     tickets: Fenwick,
     users: Fenwick,
 }
@@ -31,22 +42,32 @@ fn bin_of(rating: i32) -> usize {
 }
 
 impl Bins {
-    /// Puts a ticket of so many users in. Its position, by which it is taken out again.
-    pub fn insert(&mut self, rating: i32, ticket: u32, users: u32) -> u32 {
+    /// Puts a ticket in. Its position, by which it is taken out again.
+    pub fn insert(&mut self, rating: i32, entry: Entry) -> u32 {
         let bin = bin_of(rating);
         self.tickets.add(bin, 1);
-        self.users.add(bin, users);
-        self.bins[bin].push(ticket);
+        self.users.add(bin, entry.glance.users);
+        let entries = &mut self.bins[bin];
+        // By a quarter, not by the double: bins are most of what the index takes.
+        if entries.len() == entries.capacity() {
+            entries.reserve_exact((entries.len() / 4).max(4));
+        }
+        entries.push(entry);
         self.bins[bin].len() as u32 - 1
     }
 
     /// Takes the ticket at a position out. Which ticket is at that position instead, if another one is.
-    pub fn remove(&mut self, rating: i32, position: u32, users: u32) -> Option<u32> {
+    pub fn remove(&mut self, rating: i32, position: u32) -> Option<u32> {
         let bin = bin_of(rating);
-        self.bins[bin].swap_remove(position as usize);
+        let Entry { glance, .. } = self.bins[bin].swap_remove(position as usize);
         self.tickets.subtract(bin, 1);
-        self.users.subtract(bin, users);
-        self.bins[bin].get(position as usize).copied()
+        self.users.subtract(bin, glance.users);
+        self.bins[bin].get(position as usize).map(|entry| entry.slot)
+    }
+
+    /// Lets the ticket at a position play in these regions from now on.
+    pub fn set_regions(&mut self, rating: i32, position: u32, regions: u64) {
+        self.bins[bin_of(rating)][position as usize].glance.regions = regions;
     }
 
     /// The ranks of those whose rating may be from `lowest` to `highest`, both included.
@@ -66,22 +87,28 @@ impl Bins {
     }
 
     /// The ticket of a rank below the number of all tickets.
-    pub fn at(&self, rank: u32) -> u32 {
+    pub fn at(&self, rank: u32) -> &Entry {
         let (bin, in_bin) = self.tickets.find(rank);
-        self.bins[bin][in_bin as usize]
+        &self.bins[bin][in_bin as usize]
     }
 
     /// How many bytes it takes, by what is allocated.
     pub fn bytes(&self) -> usize {
-        let bins: usize = self.bins.iter().map(|bin| bin.capacity() * size_of::<u32>()).sum();
-        bins + BINS * size_of::<Vec<u32>>() + 2 * (BINS + 1) * size_of::<u32>()
+        let bins: usize = self.bins.iter().map(|bin| bin.capacity() * size_of::<Entry>()).sum();
+        bins + BINS * size_of::<Vec<Entry>>() + 2 * (BINS + 1) * size_of::<u32>()
     }
 
-    /// The tickets from a rank on.
-    pub fn from(&self, rank: u32) -> impl Iterator<Item = u32> {
-        let (first, in_bin) = self.tickets.find(rank);
-        let skipped = if first < BINS { in_bin as usize } else { 0 };
-        self.bins[first.min(BINS)..].iter().flatten().skip(skipped).copied()
+    /// The tickets of these ranks, bin by bin.
+    pub fn slices(&self, ranks: Range<u32>) -> impl Iterator<Item = &[Entry]> {
+        let (first, in_bin) = self.tickets.find(ranks.start);
+        let (mut skipped, mut left) = (in_bin as usize, ranks.len());
+        self.bins[first.min(BINS)..].iter().map_while(move |bin| {
+            let slice = &bin[std::mem::take(&mut skipped).min(bin.len())..];
+            let slice = &slice[..slice.len().min(left)];
+            let ended = left == 0;
+            left -= slice.len();
+            (!ended).then_some(slice)
+        })
     }
 }
 

@@ -4,8 +4,9 @@
 //! Invariant: all of it is forgotten by a deadline, and before that where too much would have to be kept, the oldest
 //! first: then somebody meets the same again, or may search a little sooner.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
+use super::by_id::ById;
 use super::domain::{Decline, Recent};
 use crate::ids::{Time, UserId};
 
@@ -20,7 +21,7 @@ pub(super) const DECLINED_MAX: usize = 100_000;
 /// Whom users met lately.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Met {
-    of: HashMap<UserId, VecDeque<(UserId, Time)>>,
+    of: ById<UserId, VecDeque<(UserId, Time)>>,
     /// Who met somebody, and when, the oldest first.
     by_age: VecDeque<(Time, UserId)>,
 }
@@ -76,7 +77,7 @@ impl Met {
 /// Whom users have blocked who were matched lately, and may play still.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Blocks {
-    of: HashMap<UserId, (Time, BTreeSet<UserId>)>,
+    of: ById<UserId, (Time, BTreeSet<UserId>)>,
     by_age: VecDeque<(Time, UserId)>,
 }
 
@@ -105,7 +106,7 @@ impl Blocks {
 /// Who did not accept a match lately.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Declined {
-    of: HashMap<UserId, Decliner>,
+    of: ById<UserId, Decliner>,
     by_age: VecDeque<(Time, UserId)>,
 }
 

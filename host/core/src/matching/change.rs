@@ -4,12 +4,16 @@
 //! told why it cannot. Groups that are made already are not concerned. Many tickets are gone through in parts, so
 //! that no step takes long; those that were not gone through yet are in no match meanwhile.
 
+use std::cmp::Reverse;
+
 use super::Match;
 use super::domain::Domain;
 use super::pool::Pool;
 use super::rule::Rule;
+use super::search::LOOKED_AT_MAX;
 use super::teams::Teams;
-use super::ticket::{State, Ticket};
+use super::ticket::Ticket;
+use super::wheel::Wheel;
 use crate::Context;
 use crate::refusal::Refusal;
 
@@ -24,20 +28,15 @@ impl Match {
         self.domain = domain;
         self.teams = Teams::new(&self.domain.teams).ok();
         self.brackets.truncate(1);
-        self.pool = Pool::new(&self.domain);
+        let waiting = std::mem::replace(&mut self.pool, Pool::new(&self.domain));
         self.due.clear();
-        self.to_refile.clear();
-        for (number, ticket) in &mut self.tickets {
-            if let State::Waiting(_) = ticket.state {
-                ticket.state = State::Away;
-            }
-            if ticket.state == State::Away {
-                self.to_refile.push(*number);
-            }
-        }
-        // The oldest last: they are taken from the end.
-        let age = |number: &u64| self.tickets.get(number).map(|ticket| (ticket.since, *number));
-        self.to_refile.sort_by_key(|number| std::cmp::Reverse(age(number)));
+        self.wheel = Wheel::default();
+        let mut to_refile = std::mem::take(&mut self.to_refile).into_vec();
+        // They learn of it when their turn comes: until then their slots are those of a pool that is no more.
+        to_refile.extend(waiting.iter().map(|ticket| Reverse((ticket.since, ticket.number))));
+        let since = |number: &u64| self.tickets.get(number).map(|ticket| Reverse((ticket.since, *number)));
+        to_refile.extend(self.away.keys().filter_map(since));
+        self.to_refile = to_refile.into();
         self.refile_some(cx);
     }
 
@@ -53,17 +52,26 @@ impl Match {
 
     /// Goes through some of the tickets that the last change has not come to.
     pub(super) fn refile_some(&mut self, cx: &mut Context<'_>) {
+        self.pool.take_looked_at();
+        let mut looked_at = 0;
         for _ in 0..REFILED_MAX {
-            let Some(number) = self.to_refile.pop() else { return };
-            // It has ended meanwhile, or is in a group.
-            if self.tickets.get(&number).is_none_or(|ticket| ticket.state != State::Away) {
-                continue;
+            let Some(Reverse((_, number))) = self.to_refile.pop() else { return };
+            // It may have ended meanwhile, or be in a group.
+            if self.tickets.get(&number).is_some_and(|ticket| ticket.waits()) {
+                self.refile(number, cx);
             }
-            self.refile(number, cx);
+            looked_at += self.pool.take_looked_at();
+            if looked_at > LOOKED_AT_MAX {
+                return;
+            }
         }
     }
 
     fn refile(&mut self, number: u64, cx: &mut Context<'_>) {
+        // One whose users have come back meanwhile waits as it was before the change.
+        if let Some(slot) = self.slot_of(number) {
+            self.pool.remove(slot);
+        }
         let Some(old) = self.tickets.remove(&number) else { return };
         let fits = self.fits(&old.seekers);
         let new = match fits {
@@ -79,7 +87,7 @@ impl Match {
                     told_ms: old.told_ms,
                     ..ticket
                 };
-                self.tickets.insert(number, ticket);
+                self.tickets.insert(number, Box::new(ticket));
                 if self.away.contains_key(&number) {
                     let until = old.since.plus_ms(self.domain.wait_ms_max);
                     return self.away_until.set(number, until);

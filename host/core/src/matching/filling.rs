@@ -202,7 +202,7 @@ impl Match {
     /// Where the users of a ticket go in a scene, if they may come into it, and which openings they take.
     fn place_in(&self, request: &Request, number: u64, now: Time) -> Option<(Vec<Place>, Vec<usize>)> {
         let ticket = self.tickets.get(&number)?;
-        let State::Waiting(slot) = ticket.state else { return None };
+        let slot = self.slot_of(number)?;
         let waiting = self.pool.get(slot);
         let near = request.regions & waiting.regions != 0;
         let in_range = request.rating.is_none_or(|rating| {

@@ -3,10 +3,11 @@
 //! Invariant: a rule that fails harms nobody's search. What it was asked is decided without it, as if there were no
 //! rule, and the fault is reported; one that fails again and again is not asked for a while.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Match;
+use super::by_id::ById;
 use super::domain::Domain;
 use super::pool::{BRACKETS_MAX, OPEN};
 use super::rule::{self, Batch, Class, Fault, Player, Rule, Verdict, Waiting};
@@ -92,7 +93,7 @@ impl Judge {
     pub fn choose(
         &mut self,
         formations: &[Formation],
-        tickets: &HashMap<u64, Ticket>,
+        tickets: &ById<u64, Box<Ticket>>,
         (name, domain): (&DomainName, &Domain),
         cx: &mut Context<'_>,
     ) -> Option<usize> {
@@ -124,7 +125,7 @@ impl Judge {
 
 fn batch<'a>(
     formations: &'a [Formation],
-    tickets: &'a HashMap<u64, Ticket>,
+    tickets: &'a ById<u64, Box<Ticket>>,
     domain: &'a Domain,
     now: Time,
 ) -> Batch<'a> {
@@ -144,13 +145,13 @@ fn batch<'a>(
 }
 
 /// The team of each user.
-fn teams_of(formation: &Formation, tickets: &HashMap<u64, Ticket>) -> BTreeMap<UserId, u32> {
+fn teams_of(formation: &Formation, tickets: &ById<u64, Box<Ticket>>) -> BTreeMap<UserId, u32> {
     let users = formation.tickets.iter().filter_map(|number| tickets.get(number)).flat_map(|ticket| &ticket.seekers);
     users.zip(&formation.places).map(|(seeker, place)| (seeker.user, place.team)).collect()
 }
 
 /// How far the strongest and the weakest team of each match are apart, as the rule sees it; nothing if it does not.
-fn gaps(rule: &Rule, formations: &[Formation], tickets: &HashMap<u64, Ticket>) -> Result<Vec<u32>, Fault> {
+fn gaps(rule: &Rule, formations: &[Formation], tickets: &ById<u64, Box<Ticket>>) -> Result<Vec<u32>, Fault> {
     if !rule.description().answers.score_teams {
         return Ok(Vec::new());
     }

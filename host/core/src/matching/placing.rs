@@ -3,11 +3,12 @@
 //! Invariant: a group has a deadline, and ends by it: its users are told their ways in, or its tickets wait again, or
 //! they are told why not.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use rand::RngExt;
 
 use super::backfill::Lease;
+use super::by_id::ById;
 use super::domain::Property;
 use super::pool::Gathering;
 use super::quality::Made;
@@ -244,7 +245,7 @@ impl Match {
     /// What is to be remembered of a match.
     fn note_made(&mut self, group: &Group, cx: &Context<'_>) {
         self.counts.matches += 1;
-        let of = |number: &u64| self.tickets.get(number);
+        let of = |number: &u64| self.tickets.get(number).map(Box::as_ref);
         for ticket in group.tickets.iter().filter_map(of) {
             let (users, waited_ms) = (ticket.seekers.len(), cx.now.ms_since(ticket.since));
             self.waits.note(ticket.rating, waited_ms, ticket.told_ms);
@@ -265,7 +266,8 @@ impl Match {
 
     /// What a match is like that is made now.
     fn made_of(&self, group: &Group, now: Time) -> Made {
-        let tickets: Vec<&Ticket> = group.tickets.iter().filter_map(|number| self.tickets.get(number)).collect();
+        let tickets: Vec<&Ticket> =
+            group.tickets.iter().filter_map(|number| self.tickets.get(number).map(Box::as_ref)).collect();
         let ratings = || tickets.iter().map(|ticket| ticket.rating);
         let one_each = tickets.len() == 2 && group.places.iter().all(Vec::is_empty) && self.domain.players_max == 2;
         let of_two = || win_probability(f64::from(tickets[0].rating), f64::from(tickets[1].rating));
@@ -335,7 +337,7 @@ fn win_probability(one: f64, other: f64) -> f64 {
 }
 
 /// The users of a group as SceneMaster has to know them, in the order of their seats.
-fn players(group: &Group, tickets: &HashMap<u64, Ticket>, teams: Option<&Teams>) -> Vec<scene_master::Matched> {
+fn players(group: &Group, tickets: &ById<u64, Box<Ticket>>, teams: Option<&Teams>) -> Vec<scene_master::Matched> {
     let mut players = Vec::new();
     for (party, (number, places)) in (0..).zip(group.tickets.iter().zip(&group.places)) {
         let seekers = tickets.get(number).map(|ticket| ticket.seekers.as_slice()).unwrap_or_default();

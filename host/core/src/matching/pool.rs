@@ -11,8 +11,9 @@ use std::ops::Range;
 
 use rand::RngExt;
 
-use super::bins::Bins;
+use super::bins::{Bins, Entry};
 use super::domain::{Domain, PROPERTIES_MAX};
+use super::glance::{Glance, Layout};
 use crate::ids::Time;
 
 /// How many candidates are drawn before all are looked through.
@@ -63,11 +64,19 @@ pub const ANY: Marks = Marks { has: u64::MAX, wants: u64::MAX };
 #[derive(Debug, Clone)]
 struct Place {
     ticket: Waiting,
-    /// Where it is in its bin.
+    /// Where it is in its bin; [`NOWHERE`] if nobody is here.
     position: u32,
     /// Tells it from tickets that were here before.
     turn: u32,
-    taken: bool,
+}
+
+/// The position of nobody.
+const NOWHERE: u32 = u32::MAX;
+
+impl Place {
+    fn is_taken(&self) -> bool {
+        self.position != NOWHERE
+    }
 }
 
 /// The index of waiting tickets.
@@ -83,6 +92,7 @@ pub struct Pool {
     round_trips: Vec<u16>,
     properties: usize,
     regions: usize,
+    layout: Layout,
     /// Whom one search may choose; kept to be used again.
     candidates: Vec<Slot>,
     /// How many candidates were looked at, for the limit of a step.
@@ -131,6 +141,7 @@ impl Pool {
             round_trips: Vec::new(),
             properties: domain.properties.len(),
             regions: domain.regions().len(),
+            layout: Layout::new(domain),
             candidates: Vec::new(),
             looked_at: 0,
         }
@@ -169,15 +180,15 @@ impl Pool {
         }
         let place = &mut self.places[at];
         place.ticket = ticket;
-        place.taken = true;
-        place.position = self.bins[bracket].insert(ticket.rating, slot, ticket.users);
+        let entry = Entry { slot, glance: self.glance(slot) };
+        self.places[at].position = self.bins[bracket].insert(ticket.rating, entry);
         slot
     }
 
     fn grow(&mut self) -> Slot {
         let nobody =
             Waiting { number: 0, since: Time(0), regions: 0, rating: 0, users: 0, bracket: OPEN, careful: false };
-        self.places.push(Place { ticket: nobody, position: 0, turn: 0, taken: false });
+        self.places.push(Place { ticket: nobody, position: NOWHERE, turn: 0 });
         self.marks.resize(self.places.len() * self.properties, ANY);
         self.round_trips.resize(self.places.len() * self.regions, 0);
         self.places.len() as Slot - 1
@@ -187,7 +198,7 @@ impl Pool {
     pub fn remove(&mut self, slot: Slot) {
         self.leave_bin(slot);
         let place = &mut self.places[slot as usize];
-        place.taken = false;
+        place.position = NOWHERE;
         place.turn = place.turn.wrapping_add(1);
         self.free.push(slot);
     }
@@ -195,7 +206,7 @@ impl Pool {
     fn leave_bin(&mut self, slot: Slot) {
         let Place { ticket, position, .. } = self.places[slot as usize];
         let bins = &mut self.bins[usize::from(ticket.bracket)];
-        if let Some(moved) = bins.remove(ticket.rating, position, ticket.users) {
+        if let Some(moved) = bins.remove(ticket.rating, position) {
             self.places[moved as usize].position = position;
         }
     }
@@ -212,12 +223,25 @@ impl Pool {
 
     /// Whether this ticket still waits.
     pub fn waits(&self, slot: Slot, turn: u32) -> bool {
-        self.places.get(slot as usize).is_some_and(|place| place.taken && place.turn == turn)
+        self.places.get(slot as usize).is_some_and(|place| place.is_taken() && place.turn == turn)
+    }
+
+    /// Whether the ticket of this number is there.
+    pub fn holds(&self, slot: Slot, number: u64) -> bool {
+        self.places.get(slot as usize).is_some_and(|place| place.is_taken() && place.ticket.number == number)
+    }
+
+    /// All who wait, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Waiting> {
+        self.places.iter().filter(|place| place.is_taken()).map(|place| &place.ticket)
     }
 
     /// Lets a ticket play in these regions from now on.
     pub fn set_regions(&mut self, slot: Slot, regions: u64) {
-        self.places[slot as usize].ticket.regions = regions;
+        let place = &mut self.places[slot as usize];
+        place.ticket.regions = regions;
+        let bins = &mut self.bins[usize::from(place.ticket.bracket)];
+        bins.set_regions(place.ticket.rating, place.position, regions);
     }
 
     /// Moves a ticket to another bracket.
@@ -228,7 +252,21 @@ impl Pool {
         }
         let place = &mut self.places[slot as usize];
         place.ticket.bracket = bracket;
-        place.position = self.bins[usize::from(bracket)].insert(place.ticket.rating, slot, place.ticket.users);
+        let rating = place.ticket.rating;
+        let entry = Entry { slot, glance: self.glance(slot) };
+        self.places[slot as usize].position = self.bins[usize::from(bracket)].insert(rating, entry);
+    }
+
+    /// A ticket as it lies in its bin.
+    fn glance(&self, slot: Slot) -> Glance {
+        let Waiting { regions, users, .. } = *self.get(slot);
+        self.layout.of(self.marks_of(slot), if self.regions == 0 { u64::MAX } else { regions }, users)
+    }
+
+    /// Whom a group seeks, at a glance.
+    fn sought(&self, gathering: &Gathering, room: u32) -> Glance {
+        let regions = if self.regions == 0 { u64::MAX } else { gathering.regions };
+        self.layout.sought(self.marks_of(gathering.slots[0]), &gathering.common, regions, room)
     }
 
     /// The round trips of a ticket, in milliseconds, by region.
@@ -280,12 +318,14 @@ impl Pool {
         let first = own.saturating_sub(SCAN_MAX as u32 / 2).clamp(ranks.start, ranks.start + spare);
         let mut near = std::mem::take(&mut self.candidates);
         near.clear();
-        near.extend(bins.from(first).take((ranks.end - first) as usize).take(SCAN_MAX));
+        let sought = self.sought(&begin, users.end.saturating_sub(begin.users));
+        let last = ranks.end.min(first + SCAN_MAX as u32);
+        self.glance_through(bracket, first..last, &sought, &mut near);
+        self.looked_at += u64::from(last - first);
         near.sort_by_key(|slot| {
             let ticket = self.get(*slot);
             (ticket.rating.abs_diff(rating), ticket.since, ticket.number)
         });
-        self.looked_at += near.len() as u64;
         let gathering = self.gather_of(seeker, near.iter().copied(), users, domain, now, company);
         self.candidates = near;
         gathering
@@ -322,8 +362,8 @@ impl Pool {
     pub fn around(&self, bracket: u16, lowest: i32, highest: i32) -> impl Iterator<Item = &Waiting> {
         let bins = self.bins.get(usize::from(bracket));
         let ranks = bins.map_or(0..0, |bins| bins.within(lowest, highest));
-        let slots = bins.into_iter().flat_map(move |bins| bins.from(ranks.start).take(ranks.len()));
-        slots.take(SCAN_MAX).map(|slot| self.get(slot))
+        let entries = bins.into_iter().flat_map(move |bins| bins.slices(ranks.clone()).flatten());
+        entries.take(SCAN_MAX).map(|entry| self.get(entry.slot))
     }
 
     /// A group of one ticket.
@@ -382,11 +422,13 @@ impl Pool {
         if ranks.len() <= gathering.slots.len() {
             return None;
         }
+        let sought = self.sought(gathering, room);
         if ranks.len() as u32 > FEW {
             for _ in 0..DRAWS_MAX {
                 self.looked_at += 1;
-                let slot = self.bins[bracket].at(rng.random_range(ranks.clone()));
-                if self.may_join(gathering, slot, room, domain, now)
+                let Entry { slot, glance } = *self.bins[bracket].at(rng.random_range(ranks.clone()));
+                if self.layout.may_be(&sought, &glance)
+                    && self.may_join(gathering, slot, room, domain, now)
                     && company.allows(self, &gathering.slots, slot)
                     && company.take(slot, self)
                 {
@@ -396,13 +438,17 @@ impl Pool {
         }
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.clear();
-        let few = ranks.len() <= SCAN_MAX;
-        let first = if few { ranks.start } else { rng.random_range(ranks.clone()) };
-        let of_all = self.from(bracket, &ranks, first);
-        candidates.extend(of_all.filter(|slot| {
+        // With more than can be looked through: those from one at random on, and from the first again.
+        let first = if ranks.len() <= SCAN_MAX { ranks.start } else { rng.random_range(ranks.clone()) };
+        let last = ranks.end.min(first.saturating_add(SCAN_MAX as u32));
+        let again = ranks.start..first.min(ranks.start + SCAN_MAX as u32 - (last - first));
+        self.looked_at += (last - first) as u64 + again.len() as u64;
+        for ranks in [first..last, again] {
+            self.glance_through(bracket as u16, ranks, &sought, &mut candidates);
+        }
+        candidates.retain(|slot| {
             self.may_join(gathering, *slot, room, domain, now) && company.allows(self, &gathering.slots, *slot)
-        }));
-        self.looked_at += ranks.len().min(SCAN_MAX) as u64;
+        });
         let mut chosen = None;
         while chosen.is_none() && !candidates.is_empty() {
             let slot = candidates.swap_remove(rng.random_range(0..candidates.len()));
@@ -412,11 +458,15 @@ impl Pool {
         chosen
     }
 
-    /// The tickets of these ranks from one on, and from the first again, [`SCAN_MAX`] at most.
-    fn from(&self, bracket: usize, ranks: &Range<u32>, first: u32) -> impl Iterator<Item = Slot> {
-        let bins = &self.bins[bracket];
-        let (to_end, before) = ((ranks.end - first) as usize, (first - ranks.start) as usize);
-        bins.from(first).take(to_end).chain(bins.from(ranks.start).take(before)).take(SCAN_MAX)
+    /// Adds those of these ranks who may be whom a group seeks.
+    fn glance_through(&self, bracket: u16, ranks: Range<u32>, sought: &Glance, found: &mut Vec<Slot>) {
+        for slice in self.bins[usize::from(bracket)].slices(ranks) {
+            for entry in slice {
+                if self.layout.may_be(sought, &entry.glance) {
+                    found.push(entry.slot);
+                }
+            }
+        }
     }
 
     /// Whether a ticket may join a group, as far as numbers say: it accepts all, and all accept it.

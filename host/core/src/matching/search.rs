@@ -4,10 +4,10 @@
 //! bounded, and so is how many have their turn in one step; the others have theirs in the next ones.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::ops::Range;
 
 use super::Match;
+use super::by_id::ById;
 use super::domain::Domain;
 use super::pool::{Company, Gathering, OPEN, Pool, Slot};
 use super::teams::{Balance, Place, Teams};
@@ -25,7 +25,7 @@ const ROUNDS_IN_AGE: u64 = 8;
 /// How many tickets look in one step at most.
 const WAKES_MAX: usize = 1_000;
 /// How many candidates are looked at in one step, before the others are left to the next one.
-const LOOKED_AT_MAX: u64 = 20_000;
+pub(super) const LOOKED_AT_MAX: u64 = 20_000;
 /// How often a group of more than two is tried by chance in one turn.
 const TRIES: usize = 2;
 
@@ -57,7 +57,11 @@ impl Match {
             if looked_at > LOOKED_AT_MAX {
                 return;
             }
-            let Some(Reverse((_, number, slot, turn))) = self.due.pop() else { return };
+            let Some(Reverse((_, number, slot, turn))) = self.due.pop() else {
+                // After many at once there may be few again.
+                self.due.shrink_to(WAKES_MAX);
+                return;
+            };
             if self.pool.waits(slot, turn) {
                 self.wake(number, slot, cx);
             }
@@ -93,7 +97,7 @@ impl Match {
         if self.down.contains(&ServiceName::SceneMaster) {
             return; // It waits until scenes can be made again.
         }
-        let Some(State::Waiting(slot)) = self.tickets.get(&number).map(|ticket| ticket.state) else { return };
+        let Some(slot) = self.slot_of(number) else { return };
         if self.fill_with(number, cx) {
             return;
         }
@@ -136,7 +140,7 @@ impl Match {
         let mut company = Names { tickets, domain, now, teams: teams.as_mut().map(|teams| (teams, balance)), proposed };
         if ticket.opponents().next().is_some() {
             let named = ticket.opponents().filter_map(|user| match tickets.get(of.get(&user)?)?.state {
-                State::Waiting(slot) => Some(slot),
+                State::Waiting(slot) if pool.holds(slot, of[&user]) => Some(slot),
                 _ => None,
             });
             let gathering = pool.gather_of(slot, named, users, domain, now, &mut company)?;
@@ -174,7 +178,7 @@ pub(super) struct Formation {
 
 /// What names have to say about who plays together: blocks, who met lately, opponents; and the shape of parties.
 struct Names<'a> {
-    tickets: &'a HashMap<u64, Ticket>,
+    tickets: &'a ById<u64, Box<Ticket>>,
     domain: &'a Domain,
     now: Time,
     teams: Option<(&'a mut Teams, Balance)>,

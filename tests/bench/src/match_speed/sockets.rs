@@ -1,0 +1,304 @@
+//! Clients of a host, as players see it: thousands who ask for a match at once, and some who come one after the other
+//! and find somebody waiting. Each match has its scene, made and durable, before it is told.
+//!
+//! Invariant: every client is signed in before anything is measured, and each is connected to the end or counted as
+//! lost.
+
+use std::fs;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use hdrhistogram::Histogram;
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use scenehost_protocol::Encoding;
+use scenehost_protocol::v1::{self, client_frame, req_sign_in, server_frame};
+use serde::Serialize;
+
+use crate::connection::Connection;
+use crate::process::Server;
+use crate::websocket::{self, BINARY, CLOSE, PING, PONG};
+
+const CLIENTS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7480);
+const OPS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7481);
+const ENCODING: Encoding = Encoding::Proto;
+const CONFIG: &str = "[server]
+scenes_max = 10_000
+scene_threads = 1
+connections_max = 20_000
+
+[server.per_address]
+connections = 20_000
+sign_ins_per_minute = 60_000_000
+
+[fleets.duel]
+plugin = \"bench-room\"
+scene = { tick_rate_hz = 20 }
+
+[domains.duel]
+fleet = \"duel\"
+players_min = 2
+players_max = 2
+rating_range = 100
+";
+/// From one who comes to the next.
+const ARRIVES_EVERY: Duration = Duration::from_millis(10);
+/// How long it may take until all are matched.
+const MATCHED_MAX: Duration = Duration::from_secs(60);
+const MICROSECONDS_MAX: u64 = 60_000_000;
+const READ_BYTES_MAX: usize = 64 * 1_024;
+
+pub struct Settings {
+    pub at_once: usize,
+    /// An even number.
+    pub arrivals: usize,
+}
+
+/// What clients have seen.
+#[derive(Serialize)]
+pub struct Found {
+    at_once: usize,
+    all_matched_s: f64,
+    lost: usize,
+    arrivals: usize,
+    p50_ms: f64,
+    p99_ms: f64,
+    max_ms: f64,
+}
+
+impl Found {
+    pub fn figures(&self) -> [(String, f64); 4] {
+        [
+            (format!("sockets_{}_all_matched_s", self.at_once), self.all_matched_s),
+            ("sockets_lost".to_owned(), self.lost as f64),
+            ("rate_100_p50_ms".to_owned(), self.p50_ms),
+            ("rate_100_p99_ms".to_owned(), self.p99_ms),
+        ]
+    }
+}
+
+/// Measures both, each with a host of its own.
+pub fn measure(settings: &Settings, program: &Path, plugins: &Path, out: &Path) -> Result<Found> {
+    let (all_matched_s, lost) = {
+        let _server = start(program, plugins, out)?;
+        at_once(settings.at_once)?
+    };
+    let _server = start(program, plugins, out)?;
+    let waits = one_by_one(settings.arrivals)?;
+    let ms = |quantile| waits.value_at_quantile(quantile) as f64 / 1e3;
+    let found = Found {
+        at_once: settings.at_once,
+        all_matched_s,
+        lost,
+        arrivals: settings.arrivals,
+        p50_ms: ms(0.5),
+        p99_ms: ms(0.99),
+        max_ms: waits.max() as f64 / 1e3,
+    };
+    println!("  {} ask at once: all matched after {all_matched_s:.3} s, {lost} connections lost", found.at_once);
+    let Found { p50_ms, p99_ms, max_ms, .. } = found;
+    println!("  100 come a second, somebody waits: p50 {p50_ms:.2}  p99 {p99_ms:.2}  max {max_ms:.2} ms");
+    Ok(found)
+}
+
+fn start(program: &Path, plugins: &Path, out: &Path) -> Result<Server> {
+    let data = out.join("match-data");
+    if data.exists() {
+        fs::remove_dir_all(&data).context("the data of the last run cannot be removed")?;
+    }
+    let config = out.join("match.toml");
+    fs::write(&config, CONFIG)?;
+    let program = fs::canonicalize(program).with_context(|| format!("{} is not there", program.display()))?;
+    let configure = |command: &mut Command| {
+        command.args(["serve", "--config"]).arg(&config).arg("--data-dir").arg(&data);
+        command.arg("--plugins-dir").arg(plugins);
+        command.args(["--listen", &CLIENTS.to_string(), "--ops-listen", &OPS.to_string()]);
+    };
+    let mut server = Server::start(&program, configure, &out.join("match.log"))?;
+    server.wait_until_ready(OPS, "/health")?;
+    Ok(server)
+}
+
+/// How long it takes until all are matched who ask at once, in seconds, and how many connections are lost.
+fn at_once(count: usize) -> Result<(f64, usize)> {
+    let mut clients = Clients::gather(count)?;
+    let began = Instant::now();
+    for client in 0..count {
+        clients.ask(client)?;
+        // What has come is taken now and then, so that nobody waits for this program.
+        if client % 64 == 0 {
+            clients.hear(Duration::ZERO)?;
+        }
+    }
+    while clients.waiting > 0 {
+        ensure!(began.elapsed() < MATCHED_MAX, "{} of {count} clients have no match", clients.waiting);
+        clients.hear(Duration::from_millis(100))?;
+    }
+    let last = clients.members.iter().filter_map(|member| member.matched).max().context("nobody was matched")?;
+    Ok(((last - began).as_secs_f64(), clients.members.iter().filter(|member| member.lost).count()))
+}
+
+/// How long those wait, in microseconds, who find somebody: every second of those who come.
+fn one_by_one(count: usize) -> Result<Histogram<u64>> {
+    let mut clients = Clients::gather(count)?;
+    let began = Instant::now();
+    for client in 0..count {
+        let due = ARRIVES_EVERY * client as u32;
+        while began.elapsed() < due {
+            // To the millisecond, as far as the system's own wait goes; the rest is waited for here.
+            clients.hear(due.saturating_sub(began.elapsed()).min(Duration::from_millis(1)))?;
+        }
+        clients.ask(client)?;
+    }
+    while clients.waiting > 0 {
+        ensure!(began.elapsed() < ARRIVES_EVERY * count as u32 + MATCHED_MAX, "{} have no match", clients.waiting);
+        clients.hear(Duration::from_millis(100))?;
+    }
+    let mut waits = Histogram::new_with_bounds(1, MICROSECONDS_MAX, 3)?;
+    for member in clients.members.iter().skip(1).step_by(2) {
+        let (asked, matched) = member.asked.zip(member.matched).context("a connection was lost")?;
+        waits.saturating_record((matched - asked).as_micros() as u64);
+    }
+    Ok(waits)
+}
+
+struct Member {
+    stream: TcpStream,
+    /// The beginning of a frame whose end has not come yet.
+    partial: Vec<u8>,
+    asked: Option<Instant>,
+    matched: Option<Instant>,
+    lost: bool,
+}
+
+struct Clients {
+    poll: Poll,
+    members: Vec<Member>,
+    events: Events,
+    scratch: Vec<u8>,
+    /// How many have asked and have no match yet.
+    waiting: usize,
+}
+
+impl Clients {
+    /// Signs everybody in.
+    fn gather(count: usize) -> Result<Self> {
+        let poll = Poll::new()?;
+        let mut members = Vec::new();
+        for number in 0..count {
+            let mut connection = Connection::open(CLIENTS, "/v1/lobby", Some(ENCODING.subprotocol()))?;
+            let credential = req_sign_in::Credential::Guest(req_sign_in::Guest {
+                device_id: format!("bench-device-{number:08}"),
+                name: format!("Guest {number}"),
+            });
+            let sign_in = v1::ReqSignIn { credential: Some(credential), device: String::new(), resume_seq: None };
+            connection.send(&encoded(1, client_frame::Body::ReqSignIn(sign_in)))?;
+            signed_in(&mut connection)?;
+            let Connection { stream, unread } = connection;
+            stream.set_nonblocking(true)?;
+            let mut stream = TcpStream::from_std(stream);
+            poll.registry().register(&mut stream, Token(number), Interest::READABLE)?;
+            members.push(Member { stream, partial: unread, asked: None, matched: None, lost: false });
+        }
+        let (events, scratch) = (Events::with_capacity(1_024), vec![0; READ_BYTES_MAX]);
+        Ok(Self { poll, members, events, scratch, waiting: 0 })
+    }
+
+    fn ask(&mut self, client: usize) -> Result<()> {
+        let member = &mut self.members[client];
+        let payload = encoded(2, client_frame::Body::ReqMatch(v1::ReqMatch { domain: "duel".into(), wish: None }));
+        let mut frame = Vec::new();
+        websocket::put_client_frame(&mut frame, BINARY, &payload);
+        member.asked = Some(Instant::now());
+        self.waiting += 1;
+        // A few bytes have room.
+        member.stream.write_all(&frame).context("a client cannot ask")
+    }
+
+    /// Takes what comes, for so long at most.
+    fn hear(&mut self, limit: Duration) -> Result<()> {
+        self.poll.poll(&mut self.events, Some(limit))?;
+        let ready: Vec<usize> = self.events.iter().map(|event| event.token().0).collect();
+        ready.into_iter().try_for_each(|client| self.receive(client))
+    }
+
+    fn receive(&mut self, client: usize) -> Result<()> {
+        loop {
+            let member = &mut self.members[client];
+            let held = member.partial.len();
+            self.scratch[..held].copy_from_slice(&member.partial);
+            match member.stream.read(&mut self.scratch[held..]) {
+                Ok(0) => return self.lose(client),
+                Ok(count) => self.take_frames(client, held + count)?,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(_) => return self.lose(client),
+            }
+        }
+    }
+
+    fn lose(&mut self, client: usize) -> Result<()> {
+        let member = &mut self.members[client];
+        if !member.lost && member.asked.is_some() && member.matched.is_none() {
+            self.waiting -= 1;
+        }
+        member.lost = true;
+        Ok(self.poll.registry().deregister(&mut member.stream)?)
+    }
+
+    fn take_frames(&mut self, client: usize, filled: usize) -> Result<()> {
+        let mut start = 0;
+        while let Some(frame) = websocket::take_frame(&mut self.scratch[..filled], start)? {
+            let payload = &self.scratch[frame.payload_start..frame.end];
+            start = frame.end;
+            let member = &mut self.members[client];
+            match frame.opcode {
+                BINARY if is_match(payload)? => {
+                    member.matched = Some(Instant::now());
+                    self.waiting -= 1;
+                }
+                PING => {
+                    let mut pong = Vec::new();
+                    websocket::put_client_frame(&mut pong, PONG, payload);
+                    member.stream.write_all(&pong)?;
+                }
+                CLOSE => return self.lose(client),
+                _ => {}
+            }
+        }
+        let partial = &mut self.members[client].partial;
+        partial.clear();
+        partial.extend_from_slice(&self.scratch[start..filled]);
+        Ok(())
+    }
+}
+
+/// Whether a message is a client's way into its match.
+fn is_match(payload: &[u8]) -> Result<bool> {
+    match ENCODING.decode_server(payload)?.body {
+        Some(server_frame::Body::ResMatch(_)) => Ok(true),
+        Some(server_frame::Body::SynMatchState(v1::SynMatchState { refused: Some(refused), .. })) => {
+            bail!("no match: {}", refused.text)
+        }
+        Some(server_frame::Body::Refused(refused)) => bail!("refused: {}", refused.text),
+        _ => Ok(false),
+    }
+}
+
+fn encoded(request: u32, body: client_frame::Body) -> Vec<u8> {
+    let frame = v1::ClientFrame { request, seen: 0, body: Some(body) };
+    ENCODING.encode_client(&frame).as_bytes().to_vec()
+}
+
+fn signed_in(connection: &mut Connection) -> Result<()> {
+    loop {
+        match ENCODING.decode_server(&connection.receive()?[..])?.body {
+            Some(server_frame::Body::ResSignIn(_)) => return Ok(()),
+            Some(server_frame::Body::Refused(refused)) => bail!("refused: {}", refused.text),
+            _ => {}
+        }
+    }
+}
