@@ -173,7 +173,12 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::glance::Layout;
     use super::*;
+
+    fn entry(slot: u32, users: u32) -> Entry {
+        Entry { slot, glance: Layout::default().of(&[], u64::MAX, users) }
+    }
 
     /// The seed's sorted list: binary searches for the lower and the upper bound of a range.
     #[derive(Default)]
@@ -207,14 +212,14 @@ mod tests {
             let mut inside = BTreeMap::<u32, (i32, u32, u32)>::new();
             for (ticket, rating, users) in steps {
                 match inside.remove(&ticket) {
-                    Some((rating, position, users)) => {
-                        if let Some(moved) = bins.remove(rating, position, users) {
+                    Some((rating, position, _)) => {
+                        if let Some(moved) = bins.remove(rating, position) {
                             inside.get_mut(&moved).expect("it is in").1 = position;
                         }
                         list.remove(rating, ticket);
                     }
                     None => {
-                        inside.insert(ticket, (rating, bins.insert(rating, ticket, users), users));
+                        inside.insert(ticket, (rating, bins.insert(rating, entry(ticket, users)), users));
                         list.insert(rating, ticket);
                     }
                 }
@@ -228,8 +233,8 @@ mod tests {
                 };
                 let exact = |ticket: &u32| (lowest..=highest).contains(&inside[ticket].0);
                 let ranks = bins.within(lowest, highest);
-                let all: Vec<u32> = ranks.clone().map(|rank| bins.at(rank)).collect();
-                prop_assert_eq!(&all, &bins.from(ranks.start).take(ranks.len()).collect::<Vec<_>>());
+                let all: Vec<u32> = ranks.clone().map(|rank| bins.at(rank).slot).collect();
+                prop_assert_eq!(&all, &bins.slices(ranks).flatten().map(|entry| entry.slot).collect::<Vec<_>>());
                 // Beyond the bins there may be more, which who asks has to pass over.
                 prop_assert!(lowest < LOWEST + 1 || highest >= LOWEST + BINS as i32 - 1 || all.iter().all(exact));
                 let mut found: Vec<u32> = all.iter().copied().filter(exact).collect();
@@ -244,10 +249,10 @@ mod tests {
     #[test]
     fn the_ends_of_the_number_line_do_not_overflow() {
         let mut bins = Bins::default();
-        bins.insert(i32::MIN, 1, 1);
-        bins.insert(i32::MAX, 2, 1);
+        bins.insert(i32::MIN, entry(1, 1));
+        bins.insert(i32::MAX, entry(2, 1));
         assert_eq!(bins.within(i32::MIN, i32::MAX), 0..2);
         assert_eq!(bins.within(i32::MAX, i32::MIN), 0..0, "nobody");
-        assert_eq!((bins.at(0), bins.at(1)), (1, 2));
+        assert_eq!((bins.at(0).slot, bins.at(1).slot), (1, 2));
     }
 }
