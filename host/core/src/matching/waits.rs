@@ -26,6 +26,8 @@ pub(super) struct Waits {
 #[derive(Debug, Clone, Default)]
 struct Band {
     latest: VecDeque<u64>,
+    /// The same, the shortest first.
+    sorted: Vec<u64>,
     /// Within how long three of four of them had their match; `None`: there are too few.
     usual_ms: Option<u64>,
 }
@@ -48,14 +50,15 @@ impl Waits {
             self.kept += u64::from(waited_ms <= told_ms);
         }
         let band = &mut self.bands[band_of(rating)];
-        if band.latest.len() == WAITS_MAX {
-            band.latest.pop_front();
+        if band.latest.len() == WAITS_MAX
+            && let Some(oldest) = band.latest.pop_front()
+        {
+            band.sorted.remove(band.sorted.partition_point(|wait| *wait < oldest));
         }
         band.latest.push_back(waited_ms);
+        band.sorted.insert(band.sorted.partition_point(|wait| *wait < waited_ms), waited_ms);
         if band.latest.len() >= WAITS_MIN {
-            let mut sorted: Vec<u64> = band.latest.iter().copied().collect();
-            let three_of_four = sorted.len() * 3 / 4;
-            band.usual_ms = Some(*sorted.select_nth_unstable(three_of_four).1);
+            band.usual_ms = Some(band.sorted[band.sorted.len() * 3 / 4]);
         }
     }
 

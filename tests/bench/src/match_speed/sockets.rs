@@ -29,7 +29,7 @@ const ENCODING: Encoding = Encoding::Proto;
 const CONFIG: &str = "[server]
 scenes_max = 10_000
 scene_threads = 1
-connections_max = 20_000
+connections_max = 15_000
 
 [server.per_address]
 connections = 20_000
@@ -45,6 +45,8 @@ players_min = 2
 players_max = 2
 rating_range = 100
 ";
+/// How many sign in at a time.
+const SIGN_INS: usize = 64;
 /// From one who comes to the next.
 const ARRIVES_EVERY: Duration = Duration::from_millis(10);
 /// How long it may take until all are matched.
@@ -185,27 +187,28 @@ struct Clients {
 }
 
 impl Clients {
-    /// Signs everybody in.
+    /// Signs everybody in, some at a time; those who are in already answer the host's pings meanwhile.
     fn gather(count: usize) -> Result<Self> {
-        let poll = Poll::new()?;
-        let mut members = Vec::new();
-        for number in 0..count {
-            let mut connection = Connection::open(CLIENTS, "/v1/lobby", Some(ENCODING.subprotocol()))?;
-            let credential = req_sign_in::Credential::Guest(req_sign_in::Guest {
-                device_id: format!("bench-device-{number:08}"),
-                name: format!("Guest {number}"),
-            });
-            let sign_in = v1::ReqSignIn { credential: Some(credential), device: String::new(), resume_seq: None };
-            connection.send(&encoded(1, client_frame::Body::ReqSignIn(sign_in)))?;
-            signed_in(&mut connection)?;
-            let Connection { stream, unread } = connection;
-            stream.set_nonblocking(true)?;
-            let mut stream = TcpStream::from_std(stream);
-            poll.registry().register(&mut stream, Token(number), Interest::READABLE)?;
-            members.push(Member { stream, partial: unread, asked: None, matched: None, lost: false });
-        }
         let (events, scratch) = (Events::with_capacity(1_024), vec![0; READ_BYTES_MAX]);
-        Ok(Self { poll, members, events, scratch, waiting: 0 })
+        let mut clients = Self { poll: Poll::new()?, members: Vec::new(), events, scratch, waiting: 0 };
+        let numbers: Vec<usize> = (0..count).collect();
+        for numbers in numbers.chunks(SIGN_INS) {
+            let asked: Vec<Connection> = numbers.iter().map(|number| sign_in(*number)).collect::<Result<_>>()?;
+            asked.into_iter().try_for_each(|connection| clients.add(connection))?;
+            clients.hear(Duration::ZERO)?;
+        }
+        Ok(clients)
+    }
+
+    /// Takes a client in who has asked to sign in.
+    fn add(&mut self, mut connection: Connection) -> Result<()> {
+        signed_in(&mut connection)?;
+        let Connection { stream, unread } = connection;
+        stream.set_nonblocking(true)?;
+        let mut stream = TcpStream::from_std(stream);
+        self.poll.registry().register(&mut stream, Token(self.members.len()), Interest::READABLE)?;
+        self.members.push(Member { stream, partial: unread, asked: None, matched: None, lost: false });
+        Ok(())
     }
 
     fn ask(&mut self, client: usize) -> Result<()> {
@@ -291,6 +294,18 @@ fn is_match(payload: &[u8]) -> Result<bool> {
 fn encoded(request: u32, body: client_frame::Body) -> Vec<u8> {
     let frame = v1::ClientFrame { request, seen: 0, body: Some(body) };
     ENCODING.encode_client(&frame).as_bytes().to_vec()
+}
+
+/// A client who asks to sign in.
+fn sign_in(number: usize) -> Result<Connection> {
+    let mut connection = Connection::open(CLIENTS, "/v1/lobby", Some(ENCODING.subprotocol()))?;
+    let credential = req_sign_in::Credential::Guest(req_sign_in::Guest {
+        device_id: format!("bench-device-{number:08}"),
+        name: format!("Guest {number}"),
+    });
+    let sign_in = v1::ReqSignIn { credential: Some(credential), device: String::new(), resume_seq: None };
+    connection.send(&encoded(1, client_frame::Body::ReqSignIn(sign_in)))?;
+    Ok(connection)
 }
 
 fn signed_in(connection: &mut Connection) -> Result<()> {
