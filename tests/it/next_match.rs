@@ -41,7 +41,8 @@ async fn over(host: &Host) -> [Player; 2] {
     players.try_into().ok().expect("two")
 }
 
-/// Waits until the lobby looks for a match of which the user has not asked.
+/// Waits until the lobby looks for a match for which the user has not asked; what was told of the one before is heard
+/// already.
 async fn searching(player: &Player) {
     within("the search", async {
         loop {
@@ -100,6 +101,7 @@ async fn a_search_that_a_game_has_begun_can_be_taken_back() {
     let host = Host::start(TABLES);
     let [mut ada, _bob] = over(&host).await;
     ada.say(&json!({ "type": "new_opponent" })).await;
+    assert_eq!(lobby_ended(&ada.lobby).await.reason(), Reason::NextMatch);
     searching(&ada).await;
     ada.lobby.cancel_match().await.expect("it is the user's own search");
     let eve = sign_in(&host, "Eve").await;

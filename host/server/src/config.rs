@@ -510,3 +510,20 @@ impl Config {
         self.fleets.iter().map(|(name, fleet)| (name.clone(), fleet.scene.clone())).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_domain_of_the_documentation_is_right() {
+        let page = include_str!("../DOMAINS.md");
+        let example =
+            page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).expect("it has an example");
+        let others = "[fleets.arena]\nplugin = \"arena\"\n\
+                      [domains.arena]\nfleet = \"arena\"\nplayers_min = 2\nplayers_max = 2\n";
+        let config: Config = toml::from_str(&format!("{others}{example}")).expect("it can be read");
+        config.check().expect("it can work");
+        assert_eq!(config.domains.len(), 2);
+    }
+}

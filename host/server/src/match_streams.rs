@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn files_have_a_size_and_the_oldest_give_way() {
         let folder = tempfile::tempdir().expect("a temporary folder is writable");
-        let mut files = files(folder.path(), 100);
+        let mut files = files(folder.path(), 150);
         // Each file takes one line over its size: two lines.
         for user in 1..=12 {
             files.write(Entry { domain: DOMAIN.into(), folder: None, line: line(user) });

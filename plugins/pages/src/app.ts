@@ -62,6 +62,8 @@ export type Connect = (
   signal: AbortSignal,
 ) => Promise<Lobby>;
 
+/** How long the word that a scene is left may take to the lobby, until a search is tried all the same. */
+const HEARD_MS_MAX = 3_000;
 const NO_CONNECTION = "There is no connection. Try again in a moment.";
 
 export class App {
@@ -299,7 +301,11 @@ export class App {
     const view = this.#view;
     if (view.at !== "playing" || view.scene.end) return;
     // Whatever comes of it, the player is gone; the seat's grace period does the rest.
-    this.#left = view.scene.leave().catch(() => view.scene.close());
+    const { scene } = view;
+    this.#left = scene.leave().then(
+      () => this.lobby && heardOfEnd(this.lobby, scene.sceneId),
+      () => scene.close(),
+    );
   }
 
   #begin(view: View, task: (signal: AbortSignal) => Promise<void>): void {
@@ -484,6 +490,20 @@ export class App {
       this.#show(trouble ? { at: "trouble", trouble } : { at: "home" });
     });
   }
+}
+
+/** Until the lobby, too, has heard that a scene is left: it refuses a search before that. */
+function heardOfEnd(lobby: Lobby, sceneId: string): Promise<void> {
+  if (!lobby.heldSceneId || lobby.heldSceneId !== sceneId) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      for (const off of offs) off();
+      clearTimeout(timer);
+      resolve();
+    };
+    const offs = [lobby.on("sceneEnded", done), lobby.on("gone", done)];
+    const timer = setTimeout(done, HEARD_MS_MAX);
+  });
 }
 
 /** The way into the game that begins anew, or that it has ended. */

@@ -111,7 +111,7 @@ class FakeLobby {
     const on = (event: string, listener: (value: never) => void) => {
       if (event === "gone") this.sceneGone = listener as (closed: Closed) => void;
     };
-    const scene = { on, leave, end: this.sceneEnd };
+    const scene = { sceneId: "s1", on, leave, end: this.sceneEnd };
     return Promise.resolve(scene as unknown as Scene);
   }
 
@@ -644,4 +644,23 @@ test("who declines is told why there is no game", async () => {
     text: "you did not accept the match",
     action: "lobby",
   });
+});
+
+test("a search waits until the lobby, too, has heard that the old seat is left", async () => {
+  const [app, lobby] = await atHome();
+  app.play("gomoku");
+  await settled();
+  lobby.search.resolve({ domain: "gomoku" } as Match);
+  await settled();
+  assert.equal(app.view.at, "playing");
+  lobby.heldSceneId = "s1";
+  const searches = () => lobby.asked.filter((what) => what === "findMatch gomoku").length;
+  app.play("gomoku");
+  lobby.left.resolve();
+  await settled();
+  assert.equal(searches(), 1);
+  lobby.heldSceneId = undefined;
+  lobby.tell("sceneEnded", {});
+  await settled();
+  assert.equal(searches(), 2);
 });

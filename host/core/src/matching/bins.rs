@@ -166,3 +166,93 @@ impl Fenwick {
         (bin, left)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::super::glance::Layout;
+    use super::*;
+
+    fn entry(slot: u32, users: u32) -> Entry {
+        Entry { slot, glance: Layout::default().of(&[], u64::MAX, users) }
+    }
+
+    /// The seed's sorted list: binary searches for the lower and the upper bound of a range.
+    #[derive(Default)]
+    struct SortedList(Vec<(i32, u32)>);
+
+    impl SortedList {
+        fn insert(&mut self, rating: i32, ticket: u32) {
+            let place = self.0.partition_point(|entry| *entry < (rating, ticket));
+            self.0.insert(place, (rating, ticket));
+        }
+
+        fn remove(&mut self, rating: i32, ticket: u32) {
+            self.0.retain(|entry| *entry != (rating, ticket));
+        }
+
+        fn within(&self, lowest: i32, highest: i32) -> &[(i32, u32)] {
+            let lower_bound = self.0.partition_point(|(rating, _)| *rating < lowest);
+            let upper_bound = self.0.partition_point(|(rating, _)| *rating <= highest);
+            &self.0[lower_bound..upper_bound.max(lower_bound)]
+        }
+    }
+
+    proptest! {
+        /// Ratings are few, so that many are equal, and some are beyond the bins.
+        #[test]
+        fn a_range_has_the_same_tickets_as_in_the_sorted_list(
+            steps in prop::collection::vec((0..40u32, prop_oneof![-30..30i32, 3_560..3_600i32, -600..-490i32], 1..4u32), 1..80),
+            ranges in prop::collection::vec((-700..3_700i32, 0..400i32), 1..10),
+        ) {
+            let (mut bins, mut list) = (Bins::default(), SortedList::default());
+            let mut inside = BTreeMap::<u32, (i32, u32, u32)>::new();
+            for (ticket, rating, users) in steps {
+                match inside.remove(&ticket) {
+                    Some((rating, position, _)) => {
+                        if let Some(moved) = bins.remove(rating, position) {
+                            inside.get_mut(&moved).expect("it is in").1 = position;
+                        }
+                        list.remove(rating, ticket);
+                    }
+                    None => {
+                        inside.insert(ticket, (rating, bins.insert(rating, entry(ticket, users)), users));
+                        list.insert(rating, ticket);
+                    }
+                }
+            }
+            for (lowest, width) in ranges {
+                let highest = lowest + width;
+                let expected: Vec<u32> = {
+                    let mut tickets: Vec<u32> = list.within(lowest, highest).iter().map(|(_, ticket)| *ticket).collect();
+                    tickets.sort_unstable();
+                    tickets
+                };
+                let exact = |ticket: &u32| (lowest..=highest).contains(&inside[ticket].0);
+                let ranks = bins.within(lowest, highest);
+                let all: Vec<u32> = ranks.clone().map(|rank| bins.at(rank).slot).collect();
+                prop_assert_eq!(&all, &bins.slices(ranks).flatten().map(|entry| entry.slot).collect::<Vec<_>>());
+                // Beyond the bins there may be more, which who asks has to pass over.
+                prop_assert!(lowest < LOWEST + 1 || highest >= LOWEST + BINS as i32 - 1 || all.iter().all(exact));
+                let mut found: Vec<u32> = all.iter().copied().filter(exact).collect();
+                found.sort_unstable();
+                prop_assert_eq!(found, expected);
+                let users: u32 = all.iter().map(|ticket| inside[ticket].2).sum();
+                prop_assert_eq!(users, bins.users_within(lowest, highest));
+            }
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_number_line_do_not_overflow() {
+        let mut bins = Bins::default();
+        bins.insert(i32::MIN, entry(1, 1));
+        bins.insert(i32::MAX, entry(2, 1));
+        assert_eq!(bins.within(i32::MIN, i32::MAX), 0..2);
+        assert_eq!(bins.within(i32::MAX, i32::MIN), 0..0, "nobody");
+        assert_eq!((bins.at(0).slot, bins.at(1).slot), (1, 2));
+    }
+}

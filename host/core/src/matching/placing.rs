@@ -257,6 +257,7 @@ impl Match {
         if group.lease.is_some() {
             return;
         }
+        self.counts.bots += u64::from(group.bots);
         self.quality.note_made(self.made_of(group, cx.now));
         let users = |ticket: &Ticket| ticket.seekers.iter().map(|seeker| seeker.user).collect();
         let tickets: Vec<Vec<UserId>> = group.tickets.iter().filter_map(of).map(users).collect();
@@ -317,9 +318,9 @@ impl Match {
         if group.is_accepting() {
             self.not_accepted(match_id, cx);
         } else if let Some(lease) = group.lease {
-            // Whether it was done is not known: seats that are held are given back.
-            self.not_filled(match_id, lease, cx);
+            // Whether it was done is not known: seats that are held are given back, before their users get others.
             cx.send(scene_master::Event::ReqCancelScene { match_id });
+            self.not_filled(match_id, lease, cx);
         } else if self.down.contains(&ServiceName::SceneMaster) {
             self.group_until.set(match_id, cx.now.plus_ms(PLACE_MS_MAX));
         } else if group.ask_again {

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{Due, SceneMaster};
+use super::{Due, SceneMaster, SeatRow};
 use crate::Context;
 use crate::db::{self, Asker, Caller};
 use crate::ids::{AllocationId, SceneId};
@@ -49,9 +49,15 @@ impl SceneMaster {
 
     /// The game of a scene has come to these results. A game that was not decided has none, and one without seats has
     /// nobody to record it for.
-    pub(super) fn decided(&mut self, id: SceneId, results: Vec<PlayerResult>, cx: &mut Context<'_>) {
+    pub(super) fn decided(&mut self, id: SceneId, mut results: Vec<PlayerResult>, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get(&id) else { return };
         let (Some(domain), Some(allocation)) = (scene.domain.clone(), scene.allocation) else { return };
+        // One who was sent to the game and never heard of it may have been sent again: only the last seat counts.
+        results.retain(|result| {
+            let user = scene.seats.get(result.seat as usize).map(|row| row.player.user);
+            let is_later = |row: &SeatRow| Some(row.player.user) == user && row.player.seat > result.seat;
+            !scene.seats.iter().any(is_later)
+        });
         if !results.is_empty() {
             let players = scene.seats.iter().map(|row| row.player.clone()).collect();
             let finished = Finished { scene: id, domain, ended: cx.now, players, results };

@@ -10,7 +10,7 @@ use scenehost_core::matching::teams::{Layout, Team};
 use scenehost_core::matching::{Event, Seeker, Wish};
 use scenehost_core::message::MatchState;
 use scenehost_core::scene_master::Matched;
-use scenehost_core::{AllocationId, MatchId, Message, Refusal, Time, UserId, scene_master};
+use scenehost_core::{AllocationId, MatchId, Message, Reading, Refusal, Service as _, Time, UserId, scene_master};
 
 use crate::matchmaker::{Asked, Matchmaker, asked, domain, ended, entry, seeker, told};
 
@@ -159,6 +159,9 @@ fn in_the_end_bots_fill_what_nobody_has_come_for() {
     assert!(matching.pass(19_000).is_empty());
     let made = matching.pass(3_000);
     assert_eq!((made[0].users(), made[0].bots), (vec![1, 2], 2));
+    matching.made(&made[0]);
+    let bots = matching.world.service.meters().into_iter().find(|meter| meter.name == "scenehost_match_bots_total");
+    assert_eq!(bots.expect("it is counted").value, Reading::Total(2));
     for user in 3..6 {
         matching.asks(user, 1500);
     }
@@ -274,6 +277,13 @@ fn those_whom_the_scene_does_not_take_wait_again_with_their_age() {
         |message: &Message| matches!(message, Message::SceneMaster(scene_master::Event::ReqCancelScene { .. }));
     assert!(messages.iter().any(cancels), "{messages:?}");
     assert_eq!(matching.state(1), "Waiting");
+    // They may have another match at once, and SceneMaster hears of that last.
+    matching.world.tell(wants(1, &[(1, None)]));
+    assert!(asked(&matching.ask(vec![seeker(2, 1500)])).is_empty());
+    let messages = matching.world.pass_ms(FILL_MS_MAX);
+    let cancelled = messages.iter().position(cancels).expect("the seat is given back");
+    let creates = |message: &Message| !asked(std::slice::from_ref(message)).is_empty();
+    assert!(messages.iter().position(creates).is_some_and(|created| created > cancelled), "{messages:?}");
 }
 
 #[test]

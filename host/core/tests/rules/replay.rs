@@ -172,9 +172,9 @@ fn each_search_is_counted_once_by_how_it_ended() {
     let of_party = |name: &str| report.groups.iter().find(|group| group.by == "party" && group.name == name);
     let sizes = ["alone", "party of 2", "party of 3"].map(|name| of_party(name).map(|it| it.measures.searches));
     assert_eq!(sizes, [Some(6), Some(1), Some(1)]);
-    let by_rating = report.groups.iter().filter(|group| group.by == "rating");
+    let mut by_rating = report.groups.iter().filter(|group| group.by == "rating");
     assert_eq!(by_rating.clone().map(|group| group.measures.searches).sum::<u64>(), 8);
-    assert_eq!(by_rating.last().map(|group| group.name.as_str()), Some("2900 to 2900"));
+    assert_eq!(by_rating.next_back().map(|group| group.name.as_str()), Some("2900 to 2900"));
     let ends = report.samples.iter().filter(|sample| matches!(sample.end, End::Starved));
     assert_eq!(ends.map(|sample| sample.rating).collect::<Vec<_>>(), [2_900, 700]);
 }

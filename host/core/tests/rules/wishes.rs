@@ -181,7 +181,7 @@ fn everything_in_a_wish_has_a_limit() {
     ] {
         let refused = say(&mut club, ADA, wish.clone()).unwrap_err();
         assert!(refused.contains(why), "{refused}");
-        assert_eq!(club.search_with(ADA, Some(wish)).is_err(), true);
+        assert!(club.search_with(ADA, Some(wish)).is_err());
         club.pass_ms(2_000);
     }
     say(&mut club, ADA, wants("a", many)).unwrap();

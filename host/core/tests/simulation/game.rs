@@ -1,5 +1,7 @@
 //! The tiny games of simulated scenes: what each does follows from its scene's seed.
 
+use std::collections::BTreeSet;
+
 use scenehost_core::PlayerResult;
 use scenehost_core::matching::backfill::Opening;
 use scenehost_core::scene::{Event, GameEvent};
@@ -49,7 +51,8 @@ pub const MEMORY_KIB_MAX: u64 = 64;
 #[derive(Debug)]
 pub struct Game {
     course: Course,
-    seats: u32,
+    /// Those of the beginning, and of who has come in since.
+    seats: BTreeSet<u32>,
     /// When it does what it does next, after its start.
     pub next_ms: u64,
     has_kicked: bool,
@@ -81,7 +84,7 @@ impl Game {
             if (seed >> 5).is_multiple_of(4) { 200 + (seed >> 8) % 4_000 } else { 500 + (seed >> 8) % 60_000 };
         Self {
             course,
-            seats,
+            seats: (0..seats).collect(),
             next_ms,
             has_kicked: false,
             seeks: (seed >> 10).is_multiple_of(3).then_some(true),
@@ -144,14 +147,15 @@ impl Game {
     /// What the game says to what it is told.
     pub fn hears(&mut self, event: &GameEvent) -> Option<Event> {
         if let GameEvent::Joined(player) = event {
-            // Who has joined in progress gets a result, too.
-            self.seats = self.seats.max(player.seat + 1);
+            // Who has joined in progress gets a result, too; who was expected then and never came is not known here.
+            self.seats.insert(player.seat);
         }
         let stops = matches!(event, GameEvent::Stopping { .. }) && self.has_last_words;
         stops.then(|| Event::Finish(if self.is_decided { self.results() } else { Vec::new() }))
     }
 
     fn results(&self) -> Vec<PlayerResult> {
-        (0..self.seats).map(|seat| PlayerResult { seat, place: seat + 1, score: i64::from(seat) }).collect()
+        let result = |seat: &u32| PlayerResult { seat: *seat, place: seat + 1, score: i64::from(*seat) };
+        self.seats.iter().map(result).collect()
     }
 }

@@ -113,6 +113,8 @@ pub struct Watch {
     pub told: BTreeSet<(UserId, SceneId)>,
     /// The users of the groups for which a scene was asked.
     pub groups: BTreeMap<MatchId, Vec<UserId>>,
+    /// The groups that were sent to running scenes.
+    pub fills: BTreeSet<MatchId>,
     /// The scenes that these were given, and the group for which one is asked just now.
     pub by_match: BTreeMap<MatchId, SceneId>,
     asking: Option<MatchId>,
@@ -274,6 +276,20 @@ impl Watch {
         if let Some(scene) = scene {
             let is_unrecorded = still(&scene);
             self.scenes.entry(scene).and_modify(|row| row.is_unrecorded = is_unrecorded);
+        }
+    }
+
+    /// Those who were sent to a running scene have no seats there, or none any more: they were never told of them.
+    fn taken_back(&mut self, match_id: MatchId) {
+        if !self.fills.remove(&match_id) {
+            return;
+        }
+        for user in self.groups.remove(&match_id).unwrap_or_default() {
+            let told = |scene: &SceneId| self.told.contains(&(user, *scene));
+            let untold = self.scenes.iter().find(|(scene, row)| row.users.contains(&user) && !told(scene));
+            if let Some(scene) = untold.map(|(scene, _)| *scene) {
+                self.scenes.entry(scene).and_modify(|row| _ = row.users.remove(&user));
+            }
         }
     }
 
@@ -443,7 +459,10 @@ impl Observed for SceneMaster {
             Event::SynMisbehaved { scene, epoch, .. } => {
                 (format!("SynMisbehaved{}", known(scene, epoch)), Some(*scene))
             }
-            Event::ReqCancelScene { match_id } => ("ReqCancelScene".to_owned(), watch.by_match.get(match_id).copied()),
+            Event::ReqCancelScene { match_id } => {
+                watch.taken_back(*match_id);
+                ("ReqCancelScene".to_owned(), watch.by_match.get(match_id).copied())
+            }
             Event::ReqGiveUpSeat { scene, .. } => ("ReqGiveUpSeat".to_owned(), Some(*scene)),
             Event::SynReport(report) => return watch.reported(report),
             Event::Scanned { .. } => return,
@@ -488,6 +507,9 @@ impl Observed for SceneMaster {
                 Message::SceneService(_, scene_service::Event::ReqDestroyScene { scene, epoch, .. }) => {
                     let ordered = watch.ordered.entry(*scene).or_insert(*epoch);
                     *ordered = (*ordered).max(*epoch);
+                }
+                Message::Match(_, matching::Event::ResCreateScene { match_id, result: Err(_) }) => {
+                    watch.taken_back(*match_id);
                 }
                 Message::Lobby(lobby::Event::SynSceneEnded { user, ended, .. }) => {
                     if let Some(row) = watch.scenes.get_mut(&ended.scene) {

@@ -25,7 +25,7 @@ pub struct Arrival {
     pub rating: i32,
     /// On which machine.
     pub machine: usize,
-    /// The regions, a bit each, in which it may play when its limits have grown to their ends.
+    /// The regions, a bit each, in which it may play, however long it waits.
     pub near: u64,
 }
 

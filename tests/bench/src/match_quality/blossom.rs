@@ -467,9 +467,9 @@ mod tests {
             let (count, dense) = (rng.random_range(0..11), rng.random_range(1..=3));
             let most = [5, 30, 1_000][round % 3];
             let mut weights = vec![vec![None; count]; count];
-            for one in 0..count {
-                for other in one + 1..count {
-                    weights[one][other] = (rng.random_range(0..3) < dense).then(|| rng.random_range(0..most));
+            for (one, row) in weights.iter_mut().enumerate() {
+                for weight in row.iter_mut().skip(one + 1) {
+                    *weight = (rng.random_range(0..3) < dense).then(|| rng.random_range(0..most));
                 }
             }
             let pairs = min_weight_pairs(count, |one, other| weights[one][other]);

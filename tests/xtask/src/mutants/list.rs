@@ -104,8 +104,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "drained-node-chosen",
         "scene_master/nodes.rs",
-        "|(id, node)| !node.is_draining && other_than != Some(**id)",
-        "|(id, node)| (MUTANT || !node.is_draining) && other_than != Some(**id)",
+        "|(id, node): &(&NodeId, &Node)| !node.is_draining && other_than != Some(**id)",
+        "|(id, node): &(&NodeId, &Node)| (MUTANT || !node.is_draining) && other_than != Some(**id)",
     ),
     mutant(
         "node-gone-scenes-live",
@@ -190,15 +190,15 @@ pub const MUTANTS: &[Mutant] = &[
     // Match
     mutant(
         "match-too-many",
-        "matching.rs",
-        "            let fits = players + size(&chosen) <= players_max;",
-        "            let fits = MUTANT || players + size(&chosen) <= players_max;",
+        "matching/pool.rs",
+        "        if ticket.users > room || ",
+        "        if (!MUTANT && ticket.users > room) || ",
     ),
     mutant(
         "match-waits-for-ever",
-        "matching.rs",
-        "            if cx.now.ms_since(ticket.since) >= self.domain.wait_ms_max {",
-        "            if !MUTANT && cx.now.ms_since(ticket.since) >= self.domain.wait_ms_max {",
+        "matching/search.rs",
+        "        if waited_ms >= self.domain.wait_ms_max {",
+        "        if !MUTANT && waited_ms >= self.domain.wait_ms_max {",
     ),
     mutant(
         "match-keeps-cancelled",
@@ -208,7 +208,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "match-answers-one",
-        "matching.rs",
+        "matching/placing.rs",
         "        for (user, entry) in entries {",
         "        for (user, entry) in entries.into_iter().skip(usize::from(MUTANT)) {",
     ),
@@ -216,8 +216,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "lobby-searches-in-a-scene",
         "lobby/search.rs",
-        "            Some(Phase::InScene { .. }) => {\n                return Err",
-        "            Some(Phase::InScene { .. }) if MUTANT => {}\n            Some(Phase::InScene { .. }) => {\n                return Err",
+        "            Some(Phase::InScene { .. }) => {\n                Err",
+        "            Some(Phase::InScene { .. }) if MUTANT => Ok(()),\n            Some(Phase::InScene { .. }) => {\n                Err",
     ),
     mutant(
         "lobby-answer-lost",

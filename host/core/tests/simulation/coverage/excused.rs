@@ -224,6 +224,11 @@ pub const REFUSALS: &[(&str, &str, &str)] = &[
         "simulated users block nobody",
     ),
     ("scene-master", "Forbidden: \"this game cannot be watched\"", "all simulated games can be watched"),
+    (
+        "scene-master",
+        "Forbidden: \"you may not watch this game\"",
+        "few are stopped from watching while the way to that is still being opened for them",
+    ),
     ("scene-master", "NotFound: \"user \"", "simulated operators remove nobody"),
     (
         "scene-master",
