@@ -41,6 +41,7 @@ async fn an_operator_makes_a_domain_and_it_is_there_after_a_restart_and_goes_whe
     assert_eq!((&shown["of_operators"], &shown["settings"]["players_max"]), (&json!(true), &json!(2)));
     assert_eq!(within("a match in the new domain", gather(&host, "night", 2)).await.len(), 2);
 
+    host.kill9();
     host.restart();
     assert_eq!(domain(&host, "night").await["of_operators"], true);
     let eve = sign_in(&host, "Eve").await;

@@ -223,7 +223,7 @@ async fn the_fleets_of_the_file_are_read_again_at_a_hang_up() {
     until_scenes(&host, "echo", &json!({"Ready": 4})).await;
     host.rewrite(&CONFIG.replace("standby_min = 2", "standby_min = \"many\""));
     host.hang_up();
-    until("the reason", async || host.log().contains("the fleets stay as they were")).await;
+    until("the reason", async || host.log().contains("fleets and domains stay as they were")).await;
     host.rewrite(&CONFIG.replace("plugin = \"gomoku\"", "plugin = \"missing\""));
     host.hang_up();
     until("the other reason", async || host.log().contains("missing.wasm cannot be read")).await;
