@@ -4,6 +4,7 @@
 //! Rows: each function, with its fuel; judging 1, 8 and 32 proposals of two tickets out of a pool of 64; a call that
 //! runs out of fuel.
 
+// The tests' way to components, of which this needs only some.
 #[path = "../tests/engine/support.rs"]
 #[allow(dead_code)]
 mod support;
