@@ -14,6 +14,7 @@ use wasmtime::component::{
 use crate::{
     bindings::{CONTRACT_VERSION, Command, Event, Init, Moment, Player, WorldPre},
     engine::Shared,
+    inspect::Inspection,
     instance::HostState,
     rule::RULE_VERSION,
 };
@@ -161,6 +162,11 @@ impl Plugin {
     /// The names of the interfaces that the component imports.
     pub fn imports(&self) -> &[String] {
         &self.inner.imports
+    }
+
+    /// What it imports, exports and needs.
+    pub fn inspect(&self) -> Inspection {
+        Inspection::of(self.inner.pre.instance_pre().component())
     }
 
     pub(crate) fn shared(&self) -> &Shared {

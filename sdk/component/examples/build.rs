@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let toolchain = Toolchain::find(&workspace_dir, only)?;
     println!("building with {}", toolchain.way);
-    let request = Request { out_dir: target_dir.join("plugins"), workspace_dir, packages, target_dir };
+    let request = Request { out_dir: target_dir.join("plugins"), workspace_dir, packages, target_dir, quick: false };
     for component in build(&toolchain, &request)? {
         let news = if component.changed { "new" } else { "unchanged" };
         let path = component.path.display();

@@ -30,6 +30,8 @@ pub struct Request {
     pub target_dir: PathBuf,
     /// Where the components go, as `<package>.wasm`.
     pub out_dir: PathBuf,
+    /// A shorter build for who is waiting to see a change, of a component that is larger and slower.
+    pub quick: bool,
 }
 
 /// A component that was built.

@@ -163,6 +163,7 @@ fn build_guests(folders: &Folders, packages: &[&str]) -> anyhow::Result<std::pat
         packages: packages.iter().map(ToString::to_string).collect(),
         target_dir: folders.target.clone(),
         out_dir: folders.target.join("plugins"),
+        quick: false,
     };
     scenehost_component::build(&toolchain, &request).context("the components cannot be built")?;
     Ok(request.out_dir)

@@ -13,6 +13,7 @@ use wasmtime::{
 use crate::{
     bindings::CONTRACT_VERSION,
     engine::{self, CORE_INSTANCES_PER_SCENE, Error, INSTANCE_BYTES_MAX, TABLES_PER_SCENE},
+    inspect::Inspection,
     plugin::{DIAGNOSTICS, Digest, Functions, LOGIC, RULE, Rejected, check_resources, check_upload, export},
 };
 
@@ -171,6 +172,11 @@ impl Component {
     /// The size of the uploaded component.
     pub fn size_bytes(&self) -> usize {
         self.inner.size_bytes
+    }
+
+    /// What it imports, exports and needs.
+    pub fn inspect(&self) -> Inspection {
+        Inspection::of(self.inner.pre.instance_pre().component())
     }
 
     pub(super) fn shared(&self) -> &Shared {

@@ -1,0 +1,91 @@
+//! The templates of `scenectl new`, embedded into the tool.
+//!
+//! Invariant: a template is a list of files with `{{name}}`, `{{crate}}` (the name as Rust writes it) and `{{sdk}}` (the
+//! folder of Scenehost's sources) for what differs between projects; no other text in braces is touched.
+
+use std::path::Path;
+
+use crate::project::{Kind, Language};
+
+/// What a project can begin as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Template {
+    /// A game of turns for two, with a clock: three in a row.
+    TurnBased,
+    /// A game that ticks, for two to four: a race for coins.
+    RealTime,
+    /// A condition of a game on its matches.
+    MatchRule,
+}
+
+/// A file of a template: where it goes in the project, and what is in it.
+pub type File = (&'static str, &'static str);
+
+macro_rules! files {
+    ($folder:literal: $($to:literal = $from:literal),+ $(,)?) => {
+        &[$(($to, include_str!(concat!("../templates/", $folder, "/", $from)))),+]
+    };
+}
+
+const TURN_BASED: &[File] = files!("turn-based":
+    ".gitignore" = "gitignore",
+    "bots.toml" = "bots.toml",
+    "Cargo.toml" = "Cargo.toml.in",
+    "README.md" = "README.md",
+    "scenehost.toml" = "scenehost.toml",
+    "src/lib.rs" = "src/lib.rs",
+    "tests/rules.rs" = "tests/rules.rs",
+    "page/index.html" = "page/index.html",
+    "scripts/game.toml" = "scripts/game.toml",
+    "scripts/game.recorded.json" = "scripts/game.recorded.json",
+);
+
+const REAL_TIME: &[File] = files!("real-time":
+    ".gitignore" = "gitignore",
+    "bots.toml" = "bots.toml",
+    "Cargo.toml" = "Cargo.toml.in",
+    "README.md" = "README.md",
+    "scenehost.toml" = "scenehost.toml",
+    "src/lib.rs" = "src/lib.rs",
+    "tests/rules.rs" = "tests/rules.rs",
+    "page/index.html" = "page/index.html",
+    "scripts/round.toml" = "scripts/round.toml",
+    "scripts/round.recorded.json" = "scripts/round.recorded.json",
+);
+
+const MATCH_RULE: &[File] = files!("match-rule":
+    ".gitignore" = "gitignore",
+    "Cargo.toml" = "Cargo.toml.in",
+    "README.md" = "README.md",
+    "scenehost.toml" = "scenehost.toml",
+    "src/lib.rs" = "src/lib.rs",
+    "tests/rules.rs" = "tests/rules.rs",
+    "scripts/rule.toml" = "scripts/rule.toml",
+    "scripts/rule.recorded.json" = "scripts/rule.recorded.json",
+);
+
+impl Template {
+    pub fn kind(self) -> Kind {
+        match self {
+            Template::TurnBased | Template::RealTime => Kind::Scene,
+            Template::MatchRule => Kind::MatchRule,
+        }
+    }
+
+    /// Its files in a language; `None` where there is no such template.
+    pub fn files(self, language: Language) -> Option<&'static [File]> {
+        match (self, language) {
+            (Template::TurnBased, Language::Rust) => Some(TURN_BASED),
+            (Template::RealTime, Language::Rust) => Some(REAL_TIME),
+            (Template::MatchRule, Language::Rust) => Some(MATCH_RULE),
+            (_, Language::TypeScript) => None,
+        }
+    }
+}
+
+/// A file's text for a project of this name.
+pub fn fill(text: &str, name: &str, sdk: &Path) -> String {
+    text.replace("{{name}}", name)
+        .replace("{{crate}}", &name.replace('-', "_"))
+        .replace("{{sdk}}", &sdk.display().to_string())
+}
