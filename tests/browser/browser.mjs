@@ -89,6 +89,13 @@ class Table {
 
   /** A player in a browser context of their own, on the home view. */
   async enter(name, device) {
+    const player = await this.open(name, device);
+    await player.at("name").waitFor();
+    return player;
+  }
+
+  /** The same on whatever page there is. */
+  async open(name, device) {
     const context = await this.browser.newContext(device);
     const page = await context.newPage();
     page.setDefaultTimeout(STEP_DEADLINE_MS);
@@ -98,7 +105,6 @@ class Table {
     const player = new Player(name, page, device.hasTouch === true);
     this.players.push(player);
     await page.goto(this.baseUrl);
-    await player.at("name").waitFor();
     return player;
   }
 

@@ -255,7 +255,7 @@ pub fn pages() -> PathBuf {
 }
 
 /// A part in the target folder that this test was built in.
-fn built(part: &str) -> PathBuf {
+pub fn built(part: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the system knows what runs");
     let target = test.ancestors().nth(3).expect("a test lies in <target>/debug/deps");
     let path = target.join(part);

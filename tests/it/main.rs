@@ -13,6 +13,7 @@
 //! | [`resume`] | that cut connections lose nothing, by the Rust client |
 //! | [`bots`] | a hundred players, every message accounted for |
 //! | [`matching`] | what users bring to a search and want of it, and matches that have to be accepted |
+//! | [`logs`], [`scenectl`], [`scenectl_dev`] | what scenes write, for who makes them; the designers' tool with a host |
 //! | [`lines`], [`cut`] | connections that are lost: what is kept, and that nothing is missed |
 //! | [`friends`] | friends, what they see of each other, and notifications |
 //! | [`standing`] | results, recorded once, and what becomes of them |
@@ -51,6 +52,7 @@ mod guild;
 mod hostile;
 mod keep_alive;
 mod lines;
+mod logs;
 mod match_replay;
 mod matching;
 mod next_match;
@@ -63,6 +65,8 @@ mod restart;
 mod resume;
 mod rules;
 mod saves;
+mod scenectl;
+mod scenectl_dev;
 mod scenes;
 mod secure;
 mod sessions;

@@ -60,6 +60,8 @@ impl Default for WorkerOptions {
 pub trait Sink {
     /// A scene was stepped.
     fn stepped(&mut self, key: SceneKey, stepped: Stepped);
+    /// What is told of the scene next was in the step of this tick. Only when it has logged something or failed.
+    fn in_step(&mut self, _key: SceneKey, _tick: u64) {}
     /// A scene failed in a step and is already removed; its slot is free when the run is over.
     fn failed(&mut self, key: SceneKey, failure: Failure);
     /// A scene logged something, in the call whose outcome follows.
@@ -495,6 +497,9 @@ impl Worker {
         let took = clock().saturating_sub(begun);
         let (next_due_ns, memory_bytes) = (scene.due_ns, scene.instance.memory_bytes());
         let (log, wants_snapshot) = (scene.instance.take_log(), scene.wants_snapshot());
+        if log.is_some() || made.commands.is_err() || made.swapped.is_some() {
+            sink.in_step(key, made.at.tick);
+        }
         match made.swapped {
             Some(Ok(())) => sink.swapped(key, Ok(())),
             Some(Err(kept)) => self.tell_kept(key, Some(kept), sink),

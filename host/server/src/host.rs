@@ -36,6 +36,7 @@ use crate::config::Config;
 use crate::domains::{Domains, New as NewDomain};
 use crate::edge::{self, Door, Edge, Limits};
 use crate::fleets::Fleets;
+use crate::game_logs::GameLogs;
 use crate::id_tokens::IdTokens;
 use crate::match_streams::Streams;
 use crate::moderation;
@@ -92,7 +93,8 @@ pub async fn run(
     let (bus, inboxes, to_host) = Bus::new(scene_threads.clone(), store.clone());
     let saves = Room::new();
     let runs = FleetRuns::default();
-    let joins = scene_thread::spawn(seeds, &engine, &runs, &bus, clock, &saves)?;
+    let logs = GameLogs::new();
+    let joins = scene_thread::spawn(seeds, &engine, &runs, &bus, clock, &saves, &logs)?;
 
     let (stopping, stopping_seen) = watch::channel(false);
     let (draining, draining_seen) = watch::channel(false);
@@ -130,7 +132,8 @@ pub async fn run(
     let path = config.server.store_dir().canonicalize().context("the store's folder")?;
     let backups = Backups::new(store.clone(), path, config.server.backup_dir());
     let token = config.ops.token.as_deref();
-    let ops = Ops::new(bus.clone(), clock, metrics.clone(), token, draining_seen, backups.clone(), domains.clone());
+    let ops =
+        Ops::new(bus.clone(), clock, metrics.clone(), token, draining_seen, backups.clone(), domains.clone(), logs);
     tokio::spawn(Door::new(router, limits, tls, &config.server).serve(listener, stopping_seen));
     tokio::spawn(async move { axum::serve(ops_listener, ops.router()).await });
     tokio::spawn(keep_metrics(metrics));

@@ -15,6 +15,7 @@
 //! | [`store`] | keeps what was acknowledged |
 //! | `records`, `checks` | reads records and checks passwords for Auth |
 //! | `fleets`, `capacity` | what scenes are made of, also while the host runs; what this machine gives to them |
+//! | `game_logs` | keeps the newest lines that scenes have logged |
 //! | `domains` | how users are matched, also while the host runs |
 //! | `rules` | loads the components that are rules of domains |
 //! | `catalogue` | keeps the economy's catalogue current |
@@ -33,6 +34,7 @@ mod domains;
 mod edge;
 mod export;
 mod fleets;
+mod game_logs;
 pub mod host;
 mod id_tokens;
 mod in_place;

@@ -8,6 +8,7 @@ mod backups;
 mod domains;
 mod fleets;
 mod guild;
+mod logs;
 mod mute;
 mod nodes;
 mod notifications;
@@ -35,6 +36,7 @@ use crate::clock::Clock;
 use crate::domains::Domains;
 use crate::export;
 use crate::fleets::Fleets;
+use crate::game_logs::GameLogs;
 
 pub use backups::{Backups, Made, MakeBackup};
 
@@ -50,6 +52,7 @@ struct Parts {
     backups: Backups,
     fleets: Fleets,
     domains: Domains,
+    logs: GameLogs,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +70,7 @@ struct Problem {
 }
 
 impl Ops {
+    #[expect(clippy::too_many_arguments, reason = "each is another part of the host")]
     pub fn new(
         bus: Bus,
         clock: Clock,
@@ -75,6 +79,7 @@ impl Ops {
         stopping: watch::Receiver<bool>,
         backups: Backups,
         domains: Domains,
+        logs: GameLogs,
     ) -> Self {
         let fleets = domains.fleets().clone();
         Self(Arc::new(Parts {
@@ -86,6 +91,7 @@ impl Ops {
             backups,
             fleets,
             domains,
+            logs,
         }))
     }
 
@@ -103,6 +109,7 @@ impl Ops {
             .route("/v1/domains/{domain}", get(domains::show).put(domains::put).delete(domains::remove))
             .route("/v1/fleets", get(fleets::list))
             .route("/v1/fleets/{fleet}", get(fleets::show).put(fleets::put).delete(fleets::remove))
+            .route("/v1/logs", get(logs::show))
             .route("/v1/nodes", get(nodes::list))
             .route("/v1/nodes/{node}/drain", post(nodes::drain).delete(nodes::undrain))
             .route("/v1/reservations", post(scenes::reserve))

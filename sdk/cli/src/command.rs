@@ -10,6 +10,8 @@ pub mod keygen;
 pub mod logs;
 pub mod new;
 pub mod publish;
+pub mod replay;
 pub mod rollback;
 pub mod test;
+pub mod verify;
 pub mod versions;

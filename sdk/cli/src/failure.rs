@@ -80,3 +80,10 @@ impl Failure {
         move |error| Failure::failed(format_args!("{}: {error}", path.display()))
     }
 }
+
+/// Something of the system, of which its own text says enough.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::failed(error)
+    }
+}

@@ -95,6 +95,11 @@ fn build_typescript(project: &Project, say: Say) -> Done<(PathBuf, String)> {
     let mut node = Command::new("node");
     node.current_dir(&project.root).arg(&builder).arg("build").args(&project.settings.entry).arg("--out").arg(&out);
     run_tool(node, "node", "the build")?;
+    if let Some(page) = &project.settings.page {
+        let mut node = Command::new("node");
+        node.current_dir(&project.root).arg(&builder).arg("page").arg("--out").arg(page);
+        run_tool(node, "node", "the build of the page")?;
+    }
     Ok((out, "componentize-js".to_owned()))
 }
 

@@ -21,7 +21,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(30);
 const UPLOAD: Duration = Duration::from_secs(180);
 /// The largest answer that is read.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
+const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// Which host, and the right to change something there.
 #[derive(clap::Args, Clone, Debug)]
@@ -202,6 +202,16 @@ impl Host {
     pub async fn rollback(&self, name: &str, swap: bool) -> Done<Plugin> {
         let body = serde_json::json!({ "swap": swap });
         self.ask(self.json(Method::POST, &format!("/v1/plugins/{name}/rollback"), &body)).await
+    }
+
+    /// The component of a version.
+    ///
+    /// # Errors
+    /// When the host is not there, refuses, or has none of this number.
+    pub async fn component(&self, name: &str, version: u64) -> Done<Vec<u8>> {
+        let path = format!("/v1/plugins/{name}/versions/{version}/component");
+        let mut answer = self.send(self.request(Method::GET, &path)).await?;
+        read(&mut answer, &self.url).await
     }
 
     /// Lines of scenes' logs. With `follow` in the query the answer stays open, without a deadline.

@@ -14,6 +14,7 @@ mod script;
 mod sdk;
 mod signing;
 mod template;
+mod words;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -96,6 +97,16 @@ enum Command {
     /// Show what scenes have logged, and how they failed.
     #[command(after_help = "Example: scenectl logs --follow --level warn")]
     Logs(command::logs::Arguments),
+    /// Play a recorded match again, and say whether all comes out as it did.
+    #[command(after_help = "Examples:
+  scenectl replay match.journal              is it the same, bit for bit?
+  scenectl replay match.journal --print      what went in and what came out
+  scenectl replay match.journal --step       the same step by step
+  scenectl replay match.journal --export json > match.jsonl")]
+    Replay(command::replay::Arguments),
+    /// Play a recorded match on another version of the game, and show the first thing that comes out otherwise.
+    #[command(after_help = "Example: scenectl verify match.journal --component target/scenehost/chess.wasm")]
+    Verify(command::verify::Arguments),
     /// Make a publisher's key, to sign what is published.
     #[command(after_help = "Example: scenectl keygen publisher.key")]
     Keygen(command::keygen::Arguments),
@@ -132,6 +143,8 @@ fn run(cli: &Cli, say: Say) -> Done {
         Command::Activate(arguments) => block_on(command::activate::run(arguments, project(), say)),
         Command::Rollback(arguments) => block_on(command::rollback::run(arguments, project(), say)),
         Command::Logs(arguments) => block_on(command::logs::run(arguments, project(), say)),
+        Command::Replay(arguments) => block_on(command::replay::run(arguments, project(), say)),
+        Command::Verify(arguments) => command::verify::run(arguments, project(), say),
         Command::Keygen(arguments) => command::keygen::run(arguments, say),
         Command::Completions(arguments) => command::completions::run(arguments),
     }

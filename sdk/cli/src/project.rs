@@ -115,6 +115,9 @@ pub struct Settings {
     /// For TypeScript: the file that exports the game, seen from the project's folder; src/scene.ts if it is left out.
     #[serde(default)]
     pub entry: Option<PathBuf>,
+    /// The folder of the page that plays it, seen from the project's folder; `page` if it is left out.
+    #[serde(default)]
+    pub page: Option<PathBuf>,
     #[serde(default)]
     pub dev: Dev,
 }
@@ -184,6 +187,16 @@ impl Project {
     /// The component.
     pub fn component(&self) -> PathBuf {
         self.out_dir().join(format!("{}.wasm", self.name()))
+    }
+
+    /// The component of the last quick build.
+    pub fn quick_component(&self) -> PathBuf {
+        self.quick_dir().join(format!("{}.wasm", self.name()))
+    }
+
+    /// The folder of the page that plays it. There may be none.
+    pub fn page_dir(&self) -> PathBuf {
+        self.root.join(self.settings.page.as_deref().unwrap_or(Path::new("page")))
     }
 
     /// The folder of its scripts.

@@ -1,7 +1,7 @@
 //! The templates of `scenectl new`, embedded into the tool.
 //!
 //! Invariant: a template is a list of files with `{{name}}`, `{{crate}}` (the name as Rust writes it) and `{{sdk}}` (the
-//! folder of Scenehost's sources) for what differs between projects; no other text in braces is touched.
+//! folder `sdk` of Scenehost's sources) for what differs between projects; no other text in braces is touched.
 
 use std::path::Path;
 
@@ -87,5 +87,5 @@ impl Template {
 pub fn fill(text: &str, name: &str, sdk: &Path) -> String {
     text.replace("{{name}}", name)
         .replace("{{crate}}", &name.replace('-', "_"))
-        .replace("{{sdk}}", &sdk.display().to_string())
+        .replace("{{sdk}}", &sdk.join("sdk").display().to_string())
 }

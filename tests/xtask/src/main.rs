@@ -134,7 +134,7 @@ fn test(folders: &Folders) -> anyhow::Result<()> {
     pages::build(folders)?;
     pages::install(folders, "tests/browser")?;
     shell::step("building the host and the tests");
-    shell::cargo(folders, &["build", "--workspace", "--bin", "scenehost"])?;
+    shell::cargo(folders, &["build", "--workspace", "--bin", "scenehost", "--bin", "scenectl"])?;
     shell::cargo(folders, &["test", "--workspace", "--no-run"])?;
     shell::step("tests");
     shell::cargo(folders, &["test", "--workspace"])?;

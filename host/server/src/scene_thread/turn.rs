@@ -17,8 +17,8 @@ use scenehost_core::scene::{self, Effect, Scene};
 use scenehost_core::scene_service::{self, ToScene};
 use scenehost_core::{DomainName, GameName, Incarnation, Message, Refusal, SceneId, Time};
 use scenehost_engine::{
-    CallError, Command, DeliverError, Failure, Log, NextMatch, Outgoing, SceneKey, Showing, Sink, Stepped, Worker,
-    WorkerOptions,
+    CallError, Command, CreateError, DeliverError, Failure, Log, NextMatch, Outgoing, SceneKey, Showing, Sink, Stepped,
+    Worker, WorkerOptions,
 };
 use scenehost_protocol::SharedEvent;
 use scenehost_protocol::v1::{self, server_frame::Body};
@@ -26,6 +26,7 @@ use slab::Slab;
 use tokio::runtime::Handle;
 
 use super::connection::Connection;
+use super::logs::SceneLogs;
 use super::saves::{Room, Saves};
 use super::{FleetRuns, Order, SceneThreads, Seed, game};
 use crate::bus::Bus;
@@ -82,6 +83,7 @@ pub struct SceneThread {
     saves: Saves,
     /// The games of the scenes.
     games: HashMap<SceneId, GameName>,
+    logs: SceneLogs,
     outcomes: Outcomes,
     /// The least that is a strike in any fleet: a step below both is looked at no further.
     strike_step: Duration,
@@ -96,30 +98,55 @@ pub struct SceneThread {
 
 /// What the worker said, to be dealt with when it has returned.
 #[derive(Default)]
-struct Outcomes(VecDeque<(SceneId, Outcome)>);
+struct Outcomes {
+    told: VecDeque<(SceneId, Outcome)>,
+    /// The step of which the worker tells now, when it has something to tell besides its commands.
+    tick: Option<(SceneKey, u64)>,
+}
 
 enum Outcome {
     Stepped(Stepped),
-    Failed(Failure),
-    Logged(Log),
+    Failed(Option<u64>, Failure),
+    Logged(Option<u64>, Log),
+}
+
+impl Outcomes {
+    /// The tick of what is told of a scene, if it was a step.
+    fn tick_of(&self, key: SceneKey) -> Option<u64> {
+        self.tick.filter(|(of, _)| *of == key).map(|(_, tick)| tick)
+    }
 }
 
 impl Sink for Outcomes {
+    fn in_step(&mut self, key: SceneKey, tick: u64) {
+        self.tick = Some((key, tick));
+    }
+
     fn stepped(&mut self, key: SceneKey, stepped: Stepped) {
-        self.0.push_back((SceneId(key.0), Outcome::Stepped(stepped)));
+        self.tick = None;
+        self.told.push_back((SceneId(key.0), Outcome::Stepped(stepped)));
     }
 
     fn failed(&mut self, key: SceneKey, failure: Failure) {
-        self.0.push_back((SceneId(key.0), Outcome::Failed(failure)));
+        self.told.push_back((SceneId(key.0), Outcome::Failed(self.tick_of(key), failure)));
+        self.tick = None;
     }
 
     fn logged(&mut self, key: SceneKey, log: Log) {
-        self.0.push_back((SceneId(key.0), Outcome::Logged(log)));
+        self.told.push_back((SceneId(key.0), Outcome::Logged(self.tick_of(key), log)));
     }
 }
 
 impl SceneThread {
-    pub fn new(seed: Seed, fleets: FleetRuns, bus: Bus, clock: Clock, runtime: Handle, saves: Room) -> Self {
+    pub fn new(
+        seed: Seed,
+        fleets: FleetRuns,
+        bus: Bus,
+        clock: Clock,
+        runtime: Handle,
+        saves: Room,
+        logs: SceneLogs,
+    ) -> Self {
         Self {
             saves: Saves::new(saves, runtime, bus.clone(), seed.threads.clone()),
             games: HashMap::new(),
@@ -136,6 +163,7 @@ impl SceneThread {
             generation: 0,
             touched: Vec::new(),
             unread: Vec::new(),
+            logs,
             outcomes: Outcomes::default(),
             strike_step: Duration::MAX,
             strike_bytes: usize::MAX,
@@ -248,14 +276,19 @@ impl SceneThread {
                 self.strike_bytes.min(usize::try_from(memory_kib).unwrap_or(usize::MAX).saturating_mul(1_024));
         }
         self.games.insert(id, fleet.game.clone());
+        self.logs.begin(id, &start.fleet, &fleet);
         self.scenes.insert(id, Scene::start(id, start));
         let key = SceneKey(id.0);
         let created = match reuse {
             true => self.worker.restart(key, &fleet.plugin, &spec, began, &mut self.outcomes),
             false => self.worker.create(key, &fleet.plugin, &spec, began, &mut self.outcomes),
         };
+        let now = self.clock.now();
         let result = created.map_err(|error| {
             tracing::warn!(scene = %id, fleet = %fleet_name, %error, "a scene could not start");
+            if let CreateError::Failed(failure) = &error {
+                self.logs.failed(now, id, None, failure);
+            }
             Refusal::Invalid("the game could not start: its operators find the reason in the log".to_owned())
         });
         self.meters.started(self.clock.elapsed() - began);
@@ -299,7 +332,7 @@ impl SceneThread {
                     Ok(result) => result,
                     Err(CallError::NoScene | CallError::Finished) => Err("the game is over".to_owned()),
                     Err(CallError::Failed(failure)) => {
-                        let text = self.failed(id, &failure);
+                        let text = self.failed(id, None, &failure);
                         waiting.push_back(scene::Event::Failed(text));
                         Err("the game has failed".to_owned())
                     }
@@ -344,6 +377,7 @@ impl SceneThread {
             Effect::Gone => {
                 self.worker.remove(SceneKey(id.0));
                 self.games.remove(&id);
+                self.logs.gone(id);
                 if let Some(scene) = self.scenes.remove(&id) {
                     self.saves.gone(scene.incarnation());
                 }
@@ -355,7 +389,7 @@ impl SceneThread {
         let clock = self.clock;
         self.worker.run_due(|| clock.elapsed(), &mut self.outcomes);
         // An outcome may lead to calls with outcomes of their own; those come to the end.
-        while let Some((id, outcome)) = self.outcomes.0.pop_front() {
+        while let Some((id, outcome)) = self.outcomes.told.pop_front() {
             match outcome {
                 Outcome::Stepped(stepped) => {
                     self.meters.stepped(stepped.late_by, stepped.took);
@@ -366,11 +400,11 @@ impl SceneThread {
                         self.command(id, command);
                     }
                 }
-                Outcome::Failed(failure) => {
-                    let text = self.failed(id, &failure);
+                Outcome::Failed(tick, failure) => {
+                    let text = self.failed(id, tick, &failure);
                     self.scene_event(id, scene::Event::Failed(text));
                 }
-                Outcome::Logged(log) => game_log(id, &log),
+                Outcome::Logged(tick, log) => self.logs.logged(self.clock.now(), id, tick, log),
             }
         }
     }
@@ -384,8 +418,9 @@ impl SceneThread {
         self.bus.send(message);
     }
 
-    fn failed(&mut self, id: SceneId, failure: &Failure) -> String {
-        tracing::warn!(scene = %id, kind = failure.kind(), %failure, "a scene failed");
+    fn failed(&mut self, id: SceneId, tick: Option<u64>, failure: &Failure) -> String {
+        tracing::warn!(scene = %id, tick, kind = failure.kind(), %failure, "a scene failed");
+        self.logs.failed(self.clock.now(), id, tick, failure);
         self.meters.failed(failure.kind());
         failure.public_text().to_owned()
     }
@@ -462,21 +497,5 @@ impl SceneThread {
         self.sweep_at = now + SWEEP;
         self.meters.report(self.scenes.len(), self.connections.len());
         self.look_through(now);
-    }
-}
-
-fn game_log(id: SceneId, log: &Log) {
-    use scenehost_engine::Level;
-    for line in &log.lines {
-        let text = line.text.as_str();
-        match line.level {
-            Level::Debug => tracing::debug!(target: "game", scene = %id, "{text}"),
-            Level::Info => tracing::info!(target: "game", scene = %id, "{text}"),
-            Level::Warn => tracing::warn!(target: "game", scene = %id, "{text}"),
-            Level::Error => tracing::error!(target: "game", scene = %id, "{text}"),
-        }
-    }
-    if log.dropped > 0 {
-        tracing::warn!(target: "game", scene = %id, dropped = log.dropped, "log lines past the limit were dropped");
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::sleep;
 
 use crate::command::publish::short;
 use crate::command::test;
-use crate::failure::{Done, Failure};
+use crate::failure::Done;
 use crate::guest::{self, Built};
 use crate::host::{Host, Running, Upload};
 use crate::project::{Kind, Project};
@@ -78,7 +78,7 @@ async fn play(arguments: &Arguments, project: &Project, mut stopped: Receiver<bo
     let mut current = first.bytes.clone();
     change(&host, project, first.bytes, false, Instant::now(), say).await?;
     tell(project, &local.running, say);
-    if arguments.open && project.root.join("page").is_dir() {
+    if arguments.open && project.page_dir().is_dir() {
         open(&local.page(), say);
     }
     loop {
@@ -195,7 +195,7 @@ async fn ask_again(arguments: &Arguments, project: &Project, mut stopped: Receiv
 
 fn tell(project: &Project, running: &Running, say: Say) {
     say.step("serving", format_args!("players at {}, operators at {}", running.players, running.ops));
-    if project.root.join("page").is_dir() {
+    if project.page_dir().is_dir() {
         let players = &running.players;
         eprintln!("\n    Open {GOOD}{players}/{GOOD:#} in two windows and play.");
         eprintln!("    Save a file and it changes, also in games that are running. Ctrl-C ends it.");
@@ -209,11 +209,5 @@ fn open(address: &str, say: Say) {
     let started = Command::new(program).arg(address).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     if started.is_err() {
         say.warn(format_args!("`{program}` is not here: open {address} yourself"));
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Failure {
-        Failure::failed(error)
     }
 }

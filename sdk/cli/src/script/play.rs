@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use scenehost_engine::{
     Comeback, Command, Departure, Event, External, Failure, Incoming, Init, Instance, Limits, Log, Moment, Plugin,
-    SaveAnswer, SaveOperation, StopNotice, TICK_RATE_HZ_MAX, Target,
+    SaveAnswer, StopNotice, TICK_RATE_HZ_MAX, Target,
 };
 use serde_json::Value;
 
 use super::body::{self, has};
 use super::scene::{Expect, Step, newcomer};
 use super::{Recorded, Recording};
+use crate::words;
 
 /// The most steps of one script, so that a misspelt number does not play for hours.
 const STEPS_MAX: u64 = 1_000_000;
@@ -266,7 +267,8 @@ impl<'a> Play<'a> {
 
     /// The game goes on from its snapshot. What it logs meanwhile is no part of what the script gave.
     fn reload(&mut self) -> Result<(), String> {
-        let saved = self.instance.save().map_err(|failure| format!("the game cannot be saved: {failure}"))?;
+        let saved = self.instance.save().map_err(|failure| format!("the game fails while it is saved: {failure}"))?;
+        let saved = saved.map_err(|text| format!("the game cannot be saved: {text}"))?;
         let loaded = Instance::new(self.plugin, self.limits).and_then(|mut instance| {
             instance.load(self.init, &saved)?;
             instance.take_log();
@@ -280,56 +282,20 @@ impl<'a> Play<'a> {
         if self.ended {
             return;
         }
-        let text = match command {
-            Command::Send(send) => {
-                self.deliver(&send.to, &send.body);
-                format!("to {}: {}", target(&send.to), body::show(&send.body))
-            }
-            Command::Show(show) => {
-                let what = if show.whole { "show" } else { "show change" };
-                format!("{what}: {}", body::show(&show.body))
-            }
+        match &command {
+            Command::Send(send) => self.deliver(&send.to, &send.body),
             Command::Timer(alarm) => {
                 self.timers.retain(|&(_, id)| id != alarm.id);
                 if self.timers.len() >= self.limits.timers_max as usize {
                     return self.fail(Failure::TooManyTimers { limit: self.limits.timers_max });
                 }
                 self.timers.insert((self.now_ms + u64::from(alarm.after_ms), alarm.id));
-                format!("timer {:x} in {} ms", alarm.id, alarm.after_ms)
             }
-            Command::CancelTimer(id) => {
-                self.timers.retain(|&(_, set)| set != id);
-                format!("timer {id:x} cancelled")
-            }
-            Command::Finish(ending) => {
-                self.ended = true;
-                let result = |it: &scenehost_engine::PlayerResult| {
-                    format!("seat {} place {} score {}", it.seat, it.place, it.score)
-                };
-                let results: Vec<String> = ending.results.iter().map(result).collect();
-                format!("finish: {}", if results.is_empty() { "undecided".to_owned() } else { results.join(", ") })
-            }
-            Command::Kick(kick) => format!("kick seat {}: {}", kick.seat, kick.reason),
-            Command::Label(label) => format!("label: {label}"),
-            Command::SeekPlayers(openings) => {
-                let opening = |it: &scenehost_engine::Opening| {
-                    let team = it.team.map_or(String::new(), |team| format!(" for team {team}"));
-                    let role = it.role.as_ref().map_or(String::new(), |role| format!(" as {role}"));
-                    format!("{}{team}{role}", it.count)
-                };
-                format!("seek players: {}", openings.iter().map(opening).collect::<Vec<_>>().join(", "))
-            }
-            Command::StopSeeking => "stop seeking".to_owned(),
-            Command::MatchAgain(next) => {
-                let domain = next.domain.map_or(String::new(), |domain| format!(" in {domain}"));
-                let together = if next.together { " together" } else { "" };
-                format!("match again seats {:?}{domain}{together}", next.seats)
-            }
-            Command::Save(save) => {
-                let operations: Vec<String> = save.operations.iter().map(operation).collect();
-                format!("save {}: {}", save.id, operations.join(", "))
-            }
-        };
+            Command::CancelTimer(id) => self.timers.retain(|&(_, set)| set != *id),
+            Command::Finish(_) => self.ended = true,
+            _ => {}
+        }
+        let text = words::command(&command);
         self.note(format!("#{} {text}", self.tick));
     }
 
@@ -382,7 +348,7 @@ impl<'a> Play<'a> {
     fn note_log(&mut self, when: &str, log: Option<Log>) {
         let Some(log) = log else { return };
         for line in log.lines {
-            self.note(format!("{when} log {}: {}", level(line.level), line.text));
+            self.note(format!("{when} log {}: {}", words::level(line.level), line.text));
         }
         if log.dropped > 0 {
             self.note(format!("{when} log: {} lines past the limit were dropped", log.dropped));
@@ -398,36 +364,5 @@ fn cut(line: String) -> String {
     match line.char_indices().nth(LINE_CHARS_MAX) {
         Some((end, _)) => format!("{} … ({} bytes)", &line[..end], line.len()),
         None => line,
-    }
-}
-
-fn operation(operation: &SaveOperation) -> String {
-    match operation {
-        SaveOperation::Put(record) => {
-            let owner = record.owner.map_or("the game".to_owned(), |seat| format!("seat {seat}"));
-            let condition = record.if_version.map_or(String::new(), |version| format!(" if version {version}"));
-            format!("put {} of {owner}{condition}: {}", record.key, body::show(&record.value))
-        }
-        SaveOperation::Grant(amount) => format!("grant seat {} {} {}", amount.seat, amount.count, amount.name),
-        SaveOperation::Spend(amount) => format!("spend {} {} of seat {}", amount.count, amount.name, amount.seat),
-    }
-}
-
-fn target(to: &Target) -> String {
-    match to {
-        Target::One(seat) => format!("seat {seat}"),
-        Target::Many(seats) => format!("seats {seats:?}"),
-        Target::All => "all".to_owned(),
-        Target::AllBut(seat) => format!("all but seat {seat}"),
-    }
-}
-
-pub fn level(level: scenehost_engine::Level) -> &'static str {
-    use scenehost_engine::Level;
-    match level {
-        Level::Debug => "debug",
-        Level::Info => "info",
-        Level::Warn => "warn",
-        Level::Error => "error",
     }
 }

@@ -173,7 +173,7 @@ struct Told<T> {
 
 fn told<T>(called: Called<T>) -> Told<T> {
     let lines = called.log.into_iter().flat_map(|log| log.lines);
-    let lines = lines.map(|line| format!("log {}: {}", super::play::level(line.level), line.text)).collect();
+    let lines = lines.map(|line| format!("log {}: {}", crate::words::level(line.level), line.text)).collect();
     Told { answer: called.answer.map_err(|fault| fault.to_string()), lines }
 }
 

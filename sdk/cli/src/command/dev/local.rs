@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use anstream::eprintln;
@@ -72,55 +72,18 @@ impl LocalHost {
         listen: SocketAddr,
         verbose: bool,
     ) -> Done<LocalHost> {
-        let folder = project.out_dir().join("dev");
-        match std::fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Failure::file(&folder)(error)),
-            Ok(()) | Err(_) => {}
-        }
-        let plugins = folder.join("plugins");
-        std::fs::create_dir_all(&plugins).map_err(Failure::file(&plugins))?;
-        let plugin = plugins.join(format!("{}.wasm", project.name()));
-        std::fs::write(&plugin, &component.bytes).map_err(Failure::file(&plugin))?;
-        let config = folder.join("host.toml");
-        std::fs::write(&config, configuration(project, listen)?).map_err(Failure::file(&config))?;
-
+        let config = prepare(project, component, listen)?;
         let token = token()?;
-        let mut command = Command::new(binary);
-        command
-            .args(["serve", "--log-format", "json", "--config"])
-            .arg(&config)
-            .env("SCENEHOST_OPS_TOKEN", &token)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            // Ctrl-C is for this tool, which then stops the host.
-            .process_group(0);
-        die_with_this_process(&mut command);
-        let mut child = command
-            .spawn()
-            .map_err(|error| Failure::failed(format_args!("{} cannot be run: {error}", binary.display())))?;
+        let mut child = spawn(binary, &config, &token)?;
         let stderr = child.stderr.take().expect("it is piped");
         let (sender, receiver) = sync_channel(1);
         std::thread::spawn(move || read_log(stderr, &sender, verbose));
-        let served = match receiver.recv_timeout(START) {
-            Ok(Ok(addresses)) => Ok(addresses),
-            Ok(Err(last)) => Err(format!("the host did not start:\n{last}")),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                Err(format!("the host did not serve within {} s", START.as_secs()))
-            }
-        };
-        let (address, ops_address) = match served {
-            Ok(addresses) => addresses,
-            Err(text) => {
-                let _ = child.kill(); // It may have ended by itself.
-                let _ = child.wait();
-                let failure = Failure::failed(text);
-                return Err(failure.hint("[dev.fleet] and [dev.domain] of scenehost.toml are its configuration"));
-            }
-        };
+        let (address, ops_address) = served(&receiver).inspect_err(|_| {
+            let _ = child.kill(); // It may have ended by itself.
+            let _ = child.wait();
+        })?;
         let running = Running { ops: format!("http://{ops_address}"), players: format!("http://{address}"), token };
-        let note = Running::path(project);
-        let local = LocalHost { child, running, note };
+        let local = LocalHost { child, running, note: Running::path(project) };
         write_secret(&local.note, &serde_json::to_vec(&local.running).expect("it can be written as JSON"))?;
         Ok(local)
     }
@@ -172,6 +135,49 @@ impl Drop for LocalHost {
     }
 }
 
+/// Its folder, with nothing of the time before; the path of its configuration.
+fn prepare(project: &Project, component: &Built, listen: SocketAddr) -> Done<PathBuf> {
+    let folder = project.out_dir().join("dev");
+    match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Failure::file(&folder)(error)),
+        Ok(()) | Err(_) => {}
+    }
+    let plugins = folder.join("plugins");
+    std::fs::create_dir_all(&plugins).map_err(Failure::file(&plugins))?;
+    let plugin = plugins.join(format!("{}.wasm", project.name()));
+    std::fs::write(&plugin, &component.bytes).map_err(Failure::file(&plugin))?;
+    let config = folder.join("host.toml");
+    std::fs::write(&config, configuration(project, listen)?).map_err(Failure::file(&config))?;
+    Ok(config)
+}
+
+fn spawn(binary: &Path, config: &Path, token: &str) -> Done<Child> {
+    let mut command = Command::new(binary);
+    command
+        .args(["serve", "--log-format", "json", "--config"])
+        .arg(config)
+        .env("SCENEHOST_OPS_TOKEN", token)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        // Ctrl-C is for this tool, which then stops the host.
+        .process_group(0);
+    die_with_this_process(&mut command);
+    command.spawn().map_err(|error| Failure::failed(format_args!("{} cannot be run: {error}", binary.display())))
+}
+
+/// Waits until it serves; where.
+fn served(receiver: &Receiver<Result<Addresses, String>>) -> Done<Addresses> {
+    let text = match receiver.recv_timeout(START) {
+        Ok(Ok(addresses)) => return Ok(addresses),
+        Ok(Err(last)) => format!("the host did not start:\n{last}"),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+            format!("the host did not serve within {} s", START.as_secs())
+        }
+    };
+    Err(Failure::failed(text).hint("[dev.fleet] and [dev.domain] of scenehost.toml are its configuration"))
+}
+
 /// Where the system can do it, it ends the host when this tool is killed.
 fn die_with_this_process(command: &mut Command) {
     #[cfg(target_os = "linux")]
@@ -212,7 +218,7 @@ fn configuration(project: &Project, listen: SocketAddr) -> Done<String> {
     server.insert("plugins_dir".to_owned(), "plugins".into());
     server.insert("drain_ms".to_owned(), 0.into());
     server.insert("connections_max".to_owned(), CONNECTIONS_MAX.into());
-    let page = project.root.join("page");
+    let page = project.page_dir();
     if page.is_dir() {
         server.insert("pages_dir".to_owned(), page.display().to_string().into());
     }

@@ -11,30 +11,33 @@ use crate::project::Project;
 
 /// More files than a project has; what comes after them is not looked at.
 const FILES_MAX: usize = 10_000;
-/// What is no source: results, tools, and what the host reads itself.
-const NO_SOURCES: [&str; 6] = ["target", "node_modules", "dist", "page", "scripts", "tests"];
+/// What is no source: results, tools, and what is not built.
+const NO_SOURCES: [&str; 7] = ["target", "node_modules", "build", "dist", "scripts", "test", "tests"];
 
 /// The files of a project, as they were last seen.
 pub struct Sources {
     root: PathBuf,
+    /// A page that is not built, which the host reads itself.
+    page: Option<PathBuf>,
     seen: BTreeMap<PathBuf, (Option<SystemTime>, u64)>,
 }
 
 impl Sources {
     pub fn of(project: &Project) -> Sources {
-        Sources { root: project.root.clone(), seen: look(&project.root) }
+        let page = project.settings.page.is_none().then(|| project.page_dir());
+        Sources { root: project.root.clone(), seen: look(&project.root, page.as_deref()), page }
     }
 
     /// Whether they have, since the last time.
     pub fn have_changed(&mut self) -> bool {
-        let now = look(&self.root);
+        let now = look(&self.root, self.page.as_deref());
         let changed = now != self.seen;
         self.seen = now;
         changed
     }
 }
 
-fn look(root: &Path) -> BTreeMap<PathBuf, (Option<SystemTime>, u64)> {
+fn look(root: &Path, page: Option<&Path>) -> BTreeMap<PathBuf, (Option<SystemTime>, u64)> {
     let mut seen = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -42,7 +45,8 @@ fn look(root: &Path) -> BTreeMap<PathBuf, (Option<SystemTime>, u64)> {
             let (path, name) = (entry.path(), entry.file_name());
             let name = name.to_string_lossy();
             let Ok(data) = entry.metadata() else { continue };
-            if name.starts_with('.') || (folder == root && NO_SOURCES.contains(&&*name)) || seen.len() >= FILES_MAX {
+            let is_left_out = folder == root && (NO_SOURCES.contains(&&*name) || Some(&*path) == page);
+            if name.starts_with('.') || is_left_out || seen.len() >= FILES_MAX {
                 continue;
             }
             if data.is_dir() {

@@ -1,0 +1,8 @@
+//! `scenectl` as people run it: the real binary, real builds, its exit codes and what it says.
+
+mod projects;
+mod publishing;
+mod words;
+
+mod host;
+mod tool;
