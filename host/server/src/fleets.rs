@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use scenehost_core::record::{FLEET_PREFIX, decode, encode, fleet_key};
-use scenehost_core::scene_master::SceneMaster;
+use scenehost_core::scene_master::{Builds, SceneMaster};
 use scenehost_core::{Build, FleetName, GameName, Message, NodeId, Write, scene_master, scene_service};
 use scenehost_engine::{Engine, Plugin};
 use sha2::{Digest as _, Sha256};
@@ -55,7 +55,7 @@ struct Parts {
     /// The fleets that domains use.
     used: RwLock<BTreeSet<FleetName>>,
     /// What SceneMaster was told last.
-    current: RwLock<BTreeMap<FleetName, (Build, scenehost_core::config::Fleet)>>,
+    current: RwLock<BTreeMap<FleetName, (Builds, scenehost_core::config::Fleet)>>,
     state: Mutex<State>,
 }
 
@@ -261,7 +261,7 @@ impl Fleets {
         let rules = built.iter().map(|(name, (_, fleet, _))| (name.clone(), fleet.scene.clone())).collect();
         self.0.bus.send(Message::SceneService(self.0.node, scene_service::Event::Fleets { fleets: rules }));
         let fleets: BTreeMap<_, _> =
-            built.into_iter().map(|(name, (build, fleet, _))| (name, (build, fleet.scene))).collect();
+            built.into_iter().map(|(name, (build, fleet, _))| (name, (Builds::from(build), fleet.scene))).collect();
         // Before it is told: a SceneMaster that takes over meanwhile hears of it in any case.
         self.0.current.write().unwrap_or_else(PoisonError::into_inner).clone_from(&fleets);
         self.0.bus.send(scene_master::Event::Fleets { fleets }.into());

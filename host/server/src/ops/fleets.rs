@@ -38,7 +38,7 @@ impl From<FleetView> for Shown {
     fn from(view: FleetView) -> Self {
         Self {
             fleet: view.fleet,
-            build: view.build.to_string(),
+            build: view.builds.build.to_string(),
             rules: (*view.rules).clone(),
             scenes: view.scenes,
             of_other_builds: view.of_other_builds,
