@@ -14,7 +14,7 @@ use crate::{
     bindings::diagnostics,
     cache::{CodeCache, Live},
     instance::HostState,
-    plugin::{self, Plugin, Rejected},
+    plugin::{self, Digest, Plugin, Rejected},
     ticker::Ticker,
 };
 
@@ -134,6 +134,11 @@ impl Engine {
     /// What is wrong with the component and what its designer can do.
     pub fn compile(&self, bytes: &[u8]) -> Result<Plugin, Rejected> {
         plugin::compile(&self.shared, bytes)
+    }
+
+    /// A component that is compiled and used by somebody now.
+    pub fn in_use(&self, digest: Digest) -> Option<Plugin> {
+        self.shared.live.get(digest).map(Plugin::of)
     }
 
     /// How many scenes can live at once; at most [`Options::scenes_max`].

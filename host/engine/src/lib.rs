@@ -44,7 +44,7 @@ pub use failure::Failure;
 pub use instance::Instance;
 pub use limits::{DEADLINE_MS_MAX, Limits};
 pub use log::{Log, LogLine};
-pub use plugin::{Digest, Plugin, Rejected};
+pub use plugin::{Digest, NoDigest, Plugin, Rejected};
 pub use scene::{CONTROL_EVENTS_MAX, SceneSpec, TICK_RATE_HZ_MAX};
 pub use swap::SwapError;
 pub use worker::{

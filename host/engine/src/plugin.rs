@@ -124,6 +124,23 @@ impl Digest {
     }
 }
 
+impl std::str::FromStr for Digest {
+    type Err = NoDigest;
+
+    fn from_str(text: &str) -> Result<Digest, NoDigest> {
+        let digits: Vec<u8> = text.chars().filter_map(|digit| digit.to_digit(16)).map(|digit| digit as u8).collect();
+        if text.len() != 64 || digits.len() != 64 {
+            return Err(NoDigest);
+        }
+        Ok(Digest(std::array::from_fn(|at| digits[2 * at] << 4 | digits[2 * at + 1])))
+    }
+}
+
+/// A text that is no [`Digest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a digest has 64 hexadecimal digits")]
+pub struct NoDigest;
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -151,6 +168,10 @@ pub(crate) struct Inner {
 }
 
 impl Plugin {
+    pub(crate) fn of(inner: Arc<Inner>) -> Plugin {
+        Plugin { inner }
+    }
+
     pub fn digest(&self) -> Digest {
         self.inner.digest
     }

@@ -103,6 +103,11 @@ impl Engine {
         Ok(Engine { shared: Arc::new(Shared { wasm, linker, options, cache, live: Live::new() }) })
     }
 
+    /// A component that is compiled and used by somebody now.
+    pub fn in_use(&self, digest: Digest) -> Option<Component> {
+        self.shared.live.get(digest).map(|inner| Component { inner })
+    }
+
     /// Checks a component and compiles it, unless its code is in use or was kept. This takes milliseconds to seconds and
     /// several cores: call it where blocking is allowed, and a bounded number at once.
     ///

@@ -2,10 +2,12 @@
 
 mod connections;
 mod save;
+mod swap;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -15,7 +17,7 @@ use scenehost_core::config::Strikes;
 use scenehost_core::message::EndReason;
 use scenehost_core::scene::{self, Effect, Scene};
 use scenehost_core::scene_service::{self, ToScene};
-use scenehost_core::{DomainName, GameName, Incarnation, Message, Refusal, SceneId, Time};
+use scenehost_core::{DomainName, Incarnation, Message, Refusal, SceneId, Time};
 use scenehost_engine::{
     CallError, Command, DeliverError, Failure, Log, NextMatch, Outgoing, SceneKey, Showing, Sink, Stepped, Worker,
     WorkerOptions,
@@ -26,6 +28,7 @@ use slab::Slab;
 use tokio::runtime::Handle;
 
 use super::connection::Connection;
+use super::runs::{FleetRun, InUse};
 use super::saves::{Room, Saves};
 use super::{FleetRuns, Order, SceneThreads, Seed, game};
 use crate::bus::Bus;
@@ -80,8 +83,12 @@ pub struct SceneThread {
     /// The connections that had more to read than one turn takes.
     unread: Vec<usize>,
     saves: Saves,
-    /// The games of the scenes.
-    games: HashMap<SceneId, GameName>,
+    /// What the scenes are made of.
+    runs: HashMap<SceneId, InUse>,
+    /// The scenes that are to change what they are made of.
+    swaps: VecDeque<(SceneId, Arc<FleetRun>)>,
+    /// The same that have changed and not made a step since.
+    swapping: HashMap<SceneId, Arc<FleetRun>>,
     outcomes: Outcomes,
     /// The least that is a strike in any fleet: a step below both is looked at no further.
     strike_step: Duration,
@@ -102,6 +109,8 @@ enum Outcome {
     Stepped(Stepped),
     Failed(Failure),
     Logged(Log),
+    /// Another version of its game is used from now on, or why not.
+    Swapped(Result<(), String>),
 }
 
 impl Sink for Outcomes {
@@ -116,13 +125,19 @@ impl Sink for Outcomes {
     fn logged(&mut self, key: SceneKey, log: Log) {
         self.0.push_back((SceneId(key.0), Outcome::Logged(log)));
     }
+
+    fn swapped(&mut self, key: SceneKey, result: Result<(), String>) {
+        self.0.push_back((SceneId(key.0), Outcome::Swapped(result)));
+    }
 }
 
 impl SceneThread {
     pub fn new(seed: Seed, fleets: FleetRuns, bus: Bus, clock: Clock, runtime: Handle, saves: Room) -> Self {
         Self {
             saves: Saves::new(saves, runtime, bus.clone(), seed.threads.clone()),
-            games: HashMap::new(),
+            runs: HashMap::new(),
+            swaps: VecDeque::new(),
+            swapping: HashMap::new(),
             poll: seed.poll,
             orders: seed.orders,
             orders_left: false,
@@ -175,6 +190,7 @@ impl SceneThread {
                 }
             }
             self.step_due();
+            self.swap_some();
             self.take_orders();
             self.expire();
             self.flush();
@@ -187,7 +203,7 @@ impl SceneThread {
     }
 
     fn wait(&mut self) -> Duration {
-        if self.orders_left || !self.unread.is_empty() {
+        if self.orders_left || !self.unread.is_empty() || !self.swaps.is_empty() {
             return Duration::ZERO; // What they had to say has been said: no event will follow.
         }
         let now = self.clock.elapsed();
@@ -215,6 +231,7 @@ impl SceneThread {
                 Ok(Order::Scene(id, order)) => self.scene_event(id, scene::Event::Order(order)),
                 Ok(Order::Socket(id, socket)) => self.open(id, socket),
                 Ok(Order::Saved(id, save, made)) => self.made(id, save, made),
+                Ok(Order::Swap(targets)) => self.plan_swaps(&targets),
                 Ok(Order::Stop) => self.stopping = true,
                 Err(_) => return,
             }
@@ -231,7 +248,7 @@ impl SceneThread {
         }
         let epoch = start.epoch;
         let Some(fleet) = self.fleets.get(&start.fleet, start.build) else {
-            // The fleet has changed twice since this was ordered.
+            // There is no such fleet any more.
             let result = Err(Refusal::Overloaded("scenes of a fleet that has just changed"));
             let answer = scene_service::Event::ResStart { scene: id, epoch, result };
             return self.bus.send(Message::OwnSceneService(answer));
@@ -247,7 +264,8 @@ impl SceneThread {
             self.strike_bytes =
                 self.strike_bytes.min(usize::try_from(memory_kib).unwrap_or(usize::MAX).saturating_mul(1_024));
         }
-        self.games.insert(id, fleet.game.clone());
+        let ordered = start.build;
+        self.runs.insert(id, InUse::new(Arc::clone(&fleet)));
         self.scenes.insert(id, Scene::start(id, start));
         let key = SceneKey(id.0);
         let created = match reuse {
@@ -260,6 +278,10 @@ impl SceneThread {
         });
         self.meters.started(self.clock.elapsed() - began);
         self.scene_event(id, scene::Event::Started(result));
+        if fleet.build != ordered {
+            tracing::warn!(scene = %id, fleet = %fleet_name, %ordered, used = %fleet.build, "its build is not known any more");
+            self.is_made_of(id, &fleet);
+        }
     }
 
     /// The incarnation before has no users any more; if it has all the same, they are told.
@@ -343,7 +365,8 @@ impl SceneThread {
             }
             Effect::Gone => {
                 self.worker.remove(SceneKey(id.0));
-                self.games.remove(&id);
+                self.runs.remove(&id);
+                self.swapping.remove(&id);
                 if let Some(scene) = self.scenes.remove(&id) {
                     self.saves.gone(scene.incarnation());
                 }
@@ -371,6 +394,7 @@ impl SceneThread {
                     self.scene_event(id, scene::Event::Failed(text));
                 }
                 Outcome::Logged(log) => game_log(id, &log),
+                Outcome::Swapped(result) => self.swapped(id, result),
             }
         }
     }
