@@ -461,22 +461,36 @@ pub struct Answer {
 
 /// One HTTP request on a connection of its own.
 pub async fn http(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let (head, body) = http_bytes(address, method, path, headers, body.as_bytes()).await;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    let body = String::from_utf8(body).expect("the host answers in UTF-8");
+    Answer { status, head: head.to_lowercase(), body }
+}
+
+/// The same with bytes: the answer's head and its body. A host may answer before it has read all.
+pub async fn http_bytes(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> (String, Vec<u8>) {
     let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");
     }
-    request += &format!("content-length: {}\r\n\r\n{body}", body.len());
-    let answer = within("an HTTP answer", async {
+    request += &format!("content-length: {}\r\n\r\n", body.len());
+    let mut answer = within("an HTTP answer", async {
         let mut stream = TcpStream::connect(address).await.expect("the host listens");
-        stream.write_all(request.as_bytes()).await.expect("the host reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.expect("the host answers in UTF-8");
+        stream.write_all(&[request.as_bytes(), body].concat()).await.expect("the host reads");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.expect("the host answers");
         answer
     })
     .await;
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    Answer { status, head: head.to_lowercase(), body: body.to_owned() }
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head and a body");
+    let body = answer.split_off(end + 4);
+    (String::from_utf8(answer).expect("a head is text"), body)
 }
 
 /// Waits for something that is about to happen.

@@ -82,5 +82,6 @@ mod transcript;
 mod host;
 mod issuer;
 mod player;
+mod plugins;
 mod raw;
 mod tls;

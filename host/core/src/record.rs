@@ -194,6 +194,14 @@ pub fn domain_key(domain: &DomainName) -> String {
     format!("{DOMAIN_PREFIX}{domain}")
 }
 
+/// Where the plugins begin that were uploaded.
+pub const PLUGIN_PREFIX: &str = "plugin/";
+
+/// The key of a plugin's versions.
+pub fn plugin_key(plugin: &str) -> String {
+    format!("{PLUGIN_PREFIX}{plugin}")
+}
+
 /// Where the records begin of nodes that are being drained.
 pub const DRAIN_PREFIX: &str = "drain/";
 

@@ -18,7 +18,7 @@ mod seeking;
 mod spectators;
 
 use crate::config::{Fleet, OnCrash, Strikes};
-use crate::ids::{ConnectionId, DomainName, Epoch, Incarnation, SceneId, Seat, Time, UserId};
+use crate::ids::{Build, ConnectionId, DomainName, Epoch, Incarnation, SceneId, Seat, Time, UserId};
 use crate::line::{self, Outcome};
 use crate::message::{EndReason, Message, PlayerResult, SceneEnded};
 use crate::refusal::Refusal;
@@ -63,6 +63,7 @@ enum Phase {
 pub struct Scene<F> {
     id: SceneId,
     epoch: Epoch,
+    build: Build,
     limits: Fleet,
     domain: Option<DomainName>,
     seats: Vec<SeatRow<F>>,
@@ -87,6 +88,7 @@ impl<F: Clone> Scene<F> {
         Self {
             id,
             epoch: start.epoch,
+            build: start.build,
             spectators: Spectators::new(&start.limits),
             label: Labelling::default(),
             seeking: Seeking::default(),
@@ -265,9 +267,20 @@ impl<F: Clone> Scene<F> {
                 self.tell_anew();
             }
             self.repeat_search();
-            let seats = self.seats.iter().map(SeatRow::now).collect();
-            self.tell_service(scene_service::Event::ResReport { scene: self.id, epoch, seats });
+            self.tell_service(self.report_now());
         }
+    }
+
+    fn report_now(&self) -> scene_service::Event {
+        let seats = self.seats.iter().map(SeatRow::now).collect();
+        scene_service::Event::ResReport { scene: self.id, epoch: self.epoch, build: self.build, seats }
+    }
+
+    /// The game goes on as another build, or has begun as another one than was ordered. What is to be sent, if it runs.
+    pub fn made_of(&mut self, build: Build) -> Option<Message> {
+        self.build = build;
+        let is_running = !matches!(self.phase, Phase::Starting | Phase::Kept | Phase::Ended);
+        is_running.then(|| Message::OwnSceneService(self.report_now()))
     }
 
     /// The game has made a step that took so long, and uses so much memory now. What is to be sent if it misbehaves

@@ -174,12 +174,14 @@ pub enum Event {
         /// The first id.
         from: SceneId,
     },
-    /// What a scene knows of its seats.
+    /// What a scene knows of its seats; also said when it is made of something else than before.
     ResReport {
         /// Which scene.
         scene: SceneId,
         /// Which incarnation.
         epoch: Epoch,
+        /// What it is made of.
+        build: Build,
         /// Its seats, by number.
         seats: Vec<SeatNow>,
     },
@@ -308,6 +310,7 @@ struct Row {
     epoch: Epoch,
     state: State,
     fleet: FleetName,
+    build: Build,
     grace_ms: u64,
     /// How long it may say nothing; 0: for ever.
     silence_ms: u64,
@@ -403,7 +406,7 @@ impl Service for SceneService {
                 }
             }
             Event::ReqReport { number, from } => self.req_report(number, from, cx),
-            Event::ResReport { scene, epoch, seats } => self.res_report(scene, epoch, seats, cx),
+            Event::ResReport { scene, epoch, build, seats } => self.res_report(scene, epoch, build, seats, cx),
             Event::Tick => self.expire(cx),
         }
     }
@@ -488,7 +491,8 @@ impl SceneService {
         *of_fleet += 1;
         let grace_ms = u64::from(limits.stop_grace_ms);
         let silence_ms = limits.strikes.silence_ms;
-        self.scenes.insert(scene, Row { epoch, state: State::Starting, fleet: fleet.clone(), grace_ms, silence_ms });
+        let row = Row { epoch, state: State::Starting, fleet: fleet.clone(), build: order.build, grace_ms, silence_ms };
+        self.scenes.insert(scene, row);
         self.deadlines.set(Due::Scene(scene), cx.now.plus_ms(START_MS_MAX));
         let Order { build, reuse, domain, seed, arranged, seats, .. } = order;
         let start = Start { epoch, fleet, build, reuse, limits, domain, seed, arranged, seats };

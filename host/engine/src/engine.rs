@@ -12,8 +12,9 @@ use wasmtime::{
 
 use crate::{
     bindings::diagnostics,
+    cache::{CodeCache, Live},
     instance::HostState,
-    plugin::{self, Plugin, Rejected},
+    plugin::{self, Digest, Plugin, Rejected},
     ticker::Ticker,
 };
 
@@ -61,7 +62,7 @@ impl Default for Options {
             scenes_max: 10_000,
             memory_bytes_max: 64 << 20,
             stack_bytes_max: 256 << 10,
-            component_bytes_max: 8 << 20,
+            component_bytes_max: 16 << 20,
             table_elements_max: 10_000,
         }
     }
@@ -95,6 +96,8 @@ pub(crate) struct Shared {
     pub linker: Linker<HostState>,
     pub ticker: Ticker,
     pub options: Options,
+    pub cache: Option<CodeCache>,
+    pub live: Live<plugin::Inner>,
 }
 
 impl Engine {
@@ -104,23 +107,38 @@ impl Engine {
     ///
     /// When an option is out of range or the system grants no pool at all.
     pub fn new(options: Options) -> Result<Engine, Error> {
+        Engine::with_cache(options, None)
+    }
+
+    /// The same, with code that was compiled before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::new`].
+    pub fn with_cache(options: Options, cache: Option<CodeCache>) -> Result<Engine, Error> {
         check(&options)?;
         let (wasm, scenes_max) = probe(&options)?;
         let mut linker = Linker::new(&wasm);
         diagnostics::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)
             .expect("one interface is added to an empty linker");
         let ticker = Ticker::spawn(wasm.clone())?;
-        Ok(Engine { shared: Arc::new(Shared { wasm, linker, ticker, options: Options { scenes_max, ..options } }) })
+        let options = Options { scenes_max, ..options };
+        Ok(Engine { shared: Arc::new(Shared { wasm, linker, ticker, options, cache, live: Live::new() }) })
     }
 
-    /// Checks a component and compiles it. This takes milliseconds to seconds and several cores: call it where
-    /// blocking is allowed, and a bounded number at once.
+    /// Checks a component and compiles it, unless its code is in use or was kept. This takes milliseconds to seconds and
+    /// several cores: call it where blocking is allowed, and a bounded number at once.
     ///
     /// # Errors
     ///
     /// What is wrong with the component and what its designer can do.
     pub fn compile(&self, bytes: &[u8]) -> Result<Plugin, Rejected> {
         plugin::compile(&self.shared, bytes)
+    }
+
+    /// A component that is compiled and used by somebody now.
+    pub fn in_use(&self, digest: Digest) -> Option<Plugin> {
+        self.shared.live.get(digest).map(Plugin::of)
     }
 
     /// How many scenes can live at once; at most [`Options::scenes_max`].

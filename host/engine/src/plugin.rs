@@ -13,6 +13,7 @@ use wasmtime::component::{
 
 use crate::{
     bindings::{CONTRACT_VERSION, Command, Event, Init, Moment, Player, WorldPre},
+    cache::CodeCache,
     engine::Shared,
     inspect::Inspection,
     instance::HostState,
@@ -118,11 +119,28 @@ impl Rejected {
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
-    /// That of these bytes.
+    /// The digest of these bytes.
     pub fn of(bytes: &[u8]) -> Digest {
         Digest(Sha256::digest(bytes).into())
     }
 }
+
+impl std::str::FromStr for Digest {
+    type Err = NoDigest;
+
+    fn from_str(text: &str) -> Result<Digest, NoDigest> {
+        let digits: Vec<u8> = text.chars().filter_map(|digit| digit.to_digit(16)).map(|digit| digit as u8).collect();
+        if text.len() != 64 || digits.len() != 64 {
+            return Err(NoDigest);
+        }
+        Ok(Digest(std::array::from_fn(|at| digits[2 * at] << 4 | digits[2 * at + 1])))
+    }
+}
+
+/// A text that is no [`Digest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a digest has 64 hexadecimal digits")]
+pub struct NoDigest;
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,7 +160,7 @@ pub struct Plugin {
     inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     shared: Arc<Shared>,
     pre: WorldPre<HostState>,
     digest: Digest,
@@ -151,6 +169,10 @@ struct Inner {
 }
 
 impl Plugin {
+    pub(crate) fn of(inner: Arc<Inner>) -> Plugin {
+        Plugin { inner }
+    }
+
     pub fn digest(&self) -> Digest {
         self.inner.digest
     }
@@ -190,23 +212,23 @@ impl fmt::Debug for Plugin {
 }
 
 pub(crate) fn compile(shared: &Arc<Shared>, bytes: &[u8]) -> Result<Plugin, Rejected> {
-    let (component, imports) = check_upload(&shared.wasm, bytes, shared.options.component_bytes_max)?;
-    check_logic(&shared.wasm, &component)?;
-    check_resources(&component, shared.options.memory_bytes_max)?;
+    let digest = check_kind(bytes, shared.options.component_bytes_max)?;
+    if let Some(inner) = shared.live.get(digest) {
+        return Ok(Plugin { inner });
+    }
+    let upload = Upload::compile(&shared.wasm, shared.cache.as_ref(), bytes, digest)?;
+    check_logic(&shared.wasm, &upload.component)?;
+    check_resources(&upload.component, shared.options.memory_bytes_max)?;
     let pre = shared
         .linker
-        .instantiate_pre(&component)
+        .instantiate_pre(&upload.component)
         .and_then(WorldPre::new)
         .map_err(|error| Rejected::Invalid { reason: format!("{error:#}") })?;
-    Ok(Plugin {
-        inner: Arc::new(Inner {
-            shared: Arc::clone(shared),
-            pre,
-            digest: Digest::of(bytes),
-            size_bytes: bytes.len(),
-            imports,
-        }),
-    })
+    upload.keep(&shared.wasm, shared.cache.as_ref());
+    let inner = Inner { shared: Arc::clone(shared), pre, digest, size_bytes: bytes.len(), imports: upload.imports };
+    let inner = Arc::new(inner);
+    shared.live.put(digest, &inner);
+    Ok(Plugin { inner })
 }
 
 fn check_logic(wasm: &wasmtime::Engine, component: &Component) -> Result<(), Rejected> {
@@ -222,21 +244,43 @@ fn check_logic(wasm: &wasmtime::Engine, component: &Component) -> Result<(), Rej
     logic.check::<(&Init, &[u8]), (Result<(), String>,)>("load")
 }
 
-/// Compiles an upload of either kind, once it is certain that it is a component that imports what it may; and the names
-/// of its imports.
-pub(crate) fn check_upload(
-    wasm: &wasmtime::Engine,
-    bytes: &[u8],
-    size_bytes_max: usize,
-) -> Result<(Component, Vec<String>), Rejected> {
-    check_kind(bytes, size_bytes_max)?;
-    let component = Component::from_binary(wasm, bytes).map_err(|error| not_compiled(&error))?;
-    let imports = check_imports(wasm, &component)?;
-    Ok((component, imports))
+/// An upload of either kind that is a component and imports what it may.
+pub(crate) struct Upload {
+    pub component: Component,
+    /// The names of its imports.
+    pub imports: Vec<String>,
+    digest: Digest,
+    was_compiled: bool,
 }
 
-/// What can be told from the first bytes.
-fn check_kind(bytes: &[u8], size_bytes_max: usize) -> Result<(), Rejected> {
+impl Upload {
+    /// Compiles an upload that has passed [`check_kind`], or loads what was kept of it.
+    pub fn compile(
+        wasm: &wasmtime::Engine,
+        cache: Option<&CodeCache>,
+        bytes: &[u8],
+        digest: Digest,
+    ) -> Result<Upload, Rejected> {
+        let loaded = cache.and_then(|cache| cache.load(wasm, digest));
+        let was_compiled = loaded.is_none();
+        let component = match loaded {
+            Some(component) => component,
+            None => Component::from_binary(wasm, bytes).map_err(|error| not_compiled(&error))?,
+        };
+        let imports = check_imports(wasm, &component)?;
+        Ok(Upload { component, imports, digest, was_compiled })
+    }
+
+    /// Once it has passed all checks: its code need not be compiled again.
+    pub fn keep(&self, wasm: &wasmtime::Engine, cache: Option<&CodeCache>) {
+        if let Some(cache) = cache.filter(|_| self.was_compiled) {
+            cache.keep(wasm, self.digest, &self.component);
+        }
+    }
+}
+
+/// What can be told from the first bytes; and the digest.
+pub(crate) fn check_kind(bytes: &[u8], size_bytes_max: usize) -> Result<Digest, Rejected> {
     if bytes.len() > size_bytes_max {
         return Err(Rejected::TooLarge { size_bytes: bytes.len(), size_bytes_max });
     }
@@ -248,7 +292,7 @@ fn check_kind(bytes: &[u8], size_bytes_max: usize) -> Result<(), Rejected> {
     }
     match bytes.get(6..8) {
         Some(layer) if layer == MODULE_LAYER => Err(Rejected::CoreModule),
-        Some(layer) if layer == COMPONENT_LAYER => Ok(()),
+        Some(layer) if layer == COMPONENT_LAYER => Ok(Digest::of(bytes)),
         _ => Err(Rejected::NotWebAssembly),
     }
 }

@@ -1,6 +1,7 @@
 //! The configuration: a TOML file, and flags that stand above it. Everything is checked here, so
 //! that the rest of the host sees only what can work.
 
+mod plugins;
 mod provider;
 
 use std::collections::BTreeMap;
@@ -17,8 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue;
 use crate::edge::tls;
+use crate::fleets::is_plain;
 use crate::moderation;
 
+pub use plugins::{Plugins, Signatures};
 pub use provider::{KeysFrom, Provider, is_loopback};
 
 /// The longest message that a game may send; every client can take it, in either encoding.
@@ -44,6 +47,8 @@ pub struct Config {
     pub node: Node,
     #[serde(default)]
     pub ops: Ops,
+    #[serde(default)]
+    pub plugins: Plugins,
     #[serde(default)]
     pub auth: Auth,
     #[serde(default)]
@@ -75,7 +80,7 @@ pub struct Server {
     pub data_dir: PathBuf,
     /// Where backups of the store go, instead of `backups` in `data_dir`.
     pub backup_dir: Option<PathBuf>,
-    /// Where `<plugin>.wasm` of each fleet lies.
+    /// Where `<plugin>.wasm` of each fleet lies, of which nothing was uploaded.
     pub plugins_dir: PathBuf,
     /// Pages that are served at `/`, if any.
     pub pages_dir: Option<PathBuf>,
@@ -229,6 +234,16 @@ impl Server {
         self.data_dir.join("store")
     }
 
+    /// Where uploaded components are.
+    pub fn uploads_dir(&self) -> PathBuf {
+        self.data_dir.join("plugins")
+    }
+
+    /// Where compiled code is kept.
+    pub fn code_dir(&self) -> PathBuf {
+        self.data_dir.join("code")
+    }
+
     /// Where its backups are.
     pub fn backup_dir(&self) -> PathBuf {
         self.backup_dir.clone().unwrap_or_else(|| self.data_dir.join("backups"))
@@ -308,11 +323,50 @@ pub struct Ops {
     /// The secret for calls that change something, at least 16 characters. Without one such calls
     /// are refused.
     pub token: Option<String>,
+    /// The same for several operators, or tools, by name: the name stands in the audit log, and with what was
+    /// uploaded. That of `token` is `ops`.
+    pub tokens: BTreeMap<String, String>,
+}
+
+/// The name of `ops.token`.
+pub const OPS_NAME: &str = "ops";
+/// A secret that is shorter can be guessed.
+const TOKEN_CHARS_MIN: usize = 16;
+/// Every call is compared with each.
+const TOKENS_MAX: usize = 64;
+
+impl Ops {
+    /// What is wrong with it, if anything.
+    fn check(&self) -> Result<(), String> {
+        let weak =
+            |name: &str| format!("{name} needs at least {TOKEN_CHARS_MIN} characters from a secure random source");
+        if self.token.as_ref().is_some_and(|token| token.len() < TOKEN_CHARS_MIN) {
+            return Err(weak("token"));
+        }
+        if self.tokens.len() > TOKENS_MAX {
+            return Err(format!("tokens has more than {TOKENS_MAX}"));
+        }
+        let mut known: Vec<&String> = self.token.iter().collect();
+        for (name, token) in &self.tokens {
+            if !is_plain(name) || name == OPS_NAME {
+                let text = "a name has 1 to 64 letters, digits, - and _, and `ops` is that of token";
+                return Err(format!("tokens: {name:?} is no name: {text}"));
+            }
+            if token.len() < TOKEN_CHARS_MIN {
+                return Err(weak(&format!("tokens.{name}")));
+            }
+            if known.contains(&token) {
+                return Err(format!("tokens.{name} is another one's, too: then nobody could tell who it was"));
+            }
+            known.push(token);
+        }
+        Ok(())
+    }
 }
 
 impl Default for Ops {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 7351)), token: None }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 7351)), token: None, tokens: BTreeMap::new() }
     }
 }
 
@@ -320,7 +374,7 @@ impl Default for Ops {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FleetConfig {
-    /// The name of the component's file, without `.wasm`.
+    /// The name of a plugin that was uploaded; else of the component's file, without `.wasm`.
     pub plugin: String,
     /// The game's own configuration, passed on as JSON.
     #[serde(default)]
@@ -346,6 +400,11 @@ impl FleetConfig {
             return Err("plugin needs a name of letters, digits, - and _".to_owned());
         }
         Ok(())
+    }
+
+    /// The game's own configuration, JSON text.
+    pub fn configuration_json(&self) -> String {
+        serde_json::Value::Object(self.configuration.clone()).to_string()
     }
 }
 
@@ -477,13 +536,11 @@ impl Config {
             return wrong("[economy]".to_owned(), what);
         }
         self.auth.check()?;
-        if let Some(token) = &self.ops.token
-            && token.len() < 16
-        {
-            return wrong(
-                "[ops]".to_owned(),
-                "token needs at least 16 characters from a secure random source".to_owned(),
-            );
+        if let Err(what) = self.ops.check() {
+            return wrong("[ops]".to_owned(), what);
+        }
+        if let Err(what) = self.plugins.check() {
+            return wrong("[plugins]".to_owned(), what);
         }
         self.server.check()
     }

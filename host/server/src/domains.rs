@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use scenehost_core::config::Domain;
-use scenehost_core::matching::rule::Rule;
+use scenehost_core::matching::rule::{Rule, Setting};
 use scenehost_core::matching::{self, Match};
 use scenehost_core::record::{DOMAIN_PREFIX, decode, domain_key, encode};
 use scenehost_core::results::board::Board;
@@ -21,6 +21,7 @@ use crate::bus::Bus;
 use crate::config::{self, Config};
 use crate::fleets::{self, Fleets, is_plain};
 use crate::match_streams::{Recorded, Streams};
+use crate::registry::{self, Chosen, PluginRecord, Registry};
 use crate::rules::{self, Rules};
 use crate::store::Store;
 
@@ -58,6 +59,7 @@ pub type New = (DomainName, mpsc::Receiver<matching::Event>);
 pub struct Domains(Arc<Parts>);
 
 struct Parts {
+    registry: Registry,
     rules: Rules,
     streams: Streams,
     fleets: Fleets,
@@ -94,7 +96,7 @@ impl Domains {
     /// operator can mend it only while the host runs.
     pub fn open(
         config: &Config,
-        (rules, streams): (Rules, Streams),
+        (registry, rules, streams): (Registry, Rules, Streams),
         fleets: Fleets,
         bus: Bus,
         store: Store,
@@ -102,6 +104,7 @@ impl Domains {
         let (new, news) = mpsc::channel(DOMAINS_MAX);
         let state = State { of_file: config.domains.clone(), of_operators: BTreeMap::new() };
         let domains = Self(Arc::new(Parts {
+            registry,
             rules,
             streams,
             fleets,
@@ -112,13 +115,13 @@ impl Domains {
             new,
             state: Mutex::default(),
         }));
-        let mut used = domains.load(&state, &|_| false)?;
+        let mut used = domains.load(&state, &|_| false, None)?;
         let mut state = state;
         for (name, domain) in domains.stored()? {
             let mut next = state.clone();
             next.of_operators.insert(name.clone(), domain);
             let only = |other: &DomainName| *other != name;
-            match domains.check(&next).and_then(|()| domains.load(&next, &only)) {
+            match domains.check(&next).and_then(|()| domains.load(&next, &only, None)) {
                 Ok(mut all) => {
                     used.extend(all.remove_entry(&name));
                     state = next;
@@ -208,6 +211,30 @@ impl Domains {
         self.use_all(used)
     }
 
+    /// A rule of matching is this from now on: its domains judge by what is chosen then, and whoever waits keeps waiting.
+    ///
+    /// # Errors
+    /// A version that does not take a domain's configuration; then nothing is changed.
+    pub async fn use_plugin(&self, name: &str, plugin: PluginRecord) -> Result<(), registry::Error> {
+        let state = self.0.state.lock().await;
+        let of_plugin = self.of_rule(name);
+        let instead = Some((name.to_owned(), plugin.chosen()));
+        let used = self.load_instead(&state, move |domain| !of_plugin.contains_key(domain), instead).await?;
+        self.0.registry.keep(name, plugin).await?;
+        self.use_all(used)?;
+        drop(state);
+        Ok(())
+    }
+
+    /// The domains whose rule is of this plugin, with its settings there.
+    pub fn of_rule(&self, plugin: &str) -> BTreeMap<DomainName, Setting> {
+        let of_plugin = |(name, used): (DomainName, Used)| {
+            let rule = used.domain.rule.filter(|rule| rule.plugin == plugin)?;
+            Some((name, rule))
+        };
+        self.all().into_iter().filter_map(of_plugin).collect()
+    }
+
     /// Reads the fleets and the domains of the configuration file again at each of `hang_ups`, for as long as the host
     /// runs.
     pub async fn keep_current(self, path: PathBuf, mut hang_ups: Signal) {
@@ -258,14 +285,29 @@ impl Domains {
         state: &State,
         keeps: impl Fn(&DomainName) -> bool + Send + 'static,
     ) -> Result<BTreeMap<DomainName, Used>, Error> {
+        self.load_instead(state, keeps, None).await
+    }
+
+    async fn load_instead(
+        &self,
+        state: &State,
+        keeps: impl Fn(&DomainName) -> bool + Send + 'static,
+        instead: Option<(String, Chosen)>,
+    ) -> Result<BTreeMap<DomainName, Used>, Error> {
         self.check(state)?;
         let (own, state) = (self.clone(), state.clone());
-        tokio::task::spawn_blocking(move || own.load(&state, &keeps)).await.map_err(|_| Error::Stopping)?
+        let load = move || own.load(&state, &keeps, instead.as_ref());
+        tokio::task::spawn_blocking(load).await.map_err(|_| Error::Stopping)?
     }
 
     /// All domains with their rules. Those that `keeps` names keep the rule that they have, if its setting is the same;
     /// those of the others are loaded anew, for a designer may have built a component again.
-    fn load(&self, state: &State, keeps: &dyn Fn(&DomainName) -> bool) -> Result<BTreeMap<DomainName, Used>, Error> {
+    fn load(
+        &self,
+        state: &State,
+        keeps: &dyn Fn(&DomainName) -> bool,
+        instead: Option<&(String, Chosen)>,
+    ) -> Result<BTreeMap<DomainName, Used>, Error> {
         let before = self.all();
         let kept = |name: &DomainName, domain: &Domain| {
             let used = before.get(name).filter(|used| keeps(name) && used.domain.rule == domain.rule);
@@ -277,7 +319,7 @@ impl Domains {
             .filter(|(name, domain)| kept(name, domain).is_none())
             .map(|(a, b)| (a.clone(), b.clone()))
             .collect();
-        let mut rules = self.0.rules.load(&anew)?;
+        let mut rules = self.0.rules.load(&anew, instead)?;
         let used = all.into_iter().map(|(name, domain)| {
             let rule = kept(&name, &domain).unwrap_or_else(|| rules.remove(&name));
             let of_operators = state.of_operators.contains_key(&name);

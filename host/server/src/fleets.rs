@@ -1,23 +1,25 @@
 //! The fleets of this host: from the configuration, and from operators, who change them while the host runs.
 //!
 //! Invariants: only a fleet whose component compiles is used, and what is not right changes nothing. What operators
-//! have set stands above the file and is in the store before it is used. Scene threads know a build before any service
-//! orders a scene of it.
+//! have set stands above the file and is in the store before it is used; so is which version of a plugin is chosen. Scene
+//! threads know a build before any service orders a scene of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use scenehost_core::record::{FLEET_PREFIX, decode, encode, fleet_key};
-use scenehost_core::scene_master::SceneMaster;
+use scenehost_core::scene_master::{Builds, Canary, SceneMaster};
 use scenehost_core::{Build, FleetName, GameName, Message, NodeId, Write, scene_master, scene_service};
-use scenehost_engine::{Engine, Plugin};
+use scenehost_engine::{Digest, Plugin};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
 use crate::bus::Bus;
 use crate::config::{Config, FleetConfig};
-use crate::scene_thread::{FleetRun, FleetRuns};
+use crate::registry::{self, Chosen, PluginRecord, Registry};
+use crate::scene_thread::{FleetRun, FleetRuns, SceneThreads};
 use crate::store::Store;
 
 /// How many fleets there may be.
@@ -29,6 +31,8 @@ pub enum Error {
     Read { fleet: FleetName, path: PathBuf, cause: std::io::Error },
     #[error("[fleets.{fleet}]: the component {path} is refused: {cause}")]
     Rejected { fleet: FleetName, path: PathBuf, cause: scenehost_engine::Rejected },
+    #[error("[fleets.{fleet}]: the plugin {plugin:?} cannot be used: {cause}")]
+    Plugin { fleet: FleetName, plugin: String, cause: Box<registry::Error> },
     #[error("{0}")]
     Wrong(String),
     #[error("there is no fleet named {0:?} that was set here; those of the configuration file are changed there")]
@@ -46,16 +50,19 @@ pub enum Error {
 pub struct Fleets(Arc<Parts>);
 
 struct Parts {
-    engine: Engine,
+    registry: Registry,
     plugins_dir: PathBuf,
     runs: FleetRuns,
+    threads: SceneThreads,
     bus: Bus,
     store: Store,
     node: NodeId,
     /// The fleets that domains use.
     used: RwLock<BTreeSet<FleetName>>,
     /// What SceneMaster was told last.
-    current: RwLock<BTreeMap<FleetName, (Build, scenehost_core::config::Fleet)>>,
+    current: RwLock<BTreeMap<FleetName, (Builds, scenehost_core::config::Fleet)>>,
+    /// What is used now.
+    configured: RwLock<BTreeMap<FleetName, FleetConfig>>,
     state: Mutex<State>,
 }
 
@@ -75,38 +82,41 @@ impl State {
 }
 
 impl Fleets {
-    /// Compiles everything that the configuration and the store name, and tells the services.
+    /// Compiles everything that the configuration and the store name, and tells the services. Where the active version
+    /// of a plugin is damaged, the one that was active before is used and that is reported.
     ///
     /// # Errors
     /// A component of the file that cannot be used. One of the store's is left out and reported: an operator can mend it
     /// only while the host runs.
     pub fn open(
-        engine: Engine,
+        registry: Registry,
         config: &Config,
         node: NodeId,
         bus: Bus,
-        runs: FleetRuns,
+        (runs, threads): (FleetRuns, SceneThreads),
         store: Store,
     ) -> Result<Self, Error> {
         let of_file = config.fleets.clone();
         let fleets = Self(Arc::new(Parts {
-            engine,
+            registry,
             plugins_dir: config.server.plugins_dir.clone(),
             runs,
+            threads,
             bus,
             store,
             node,
             used: RwLock::default(),
             current: RwLock::default(),
+            configured: RwLock::default(),
             state: Mutex::default(),
         }));
-        let mut built = fleets.compile(&of_file)?;
+        let mut built = fleets.compile(&of_file, &Choice::Lenient)?;
         let mut of_operators = BTreeMap::new();
         for (name, fleet) in fleets.stored()? {
             match fleet
                 .check()
                 .map_err(Error::Wrong)
-                .and_then(|()| fleets.compile(&BTreeMap::from([(name.clone(), fleet.clone())])))
+                .and_then(|()| fleets.compile(&BTreeMap::from([(name.clone(), fleet.clone())]), &Choice::Lenient))
             {
                 Ok(run) => {
                     built.extend(run);
@@ -147,9 +157,9 @@ impl Fleets {
         if next.all().len() > FLEETS_MAX {
             return Err(Error::Wrong(format!("there are {FLEETS_MAX} fleets already: remove one first")));
         }
-        let built = self.compile_aside(next.all()).await?;
+        let built = self.compile_aside(next.all(), Choice::AsKept).await?;
         self.write(Write::Put { key: fleet_key(&name), value: encode(&fleet) }).await?;
-        let build = built[&name].0;
+        let build = built[&name].builds().build;
         *state = next;
         self.use_all(built);
         Ok(build)
@@ -169,7 +179,7 @@ impl Fleets {
         }
         let mut next = state.clone();
         next.of_operators.remove(name);
-        let built = self.compile_aside(next.all()).await?;
+        let built = self.compile_aside(next.all(), Choice::AsKept).await?;
         self.write(Write::Delete { key: fleet_key(name) }).await?;
         *state = next;
         self.use_all(built);
@@ -203,10 +213,46 @@ impl Fleets {
         if let Some(name) = used.into_iter().find(|name| !all.contains_key(name)) {
             return Err(Error::Used(name.as_str().to_owned()));
         }
-        let built = self.compile_aside(all).await?;
+        let built = self.compile_aside(all, Choice::AsKept).await?;
         *state = next;
         self.use_all(built);
         Ok(())
+    }
+
+    /// A plugin is this from now on: its fleets make new scenes of what is chosen then.
+    ///
+    /// # Errors
+    /// A version that cannot be used; then nothing is changed.
+    pub async fn use_plugin(&self, name: &str, plugin: PluginRecord) -> Result<(), registry::Error> {
+        let state = self.0.state.lock().await;
+        let built = self.compile_aside(state.all(), Choice::Instead(name.to_owned(), plugin.chosen())).await?;
+        self.0.registry.keep(name, plugin).await?;
+        self.use_all(built);
+        drop(state);
+        Ok(())
+    }
+
+    /// Running scenes of the fleets of a plugin change to what their fleets are now, each between two of its steps: how
+    /// many there are. What came of it is in the log and the metrics.
+    pub fn swap(&self, plugin: &str) -> usize {
+        let fleets = self.of_plugin(plugin).into_keys().collect();
+        let (asked, targets) = self.0.runs.to_swap(&fleets);
+        if asked > 0 {
+            self.0.threads.swap(&Arc::new(targets));
+        }
+        asked
+    }
+
+    /// The fleets that name a plugin.
+    pub fn of_plugin(&self, plugin: &str) -> BTreeMap<FleetName, FleetConfig> {
+        let current = self.0.configured.read().unwrap_or_else(PoisonError::into_inner);
+        let of_plugin = current.iter().filter(|(_, fleet)| fleet.plugin == plugin);
+        of_plugin.map(|(name, fleet)| (name.clone(), fleet.clone())).collect()
+    }
+
+    /// How many scenes run with each component.
+    pub fn scenes_by_digest(&self) -> BTreeMap<Digest, usize> {
+        self.0.runs.scenes_by_digest()
     }
 
     async fn write(&self, write: Write) -> Result<(), Error> {
@@ -214,54 +260,90 @@ impl Fleets {
         Ok(commit.synced().await?)
     }
 
-    async fn compile_aside(&self, fleets: BTreeMap<FleetName, FleetConfig>) -> Result<Built, Error> {
+    async fn compile_aside(&self, fleets: BTreeMap<FleetName, FleetConfig>, choice: Choice) -> Result<Built, Error> {
         let own = self.clone();
-        tokio::task::spawn_blocking(move || own.compile(&fleets)).await.map_err(|_| Error::Stopping)?
+        tokio::task::spawn_blocking(move || own.compile(&fleets, &choice)).await.map_err(|_| Error::Stopping)?
     }
 
     /// Compiles each plugin once, whatever the number of its fleets.
-    fn compile(&self, fleets: &BTreeMap<FleetName, FleetConfig>) -> Result<Built, Error> {
-        let mut plugins: BTreeMap<&str, Plugin> = BTreeMap::new();
+    fn compile(&self, fleets: &BTreeMap<FleetName, FleetConfig>, choice: &Choice) -> Result<Built, Error> {
+        let mut plugins: BTreeMap<&str, Loaded> = BTreeMap::new();
         let mut built = BTreeMap::new();
         for (name, fleet) in fleets {
-            let plugin = match plugins.get(fleet.plugin.as_str()) {
-                Some(plugin) => plugin.clone(),
-                None => {
-                    let plugin = self.load_plugin(name, &fleet.plugin)?;
-                    plugins.insert(&fleet.plugin, plugin.clone());
-                    plugin
-                }
+            let loaded = match plugins.entry(&fleet.plugin) {
+                Entry::Occupied(loaded) => loaded.into_mut(),
+                Entry::Vacant(place) => place.insert(self.load(name, &fleet.plugin, choice)?),
             };
-            let build = build_of(fleet, &plugin);
-            let run = FleetRun {
-                build,
-                game: GameName::from(fleet.plugin.as_str()),
-                plugin,
-                configuration: serde_json::Value::Object(fleet.configuration.clone()).to_string(),
-                limits: fleet.limits.limits(),
-                tick_when_empty: fleet.tick_when_empty,
-            };
-            built.insert(name.clone(), (build, fleet.clone(), Arc::new(run)));
+            let run = |plugin: &Plugin| Arc::new(run_of(name, fleet, plugin));
+            // The same version cannot be its own canary.
+            let canary = loaded.canary.as_ref().filter(|(plugin, _)| plugin.digest() != loaded.plugin.digest());
+            let canary = canary.map(|(plugin, percent)| (run(plugin), *percent));
+            built.insert(name.clone(), Made { fleet: fleet.clone(), run: run(&loaded.plugin), canary });
         }
         Ok(built)
     }
 
-    fn load_plugin(&self, fleet: &FleetName, name: &str) -> Result<Plugin, Error> {
+    /// What is chosen of a plugin; the file of its name if nothing is.
+    fn load(&self, fleet: &FleetName, name: &str, choice: &Choice) -> Result<Loaded, Error> {
+        let chosen = match choice {
+            Choice::Instead(plugin, chosen) if plugin == name => chosen.clone(),
+            _ => self.0.registry.chosen(name),
+        };
+        let plugin = match chosen.active {
+            Some(digest) => self.0.registry.game(digest).or_else(|cause| {
+                self.load_before(fleet, name, &chosen, choice).ok_or_else(|| {
+                    let (fleet, plugin) = (fleet.clone(), name.to_owned());
+                    Error::Plugin { fleet, plugin, cause: Box::new(cause) }
+                })
+            })?,
+            None => self.load_file(fleet, name)?,
+        };
+        let canary = chosen.canary.and_then(|(digest, percent)| match self.0.registry.game(digest) {
+            Ok(plugin) => Some((plugin, percent)),
+            Err(error) => {
+                tracing::error!(%fleet, plugin = name, %error, "the canary cannot be used: there is none");
+                None
+            }
+        });
+        Ok(Loaded { plugin, canary })
+    }
+
+    /// A host that starts does so with what it has: an operator can mend the rest only while it runs.
+    fn load_before(&self, fleet: &FleetName, name: &str, chosen: &Chosen, choice: &Choice) -> Option<Plugin> {
+        if !matches!(choice, Choice::Lenient) {
+            return None;
+        }
+        let before = chosen.before.iter().find_map(|digest| self.0.registry.game(*digest).ok());
+        let plugin = before.or_else(|| self.load_file(fleet, name).ok())?;
+        let damaged = chosen.active.map(|digest| self.0.registry.game(digest).err().map(|error| error.to_string()));
+        tracing::error!(
+            %fleet, plugin = name, error = damaged.flatten(), used = %plugin.digest(),
+            "the active version cannot be used: one that was before it is"
+        );
+        Some(plugin)
+    }
+
+    fn load_file(&self, fleet: &FleetName, name: &str) -> Result<Plugin, Error> {
         let path = self.0.plugins_dir.join(format!("{name}.wasm"));
         let unread = |cause| Error::Read { fleet: fleet.clone(), path: path.clone(), cause };
         let bytes = std::fs::read(&path).map_err(unread)?;
         let rejected = |cause| Error::Rejected { fleet: fleet.clone(), path: path.clone(), cause };
-        let plugin = self.0.engine.compile(&bytes).map_err(rejected)?;
+        let plugin = self.0.registry.compile_game(&bytes).map_err(rejected)?;
         tracing::info!(path = %path.display(), digest = %plugin.digest(), bytes = plugin.size_bytes(), "plugin compiled");
         Ok(plugin)
     }
 
     fn use_all(&self, built: Built) {
-        self.0.runs.set(built.iter().map(|(name, (_, _, run))| (name.clone(), Arc::clone(run))).collect());
-        let rules = built.iter().map(|(name, (_, fleet, _))| (name.clone(), fleet.scene.clone())).collect();
+        let of_threads = |(name, made): (&FleetName, &Made)| {
+            (name.clone(), (Arc::clone(&made.run), made.canary.as_ref().map(|(run, _)| Arc::clone(run))))
+        };
+        self.0.runs.set(built.iter().map(of_threads).collect());
+        let rules = built.iter().map(|(name, made)| (name.clone(), made.fleet.scene.clone())).collect();
         self.0.bus.send(Message::SceneService(self.0.node, scene_service::Event::Fleets { fleets: rules }));
         let fleets: BTreeMap<_, _> =
-            built.into_iter().map(|(name, (build, fleet, _))| (name, (build, fleet.scene))).collect();
+            built.iter().map(|(name, made)| (name.clone(), (made.builds(), made.fleet.scene.clone()))).collect();
+        *self.0.configured.write().unwrap_or_else(PoisonError::into_inner) =
+            built.into_iter().map(|(name, made)| (name, made.fleet)).collect();
         // Before it is told: a SceneMaster that takes over meanwhile hears of it in any case.
         self.0.current.write().unwrap_or_else(PoisonError::into_inner).clone_from(&fleets);
         self.0.bus.send(scene_master::Event::Fleets { fleets }.into());
@@ -273,7 +355,51 @@ impl Fleets {
     }
 }
 
-type Built = BTreeMap<FleetName, (Build, FleetConfig, Arc<FleetRun>)>;
+type Built = BTreeMap<FleetName, Made>;
+
+/// A fleet, ready to be used.
+struct Made {
+    fleet: FleetConfig,
+    run: Arc<FleetRun>,
+    /// The canary, and how many of a hundred new scenes it gets.
+    canary: Option<(Arc<FleetRun>, u8)>,
+}
+
+impl Made {
+    fn builds(&self) -> Builds {
+        let canary = self.canary.as_ref().map(|(run, percent)| Canary { build: run.build, percent: *percent });
+        Builds { build: self.run.build, canary }
+    }
+}
+
+/// What is chosen of a plugin, compiled.
+struct Loaded {
+    plugin: Plugin,
+    canary: Option<(Plugin, u8)>,
+}
+
+/// Which versions of plugins are used.
+enum Choice {
+    /// Those that the registry says.
+    AsKept,
+    /// The same, but a damaged one does not keep the host from starting.
+    Lenient,
+    /// The same, but of one plugin these.
+    Instead(String, Chosen),
+}
+
+fn run_of(name: &FleetName, fleet: &FleetConfig, plugin: &Plugin) -> FleetRun {
+    FleetRun {
+        fleet: name.clone(),
+        build: build_of(fleet, plugin),
+        game: GameName::from(fleet.plugin.as_str()),
+        plugin: plugin.clone(),
+        configuration: fleet.configuration_json(),
+        limits: fleet.limits.limits(),
+        tick_when_empty: fleet.tick_when_empty,
+        scenes: AtomicUsize::new(0),
+    }
+}
 
 /// Another plugin or other settings are another build; the same are the same one in every process.
 fn build_of(fleet: &FleetConfig, plugin: &Plugin) -> Build {

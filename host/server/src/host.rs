@@ -21,7 +21,7 @@ use scenehost_core::save;
 use scenehost_core::scene_master::{self, Offer, SceneMaster};
 use scenehost_core::scene_service::SceneService;
 use scenehost_core::{NodeId, PartyId, SceneId, ServiceName, Write, lobby};
-use scenehost_engine::{Engine, Options};
+use scenehost_engine::{CodeCache, Engine, Options, rule};
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -43,6 +43,7 @@ use crate::moderation;
 use crate::open_files;
 use crate::ops::{Backups, Ops};
 use crate::records;
+use crate::registry::{Plugins, Registry};
 use crate::rules::Rules;
 use crate::scene_thread::{self, FleetRuns, Room, SceneThreads};
 use crate::service_loop::{self, Shell};
@@ -75,11 +76,12 @@ pub async fn run(
     let clock = Clock::start();
     let metrics = install_metrics()?;
     let connections_max = open_files::connections(config.server.connections_max)?;
-    let engine = Engine::new(Options { scenes_max: config.server.scenes_max, ..Options::default() })?;
     std::fs::create_dir_all(&config.server.data_dir)
         .with_context(|| format!("the data folder {} cannot be made", config.server.data_dir.display()))?;
     let lock = DataLock::take(&config.server.data_dir)?;
     let store = Store::open(&config.server.store_dir(), lock)?;
+    let registry = open_registry(&config, &store, clock)?;
+    let engine = registry.engine();
     tokio::spawn(store.clone().watch());
     let scenes = recover_scenes(&store)?;
     let finished = recover(&store, FINISHED_PREFIX)?;
@@ -94,14 +96,15 @@ pub async fn run(
     let saves = Room::new();
     let runs = FleetRuns::default();
     let logs = GameLogs::new();
-    let joins = scene_thread::spawn(seeds, &engine, &runs, &bus, clock, &saves, &logs)?;
+    let joins = scene_thread::spawn(seeds, engine, &runs, &bus, clock, &saves, &logs)?;
 
     let (stopping, stopping_seen) = watch::channel(false);
     let (draining, draining_seen) = watch::channel(false);
     let slots = engine.scenes_max().min(config.server.scenes_max);
     let (capacity, idle) = capacity::of(&config.node, slots);
-    let rules = Rules::new(config.server.plugins_dir.clone(), clock).context("the rules of domains")?;
-    let fleets = Fleets::open(engine, &config, NODE, bus.clone(), runs, store.clone())?;
+    let rules = Rules::new(registry.clone(), config.server.plugins_dir.clone(), clock);
+    let of_threads = (runs, scene_threads.clone());
+    let fleets = Fleets::open(registry.clone(), &config, NODE, bus.clone(), of_threads, store.clone())?;
     let shell = Shell { clock, bus: bus.clone(), store: store.clone() };
     records::spawn(to_host.questions, shell.store.clone(), bus.clone())?;
     moderation::spawn(to_host.moderated, config.chat.moderation.as_ref(), bus.clone(), clock)?;
@@ -113,7 +116,8 @@ pub async fn run(
     bus.send(lobby::Event::Recovered { parties }.into());
     let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle, region: config.node.region.clone() };
     let (domains, mut new_domains) =
-        Domains::open(&config, (rules, streams), fleets.clone(), bus.clone(), store.clone())?;
+        Domains::open(&config, (registry.clone(), rules, streams), fleets.clone(), bus.clone(), store.clone())?;
+    let plugins = Plugins::new(registry, domains.clone());
     tokio::spawn(domains.clone().keep_current(file, edge::tls::Served::hang_ups()?));
     let mut services = start_services(&config, inboxes, &shell, offer.clone(), &domains, catalogue);
     forget_saves(&store, &bus)?;
@@ -131,9 +135,15 @@ pub async fn run(
     let router = edge.router(config.server.pages_dir.clone());
     let path = config.server.store_dir().canonicalize().context("the store's folder")?;
     let backups = Backups::new(store.clone(), path, config.server.backup_dir());
-    let token = config.ops.token.as_deref();
-    let ops =
-        Ops::new(bus.clone(), clock, metrics.clone(), token, draining_seen, backups.clone(), domains.clone(), logs);
+    let ops = Ops::new(
+        bus.clone(),
+        clock,
+        metrics.clone(),
+        &config.ops,
+        draining_seen,
+        backups.clone(),
+        (domains.clone(), plugins, logs),
+    );
     tokio::spawn(Door::new(router, limits, tls, &config.server).serve(listener, stopping_seen));
     tokio::spawn(async move { axum::serve(ops_listener, ops.router()).await });
     tokio::spawn(keep_metrics(metrics));
@@ -186,6 +196,20 @@ pub async fn run(
     written?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The registry of plugins, with the engines that compile them and what they have compiled before.
+fn open_registry(config: &Config, store: &Store, clock: Clock) -> anyhow::Result<Registry> {
+    let folder = config.server.code_dir();
+    let code = CodeCache::open(&folder, config.plugins.code_cache_bytes_max)
+        .with_context(|| format!("the folder of compiled code, {}", folder.display()))?;
+    let component_bytes_max = config.plugins.upload_bytes_max;
+    let of_games = Options { scenes_max: config.server.scenes_max, component_bytes_max, ..Options::default() };
+    let engine = Engine::with_cache(of_games, Some(code.clone()))?;
+    let of_rules = rule::Options { component_bytes_max, ..rule::Options::default() };
+    let rules = rule::Engine::with_cache(of_rules, Some(code.clone())).context("the rules of domains")?;
+    let (folder, settings) = (config.server.uploads_dir(), config.plugins.clone());
+    Ok(Registry::open((engine, rules, code), settings, folder, store.clone(), clock)?)
 }
 
 /// What clients are served with by TLS, kept current, if the host speaks that.

@@ -16,6 +16,7 @@
 //! | `records`, `checks` | reads records and checks passwords for Auth |
 //! | `fleets`, `capacity` | what scenes are made of, also while the host runs; what this machine gives to them |
 //! | `game_logs` | keeps the newest lines that scenes have logged |
+//! | `registry` | the plugins that were uploaded, their versions, and which are used |
 //! | `domains` | how users are matched, also while the host runs |
 //! | `rules` | loads the components that are rules of domains |
 //! | `catalogue` | keeps the economy's catalogue current |
@@ -45,6 +46,7 @@ mod moderation;
 mod open_files;
 mod ops;
 mod records;
+mod registry;
 mod rules;
 mod scene_thread;
 mod service_loop;

@@ -113,8 +113,8 @@ fn side(path: &Path, name: &DomainName) -> anyhow::Result<Side> {
     let title = path.file_stem().map_or_else(|| name.to_string(), |stem| stem.to_string_lossy().into_owned());
     let rule = match &domain.rule {
         Some(_) => {
-            let rules = Rules::new(config.server.plugins_dir.clone(), Clock::start())?;
-            rules.load(&BTreeMap::from([(name.clone(), domain.clone())]))?.remove(name)
+            let rules = Rules::of_files(config.server.plugins_dir.clone(), Clock::start())?;
+            rules.load(&BTreeMap::from([(name.clone(), domain.clone())]), None)?.remove(name)
         }
         None => None,
     };

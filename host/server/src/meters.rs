@@ -83,6 +83,10 @@ impl SceneMeters {
         counter!("scenehost_scene_start_microseconds_total").increment(took.as_micros() as u64);
     }
 
+    pub fn swapped(&self, plugin: &str, outcome: &'static str) {
+        counter!("scenehost_swaps_total", "plugin" => plugin.to_owned(), "outcome" => outcome).increment(1);
+    }
+
     pub fn failed(&self, kind: &'static str) {
         counter!("scenehost_scenes_failed_total", "kind" => kind).increment(1);
     }

@@ -12,6 +12,7 @@ mod logs;
 mod mute;
 mod nodes;
 mod notifications;
+mod plugins;
 mod reports;
 mod scene_list;
 mod scenes;
@@ -33,10 +34,12 @@ use tokio::sync::watch;
 
 use crate::bus::Bus;
 use crate::clock::Clock;
+use crate::config;
 use crate::domains::Domains;
 use crate::export;
 use crate::fleets::Fleets;
 use crate::game_logs::GameLogs;
+use crate::registry::Plugins;
 
 pub use backups::{Backups, Made, MakeBackup};
 
@@ -47,12 +50,14 @@ struct Parts {
     bus: Bus,
     clock: Clock,
     metrics: PrometheusHandle,
-    token: Option<SecretHash>,
+    /// The names of those who may call, by their tokens.
+    tokens: Vec<(SecretHash, Arc<str>)>,
     stopping: watch::Receiver<bool>,
     backups: Backups,
     fleets: Fleets,
     domains: Domains,
     logs: GameLogs,
+    plugins: Plugins,
 }
 
 #[derive(Deserialize)]
@@ -67,31 +72,35 @@ struct Ban {
 #[derive(Serialize)]
 struct Problem {
     error: String,
+    /// A short name, where there are several reasons for one status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
 }
 
 impl Ops {
-    #[expect(clippy::too_many_arguments, reason = "each is another part of the host")]
     pub fn new(
         bus: Bus,
         clock: Clock,
         metrics: PrometheusHandle,
-        token: Option<&str>,
+        config: &config::Ops,
         stopping: watch::Receiver<bool>,
         backups: Backups,
-        domains: Domains,
-        logs: GameLogs,
+        (domains, plugins, logs): (Domains, Plugins, GameLogs),
     ) -> Self {
         let fleets = domains.fleets().clone();
+        let named = config.tokens.iter().map(|(name, token)| (token, Arc::from(name.as_str())));
+        let tokens = config.token.iter().map(|token| (token, Arc::from(config::OPS_NAME))).chain(named);
         Self(Arc::new(Parts {
             bus,
             clock,
             metrics,
-            token: token.map(SecretHash::of),
+            tokens: tokens.map(|(token, name)| (SecretHash::of(token), name)).collect(),
             stopping,
             backups,
             fleets,
             domains,
             logs,
+            plugins,
         }))
     }
 
@@ -112,6 +121,13 @@ impl Ops {
             .route("/v1/logs", get(logs::show))
             .route("/v1/nodes", get(nodes::list))
             .route("/v1/nodes/{node}/drain", post(nodes::drain).delete(nodes::undrain))
+            .route("/v1/plugins", get(plugins::list))
+            .route("/v1/plugins/{plugin}", get(plugins::show))
+            .route("/v1/plugins/{plugin}/active", post(plugins::activate))
+            .route("/v1/plugins/{plugin}/rollback", post(plugins::roll_back))
+            .route("/v1/plugins/{plugin}/versions", post(plugins::upload))
+            .route("/v1/plugins/{plugin}/versions/{version}", delete(plugins::remove))
+            .route("/v1/plugins/{plugin}/versions/{version}/component", get(plugins::component))
             .route("/v1/reservations", post(scenes::reserve))
             .route("/v1/reservations/{scene}", delete(scenes::release))
             .route("/v1/scenes", get(scene_list::list).post(scenes::start))
@@ -126,19 +142,24 @@ impl Ops {
             .with_state(self)
     }
 
+    /// Who calls, if that is an operator.
+    fn by(&self, headers: &HeaderMap) -> Option<Arc<str>> {
+        let presented = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = SecretHash::of(presented.and_then(|value| value.strip_prefix("Bearer "))?);
+        // Hashes are compared, so the time tells nothing about a token.
+        self.0.tokens.iter().find(|(known, _)| *known == token).map(|(_, name)| Arc::clone(name))
+    }
+
+    /// Who calls; it stands in the audit log.
     #[expect(clippy::result_large_err, reason = "the error is the answer")]
-    fn authorise(&self, headers: &HeaderMap) -> Result<(), Response> {
-        let Some(expected) = &self.0.token else {
+    fn authorise(&self, headers: &HeaderMap) -> Result<Arc<str>, Response> {
+        if self.0.tokens.is_empty() {
             let text = "calls that change something need ops.token in the configuration";
             return Err(problem(StatusCode::FORBIDDEN, text));
-        };
-        let presented = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = presented.and_then(|value| value.strip_prefix("Bearer "));
-        // Hashes are compared, so the time tells nothing about the token.
-        match token.map(SecretHash::of) {
-            Some(token) if token == *expected => Ok(()),
-            _ => Err(problem(StatusCode::UNAUTHORIZED, "send the header Authorization: Bearer <ops.token>")),
         }
+        self.by(headers).ok_or_else(|| {
+            problem(StatusCode::UNAUTHORIZED, "send the header Authorization: Bearer <ops.token>, or one of ops.tokens")
+        })
     }
 }
 
@@ -201,9 +222,10 @@ async fn end_session(
 
 /// One order about an account. What it is, is looked at when the operator's right is clear.
 async fn order(ops: &Ops, headers: &HeaderMap, user: &str, wanted: impl FnOnce() -> Result<Order, String>) -> Response {
-    if let Err(refused) = ops.authorise(headers) {
-        return refused;
-    }
+    let by = match ops.authorise(headers) {
+        Ok(by) => by,
+        Err(refused) => return refused,
+    };
     let Ok(user) = user.parse::<UserId>() else {
         return problem(StatusCode::BAD_REQUEST, "a user's id has 16 hexadecimal digits");
     };
@@ -211,7 +233,7 @@ async fn order(ops: &Ops, headers: &HeaderMap, user: &str, wanted: impl FnOnce()
         Ok(order) => order,
         Err(text) => return problem(StatusCode::BAD_REQUEST, &text),
     };
-    tracing::info!(target: "audit", %user, ?order, "an operator's order about an account");
+    tracing::info!(target: "audit", by = &*by, %user, ?order, "an operator's order about an account");
     let answer = match ops.0.bus.ask_auth(Request::Operator { user, order }).await {
         Ok(Answer::Export(user, export)) => export::answer(&ops.0.bus, user, export).await,
         answer => answer.map(|_| StatusCode::NO_CONTENT.into_response()),
@@ -225,5 +247,10 @@ async fn order(ops: &Ops, headers: &HeaderMap, user: &str, wanted: impl FnOnce()
 }
 
 fn problem(status: StatusCode, error: &str) -> Response {
-    (status, Json(Problem { error: error.to_owned() })).into_response()
+    (status, Json(Problem { error: error.to_owned(), kind: None })).into_response()
+}
+
+/// The same, with a short name.
+fn problem_of_kind(status: StatusCode, kind: &'static str, error: &str) -> Response {
+    (status, Json(Problem { error: error.to_owned(), kind: Some(kind) })).into_response()
 }

@@ -15,6 +15,7 @@ use scenehost_core::matching::rule::{Fault, Rule, Setting};
 use scenehost_engine::rule::{Component, Engine, Limits, Options};
 
 use crate::clock::Clock;
+use crate::registry::{self, Chosen, Registry};
 use component::ComponentRule;
 
 /// Why a domain cannot have its rule.
@@ -28,38 +29,59 @@ pub enum Error {
     Rejected { domain: DomainName, path: PathBuf, cause: scenehost_engine::Rejected },
     #[error("[domains.{domain}.rule]: {plugin} cannot be used: {cause}")]
     Fault { domain: DomainName, plugin: String, cause: Fault },
+    #[error("[domains.{domain}.rule]: the plugin {plugin:?} cannot be used: {cause}")]
+    Plugin { domain: DomainName, plugin: String, cause: Box<registry::Error> },
 }
 
 /// Loads rules. Cheap to clone.
 #[derive(Clone)]
 pub struct Rules {
-    engine: Engine,
+    source: Source,
     plugins_dir: PathBuf,
     clock: Clock,
 }
 
+/// Where components come from.
+#[derive(Clone)]
+enum Source {
+    /// What was uploaded, and else files.
+    Registry(Registry),
+    /// Files alone.
+    Files(Engine),
+}
+
 impl Rules {
-    /// `plugins_dir` is where `<plugin>.wasm` of each rule lies.
+    /// `plugins_dir` is where `<plugin>.wasm` of each rule lies of which nothing was uploaded.
+    pub fn new(registry: Registry, plugins_dir: PathBuf, clock: Clock) -> Self {
+        Self { source: Source::Registry(registry), plugins_dir, clock }
+    }
+
+    /// Without a registry: all rules are files.
     ///
     /// # Errors
     /// When the system has no room for the engine.
-    pub fn new(plugins_dir: PathBuf, clock: Clock) -> Result<Self, scenehost_engine::Error> {
-        Ok(Self { engine: Engine::new(Options::default())?, plugins_dir, clock })
+    pub fn of_files(plugins_dir: PathBuf, clock: Clock) -> Result<Self, scenehost_engine::Error> {
+        Ok(Self { source: Source::Files(Engine::new(Options::default())?), plugins_dir, clock })
     }
 
     /// Reads the rules of these domains, checks them, and asks them what they are; a component that several of them name
-    /// is compiled once. This takes up to seconds and several cores: call it where blocking is allowed.
+    /// is compiled once. Of a plugin that is chosen `instead`, that is used. This takes up to seconds and several cores:
+    /// call it where blocking is allowed.
     ///
     /// # Errors
     /// The first of them with a setting that is not right, a file that is not there, a component that is no rule, or one
     /// that fails or refuses its configuration.
-    pub fn load(&self, domains: &BTreeMap<DomainName, Domain>) -> Result<BTreeMap<DomainName, Rule>, Error> {
+    pub fn load(
+        &self,
+        domains: &BTreeMap<DomainName, Domain>,
+        instead: Option<&(String, Chosen)>,
+    ) -> Result<BTreeMap<DomainName, Rule>, Error> {
         let mut components: BTreeMap<&str, Component> = BTreeMap::new();
         let mut rules = BTreeMap::new();
         for (domain, setting) in domains.iter().filter_map(|(name, domain)| Some((name, domain.rule.as_ref()?))) {
             let component = match components.get(setting.plugin.as_str()) {
                 Some(component) => component.clone(),
-                None => self.component(domain, setting)?,
+                None => self.component(domain, setting, instead)?,
             };
             components.insert(&setting.plugin, component.clone());
             rules.insert(domain.clone(), self.use_component(domain, setting, &component)?);
@@ -67,14 +89,34 @@ impl Rules {
         Ok(rules)
     }
 
-    fn component(&self, domain: &DomainName, setting: &Setting) -> Result<Component, Error> {
+    fn component(
+        &self,
+        domain: &DomainName,
+        setting: &Setting,
+        instead: Option<&(String, Chosen)>,
+    ) -> Result<Component, Error> {
         // Before its name becomes a path.
         setting.check().map_err(|what| Error::Wrong { domain: domain.clone(), what })?;
+        if let Source::Registry(registry) = &self.source {
+            let chosen = match instead {
+                Some((plugin, chosen)) if *plugin == setting.plugin => chosen.clone(),
+                _ => registry.chosen(&setting.plugin),
+            };
+            if let Some(digest) = chosen.active {
+                let (domain, plugin) = (domain.clone(), setting.plugin.clone());
+                let unusable = |cause| Error::Plugin { domain, plugin, cause: Box::new(cause) };
+                return registry.rule(digest).map_err(unusable);
+            }
+        }
         let path = self.plugins_dir.join(format!("{}.wasm", setting.plugin));
         let unread = |cause| Error::Read { domain: domain.clone(), path: path.clone(), cause };
         let bytes = std::fs::read(&path).map_err(unread)?;
         let rejected = |cause| Error::Rejected { domain: domain.clone(), path: path.clone(), cause };
-        self.engine.compile(&bytes).map_err(rejected)
+        let compiled = match &self.source {
+            Source::Registry(registry) => registry.compile_rule(&bytes),
+            Source::Files(engine) => engine.compile(&bytes),
+        };
+        compiled.map_err(rejected)
     }
 
     fn use_component(&self, domain: &DomainName, setting: &Setting, component: &Component) -> Result<Rule, Error> {

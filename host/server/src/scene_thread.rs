@@ -10,70 +10,32 @@
 mod connection;
 mod game;
 mod logs;
+mod runs;
 mod saves;
 mod socket;
 mod turn;
 
-use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use mio::{Poll, Waker};
 use scenehost_core::scene_service::ToScene;
-use scenehost_core::{Build, FleetName, GameName, Incarnation, SceneId};
-use scenehost_engine::{Engine, Limits, Plugin};
+use scenehost_core::{Incarnation, SceneId};
+use scenehost_engine::Engine;
 
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::game_logs::GameLogs;
 pub use connection::NewSocket;
 use logs::SceneLogs;
+pub use runs::{FleetRun, FleetRuns, Targets};
 use saves::Made;
 pub use saves::Room;
 
 /// How many orders may wait for a thread.
 const ORDERS_MAX: usize = 65_536;
-
-/// How the scenes of a fleet run on this host.
-pub struct FleetRun {
-    pub build: Build,
-    /// Which game it is, to whom belongs what its scenes save.
-    pub game: GameName,
-    pub plugin: Plugin,
-    /// The game's own configuration, JSON text.
-    pub configuration: String,
-    pub limits: Limits,
-    pub tick_when_empty: bool,
-}
-
-/// How the scenes of all fleets run: of each fleet's build and of the one before it, for which an order may still be
-/// on its way. Cheap to clone.
-#[derive(Clone, Default)]
-pub struct FleetRuns(Arc<RwLock<BTreeMap<FleetName, NewestTwo>>>);
-
-/// A fleet's build and the one before it.
-type NewestTwo = [Option<Arc<FleetRun>>; 2];
-
-impl FleetRuns {
-    /// How they run from now on.
-    pub fn set(&self, runs: BTreeMap<FleetName, Arc<FleetRun>>) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|name, _| runs.contains_key(name));
-        for (name, run) in runs {
-            let [newest, before] = known.entry(name).or_default();
-            if newest.as_ref().is_none_or(|newest| newest.build != run.build) {
-                *before = newest.replace(run);
-            }
-        }
-    }
-
-    fn get(&self, fleet: &FleetName, build: Build) -> Option<Arc<FleetRun>> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(fleet)?.iter().flatten().find(|run| run.build == build).cloned()
-    }
-}
 
 /// What a thread is told from outside.
 enum Order {
@@ -81,6 +43,8 @@ enum Order {
     Socket(SceneId, NewSocket),
     /// What has come of a save of the scene, by its number.
     Saved(Incarnation, u64, Made),
+    /// Running scenes of these fleets change to these builds.
+    Swap(Arc<Targets>),
     /// Close every socket and end.
     Stop,
 }
@@ -140,6 +104,19 @@ impl SceneThreads {
     /// Passes a user's socket to the thread of a scene; false if its inbox is full.
     pub fn socket(&self, scene: SceneId, socket: NewSocket) -> bool {
         self.handle(scene).put(Order::Socket(scene, socket)).is_ok()
+    }
+
+    /// Tells every thread to change its scenes of these fleets. One whose inbox is full is reported: its scenes keep what
+    /// they have.
+    pub fn swap(&self, targets: &Arc<Targets>) {
+        for (index, handle) in self.0.iter().enumerate() {
+            if handle.put(Order::Swap(Arc::clone(targets))).is_err() {
+                tracing::error!(
+                    thread = index,
+                    "a scene thread has no room for orders: its scenes keep their versions"
+                );
+            }
+        }
     }
 
     /// Tells every thread to end; its sockets are closed with the reason.

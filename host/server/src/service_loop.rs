@@ -276,8 +276,9 @@ mod tests {
         let service = SceneService::new(NODE, offer, fleets.clone());
         let (of_service, to_service) = (shell.clone(), bus.clone());
         tokio::spawn(async move { to_service.scene_service().run(service, of_service).await });
-        let next =
-            move || Breaks(SceneMaster::taking_over(BTreeMap::from([("arena".into(), (Build(1), rules.clone()))])));
+        let next = move || {
+            Breaks(SceneMaster::taking_over(BTreeMap::from([("arena".into(), (Build(1).into(), rules.clone()))])))
+        };
         let first = Breaks(SceneMaster::new(fleets));
         tokio::spawn(run(ServiceName::SceneMaster, first, Some(next), inboxes.scene_master, shell));
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::fleets::Builds;
 use super::nodes::{Capacity, Idle};
 use super::operator::Order;
 use crate::config::Fleet;
-use crate::ids::{AllocationId, Build, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, UserId};
+use crate::ids::{AllocationId, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, UserId};
 use crate::matching::backfill::{Lease, Opening};
 use crate::message::{EndReason, PlayerResult, ServiceName};
 use crate::read::Scanned;
@@ -113,7 +114,7 @@ pub enum Event {
     /// What fleets are from now on.
     Fleets {
         /// All of them, with what their scenes are made of.
-        fleets: BTreeMap<FleetName, (Build, Fleet)>,
+        fleets: BTreeMap<FleetName, (Builds, Fleet)>,
     },
     /// An operator wants something else; answered by [`Message::Operator`].
     ReqOperator {

@@ -3,7 +3,8 @@
 //! Invariants: a fleet counts its scenes that are ready, reserved or being made ready from their states alone. With
 //! `start = "provision"` there are `standby_min` of the fleet's build ready or being made so, as far as there is room.
 //! A scene that could not be made ready is tried again later each time, and at most [`PROVISION_MAX`] are under way.
-//! A scene keeps the rules that it began with.
+//! A scene keeps the rules that it began with. Which of a fleet's builds a new scene is made of is decided once, when it
+//! gets its place; of any hundred new scenes in a row the canary has exactly its share.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,10 +22,43 @@ use crate::refusal::Refusal;
 /// How many scenes of one fleet may be being made ready at once.
 pub const PROVISION_MAX: usize = 64;
 
+/// What new scenes of a fleet are made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Builds {
+    /// All, but for the canary's share.
+    pub build: Build,
+    /// A build that is tried with some of them.
+    pub canary: Option<Canary>,
+}
+
+/// A build of which a part of a fleet's new scenes is made, to see how it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Canary {
+    /// Which one.
+    pub build: Build,
+    /// How many of a hundred new scenes, 0 to 100.
+    pub percent: u8,
+}
+
+impl From<Build> for Builds {
+    fn from(build: Build) -> Self {
+        Self { build, canary: None }
+    }
+}
+
+impl Builds {
+    /// Whether new scenes are made of this one.
+    fn have(&self, build: Build) -> bool {
+        self.build == build || self.canary.is_some_and(|canary| canary.build == build)
+    }
+}
+
 /// A fleet.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FleetState {
-    pub build: Build,
+    pub builds: Builds,
+    /// What the canary is still owed, in hundredths of a scene; below 100.
+    owed: u32,
     pub rules: Arc<Fleet>,
     /// The scenes that are ready, the one that has been so for the longest time first.
     pub ready: BTreeSet<(Time, SceneId)>,
@@ -39,11 +73,28 @@ pub(super) struct FleetState {
 
 impl FleetState {
     pub fn new(rules: Fleet) -> Self {
-        Self::of(Build::default(), rules)
+        Self::of(Builds::default(), rules)
     }
 
-    pub fn of(build: Build, rules: Fleet) -> Self {
-        Self { build, rules: Arc::new(rules), ..Self::default() }
+    pub fn of(builds: Builds, rules: Fleet) -> Self {
+        Self { builds, rules: Arc::new(rules), ..Self::default() }
+    }
+
+    /// What the next new scene is made of. The canary's scenes are spread evenly among the others, as the steps of a
+    /// line are by Bresenham's algorithm (IBM Systems Journal 4 (1), 1965), so that no chance decides.
+    pub fn next_build(&mut self) -> Build {
+        let Some(Canary { build, percent }) = self.builds.canary else { return self.builds.build };
+        self.owed += u32::from(percent.min(100));
+        if self.owed < 100 {
+            return self.builds.build;
+        }
+        self.owed -= 100;
+        build
+    }
+
+    /// What the next session of a scene is made of that was made ready with this build.
+    pub fn build_after(&mut self, build: Build) -> Build {
+        if self.builds.have(build) { build } else { self.next_build() }
     }
 
     /// One that is no more, of which there still are scenes.
@@ -67,13 +118,15 @@ pub(super) enum Standing {
 pub struct FleetView {
     /// Its name.
     pub fleet: FleetName,
-    /// What its scenes are made of.
-    pub build: Build,
+    /// What its new scenes are made of.
+    pub builds: Builds,
     /// Its rules.
     pub rules: Arc<Fleet>,
     /// How many of its scenes are in each state.
     pub scenes: BTreeMap<&'static str, u32>,
-    /// How many of them are of another build than the fleet's.
+    /// How many of them are of the canary's build.
+    pub of_canary: u32,
+    /// How many of them are of neither of the fleet's builds.
     pub of_other_builds: u32,
     /// How many more there is room for.
     pub room: u32,
@@ -84,17 +137,20 @@ pub struct FleetView {
 impl SceneMaster {
     /// What fleets are from now on. Scenes that are in use keep what they have; those that wait for use and are of
     /// another build are replaced.
-    pub(super) fn set_fleets(&mut self, fleets: BTreeMap<FleetName, (Build, Fleet)>, cx: &mut Context<'_>) {
+    pub(super) fn set_fleets(&mut self, fleets: BTreeMap<FleetName, (Builds, Fleet)>, cx: &mut Context<'_>) {
         for (name, fleet) in &mut self.fleets {
             fleet.is_gone = !fleets.contains_key(name);
         }
-        for (name, (build, rules)) in fleets {
+        for (name, (builds, rules)) in fleets {
             let fleet = self.fleets.entry(name).or_default();
             fleet.is_gone = false;
-            if fleet.build != build {
+            if fleet.builds != builds {
                 (fleet.failures, fleet.retry_at) = (0, None);
             }
-            (fleet.build, fleet.rules) = (build, Arc::new(rules));
+            if fleet.builds.canary.map(|canary| canary.build) != builds.canary.map(|canary| canary.build) {
+                fleet.owed = 0;
+            }
+            (fleet.builds, fleet.rules) = (builds, Arc::new(rules));
         }
         // A fresh SceneMaster knows only later which scenes there are.
         if self.reconcile.is_none() {
@@ -108,7 +164,8 @@ impl SceneMaster {
             self.fleets.values().flat_map(|fleet| fleet.ready.iter().map(|(_, id)| *id)).collect();
         for id in replaced {
             let scene = &self.scenes[&id];
-            if scene.build != self.fleets[&scene.fleet].build || self.fleets[&scene.fleet].is_gone {
+            let fleet = &self.fleets[&scene.fleet];
+            if fleet.is_gone || !fleet.builds.have(scene.build) {
                 self.stop(id, EndReason::Replaced, Vec::new(), cx);
             }
         }
@@ -244,7 +301,7 @@ impl SceneMaster {
             Some(EndReason::Stopped)
         } else if self.nodes.get(&scene.node).is_none_or(|node| node.is_draining) {
             Some(EndReason::Drained)
-        } else if fleet.is_gone || scene.build != fleet.build {
+        } else if fleet.is_gone || !fleet.builds.have(scene.build) {
             Some(EndReason::Replaced)
         } else if others >= fleet.rules.standby_max as usize {
             Some(EndReason::Idle)
@@ -279,9 +336,10 @@ impl SceneMaster {
         for (name, fleet) in &self.fleets {
             let view = FleetView {
                 fleet: name.clone(),
-                build: fleet.build,
+                builds: fleet.builds,
                 rules: Arc::clone(&fleet.rules),
                 scenes: BTreeMap::new(),
+                of_canary: 0,
                 of_other_builds: 0,
                 room: if fleet.is_gone { 0 } else { self.room_for(&fleet.rules) },
                 retry_at: fleet.retry_at,
@@ -291,7 +349,9 @@ impl SceneMaster {
         for scene in self.scenes.values().filter(|scene| scene.state != State::Stopped) {
             let Some(view) = views.get_mut(&scene.fleet) else { continue };
             *view.scenes.entry(scene.state.name()).or_default() += 1;
-            view.of_other_builds += u32::from(scene.build != view.build);
+            let is_canary = view.builds.canary.is_some_and(|canary| canary.build == scene.build);
+            view.of_canary += u32::from(is_canary);
+            view.of_other_builds += u32::from(!view.builds.have(scene.build));
         }
         views.retain(|name, view| !self.fleets[*name].is_gone || !view.scenes.is_empty());
         views.into_values().collect()

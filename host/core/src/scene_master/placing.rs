@@ -171,13 +171,13 @@ impl SceneMaster {
         let Allocation { asked, domain, match_id, players, arranged } = allocation;
         let number = AllocationId(cx.rng.next_u64());
         let Some(scene) = self.scenes.get_mut(&id) else { return };
-        let fleet = &self.fleets[&scene.fleet];
+        let Some(fleet) = self.fleets.get_mut(&scene.fleet) else { return };
         let reuse = matches!(scene.state, State::Ready | State::Reserved);
         if reuse {
             scene.epoch = scene.epoch.next();
         }
-        // It begins its session with the rules and the build of now, also if it was made ready with others.
-        (scene.build, scene.rules) = (fleet.build, Arc::clone(&fleet.rules));
+        // It begins its session with the rules and a build of now, also if it was made ready with others.
+        (scene.build, scene.rules) = (fleet.build_after(scene.build), Arc::clone(&fleet.rules));
         (scene.asked, scene.allocation) = (Some(asked), Some(number));
         (scene.domain, scene.match_id, scene.arranged) = (domain, match_id, arranged);
         (scene.born, scene.end) = (cx.now, None);
@@ -224,13 +224,14 @@ impl SceneMaster {
     /// A new scene that has a slot of a node and is not ordered yet.
     pub(super) fn place(&mut self, fleet: &FleetName, node: NodeId, asked: Asked, cx: &mut Context<'_>) -> SceneId {
         let id = SceneId(cx.rng.next_u64());
-        let of = &self.fleets[fleet];
+        // Whoever asks for a place has found the fleet.
+        let of = self.fleets.entry(fleet.clone()).or_default();
         let scene = Scene {
             epoch: Epoch(1),
             state: State::Placing,
             fleet: fleet.clone(),
             rules: Arc::clone(&of.rules),
-            build: of.build,
+            build: of.next_build(),
             standing: Standing::Other,
             counted_on: None,
             asked: Some(asked),

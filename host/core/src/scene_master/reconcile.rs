@@ -14,10 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use std::sync::Arc;
 
-use super::fleets::{FleetState, Standing};
+use super::fleets::{Builds, FleetState, Standing};
 use super::{Due, Event, Scene, SceneMaster, SeatRow, SeatState, State};
 use crate::config::Fleet;
-use crate::ids::{AllocationId, Build, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, Time, UserId};
+use crate::ids::{AllocationId, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, Time, UserId};
 use crate::message::{EndReason, Message, ServiceName};
 use crate::read::{ScanRecords, Scanned};
 use crate::record::{self, DRAIN_PREFIX, DrainRecord, FINISHED_PREFIX, SCENE_PREFIX, SceneRecord};
@@ -82,8 +82,8 @@ impl Default for Reconcile {
 impl SceneMaster {
     /// One that takes over from one that has failed, with what fleets are now: it goes on with the scenes that are in
     /// the store and on the nodes, and says that it is up as soon as it knows them. Of nodes it hears by their reports.
-    pub fn taking_over(fleets: BTreeMap<FleetName, (Build, Fleet)>) -> Self {
-        let fleets = fleets.into_iter().map(|(name, (build, rules))| (name, FleetState::of(build, rules))).collect();
+    pub fn taking_over(fleets: BTreeMap<FleetName, (Builds, Fleet)>) -> Self {
+        let fleets = fleets.into_iter().map(|(name, (builds, rules))| (name, FleetState::of(builds, rules))).collect();
         Self { fleets, reconcile: Some(Reconcile::default()), ..Self::new(BTreeMap::new()) }
     }
 
@@ -425,7 +425,7 @@ impl SceneMaster {
     }
 
     fn compare_one(&mut self, node: NodeId, reported: &Reported, cx: &mut Context<'_>) {
-        let Reported { scene: id, epoch, life, seats } = reported;
+        let Reported { scene: id, epoch, build, life, seats } = reported;
         let known = self.scenes.get_mut(id);
         let is_used_again =
             |it: &Scene| it.state == State::Placing && it.node == node && it.is_new() && *epoch < it.epoch;
@@ -444,6 +444,12 @@ impl SceneMaster {
             return;
         };
         scene.missed = None;
+        // Its game was changed while it runs, or what was ordered was not there any more.
+        if *life == Life::Running && scene.build != *build {
+            scene.build = *build;
+            self.keep(*id, cx);
+        }
+        let Some(scene) = self.scenes.get(id) else { return };
         if scene.state == State::Placing && *life == Life::Running {
             self.res_create_scene(*id, *epoch, Ok(()), cx);
         }

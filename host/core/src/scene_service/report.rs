@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Due, Row, SceneService, State, ToScene};
 use crate::Context;
-use crate::ids::{Epoch, NodeId, SceneId, Time};
+use crate::ids::{Build, Epoch, NodeId, SceneId, Time};
 use crate::message::{EndReason, Message};
 use crate::scene_master::{self, Offer};
 
@@ -56,6 +56,8 @@ pub struct Reported {
     pub scene: SceneId,
     /// Which incarnation.
     pub epoch: Epoch,
+    /// What it is made of.
+    pub build: Build,
     /// How far it is.
     pub life: Life,
     /// Its seats by number, as it says itself; `None`: it has said nothing in time, or is not running.
@@ -159,9 +161,19 @@ impl SceneService {
     }
 
     /// A scene has said what it knows of its seats: it is no longer silent.
-    pub(super) fn res_report(&mut self, id: SceneId, epoch: Epoch, seats: Vec<SeatNow>, cx: &mut Context<'_>) {
-        if self.scenes.get(&id).is_none_or(|scene| scene.epoch != epoch) {
-            return;
+    pub(super) fn res_report(
+        &mut self,
+        id: SceneId,
+        epoch: Epoch,
+        build: Build,
+        seats: Vec<SeatNow>,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(scene) = self.scenes.get_mut(&id).filter(|scene| scene.epoch == epoch) else { return };
+        let is_changed = scene.build != build;
+        scene.build = build;
+        if is_changed && scene.state == State::Running {
+            self.report_change(id, &seats, cx);
         }
         self.deadlines.clear(&Due::Silent(id));
         if let Some(part) = &mut self.reports.part
@@ -170,6 +182,17 @@ impl SceneService {
             part.seats.insert(id, (epoch, seats));
             self.end_part_if_complete(cx);
         }
+    }
+
+    /// A running scene is made of something else now: SceneMaster hears of it at once, by a part that is about this
+    /// scene alone.
+    fn report_change(&self, id: SceneId, seats: &[SeatNow], cx: &mut Context<'_>) {
+        let (Some(scene), Some(round)) = (self.scenes.get(&id), self.reports.round) else { return };
+        let seats = Some(seats.to_vec());
+        let reported = Reported { scene: id, epoch: scene.epoch, build: scene.build, life: Life::Running, seats };
+        let (node, offer, scenes) = (self.node, self.offer.clone(), vec![reported]);
+        let report = Report { node, offer, asked: 0, round, from: id, to: id, scenes };
+        cx.send(scene_master::Event::SynReport(Box::new(report)));
     }
 
     /// The time has come to end a part, or to begin the next one.
@@ -197,7 +220,7 @@ impl SceneService {
                 State::Ending { .. } => Life::Ending,
                 State::Kept => Life::Kept,
             };
-            Reported { scene: *id, epoch: scene.epoch, life, seats }
+            Reported { scene: *id, epoch: scene.epoch, build: scene.build, life, seats }
         };
         let scenes = self.scenes.range(from..=to).map(|(id, scene)| reported(id, scene)).collect();
         let report = Report { node: self.node, offer: self.offer.clone(), asked, round, from, to, scenes };

@@ -326,7 +326,7 @@ fn a_scene_that_is_used_again_is_found_as_the_new_game_that_it_is() {
         standby_max: 4,
         ..Fleet::default()
     };
-    world.tell(Event::Fleets { fleets: BTreeMap::from([("arena".into(), (Build(0), fleet))]) });
+    world.tell(Event::Fleets { fleets: BTreeMap::from([("arena".into(), (Build(0).into(), fleet))]) });
     let scene = begin(&mut world, "arena", 1);
     let older = begin(&mut world, "arena", 2);
     set_label(&mut world, scene, 1, r#"{"map":"ice"}"#);

@@ -196,7 +196,7 @@ impl Farm {
     }
 
     fn set_build(&mut self, build: u64, fleet: Fleet) {
-        self.tell(Event::Fleets { fleets: BTreeMap::from([(FLEET.into(), (Build(build), fleet))]) });
+        self.tell(Event::Fleets { fleets: BTreeMap::from([(FLEET.into(), (Build(build).into(), fleet))]) });
     }
 }
 

@@ -5,6 +5,7 @@ mod accounts;
 mod address;
 mod auth;
 mod backfill;
+mod canary;
 mod chat;
 mod club;
 mod consistency;

@@ -37,7 +37,7 @@ struct Books {
 impl Books {
     fn new(fleet: Fleet) -> Self {
         let master = SceneMaster::new(BTreeMap::from([(FleetName::from(FLEET), fleet.clone())]));
-        let fleets = BTreeMap::from([(FLEET.into(), (BUILD, fleet.clone()))]);
+        let fleets = BTreeMap::from([(FLEET.into(), (BUILD.into(), fleet.clone()))]);
         let mut books = Self { world: World::new(master), store: BTreeMap::new(), fleet, rounds: 0, asked: 0 };
         books.tell(Event::Fleets { fleets });
         let Offer { url, capacity, idle, region } = offer();
@@ -75,7 +75,7 @@ impl Books {
     /// SceneMaster fails, and a fresh one takes over and reads what there is, until it has asked the nodes.
     fn fail(&mut self) {
         let now = self.world.now;
-        let fleets = BTreeMap::from([(FLEET.into(), (BUILD, self.fleet.clone()))]);
+        let fleets = BTreeMap::from([(FLEET.into(), (BUILD.into(), self.fleet.clone()))]);
         self.world = World::seeded(SceneMaster::taking_over(fleets), 8);
         self.world.now = now;
         let mut said = self.tell(Event::Tick);
@@ -185,11 +185,11 @@ fn placed(said: &[Message]) -> (SceneId, Epoch, bool) {
 }
 
 fn lives(scene: SceneId, epoch: u64, life: Life) -> Reported {
-    Reported { scene, epoch: Epoch(epoch), life, seats: None }
+    Reported { scene, epoch: Epoch(epoch), build: BUILD, life, seats: None }
 }
 
 fn with_seats(scene: SceneId, seats: [SeatNow; 2]) -> Reported {
-    Reported { scene, epoch: Epoch(1), life: Life::Running, seats: Some(seats.to_vec()) }
+    Reported { scene, epoch: Epoch(1), build: BUILD, life: Life::Running, seats: Some(seats.to_vec()) }
 }
 
 fn shorts(messages: &[Message]) -> Vec<String> {
@@ -310,7 +310,7 @@ fn a_fresh_one_goes_on_with_searches_for_players_by_newer_leases() {
     assert_eq!(shorts(&refused), ["Match ResCreateScene ✗ServiceDown"]);
     assert_eq!(books.tell(seek(scene, 4)), [], "it is not up yet");
     let seats = vec![SeatNow::Held, SeatNow::Expected, SeatNow::Expected];
-    let there = Reported { scene, epoch: Epoch(1), life: Life::Running, seats: Some(seats) };
+    let there = Reported { scene, epoch: Epoch(1), build: BUILD, life: Life::Running, seats: Some(seats) };
     let said = books.answers(vec![there]);
     // User 20 is on the way by the books: that place is taken.
     let (after, open) = lease(&said).expect("the search goes on");
@@ -451,7 +451,7 @@ fn a_node_that_says_nothing_is_given_up() {
 fn a_fleet_that_was_changed_meanwhile_has_its_ready_scenes_replaced() {
     let (mut books, scene) = Books::ready();
     books.fail();
-    let fleets = BTreeMap::from([(FLEET.into(), (Build(4), books.fleet.clone()))]);
+    let fleets = BTreeMap::from([(FLEET.into(), (Build(4).into(), books.fleet.clone()))]);
     assert!(books.said(Event::Fleets { fleets }).is_empty());
     let said = shorts(&books.answers(vec![lives(scene, 1, Life::Running)]));
     assert_eq!(said, ["SceneService ReqDestroyScene", "SceneMaster up", "SceneService ReqCreateScene"]);
@@ -578,7 +578,7 @@ fn asked_scene(message: &Message) -> Option<SceneId> {
 }
 
 fn seats_of(scene: SceneId) -> ToNode {
-    ToNode::ResReport { scene, epoch: Epoch(1), seats: vec![SeatNow::Held] }
+    ToNode::ResReport { scene, epoch: Epoch(1), build: BUILD, seats: vec![SeatNow::Held] }
 }
 
 #[test]

@@ -528,7 +528,7 @@ fn allocate(scene: SceneId) -> Event {
 }
 
 fn another_build() -> Event {
-    Event::Fleets { fleets: BTreeMap::from([("gomoku".into(), (Build(9), Fleet::default()))]) }
+    Event::Fleets { fleets: BTreeMap::from([("gomoku".into(), (Build(9).into(), Fleet::default()))]) }
 }
 
 #[test]
@@ -591,7 +591,7 @@ fn every_state_and_event() {
         world
     };
     let seats = Some(vec![SeatNow::Held, SeatNow::Gone(EndReason::NeverJoined)]);
-    let reported = |life, seats| Reported { scene, epoch: EPOCH, life, seats };
+    let reported = |life, seats| Reported { scene, epoch: EPOCH, build: Build(0), life, seats };
     let add_token = |result| Event::ResAddToken { scene, epoch: EPOCH, seat: 1, result };
     table::check(
         "scene-master",

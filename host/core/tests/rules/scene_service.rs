@@ -279,7 +279,7 @@ fn every_state_and_event() {
                 Event::ReqRemoveSpectator { scene: SCENE, epoch: EPOCH, user: UserId(5), reason: EndReason::Left },
             ),
             ("ReqReport", Event::ReqReport { number: 5, from: SceneId(0) }),
-            ("ResReport", Event::ResReport { scene: SCENE, epoch: EPOCH, seats: Vec::new() }),
+            ("ResReport", Event::ResReport { scene: SCENE, epoch: EPOCH, build: Build(1), seats: Vec::new() }),
             ("Tick at the deadline", Event::Tick),
         ],
         |state, event| {

@@ -201,7 +201,7 @@ fn a_scene_that_is_silent_has_a_strike_each_time_and_one_that_answers_has_none()
         };
         said.iter().filter(is_strike).count()
     };
-    let answer = || ToNode::ResReport { scene, epoch: EPOCH, seats: Vec::new() };
+    let answer = || ToNode::ResReport { scene, epoch: EPOCH, build: Build(1), seats: Vec::new() };
     let mut said = world.pass_ms(0);
     for _ in 0..5 {
         assert!(said.iter().any(|it| matches!(it, Message::Scene(_, scene_service::ToScene::Report { .. }))));

@@ -36,7 +36,7 @@ const SEEDS: u64 = 640;
 /// With so many what was not reached is not reached.
 const SEEDS_MAX: u64 = 1_920;
 /// In so many seeds a sabotage has to be caught, at the latest.
-const SABOTAGED_SEEDS_MAX: u64 = 1_000;
+const SABOTAGED_SEEDS_MAX: u64 = 4_000;
 const HOUR_MS: u64 = 3_600_000;
 /// From so many simulated hours on, everything has to have been reached.
 const DEFAULT_HOURS: f64 = (SEEDS * BUSY_MS) as f64 / HOUR_MS as f64;

@@ -18,7 +18,7 @@ use scenehost_core::matching::domain::{Decline, Recent};
 use scenehost_core::message::ToUser;
 use scenehost_core::record::{self, SceneRecord};
 use scenehost_core::results::Finished;
-use scenehost_core::scene_master::{self, SceneMaster};
+use scenehost_core::scene_master::{self, Builds, Canary, SceneMaster};
 use scenehost_core::{
     AllocationId, Build, ConnectionId, DomainName, Epoch, FleetName, Message, PartyId, SceneId, Seat, Time, UserId,
     Write, party, results, scene,
@@ -611,9 +611,11 @@ pub fn fleets() -> BTreeMap<FleetName, Fleet> {
     BTreeMap::from([(FLEETS[0].into(), duel), (FLEETS[1].into(), arena), (FLEETS[2].into(), manual)])
 }
 
-/// The same with what they are made of.
-pub fn builds(build: u64) -> BTreeMap<FleetName, (Build, Fleet)> {
-    fleets().into_iter().map(|(name, fleet)| (name, (Build(build), fleet))).collect()
+/// The same with what they are made of; every other time with a canary, which is what they are made of next.
+pub fn builds(build: u64) -> BTreeMap<FleetName, (Builds, Fleet)> {
+    let canary = (build % 2 == 1).then_some(Canary { build: Build(build + 1), percent: 30 });
+    let builds = Builds { build: Build(build), canary };
+    fleets().into_iter().map(|(name, fleet)| (name, (builds, fleet))).collect()
 }
 
 /// The users that a plan has anything for.

@@ -12,9 +12,10 @@ use wasmtime::{
 
 use crate::{
     bindings::CONTRACT_VERSION,
+    cache::{CodeCache, Live},
     engine::{self, CORE_INSTANCES_PER_SCENE, Error, INSTANCE_BYTES_MAX, TABLES_PER_SCENE},
     inspect::Inspection,
-    plugin::{DIAGNOSTICS, Digest, Functions, LOGIC, RULE, Rejected, check_resources, check_upload, export},
+    plugin::{DIAGNOSTICS, Digest, Functions, LOGIC, RULE, Rejected, Upload, check_kind, check_resources, export},
 };
 
 use super::{
@@ -44,7 +45,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { instances_max: 64, memory_bytes_max: 16 << 20, component_bytes_max: 8 << 20 }
+        Options { instances_max: 64, memory_bytes_max: 16 << 20, component_bytes_max: 16 << 20 }
     }
 }
 
@@ -58,6 +59,8 @@ pub(super) struct Shared {
     pub wasm: wasmtime::Engine,
     pub linker: Linker<State>,
     pub options: Options,
+    cache: Option<CodeCache>,
+    live: Live<Inner>,
 }
 
 impl Engine {
@@ -67,6 +70,15 @@ impl Engine {
     ///
     /// When an option is out of range or the system grants no pool.
     pub fn new(options: Options) -> Result<Engine, Error> {
+        Engine::with_cache(options, None)
+    }
+
+    /// The same, with code that was compiled before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::new`].
+    pub fn with_cache(options: Options, cache: Option<CodeCache>) -> Result<Engine, Error> {
         let refuse = |option, problem| Err(Error::Option { option, problem });
         if options.instances_max == 0 {
             return refuse("instances_max", "must be at least 1");
@@ -89,33 +101,39 @@ impl Engine {
             .instance(&format!("{DIAGNOSTICS}@{CONTRACT_VERSION}"))
             .and_then(|mut diagnostics| diagnostics.func_wrap("log", state::log))
             .expect("one interface is added to an empty linker");
-        Ok(Engine { shared: Arc::new(Shared { wasm, linker, options }) })
+        Ok(Engine { shared: Arc::new(Shared { wasm, linker, options, cache, live: Live::new() }) })
     }
 
-    /// Checks a component and compiles it. This takes milliseconds to seconds and several cores: call it where
-    /// blocking is allowed, and a bounded number at once.
+    /// A component that is compiled and used by somebody now.
+    pub fn in_use(&self, digest: Digest) -> Option<Component> {
+        self.shared.live.get(digest).map(|inner| Component { inner })
+    }
+
+    /// Checks a component and compiles it, unless its code is in use or was kept. This takes milliseconds to seconds and
+    /// several cores: call it where blocking is allowed, and a bounded number at once.
     ///
     /// # Errors
     ///
     /// What is wrong with the component and what its designer can do.
     pub fn compile(&self, bytes: &[u8]) -> Result<Component, Rejected> {
         let shared = &self.shared;
-        let (component, _) = check_upload(&shared.wasm, bytes, shared.options.component_bytes_max)?;
-        check_rule(&shared.wasm, &component)?;
-        check_resources(&component, shared.options.memory_bytes_max)?;
+        let digest = check_kind(bytes, shared.options.component_bytes_max)?;
+        if let Some(inner) = shared.live.get(digest) {
+            return Ok(Component { inner });
+        }
+        let upload = Upload::compile(&shared.wasm, shared.cache.as_ref(), bytes, digest)?;
+        check_rule(&shared.wasm, &upload.component)?;
+        check_resources(&upload.component, shared.options.memory_bytes_max)?;
         let pre = shared
             .linker
-            .instantiate_pre(&component)
+            .instantiate_pre(&upload.component)
             .and_then(WorldPre::new)
             .map_err(|error| Rejected::Invalid { reason: format!("{error:#}") })?;
-        Ok(Component {
-            inner: Arc::new(Inner {
-                shared: Arc::clone(shared),
-                pre,
-                digest: Digest::of(bytes),
-                size_bytes: bytes.len(),
-            }),
-        })
+        upload.keep(&shared.wasm, shared.cache.as_ref());
+        let imports = upload.imports;
+        let inner = Arc::new(Inner { shared: Arc::clone(shared), pre, digest, size_bytes: bytes.len(), imports });
+        shared.live.put(digest, &inner);
+        Ok(Component { inner })
     }
 }
 
@@ -162,6 +180,7 @@ struct Inner {
     pre: WorldPre<State>,
     digest: Digest,
     size_bytes: usize,
+    imports: Vec<String>,
 }
 
 impl Component {
@@ -177,6 +196,11 @@ impl Component {
     /// What it imports, exports and needs.
     pub fn inspect(&self) -> Inspection {
         Inspection::of(self.inner.pre.instance_pre().component())
+    }
+
+    /// The names of the interfaces that it imports.
+    pub fn imports(&self) -> &[String] {
+        &self.inner.imports
     }
 
     pub(super) fn shared(&self) -> &Shared {

@@ -1,11 +1,13 @@
 //! What the engine promises, through its public interface. One binary; `support` has the guests and a table to run
 //! scenes on.
 
+mod cache;
 mod hostile;
 mod instance;
 mod journals;
 mod rules;
 mod schedule;
+mod scratch;
 mod sessions;
 mod support;
 mod swaps;

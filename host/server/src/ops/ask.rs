@@ -20,9 +20,10 @@ pub async fn ask(
     headers: HeaderMap,
     body: Result<Json<ClientFrame>, JsonRejection>,
 ) -> Response {
-    if let Err(refused) = ops.authorise(&headers) {
-        return refused;
-    }
+    let by = match ops.authorise(&headers) {
+        Ok(by) => by,
+        Err(refused) => return refused,
+    };
     let frame = match body {
         Ok(Json(frame)) => frame,
         Err(rejection) => return problem(rejection.status(), &rejection.body_text()),
@@ -31,7 +32,7 @@ pub async fn ask(
     let asked = frame.body.and_then(wire::db::request);
     let result = match asked {
         Some(Ok(what)) => {
-            audit(&what);
+            audit(&by, &what);
             ops.0.bus.ask_db(Caller::Operator, what).await
         }
         Some(Err(refusal)) => Err(refusal),
@@ -45,13 +46,13 @@ pub async fn ask(
 }
 
 /// Notes what changes something, before it is done; of what is stored the keys and sizes only.
-fn audit(what: &Request) {
+fn audit(by: &str, what: &Request) {
     match what {
         Request::Economy(order @ (Grant(_) | Spend(_) | Refund { .. })) => {
-            tracing::info!(target: "audit", ?order, "an operator's order about a wallet");
+            tracing::info!(target: "audit", by, ?order, "an operator's order about a wallet");
         }
         Request::Results(results::Request::Set { board, user, score }) => {
-            tracing::info!(target: "audit", ?board, %user, score, "an operator's order about a leaderboard");
+            tracing::info!(target: "audit", by, ?board, %user, score, "an operator's order about a leaderboard");
         }
         Request::Storage(storage::Request::Write { game, changes }) => {
             // More are refused.
@@ -59,7 +60,7 @@ fn audit(what: &Request) {
             {
                 let (game, bytes) = (game.as_str(), value.as_ref().map(Vec::len));
                 tracing::info!(
-                    target: "audit", ?game, ?whose, ?key, bytes, ?readers, ?writers, "an operator changes a record"
+                    target: "audit", by, ?game, ?whose, ?key, bytes, ?readers, ?writers, "an operator changes a record"
                 );
             }
         }

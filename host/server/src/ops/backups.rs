@@ -74,9 +74,10 @@ pub async fn make(
     headers: HeaderMap,
     body: Result<Json<MakeBackup>, JsonRejection>,
 ) -> Response {
-    if let Err(refused) = ops.authorise(&headers) {
-        return refused;
-    }
+    let by = match ops.authorise(&headers) {
+        Ok(by) => by,
+        Err(refused) => return refused,
+    };
     let Json(MakeBackup { keep, store: meant }) = match body {
         Ok(body) => body,
         Err(rejection) => return problem(StatusCode::BAD_REQUEST, &rejection.body_text()),
@@ -105,7 +106,7 @@ pub async fn make(
     });
     match made.await {
         Ok(Ok(made)) => {
-            tracing::info!(target: "audit", backup = %made.backup, "a backup was made");
+            tracing::info!(target: "audit", by = &*by, backup = %made.backup, "a backup was made");
             Json(made).into_response()
         }
         Ok(Err(error)) => {

@@ -65,25 +65,27 @@ pub async fn put(
     Path(name): Path<String>,
     body: Result<Json<Domain>, JsonRejection>,
 ) -> Response {
-    if let Err(refused) = ops.authorise(&headers) {
-        return refused;
-    }
+    let by = match ops.authorise(&headers) {
+        Ok(by) => by,
+        Err(refused) => return refused,
+    };
     let domain = match body {
         Ok(Json(domain)) => domain,
         Err(rejection) => return problem(rejection.status(), &rejection.body_text()),
     };
     let result = ops.0.domains.put(DomainName::from(name.as_str()), domain).await;
-    tracing::info!(target: "audit", domain = name, refused = ?result.as_ref().err(), "an operator sets a domain");
+    tracing::info!(target: "audit", by = &*by, domain = name, refused = ?result.as_ref().err(), "an operator sets a domain");
     answer(result)
 }
 
 /// Takes back what operators have set: the domain is as in the configuration file, or is no more.
 pub async fn remove(State(ops): State<Ops>, headers: HeaderMap, Path(name): Path<String>) -> Response {
-    if let Err(refused) = ops.authorise(&headers) {
-        return refused;
-    }
+    let by = match ops.authorise(&headers) {
+        Ok(by) => by,
+        Err(refused) => return refused,
+    };
     let result = ops.0.domains.remove(&DomainName::from(name.as_str())).await;
-    tracing::info!(target: "audit", domain = name, refused = ?result.as_ref().err(), "an operator removes a domain");
+    tracing::info!(target: "audit", by = &*by, domain = name, refused = ?result.as_ref().err(), "an operator removes a domain");
     answer(result)
 }
 

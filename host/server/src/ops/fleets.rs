@@ -20,11 +20,16 @@ use crate::fleets::Error;
 #[derive(Serialize)]
 struct Shown {
     fleet: FleetName,
-    /// What its scenes are made of: another number after each change.
+    /// What its new scenes are made of: another number after each change.
     build: String,
+    /// What some of them are made of, to see how it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    canary: Option<Canary>,
     rules: Fleet,
     /// How many scenes are in each state.
     scenes: BTreeMap<&'static str, u32>,
+    /// How many of them are the canary's.
+    of_canary: u32,
     /// How many of them still run with settings of before.
     of_other_builds: u32,
     /// How many more there is room for.
@@ -38,14 +43,22 @@ impl From<FleetView> for Shown {
     fn from(view: FleetView) -> Self {
         Self {
             fleet: view.fleet,
-            build: view.build.to_string(),
+            build: view.builds.build.to_string(),
+            canary: view.builds.canary.map(|it| Canary { build: it.build.to_string(), percent: it.percent }),
             rules: (*view.rules).clone(),
             scenes: view.scenes,
+            of_canary: view.of_canary,
             of_other_builds: view.of_other_builds,
             room: view.room,
             retry_at_ms: view.retry_at.map(|at| at.0),
         }
     }
+}
+
+#[derive(Serialize)]
+struct Canary {
+    build: String,
+    percent: u8,
 }
 
 #[derive(Serialize)]
@@ -90,15 +103,16 @@ pub async fn put(
     Path(name): Path<String>,
     body: Result<Json<FleetConfig>, JsonRejection>,
 ) -> Response {
-    if let Err(refused) = ops.authorise(&headers) {
-        return refused;
-    }
+    let by = match ops.authorise(&headers) {
+        Ok(by) => by,
+        Err(refused) => return refused,
+    };
     let fleet = match body {
         Ok(Json(fleet)) => fleet,
         Err(rejection) => return problem(rejection.status(), &rejection.body_text()),
     };
     let result = ops.0.fleets.put(FleetName::from(name.as_str()), fleet).await;
-    tracing::info!(target: "audit", fleet = name, refused = ?result.as_ref().err(), "an operator sets a fleet");
+    tracing::info!(target: "audit", by = &*by, fleet = name, refused = ?result.as_ref().err(), "an operator sets a fleet");
     match result {
         Ok(build) => Json(Put { build: build.to_string() }).into_response(),
         Err(error) => failed(&error),
@@ -107,11 +121,12 @@ pub async fn put(
 
 /// Takes back what operators have set: the fleet is as in the configuration file, or is no more.
 pub async fn remove(State(ops): State<Ops>, headers: HeaderMap, Path(name): Path<String>) -> Response {
-    if let Err(refused) = ops.authorise(&headers) {
-        return refused;
-    }
+    let by = match ops.authorise(&headers) {
+        Ok(by) => by,
+        Err(refused) => return refused,
+    };
     let result = ops.0.fleets.remove(&FleetName::from(name.as_str())).await;
-    tracing::info!(target: "audit", fleet = name, refused = ?result.as_ref().err(), "an operator removes a fleet");
+    tracing::info!(target: "audit", by = &*by, fleet = name, refused = ?result.as_ref().err(), "an operator removes a fleet");
     match result {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => failed(&error),
@@ -120,7 +135,9 @@ pub async fn remove(State(ops): State<Ops>, headers: HeaderMap, Path(name): Path
 
 fn failed(error: &Error) -> Response {
     let status = match error {
-        Error::Read { .. } | Error::Rejected { .. } | Error::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::Read { .. } | Error::Rejected { .. } | Error::Plugin { .. } | Error::Wrong(_) => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         Error::Unknown(_) => StatusCode::NOT_FOUND,
         Error::Used(_) => StatusCode::CONFLICT,
         Error::Store(_) | Error::Stopping => StatusCode::SERVICE_UNAVAILABLE,

@@ -10,13 +10,14 @@ use super::{Ops, problem};
 use crate::edge::status;
 
 pub async fn end(State(ops): State<Ops>, headers: HeaderMap, Path(guild): Path<String>) -> Response {
-    if let Err(refused) = ops.authorise(&headers) {
-        return refused;
-    }
+    let by = match ops.authorise(&headers) {
+        Ok(by) => by,
+        Err(refused) => return refused,
+    };
     let Ok(guild) = guild.parse::<GuildId>() else {
         return problem(StatusCode::BAD_REQUEST, "a guild's id has 16 hexadecimal digits");
     };
-    tracing::info!(target: "audit", %guild, "an operator ends a guild");
+    tracing::info!(target: "audit", by = &*by, %guild, "an operator ends a guild");
     match ops.0.bus.ask_db(Caller::Operator, Request::Guild(guild::Request::End(guild))).await {
         Ok(_) => StatusCode::NO_CONTENT.into_response(),
         Err(refusal) => problem(status(&refusal), &refusal.to_string()),

@@ -49,9 +49,10 @@ async fn carry_out(
     user: &str,
     order: impl FnOnce(UserId) -> Result<chat::Request, String>,
 ) -> Response {
-    if let Err(refused) = ops.authorise(headers) {
-        return refused;
-    }
+    let by = match ops.authorise(headers) {
+        Ok(by) => by,
+        Err(refused) => return refused,
+    };
     let Ok(user) = user.parse::<UserId>() else {
         return problem(StatusCode::BAD_REQUEST, "a user's id has 16 hexadecimal digits");
     };
@@ -59,7 +60,7 @@ async fn carry_out(
         Ok(order) => order,
         Err(text) => return problem(StatusCode::BAD_REQUEST, &text),
     };
-    tracing::info!(target: "audit", %user, ?order, "an operator's order about chat");
+    tracing::info!(target: "audit", by = &*by, %user, ?order, "an operator's order about chat");
     match ops.0.bus.ask_db(Caller::Operator, Request::Chat(order)).await {
         Ok(_) => StatusCode::NO_CONTENT.into_response(),
         Err(refusal) => problem(status(&refusal), &refusal.to_string()),

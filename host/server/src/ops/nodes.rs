@@ -91,10 +91,11 @@ pub async fn undrain(State(ops): State<Ops>, headers: HeaderMap, Path(node): Pat
 }
 
 async fn order(ops: &Ops, headers: &HeaderMap, node: String, order: impl FnOnce(NodeId) -> Order) -> Response {
+    let by = ops.by(headers);
     scenes::answer(ops, headers, Ok(Json(node)), |node| {
         let id = node.parse().map_err(|_| Refusal::Invalid("a node's id has 16 hexadecimal digits".to_owned()))?;
         let order = order(id);
-        tracing::info!(target: "audit", node, ?order, "an operator's order about a node");
+        tracing::info!(target: "audit", by = by.as_deref(), node, ?order, "an operator's order about a node");
         Ok(Box::new(move |number| Event::ReqOperator { number, order }))
     })
     .await

@@ -46,16 +46,17 @@ struct Posted {
 }
 
 pub async fn post(State(ops): State<Ops>, headers: HeaderMap, body: Result<Json<Post>, JsonRejection>) -> Response {
-    if let Err(refused) = ops.authorise(&headers) {
-        return refused;
-    }
+    let by = match ops.authorise(&headers) {
+        Ok(by) => by,
+        Err(refused) => return refused,
+    };
     let asked = match body {
         Ok(Json(asked)) => asked,
         Err(rejection) => return problem(rejection.status(), &rejection.body_text()),
     };
     let (id, count) = (asked.request_id.clone(), asked.users.len());
     let result = post_to_all(&ops, asked).await;
-    tracing::info!(target: "audit", id, users = count, refused = ?result.as_ref().err(), "operators' notification");
+    tracing::info!(target: "audit", by = &*by, id, users = count, refused = ?result.as_ref().err(), "operators' notification");
     match result {
         Ok(unknown) => Json(Posted { unknown: unknown.iter().map(ToString::to_string).collect() }).into_response(),
         Err(refusal) => problem(status(&refusal), &refusal.to_string()),

@@ -64,13 +64,14 @@ fn shown(number: u64, report: &Report) -> Value {
 }
 
 pub async fn remove(State(ops): State<Ops>, headers: HeaderMap, Path(number): Path<String>) -> Response {
-    if let Err(refused) = ops.authorise(&headers) {
-        return refused;
-    }
+    let by = match ops.authorise(&headers) {
+        Ok(by) => by,
+        Err(refused) => return refused,
+    };
     let Ok(number) = number.parse::<u64>() else {
         return problem(StatusCode::BAD_REQUEST, "a report has a number");
     };
-    tracing::info!(target: "audit", number, "an operator puts a report away");
+    tracing::info!(target: "audit", by = &*by, number, "an operator puts a report away");
     match ops.0.bus.ask_db(Caller::Operator, Request::Chat(chat::Request::RemoveReport(number))).await {
         Ok(_) => StatusCode::NO_CONTENT.into_response(),
         Err(refusal) => problem(status(&refusal), &refusal.to_string()),

@@ -76,6 +76,7 @@ pub async fn kick(
     Path((scene, user)): Path<(String, String)>,
     why: Result<InUrl<Kick>, QueryRejection>,
 ) -> Response {
+    let by = ops.by(&headers);
     answer(&ops, &headers, Ok(Json(())), |()| {
         let InUrl(Kick { text }) = why.map_err(unreadable)?;
         let text = text.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| KICKED.to_owned());
@@ -83,7 +84,7 @@ pub async fn kick(
             return Err(Refusal::Invalid(format!("text has at most {TEXT_CHARS_MAX} characters")));
         }
         let user_id: UserId = user.parse().map_err(|error| Refusal::Invalid(format!("no user's id: {error}")))?;
-        tracing::info!(target: "audit", scene, user, text, "an operator takes a user out of a scene");
+        tracing::info!(target: "audit", by = by.as_deref(), scene, user, text, "an operator takes a user out of a scene");
         Ok(ordered(Order::Kick { scene: id(&scene)?, user: user_id, text }))
     })
     .await

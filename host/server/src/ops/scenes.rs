@@ -140,8 +140,9 @@ pub async fn allocate(
 
 /// Ends a scene.
 pub async fn stop(State(ops): State<Ops>, headers: HeaderMap, Path(scene): Path<String>) -> Response {
+    let by = ops.by(&headers);
     answer(&ops, &headers, Ok(Json(scene)), |scene| {
-        tracing::info!(target: "audit", scene, "an operator ends a scene");
+        tracing::info!(target: "audit", by = by.as_deref(), scene, "an operator ends a scene");
         Ok(ordered(Order::Stop { scene: id(&scene)? }))
     })
     .await

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use scenehost_core::{FleetName, SceneId, Time};
+use scenehost_core::{SceneId, Time};
 use scenehost_engine::{Failure, Level, Log};
 
 use super::FleetRun;
@@ -21,8 +21,8 @@ impl SceneLogs {
     }
 
     /// What a scene is of, from now on.
-    pub fn begin(&mut self, id: SceneId, fleet: &FleetName, run: &FleetRun) {
-        let source = Source { fleet: fleet.clone(), plugin: run.game.clone(), digest: run.plugin.digest() };
+    pub fn begin(&mut self, id: SceneId, run: &FleetRun) {
+        let source = Source { fleet: run.fleet.clone(), plugin: run.game.clone(), digest: run.plugin.digest() };
         self.sources.insert(id, Arc::new(source));
     }
 
@@ -47,6 +47,11 @@ impl SceneLogs {
             let text = format!("{} lines past the limit of a step were dropped", log.dropped);
             self.put(now, id, tick, Level::Warn, None, text);
         }
+    }
+
+    /// Something that the host has to say of a scene.
+    pub fn said(&self, now: Time, id: SceneId, level: Level, text: String) {
+        self.put(now, id, None, level, None, text);
     }
 
     /// A scene has failed.

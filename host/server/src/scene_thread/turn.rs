@@ -2,10 +2,12 @@
 
 mod connections;
 mod save;
+mod swap;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -15,7 +17,7 @@ use scenehost_core::config::Strikes;
 use scenehost_core::message::EndReason;
 use scenehost_core::scene::{self, Effect, Scene};
 use scenehost_core::scene_service::{self, ToScene};
-use scenehost_core::{DomainName, GameName, Incarnation, Message, Refusal, SceneId, Time};
+use scenehost_core::{DomainName, Incarnation, Message, Refusal, SceneId, Time};
 use scenehost_engine::{
     CallError, Command, CreateError, DeliverError, Failure, Log, NextMatch, Outgoing, SceneKey, Showing, Sink, Stepped,
     Worker, WorkerOptions,
@@ -27,6 +29,7 @@ use tokio::runtime::Handle;
 
 use super::connection::Connection;
 use super::logs::SceneLogs;
+use super::runs::{FleetRun, InUse};
 use super::saves::{Room, Saves};
 use super::{FleetRuns, Order, SceneThreads, Seed, game};
 use crate::bus::Bus;
@@ -81,9 +84,13 @@ pub struct SceneThread {
     /// The connections that had more to read than one turn takes.
     unread: Vec<usize>,
     saves: Saves,
-    /// The games of the scenes.
-    games: HashMap<SceneId, GameName>,
     logs: SceneLogs,
+    /// What the scenes are made of.
+    runs: HashMap<SceneId, InUse>,
+    /// The scenes that are to change what they are made of.
+    swaps: VecDeque<(SceneId, Arc<FleetRun>)>,
+    /// The same that have changed and not made a step since.
+    swapping: HashMap<SceneId, Arc<FleetRun>>,
     outcomes: Outcomes,
     /// The least that is a strike in any fleet: a step below both is looked at no further.
     strike_step: Duration,
@@ -108,6 +115,8 @@ enum Outcome {
     Stepped(Stepped),
     Failed(Option<u64>, Failure),
     Logged(Option<u64>, Log),
+    /// Another version of its game is used from now on, or why not.
+    Swapped(Result<(), String>),
 }
 
 impl Outcomes {
@@ -135,6 +144,10 @@ impl Sink for Outcomes {
     fn logged(&mut self, key: SceneKey, log: Log) {
         self.told.push_back((SceneId(key.0), Outcome::Logged(self.tick_of(key), log)));
     }
+
+    fn swapped(&mut self, key: SceneKey, result: Result<(), String>) {
+        self.told.push_back((SceneId(key.0), Outcome::Swapped(result)));
+    }
 }
 
 impl SceneThread {
@@ -149,7 +162,9 @@ impl SceneThread {
     ) -> Self {
         Self {
             saves: Saves::new(saves, runtime, bus.clone(), seed.threads.clone()),
-            games: HashMap::new(),
+            runs: HashMap::new(),
+            swaps: VecDeque::new(),
+            swapping: HashMap::new(),
             poll: seed.poll,
             orders: seed.orders,
             orders_left: false,
@@ -203,6 +218,7 @@ impl SceneThread {
                 }
             }
             self.step_due();
+            self.swap_some();
             self.take_orders();
             self.expire();
             self.flush();
@@ -215,7 +231,7 @@ impl SceneThread {
     }
 
     fn wait(&mut self) -> Duration {
-        if self.orders_left || !self.unread.is_empty() {
+        if self.orders_left || !self.unread.is_empty() || !self.swaps.is_empty() {
             return Duration::ZERO; // What they had to say has been said: no event will follow.
         }
         let now = self.clock.elapsed();
@@ -243,6 +259,7 @@ impl SceneThread {
                 Ok(Order::Scene(id, order)) => self.scene_event(id, scene::Event::Order(order)),
                 Ok(Order::Socket(id, socket)) => self.open(id, socket),
                 Ok(Order::Saved(id, save, made)) => self.made(id, save, made),
+                Ok(Order::Swap(targets)) => self.plan_swaps(&targets),
                 Ok(Order::Stop) => self.stopping = true,
                 Err(_) => return,
             }
@@ -259,7 +276,7 @@ impl SceneThread {
         }
         let epoch = start.epoch;
         let Some(fleet) = self.fleets.get(&start.fleet, start.build) else {
-            // The fleet has changed twice since this was ordered.
+            // There is no such fleet any more.
             let result = Err(Refusal::Overloaded("scenes of a fleet that has just changed"));
             let answer = scene_service::Event::ResStart { scene: id, epoch, result };
             return self.bus.send(Message::OwnSceneService(answer));
@@ -275,8 +292,9 @@ impl SceneThread {
             self.strike_bytes =
                 self.strike_bytes.min(usize::try_from(memory_kib).unwrap_or(usize::MAX).saturating_mul(1_024));
         }
-        self.games.insert(id, fleet.game.clone());
-        self.logs.begin(id, &start.fleet, &fleet);
+        self.logs.begin(id, &fleet);
+        let ordered = start.build;
+        self.runs.insert(id, InUse::new(Arc::clone(&fleet)));
         self.scenes.insert(id, Scene::start(id, start));
         let key = SceneKey(id.0);
         let created = match reuse {
@@ -293,6 +311,10 @@ impl SceneThread {
         });
         self.meters.started(self.clock.elapsed() - began);
         self.scene_event(id, scene::Event::Started(result));
+        if fleet.build != ordered {
+            tracing::warn!(scene = %id, fleet = %fleet_name, %ordered, used = %fleet.build, "its build is not known any more");
+            self.is_made_of(id, &fleet);
+        }
     }
 
     /// The incarnation before has no users any more; if it has all the same, they are told.
@@ -376,8 +398,9 @@ impl SceneThread {
             }
             Effect::Gone => {
                 self.worker.remove(SceneKey(id.0));
-                self.games.remove(&id);
                 self.logs.gone(id);
+                self.runs.remove(&id);
+                self.swapping.remove(&id);
                 if let Some(scene) = self.scenes.remove(&id) {
                     self.saves.gone(scene.incarnation());
                 }
@@ -405,6 +428,7 @@ impl SceneThread {
                     self.scene_event(id, scene::Event::Failed(text));
                 }
                 Outcome::Logged(tick, log) => self.logs.logged(self.clock.now(), id, tick, log),
+                Outcome::Swapped(result) => self.swapped(id, result),
             }
         }
     }

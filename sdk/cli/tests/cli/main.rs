@@ -2,6 +2,7 @@
 
 mod projects;
 mod publishing;
+mod replaying;
 mod words;
 
 mod host;

@@ -9,10 +9,11 @@ use super::SceneThread;
 
 impl SceneThread {
     pub(super) fn save(&mut self, id: SceneId, request: SaveRequest) {
-        let (Some(scene), Some(game)) = (self.scenes.get(&id), self.games.get(&id)) else { return };
+        let (Some(scene), Some(run)) = (self.scenes.get(&id), self.runs.get(&id)) else { return };
         let (number, on_db_down) = (request.id, scene.limits().on_db_down);
         let incarnation = scene.incarnation();
-        if let Err(error) = self.saves.begin(incarnation, game.clone(), request, on_db_down, |seat| scene.user_of(seat))
+        if let Err(error) =
+            self.saves.begin(incarnation, run.game.clone(), request, on_db_down, |seat| scene.user_of(seat))
         {
             self.saved(id, number, Err(error));
         }
