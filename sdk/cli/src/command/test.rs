@@ -113,17 +113,13 @@ fn play_one(compiled: &Compiled, project: &Project, path: &Path, record: bool) -
             let mut script: scene::Script = script::read(path)?;
             let (init, steps) = (script.init(project)?, script.steps()?);
             let (recording, stopped) = play::play(plugin, &init, &steps, Mode::Plain);
-            if stopped.is_none() {
-                // A move to another machine, a crash and an update of the game are all this.
-                let (again, stopped) = play::play(plugin, &init, &steps, Mode::FromSnapshots);
-                if let Some(difference) = diff::first(&recording, &again) {
-                    return Ok(Outcome::Forgets(difference));
-                }
-                if let Some(stopped) = stopped {
-                    return Ok(Outcome::Stopped(stopped));
-                }
+            // A move to another machine, a crash and an update of the game are all this.
+            let (again, stopped_again) = play::play(plugin, &init, &steps, Mode::FromSnapshots);
+            // Also where the script stops: that may be why it does.
+            if let Some(difference) = diff::first(&recording, &again) {
+                return Ok(Outcome::Forgets(difference));
             }
-            (recording, stopped)
+            (recording, stopped.or(stopped_again))
         }
         Compiled::Rule(component) => rule::play(component, &script::read(path)?)?,
     };

@@ -14,6 +14,9 @@ const FILES_MAX: usize = 10_000;
 /// What is no source: results, tools, and what is not built.
 const NO_SOURCES: [&str; 7] = ["target", "node_modules", "build", "dist", "scripts", "test", "tests"];
 
+/// What is a source wherever it lies; in `src` everything is. Cargo.lock is none, for cargo itself writes it.
+const SOURCES: [&str; 13] = ["css", "html", "js", "json", "jsx", "mjs", "mts", "rs", "svg", "toml", "ts", "tsx", "wit"];
+
 /// The files of a project, as they were last seen.
 pub struct Sources {
     root: PathBuf,
@@ -51,11 +54,32 @@ fn look(root: &Path, page: Option<&Path>) -> BTreeMap<PathBuf, (Option<SystemTim
             }
             if data.is_dir() {
                 folders.push(path);
-            // Editors' backups and swap files.
-            } else if !name.ends_with('~') {
+            } else if is_source(root, &path) {
                 seen.insert(path, (data.modified().ok(), data.len()));
             }
         }
     }
     seen
+}
+
+fn is_source(root: &Path, path: &Path) -> bool {
+    let end = path.extension().unwrap_or_default().to_string_lossy();
+    // Not the backups of editors.
+    SOURCES.contains(&&*end) || (path.starts_with(root.join("src")) && !end.ends_with('~'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_what_is_built() {
+        let root = Path::new("/game");
+        for source in ["src/lib.rs", "Cargo.toml", "src/map.png", "rules/src/board.rs", "page/main.ts"] {
+            assert!(is_source(root, &root.join(source)), "{source}");
+        }
+        for other in ["Cargo.lock", "dev.log", "src/lib.rs~", "notes.md"] {
+            assert!(!is_source(root, &root.join(other)), "{other}");
+        }
+    }
 }
