@@ -245,7 +245,6 @@ fn number(text: &str) -> Result<u32, Error> {
 }
 
 /// The body of a call as JSON, whatever its type is said to be; `None`: it is empty.
-#[expect(clippy::result_large_err, reason = "the error is the answer")]
 async fn body<T: for<'a> Deserialize<'a>>(request: Request) -> Result<Option<T>, Response> {
     let malformed = |text: String| problem_of_kind(StatusCode::BAD_REQUEST, "malformed", &text);
     let bytes = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await;
