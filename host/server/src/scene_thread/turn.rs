@@ -265,6 +265,7 @@ impl SceneThread {
                 self.strike_bytes.min(usize::try_from(memory_kib).unwrap_or(usize::MAX).saturating_mul(1_024));
         }
         let ordered = start.build;
+        self.swapping.remove(&id);
         self.runs.insert(id, InUse::new(Arc::clone(&fleet)));
         self.scenes.insert(id, Scene::start(id, start));
         let key = SceneKey(id.0);
