@@ -9,6 +9,8 @@ use base64::prelude::BASE64_STANDARD;
 use scenehost_client::LobbyEvent;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use crate::fleets::call;
 use crate::host::{Host, OPS_TOKEN, http_bytes, plugins, until, within};
@@ -126,6 +128,8 @@ async fn an_upload_is_a_version_and_runs_once_it_is_active_and_all_of_it_survive
     others[1].echo("of version 1 still").await;
 
     host.kill9();
+    let (is_right, said) = host.store(&["check"]);
+    assert!(is_right, "{said}");
     host.restart();
     let shown = show(&host, "hostile").await;
     assert_eq!((&shown["active"], shown["versions"].as_array().map(Vec::len)), (&json!(2), Some(2)));
@@ -299,6 +303,29 @@ async fn what_is_not_right_is_refused_with_what_to_do_and_leaves_nothing() {
 /// The smallest one.
 fn wasm_core_module() -> Vec<u8> {
     b"\0asm\x01\0\0\0".to_vec()
+}
+
+#[tokio::test]
+async fn more_uploads_than_a_few_at_once_are_refused_until_others_are_done() {
+    let host = Host::start(CONFIG);
+    let right = component("hostile", "1");
+    let begun = format!(
+        "POST /v1/plugins/hostile/versions HTTP/1.1\r\nhost: it\r\nauthorization: Bearer {OPS_TOKEN}\r\n\
+         content-length: {}\r\n\r\n",
+        right.len()
+    );
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(host.ops_address()).await.expect("the host listens");
+        stream.write_all(begun.as_bytes()).await.expect("the host reads");
+        slow.push(stream);
+    }
+    let path = "/v1/plugins/hostile/versions";
+    until("the places to be taken", async || upload(&host, path, b"no component").await.0 == 429).await;
+    let (_, refused) = upload(&host, path, &right).await;
+    assert_eq!(refused["kind"], json!("busy"), "{refused}");
+    drop(slow);
+    until("a place to be free", async || upload(&host, path, &right).await.0 == 201).await;
 }
 
 #[tokio::test]

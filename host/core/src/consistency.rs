@@ -90,7 +90,7 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
                 }
                 Ok(())
             }
-            "fleet" => {
+            "fleet" | "domain" | "plugin" => {
                 self.readable::<serde_json::Map<String, serde_json::Value>>(key, value);
                 Ok(())
             }

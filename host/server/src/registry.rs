@@ -2,8 +2,8 @@
 //!
 //! Invariants: a component is compiled, checked and tried before it is a version, and its bytes are on the disk before
 //! its record is, and its record before anybody uses it. Versions live side by side; what is chosen for new scenes is
-//! one record, so a change of it is whole or not at all. A few uploads are looked at at once, one of them compiled; more
-//! are refused.
+//! one record, so a change of it is whole or not at all. A few uploads are looked at at once, one of them compiled, by
+//! threads that leave the processor to the games; more are refused.
 //!
 //! Main type: [`Registry`], which keeps plugins. What is done with them while the host runs, fleets and domains
 //! included, is [`Plugins`].
@@ -41,6 +41,10 @@ const PLUGINS_MAX: usize = 256;
 /// How many uploads are looked at at once: one is compiled, the others are read or wait. Each is in memory.
 const UPLOADS_MAX: usize = 4;
 const LABEL_CHARS_MAX: usize = 128;
+/// How much less the threads that compile uploads are worth than those that run games; see `nice(1)`.
+const NICENESS: i32 = 10;
+/// Those threads also try uploads, whose calls need a stack.
+const STACK_BYTES_MIN: usize = 2 << 20;
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -57,6 +61,8 @@ struct Parts {
     clock: Clock,
     uploads: Arc<Semaphore>,
     compiling: Semaphore,
+    /// Where uploads are compiled and tried.
+    compilers: rayon::ThreadPool,
     plugins: RwLock<BTreeMap<String, PluginRecord>>,
     /// Held by whoever changes something.
     turn: Mutex<()>,
@@ -121,7 +127,9 @@ impl Registry {
                 tracing::info!(orphans, "components of no version were removed");
             }
         }
+        let compilers = compilers(engine.thread_stack_bytes_min().max(STACK_BYTES_MIN))?;
         Ok(Self(Arc::new(Parts {
+            compilers,
             engine,
             rules,
             code,
@@ -251,7 +259,8 @@ impl Registry {
         let tried = {
             let _compiling = self.0.compiling.acquire().await.map_err(|_| Error::Stopping)?;
             let (own, of) = (self.clone(), Arc::clone(&upload));
-            tokio::task::spawn_blocking(move || own.try_upload(&of, &trials)).await.map_err(|_| Error::Stopping)??
+            let work = move || own.0.compilers.install(|| own.try_upload(&of, &trials));
+            tokio::task::spawn_blocking(work).await.map_err(|_| Error::Stopping)??
         };
         let _turn = self.turn().await;
         let known = self.plugin(&upload.plugin).ok();
@@ -354,6 +363,19 @@ impl Registry {
         let files = self.0.files.clone();
         tokio::task::spawn_blocking(move || files.remove(digest)).await.map_err(|_| Error::Stopping)?
     }
+}
+
+/// Half of the cores compile uploads, and give way to everything else: games go on while a designer uploads.
+fn compilers(stack_size: usize) -> Result<rayon::ThreadPool, Error> {
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
+    let compilers = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .stack_size(stack_size)
+        .thread_name(|index| format!("compile-{index}"))
+        // Where the system does not allow it, they compete with the games.
+        .start_handler(|_| _ = rustix::process::nice(NICENESS))
+        .build();
+    compilers.map_err(|error| Error::Threads(error.to_string()))
 }
 
 fn digests(plugins: &BTreeMap<String, PluginRecord>) -> BTreeSet<Digest> {

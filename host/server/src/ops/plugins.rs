@@ -245,7 +245,6 @@ fn number(text: &str) -> Result<u32, Error> {
 }
 
 /// The body of a call as JSON, whatever its type is said to be; `None`: it is empty.
-#[expect(clippy::result_large_err, reason = "the error is the answer")]
 async fn body<T: for<'a> Deserialize<'a>>(request: Request) -> Result<Option<T>, Response> {
     let malformed = |text: String| problem_of_kind(StatusCode::BAD_REQUEST, "malformed", &text);
     let bytes = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await;
@@ -267,6 +266,7 @@ fn answer(result: Result<impl IntoResponse, Error>) -> Response {
 fn failed(error: &Error) -> Response {
     let status = match error {
         Error::Rejected(scenehost_engine::Rejected::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::Scratch(scenehost_engine::scratch::Fault::Busy(_)) => StatusCode::SERVICE_UNAVAILABLE,
         Error::Rejected(_)
         | Error::Scratch(_)
         | Error::Wrong(_)
@@ -278,7 +278,7 @@ fn failed(error: &Error) -> Response {
         Error::Busy => StatusCode::TOO_MANY_REQUESTS,
         Error::Unsigned | Error::UnknownPublisher(_) | Error::BadSignature(_) => StatusCode::FORBIDDEN,
         Error::Damaged { .. } => StatusCode::INTERNAL_SERVER_ERROR,
-        Error::Files { .. } | Error::Store(_) | Error::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Files { .. } | Error::Store(_) | Error::Threads(_) | Error::Stopping => StatusCode::SERVICE_UNAVAILABLE,
     };
     problem_of_kind(status, error.kind(), &error.to_string())
 }

@@ -47,6 +47,8 @@ pub enum Error {
     Damaged { path: PathBuf, digest: Digest, what: String },
     #[error("the folder of plugins, {path}: {cause}")]
     Files { path: PathBuf, cause: std::io::Error },
+    #[error("the threads that compile uploads cannot be started: {0}")]
+    Threads(String),
     #[error(transparent)]
     Fleets(#[from] fleets::Error),
     #[error(transparent)]
@@ -80,6 +82,7 @@ impl Error {
             Self::Damaged { .. } => "damaged",
             Self::Fleets(_) | Self::Domains(_) => "not_usable",
             Self::Files { .. } | Self::Store(_) => "storage",
+            Self::Threads(_) => "threads",
             Self::Stopping => "stopping",
         }
     }

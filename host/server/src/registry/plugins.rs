@@ -181,8 +181,8 @@ impl Plugins {
                 // The canary, too: a fleet that cannot have its own goes on without.
                 let (registry, chosen) = (self.registry.clone(), next.chosen());
                 let load = move || -> Result<(), Error> {
-                    let digests = chosen.active.into_iter().chain(chosen.canary.map(|(digest, _)| digest));
-                    digests.map(|digest| registry.game(digest).map(|_| ())).collect()
+                    let mut digests = chosen.active.into_iter().chain(chosen.canary.map(|(digest, _)| digest));
+                    digests.try_for_each(|digest| registry.game(digest).map(|_| ()))
                 };
                 tokio::task::spawn_blocking(load).await.map_err(|_| Error::Stopping)??;
                 self.fleets.use_plugin(name, next).await?;

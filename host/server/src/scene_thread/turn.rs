@@ -294,6 +294,7 @@ impl SceneThread {
         }
         self.logs.begin(id, &fleet);
         let ordered = start.build;
+        self.swapping.remove(&id);
         self.runs.insert(id, InUse::new(Arc::clone(&fleet)));
         self.scenes.insert(id, Scene::start(id, start));
         let key = SceneKey(id.0);
