@@ -103,22 +103,32 @@ fn build_typescript(project: &Project, say: Say) -> Done<(PathBuf, String)> {
     Ok((out, "componentize-js".to_owned()))
 }
 
-/// The builder of the SDK's package, built itself where it is a folder of sources.
+/// The builder of the SDK's package. It and the client, which pages are built with, are built themselves where they are
+/// folders of sources.
 fn typescript_builder(project: &Project, say: Say) -> Done<PathBuf> {
-    let package = project.root.join("node_modules/@scenehost/plugin");
+    if project.settings.page.is_some() {
+        built_package(project, "client", "dist/index.js", say)?;
+    }
+    built_package(project, "plugin", "dist/cli.js", say)
+}
+
+/// A result of a package of ours that the project refers to.
+fn built_package(project: &Project, name: &str, result: &str, say: Say) -> Done<PathBuf> {
+    let package = project.root.join("node_modules/@scenehost").join(name);
     let package = package.canonicalize().map_err(|_| {
         Failure::failed(format_args!("{} is not installed", package.display()))
-            .hint("package.json refers to it as `@scenehost/plugin`; then remove node_modules and build again")
+            .hint("package.json refers to it; then remove node_modules and build again")
     })?;
-    let builder = package.join("dist/cli.js");
-    if !builder.is_file() {
+    let result = package.join(result);
+    // What a package is built with is not installed with the project.
+    if !package.join("node_modules").is_dir() || !result.is_file() {
         npm_install(&package, say)?;
-        say.step("building", "the SDK for TypeScript");
+        say.step("building", format_args!("@scenehost/{name}"));
         let mut npm = Command::new("npm");
         npm.current_dir(&package).args(["run", "--silent", "build"]);
         run_tool(npm, "npm", "the build of the SDK")?;
     }
-    Ok(builder)
+    Ok(result)
 }
 
 /// Installs a package's dependencies unless they are there.

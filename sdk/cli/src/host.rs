@@ -294,14 +294,19 @@ fn refused(url: &str, status: StatusCode, body: &[u8]) -> Failure {
     #[derive(Deserialize)]
     struct Problem {
         error: String,
+        #[serde(default)]
+        kind: String,
     }
-    let said = match serde_json::from_slice::<Problem>(body) {
-        Ok(problem) => problem.error,
-        Err(_) => String::from_utf8_lossy(body).trim().chars().take(500).collect(),
+    let (said, kind) = match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => (problem.error, problem.kind),
+        Err(_) => (String::from_utf8_lossy(body).trim().chars().take(500).collect(), String::new()),
     };
     let said = if said.is_empty() { status.to_string() } else { said };
     let failure = Failure::host(format_args!("the host at {url} refuses: {said}"));
     match status {
+        _ if ["unsigned", "unknown_publisher", "bad_signature"].contains(&&*kind) => failure.hint(
+            "sign it: --sign FILE --publisher NAME; `scenectl keygen` makes a key, of which the host has to know",
+        ),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             failure.hint("give the host's `ops.token` by --token-file or in SCENEHOST_OPS_TOKEN")
         }
@@ -333,6 +338,8 @@ mod tests {
         let failure = refused("http://h", StatusCode::UNAUTHORIZED, br#"{"error":"send the header","kind":"x"}"#);
         assert_eq!(failure.text, "the host at http://h refuses: send the header");
         assert!(failure.hint.unwrap().contains("--token-file"));
+        let failure = refused("http://h", StatusCode::FORBIDDEN, br#"{"error":"not signed","kind":"unsigned"}"#);
+        assert!(failure.hint.unwrap().contains("--sign"));
         let failure = refused("http://h", StatusCode::BAD_GATEWAY, b"");
         assert_eq!(failure.text, "the host at http://h refuses: 502 Bad Gateway");
     }

@@ -64,6 +64,25 @@ const MATCH_RULE: &[File] = files!("match-rule":
     "scripts/rule.recorded.json" = "scripts/rule.recorded.json",
 );
 
+/// The game is the template of the SDK for TypeScript, which tests it; what is for this tool is here.
+const TYPESCRIPT: &[File] = &[
+    (".gitignore", include_str!("../templates/typescript/gitignore")),
+    ("README.md", include_str!("../templates/typescript/README.md")),
+    ("bots.toml", include_str!("../templates/typescript/bots.toml")),
+    ("scenehost.toml", include_str!("../templates/typescript/scenehost.toml")),
+    ("scripts/game.toml", include_str!("../templates/typescript/scripts/game.toml")),
+    ("scripts/game.recorded.json", include_str!("../templates/typescript/scripts/game.recorded.json")),
+    ("package.json", include_str!("../../plugin-ts/template/package.json")),
+    ("page/index.html", include_str!("../../plugin-ts/template/page/index.html")),
+    ("page/main.ts", include_str!("../../plugin-ts/template/page/main.ts")),
+    ("page/style.css", include_str!("../../plugin-ts/template/page/style.css")),
+    ("page/tsconfig.json", include_str!("../../plugin-ts/template/page/tsconfig.json")),
+    ("src/scene.ts", include_str!("../../plugin-ts/template/src/scene.ts")),
+    ("test/scene.test.ts", include_str!("../../plugin-ts/template/test/scene.test.ts")),
+    ("tsconfig.json", include_str!("../../plugin-ts/template/tsconfig.json")),
+    ("tsconfig.test.json", include_str!("../../plugin-ts/template/tsconfig.test.json")),
+];
+
 impl Template {
     pub fn kind(self) -> Kind {
         match self {
@@ -78,7 +97,8 @@ impl Template {
             (Template::TurnBased, Language::Rust) => Some(TURN_BASED),
             (Template::RealTime, Language::Rust) => Some(REAL_TIME),
             (Template::MatchRule, Language::Rust) => Some(MATCH_RULE),
-            (_, Language::TypeScript) => None,
+            (Template::TurnBased, Language::TypeScript) => Some(TYPESCRIPT),
+            (Template::RealTime | Template::MatchRule, Language::TypeScript) => None,
         }
     }
 }

@@ -45,16 +45,20 @@ pub fn run(arguments: &Arguments, folder: &Path, say: Say) -> Done {
         return Err(Failure::usage(text).hint("take another name, or remove it"));
     }
     let Some(files) = template.files(*language) else {
-        return Err(Failure::usage("there is no such template in TypeScript").hint("take --language rust"));
+        let failure = Failure::usage("there is no such template in TypeScript");
+        return Err(failure.hint("take --template turn-based, or --language rust"));
     };
     let sdk = Sdk::find(arguments.sdk.as_deref())?;
     let has_page = template.kind() == Kind::Scene && !arguments.no_page;
-    // Before anything is written: it may fail where there is no npm.
-    let client = if has_page { Some(sdk.browser_client(say)?) } else { None };
+    // Before anything is written: it may fail where there is no npm. In TypeScript the page is built with the client.
+    let needs_client = has_page && *language == Language::Rust;
+    let client = if needs_client { Some(sdk.browser_client(say)?) } else { None };
 
     let mut written = Vec::new();
     for (path, text) in files.iter().filter(|(path, _)| has_page || !path.starts_with("page/")) {
-        write(&root.join(path), template::fill(text, name, sdk.root()).as_bytes())?;
+        let text = template::fill(text, name, sdk.root());
+        let text = if *path == project::FILE && !has_page { without_page(&text) } else { text };
+        write(&root.join(path), text.as_bytes())?;
         written.push(*path);
     }
     if let Some(client) = client {
@@ -73,6 +77,11 @@ pub fn run(arguments: &Arguments, folder: &Path, say: Say) -> Done {
         anstream::println!("\nNow:\n\n    cd {}\n    scenectl dev --open\n", root.display());
     });
     Ok(())
+}
+
+/// The project's file where there is no page that would be built.
+fn without_page(text: &str) -> String {
+    text.lines().filter(|line| !line.starts_with("page = ")).map(|line| format!("{line}\n")).collect()
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Done {

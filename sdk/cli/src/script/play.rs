@@ -198,9 +198,13 @@ impl<'a> Play<'a> {
         (0..count).try_for_each(|_| self.one_tick())
     }
 
+    /// The time of the next slot of a ticking game's grid; `None` if it does not tick.
+    fn slot_ms(&self) -> Option<u64> {
+        ((self.tick + self.slept) * 1_000).checked_div(u64::from(self.init.tick_rate_hz))
+    }
+
     fn one_tick(&mut self) -> Result<(), String> {
-        let rate = u64::from(self.init.tick_rate_hz);
-        self.now_ms = (self.tick + self.slept) * 1_000 / rate;
+        self.now_ms = self.slot_ms().unwrap_or(self.now_ms);
         let timer_due = self.timers.first().is_some_and(|&(due_ms, _)| due_ms <= self.now_ms);
         if self.inside.is_empty() && self.queue.is_empty() && !timer_due {
             self.slept += 1;
@@ -210,10 +214,9 @@ impl<'a> Play<'a> {
     }
 
     fn advance(&mut self, ms: u64) -> Result<(), String> {
-        let rate = u64::from(self.init.tick_rate_hz);
-        if rate > 0 {
-            let until = (self.tick + self.slept) * 1_000 / rate + ms;
-            while (self.tick + self.slept) * 1_000 / rate <= until && !self.ended && self.failed.is_none() {
+        if let Some(slot_ms) = self.slot_ms() {
+            let until_ms = slot_ms + ms;
+            while self.slot_ms() <= Some(until_ms) && !self.ended && self.failed.is_none() {
                 self.one_tick()?;
             }
             return Ok(());
@@ -250,10 +253,8 @@ impl<'a> Play<'a> {
             events.push(Event::Timer(id));
         }
         events.append(&mut self.queue);
-        let elapsed_ms = match u64::from(self.init.tick_rate_hz) {
-            0 => self.now_ms,
-            rate => self.tick * 1_000 / rate,
-        };
+        let of_tick_ms = (self.tick * 1_000).checked_div(u64::from(self.init.tick_rate_hz));
+        let elapsed_ms = of_tick_ms.unwrap_or(self.now_ms);
         let result = self.instance.step(Moment { tick: self.tick, elapsed_ms }, &events);
         let log = self.instance.take_log();
         self.note_log(&format!("#{}", self.tick), log);
