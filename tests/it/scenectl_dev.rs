@@ -134,7 +134,8 @@ async fn a_new_project_is_played_and_changes_while_it_is_played() {
     let (first, second) =
         if board.contains(&format!(r#""turn":{seat}"#)) { (&mut one, &mut other) } else { (&mut other, &mut one) };
     first.places(4).await;
-    first.hears(r#"null,null,null,null,0"#).await;
+    let mark = format!("null,null,null,null,{}", first.scene.info().seat);
+    first.hears(&mark).await;
     first.places(5).await;
     first.hears("it is not your turn").await;
 
