@@ -25,6 +25,7 @@ mod log;
 mod pace;
 mod plugin;
 mod prefetch;
+mod presence;
 pub mod rule;
 mod scene;
 mod swap;
@@ -39,6 +40,7 @@ pub use instance::Instance;
 pub use limits::{DEADLINE_MS_MAX, Limits};
 pub use log::{Log, LogLine};
 pub use plugin::{Digest, Plugin, Rejected};
+pub use presence::Presence;
 pub use scene::{CONTROL_EVENTS_MAX, SceneSpec, TICK_RATE_HZ_MAX};
 pub use swap::SwapError;
 pub use worker::{

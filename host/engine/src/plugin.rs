@@ -117,7 +117,8 @@ impl Rejected {
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
-    pub(crate) fn of(bytes: &[u8]) -> Digest {
+    /// That of these bytes.
+    pub fn of(bytes: &[u8]) -> Digest {
         Digest(Sha256::digest(bytes).into())
     }
 }

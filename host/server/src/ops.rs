@@ -8,6 +8,7 @@ mod backups;
 mod domains;
 mod fleets;
 mod guild;
+mod journals;
 mod mute;
 mod nodes;
 mod notifications;
@@ -103,6 +104,8 @@ impl Ops {
             .route("/v1/domains/{domain}", get(domains::show).put(domains::put).delete(domains::remove))
             .route("/v1/fleets", get(fleets::list))
             .route("/v1/fleets/{fleet}", get(fleets::show).put(fleets::put).delete(fleets::remove))
+            .route("/v1/journals", get(journals::list))
+            .route("/v1/journals/{scene}", get(journals::show))
             .route("/v1/nodes", get(nodes::list))
             .route("/v1/nodes/{node}/drain", post(nodes::drain).delete(nodes::undrain))
             .route("/v1/reservations", post(scenes::reserve))
