@@ -26,6 +26,7 @@ mod prefetch;
 pub mod rule;
 mod scene;
 mod ticker;
+mod upload;
 mod worker;
 
 pub use bindings::*;
@@ -34,6 +35,7 @@ pub use failure::Failure;
 pub use instance::Instance;
 pub use limits::{DEADLINE_MS_MAX, Limits};
 pub use log::{Log, LogLine};
-pub use plugin::{Digest, Plugin, Rejected};
+pub use plugin::Plugin;
 pub use scene::{CONTROL_EVENTS_MAX, SceneSpec, TICK_RATE_HZ_MAX};
+pub use upload::{Digest, Rejected};
 pub use worker::{CallError, CreateError, DeliverError, SceneKey, Sink, Stepped, Worker, WorkerOptions};
