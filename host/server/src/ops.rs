@@ -11,6 +11,7 @@ mod guild;
 mod mute;
 mod nodes;
 mod notifications;
+mod ratings;
 mod reports;
 mod scene_list;
 mod scenes;
@@ -21,7 +22,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use scenehost_core::auth::{Answer, Order, Request};
@@ -114,6 +115,7 @@ impl Ops {
             .route("/v1/users/{user}", get(show_user))
             .route("/v1/users/{user}/ban", post(ban).delete(unban))
             .route("/v1/users/{user}/mute", post(mute::mute).delete(mute::unmute))
+            .route("/v1/users/{user}/ratings/{domain}", put(ratings::put).delete(ratings::remove))
             .route("/v1/users/{user}/sessions/{session}", delete(end_session))
             .layer(DefaultBodyLimit::max(64 * 1_024))
             .with_state(self)

@@ -16,6 +16,7 @@ mod finding;
 mod fleets;
 mod forgotten;
 mod friends;
+mod given;
 mod guild;
 mod inbox;
 mod joining;
