@@ -33,6 +33,8 @@ const CLIENTS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 748
 const OPS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7481);
 const OPS_TOKEN: &str = "the-bench-is-the-operator";
 const ENCODING: Encoding = Encoding::Proto;
+/// At once users meet within 100 points. Who is matched at once takes those away whom the last few of a crowd would have
+/// met, so after a quarter of a second the range of these grows to all ratings.
 const CONFIG: &str = "[server]
 scenes_max = 10_000
 scene_threads = 1
@@ -50,8 +52,11 @@ scene = { tick_rate_hz = 20 }
 fleet = \"duel\"
 players_min = 2
 players_max = 2
-rating_range = 100
-rating_range_per_s = 15
+widening = [
+    { after_ms = 0, range = 100 },
+    { after_ms = 250, range = 100 },
+    { after_ms = 500, range = 4_000 },
+]
 ";
 /// How far apart the ratings of those may be who are matched at once.
 const RANGE: u32 = 100;
