@@ -182,7 +182,7 @@ impl Host {
         write_config(self.folder.path(), config);
     }
 
-    /// Tells it to read its certificate and its fleets again.
+    /// Tells it to read its certificate, its fleets and its domains again.
     pub fn hang_up(&self) {
         let pid = Pid::from_child(&self.process.child);
         kill_process(pid, Signal::HUP).expect("it runs");

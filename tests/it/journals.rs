@@ -294,8 +294,6 @@ async fn has_stone(scene: &mut Scene, x: u64, y: u64) -> bool {
     .await;
     match message["type"].as_str() {
         Some("placed") => (&message["x"], &message["y"]) == (&json!(x), &json!(y)),
-        _ => message["moves"]
-            .as_array()
-            .is_some_and(|moves| moves.iter().any(|stone| (&stone["x"], &stone["y"]) == (&json!(x), &json!(y)))),
+        _ => message["moves"].as_array().is_some_and(|moves| moves.contains(&json!([x, y]))),
     }
 }

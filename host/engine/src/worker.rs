@@ -22,10 +22,11 @@ use crate::{
     journal::{self, Compare, Ended, Header, Journaled, Observer, Recorder, Replayer},
     limits::Limits,
     log::Log,
-    plugin::{Digest, Plugin},
+    plugin::Plugin,
     prefetch::prefetch,
     scene::{Kept, Scene, SceneSpec, TICK_RATE_HZ_MAX},
     swap::SwapError,
+    upload::Digest,
 };
 
 /// Stale heap entries that are not worth a sweep.

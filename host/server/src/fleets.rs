@@ -201,16 +201,25 @@ impl Fleets {
         self.0.used.read().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
 
-    /// The configuration file has these fleets now.
+    /// The fleets that there are if the configuration file has these.
+    pub async fn names_with(&self, of_file: &BTreeMap<FleetName, FleetConfig>) -> BTreeSet<FleetName> {
+        let state = self.0.state.lock().await;
+        of_file.keys().chain(state.of_operators.keys()).cloned().collect()
+    }
+
+    /// The configuration file has these fleets now, of which domains are going to use some.
     ///
     /// # Errors
-    /// A component that cannot be used, or a domain's fleet that is in it no more.
-    pub async fn replace_file(&self, of_file: BTreeMap<FleetName, FleetConfig>) -> Result<(), Error> {
+    /// A component that cannot be used, or a fleet for a domain that there is not.
+    pub async fn replace_file(
+        &self,
+        of_file: BTreeMap<FleetName, FleetConfig>,
+        used: BTreeSet<FleetName>,
+    ) -> Result<(), Error> {
         let mut state = self.0.state.lock().await;
         let mut next = state.clone();
         next.of_file = of_file;
         let all = next.all();
-        let used = self.0.used.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(name) = used.into_iter().find(|name| !all.contains_key(name)) {
             return Err(Error::Used(name.as_str().to_owned()));
         }

@@ -12,6 +12,7 @@ mod journals;
 mod mute;
 mod nodes;
 mod notifications;
+mod ratings;
 mod reports;
 mod scene_list;
 mod scenes;
@@ -22,7 +23,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use scenehost_core::auth::{Answer, Order, Request};
@@ -117,6 +118,7 @@ impl Ops {
             .route("/v1/users/{user}", get(show_user))
             .route("/v1/users/{user}/ban", post(ban).delete(unban))
             .route("/v1/users/{user}/mute", post(mute::mute).delete(mute::unmute))
+            .route("/v1/users/{user}/ratings/{domain}", put(ratings::put).delete(ratings::remove))
             .route("/v1/users/{user}/sessions/{session}", delete(end_session))
             .layer(DefaultBodyLimit::max(64 * 1_024))
             .with_state(self)

@@ -151,6 +151,14 @@ fn ranges_widen_along_the_points_of_the_operator() {
 }
 
 #[test]
+fn ranges_of_operators_who_say_nothing_begin_narrow_and_widen_evenly_to_an_end() {
+    let domain = Domain::new("fleet".into(), 2, 2);
+    for (waited_ms, range) in [(0, 50), (500, 55), (10_000, 150), (94_900, 999), (95_000, 1_000), (300_000, 1_000)] {
+        assert_eq!(domain.range_after(waited_ms), range, "after {waited_ms} ms");
+    }
+}
+
+#[test]
 fn in_the_end_bots_fill_what_nobody_has_come_for() {
     let bots = Some(Bots { after_ms: 20_000, players_min: 1 });
     let mut matching = Matchmaker::new(Domain { bots, fill_ms: 5_000, ..domain(3, 4) });

@@ -24,7 +24,7 @@ use super::{During, Ended, Header, Observer, Report, Stepped};
 use crate::{
     bindings::{Command, Event, LeaveReason, Level, Moment, Player, SaveOperation, StopReason, Target},
     log::Log,
-    plugin::Digest,
+    upload::Digest,
 };
 
 /// Writes the lines of a replay; each is given to a function, without its end of line.
