@@ -374,8 +374,7 @@ impl Match {
     /// Whether these may wait for a match.
     fn may_wait(&self, seekers: &[Seeker], now: Time) -> Result<(), Refusal> {
         let ticket = |seeker: &Seeker| self.of.get(&seeker.user).and_then(|number| self.tickets.get(number));
-        let is_grouped = |ticket: &Box<Ticket>| !self.is_in_no_group(ticket);
-        if seekers.iter().filter_map(ticket).any(is_grouped) {
+        if seekers.iter().filter_map(ticket).any(|ticket| !self.is_in_no_group(ticket)) {
             return Err(Refusal::Busy("your last match is still being made"));
         }
         self.fits(seekers)?;

@@ -31,12 +31,14 @@ pub(super) struct Entry {
 #[derive(Debug, Clone)]
 pub(super) struct Bins {
     bins: Vec<Vec<Entry>>,
+    /// A bit for each bin that has tickets.
+    used: [u64; BINS / 64],
     counts: Fenwick,
 }
 
 impl Default for Bins {
     fn default() -> Self {
-        Self { bins: vec![Vec::new(); BINS], counts: Fenwick::new() }
+        Self { bins: vec![Vec::new(); BINS], used: [0; BINS / 64], counts: Fenwick::new() }
     }
 }
 
@@ -55,6 +57,7 @@ impl Bins {
             entries.reserve_exact((entries.len() / 4).max(FEW_MORE));
         }
         entries.push(entry);
+        self.used[bin / 64] |= 1 << (bin % 64);
         self.bins[bin].len() as u32 - 1
     }
 
@@ -63,6 +66,9 @@ impl Bins {
         let bin = bin_of(rating);
         let Entry { glance, .. } = self.bins[bin].swap_remove(position as usize);
         self.counts.subtract(bin, Count { tickets: 1, users: glance.users });
+        if self.bins[bin].is_empty() {
+            self.used[bin / 64] &= !(1 << (bin % 64));
+        }
         (glance, self.bins[bin].get(position as usize).map(|entry| entry.slot))
     }
 
@@ -107,15 +113,25 @@ impl Bins {
 
     /// The tickets of these ranks, bin by bin.
     pub fn slices(&self, ranks: Range<u32>) -> impl Iterator<Item = &[Entry]> {
-        let (first, in_bin) = self.counts.find(ranks.start);
+        let (mut next, in_bin) = self.counts.find(ranks.start);
         let (mut skipped, mut left) = (in_bin as usize, ranks.len());
-        self.bins[first.min(BINS)..].iter().map_while(move |bin| {
-            let slice = &bin[std::mem::take(&mut skipped).min(bin.len())..];
+        std::iter::from_fn(move || {
+            let bin = self.used_from(next).filter(|_| left > 0)?;
+            next = bin + 1;
+            let slice = &self.bins[bin][std::mem::take(&mut skipped)..];
             let slice = &slice[..slice.len().min(left)];
-            let ended = left == 0;
             left -= slice.len();
-            (!ended).then_some(slice)
+            Some(slice)
         })
+    }
+
+    /// The first bin from this one on that has tickets: few of them are spread over many bins.
+    fn used_from(&self, bin: usize) -> Option<usize> {
+        let first = bin / 64;
+        let within = |word: usize| if word == first { u64::MAX << (bin % 64) } else { u64::MAX };
+        let mut words = (first..self.used.len()).map(|word| (word, self.used[word] & within(word)));
+        let found = words.find(|(_, bits)| *bits != 0);
+        found.map(|(word, bits)| 64 * word + bits.trailing_zeros() as usize)
     }
 }
 

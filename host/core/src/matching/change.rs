@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::Match;
 use super::domain::Domain;
 use super::placing::Group;
-use super::pool::{Dissolved, Pool};
+use super::pool::Pool;
 use super::rows::CHUNK;
 use super::rule::Rule;
 use super::teams::Teams;
@@ -24,8 +24,9 @@ use crate::refusal::Refusal;
 /// Tickets that are to be gone through, the oldest first. They are put in their order in parts, too.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Leaving {
-    /// In pools that are used no longer.
+    /// In pools that are used no longer; and pools of which only the memory is left.
     pools: Vec<Pool>,
+    empty: Vec<Pool>,
     /// Whose users were not all here.
     away: Vec<u64>,
     /// In groups that are no more.
@@ -45,7 +46,11 @@ pub(super) struct Ending {
 
 impl Leaving {
     pub fn is_empty(&self) -> bool {
-        self.pools.is_empty() && self.away.is_empty() && self.groups.is_empty() && self.by_age.is_empty()
+        self.pools.is_empty()
+            && self.empty.is_empty()
+            && self.away.is_empty()
+            && self.groups.is_empty()
+            && self.by_age.is_empty()
     }
 
     /// How many are left.
@@ -56,6 +61,7 @@ impl Leaving {
     /// Takes over those of another one.
     fn append(&mut self, other: &mut Self) {
         self.pools.append(&mut other.pools);
+        self.empty.append(&mut other.empty);
         self.away.append(&mut other.away);
         self.groups.append(&mut other.groups);
         // The larger one takes the smaller one in.
@@ -167,14 +173,20 @@ impl Match {
                 let with_age: Vec<(Time, u64)> = some.iter().filter_map(|it| self.with_age(it)).collect();
                 of(self).by_age.extend(with_age);
             } else if let Some(pool) = leaving.pools.last_mut() {
-                let Some(Dissolved { tickets, bins }) = pool.dissolve() else {
-                    leaving.pools.pop();
-                    continue;
-                };
-                work.done(Work::DISSOLVE + Work::BIN * bins as u64 + Work::SORT * tickets.len() as u64);
-                leaving.by_age.extend(tickets);
+                let tickets = pool.dissolve();
+                work.done(Work::DISSOLVE + Work::SORT * tickets.as_ref().map_or(0, Vec::len) as u64);
+                match tickets {
+                    Some(tickets) => leaving.by_age.extend(tickets),
+                    None => leaving.empty.extend(leaving.pools.pop()),
+                }
+            } else if let Some((_, number)) = leaving.by_age.pop_first() {
+                return Some(number);
             } else {
-                return leaving.by_age.pop_first().map(|(_, number)| number);
+                let bins = leaving.empty.last_mut()?.discard_some();
+                work.done(Work::DISSOLVE + Work::BIN * bins.unwrap_or(0) as u64);
+                if bins.is_none() {
+                    leaving.empty.pop();
+                }
             }
         }
         None

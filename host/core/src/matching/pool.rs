@@ -134,15 +134,6 @@ pub struct Gathering {
     pub common: [u64; PROPERTIES_MAX],
 }
 
-/// A part of a pool that is used no longer, no larger however many wait.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dissolved {
-    /// Who waited there, in no order: since when, and the number.
-    pub tickets: Vec<(Time, u64)>,
-    /// Of how many bins the memory was given back.
-    pub bins: usize,
-}
-
 impl Pool {
     /// An empty one for such a domain.
     pub fn new(domain: &Domain) -> Self {
@@ -250,17 +241,20 @@ impl Pool {
         place.filter(|place| place.is_taken())
     }
 
-    /// Takes a pool apart that is used no longer. `None`: nothing is left of it.
-    pub fn dissolve(&mut self) -> Option<Dissolved> {
-        if let Some(bins) = self.shelves.discard_some() {
-            return Some(Dissolved { tickets: Vec::new(), bins });
-        }
+    /// Takes some of those out who wait, in no order, of a pool that is used no longer: since when each waits, and its
+    /// number. `None`: nobody is left.
+    pub fn dissolve(&mut self) -> Option<Vec<(Time, u64)>> {
         self.marks.pop_chunk();
         self.round_trips.pop_chunk();
         let places = self.places.pop_chunk()?;
+        self.free.clear();
         let taken = places.iter().filter(|place| place.is_taken());
-        let tickets = taken.map(|place| (place.ticket.since, place.ticket.number)).collect();
-        Some(Dissolved { tickets, bins: 0 })
+        Some(taken.map(|place| (place.ticket.since, place.ticket.number)).collect())
+    }
+
+    /// Gives some of the memory back, of a pool in which nobody is left: that of so many bins. `None`: of all.
+    pub fn discard_some(&mut self) -> Option<usize> {
+        self.shelves.discard_some()
     }
 
     /// Lets a ticket play in these regions from now on.

@@ -21,10 +21,10 @@ impl Default for Work {
 impl Work {
     /// Of putting a ticket in its order of age, or an alarm among those that are due.
     pub const SORT: u64 = 5;
-    /// Of taking a part of a pool apart, beside the bins and the tickets in it.
-    pub const DISSOLVE: u64 = 100;
+    /// Of taking a part of a pool apart, beside the tickets and the bins in it.
+    pub const DISSOLVE: u64 = 500;
     /// Of giving the memory of a bin back.
-    pub const BIN: u64 = 5;
+    pub const BIN: u64 = 30;
     /// Of ending a ticket.
     pub const END: u64 = 40;
     /// Of putting a ticket into another pool, beside the candidates that are looked at for it.

@@ -23,6 +23,7 @@ mod line;
 mod lobby;
 mod lobby_scenes;
 mod match_course;
+mod match_pool;
 mod match_property;
 mod match_rule;
 mod match_wishes;
