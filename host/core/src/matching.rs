@@ -12,7 +12,8 @@
 //! | `accepting`, `placing` | what becomes of a group: it is accepted, and gets its scene |
 //! | `care` | whom users met lately, and who did not accept |
 //! | [`backfill`], `filling` | running scenes get the players that they want |
-//! | `change` | the domain is changed while tickets wait |
+//! | `change` | the domain is changed while tickets wait, or they all end |
+//! | `work` | how much is done in one step |
 //! | `waits`, `telling` | what users are told of their search |
 //! | `quality` | what operators see of waits and matches |
 //! | [`replay`] | recorded searches, replayed: how long users waited and how good their games were |
@@ -450,8 +451,9 @@ impl Match {
     }
 
     /// Whoever waits is told that no scene can be made, but for SceneMaster, which is up again soon: tickets wait for
-    /// that, and groups whose scenes it was making ask it again. While the store is down they are only late. If the
-    /// handler of any domain was down, the lobby has ended the searches in all of them: nobody waits any more.
+    /// that, and groups whose scenes it was making ask it again. While the store is down they are only late, and what
+    /// was not accepted yet ends. If the handler of any domain was down, the lobby has ended the searches in all of
+    /// them: nobody waits any more.
     fn service(&mut self, service: ServiceName, up: bool, cx: &mut Context<'_>) {
         if up {
             self.down.remove(&service);

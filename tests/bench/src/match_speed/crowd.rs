@@ -17,7 +17,6 @@ use scenehost_core::matching::domain::{Ping, Property};
 use scenehost_core::matching::teams::{Layout, Team};
 use scenehost_core::matching::{Event, Seeker, Wish};
 use scenehost_core::refusal::Refusal;
-use serde::Serialize;
 
 use super::population::{Kind, Ratings};
 
@@ -44,8 +43,7 @@ const OWN_LANGUAGE_PERCENT: u32 = 25;
 pub const TAKEN_BACK: Refusal = Refusal::Stopping;
 
 /// What is played.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Game {
     /// One against one.
     Duels,
