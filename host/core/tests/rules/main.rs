@@ -28,6 +28,7 @@ mod lobby_db;
 mod lobby_returns;
 mod lobby_scenes;
 mod match_course;
+mod match_pool;
 mod match_property;
 mod match_rule;
 mod match_wishes;
