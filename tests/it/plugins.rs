@@ -314,14 +314,15 @@ async fn more_uploads_than_a_few_at_once_are_refused_until_others_are_done() {
          content-length: {}\r\n\r\n",
         right.len()
     );
+    let path = "/v1/plugins/hostile/versions";
     let mut slow = Vec::new();
-    for _ in 0..4 {
+    until("the places to be taken", async || {
         let mut stream = TcpStream::connect(host.ops_address()).await.expect("the host listens");
         stream.write_all(begun.as_bytes()).await.expect("the host reads");
         slow.push(stream);
-    }
-    let path = "/v1/plugins/hostile/versions";
-    until("the places to be taken", async || upload(&host, path, b"no component").await.0 == 429).await;
+        upload(&host, path, b"no component").await.0 == 429
+    })
+    .await;
     let (_, refused) = upload(&host, path, &right).await;
     assert_eq!(refused["kind"], json!("busy"), "{refused}");
     drop(slow);

@@ -24,7 +24,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 
-use crate::plugin::Digest;
+use crate::upload::Digest;
 
 /// What a file begins with: its format. Then the component's digest, the engine's, and that of the code that follows.
 const MAGIC: &[u8; 8] = b"SHCODE1\n";

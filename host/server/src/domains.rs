@@ -13,7 +13,7 @@ use scenehost_core::matching::rule::{Rule, Setting};
 use scenehost_core::matching::{self, Match};
 use scenehost_core::record::{DOMAIN_PREFIX, decode, domain_key, encode};
 use scenehost_core::results::board::Board;
-use scenehost_core::{DomainName, Message, Write, db, lobby};
+use scenehost_core::{DomainName, FleetName, Message, Write, db, lobby};
 use tokio::signal::unix::Signal;
 use tokio::sync::{Mutex, mpsc};
 
@@ -121,7 +121,8 @@ impl Domains {
             let mut next = state.clone();
             next.of_operators.insert(name.clone(), domain);
             let only = |other: &DomainName| *other != name;
-            match domains.check(&next).and_then(|()| domains.load(&next, &only, None)) {
+            let of_fleets = |fleet: &FleetName| domains.0.fleets.has(fleet);
+            match domains.check(&next, of_fleets).and_then(|()| domains.load(&next, &only, None)) {
                 Ok(mut all) => {
                     used.extend(all.remove_entry(&name));
                     state = next;
@@ -219,7 +220,7 @@ impl Domains {
         let state = self.0.state.lock().await;
         let of_plugin = self.of_rule(name);
         let instead = Some((name.to_owned(), plugin.chosen()));
-        let used = self.load_instead(&state, move |domain| !of_plugin.contains_key(domain), instead).await?;
+        let used = self.load_checked(&state, move |domain| !of_plugin.contains_key(domain), instead).await?;
         self.0.registry.keep(name, plugin).await?;
         self.use_all(used)?;
         drop(state);
@@ -250,14 +251,17 @@ impl Domains {
         let wrong = |error: config::Error| Error::Wrong(error.to_string());
         let read = move || Config::read(&path).and_then(|config| config.check().map(|()| config));
         let config = tokio::task::spawn_blocking(read).await.map_err(|_| Error::Stopping)?.map_err(wrong)?;
-        let fleets = config.fleets.len();
-        let of_fleets = |error: fleets::Error| Error::Wrong(error.to_string());
-        self.0.fleets.replace_file(config.fleets).await.map_err(of_fleets)?;
+        let (fleets, domains) = (config.fleets.len(), config.domains.len());
         let mut state = self.0.state.lock().await;
         let mut next = state.clone();
         next.of_file = config.domains;
-        let used = self.load_aside(&next, |_| false).await?;
-        let domains = next.of_file.len();
+        // All that can be wrong is found before anything is changed.
+        let names = self.0.fleets.names_with(&config.fleets).await;
+        self.check(&next, |fleet| names.contains(fleet))?;
+        let used = self.load_checked(&next, |_| false, None).await?;
+        let of_domains = used.values().map(|used| used.domain.fleet.clone()).collect();
+        let of_fleets = |error: fleets::Error| Error::Wrong(error.to_string());
+        self.0.fleets.replace_file(config.fleets, of_domains).await.map_err(of_fleets)?;
         *state = next;
         self.use_all(used)?;
         Ok((fleets, domains))
@@ -269,13 +273,13 @@ impl Domains {
     }
 
     /// That all of these can work together.
-    fn check(&self, state: &State) -> Result<(), Error> {
+    fn check(&self, state: &State, has_fleet: impl Fn(&FleetName) -> bool) -> Result<(), Error> {
         let all = state.all();
         if all.len() > DOMAINS_MAX {
             return Err(Error::Wrong(format!("there are {DOMAINS_MAX} domains already: remove one first")));
         }
         let wrong = |error: config::Error| Error::Wrong(error.to_string());
-        config::check_domains(&all, |fleet| self.0.fleets.has(fleet)).map_err(wrong)?;
+        config::check_domains(&all, has_fleet).map_err(wrong)?;
         let of_board = |(name, what)| Error::Wrong(format!("[leaderboards.{name}]: {what}"));
         Board::check_all(&self.0.boards, &all).map_err(of_board)
     }
@@ -285,16 +289,16 @@ impl Domains {
         state: &State,
         keeps: impl Fn(&DomainName) -> bool + Send + 'static,
     ) -> Result<BTreeMap<DomainName, Used>, Error> {
-        self.load_instead(state, keeps, None).await
+        self.check(state, |fleet| self.0.fleets.has(fleet))?;
+        self.load_checked(state, keeps, None).await
     }
 
-    async fn load_instead(
+    async fn load_checked(
         &self,
         state: &State,
         keeps: impl Fn(&DomainName) -> bool + Send + 'static,
         instead: Option<(String, Chosen)>,
     ) -> Result<BTreeMap<DomainName, Used>, Error> {
-        self.check(state)?;
         let (own, state) = (self.clone(), state.clone());
         let load = move || own.load(&state, &keeps, instead.as_ref());
         tokio::task::spawn_blocking(load).await.map_err(|_| Error::Stopping)?

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use scenehost_core::config::Keep;
 use scenehost_core::record::{FLEET_PREFIX, decode, encode, fleet_key};
 use scenehost_core::scene_master::{Builds, Canary, SceneMaster};
 use scenehost_core::{Build, FleetName, GameName, Message, NodeId, Write, scene_master, scene_service};
@@ -18,6 +19,7 @@ use tokio::sync::Mutex;
 
 use crate::bus::Bus;
 use crate::config::{Config, FleetConfig};
+use crate::journals::Journals;
 use crate::registry::{self, Chosen, PluginRecord, Registry};
 use crate::scene_thread::{FleetRun, FleetRuns, SceneThreads};
 use crate::store::Store;
@@ -33,6 +35,8 @@ pub enum Error {
     Rejected { fleet: FleetName, path: PathBuf, cause: scenehost_engine::Rejected },
     #[error("[fleets.{fleet}]: the plugin {plugin:?} cannot be used: {cause}")]
     Plugin { fleet: FleetName, plugin: String, cause: Box<registry::Error> },
+    #[error("[fleets.{fleet}]: its component cannot be kept for its journals: {cause}")]
+    Keep { fleet: FleetName, cause: std::io::Error },
     #[error("{0}")]
     Wrong(String),
     #[error("there is no fleet named {0:?} that was set here; those of the configuration file are changed there")]
@@ -51,6 +55,7 @@ pub struct Fleets(Arc<Parts>);
 
 struct Parts {
     registry: Registry,
+    journals: Journals,
     plugins_dir: PathBuf,
     runs: FleetRuns,
     threads: SceneThreads,
@@ -89,7 +94,7 @@ impl Fleets {
     /// A component of the file that cannot be used. One of the store's is left out and reported: an operator can mend it
     /// only while the host runs.
     pub fn open(
-        registry: Registry,
+        (registry, journals): (Registry, Journals),
         config: &Config,
         node: NodeId,
         bus: Bus,
@@ -99,6 +104,7 @@ impl Fleets {
         let of_file = config.fleets.clone();
         let fleets = Self(Arc::new(Parts {
             registry,
+            journals,
             plugins_dir: config.server.plugins_dir.clone(),
             runs,
             threads,
@@ -186,6 +192,11 @@ impl Fleets {
         Ok(())
     }
 
+    /// What is kept of their games.
+    pub fn journals(&self) -> &Journals {
+        &self.0.journals
+    }
+
     /// Whether there is a fleet of this name.
     pub fn has(&self, name: &FleetName) -> bool {
         self.0.current.read().unwrap_or_else(PoisonError::into_inner).contains_key(name)
@@ -200,16 +211,25 @@ impl Fleets {
         self.0.used.read().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
 
-    /// The configuration file has these fleets now.
+    /// The fleets that there are if the configuration file has these.
+    pub async fn names_with(&self, of_file: &BTreeMap<FleetName, FleetConfig>) -> BTreeSet<FleetName> {
+        let state = self.0.state.lock().await;
+        of_file.keys().chain(state.of_operators.keys()).cloned().collect()
+    }
+
+    /// The configuration file has these fleets now, of which domains are going to use some.
     ///
     /// # Errors
-    /// A component that cannot be used, or a domain's fleet that is in it no more.
-    pub async fn replace_file(&self, of_file: BTreeMap<FleetName, FleetConfig>) -> Result<(), Error> {
+    /// A component that cannot be used, or a fleet for a domain that there is not.
+    pub async fn replace_file(
+        &self,
+        of_file: BTreeMap<FleetName, FleetConfig>,
+        used: BTreeSet<FleetName>,
+    ) -> Result<(), Error> {
         let mut state = self.0.state.lock().await;
         let mut next = state.clone();
         next.of_file = of_file;
         let all = next.all();
-        let used = self.0.used.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(name) = used.into_iter().find(|name| !all.contains_key(name)) {
             return Err(Error::Used(name.as_str().to_owned()));
         }
@@ -272,7 +292,15 @@ impl Fleets {
         for (name, fleet) in fleets {
             let loaded = match plugins.entry(&fleet.plugin) {
                 Entry::Occupied(loaded) => loaded.into_mut(),
-                Entry::Vacant(place) => place.insert(self.load(name, &fleet.plugin, choice)?),
+                Entry::Vacant(place) => {
+                    let has_journal =
+                        |of: &FleetConfig| of.plugin == fleet.plugin && of.scene.journal.keep != Keep::Off;
+                    let loaded = self.load(name, &fleet.plugin, choice)?;
+                    if fleets.values().any(has_journal) {
+                        self.keep_for_journals(name, &fleet.plugin, &loaded)?;
+                    }
+                    place.insert(loaded)
+                }
             };
             let run = |plugin: &Plugin| Arc::new(run_of(name, fleet, plugin));
             // The same version cannot be its own canary.
@@ -321,6 +349,21 @@ impl Fleets {
             "the active version cannot be used: one that was before it is"
         );
         Some(plugin)
+    }
+
+    /// The components of games that have journals are kept beside those, so that they can be replayed when nobody uses
+    /// them any more.
+    fn keep_for_journals(&self, fleet: &FleetName, name: &str, loaded: &Loaded) -> Result<(), Error> {
+        let plugins = [&loaded.plugin].into_iter().chain(loaded.canary.as_ref().map(|(plugin, _)| plugin));
+        for plugin in plugins.filter(|plugin| self.0.journals.plugin(&plugin.digest()).is_none()) {
+            let file = || std::fs::read(self.0.plugins_dir.join(format!("{name}.wasm")));
+            let kept = match self.0.registry.bytes(plugin.digest()) {
+                Some(bytes) => self.0.journals.keep(plugin, &bytes),
+                None => file().and_then(|bytes| self.0.journals.keep(plugin, &bytes)),
+            };
+            kept.map_err(|cause| Error::Keep { fleet: fleet.clone(), cause })?;
+        }
+        Ok(())
     }
 
     fn load_file(&self, fleet: &FleetName, name: &str) -> Result<Plugin, Error> {

@@ -38,6 +38,7 @@ use crate::edge::{self, Door, Edge, Limits};
 use crate::fleets::Fleets;
 use crate::game_logs::GameLogs;
 use crate::id_tokens::IdTokens;
+use crate::journals::Journals;
 use crate::match_streams::Streams;
 use crate::moderation;
 use crate::open_files;
@@ -83,6 +84,8 @@ pub async fn run(
     let registry = open_registry(&config, &store, clock)?;
     let engine = registry.engine();
     tokio::spawn(store.clone().watch());
+    let journals = Journals::open(&config.server.data_dir, engine).context("the folder of journals")?;
+    tokio::spawn(journals.clone().tidy(config.journals));
     let scenes = recover_scenes(&store)?;
     let finished = recover(&store, FINISHED_PREFIX)?;
     let parties: Vec<(PartyId, Party)> = recover(&store, party::PREFIX)?;
@@ -96,7 +99,7 @@ pub async fn run(
     let saves = Room::new();
     let runs = FleetRuns::default();
     let logs = GameLogs::new();
-    let joins = scene_thread::spawn(seeds, engine, &runs, &bus, clock, &saves, &logs)?;
+    let joins = scene_thread::spawn(seeds, engine, &runs, &bus, clock, &saves, (&journals, &logs))?;
 
     let (stopping, stopping_seen) = watch::channel(false);
     let (draining, draining_seen) = watch::channel(false);
@@ -104,7 +107,8 @@ pub async fn run(
     let (capacity, idle) = capacity::of(&config.node, slots);
     let rules = Rules::new(registry.clone(), config.server.plugins_dir.clone(), clock);
     let of_threads = (runs, scene_threads.clone());
-    let fleets = Fleets::open(registry.clone(), &config, NODE, bus.clone(), of_threads, store.clone())?;
+    let of_plugins = (registry.clone(), journals.clone());
+    let fleets = Fleets::open(of_plugins, &config, NODE, bus.clone(), of_threads, store.clone())?;
     let shell = Shell { clock, bus: bus.clone(), store: store.clone() };
     records::spawn(to_host.questions, shell.store.clone(), bus.clone())?;
     moderation::spawn(to_host.moderated, config.chat.moderation.as_ref(), bus.clone(), clock)?;
@@ -120,7 +124,7 @@ pub async fn run(
     let plugins = Plugins::new(registry, domains.clone());
     tokio::spawn(domains.clone().keep_current(file, edge::tls::Served::hang_ups()?));
     let mut services = start_services(&config, inboxes, &shell, offer.clone(), &domains, catalogue);
-    forget_saves(&store, &bus)?;
+    forget_saves(&store, &bus, &journals)?;
     forget_drains(&store).await?;
     bus.send(scene_master::Event::Recovered { scenes, finished }.into());
     let Offer { url, capacity, idle, region } = offer;
@@ -260,7 +264,7 @@ async fn keep_metrics(metrics: PrometheusHandle) {
 fn recover_scenes(store: &Store) -> anyhow::Result<Vec<(SceneId, SceneRecord)>> {
     let scenes = recover(store, SCENE_PREFIX)?;
     if !scenes.is_empty() {
-        tracing::warn!(scenes = scenes.len(), "scenes of the run before ended with it");
+        tracing::warn!(scenes = scenes.len(), "there are scenes of the run before, which has not ended them");
     }
     Ok(scenes)
 }
@@ -292,10 +296,10 @@ fn keep_catalogue(config: &Config, bus: &Bus) -> anyhow::Result<watch::Receiver<
     Ok(receiver)
 }
 
-/// The scenes of the run before are gone, so nobody asks for their saves again.
-fn forget_saves(store: &Store, bus: &Bus) -> anyhow::Result<()> {
+/// The scenes of the run before are gone, so nobody asks for their saves again, but those that go on.
+fn forget_saves(store: &Store, bus: &Bus, journals: &Journals) -> anyhow::Result<()> {
     for (key, _) in store.scan(save::SAVED_PREFIX)? {
-        if let Some(scene) = save::saved_scene(&key) {
+        if let Some(scene) = save::saved_scene(&key).filter(|life| !journals.awaits(life.scene)) {
             let request = Box::new(db::Request::Save(save::Request::Ended(scene)));
             let (caller, asker) = (db::Caller::Host, db::Asker::Nobody);
             bus.send(db::Event::Req { caller, asker, request }.into());

@@ -8,11 +8,13 @@ mod backups;
 mod domains;
 mod fleets;
 mod guild;
+mod journals;
 mod logs;
 mod mute;
 mod nodes;
 mod notifications;
 mod plugins;
+mod ratings;
 mod reports;
 mod scene_list;
 mod scenes;
@@ -23,7 +25,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use scenehost_core::auth::{Answer, Order, Request};
@@ -118,6 +120,8 @@ impl Ops {
             .route("/v1/domains/{domain}", get(domains::show).put(domains::put).delete(domains::remove))
             .route("/v1/fleets", get(fleets::list))
             .route("/v1/fleets/{fleet}", get(fleets::show).put(fleets::put).delete(fleets::remove))
+            .route("/v1/journals", get(journals::list))
+            .route("/v1/journals/{scene}", get(journals::show))
             .route("/v1/logs", get(logs::show))
             .route("/v1/nodes", get(nodes::list))
             .route("/v1/nodes/{node}/drain", post(nodes::drain).delete(nodes::undrain))
@@ -137,6 +141,7 @@ impl Ops {
             .route("/v1/users/{user}", get(show_user))
             .route("/v1/users/{user}/ban", post(ban).delete(unban))
             .route("/v1/users/{user}/mute", post(mute::mute).delete(mute::unmute))
+            .route("/v1/users/{user}/ratings/{domain}", put(ratings::put).delete(ratings::remove))
             .route("/v1/users/{user}/sessions/{session}", delete(end_session))
             .layer(DefaultBodyLimit::max(64 * 1_024))
             .with_state(self)

@@ -185,6 +185,11 @@ impl Registry {
         self.0.files.read(version.digest)
     }
 
+    /// The component of a digest, if it is that of a version and undamaged. Blocks.
+    pub fn bytes(&self, digest: Digest) -> Option<Vec<u8>> {
+        self.0.files.read(digest).ok()
+    }
+
     /// A game, compiled. One that is in use is not read again. Blocks.
     ///
     /// # Errors

@@ -9,6 +9,7 @@
 
 mod connection;
 mod game;
+mod ledger;
 mod logs;
 mod runs;
 mod saves;
@@ -28,6 +29,7 @@ use scenehost_engine::Engine;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::game_logs::GameLogs;
+use crate::journals::{Journals, Writer};
 pub use connection::NewSocket;
 use logs::SceneLogs;
 pub use runs::{FleetRun, FleetRuns, Targets};
@@ -178,20 +180,21 @@ pub fn spawn(
     bus: &Bus,
     clock: Clock,
     saves: &Room,
-    logs: &GameLogs,
+    (journals, logs): (&Journals, &GameLogs),
 ) -> io::Result<Vec<std::thread::JoinHandle<()>>> {
     let runtime = tokio::runtime::Handle::current();
     let mut joins = Vec::with_capacity(seeds.len());
     for seed in seeds {
         let (fleets, bus, runtime) = (fleets.clone(), bus.clone(), runtime.clone());
-        let (saves, logs) = (saves.clone(), SceneLogs::new(logs.clone()));
+        let (saves, journals) = (saves.clone(), Writer::new(journals.clone()));
+        let logs = SceneLogs::new(logs.clone());
         let builder = std::thread::Builder::new()
             .name(format!("scenes-{}", seed.index))
             // Guests run on this stack; running out of it would end the process.
             .stack_size(engine.thread_stack_bytes_min().max(2 << 20));
         joins.push(builder.spawn(move || {
             let _running = Running { threads: seed.threads.clone(), index: seed.index };
-            turn::SceneThread::new(seed, fleets, bus, clock, runtime, saves, logs).run();
+            turn::SceneThread::new(seed, fleets, bus, clock, runtime, saves, (journals, logs)).run();
         })?);
     }
     Ok(joins)

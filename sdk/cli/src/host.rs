@@ -214,6 +214,15 @@ impl Host {
         read(&mut answer, &self.url).await
     }
 
+    /// What was recorded of a scene.
+    ///
+    /// # Errors
+    /// When the host is not there, refuses, or has no journal of it.
+    pub async fn journal(&self, scene: &str) -> Done<Vec<u8>> {
+        let mut answer = self.send(self.request(Method::GET, &format!("/v1/journals/{scene}"))).await?;
+        read(&mut answer, &self.url).await
+    }
+
     /// Lines of scenes' logs. With `follow` in the query the answer stays open, without a deadline.
     ///
     /// # Errors
@@ -311,7 +320,7 @@ fn refused(url: &str, status: StatusCode, body: &[u8]) -> Failure {
             failure.hint("give the host's `ops.token` by --token-file or in SCENEHOST_OPS_TOKEN")
         }
         StatusCode::NOT_FOUND => {
-            failure.hint("`scenectl publish` uploads a plugin; `scenectl versions` shows what is there")
+            failure.hint("is the name right, and is this the host that has it? `scenectl publish` uploads a plugin")
         }
         StatusCode::TOO_MANY_REQUESTS => failure.hint("others are uploading: try again in a few seconds"),
         _ => failure,

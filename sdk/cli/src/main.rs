@@ -100,6 +100,7 @@ enum Command {
     /// Play a recorded match again, and say whether all comes out as it did.
     #[command(after_help = "Examples:
   scenectl replay match.journal              is it the same, bit for bit?
+  scenectl replay 3f9a04c1d2e8b765           the same of a scene of the host
   scenectl replay match.journal --print      what went in and what came out
   scenectl replay match.journal --step       the same step by step
   scenectl replay match.journal --export json > match.jsonl")]

@@ -140,7 +140,7 @@ fn failed(error: &Error) -> Response {
         }
         Error::Unknown(_) => StatusCode::NOT_FOUND,
         Error::Used(_) => StatusCode::CONFLICT,
-        Error::Store(_) | Error::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Keep { .. } | Error::Store(_) | Error::Stopping => StatusCode::SERVICE_UNAVAILABLE,
     };
     problem(status, &error.to_string())
 }

@@ -114,6 +114,26 @@ impl FleetRuns {
         known.all().find(|run| run.build == build).or(known.newest.as_ref()).cloned()
     }
 
+    /// What a scene is made of that goes on from its journal: a build of its fleet with the same component, or else this,
+    /// which is known from now on.
+    pub fn going_on(&self, mut run: FleetRun) -> Arc<FleetRun> {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let known = all.entry(run.fleet.clone()).or_default();
+        let digest = run.plugin.digest();
+        let same = |it: &&Arc<FleetRun>| it.plugin.digest() == digest;
+        let found = known.all().find(|it| it.build == run.build && same(it)).or_else(|| known.all().find(same));
+        if let Some(found) = found {
+            return Arc::clone(found);
+        }
+        if known.all().any(|it| it.build == run.build) {
+            // It has changed its version since its build was written down.
+            run.build = Build(digest.0.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)));
+        }
+        let run = Arc::new(run);
+        known.older.push_front(Arc::clone(&run));
+        run
+    }
+
     /// How many scenes run with each component.
     pub fn scenes_by_digest(&self) -> BTreeMap<Digest, usize> {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,7 @@
 //! The turns of a scene thread. Main type: [`SceneThread`].
 
 mod connections;
+mod going_on;
 mod save;
 mod swap;
 
@@ -20,7 +21,7 @@ use scenehost_core::scene_service::{self, ToScene};
 use scenehost_core::{DomainName, Incarnation, Message, Refusal, SceneId, Time};
 use scenehost_engine::{
     CallError, Command, CreateError, DeliverError, Failure, Log, NextMatch, Outgoing, SceneKey, Showing, Sink, Stepped,
-    Worker, WorkerOptions,
+    Worker, WorkerOptions, journal::Journaled,
 };
 use scenehost_protocol::SharedEvent;
 use scenehost_protocol::v1::{self, server_frame::Body};
@@ -28,12 +29,14 @@ use slab::Slab;
 use tokio::runtime::Handle;
 
 use super::connection::Connection;
+use super::ledger::Ledger;
 use super::logs::SceneLogs;
 use super::runs::{FleetRun, InUse};
 use super::saves::{Room, Saves};
 use super::{FleetRuns, Order, SceneThreads, Seed, game};
 use crate::bus::Bus;
 use crate::clock::Clock;
+use crate::journals::Writer;
 use crate::meters::SceneMeters;
 use crate::wire;
 
@@ -91,6 +94,8 @@ pub struct SceneThread {
     swaps: VecDeque<(SceneId, Arc<FleetRun>)>,
     /// The same that have changed and not made a step since.
     swapping: HashMap<SceneId, Arc<FleetRun>>,
+    /// What is held of the scenes that have journals.
+    ledgers: HashMap<SceneId, Ledger>,
     outcomes: Outcomes,
     /// The least that is a strike in any fleet: a step below both is looked at no further.
     strike_step: Duration,
@@ -104,9 +109,10 @@ pub struct SceneThread {
 }
 
 /// What the worker said, to be dealt with when it has returned.
-#[derive(Default)]
 struct Outcomes {
-    told: VecDeque<(SceneId, Outcome)>,
+    queue: VecDeque<(SceneId, Outcome)>,
+    /// Written at once.
+    journals: Writer,
     /// The step of which the worker tells now, when it has something to tell besides its commands.
     tick: Option<(SceneKey, u64)>,
 }
@@ -115,6 +121,8 @@ enum Outcome {
     Stepped(Stepped),
     Failed(Option<u64>, Failure),
     Logged(Option<u64>, Log),
+    /// The scene's whole state is in its journal now.
+    Snapshot,
     /// Another version of its game is used from now on, or why not.
     Swapped(Result<(), String>),
 }
@@ -133,20 +141,28 @@ impl Sink for Outcomes {
 
     fn stepped(&mut self, key: SceneKey, stepped: Stepped) {
         self.tick = None;
-        self.told.push_back((SceneId(key.0), Outcome::Stepped(stepped)));
+        self.queue.push_back((SceneId(key.0), Outcome::Stepped(stepped)));
     }
 
     fn failed(&mut self, key: SceneKey, failure: Failure) {
-        self.told.push_back((SceneId(key.0), Outcome::Failed(self.tick_of(key), failure)));
+        self.journals.failed(SceneId(key.0));
+        self.queue.push_back((SceneId(key.0), Outcome::Failed(self.tick_of(key), failure)));
         self.tick = None;
     }
 
+    fn journaled(&mut self, key: SceneKey, part: Journaled<'_>) {
+        self.journals.write(SceneId(key.0), part);
+        if let Journaled::Snapshot { .. } = part {
+            self.queue.push_back((SceneId(key.0), Outcome::Snapshot));
+        }
+    }
+
     fn logged(&mut self, key: SceneKey, log: Log) {
-        self.told.push_back((SceneId(key.0), Outcome::Logged(self.tick_of(key), log)));
+        self.queue.push_back((SceneId(key.0), Outcome::Logged(self.tick_of(key), log)));
     }
 
     fn swapped(&mut self, key: SceneKey, result: Result<(), String>) {
-        self.told.push_back((SceneId(key.0), Outcome::Swapped(result)));
+        self.queue.push_back((SceneId(key.0), Outcome::Swapped(result)));
     }
 }
 
@@ -158,13 +174,14 @@ impl SceneThread {
         clock: Clock,
         runtime: Handle,
         saves: Room,
-        logs: SceneLogs,
+        (journals, logs): (Writer, SceneLogs),
     ) -> Self {
         Self {
             saves: Saves::new(saves, runtime, bus.clone(), seed.threads.clone()),
             runs: HashMap::new(),
             swaps: VecDeque::new(),
             swapping: HashMap::new(),
+            ledgers: HashMap::new(),
             poll: seed.poll,
             orders: seed.orders,
             orders_left: false,
@@ -179,7 +196,7 @@ impl SceneThread {
             touched: Vec::new(),
             unread: Vec::new(),
             logs,
-            outcomes: Outcomes::default(),
+            outcomes: Outcomes { queue: VecDeque::new(), journals, tick: None },
             strike_step: Duration::MAX,
             strike_bytes: usize::MAX,
             sweep_at: clock.elapsed() + SWEEP,
@@ -256,7 +273,13 @@ impl SceneThread {
                         break;
                     }
                 }
-                Ok(Order::Scene(id, order)) => self.scene_event(id, scene::Event::Order(order)),
+                Ok(Order::Scene(id, order)) => {
+                    if let ToScene::End { reason, .. } = &order {
+                        let reason = format!("{reason:?}");
+                        self.worker.end_journal(SceneKey(id.0), &reason, &mut self.outcomes);
+                    }
+                    self.scene_event(id, scene::Event::Order(order));
+                }
                 Ok(Order::Socket(id, socket)) => self.open(id, socket),
                 Ok(Order::Saved(id, save, made)) => self.made(id, save, made),
                 Ok(Order::Swap(targets)) => self.plan_swaps(&targets),
@@ -275,6 +298,9 @@ impl SceneThread {
             self.end_older(older);
         }
         let epoch = start.epoch;
+        if self.goes_on(id, &start) {
+            return;
+        }
         let Some(fleet) = self.fleets.get(&start.fleet, start.build) else {
             // There is no such fleet any more.
             let result = Err(Refusal::Overloaded("scenes of a fleet that has just changed"));
@@ -282,7 +308,11 @@ impl SceneThread {
             return self.bus.send(Message::OwnSceneService(answer));
         };
         let began = self.clock.elapsed();
-        let spec = game::spec(&start, &fleet);
+        self.outcomes.journals.expect(Incarnation { scene: id, epoch }, start.limits.journal);
+        if self.outcomes.journals.has(id) {
+            self.ledgers.insert(id, Ledger::default());
+        }
+        let spec = game::spec(id, &start, &fleet, self.clock.now());
         let (fleet_name, reuse) = (start.fleet.clone(), start.reuse);
         let Strikes { step_ms, memory_kib, .. } = start.limits.strikes;
         if step_ms > 0 {
@@ -333,7 +363,11 @@ impl SceneThread {
                 if let scene::Event::ReqJoinScene { connection, request, .. }
                 | scene::Event::ReqWatchScene { connection, request, .. } = event
                 {
-                    self.answer(connection, request, Body::Refused(wire::refused(&Refusal::SceneEnded)));
+                    let refusal = match self.outcomes.journals.journals().awaits(id) {
+                        true => Refusal::Overloaded("the scene goes on in a moment"),
+                        false => Refusal::SceneEnded,
+                    };
+                    self.answer(connection, request, Body::Refused(wire::refused(&refusal)));
                 }
                 return;
             };
@@ -373,6 +407,9 @@ impl SceneThread {
                 self.cut_off(connection, &refusal);
             }
             Effect::Tell { connection, request, notice } => {
+                if let scene::Notice::Joined { .. } = notice {
+                    self.note(id); // What the user goes on with is written before it is told.
+                }
                 if let Some(connection) = self.connection(connection) {
                     match &notice {
                         scene::Notice::Joined { seat, .. } => connection.seat = Some(*seat),
@@ -392,12 +429,14 @@ impl SceneThread {
             Effect::Close(connection) => self.close(connection, 1000),
             Effect::Send(message) => self.bus.send(*message),
             Effect::Kept => {
+                self.close_journal(id);
                 self.worker.park(SceneKey(id.0));
                 if let Some(scene) = self.scenes.get(&id) {
                     self.saves.gone(scene.incarnation());
                 }
             }
             Effect::Gone => {
+                self.close_journal(id);
                 self.worker.remove(SceneKey(id.0));
                 self.logs.gone(id);
                 self.runs.remove(&id);
@@ -409,16 +448,25 @@ impl SceneThread {
         }
     }
 
+    fn close_journal(&mut self, id: SceneId) {
+        self.ledgers.remove(&id);
+        self.outcomes.journals.close(id);
+    }
+
     fn step_due(&mut self) {
         let clock = self.clock;
         self.worker.run_due(|| clock.elapsed(), &mut self.outcomes);
         // An outcome may lead to calls with outcomes of their own; those come to the end.
-        while let Some((id, outcome)) = self.outcomes.told.pop_front() {
+        while let Some((id, outcome)) = self.outcomes.queue.pop_front() {
             match outcome {
                 Outcome::Stepped(stepped) => {
                     self.meters.stepped(stepped.late_by, stepped.took);
                     if stepped.took > self.strike_step || stepped.memory_bytes > self.strike_bytes {
                         self.measured(id, stepped.took, stepped.memory_bytes);
+                    }
+                    if let Some(ledger) = self.ledgers.get_mut(&id) {
+                        ledger.stepped(&stepped.commands);
+                        self.scenes.get_mut(&id).into_iter().for_each(Scene::settle);
                     }
                     for command in stepped.commands {
                         self.command(id, command);
@@ -429,6 +477,7 @@ impl SceneThread {
                     self.scene_event(id, scene::Event::Failed(text));
                 }
                 Outcome::Logged(tick, log) => self.logs.logged(self.clock.now(), id, tick, log),
+                Outcome::Snapshot => self.note(id),
                 Outcome::Swapped(result) => self.swapped(id, result),
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anstream::{eprint, eprintln, println};
 use scenehost_engine::journal::{self, During, Ended, Entry, Error, Header, Observer, Reader, Report, Stepped};
@@ -18,9 +18,11 @@ use crate::words;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The journal, as a host wrote it.
-    file: PathBuf,
-    /// The components that it was played on; by default those that this project has built, and the host's versions.
+    /// The journal, a file as a host wrote it; or the id of a scene, whose journal the host is asked for.
+    #[arg(value_name = "FILE|SCENE")]
+    journal: PathBuf,
+    /// The components that it was played on; by default those that lie beside it, those that this project has built, and
+    /// the host's versions.
     #[arg(long, value_name = "FILE")]
     component: Vec<PathBuf>,
     #[command(flatten)]
@@ -43,9 +45,14 @@ enum Format {
 
 pub async fn run(arguments: &Arguments, project: Done<Project>, say: Say) -> Done {
     let project = project.ok();
-    let journal = read(&arguments.file)?;
+    let journal = match scene_id(&arguments.journal) {
+        Some(scene) => arguments.way.host(project.as_ref())?.journal(scene).await?,
+        None => read(&arguments.journal)?,
+    };
     let (header, digests) = digests(&journal)?;
-    let mut plugins = at_hand(&digests, &arguments.component, project.as_ref())?;
+    let mut named = arguments.component.clone();
+    named.extend(beside(&arguments.journal, &digests));
+    let mut plugins = at_hand(&digests, &named, project.as_ref())?;
     let missing: Vec<Digest> = digests.into_iter().filter(|digest| !plugins.contains_key(digest)).collect();
     if !missing.is_empty() {
         fetch(arguments, project.as_ref(), &header, &missing, &mut plugins, say).await?;
@@ -63,11 +70,17 @@ pub async fn run(arguments: &Arguments, project: Done<Project>, say: Say) -> Don
     }
 }
 
+/// The id of a scene, where no file has this name.
+fn scene_id(journal: &Path) -> Option<&str> {
+    let text = journal.to_str().filter(|text| text.len() == 16 && text.bytes().all(|sign| sign.is_ascii_hexdigit()));
+    text.filter(|_| !journal.is_file())
+}
+
 /// Reads a journal's file.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn read(file: &PathBuf) -> Done<Vec<u8>> {
+pub fn read(file: &Path) -> Done<Vec<u8>> {
     std::fs::read(file).map_err(|error| {
         let failure = Failure::usage(format_args!("{}: {error}", file.display()));
         failure.hint("name a journal: hosts keep those of fleets whose `journal` is not off in their data folder")
@@ -88,6 +101,12 @@ fn digests(journal: &[u8]) -> Done<(Header, Vec<Digest>)> {
         }
     }
     Ok((header, digests))
+}
+
+/// The components that a host keeps beside its journals.
+fn beside(journal: &Path, digests: &[Digest]) -> Vec<PathBuf> {
+    let folder = journal.parent().unwrap_or(Path::new("")).join("components");
+    digests.iter().map(|digest| folder.join(format!("{digest}.wasm"))).filter(|path| path.is_file()).collect()
 }
 
 type Plugins = BTreeMap<Digest, Plugin>;

@@ -22,8 +22,8 @@ impl Asked {
     }
 }
 
-/// Starts one that gives these answers in turn, each a status and JSON: its address, and what it is asked.
-pub fn host(answers: Vec<(u16, String)>) -> (String, Receiver<Asked>) {
+/// Starts one that gives these answers in turn, each a status and a body: its address, and what it is asked.
+pub fn host(answers: Vec<(u16, Vec<u8>)>) -> (String, Receiver<Asked>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = format!("http://{}", listener.local_addr().expect("it listens"));
     let (sender, asked) = sync_channel(answers.len());
@@ -49,7 +49,7 @@ pub fn host(answers: Vec<(u16, String)>) -> (String, Receiver<Asked>) {
             stream.read_exact(&mut asked.body).expect("the body is whole");
             let len = answer.len();
             let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {len}\r\nconnection: close\r\n\r\n");
-            stream.write_all((head + &answer).as_bytes()).expect("the tool reads");
+            stream.write_all(&[head.as_bytes(), &answer].concat()).expect("the tool reads");
             sender.send(asked).expect("there is room for each");
         }
     });

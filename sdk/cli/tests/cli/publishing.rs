@@ -29,7 +29,8 @@ fn plugin(active: u64, canary: Value) -> Value {
 fn a_component_is_uploaded_and_then_activated() {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("token"), "a secret\n").unwrap();
-    let (url, asked) = host(vec![(201, version(2).to_string()), (200, plugin(2, Value::Null).to_string())]);
+    let (url, asked) =
+        host(vec![(201, version(2).to_string().into_bytes()), (200, plugin(2, Value::Null).to_string().into_bytes())]);
     let component = component("gomoku");
     let file = component.to_str().unwrap();
     let published = scenectl(
@@ -67,7 +68,7 @@ fn a_component_is_uploaded_and_then_activated() {
 #[test]
 fn without_being_told_to_nothing_is_activated() {
     let folder = TempDir::new().unwrap();
-    let (url, _asked) = host(vec![(200, version(2).to_string())]);
+    let (url, _asked) = host(vec![(200, version(2).to_string().into_bytes())]);
     let component = component("gomoku");
     let file = component.to_str().unwrap();
     let published =
@@ -79,7 +80,7 @@ fn without_being_told_to_nothing_is_activated() {
 fn a_signature_is_that_of_the_components_digest() {
     let folder = TempDir::new().unwrap();
     let key = scenectl(folder.path(), &["keygen", "me.key", "--json"]).ended(0).json();
-    let (url, asked) = host(vec![(201, version(2).to_string())]);
+    let (url, asked) = host(vec![(201, version(2).to_string().into_bytes())]);
     let component = component("gomoku");
     let file = component.to_str().unwrap();
     let signed =
@@ -106,7 +107,7 @@ fn versions_are_shown_and_chosen() {
     let folder = TempDir::new().unwrap();
     let canary = json!({ "version": 2, "percent": 5 });
     let answers = [plugin(1, canary.clone()), plugin(1, canary), plugin(2, Value::Null), plugin(1, Value::Null)];
-    let (url, asked) = host(answers.map(|answer| (200, answer.to_string())).to_vec());
+    let (url, asked) = host(answers.map(|answer| (200, answer.to_string().into_bytes())).to_vec());
     let of_game = ["--plugin", "game", "--host", &url];
     let shown = scenectl(folder.path(), &[&["versions"][..], &of_game].concat()).ended(0).out;
     let lines: Vec<&str> = shown.lines().collect();
@@ -133,7 +134,7 @@ fn versions_are_shown_and_chosen() {
 fn a_refusal_is_told_in_the_hosts_words() {
     let folder = TempDir::new().unwrap();
     let (url, _asked) =
-        host(vec![(422, r#"{"error":"the component imports `wasi`","kind":"undeclared_import"}"#.to_owned())]);
+        host(vec![(422, br#"{"error":"the component imports `wasi`","kind":"undeclared_import"}"#.to_vec())]);
     let component = component("gomoku");
     let file = component.to_str().unwrap();
     let ran =

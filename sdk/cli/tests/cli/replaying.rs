@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use scenehost_engine::journal::{About, JournalSpec, Journaled};
 use scenehost_engine::{
-    Engine, Event, Failure, Incoming, Init, Log, Options, Player, SceneKey, SceneSpec, Sink, Stepped, Worker,
+    Digest, Engine, Event, Failure, Incoming, Init, Log, Options, Player, SceneKey, SceneSpec, Sink, Stepped, Worker,
     WorkerOptions,
 };
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::host::host;
 use crate::tool::{component, scenectl};
 
 /// The journal of a scene.
@@ -105,6 +106,23 @@ fn a_match_is_played_again_and_shown() {
     assert_eq!(placed.unwrap()["tick"], 2);
     // Without anybody who could press Enter it is just played.
     replay(&["--step"]);
+}
+
+#[test]
+fn a_scene_is_asked_for_at_its_host_and_its_component_lies_beside_a_journal() {
+    let folder = TempDir::new().unwrap();
+    let path = recorded(folder.path());
+    let bytes = std::fs::read(component("gomoku")).unwrap();
+    let gomoku = component("gomoku");
+    let (url, asked) = host(vec![(200, std::fs::read(&path).unwrap())]);
+    let scene = ["replay", "00000000000abcde", "--host", &url, "--component", gomoku.to_str().unwrap(), "--json"];
+    assert_eq!(scenectl(folder.path(), &scene).ended(0).json()["equal"], true);
+    assert_eq!(asked.recv().unwrap().line, "GET /v1/journals/00000000000abcde");
+
+    let components = folder.path().join("components");
+    std::fs::create_dir(&components).unwrap();
+    std::fs::write(components.join(format!("{}.wasm", Digest::of(&bytes))), bytes).unwrap();
+    assert_eq!(scenectl(folder.path(), &["replay", "match.journal", "--json"]).ended(0).json()["equal"], true);
 }
 
 #[test]
