@@ -12,12 +12,15 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { engine } from "./engine.js";
 import { PLACES_NAME } from "./component.js";
 import { BUNDLE, ownFrames, placesOf, type Places, type SourceMap } from "./places.js";
 
 /** What a component without WASI cannot have. */
 const FEATURES_OFF = ["stdio", "random", "clocks", "http", "fetch-event"] as const;
 const DIAGNOSTICS = "scenehost:scene/diagnostics@0.3.0";
+/** The engine's file, in the folder of one build. */
+const ENGINE = "engine.wasm";
 
 export interface BuildOptions {
   /** The game's file, which ends with `exportScene`. */
@@ -55,9 +58,9 @@ export async function build(options: BuildOptions): Promise<Built> {
   const folder = await mkdtemp(join(tmpdir(), "scenehost-plugin-"));
   try {
     const { code, places } = await bundled(entry, join(folder, BUNDLE));
-    const bundle = join(folder, BUNDLE);
-    await writeFile(bundle, code);
-    const component = await componentOf(bundle, places);
+    await writeFile(join(folder, BUNDLE), code);
+    await writeFile(join(folder, ENGINE), await engine());
+    const component = await componentOf(folder, places);
     await mkdir(dirname(out), { recursive: true });
     // Whoever watches the file never sees half of it.
     const beside = `${out}.part`;
@@ -174,11 +177,12 @@ const oneSdk: esbuild.Plugin = {
   },
 };
 
-async function componentOf(bundle: string, places: Places): Promise<Uint8Array> {
+async function componentOf(folder: string, places: Places): Promise<Uint8Array> {
   try {
     // The contract as a text, which the package's types do not know: its own reader of files sees none.
     const options = {
-      sourcePath: bundle,
+      sourcePath: join(folder, BUNDLE),
+      engine: join(folder, ENGINE),
       witWorld: await readFile(new URL("scene.wit", import.meta.url), "utf8"),
       worldName: "scene",
       disableFeatures: [...FEATURES_OFF],

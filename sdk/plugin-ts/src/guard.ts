@@ -6,21 +6,24 @@ const RANDOM = "use ctx.random, which grows from the scene's seed";
 const LATER = "use ctx.setTimer and Scene.timer";
 const GONE = "when memory is given back must not be seen";
 
-/** What is forbidden: in which global, which of its functions, and what to use instead. */
-const FORBIDDEN: readonly (readonly [string, string, string])[] = [
-  ["Math", "random", RANDOM],
-  ["crypto", "getRandomValues", RANDOM],
-  ["crypto", "randomUUID", RANDOM],
-  ["Date", "now", NOW],
-  ["performance", "now", NOW],
-  ["globalThis", "setTimeout", LATER],
-  ["globalThis", "setInterval", LATER],
-  ["globalThis", "setImmediate", LATER],
-  ["globalThis", "queueMicrotask", LATER],
-  ["globalThis", "fetch", "a scene has no network; use Context.save, or signals of your backend"],
-  ["globalThis", "WeakRef", GONE],
-  ["globalThis", "FinalizationRegistry", GONE],
+/** What is forbidden: a global, or a function of one, and what to use instead. */
+const FORBIDDEN: readonly (readonly [string, string])[] = [
+  ["Math.random", RANDOM],
+  ["crypto.getRandomValues", RANDOM],
+  ["crypto.randomUUID", RANDOM],
+  ["Date.now", NOW],
+  ["performance.now", NOW],
+  ["setTimeout", LATER],
+  ["setInterval", LATER],
+  ["setImmediate", LATER],
+  ["queueMicrotask", LATER],
+  ["fetch", "a scene has no network; use Context.save, or signals of your backend"],
+  ["WeakRef", GONE],
+  ["FinalizationRegistry", GONE],
 ];
+
+/** These are replaced whole: engines do not let their functions be. */
+const WHOLE = ["crypto", "performance"];
 
 /** Something that a scene must not use, since the same inputs would not give the same game. */
 export class Forbidden extends Error {
@@ -32,21 +35,21 @@ export class Forbidden extends Error {
 
 /** Takes all of it away, and returns what brings it back. */
 export function guard(): () => void {
-  const undo = FORBIDDEN.map(([owner, name, instead]) => {
-    const object = owner === "globalThis" ? globalThis : (globalThis as Globals)[owner];
-    if (typeof object !== "object" && typeof object !== "function") return () => {};
-    const what = owner === "globalThis" ? name : `${owner}.${name}`;
-    return replace(
-      object as object,
-      name,
-      () =>
-        function () {
-          throw new Forbidden(what, instead);
-        },
-    );
-  });
-  undo.unshift(replace(globalThis, "Date", (date) => withoutNow(date as DateConstructor)));
-  return () => undo.forEach((back) => back());
+  const undo = [
+    replace(globalThis, "Date", (date) => withoutNow(date as DateConstructor)),
+    ...WHOLE.map((name) => replace(globalThis, name, () => ({}))),
+    ...FORBIDDEN.map(([what, instead]) => {
+      const [owner, name] = what.split(".") as [string, string | undefined];
+      const thrower = function () {
+        throw new Forbidden(what, instead);
+      };
+      return name === undefined
+        ? replace(globalThis, owner, () => thrower)
+        : replace((globalThis as Globals)[owner] as object | undefined, name, () => thrower);
+    }),
+  ];
+  // The last first, so that what was inside of something comes back before it goes.
+  return () => undo.reverse().forEach((back) => back());
 }
 
 /** Runs something without all of it. */
@@ -61,9 +64,13 @@ export function guarded<T>(run: () => T): T {
 
 type Globals = Record<string, unknown>;
 
-/** Puts something into the place of a property that is there, until it is taken back. */
-function replace(object: object, name: string, by: (before: unknown) => unknown): () => void {
-  if (!(name in object)) return () => {};
+/** Puts something into the place of a property, until it is taken back; where there is no object, nothing. */
+function replace(
+  object: object | undefined,
+  name: string,
+  by: (before: unknown) => unknown,
+): () => void {
+  if (object === undefined) return () => {};
   const before = Object.getOwnPropertyDescriptor(object, name);
   const value = by((object as Globals)[name]);
   Object.defineProperty(object, name, { value, configurable: true, writable: true });

@@ -73,9 +73,20 @@ test("the next session in an instance is as new as the first", async () => {
   assert.deepEqual(played(started(used)), first);
 });
 
+test("a scene that is played for long does not take more and more memory", async () => {
+  const game = await components[0]!.instantiate();
+  const logic = started(game);
+  const beforeMiB = game.memoryBytes() / 2 ** 20;
+  for (let i = 0; i < 10; i++) {
+    logic.start(init(11n));
+    played(logic);
+  }
+  const afterMiB = game.memoryBytes() / 2 ** 20;
+  assert.ok(beforeMiB > 8 && afterMiB < 13, `${beforeMiB} MiB, then ${afterMiB} MiB`);
+});
+
 test("a user's number and a score come through whole", async () => {
-  const { logic } = await components[0]!.instantiate();
-  started({ logic, lines: [] });
+  const logic = started(await components[0]!.instantiate());
   assert.match(new TextDecoder().decode(logic.save()), /"9223372036854775808"/);
   const [finish] = logic.step({ tick: 1n, elapsedMs: 0n }, [
     say(0, { type: "command", name: "finish" }),

@@ -9,6 +9,8 @@ import type { Event, Init, Logic } from "../src/contract.js";
 export interface Instance {
   readonly logic: Logic;
   readonly lines: string[];
+  /** How much linear memory it has now. */
+  memoryBytes(): number;
 }
 
 export interface Component {
@@ -17,15 +19,21 @@ export interface Component {
   instantiate(): Promise<Instance>;
 }
 
+type Core = { exports: { memory?: { buffer: ArrayBuffer } } };
+type InstantiateCore = (module: WebAssembly.Module, imports: object) => Promise<Core>;
 type Instantiate = (
   compile: (path: string) => Promise<WebAssembly.Module>,
   imports: Record<string, object>,
+  instantiateCore: InstantiateCore,
 ) => Promise<{ logic: Logic }>;
 
 /** Node has it, and Node's types do not. */
-const { compile: toModule } = (
+const { compile: toModule, instantiate: instantiateCore } = (
   globalThis as unknown as {
-    WebAssembly: { compile(bytes: Uint8Array): Promise<WebAssembly.Module> };
+    WebAssembly: {
+      compile(bytes: Uint8Array): Promise<WebAssembly.Module>;
+      instantiate: InstantiateCore;
+    };
   }
 ).WebAssembly;
 
@@ -54,10 +62,19 @@ export async function open(path: string): Promise<Component> {
     async instantiate() {
       const lines: string[] = [];
       const log = (level: string, text: string) => lines.push(`${level} ${text}`);
-      const { logic } = await module.instantiate(compile, {
-        "scenehost:scene/diagnostics": { log },
-      });
-      return { logic, lines };
+      const cores: Core[] = [];
+      const noted: InstantiateCore = async (core, imports) => {
+        const instance = await instantiateCore(core, imports);
+        cores.push(instance);
+        return instance;
+      };
+      const imports = { "scenehost:scene/diagnostics": { log } };
+      const { logic } = await module.instantiate(compile, imports, noted);
+      const memoryBytes = () => {
+        const sizes = cores.map(({ exports }) => exports.memory?.buffer.byteLength ?? 0);
+        return Math.max(...sizes);
+      };
+      return { logic, lines, memoryBytes };
     },
   };
 }
