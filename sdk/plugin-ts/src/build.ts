@@ -72,15 +72,16 @@ export async function build(options: BuildOptions): Promise<Built> {
   }
 }
 
-async function isFile(path: string): Promise<boolean> {
+/** Whether there is such a file. */
+export async function isFile(path: string): Promise<boolean> {
   return stat(path).then(
     (found) => found.isFile(),
     () => false,
   );
 }
 
-/** By the game's own `tsconfig.json`, so that an editor and the build say the same. */
-async function checkTypes(entry: string): Promise<void> {
+/** By the nearest `tsconfig.json`, so that an editor and the build say the same. */
+export async function checkTypes(entry: string): Promise<void> {
   const config = nearest(dirname(entry), "tsconfig.json");
   if (config === undefined) {
     throw new BuildError("types", `there is no tsconfig.json beside ${entry}, or above it`);
@@ -120,8 +121,8 @@ async function bundled(entry: string, outfile: string): Promise<{ code: string; 
     `import ${JSON.stringify(entry)};`,
     "export const logic = logicOf(log);",
   ];
-  try {
-    const { outputFiles } = await esbuild.build({
+  const { outputFiles } = await esbuild
+    .build({
       stdin: { contents: lines.join("\n"), resolveDir: dirname(entry), sourcefile: "component.ts" },
       outfile,
       write: false,
@@ -134,17 +135,20 @@ async function bundled(entry: string, outfile: string): Promise<{ code: string; 
       plugins: [oneSdk],
       logLevel: "silent",
       sourcemap: "external",
-    });
-    const [map, code] = outputFiles;
-    const places = placesOf(JSON.parse(map!.text) as SourceMap, namesFor(entry, outfile));
-    const table = `globalThis.${PLACES_NAME} = ${JSON.stringify(JSON.stringify(places))};`;
-    return { code: `${code!.text}\n${table}\n`, places };
-  } catch (error) {
-    const { errors } = error as Partial<esbuild.BuildFailure>;
-    if (errors === undefined) throw error;
-    const told = await esbuild.formatMessages(errors, { kind: "error", color: false });
-    throw new BuildError("bundle", told.join("").trim());
-  }
+    })
+    .catch(bundleErrors);
+  const [map, code] = outputFiles;
+  const places = placesOf(JSON.parse(map!.text) as SourceMap, namesFor(entry, outfile));
+  const table = `globalThis.${PLACES_NAME} = ${JSON.stringify(JSON.stringify(places))};`;
+  return { code: `${code!.text}\n${table}\n`, places };
+}
+
+/** What the bundler says, with the lines that it says it about. */
+export async function bundleErrors(error: unknown): Promise<never> {
+  const { errors } = error as Partial<esbuild.BuildFailure>;
+  if (errors === undefined) throw error;
+  const told = await esbuild.formatMessages(errors, { kind: "error", color: false });
+  throw new BuildError("bundle", told.join("").trim());
 }
 
 /** What the files of a bundle are called in its game's package; the SDK's own have no name. */
