@@ -4,7 +4,8 @@ mod generated {
     wasmtime::component::bindgen!({
         path: "../../wit/scene.wit",
         world: "scene",
-        additional_derives: [PartialEq],
+        // A journal keeps what a scene was given; see `crate::journal`.
+        additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
     });
 }
 

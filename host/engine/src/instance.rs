@@ -10,7 +10,7 @@ use crate::{
     bindings::{Command, Event, Guest, Init, Level, Moment, Player, diagnostics},
     commands,
     deadline::Deadline,
-    failure::Failure,
+    failure::{self, Failure},
     limits::Limits,
     log::{Log, Logbook},
     plugin::Plugin,
@@ -103,12 +103,12 @@ impl Instance {
         Ok(commands)
     }
 
-    /// The whole state as bytes.
+    /// The whole state as bytes. The inner `Err` is the game's own text: it cannot be saved, and goes on.
     ///
     /// # Errors
     ///
-    /// When the game cannot be saved, traps, or passes a limit.
-    pub fn save(&mut self) -> Result<Vec<u8>, Failure> {
+    /// When the game traps or passes a limit.
+    pub fn save(&mut self) -> Result<Result<Vec<u8>, String>, Failure> {
         let limit_bytes = self.limits.snapshot_bytes_max;
         begin(&mut self.store, self.limits.start_deadline_ms());
         self.store.set_hostcall_fuel(limit_bytes);
@@ -117,8 +117,23 @@ impl Instance {
         match self.end(result) {
             Err(Failure::OutputTooLarge { .. }) => Err(Failure::SnapshotTooLarge { limit_bytes }),
             Err(failure) => Err(failure),
-            Ok(snapshot) => snapshot.map_err(Failure::game_error),
+            Ok(snapshot) => Ok(snapshot.map_err(failure::cut)),
         }
+    }
+
+    /// What it is an instance of.
+    pub fn plugin(&self) -> &Plugin {
+        &self.store.data().plugin
+    }
+
+    /// What it may use.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// It has this much time for a call from now on.
+    pub(crate) fn hurry(&mut self, limits: &Limits) {
+        (self.limits.step_ms_max, self.limits.start_ms_max) = (limits.step_ms_max, limits.start_ms_max);
     }
 
     /// What was logged since the last time; `None` if nothing. To be taken after each call: until then the log's limit

@@ -4,6 +4,7 @@
 //! - [`Engine`] checks an upload and compiles it to a [`Plugin`].
 //! - [`Instance`] is one live scene without a schedule: start, admit, step, save, load.
 //! - [`Worker`] owns the scenes of one core: inboxes, tick grid, timers, sleep.
+//! - [`journal`] keeps what a scene was given, and runs it again.
 //! - [`rule`] runs the rules of matching, which are components of another contract.
 //!
 //! Architecture invariant: nothing here knows of sockets, players' connections, stores or the services. Nothing but the
@@ -18,6 +19,7 @@ mod deadline;
 mod engine;
 mod failure;
 mod instance;
+pub mod journal;
 mod limits;
 mod log;
 mod pace;
@@ -25,7 +27,9 @@ mod plugin;
 mod prefetch;
 pub mod rule;
 mod scene;
+mod swap;
 mod ticker;
+mod timers;
 mod worker;
 
 pub use bindings::*;
@@ -36,4 +40,7 @@ pub use limits::{DEADLINE_MS_MAX, Limits};
 pub use log::{Log, LogLine};
 pub use plugin::{Digest, Plugin, Rejected};
 pub use scene::{CONTROL_EVENTS_MAX, SceneSpec, TICK_RATE_HZ_MAX};
-pub use worker::{CallError, CreateError, DeliverError, SceneKey, Sink, Stepped, Worker, WorkerOptions};
+pub use swap::SwapError;
+pub use worker::{
+    CallError, CreateError, DeliverError, RecoverError, Recovered, SceneKey, Sink, Stepped, Worker, WorkerOptions,
+};

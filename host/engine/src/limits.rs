@@ -1,10 +1,12 @@
 //! What one scene may use. Every limit ends the scene that passes it, with a [`crate::Failure`] that names the limit.
 
+use serde::{Deserialize, Serialize};
+
 /// No deadline is longer than this, whatever a [`Limits`] says. The epoch ticker relies on it to know when it may rest.
 pub const DEADLINE_MS_MAX: u32 = 10_000;
 
 /// The limits of one scene. `Default` suits most games.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Linear memory, in bytes. Never more than the engine's ceiling.
     pub memory_bytes_max: usize,

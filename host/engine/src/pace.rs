@@ -7,7 +7,7 @@
 //!
 //! At tick rate 0 there is no grid: a step runs when something happened, and time is the caller's.
 
-use crate::bindings::Moment;
+use crate::{bindings::Moment, journal::Kept, timers::Timers};
 
 const NS_PER_S: u64 = 1_000_000_000;
 const NS_PER_MS: u64 = 1_000_000;
@@ -24,8 +24,10 @@ pub struct Pace {
     slot: u64,
     slept_slots: u64,
     asleep: bool,
-    /// At tick rate 0: the last moment, which the next may not precede.
+    /// The last moment. At tick rate 0 the next may not precede it.
     elapsed_ms: u64,
+    /// At tick rate 0: the time of the scene at its start here, if it goes on from before.
+    before_ms: u64,
 }
 
 impl Pace {
@@ -38,7 +40,37 @@ impl Pace {
             slept_slots: 0,
             asleep: true,
             elapsed_ms: 0,
+            before_ms: 0,
         }
+    }
+
+    /// The time of a scene that goes on at `start_ns`. The time since its last step has not passed for it.
+    pub fn going_on(tick_rate_hz: u32, start_ns: u64, kept: &Kept) -> Pace {
+        let before_ms = if tick_rate_hz == 0 { kept.elapsed_ms } else { 0 };
+        Pace {
+            tick: kept.next_tick,
+            slept_slots: kept.slept_slots,
+            elapsed_ms: kept.elapsed_ms,
+            before_ms,
+            ..Pace::new(tick_rate_hz, start_ns)
+        }
+    }
+
+    /// What it has come to, for a scene with these timers and players.
+    pub fn keep(&self, timers: &Timers, inside: &[u32], finished: bool) -> Kept {
+        Kept {
+            next_tick: self.tick,
+            elapsed_ms: self.elapsed_ms,
+            slept_slots: self.slept_slots,
+            timers: timers.alarms().to_vec(),
+            inside: inside.to_vec(),
+            finished,
+        }
+    }
+
+    /// How many slots it has slept through.
+    pub fn slept_slots(&self) -> u64 {
+        self.slept_slots
     }
 
     fn is_ticking(&self) -> bool {
@@ -63,8 +95,9 @@ impl Pace {
             let slots = ticks.saturating_sub(self.tick + self.slept_slots);
             self.slot_ns((self.slot + slots).max(self.slot_from(horizon_ns + 1)))
         } else {
-            let earliest_ns = self.start_ns + self.elapsed_ms * NS_PER_MS + TIMER_STEP_DISTANCE_NS;
-            let due_ns = self.start_ns + timer_ms * NS_PER_MS;
+            let at_ns = |ms: u64| self.start_ns + ms.saturating_sub(self.before_ms) * NS_PER_MS;
+            let earliest_ns = at_ns(self.elapsed_ms) + TIMER_STEP_DISTANCE_NS;
+            let due_ns = at_ns(timer_ms);
             due_ns.max(earliest_ns).max(horizon_ns + 1)
         }
     }
@@ -81,7 +114,7 @@ impl Pace {
             self.elapsed_ms = self.tick * 1_000 / self.tick_rate_hz;
         } else {
             let since_ns = now_ns.max(due_ns).saturating_sub(self.start_ns);
-            self.elapsed_ms = self.elapsed_ms.max(since_ns / NS_PER_MS);
+            self.elapsed_ms = self.elapsed_ms.max(self.before_ms + since_ns / NS_PER_MS);
         }
         Moment { tick: self.tick, elapsed_ms: self.elapsed_ms }
     }

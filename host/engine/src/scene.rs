@@ -1,15 +1,25 @@
-//! One scene of a worker: its instance, its inbox, its timers, and who is inside.
+//! One scene of a worker: its instance, its inbox, its timers, who is inside, and its journal.
 //!
 //! The order of a step's events: first the timers that are due, by (due time, id); then everything delivered since the
 //! last step, in the order of its delivery.
 
+use std::borrow::Cow;
+
 use crate::{
-    bindings::{Command, Event, Init, Moment},
+    bindings::{Command, Event, Init, Moment, Player},
     failure::Failure,
     instance::Instance,
+    journal::{self, During, JournalSpec, Recorder},
     limits::Limits,
+    log::Log,
     pace::Pace,
+    plugin::Plugin,
+    swap::SwapError,
+    timers::Timers,
 };
+
+/// What a game says to a player who would enter.
+pub type Answer = Result<(), String>;
 
 pub const TICK_RATE_HZ_MAX: u32 = 120;
 /// Room for control events that messages cannot take: joined, dropped, resumed, left, saved, stopping.
@@ -28,6 +38,8 @@ pub struct SceneSpec {
     pub inbox_events_max: u32,
     /// The bytes of those.
     pub inbox_bytes_max: usize,
+    /// How its journal is kept, if it has one.
+    pub journal: Option<JournalSpec>,
 }
 
 impl SceneSpec {
@@ -39,6 +51,7 @@ impl SceneSpec {
             tick_when_empty: false,
             inbox_events_max: 1_024,
             inbox_bytes_max: 256 << 10,
+            journal: None,
         }
     }
 }
@@ -47,6 +60,9 @@ pub struct InboxFull;
 
 pub struct Scene {
     pub instance: Instance,
+    /// The instance that [`Scene::instance`] has taken the place of, until that has made a step.
+    before: Option<Box<Instance>>,
+    init: Box<Init>,
     pace: Pace,
     inbox: Inbox,
     timers: Timers,
@@ -56,14 +72,37 @@ pub struct Scene {
     pub finished: bool,
     /// When the next step is due; `None` while nothing but an event can cause one.
     pub due_ns: Option<u64>,
+    recorder: Option<Box<Recorder>>,
+}
+
+/// What a step has come to.
+pub struct Made {
+    pub at: Moment,
+    /// Timers are set and cleared; these are the other commands.
+    pub commands: Result<Vec<Command>, Failure>,
+    /// Whether another version of the game has made its first step, or why it is not used.
+    pub swapped: Option<Swapped>,
+}
+
+/// Whether another version of the game is used from now on.
+pub type Swapped = Result<(), Kept>;
+
+/// Why the version before stays.
+pub struct Kept {
+    pub reason: String,
+    /// What the other one has logged.
+    pub log: Option<Log>,
 }
 
 impl Scene {
     pub fn new(instance: Instance, spec: &SceneSpec, now_ns: u64) -> Scene {
         let pace = Pace::new(spec.init.tick_rate_hz, now_ns);
         let ticks_now = spec.tick_when_empty && spec.init.tick_rate_hz > 0;
+        let recorder = spec.journal.clone().map(|journal| Recorder::new(journal, spec.init.tick_rate_hz, 0, 0));
         Scene {
             instance,
+            before: None,
+            init: Box::new(spec.init.clone()),
             due_ns: ticks_now.then(|| pace.due_awake_ns(now_ns)),
             pace,
             inbox: Inbox::new(spec),
@@ -71,7 +110,33 @@ impl Scene {
             inside: Vec::new(),
             tick_when_empty: spec.tick_when_empty,
             finished: false,
+            recorder: recorder.map(Box::new),
         }
+    }
+
+    /// A scene that goes on where a journal ends.
+    pub fn going_on(instance: Instance, spec: &SceneSpec, kept: journal::Kept, chain: u64, now_ns: u64) -> Scene {
+        let tick_rate_hz = spec.init.tick_rate_hz;
+        let pace = Pace::going_on(tick_rate_hz, now_ns, &kept);
+        let record = |journal| Box::new(Recorder::new(journal, tick_rate_hz, chain, kept.slept_slots));
+        let recorder = spec.journal.clone().map(record);
+        let timers = Timers::restored(kept.timers, spec.limits.timers_max);
+        let stays_awake = tick_rate_hz > 0 && (spec.tick_when_empty || !kept.inside.is_empty());
+        let due_ns = match (stays_awake, timers.first_due_ms()) {
+            (true, _) => Some(pace.due_awake_ns(now_ns)),
+            (false, timer_ms) => timer_ms.map(|timer_ms| pace.due_timer_ns(timer_ms, now_ns)),
+        };
+        Scene { inside: kept.inside, due_ns, pace, timers, recorder, ..Scene::new(instance, spec, now_ns) }
+    }
+
+    /// What its journal begins with, if it has one.
+    pub fn journal_head(&self) -> Option<Vec<u8>> {
+        let (digest, limits) = (self.instance.plugin().digest(), self.instance.limits());
+        self.recorder.as_ref().map(|it| it.head(digest, limits, self.tick_when_empty, &self.init))
+    }
+
+    pub fn recorder(&mut self) -> Option<&mut Recorder> {
+        self.recorder.as_deref_mut()
     }
 
     /// Nothing more happens in this session.
@@ -80,7 +145,7 @@ impl Scene {
         self.due_ns = None;
         self.inbox.clear();
         self.inbox.give_back();
-        self.timers.alarms = Vec::new();
+        self.timers.clear();
     }
 
     /// Takes an event for the next step and sees to it that there is one.
@@ -99,22 +164,134 @@ impl Scene {
         Ok(())
     }
 
-    /// Runs the step that was due at `due_ns` and finds out when the next one is. Timers are set and cleared; the
-    /// other commands are returned.
-    pub fn step(&mut self, due_ns: u64, now_ns: u64, horizon_ns: u64) -> Result<(Moment, Vec<Command>), Failure> {
-        let moment = self.pace.begin(due_ns, now_ns);
+    /// Runs the step that was due at `due_ns` and finds out when the next one is. What belongs into its journal is put
+    /// behind `journal`.
+    pub fn step(&mut self, due_ns: u64, now_ns: u64, horizon_ns: u64, journal: &mut Vec<u8>) -> Made {
+        let at = self.pace.begin(due_ns, now_ns);
         let timer_now_ms = self.pace.timer_now_ms();
-        let timers = self.timers.count_due(timer_now_ms);
-        if timers > 0 {
-            let due = self.timers.alarms.drain(..timers);
-            self.inbox.events.splice(..0, due.map(|(_, id)| Event::Timer(id)));
+        if self.timers.first_due_ms().is_some_and(|due_ms| due_ms <= timer_now_ms) {
+            self.inbox.events.splice(..0, self.timers.take_due(timer_now_ms).map(Event::Timer));
         }
-        let result = self.instance.step(moment, &self.inbox.events);
+        let (result, swapped) = self.call_step(at);
+        self.record(at, &result, &swapped, journal);
         self.inbox.clear();
-        let mut commands = result?;
-        self.keep_timers(&mut commands, timer_now_ms)?;
-        self.due_ns = self.next_due_ns(horizon_ns);
-        Ok((moment, commands))
+        let commands = result.and_then(|mut commands| {
+            self.keep_timers(&mut commands, timer_now_ms)?;
+            self.due_ns = self.next_due_ns(horizon_ns);
+            Ok(commands)
+        });
+        Made { at, commands, swapped }
+    }
+
+    /// If another version of the game fails in its first step, the one before makes it.
+    fn call_step(&mut self, at: Moment) -> (Result<Vec<Command>, Failure>, Option<Swapped>) {
+        let result = self.instance.step(at, &self.inbox.events);
+        match (self.before.take(), result) {
+            (None, result) => (result, None),
+            (Some(_), Ok(commands)) => (Ok(commands), Some(Ok(()))),
+            (Some(before), Err(failure)) => {
+                let kept = self.go_back(*before, &failure);
+                (self.instance.step(at, &self.inbox.events), Some(Err(kept)))
+            }
+        }
+    }
+
+    fn go_back(&mut self, before: Instance, failure: &Failure) -> Kept {
+        let log = self.instance.take_log();
+        self.instance = before;
+        Kept { reason: failure.to_string(), log }
+    }
+
+    fn record(
+        &mut self,
+        at: Moment,
+        result: &Result<Vec<Command>, Failure>,
+        swapped: &Option<Swapped>,
+        journal: &mut Vec<u8>,
+    ) {
+        let Some(recorder) = &mut self.recorder else { return };
+        if let Some(Err(kept)) = swapped {
+            recorder.swapped_back(&kept.reason, journal);
+        }
+        let (slept_slots, events) = (self.pace.slept_slots(), &self.inbox.events);
+        match result {
+            Ok(commands) => recorder.stepped(at, slept_slots, events, commands, journal),
+            Err(failure) => {
+                let during = During::Step(journal::step(at, slept_slots, events));
+                recorder.failed(during, failure, journal);
+            }
+        }
+    }
+
+    /// Asks the game whether a player may enter; and why another version of it is not used, if that failed when asked.
+    pub fn admit(&mut self, player: &Player, journal: &mut Vec<u8>) -> (Result<Answer, Failure>, Option<Kept>) {
+        let mut result = self.instance.admit(player);
+        let mut kept = None;
+        if let Err(failure) = &result
+            && let Some(before) = self.before.take()
+        {
+            let back = self.go_back(*before, failure);
+            if let Some(recorder) = &mut self.recorder {
+                recorder.swapped_back(&back.reason, journal);
+            }
+            kept = Some(back);
+            result = self.instance.admit(player);
+        }
+        match (&mut self.recorder, &result) {
+            (Some(recorder), Ok(answer)) => recorder.admitted(player, answer, journal),
+            (Some(recorder), Err(failure)) => recorder.failed(During::Admit(Cow::Borrowed(player)), failure, journal),
+            (None, _) => {}
+        }
+        (result, kept)
+    }
+
+    /// The scene's whole state as bytes. The journal is told of it by the caller, who knows what it is for.
+    pub fn save(&mut self, journal: &mut Vec<u8>) -> Result<Result<Vec<u8>, String>, Failure> {
+        let result = self.instance.save();
+        if let (Some(recorder), Err(failure)) = (&mut self.recorder, &result) {
+            recorder.failed(During::Save, failure, journal);
+        }
+        result
+    }
+
+    /// Goes on with another version of the game. That one before is there until this has made a step.
+    pub fn swap(&mut self, plugin: &Plugin, limits: Limits, journal: &mut Vec<u8>) -> Result<(), SwapError> {
+        let next = match self.save(journal)? {
+            Ok(state) => self.loaded(plugin, limits, &state),
+            Err(text) => Err(format!("the running version cannot be saved: {text}")),
+        };
+        match next {
+            Ok(next) => {
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.swapped(plugin.digest(), *next.limits(), journal);
+                }
+                let older = std::mem::replace(&mut self.instance, next);
+                self.before.get_or_insert_with(|| Box::new(older));
+                Ok(())
+            }
+            Err(reason) => {
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.not_swapped(&reason, journal);
+                }
+                Err(SwapError::Kept { reason })
+            }
+        }
+    }
+
+    fn loaded(&self, plugin: &Plugin, limits: Limits, state: &[u8]) -> Result<Instance, String> {
+        let mut next = Instance::new(plugin, limits).map_err(|failure| failure.to_string())?;
+        next.load(&self.init, state).map_err(|failure| format!("the new version cannot go on from it: {failure}"))?;
+        Ok(next)
+    }
+
+    /// Whether its whole state is to be put into its journal now.
+    pub fn wants_snapshot(&self) -> bool {
+        !self.finished && self.recorder.as_ref().is_some_and(|recorder| recorder.wants_snapshot())
+    }
+
+    /// The host's side of its state.
+    pub fn keep(&self) -> journal::Kept {
+        self.pace.keep(&self.timers, &self.inside, self.finished)
     }
 
     fn next_due_ns(&mut self, horizon_ns: u64) -> Option<u64> {
@@ -155,20 +332,21 @@ impl Scene {
             _ => true,
         });
         if too_many {
-            return Err(Failure::TooManyTimers { limit: self.timers.count_max });
+            return Err(Failure::TooManyTimers { limit: self.timers.count_max() });
         }
         Ok(())
     }
 }
 
-enum Presence {
+/// What an event means for who is inside.
+pub enum Presence {
     In(u32),
     Out(u32),
     Same,
 }
 
 impl Presence {
-    fn of(event: &Event) -> Presence {
+    pub fn of(event: &Event) -> Presence {
         match event {
             Event::Joined(player) => Presence::In(player.seat),
             Event::Resumed(comeback) => Presence::In(comeback.seat),
@@ -249,40 +427,5 @@ impl Inbox {
 
     fn give_back(&mut self) {
         self.events = Vec::new();
-    }
-}
-
-/// The scene's timers by (due time, id).
-struct Timers {
-    alarms: Vec<(u64, u64)>,
-    count_max: u32,
-}
-
-impl Timers {
-    fn new(count_max: u32) -> Timers {
-        Timers { alarms: Vec::new(), count_max }
-    }
-
-    /// `false`: there are as many as may be.
-    fn set(&mut self, id: u64, due_ms: u64) -> bool {
-        self.cancel(id);
-        if self.alarms.len() >= self.count_max as usize {
-            return false;
-        }
-        let place = self.alarms.partition_point(|&alarm| alarm < (due_ms, id));
-        self.alarms.insert(place, (due_ms, id));
-        true
-    }
-
-    fn cancel(&mut self, id: u64) {
-        self.alarms.retain(|&(_, set)| set != id);
-    }
-
-    fn first_due_ms(&self) -> Option<u64> {
-        self.alarms.first().map(|&(due_ms, _)| due_ms)
-    }
-
-    fn count_due(&self, now_ms: u64) -> usize {
-        self.alarms.partition_point(|&(due_ms, _)| due_ms <= now_ms)
     }
 }

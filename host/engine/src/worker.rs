@@ -19,14 +19,20 @@ use crate::{
     bindings::{Command, Event, Player},
     failure::Failure,
     instance::Instance,
+    journal::{self, Compare, Ended, Header, Journaled, Observer, Recorder, Replayer},
+    limits::Limits,
     log::Log,
-    plugin::Plugin,
+    plugin::{Digest, Plugin},
     prefetch::prefetch,
-    scene::{Scene, SceneSpec, TICK_RATE_HZ_MAX},
+    scene::{Kept, Scene, SceneSpec, TICK_RATE_HZ_MAX},
+    swap::SwapError,
 };
 
 /// Stale heap entries that are not worth a sweep.
 const STALE_ENTRIES_MAX: usize = 1_024;
+
+/// What is kept of a buffer that a large snapshot has gone through.
+const JOURNAL_BYTES_KEPT: usize = 64 << 10;
 
 /// Scenes whose memory is asked for together before the first of them is stepped.
 const LOOKAHEAD: usize = 16;
@@ -58,6 +64,11 @@ pub trait Sink {
     fn failed(&mut self, key: SceneKey, failure: Failure);
     /// A scene logged something, in the call whose outcome follows.
     fn logged(&mut self, key: SceneKey, log: Log);
+    /// This belongs into a scene's journal, before the outcome of the call is passed on. Only for scenes that have one.
+    fn journaled(&mut self, _key: SceneKey, _part: Journaled<'_>) {}
+    /// Another version of the game has made its first step in a scene; or it has failed, for this reason, before it did,
+    /// and the version before goes on as if nothing had been.
+    fn swapped(&mut self, _key: SceneKey, _result: Result<(), String>) {}
 }
 
 /// One step that was made.
@@ -137,6 +148,28 @@ pub struct Worker {
     /// others are due.
     #[expect(clippy::vec_box, reason = "they are boxed already, and moving one is to take no time here")]
     failed: Vec<Box<Scene>>,
+    /// What belongs into the journal of the scene at hand.
+    journal: Vec<u8>,
+}
+
+/// A scene that goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// What was run again.
+    pub report: journal::Report,
+    /// How many bytes of the journal count; behind them it goes on.
+    pub journal_bytes: usize,
+}
+
+/// Why a scene cannot go on where its journal ends.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoverError {
+    #[error("there is a scene of this key already")]
+    Exists,
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    #[error("the scene was over already")]
+    Over,
 }
 
 impl Worker {
@@ -148,6 +181,7 @@ impl Worker {
             by_key: HashMap::new(),
             heap: BinaryHeap::new(),
             failed: Vec::new(),
+            journal: Vec::new(),
         }
     }
 
@@ -189,7 +223,8 @@ impl Worker {
     }
 
     /// Begins the next session of a scene: in its instance, if that is of this plugin with these limits and has not
-    /// failed, else in a fresh one. Everything of the session before is over, timers and waiting events included.
+    /// failed, else in a fresh one; always in a fresh one if it has a journal, which has to know all that an instance was
+    /// given. Everything of the session before is over, timers and waiting events included.
     ///
     /// # Errors
     ///
@@ -203,7 +238,9 @@ impl Worker {
         sink: &mut impl Sink,
     ) -> Result<(), CreateError> {
         match self.take(key).map(|scene| scene.instance) {
-            Some(instance) if instance.is_of(plugin, &spec.limits) => self.begin(key, instance, spec, now, sink),
+            Some(instance) if spec.journal.is_none() && instance.is_of(plugin, &spec.limits) => {
+                self.begin(key, instance, spec, now, sink)
+            }
             other => {
                 // Its slot of the pool is free before the fresh one needs one.
                 drop(other);
@@ -235,12 +272,114 @@ impl Worker {
         }
         started?;
         let scene = Box::new(Scene::new(instance, spec, ns(now)));
+        if let Some(head) = scene.journal_head() {
+            sink.journaled(key, Journaled::Begun(&head));
+        }
+        self.put_scheduled(key, scene);
+        Ok(())
+    }
+
+    fn put_scheduled(&mut self, key: SceneKey, scene: Box<Scene>) {
         let due_ns = scene.due_ns;
         let place = self.put(key, scene);
         if let Some(due_ns) = due_ns {
             self.schedule(place, due_ns);
         }
-        Ok(())
+    }
+
+    /// Makes a scene that goes on where a journal ends, as if it had been here all the time; the time since has not
+    /// passed for it. `plugin_of` gives the components of the journal; `spec_of` says how the scene is kept, whose `init`
+    /// and limits are the journal's. Who was inside is so still, as far as the game knows: `Dropped` tells it of those who
+    /// are not.
+    ///
+    /// # Errors
+    ///
+    /// When the key is taken, or the journal cannot be replayed to its end or says that the scene is over.
+    pub fn recover(
+        &mut self,
+        key: SceneKey,
+        journal: &[u8],
+        plugin_of: impl Fn(&Digest) -> Option<Plugin>,
+        spec_of: impl FnOnce(&Header) -> SceneSpec,
+        now: Duration,
+        observer: &mut impl Observer,
+    ) -> Result<Recovered, RecoverError> {
+        if self.contains(key) {
+            return Err(RecoverError::Exists);
+        }
+        let mut replayer = Replayer::begin(journal, plugin_of, Compare::Everything, observer)?;
+        replayer.run(observer)?;
+        let report = replayer.report();
+        if replayer.kept.finished || matches!(report.ended, Ended::Failed { .. } | Ended::Ended { .. }) {
+            return Err(RecoverError::Over);
+        }
+        let journal_bytes = replayer.offset();
+        let (header, chain, kept) = (replayer.header, replayer.chain, replayer.kept);
+        let (mut instance, limits) = (replayer.instance, replayer.limits);
+        instance.hurry(&limits);
+        let spec = SceneSpec { init: header.init.clone(), limits, ..spec_of(&header) };
+        self.put_scheduled(key, Box::new(Scene::going_on(instance, &spec, kept, chain, ns(now))));
+        Ok(Recovered { report, journal_bytes })
+    }
+
+    /// Changes a running scene to another version of its game, between two steps: the state is saved, and loaded by an
+    /// instance of the other version. The version before is kept until that one has made its first step, of which
+    /// [`Sink::swapped`] tells; should it fail, the one before makes this step and goes on. Users notice nothing of either.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such scene or it has finished; when one version cannot save or the other not load, or there is no
+    /// slot: the scene stays as it is. When it failed while it was saved it is removed.
+    pub fn swap(
+        &mut self,
+        key: SceneKey,
+        plugin: &Plugin,
+        limits: Limits,
+        sink: &mut impl Sink,
+    ) -> Result<(), SwapError> {
+        let index = *self.by_key.get(&key).ok_or(SwapError::NoScene)?;
+        let scene = self.places[index as usize].scene.as_deref_mut().ok_or(SwapError::NoScene)?;
+        if scene.finished {
+            return Err(SwapError::Finished);
+        }
+        let result = scene.swap(plugin, limits, &mut self.journal);
+        let log = scene.instance.take_log();
+        self.pass_on(key, log, sink);
+        if matches!(result, Err(SwapError::Failed(_))) {
+            self.remove(key);
+        }
+        result
+    }
+
+    /// Puts something of the owner's own into a scene's journal, if it has one.
+    pub fn note(&mut self, key: SceneKey, bytes: &[u8], sink: &mut impl Sink) {
+        self.write(key, sink, |recorder, journal| recorder.host(bytes, journal));
+    }
+
+    /// A scene's journal ends here, and says why.
+    pub fn end_journal(&mut self, key: SceneKey, reason: &str, sink: &mut impl Sink) {
+        self.write(key, sink, |recorder, journal| recorder.ended(reason, journal));
+    }
+
+    fn write(&mut self, key: SceneKey, sink: &mut impl Sink, write: impl FnOnce(&mut Recorder, &mut Vec<u8>)) {
+        let Some(&index) = self.by_key.get(&key) else { return };
+        let scene = self.places[index as usize].scene.as_deref_mut();
+        if let Some(recorder) = scene.and_then(Scene::recorder) {
+            write(recorder, &mut self.journal);
+            self.pass_on(key, None, sink);
+        }
+    }
+
+    /// What a call has logged, and what belongs into the journal.
+    fn pass_on(&mut self, key: SceneKey, log: Option<Log>, sink: &mut impl Sink) {
+        if let Some(log) = log {
+            sink.logged(key, log);
+        }
+        if !self.journal.is_empty() {
+            sink.journaled(key, Journaled::Added(&self.journal));
+            self.journal.clear();
+            self.journal.shrink_to(JOURNAL_BYTES_KEPT);
+        }
     }
 
     /// Asks the game whether a player may enter; the inner `Err` is its answer to the player.
@@ -254,36 +393,28 @@ impl Worker {
         player: &Player,
         sink: &mut impl Sink,
     ) -> Result<Result<(), String>, CallError> {
-        self.call(key, sink, |instance| instance.admit(player))
-    }
-
-    /// The scene's whole state as bytes.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such scene, it has finished, or it fails in this call.
-    pub fn save(&mut self, key: SceneKey, sink: &mut impl Sink) -> Result<Vec<u8>, CallError> {
-        self.call(key, sink, Instance::save)
-    }
-
-    fn call<T>(
-        &mut self,
-        key: SceneKey,
-        sink: &mut impl Sink,
-        call: impl FnOnce(&mut Instance) -> Result<T, Failure>,
-    ) -> Result<T, CallError> {
-        let scene = self.scene_mut(key).ok_or(CallError::NoScene)?.1;
+        let index = *self.by_key.get(&key).ok_or(CallError::NoScene)?;
+        let scene = self.places[index as usize].scene.as_deref_mut().ok_or(CallError::NoScene)?;
         if scene.finished {
             return Err(CallError::Finished);
         }
-        let result = call(&mut scene.instance);
-        if let Some(log) = scene.instance.take_log() {
-            sink.logged(key, log);
-        }
+        let (result, kept) = scene.admit(player, &mut self.journal);
+        let log = scene.instance.take_log();
+        self.tell_kept(key, kept, sink);
+        self.pass_on(key, log, sink);
         if result.is_err() {
             self.remove(key);
         }
         Ok(result?)
+    }
+
+    fn tell_kept(&self, key: SceneKey, kept: Option<Kept>, sink: &mut impl Sink) {
+        if let Some(Kept { reason, log }) = kept {
+            if let Some(log) = log {
+                sink.logged(key, log);
+            }
+            sink.swapped(key, Err(reason));
+        }
     }
 
     /// Puts an event into a scene's inbox for its next step, and wakes the scene.
@@ -360,32 +491,63 @@ impl Worker {
             return;
         };
         let begun = clock();
-        let result = scene.step(entry.due_ns, ns(begun), horizon_ns);
+        let made = scene.step(entry.due_ns, ns(begun), horizon_ns, &mut self.journal);
         let took = clock().saturating_sub(begun);
         let (next_due_ns, memory_bytes) = (scene.due_ns, scene.instance.memory_bytes());
-        if let Some(log) = scene.instance.take_log() {
-            sink.logged(key, log);
+        let (log, wants_snapshot) = (scene.instance.take_log(), scene.wants_snapshot());
+        match made.swapped {
+            Some(Ok(())) => sink.swapped(key, Ok(())),
+            Some(Err(kept)) => self.tell_kept(key, Some(kept), sink),
+            None => {}
         }
-        match result {
-            Ok((moment, commands)) => {
+        self.pass_on(key, log, sink);
+        match made.commands {
+            Ok(commands) => {
                 if let Some(due_ns) = next_due_ns {
                     self.schedule(entry.place, due_ns);
                 }
-                sink.stepped(
-                    key,
-                    Stepped {
-                        tick: moment.tick,
-                        commands,
-                        late_by: begun.saturating_sub(Duration::from_nanos(entry.due_ns)),
-                        took,
-                        memory_bytes,
-                    },
-                );
+                let late_by = begun.saturating_sub(Duration::from_nanos(entry.due_ns));
+                sink.stepped(key, Stepped { tick: made.at.tick, commands, late_by, took, memory_bytes });
+                if wants_snapshot {
+                    self.snapshot(entry.place, key, sink);
+                }
             }
-            Err(failure) => {
-                let failed = self.take(key);
-                self.failed.extend(failed);
-                sink.failed(key, failure);
+            Err(failure) => self.fail(key, failure, sink),
+        }
+    }
+
+    fn fail(&mut self, key: SceneKey, failure: Failure, sink: &mut impl Sink) {
+        let failed = self.take(key);
+        self.failed.extend(failed);
+        sink.failed(key, failure);
+    }
+
+    /// Puts a scene's whole state into its journal.
+    fn snapshot(&mut self, place: u32, key: SceneKey, sink: &mut impl Sink) {
+        let Some(scene) = &mut self.places[place as usize].scene else { return };
+        if let Some(recorder) = scene.recorder() {
+            recorder.flush(&mut self.journal);
+        }
+        let result = scene.save(&mut self.journal);
+        let log = scene.instance.take_log();
+        let (head, kept) = (scene.journal_head().unwrap_or_default(), scene.keep());
+        self.pass_on(key, log, sink);
+        let state = match result {
+            Ok(state) => state,
+            Err(failure) => return self.fail(key, failure, sink),
+        };
+        let scene = self.places[place as usize].scene.as_deref_mut();
+        let Some(recorder) = scene.and_then(Scene::recorder) else { return };
+        match state {
+            Ok(state) => {
+                recorder.snapshot(&state, &kept, &mut self.journal);
+                sink.journaled(key, Journaled::Snapshot { head: &head, bytes: &self.journal });
+                self.journal.clear();
+                self.journal.shrink_to(JOURNAL_BYTES_KEPT);
+            }
+            Err(text) => {
+                recorder.unsaved(&text, &mut self.journal);
+                self.pass_on(key, None, sink);
             }
         }
     }

@@ -47,7 +47,7 @@ fn the_same_events_give_the_same_commands() {
 fn a_loaded_scene_goes_on_where_it_was_saved() {
     let mut first = started();
     first.step(at(0), &[say(b"d")]).unwrap();
-    let snapshot = first.save().unwrap();
+    let snapshot = first.save().unwrap().unwrap();
     let mut second = Instance::new(&PLUGIN, Limits::default()).unwrap();
     second.load(&init(20), &snapshot).unwrap();
     let next = first.step(at(1), &[say(b"d")]).unwrap();

@@ -3,8 +3,10 @@
 
 mod hostile;
 mod instance;
+mod journals;
 mod rules;
 mod schedule;
 mod sessions;
 mod support;
+mod swaps;
 mod uploads;

@@ -1,10 +1,10 @@
 //! Guests written by hand, and a worker whose clock is a number.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use scenehost_engine::{
     Command, CreateError, DeliverError, Engine, Event, Failure, Incoming, Init, Log, Options, Outgoing, Player, Plugin,
-    SceneKey, SceneSpec, Sink, Stepped, Target, Worker, WorkerOptions,
+    SceneKey, SceneSpec, Sink, Stepped, Target, Worker, WorkerOptions, journal::Journaled,
 };
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
@@ -14,6 +14,12 @@ pub static ENGINE: LazyLock<Engine> =
     LazyLock::new(|| Engine::new(Options { scenes_max: 200, ..Options::default() }).unwrap());
 
 pub static PLUGIN: LazyLock<Plugin> = LazyLock::new(|| ENGINE.compile(&component(GUEST)).unwrap());
+
+/// Another version of the guest: with this in the place of that.
+pub fn version(that: &str, this: &str) -> Plugin {
+    assert!(GUEST.contains(that), "the guest has changed: {that}");
+    ENGINE.compile(&component(&GUEST.replace(that, this))).unwrap()
+}
 
 /// Encodes a core module in text as a component of the contract's world.
 pub fn component(core: &str) -> Vec<u8> {
@@ -88,12 +94,41 @@ pub struct Recorder {
     pub steps: Vec<(SceneKey, Duration, Stepped)>,
     pub failures: Vec<(SceneKey, Failure)>,
     pub logs: Vec<(SceneKey, Log)>,
+    pub swaps: Vec<(SceneKey, Result<(), String>)>,
+    /// The whole journals, and what is left of them behind the last snapshot.
+    pub journals: BTreeMap<SceneKey, [Vec<u8>; 2]>,
+    /// What was told in which order.
+    pub order: Vec<&'static str>,
     now: Duration,
 }
 
 impl Sink for Recorder {
     fn stepped(&mut self, key: SceneKey, stepped: Stepped) {
         self.steps.push((key, self.now, stepped));
+        self.order.push("stepped");
+    }
+
+    fn journaled(&mut self, key: SceneKey, part: Journaled<'_>) {
+        let [whole, trimmed] = self.journals.entry(key).or_default();
+        let bytes = match part {
+            Journaled::Begun(bytes) => {
+                whole.clear();
+                trimmed.clear();
+                bytes
+            }
+            Journaled::Added(bytes) => bytes,
+            Journaled::Snapshot { head, bytes } => {
+                *trimmed = head.to_vec();
+                bytes
+            }
+        };
+        whole.extend(bytes);
+        trimmed.extend(bytes);
+        self.order.push("journaled");
+    }
+
+    fn swapped(&mut self, key: SceneKey, result: Result<(), String>) {
+        self.swaps.push((key, result));
     }
 
     fn failed(&mut self, key: SceneKey, failure: Failure) {
