@@ -76,6 +76,8 @@ if (values.help) {
 const [name = "", source, ...more] = positionals;
 const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
 if (!command || more.length > 0) wrongCall("the commands are build and page, with one path each");
+// So that what was started ends, too.
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 const begun = performance.now();
 try {
   const made = await command({ source, out: values.out, check: !values["no-check"] });

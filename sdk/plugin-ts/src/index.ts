@@ -7,7 +7,8 @@
 //
 // Map: `scene.ts` and its handlers, `context.ts`, `shape.ts` for what comes from outside, `timer.ts`,
 // `random.ts`, `log.ts`; `runtime.ts` drives a scene, `snapshot.ts` is its state as bytes; `guard.ts` is
-// what scenes must not use; `component.ts` is the WebAssembly side; `build.ts` and `cli.ts` make it.
+// what scenes must not use; `component.ts` is the WebAssembly side. `cli.ts` is the command, `build.ts` the
+// build of a component by `bundle.ts`, `engine.ts` and `encase.ts`, `page.ts` that of a page.
 export { exportScene } from "./component.js";
 export type { Context, NextMatch, Result, Target } from "./context.js";
 export type {

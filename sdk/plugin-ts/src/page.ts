@@ -2,7 +2,9 @@
 import * as esbuild from "esbuild";
 import { cp, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { BuildError, bundleErrors, checkTypes, isFile } from "./build.js";
+import { checkTypes, isFile } from "./build.js";
+import { bundleErrors } from "./bundle.js";
+import { BuildError } from "./trouble.js";
 
 export interface PageOptions {
   /** The page's folder, with `main.ts` and whatever the page needs besides. */

@@ -12,6 +12,9 @@ export interface Places {
 /** The bundle's name, as stacks have it. */
 export const BUNDLE = "scene.js";
 
+/** What becomes of it. */
+export const COMPONENT = "scene.wasm";
+
 /** `who@scene.js:961:36`, as the engine writes the frames of a stack. */
 const FRAME = /^\s*(.*?)@(?:.*\/)?scene\.js:(\d+):\d+$/;
 

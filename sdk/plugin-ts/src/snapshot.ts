@@ -6,7 +6,7 @@
 // outside of their class can see.
 
 /** Deeper state would take more stack than a component has. */
-const DEPTH_MAX = 200;
+const DEPTH_MAX = 100;
 
 /** A state that a snapshot cannot hold, or bytes that are no snapshot. */
 export class SnapshotError extends Error {

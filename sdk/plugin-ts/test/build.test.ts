@@ -191,6 +191,13 @@ for (const [what, source, step, message] of wrong) {
   });
 }
 
+test("a file that never ends when it is loaded is told", async () => {
+  const entry = join(folder, "endless.ts");
+  await writeFile(entry, "for (;;);");
+  const options = { entry, out: join(folder, "never.wasm"), check: false, deadlineMs: 3_000 };
+  await assert.rejects(build(options), { step: "component", message: /does not end/ });
+});
+
 test("a file that is not there is told", async () => {
   await assert.rejects(build({ entry: join(folder, "nothing.ts"), out: "x.wasm" }), {
     step: "input",
