@@ -1,6 +1,7 @@
-// The game of the README, as its README tests it.
+// The game of the README, as the README tests it.
 import { SceneTest, players } from "@scenehost/plugin/testing";
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Guess } from "./fixtures/guess.js";
 
@@ -19,4 +20,10 @@ test("who guesses the number wins", () => {
     [1, 2],
   );
   game.assertReplays();
+});
+
+test("it is the one that the README shows", () => {
+  const source = readFileSync("test/fixtures/guess.ts", "utf8");
+  const shown = source.slice(source.indexOf("import"));
+  assert.ok(readFileSync("README.md", "utf8").includes(`\`\`\`ts\n${shown}\`\`\``));
 });
