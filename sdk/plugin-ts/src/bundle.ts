@@ -8,17 +8,17 @@ import { fileURLToPath } from "node:url";
 import { PLACES_NAME } from "./component.js";
 import { placesOf, type Places, type SourceMap } from "./places.js";
 import { BuildError } from "./trouble.js";
-
-const DIAGNOSTICS = "scenehost:scene/diagnostics@0.3.0";
+import { wit } from "./wit.js";
 
 /** The module as text. Names stay, for the stacks in the log. */
 export async function bundled(
   entry: string,
   outfile: string,
 ): Promise<{ code: string; places: Places }> {
+  const { diagnostics } = await wit();
   const lines = [
     `import ${JSON.stringify(ours("prepare.js"))};`,
-    `import { log } from ${JSON.stringify(DIAGNOSTICS)};`,
+    `import { log } from ${JSON.stringify(diagnostics)};`,
     `import { logicOf } from ${JSON.stringify(ours("component.js"))};`,
     `import ${JSON.stringify(entry)};`,
     "export const logic = logicOf(log);",
@@ -33,7 +33,7 @@ export async function bundled(
       target: "es2022",
       platform: "neutral",
       mainFields: ["module", "main"],
-      external: [DIAGNOSTICS],
+      external: [diagnostics],
       plugins: [oneSdk],
       logLevel: "silent",
       sourcemap: "external",
@@ -49,7 +49,12 @@ export async function bundled(
 export async function bundleErrors(error: unknown): Promise<never> {
   const { errors } = error as Partial<esbuild.BuildFailure>;
   if (errors === undefined) throw error;
-  const told = await esbuild.formatMessages(errors, { kind: "error", color: false });
+  // How to leave a module out is no help for a component, which has all of it inside.
+  const helpful = errors.map((error) => ({
+    ...error,
+    notes: error.notes.filter(({ text }) => !text.includes("external")),
+  }));
+  const told = await esbuild.formatMessages(helpful, { kind: "error", color: false });
   throw new BuildError("bundle", told.join("").trim());
 }
 

@@ -3,10 +3,11 @@
 //
 // Invariant: all optional features of the engine are off, so the component imports nothing but the log.
 import { componentize } from "@bytecodealliance/componentize-js";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { engine } from "./engine.js";
 import { BUNDLE, COMPONENT } from "./places.js";
+import { wit } from "./wit.js";
 
 const FEATURES_OFF = ["stdio", "random", "clocks", "http", "fetch-event"] as const;
 
@@ -18,7 +19,7 @@ try {
   const options = {
     sourcePath: join(folder, BUNDLE),
     engine: enginePath,
-    witWorld: await readFile(new URL("scene.wit", import.meta.url), "utf8"),
+    witWorld: (await wit()).text,
     worldName: "scene",
     disableFeatures: [...FEATURES_OFF],
   };
