@@ -2,7 +2,7 @@
 // collect garbage at 27 MB of objects, or 38 MB of their buffers, and keeps up to 64 MB for young ones, so
 // that a scene would grow to more than 100 MB before anything is given back, and a scene has 16. Nothing in
 // componentize-js or in JavaScript sets these figures. They are constants of one function of the engine,
-// the constructor of `GCSchedulingTunables`, and each of them is there exactly once.
+// the constructor of `js::gc::GCRuntime`, and each of them is there exactly once.
 //
 // Invariant: only these constants are changed, in place and at equal length, and an engine in which they
 // are not found exactly once is refused, so another version of it is never changed by chance.
