@@ -56,11 +56,22 @@ await run("accepting", async (table) => {
   for (const player of both) await player.at("board").waitFor();
   assert.doesNotMatch(await ada.page.title(), /^Match found/);
 
-  table.begin("one resigns, both leave, and look for the next match");
+  table.begin(
+    "one resigns, and the game sends who wants it on to the next match",
+  );
   await ada.press("resign");
   await ada.press("resign-confirm");
-  for (const player of both) await player.at("result").waitFor();
-  for (const player of both) await player.press("new-match");
+  for (const player of both) await player.at("play-again").waitFor();
+  await ada.press("new-match");
+  await ada.until(() =>
+    document.querySelector('[data-testid="waiting"][data-state="SEARCHING"]'),
+  );
+
+  table.begin("the series is over for the other one, who looks for the next");
+  await bob.until(() => !document.querySelector('[data-testid="play-again"]'));
+  await bob.at("result").waitFor();
+  await table.pictureAll("next");
+  await bob.press("new-match");
   for (const player of both) await player.at("found").waitFor();
 
   table.begin("one declines and has to wait, the other goes on");

@@ -4,7 +4,7 @@ use scenehost_client::{Error, LobbyEvent};
 use serde_json::{Value, json};
 
 use crate::fleets::call;
-use crate::host::{Host, within};
+use crate::host::{Host, until, within};
 use crate::player::{gather, sign_in};
 
 const CONFIG: &str = r#"
@@ -74,6 +74,60 @@ async fn who_waits_in_a_domain_that_changes_is_matched_by_what_it_is_now() {
     let (of_ada, of_bob, ()) = within("the match", both).await;
     assert_eq!(of_ada.expect("a way in").scene_id, of_bob.expect("a way in").scene_id);
     assert_eq!(domain(&host, "pair").await["of_operators"], false, "it is the file's again");
+}
+
+#[tokio::test]
+async fn the_domains_of_the_file_are_read_again_at_a_hang_up() {
+    let host = Host::start(CONFIG);
+    let (ada, bob) = (sign_in(&host, "Ada").await, sign_in(&host, "Bob").await);
+    let night = "\n[domains.night]\nfleet = \"echo\"\nplayers_min = 2\nplayers_max = 2\n";
+    let next = CONFIG.replace("players_min = 2\nplayers_max = 2", "players_min = 3\nplayers_max = 3") + night;
+    host.rewrite(&next);
+    host.hang_up();
+    until("the new domain", async || call(&host, "GET", "/v1/domains/night", &Value::Null).await.0 == 200).await;
+    assert_eq!(domain(&host, "pair").await["settings"]["players_max"], 3);
+    assert_eq!(within("a match in the new domain", gather(&host, "night", 2)).await.len(), 2);
+    let eve = sign_in(&host, "Eve").await;
+    let three = async { tokio::join!(ada.find_match("pair"), bob.find_match("pair"), eve.find_match("pair")) };
+    let (of_ada, of_bob, of_eve) = within("a match of three", three).await;
+    let scenes = [of_ada, of_bob, of_eve].map(|found| found.expect("a way in").scene_id);
+    assert!(scenes.iter().all(|scene| *scene == scenes[0]), "{scenes:?}");
+
+    host.rewrite(CONFIG);
+    host.hang_up();
+    until("the domain to be gone", async || call(&host, "GET", "/v1/domains/night", &Value::Null).await.0 == 404).await;
+    assert_eq!(domain(&host, "pair").await["settings"]["players_max"], 2);
+}
+
+#[tokio::test]
+async fn a_file_with_anything_wrong_in_it_changes_neither_domains_nor_fleets() {
+    let host = Host::start(CONFIG);
+    // The fleet and the domain would change, and each time something else in the file is not right.
+    let next = CONFIG.replace("plugin = \"hostile\"", "plugin = \"hostile\"\nscene = { empty_ms = 7000 }");
+    let next = next.replace("players_max = 2", "players_max = 3");
+    let before = call(&host, "GET", "/v1/fleets/echo", &Value::Null).await.1["build"].clone();
+    let domain_of = |settings: &str| format!("{next}\n[domains.night]\n{settings}");
+    for (wrong, reason) in [
+        (domain_of("fleet = \"echo\"\nplayers_min = 3\nplayers_max = 2"), "players_min is 3"),
+        (domain_of("fleet = \"none\"\nplayers_min = 2\nplayers_max = 2"), "add [fleets.none]"),
+        (domain_of("fleet = \"echo\"\nplayers_min = 2\nplayers_max = 2\nrule = { plugin = \"hostile\" }"), "rule"),
+        (domain_of("fleet = \"echo\"\nplayers = 2"), "players"),
+    ] {
+        let told = host.log().matches("fleets and domains stay as they were").count();
+        host.rewrite(&wrong);
+        host.hang_up();
+        let said = async || host.log().matches("fleets and domains stay as they were").count() > told;
+        until("the reason", said).await;
+        assert!(host.log().contains(reason), "{reason}: {}", host.log());
+        assert_eq!(domain(&host, "pair").await["settings"]["players_max"], 2, "{reason}");
+        let build = call(&host, "GET", "/v1/fleets/echo", &Value::Null).await.1["build"].clone();
+        assert_eq!(build, before, "{reason}");
+        assert_eq!(call(&host, "GET", "/v1/domains/night", &Value::Null).await.0, 404, "{reason}");
+    }
+    host.rewrite(&next);
+    host.hang_up();
+    until("the right file", async || domain(&host, "pair").await["settings"]["players_max"] == 3).await;
+    assert_ne!(call(&host, "GET", "/v1/fleets/echo", &Value::Null).await.1["build"], before);
 }
 
 #[tokio::test]

@@ -142,6 +142,21 @@ impl Host {
         (self.process, self.serving) = Process::serve(self.folder.path(), &[]);
     }
 
+    /// The same at the address where it was, so that clients find it again by themselves.
+    pub fn restart_in_place(&mut self) {
+        let address = self.serving.address.to_string();
+        (self.process, self.serving) = Process::serve(self.folder.path(), &["--listen", &address]);
+    }
+
+    /// Runs `scenehost replay` on its journals, whether it runs or not: whether that went well, and what it said.
+    pub fn replay(&self, arguments: &[&str]) -> (bool, String) {
+        let mut command = Command::new(binary());
+        command.arg("replay").args(arguments).arg("--data-dir").arg(self.data_dir());
+        let output = command.output().expect("the binary can be run");
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("text"));
+        (output.status.success(), said.concat())
+    }
+
     /// Starts it again on the same data and expects that it refuses; what it says.
     pub fn restart_fails(&mut self) -> String {
         self.process = Process::spawn(self.folder.path(), &[], &[]).0;
@@ -167,7 +182,7 @@ impl Host {
         write_config(self.folder.path(), config);
     }
 
-    /// Tells it to read its certificate and its fleets again.
+    /// Tells it to read its certificate, its fleets and its domains again.
     pub fn hang_up(&self) {
         let pid = Pid::from_child(&self.process.child);
         kill_process(pid, Signal::HUP).expect("it runs");

@@ -19,6 +19,7 @@
 //! | [`startup`] | what the host refuses to start with |
 //! | [`stop`] | how the host stops |
 //! | [`crash`], [`crash_money`], [`crash_party`] | what is there after kill -9 and power failures |
+//! | [`journals`] | games that are replayed, and that go on after kill -9 |
 //! | [`records`] | profiles and stored records |
 //! | [`oidc`] | whose ID tokens sign in, and how their keys come |
 //! | [`match_replay`] | searches that are recorded, and replayed |
@@ -50,6 +51,7 @@ mod friends;
 mod full_disk;
 mod guild;
 mod hostile;
+mod journals;
 mod keep_alive;
 mod lines;
 mod match_replay;

@@ -5,6 +5,7 @@ use scenehost_client::{Encoding, Lobby, LobbyEvent, v1};
 use scenehost_protocol::v1::Code;
 use serde_json::{Value, json};
 
+use crate::fleets::call;
 use crate::flow::play;
 use crate::host::{Host, OPS_TOKEN, until, within};
 use crate::player::{Player, device, enter, refusal, scene_ended, sign_in, sign_in_as};
@@ -204,6 +205,55 @@ async fn ask(host: &Host, asked: &Value) -> (u16, Value) {
     let answer =
         host.ops("POST", "/v1/ask", &headers, &json!({ "request": 1, "reqStanding": asked }).to_string()).await;
     (answer.status, serde_json::from_str(&answer.body).expect("JSON"))
+}
+
+#[tokio::test]
+async fn a_rating_that_operators_set_counts_in_the_next_match_and_after_a_restart() {
+    let mut host = Host::start(CONFIG);
+    let two = Two::new();
+    let lobbies = two.sign_in(&host).await;
+    let ids = [id(&lobbies[0]), id(&lobbies[1])];
+    let path = |user: &str, domain: &str| format!("/v1/users/{user}/ratings/{domain}");
+    let strong = json!({ "rating": 2100, "deviation": 60, "wins": 30, "losses": 8 });
+    assert_eq!(call(&host, "PUT", &path(&ids[0], "gomoku"), &strong).await.0, 204);
+    let news = rating_news(&lobbies[0]).await;
+    assert_eq!((news.domain.as_str(), news.rating, news.change, news.place), ("gomoku", 2_100, 600, 0));
+
+    let players = enter(lobbies.into(), "gomoku").await;
+    let seated = &players[1].scene.info().players;
+    let of = |user_id: &str| seated.iter().find(|it| it.user_id == user_id).map(|it| it.rating);
+    assert_eq!(ids.each_ref().map(|id| of(id)), [Some(2_100), Some(1_500)]);
+    drop(players);
+
+    host.kill9();
+    host.restart();
+    let [_, bob] = two.sign_in(&host).await;
+    let ratings = bob.ratings(vec![ids[0].clone()]).await.expect("they are shown");
+    assert_eq!((ratings[0].rating, ratings[0].deviation, ratings[0].games, ratings[0].wins), (2_100, 60, 38, 30));
+    assert_eq!(call(&host, "DELETE", &path(&ids[0], "gomoku"), &Value::Null).await.0, 204);
+    assert_eq!(bob.ratings(vec![ids[0].clone()]).await.expect("they are shown"), [], "a newcomer again");
+}
+
+#[tokio::test]
+async fn a_rating_that_cannot_be_is_not_set() {
+    let host = Host::start(CONFIG);
+    let ada = sign_in(&host, "Ada").await;
+    let own = format!("/v1/users/{}/ratings/gomoku", id(&ada));
+    for (path, body, status, word) in [
+        (own.as_str(), json!({ "rating": 4001 }), 400, "use 100 to 4000"),
+        (&own, json!({ "rating": 1500, "deviation": 1 }), 400, "use 30 to 350"),
+        (&own, json!({ "rating": "high" }), 400, "rating"),
+        (&own, json!({ "rating": 1500, "rank": 1 }), 400, "rank"),
+        (&own.replace("gomoku", "chess"), json!({ "rating": 1500 }), 404, "chess"),
+        ("/v1/users/ada/ratings/gomoku", json!({ "rating": 1500 }), 400, "16 hexadecimal"),
+        ("/v1/users/00000000000000ff/ratings/gomoku", json!({ "rating": 1500 }), 404, "00000000000000ff"),
+    ] {
+        let (got, answer) = call(&host, "PUT", path, &body).await;
+        let error = answer["error"].as_str().unwrap_or_default();
+        assert!(got == status && error.contains(word), "{path} {body}: {got} {answer}");
+    }
+    assert_eq!(host.ops("PUT", &own, &[], r#"{"rating":1500}"#).await.status, 401, "it needs the token");
+    assert_eq!(ada.ratings(vec![id(&ada)]).await.expect("they are shown"), []);
 }
 
 #[tokio::test]

@@ -164,6 +164,57 @@ pub struct Fleet {
     pub spectator_delay_ms: u64,
     /// When a scene misbehaves, and how often it may.
     pub strikes: Strikes,
+    /// What is written down of its games.
+    pub journal: Journal,
+}
+
+/// What is written down of a game: everything that it was given, from which it can be made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Journal {
+    /// For what.
+    pub keep: Keep,
+    /// After so many steps the game's whole state is put in, 1 to [`SNAPSHOT_STEPS_MAX`]. The fewer, the sooner a game
+    /// goes on after a crash of its host, and the more is written.
+    pub snapshot_steps: u32,
+    /// The largest journal, 64 to 1,048,576 KiB. A longer one begins anew with the game's whole state.
+    pub kib_max: u64,
+}
+
+/// For what a journal is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// There is none.
+    #[default]
+    Off,
+    /// To go on where the game was when its host has died, for fleets whose games begin anew after a crash. It is kept as
+    /// long as the game runs; of a game that failed longer.
+    Recovery,
+    /// The same, and to replay the game from its beginning.
+    Full,
+}
+
+/// The most steps from one whole state in a journal to the next.
+pub const SNAPSHOT_STEPS_MAX: u32 = 1_000_000;
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { keep: Keep::Off, snapshot_steps: 300, kib_max: 64 * 1_024 }
+    }
+}
+
+impl Journal {
+    /// What is wrong with it, if anything.
+    fn check(&self) -> Result<(), String> {
+        if !(1..=SNAPSHOT_STEPS_MAX).contains(&self.snapshot_steps) {
+            return Err(format!("journal.snapshot_steps is {}: use 1 to {SNAPSHOT_STEPS_MAX}", self.snapshot_steps));
+        }
+        if !(64..=1_048_576).contains(&self.kib_max) {
+            return Err(format!("journal.kib_max is {}: use 64 to 1048576", self.kib_max));
+        }
+        Ok(())
+    }
 }
 
 /// When a scene misbehaves, and how often it may before it is stopped from outside. These limits are soft: one that
@@ -320,6 +371,7 @@ impl Default for Fleet {
             spectators_max: 0,
             spectator_delay_ms: 0,
             strikes: Strikes::default(),
+            journal: Journal::default(),
         }
     }
 }
@@ -373,6 +425,7 @@ impl Fleet {
         if self.sessions_max == 0 {
             return Err("sessions_max needs at least 1".to_owned());
         }
+        self.journal.check()?;
         self.strikes.check()
     }
 }

@@ -114,6 +114,11 @@ impl Line {
         Self { state: State::Connected { connection }, grace_ms }
     }
 
+    /// A user who is away, and may come back until then.
+    pub fn dropped(until: Time, grace_ms: u64) -> Self {
+        Self { state: State::Dropped { until }, grace_ms }
+    }
+
     /// The state.
     pub fn state(&self) -> State {
         self.state

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`domain`], [`hours`] | what an operator decides |
 //! | [`ticket`] | what users bring to a search |
-//! | [`pool`], with its bins and `glance` | the index: who may play together, as far as numbers say |
+//! | [`pool`], with its `shelves`, bins, `glance` and `rows` | the index: who may play together, as far as numbers say |
 //! | `wheel` | when waiting tickets look again |
 //! | `search` | a ticket looks for its match |
 //! | [`teams`] | a match is divided into teams |
@@ -12,7 +12,8 @@
 //! | `accepting`, `placing` | what becomes of a group: it is accepted, and gets its scene |
 //! | `care` | whom users met lately, and who did not accept |
 //! | [`backfill`], `filling` | running scenes get the players that they want |
-//! | `change` | the domain is changed while tickets wait |
+//! | `change` | the domain is changed while tickets wait, or they all end |
+//! | `work` | how much is done in one step |
 //! | `waits`, `telling` | what users are told of their search |
 //! | `quality` | what operators see of waits and matches |
 //! | [`replay`] | recorded searches, replayed: how long users waited and how good their games were |
@@ -41,16 +42,18 @@ mod placing;
 pub mod pool;
 mod quality;
 pub mod replay;
+mod rows;
 pub mod rule;
 mod search;
+mod shelves;
 pub mod teams;
 mod telling;
 pub mod ticket;
 mod waits;
 mod wheel;
+mod work;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::deadlines::Deadlines;
 use crate::ids::{DomainName, MatchId, Time, UserId};
@@ -60,6 +63,7 @@ use crate::{Context, Meter, Service, lobby};
 use backfill::{Lease, Opening};
 use by_id::ById;
 use care::{Blocks, Declined, Met};
+use change::{Ending, Leaving};
 use domain::Domain;
 use filling::{Requests, Wanted};
 use judge::Judge;
@@ -71,6 +75,7 @@ use teams::Teams;
 use ticket::{State, Ticket};
 use waits::Waits;
 use wheel::Wheel;
+use work::Work;
 
 pub use judge::{FAULTS_MAX, REST_MS};
 pub use placing::{PLACE_ATTEMPTS_MAX, PLACE_MS_MAX};
@@ -182,7 +187,7 @@ pub struct Match {
     /// When they look again.
     wheel: Wheel<(Slot, u32)>,
     /// Those whose turn it is to look again, the oldest first: since when, its number, and its slot and turn.
-    due: BinaryHeap<Reverse<(Time, u64, Slot, u32)>>,
+    due: BTreeSet<(Time, u64, Slot, u32)>,
     /// Those that wait while one of their users is not here, and who of them is not; and until when.
     away: ById<u64, BTreeSet<UserId>>,
     away_until: Deadlines<u64>,
@@ -191,8 +196,10 @@ pub struct Match {
     group_until: Deadlines<MatchId>,
     /// The groups whose users were told their ways in, the oldest first.
     made: VecDeque<MatchId>,
-    /// The tickets that the domain's last change has not come to yet, the oldest first: since when, and its number.
-    to_refile: BinaryHeap<Reverse<(Time, u64)>>,
+    /// The tickets that the domain's last change has not come to yet.
+    refiling: Leaving,
+    /// The tickets that end because the domain or a service is no more.
+    ending: Ending,
     /// The scenes that want players.
     requests: Requests,
     met: Met,
@@ -247,7 +254,8 @@ impl Service for Match {
 
     fn deadline(&self) -> Option<Time> {
         // What was left over for the next step is to be done at once.
-        let left = (!self.due.is_empty() || !self.to_refile.is_empty()).then_some(Time(0));
+        let is_left = !(self.due.is_empty() && self.refiling.is_empty() && self.ending.is_empty());
+        let left = is_left.then_some(Time(0));
         [left, self.wheel.next(), self.group_until.next(), self.away_until.next(), self.requests.next()]
             .into_iter()
             .flatten()
@@ -292,13 +300,14 @@ impl Match {
             of: ById::default(),
             brackets: vec![String::new()],
             wheel: Wheel::default(),
-            due: BinaryHeap::new(),
+            due: BTreeSet::new(),
             away: ById::default(),
             away_until: Deadlines::default(),
             groups: ById::default(),
             group_until: Deadlines::default(),
             made: VecDeque::new(),
-            to_refile: BinaryHeap::new(),
+            refiling: Leaving::default(),
+            ending: Ending::default(),
             requests: Requests::default(),
             met: Met::default(),
             blocks: Blocks::default(),
@@ -312,12 +321,12 @@ impl Match {
 
     /// How many tickets wait.
     pub fn waiting(&self) -> usize {
-        self.pool.len() + self.away.len() + self.to_refile.len()
+        self.pool.len() + self.away.len() + self.refiling.len() + self.ending.len()
     }
 
     /// How many bytes the index of the waiting tickets takes.
     pub fn index_bytes(&self) -> usize {
-        self.pool.bytes() + self.wheel.bytes() + self.due.capacity() * size_of::<(Time, u64, Slot, u32)>()
+        self.pool.bytes() + self.wheel.bytes() + self.due.len() * size_of::<(Time, u64, Slot, u32)>()
     }
 
     /// The state of a user's ticket, for tables and logs.
@@ -366,7 +375,7 @@ impl Match {
     /// Whether these may wait for a match.
     fn may_wait(&self, seekers: &[Seeker], now: Time) -> Result<(), Refusal> {
         let ticket = |seeker: &Seeker| self.of.get(&seeker.user).and_then(|number| self.tickets.get(number));
-        if seekers.iter().filter_map(ticket).any(|ticket| matches!(ticket.state, State::Grouped(_))) {
+        if seekers.iter().filter_map(ticket).any(|ticket| !self.is_in_no_group(ticket)) {
             return Err(Refusal::Busy("your last match is still being made"));
         }
         self.fits(seekers)?;
@@ -395,7 +404,7 @@ impl Match {
     fn req_cancel_match(&mut self, user: UserId, number: u64, others: &Refusal, cx: &mut Context<'_>) {
         let ticket = self.tickets.get(&number).filter(|ticket| ticket.has(user));
         let group = match ticket.map(|ticket| ticket.state) {
-            Some(State::Grouped(group)) => Some(group),
+            Some(State::Grouped(group)) if self.groups.contains_key(&group) => Some(group),
             _ => None,
         };
         let result = match (ticket, group) {
@@ -442,8 +451,9 @@ impl Match {
     }
 
     /// Whoever waits is told that no scene can be made, but for SceneMaster, which is up again soon: tickets wait for
-    /// that, and groups whose scenes it was making ask it again. While the store is down they are only late. If the
-    /// handler of any domain was down, the lobby has ended the searches in all of them: nobody waits any more.
+    /// that, and groups whose scenes it was making ask it again. While the store is down they are only late, and what
+    /// was not accepted yet ends. If the handler of any domain was down, the lobby has ended the searches in all of
+    /// them: nobody waits any more.
     fn service(&mut self, service: ServiceName, up: bool, cx: &mut Context<'_>) {
         if up {
             self.down.remove(&service);
@@ -453,34 +463,36 @@ impl Match {
             return;
         }
         self.down.insert(service);
+        let why = Refusal::ServiceDown(service);
         match service {
-            ServiceName::SceneMaster => return,
-            ServiceName::Match => {
-                self.groups.clear();
-                self.group_until = Deadlines::default();
-            }
-            _ => self.end_accepting(cx),
-        }
-        let groups = &self.groups;
-        let is_over = |ticket: &Ticket| !matches!(ticket.state, State::Grouped(it) if groups.contains_key(&it));
-        let mut over: Vec<u64> =
-            self.tickets.iter().filter(|(_, ticket)| is_over(ticket)).map(|(number, _)| *number).collect();
-        over.sort();
-        for number in over {
-            self.give_up(number, &Refusal::ServiceDown(service), cx);
+            ServiceName::SceneMaster => {}
+            ServiceName::Match => self.end_all_and_groups(why, cx),
+            _ => self.end_all(why, cx),
         }
     }
 
+    /// What its time has come for, in the order of what cannot wait.
     fn tick_at(&mut self, cx: &mut Context<'_>) {
-        while let Some(match_id) = self.group_until.pop_due(cx.now) {
+        let mut work = Work::default();
+        while work.goes_on()
+            && let Some(match_id) = self.group_until.pop_due(cx.now)
+        {
+            work.done(Work::GROUP);
             self.group_due(match_id, cx);
         }
-        while let Some(number) = self.away_until.pop_due(cx.now) {
+        while work.goes_on()
+            && let Some(number) = self.away_until.pop_due(cx.now)
+        {
+            work.done(Work::END);
             self.not_found(number, cx);
         }
         self.requests.expire(cx.now);
-        self.refile_some(cx);
-        self.wake_some(cx);
+        // Beside that those look again who wait.
+        work.half(|work| {
+            self.end_some(work, cx);
+            self.refile_some(work, cx);
+        });
+        self.wake_some(&mut work, cx);
     }
 
     /// A ticket has waited for as long as it may.

@@ -3,6 +3,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`finished`] | the results of a game, recorded once |
+//! | [`given`] | ratings that operators set |
 //! | [`history`] | the last matches of a user |
 //! | [`board`] | what operators decide about a leaderboard |
 //! | [`boards`] | all leaderboards in memory |
@@ -18,6 +19,7 @@
 pub mod board;
 pub mod boards;
 pub mod finished;
+pub mod given;
 pub mod history;
 pub mod ranking;
 pub mod rating;
@@ -32,6 +34,7 @@ use crate::db::{Answer as DbAnswer, Caller, Stop, Transaction};
 use crate::ids::{AllocationId, DomainName, Time, UserId};
 use board::Board;
 pub use finished::Finished;
+pub use given::Given;
 use history::Match;
 use rating::Rating;
 
@@ -85,6 +88,15 @@ pub enum Request {
         /// The score; `None`: the user is taken off.
         score: Option<i64>,
     },
+    /// Set a user's rating; operators' only.
+    Rate {
+        /// Whose.
+        user: UserId,
+        /// Where.
+        domain: DomainName,
+        /// The rating; `None`: the user is a newcomer there.
+        given: Option<Given>,
+    },
 }
 
 /// A part of a leaderboard.
@@ -136,7 +148,7 @@ impl Answer {
     }
 }
 
-/// A game has changed the user's rating.
+/// A game has changed the user's rating, or an operator has set it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct News {
     /// Where.
@@ -147,9 +159,9 @@ pub struct News {
     pub games: u32,
     /// By how much it has changed.
     pub change: i32,
-    /// The user's place in the game.
+    /// The user's place in the game; 0: it was no game.
     pub place: u32,
-    /// When the game ended.
+    /// When the game ended, or the rating was set.
     pub ended: Time,
 }
 
@@ -166,6 +178,10 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         }
         Request::Set { board, user, score } => {
             standing::set(caller, board, *user, *score, tx)?;
+            return Ok(DbAnswer::Done);
+        }
+        Request::Rate { user, domain, given } => {
+            given::set(caller, *user, domain, *given, tx)?;
             return Ok(DbAnswer::Done);
         }
         Request::Ratings(users) => standing::ratings(users, tx)?,

@@ -11,13 +11,14 @@
 //! of users. What they look like is the thread's business; here they are of any type `F`.
 
 mod event;
+mod held;
 mod label;
 mod newcomers;
 mod seat;
 mod seeking;
 mod spectators;
 
-use crate::config::{Fleet, OnCrash, Strikes};
+use crate::config::{Fleet, Keep, OnCrash, Strikes};
 use crate::ids::{ConnectionId, DomainName, Epoch, Incarnation, SceneId, Seat, Time, UserId};
 use crate::line::{self, Outcome};
 use crate::message::{EndReason, Message, PlayerResult, SceneEnded};
@@ -26,6 +27,7 @@ use crate::scene_master::{self, Ask, Misbehaviour};
 use crate::scene_service::{self, Start, ToScene};
 use crate::token::SecretHash;
 pub use event::{Effect, Event, GameEvent, Notice};
+pub use held::{HeldLine, Whereabouts};
 pub use label::LABEL_MS_MIN;
 use label::Labelling;
 use seat::{SeatRow, SeatState};
@@ -156,12 +158,14 @@ impl<F: Clone> Scene<F> {
 
     /// Counts a message of a seat's user to the game.
     pub fn count_message(&mut self, seat: Seat) {
+        let is_settled = self.limits.journal.keep == Keep::Off;
         if let Some(present) = self.seats.get_mut(seat as usize).and_then(SeatRow::present) {
-            present.received = present.received.wrapping_add(1);
+            present.count_message(is_settled);
         }
     }
 
-    /// How many messages of a seat's user to the game came over the line.
+    /// How many messages of a seat's user to the game came over the line, and are safe: where there is a journal, they are
+    /// in it.
     pub fn received(&self, seat: Seat) -> u32 {
         match self.seats.get(seat as usize).map(|row| &row.state) {
             Some(SeatState::Present(present)) => present.received,
@@ -297,6 +301,7 @@ impl<F: Clone> Scene<F> {
         if failed {
             self.effects.push(Effect::Gone);
         }
+        self.tell_held();
         // All its users may be gone before it has begun.
         self.ask_if_empty(now);
         if self.is_open() {

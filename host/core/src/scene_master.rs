@@ -320,10 +320,7 @@ impl Service for SceneMaster {
                 self.await_no_more(node, cx);
             }
             Event::Recovered { scenes, finished } => {
-                // Scenes live in the memory of the process that ran them, so they ended with it.
-                for (scene, _) in scenes {
-                    cx.delete(record::scene_key(scene));
-                }
+                scenes.into_iter().for_each(|(scene, record)| self.recovered(scene, record, cx));
                 for (allocation, finished) in finished {
                     self.owe(allocation, finished, cx);
                 }

@@ -13,16 +13,17 @@ use wasmtime::{
 use crate::{
     bindings::diagnostics,
     instance::HostState,
-    plugin::{self, Plugin, Rejected},
+    plugin::{self, Plugin},
     ticker::Ticker,
+    upload::Rejected,
 };
 
 /// Below this an engine is of no use, so the search for a pool that the system grants ends here.
 const SCENES_MIN: u32 = 16;
-/// A component that imports `diagnostics` is three core instances with two tables: the game's and the encoder's shims.
+/// A component that imports `diagnostics` is three core instances with two tables: its own and the encoder's shims.
 /// The rest is room for components that were composed of several.
-pub(crate) const CORE_INSTANCES_PER_SCENE: u32 = 8;
-pub(crate) const TABLES_PER_SCENE: u32 = 4;
+const CORE_INSTANCES_MAX: u32 = 8;
+const TABLES_MAX: u32 = 4;
 /// Measured: below the stack, the initial image, the rest of the memory, and the guard.
 const MAPPINGS_PER_SCENE: u32 = 4;
 /// The pool's tables, threads' stacks, libraries, the store.
@@ -30,7 +31,7 @@ const MAPPINGS_OF_HOST: u32 = 4_096;
 /// The runtime's own data for one instance, 16 bytes for each of a component's functions that may be called indirectly: the
 /// JavaScript engine in a scene in TypeScript has 12,500 of them. A component that declares tens of thousands of globals
 /// would pass it.
-pub(crate) const INSTANCE_BYTES_MAX: usize = 256 << 10;
+const INSTANCE_BYTES_MAX: usize = 256 << 10;
 /// How much of what a scene has changed stays in its slot of the pool when it is gone, put back to what it was by a copy:
 /// most games change less. Giving pages back interrupts the other cores, and each costs a fault when it is used again:
 /// measured, both together are half of what it takes a thread to make a small scene and to end it. What stays is the
@@ -142,17 +143,23 @@ fn check(options: &Options) -> Result<(), Error> {
     if options.scenes_max == 0 {
         return refuse("scenes_max", "must be at least 1");
     }
-    if !(64 << 10..=4 << 30).contains(&options.memory_bytes_max) {
-        return refuse("memory_bytes_max", "must be 64 KiB to 4 GiB");
-    }
+    check_sizes(options.memory_bytes_max, options.component_bytes_max)?;
     if !(64 << 10..=16 << 20).contains(&options.stack_bytes_max) {
         return refuse("stack_bytes_max", "must be 64 KiB to 16 MiB");
     }
-    if options.component_bytes_max == 0 {
-        return refuse("component_bytes_max", "must be at least 1");
-    }
     if !(1..=1 << 20).contains(&options.table_elements_max) {
         return refuse("table_elements_max", "must be 1 to 1,048,576");
+    }
+    Ok(())
+}
+
+/// The options that all components' engines have.
+pub(crate) fn check_sizes(memory_bytes_max: usize, component_bytes_max: usize) -> Result<(), Error> {
+    if !(64 << 10..=4 << 30).contains(&memory_bytes_max) {
+        return Err(Error::Option { option: "memory_bytes_max", problem: "must be 64 KiB to 4 GiB" });
+    }
+    if component_bytes_max == 0 {
+        return Err(Error::Option { option: "component_bytes_max", problem: "must be at least 1" });
     }
     Ok(())
 }
@@ -190,7 +197,7 @@ fn scenes_mapped_max() -> u32 {
 fn config(options: &Options, scenes: u32) -> Config {
     let mut config = deterministic();
     config.epoch_interruption(true).max_wasm_stack(options.stack_bytes_max);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options, scenes)));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(scene_pool(options, scenes)));
     config
 }
 
@@ -209,24 +216,30 @@ pub(crate) fn deterministic() -> Config {
     config
 }
 
-fn pool(options: &Options, scenes: u32) -> PoolingAllocationConfig {
-    let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(scenes)
-        .total_core_instances(scenes.saturating_mul(CORE_INSTANCES_PER_SCENE))
-        .total_memories(scenes)
-        .total_tables(scenes.saturating_mul(TABLES_PER_SCENE))
-        .max_core_instances_per_component(CORE_INSTANCES_PER_SCENE)
-        .max_memories_per_component(1)
-        .max_tables_per_component(TABLES_PER_SCENE)
-        .max_component_instance_size(INSTANCE_BYTES_MAX)
-        .max_core_instance_size(INSTANCE_BYTES_MAX)
-        .max_memory_size(options.memory_bytes_max)
-        .table_elements(options.table_elements_max as usize);
+fn scene_pool(options: &Options, scenes: u32) -> PoolingAllocationConfig {
+    let mut pool = pool(scenes, options.memory_bytes_max, options.table_elements_max as usize);
     // Without it the pages that have changed cannot be told from those that all scenes share, and which would be copied.
     if PoolingAllocationConfig::is_pagemap_scan_available() {
         pool.linear_memory_keep_resident(MEMORY_KEPT_BYTES)
             .table_keep_resident(TABLE_KEPT_BYTES)
             .pagemap_scan(Enabled::Yes);
     }
+    pool
+}
+
+/// What the pools of all components have in common: room for so many instances, each within these sizes.
+pub(crate) fn pool(instances: u32, memory_bytes_max: usize, table_elements_max: usize) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_MAX))
+        .total_memories(instances)
+        .total_tables(instances.saturating_mul(TABLES_MAX))
+        .max_core_instances_per_component(CORE_INSTANCES_MAX)
+        .max_memories_per_component(1)
+        .max_tables_per_component(TABLES_MAX)
+        .max_component_instance_size(INSTANCE_BYTES_MAX)
+        .max_core_instance_size(INSTANCE_BYTES_MAX)
+        .max_memory_size(memory_bytes_max)
+        .table_elements(table_elements_max);
     pool
 }

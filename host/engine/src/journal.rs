@@ -6,6 +6,7 @@
 //!
 //! - `Recorder` (inside of a [`crate::Worker`]) writes one, as bytes that the owner of the scenes keeps.
 //! - [`Reader`] reads it back and finds damage.
+//! - [`export`] tells it in JSON.
 //! - [`replay`] runs it again, bit for bit; [`verify`] runs it on another version of the game.
 //! - [`crate::Worker::recover`] goes on from its end.
 //!
@@ -16,10 +17,12 @@
 //! Invariant: a journal says what was done with an instance, call by call, and nothing that a replay would have to guess.
 
 mod entry;
+pub mod export;
 mod kept;
 mod reader;
 mod recorder;
 mod replay;
+mod tail;
 
 pub use entry::{About, During, Entry, FRAME_BYTES_MAX, Header, MAGIC, Step};
 pub use kept::Kept;
@@ -27,6 +30,7 @@ pub use reader::{Damage, Reader, Unreadable};
 pub(crate) use recorder::{Recorder, step};
 pub(crate) use replay::{Compare, Replayer};
 pub use replay::{Divergence, Ended, Error, Nobody, Observer, Report, Stepped, replay, verify};
+pub use tail::tail;
 
 /// How a scene's journal is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -25,11 +25,13 @@ mod log;
 mod pace;
 mod plugin;
 mod prefetch;
+mod presence;
 pub mod rule;
 mod scene;
 mod swap;
 mod ticker;
 mod timers;
+mod upload;
 mod worker;
 
 pub use bindings::*;
@@ -38,9 +40,11 @@ pub use failure::Failure;
 pub use instance::Instance;
 pub use limits::{DEADLINE_MS_MAX, Limits};
 pub use log::{Log, LogLine};
-pub use plugin::{Digest, Plugin, Rejected};
+pub use plugin::Plugin;
+pub use presence::Presence;
 pub use scene::{CONTROL_EVENTS_MAX, SceneSpec, TICK_RATE_HZ_MAX};
 pub use swap::SwapError;
+pub use upload::{Digest, Rejected};
 pub use worker::{
     CallError, CreateError, DeliverError, RecoverError, Recovered, SceneKey, Sink, Stepped, Worker, WorkerOptions,
 };

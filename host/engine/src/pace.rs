@@ -7,7 +7,7 @@
 //!
 //! At tick rate 0 there is no grid: a step runs when something happened, and time is the caller's.
 
-use crate::{bindings::Moment, journal::Kept, timers::Timers};
+use crate::{bindings::Moment, journal::Kept, presence::Presence, timers::Timers};
 
 const NS_PER_S: u64 = 1_000_000_000;
 const NS_PER_MS: u64 = 1_000_000;
@@ -57,13 +57,13 @@ impl Pace {
     }
 
     /// What it has come to, for a scene with these timers and players.
-    pub fn keep(&self, timers: &Timers, inside: &[u32], finished: bool) -> Kept {
+    pub fn keep(&self, timers: &Timers, seats: &[(u32, Presence)], finished: bool) -> Kept {
         Kept {
             next_tick: self.tick,
             elapsed_ms: self.elapsed_ms,
             slept_slots: self.slept_slots,
             timers: timers.alarms().to_vec(),
-            inside: inside.to_vec(),
+            seats: seats.to_vec(),
             finished,
         }
     }

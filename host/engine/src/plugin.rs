@@ -1,138 +1,15 @@
-//! From an upload's bytes to a plugin: every check that can be made before a scene is.
+//! Games: uploads that were checked and compiled, and of which scenes are made.
 //!
-//! Invariant: a [`Plugin`] can be instantiated. Its imports are what the host offers, its exports have the contract's
-//! types, and its needs fit the pool; only its own code can fail after that.
+//! Invariant: a [`Plugin`] can be instantiated; only its own code can fail after that.
 
 use std::{fmt, sync::Arc};
-
-use sha2::{Digest as _, Sha256};
-use wasmtime::component::{
-    Component, ComponentNamedList, Lift, Lower,
-    types::{self, ComponentItem},
-};
 
 use crate::{
     bindings::{CONTRACT_VERSION, Command, Event, Init, Moment, Player, WorldPre},
     engine::Shared,
     instance::HostState,
-    rule::RULE_VERSION,
+    upload::{Checked, Digest, Exports, LOGIC, RULE, Rejected, Upload},
 };
-
-pub(crate) const DIAGNOSTICS: &str = "scenehost:scene/diagnostics";
-pub(crate) const LOGIC: &str = "scenehost:scene/logic";
-pub(crate) const RULE: &str = "scenehost:match-rule/rule";
-const ELF_MAGIC: &[u8] = b"\x7fELF";
-const WASM_MAGIC: &[u8] = b"\0asm";
-const MODULE_LAYER: [u8; 2] = [0, 0];
-const COMPONENT_LAYER: [u8; 2] = [1, 0];
-const WASM_PAGE_BYTES: u64 = 64 << 10;
-
-/// Why an upload was refused: what is wrong with it and what its designer can do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejected {
-    /// More bytes than [`crate::Options::component_bytes_max`].
-    #[error(
-        "the component is {size_bytes} bytes and the limit is {size_bytes_max}: build it in release mode, strip its \
-         debug information, and keep assets out of it"
-    )]
-    TooLarge { size_bytes: usize, size_bytes_max: usize },
-    /// Native code cannot be checked, so it is never loaded.
-    #[error("this is compiled native code: upload the WebAssembly component that it was compiled from")]
-    Precompiled,
-    /// A core module, as compilers make it, and not yet a component.
-    #[error(
-        "this is a core WebAssembly module and not a component: build it with `scenectl build`, or encode it with \
-         `wasm-tools component new`"
-    )]
-    CoreModule,
-    /// Text, an archive, or anything else.
-    #[error("this is not WebAssembly: upload the `.wasm` file that `scenectl build` wrote")]
-    NotWebAssembly,
-    /// A truncated or broken file, or one that uses what scenes may not.
-    #[error("the component is not valid, or uses what components may not: {reason}")]
-    Invalid { reason: String },
-    /// An import other than `diagnostics`.
-    #[error(
-        "the component imports `{name}`, which no component gets: the only import is `{DIAGNOSTICS}`. Build for \
-         wasm32-unknown-unknown, so that nothing of WASI comes along, and use what the contract gives, such as the time \
-         and the seed of a scene"
-    )]
-    UndeclaredImport { name: String },
-    /// No export of the interface `logic`.
-    #[error("the component does not export `{LOGIC}@{CONTRACT_VERSION}`: export your game with `export_scene!`")]
-    NoLogic,
-    /// No export of the interface `rule`, where a rule is wanted.
-    #[error("the component does not export `{RULE}@{RULE_VERSION}`: export your rule with `export_rule!`")]
-    NoRule,
-    /// A rule of matching, where a scene is wanted.
-    #[error(
-        "the component is a rule of matching and no game: name it as a domain's `rule`, and not as a fleet's `plugin`"
-    )]
-    IsRule,
-    /// A scene, where a rule of matching is wanted.
-    #[error(
-        "the component is a game and no rule of matching: name it as a fleet's `plugin`, and not as a domain's `rule`"
-    )]
-    IsScene,
-    /// The interface of a version that this host does not serve.
-    #[error(
-        "the component was built for `{name}` and this host serves {served}: build it with the SDK of this host's version"
-    )]
-    WrongVersion { name: String, served: &'static str },
-    /// A function of the contract that is not there.
-    #[error("`{interface}` has no function `{function}`: build the component with the SDK of this host's version")]
-    MissingFunction { interface: &'static str, function: &'static str },
-    /// A function with other types than the contract's.
-    #[error("`{interface}` has a function `{function}` of another type than the contract's: {reason}")]
-    WrongType { interface: &'static str, function: &'static str, reason: String },
-    /// Needs more from the start than the pool can give.
-    #[error("the component needs more than it can have: {reason}")]
-    Resources { reason: String },
-}
-
-impl Rejected {
-    /// A short name for metrics and clients.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Rejected::TooLarge { .. } => "too_large",
-            Rejected::Precompiled => "precompiled",
-            Rejected::CoreModule => "core_module",
-            Rejected::NotWebAssembly => "not_webassembly",
-            Rejected::Invalid { .. } => "invalid",
-            Rejected::UndeclaredImport { .. } => "undeclared_import",
-            Rejected::NoLogic => "no_logic",
-            Rejected::NoRule => "no_rule",
-            Rejected::IsRule => "is_rule",
-            Rejected::IsScene => "is_scene",
-            Rejected::WrongVersion { .. } => "wrong_version",
-            Rejected::MissingFunction { .. } => "missing_function",
-            Rejected::WrongType { .. } => "wrong_type",
-            Rejected::Resources { .. } => "resources",
-        }
-    }
-}
-
-/// The SHA-256 of a component's bytes; shown as 64 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-pub struct Digest(pub [u8; 32]);
-
-impl Digest {
-    pub(crate) fn of(bytes: &[u8]) -> Digest {
-        Digest(Sha256::digest(bytes).into())
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Digest({self})")
-    }
-}
 
 /// A checked and compiled component. Cheap to clone.
 #[derive(Clone)]
@@ -142,25 +19,22 @@ pub struct Plugin {
 
 struct Inner {
     shared: Arc<Shared>,
-    pre: WorldPre<HostState>,
-    digest: Digest,
-    size_bytes: usize,
-    imports: Vec<String>,
+    checked: Checked<WorldPre<HostState>>,
 }
 
 impl Plugin {
     pub fn digest(&self) -> Digest {
-        self.inner.digest
+        self.inner.checked.digest
     }
 
     /// The size of the uploaded component.
     pub fn size_bytes(&self) -> usize {
-        self.inner.size_bytes
+        self.inner.checked.size_bytes
     }
 
     /// The names of the interfaces that the component imports.
     pub fn imports(&self) -> &[String] {
-        &self.inner.imports
+        &self.inner.checked.imports
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -168,190 +42,36 @@ impl Plugin {
     }
 
     pub(crate) fn pre(&self) -> &WorldPre<HostState> {
-        &self.inner.pre
+        &self.inner.checked.pre
     }
 }
 
 impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Plugin")
-            .field("digest", &self.inner.digest)
-            .field("size_bytes", &self.inner.size_bytes)
-            .field("imports", &self.inner.imports)
+            .field("digest", &self.inner.checked.digest)
+            .field("size_bytes", &self.inner.checked.size_bytes)
+            .field("imports", &self.inner.checked.imports)
             .finish()
     }
 }
 
 pub(crate) fn compile(shared: &Arc<Shared>, bytes: &[u8]) -> Result<Plugin, Rejected> {
-    let (component, imports) = check_upload(&shared.wasm, bytes, shared.options.component_bytes_max)?;
-    check_logic(&shared.wasm, &component)?;
-    check_resources(&component, shared.options.memory_bytes_max)?;
-    let pre = shared
-        .linker
-        .instantiate_pre(&component)
-        .and_then(WorldPre::new)
-        .map_err(|error| Rejected::Invalid { reason: format!("{error:#}") })?;
-    Ok(Plugin {
-        inner: Arc::new(Inner {
-            shared: Arc::clone(shared),
-            pre,
-            digest: Digest::of(bytes),
-            size_bytes: bytes.len(),
-            imports,
-        }),
-    })
+    let options = &shared.options;
+    let upload =
+        Upload { bytes, size_bytes_max: options.component_bytes_max, memory_bytes_max: options.memory_bytes_max };
+    let checked = upload.check(&shared.linker, check_logic, WorldPre::new)?;
+    Ok(Plugin { inner: Arc::new(Inner { shared: Arc::clone(shared), checked }) })
 }
 
-fn check_logic(wasm: &wasmtime::Engine, component: &Component) -> Result<(), Rejected> {
-    let ty = component.component_type();
-    if export(wasm, &ty, RULE).is_some() {
+fn check_logic(exports: &Exports<'_>) -> Result<(), Rejected> {
+    if exports.has(RULE) {
         return Err(Rejected::IsRule);
     }
-    let logic = Functions::find(wasm, &ty, LOGIC, CONTRACT_VERSION)?.ok_or(Rejected::NoLogic)?;
+    let logic = exports.functions(LOGIC, CONTRACT_VERSION)?.ok_or(Rejected::NoLogic)?;
     logic.check::<(&Init,), (Result<(), String>,)>("start")?;
     logic.check::<(&Player,), (Result<(), String>,)>("admit")?;
     logic.check::<(Moment, &[Event]), (Result<Vec<Command>, String>,)>("step")?;
     logic.check::<(), (Result<Vec<u8>, String>,)>("save")?;
     logic.check::<(&Init, &[u8]), (Result<(), String>,)>("load")
-}
-
-/// Compiles an upload of either kind, once it is certain that it is a component that imports what it may; and the names
-/// of its imports.
-pub(crate) fn check_upload(
-    wasm: &wasmtime::Engine,
-    bytes: &[u8],
-    size_bytes_max: usize,
-) -> Result<(Component, Vec<String>), Rejected> {
-    check_kind(bytes, size_bytes_max)?;
-    let component = Component::from_binary(wasm, bytes).map_err(|error| not_compiled(&error))?;
-    let imports = check_imports(wasm, &component)?;
-    Ok((component, imports))
-}
-
-/// What can be told from the first bytes.
-fn check_kind(bytes: &[u8], size_bytes_max: usize) -> Result<(), Rejected> {
-    if bytes.len() > size_bytes_max {
-        return Err(Rejected::TooLarge { size_bytes: bytes.len(), size_bytes_max });
-    }
-    if wasmtime::Engine::detect_precompiled(bytes).is_some() || bytes.starts_with(ELF_MAGIC) {
-        return Err(Rejected::Precompiled);
-    }
-    if !bytes.starts_with(WASM_MAGIC) {
-        return Err(Rejected::NotWebAssembly);
-    }
-    match bytes.get(6..8) {
-        Some(layer) if layer == MODULE_LAYER => Err(Rejected::CoreModule),
-        Some(layer) if layer == COMPONENT_LAYER => Ok(()),
-        _ => Err(Rejected::NotWebAssembly),
-    }
-}
-
-fn not_compiled(error: &wasmtime::Error) -> Rejected {
-    let reason = format!("{error:#}");
-    // The pool's own checks have no type. Their texts all say that a maximum is exceeded, and validation's do not.
-    if reason.contains(" exceeds the ") { Rejected::Resources { reason } } else { Rejected::Invalid { reason } }
-}
-
-fn check_imports(wasm: &wasmtime::Engine, component: &Component) -> Result<Vec<String>, Rejected> {
-    let ty = component.component_type();
-    let mut imports = Vec::new();
-    for (name, _) in ty.imports(wasm) {
-        let (interface, version) = name.split_once('@').unwrap_or((name, ""));
-        if interface != DIAGNOSTICS {
-            return Err(Rejected::UndeclaredImport { name: name.to_owned() });
-        }
-        if !is_served(version, CONTRACT_VERSION) {
-            return Err(Rejected::WrongVersion { name: name.to_owned(), served: CONTRACT_VERSION });
-        }
-        imports.push(name.to_owned());
-    }
-    Ok(imports)
-}
-
-/// The export of an interface, of whatever version, and its name with that.
-pub(crate) fn export<'a>(
-    wasm: &'a wasmtime::Engine,
-    ty: &'a types::Component,
-    interface: &str,
-) -> Option<(&'a str, ComponentItem)> {
-    let mut exports = ty.exports(wasm);
-    let (name, item) = exports.find(|(name, _)| name.split_once('@').unwrap_or((name, "")).0 == interface)?;
-    Some((name, item.ty))
-}
-
-/// A host of `0.y.z` serves components of the same `0.y` up to its own `z`.
-fn is_served(version: &str, served: &str) -> bool {
-    let parts = |text: &str| -> Option<[u32; 3]> {
-        let mut numbers = text.split('.').map(str::parse);
-        let version = [numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?];
-        numbers.next().is_none().then_some(version)
-    };
-    match (parts(version), parts(served)) {
-        (Some(theirs), Some(ours)) => theirs[..2] == ours[..2] && theirs[2] <= ours[2],
-        _ => false,
-    }
-}
-
-/// The functions of an interface that a component exports.
-pub(crate) struct Functions<'a> {
-    wasm: &'a wasmtime::Engine,
-    ty: &'a types::Component,
-    interface: &'static str,
-    instance: types::ComponentInstance,
-}
-
-impl<'a> Functions<'a> {
-    /// `None` if there is no such interface.
-    pub fn find(
-        wasm: &'a wasmtime::Engine,
-        ty: &'a types::Component,
-        interface: &'static str,
-        served: &'static str,
-    ) -> Result<Option<Functions<'a>>, Rejected> {
-        let Some((name, item)) = export(wasm, ty, interface) else {
-            return Ok(None);
-        };
-        if !is_served(name.split_once('@').map_or("", |(_, version)| version), served) {
-            return Err(Rejected::WrongVersion { name: name.to_owned(), served });
-        }
-        let ComponentItem::ComponentInstance(instance) = item else {
-            return Ok(None);
-        };
-        Ok(Some(Functions { wasm, ty, interface, instance }))
-    }
-
-    pub fn check<Params, Return>(&self, function: &'static str) -> Result<(), Rejected>
-    where
-        Params: ComponentNamedList + Lower,
-        Return: ComponentNamedList + Lift,
-    {
-        let interface = self.interface;
-        let export = self.instance.get_export(self.wasm, function);
-        let Some(ComponentItem::ComponentFunc(found)) = export.map(|export| export.ty) else {
-            return Err(Rejected::MissingFunction { interface, function });
-        };
-        found.typecheck::<Params, Return>(&self.ty.instance_type()).map_err(|error| Rejected::WrongType {
-            interface,
-            function,
-            reason: format!("{error:#}"),
-        })
-    }
-}
-
-/// The pool has checked tables and instances when it compiled; a component that needs more memory to start than the
-/// ceiling could never be instantiated either.
-pub(crate) fn check_resources(component: &Component, memory_bytes_max: usize) -> Result<(), Rejected> {
-    let Some(needs) = component.resources_required() else {
-        return Err(Rejected::Resources { reason: "it instantiates modules that it does not contain".to_owned() });
-    };
-    let memory_bytes = needs.max_initial_memory_size.unwrap_or(0).saturating_mul(WASM_PAGE_BYTES);
-    if memory_bytes > memory_bytes_max as u64 {
-        return Err(Rejected::Resources {
-            reason: format!(
-                "it starts with {memory_bytes} bytes of memory and the limit is {memory_bytes_max}: \
-                 make its stack and its static data smaller"
-            ),
-        });
-    }
-    Ok(())
 }

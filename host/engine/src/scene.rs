@@ -1,4 +1,4 @@
-//! One scene of a worker: its instance, its inbox, its timers, who is inside, and its journal.
+//! One scene of a worker: its instance, its inbox, its timers, where its players are, and its journal.
 //!
 //! The order of a step's events: first the timers that are due, by (due time, id); then everything delivered since the
 //! last step, in the order of its delivery.
@@ -14,6 +14,7 @@ use crate::{
     log::Log,
     pace::Pace,
     plugin::Plugin,
+    presence::Presence,
     swap::SwapError,
     timers::Timers,
 };
@@ -66,8 +67,8 @@ pub struct Scene {
     pace: Pace,
     inbox: Inbox,
     timers: Timers,
-    /// The seats whose players are inside and connected.
-    inside: Vec<u32>,
+    /// Where players are who were inside.
+    seats: Vec<(u32, Presence)>,
     tick_when_empty: bool,
     pub finished: bool,
     /// When the next step is due; `None` while nothing but an event can cause one.
@@ -107,7 +108,7 @@ impl Scene {
             pace,
             inbox: Inbox::new(spec),
             timers: Timers::new(spec.limits.timers_max),
-            inside: Vec::new(),
+            seats: Vec::new(),
             tick_when_empty: spec.tick_when_empty,
             finished: false,
             recorder: recorder.map(Box::new),
@@ -121,12 +122,12 @@ impl Scene {
         let record = |journal| Box::new(Recorder::new(journal, tick_rate_hz, chain, kept.slept_slots));
         let recorder = spec.journal.clone().map(record);
         let timers = Timers::restored(kept.timers, spec.limits.timers_max);
-        let stays_awake = tick_rate_hz > 0 && (spec.tick_when_empty || !kept.inside.is_empty());
+        let stays_awake = tick_rate_hz > 0 && (spec.tick_when_empty || is_anyone_inside(&kept.seats));
         let due_ns = match (stays_awake, timers.first_due_ms()) {
             (true, _) => Some(pace.due_awake_ns(now_ns)),
             (false, timer_ms) => timer_ms.map(|timer_ms| pace.due_timer_ns(timer_ms, now_ns)),
         };
-        Scene { inside: kept.inside, due_ns, pace, timers, recorder, ..Scene::new(instance, spec, now_ns) }
+        Scene { seats: kept.seats, due_ns, pace, timers, recorder, ..Scene::new(instance, spec, now_ns) }
     }
 
     /// What its journal begins with, if it has one.
@@ -150,13 +151,7 @@ impl Scene {
 
     /// Takes an event for the next step and sees to it that there is one.
     pub fn deliver(&mut self, event: Event, now_ns: u64) -> Result<(), InboxFull> {
-        let presence = Presence::of(&event);
-        self.inbox.push(event)?;
-        match presence {
-            Presence::In(seat) if !self.inside.contains(&seat) => self.inside.push(seat),
-            Presence::Out(seat) => self.inside.retain(|&inside| inside != seat),
-            Presence::In(_) | Presence::Same => {}
-        }
+        Presence::note(&mut self.seats, self.inbox.push(event)?);
         let due_ns = self.pace.due_awake_ns(now_ns);
         if self.due_ns.is_none_or(|scheduled_ns| due_ns < scheduled_ns) {
             self.due_ns = Some(due_ns);
@@ -291,14 +286,14 @@ impl Scene {
 
     /// The host's side of its state.
     pub fn keep(&self) -> journal::Kept {
-        self.pace.keep(&self.timers, &self.inside, self.finished)
+        self.pace.keep(&self.timers, &self.seats, self.finished)
     }
 
     fn next_due_ns(&mut self, horizon_ns: u64) -> Option<u64> {
         if self.finished {
             return None;
         }
-        if self.tick_when_empty || !self.inside.is_empty() {
+        if self.tick_when_empty || is_anyone_inside(&self.seats) {
             let next_slot_ns = self.pace.end_awake(horizon_ns);
             if next_slot_ns.is_some() {
                 return next_slot_ns;
@@ -338,28 +333,8 @@ impl Scene {
     }
 }
 
-/// What an event means for who is inside.
-pub enum Presence {
-    In(u32),
-    Out(u32),
-    Same,
-}
-
-impl Presence {
-    pub fn of(event: &Event) -> Presence {
-        match event {
-            Event::Joined(player) => Presence::In(player.seat),
-            Event::Resumed(comeback) => Presence::In(comeback.seat),
-            Event::Dropped(seat) => Presence::Out(*seat),
-            Event::Left(departure) => Presence::Out(departure.seat),
-            Event::Message(_)
-            | Event::Timer(_)
-            | Event::Signal(_)
-            | Event::Saved(_)
-            | Event::Stopping(_)
-            | Event::Watched => Presence::Same,
-        }
-    }
+fn is_anyone_inside(seats: &[(u32, Presence)]) -> bool {
+    seats.iter().any(|(_, presence)| *presence == Presence::Inside)
 }
 
 /// Events for the next step. Messages and signals have a bound that they cannot pass; control events have room of
@@ -385,7 +360,7 @@ impl Inbox {
         }
     }
 
-    fn push(&mut self, event: Event) -> Result<(), InboxFull> {
+    fn push(&mut self, event: Event) -> Result<&Event, InboxFull> {
         let traffic_bytes = match &event {
             Event::Message(message) => Some(message.body.len()),
             Event::Signal(signal) => Some(signal.name.len() + signal.body.len()),
@@ -410,8 +385,7 @@ impl Inbox {
             None if self.control >= CONTROL_EVENTS_MAX => return Err(InboxFull),
             None => self.control += 1,
         }
-        self.events.push(event);
-        Ok(())
+        Ok(self.events.push_mut(event))
     }
 
     fn clear(&mut self) {

@@ -22,10 +22,11 @@ use crate::{
     journal::{self, Compare, Ended, Header, Journaled, Observer, Recorder, Replayer},
     limits::Limits,
     log::Log,
-    plugin::{Digest, Plugin},
+    plugin::Plugin,
     prefetch::prefetch,
     scene::{Kept, Scene, SceneSpec, TICK_RATE_HZ_MAX},
     swap::SwapError,
+    upload::Digest,
 };
 
 /// Stale heap entries that are not worth a sweep.
@@ -157,6 +158,8 @@ pub struct Worker {
 pub struct Recovered {
     /// What was run again.
     pub report: journal::Report,
+    /// Where its players and its timers are.
+    pub kept: journal::Kept,
     /// How many bytes of the journal count; behind them it goes on.
     pub journal_bytes: usize,
 }
@@ -168,8 +171,9 @@ pub enum RecoverError {
     Exists,
     #[error(transparent)]
     Journal(#[from] journal::Error),
+    /// It has failed, was ended, or has said `finish`, as its last command tells.
     #[error("the scene was over already")]
-    Over,
+    Over(Box<journal::Kept>),
 }
 
 impl Worker {
@@ -311,15 +315,15 @@ impl Worker {
         replayer.run(observer)?;
         let report = replayer.report();
         if replayer.kept.finished || matches!(report.ended, Ended::Failed { .. } | Ended::Ended { .. }) {
-            return Err(RecoverError::Over);
+            return Err(RecoverError::Over(Box::new(replayer.kept)));
         }
         let journal_bytes = replayer.offset();
         let (header, chain, kept) = (replayer.header, replayer.chain, replayer.kept);
         let (mut instance, limits) = (replayer.instance, replayer.limits);
         instance.hurry(&limits);
         let spec = SceneSpec { init: header.init.clone(), limits, ..spec_of(&header) };
-        self.put_scheduled(key, Box::new(Scene::going_on(instance, &spec, kept, chain, ns(now))));
-        Ok(Recovered { report, journal_bytes })
+        self.put_scheduled(key, Box::new(Scene::going_on(instance, &spec, kept.clone(), chain, ns(now))));
+        Ok(Recovered { report, kept, journal_bytes })
     }
 
     /// Changes a running scene to another version of its game, between two steps: the state is saved, and loaded by an

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue;
 use crate::edge::tls;
+use crate::journals;
 use crate::moderation;
 
 pub use provider::{KeysFrom, Provider, is_loopback};
@@ -60,6 +61,9 @@ pub struct Config {
     pub leaderboards: BTreeMap<String, Board>,
     #[serde(default)]
     pub economy: Economy,
+    /// How long journals of games that are over are kept.
+    #[serde(default)]
+    pub journals: journals::Bounds,
     #[serde(default)]
     pub fleets: BTreeMap<FleetName, FleetConfig>,
     #[serde(default)]
@@ -451,6 +455,9 @@ impl Config {
             if let Err(what) = fleet.check() {
                 return wrong(format!("[fleets.{name}]"), what);
             }
+        }
+        if let Err(what) = self.journals.check() {
+            return wrong("[journals]".to_owned(), what);
         }
         if let Err(what) = self.node.check() {
             return wrong("[node]".to_owned(), what);

@@ -13,7 +13,7 @@ use scenehost_core::matching::rule::Rule;
 use scenehost_core::matching::{self, Match};
 use scenehost_core::record::{DOMAIN_PREFIX, decode, domain_key, encode};
 use scenehost_core::results::board::Board;
-use scenehost_core::{DomainName, Message, Write, db, lobby};
+use scenehost_core::{DomainName, FleetName, Message, Write, db, lobby};
 use tokio::signal::unix::Signal;
 use tokio::sync::{Mutex, mpsc};
 
@@ -118,7 +118,7 @@ impl Domains {
             let mut next = state.clone();
             next.of_operators.insert(name.clone(), domain);
             let only = |other: &DomainName| *other != name;
-            match domains.check(&next).and_then(|()| domains.load(&next, &only)) {
+            match domains.check(&next, |fleet| domains.0.fleets.has(fleet)).and_then(|()| domains.load(&next, &only)) {
                 Ok(mut all) => {
                     used.extend(all.remove_entry(&name));
                     state = next;
@@ -223,14 +223,17 @@ impl Domains {
         let wrong = |error: config::Error| Error::Wrong(error.to_string());
         let read = move || Config::read(&path).and_then(|config| config.check().map(|()| config));
         let config = tokio::task::spawn_blocking(read).await.map_err(|_| Error::Stopping)?.map_err(wrong)?;
-        let fleets = config.fleets.len();
-        let of_fleets = |error: fleets::Error| Error::Wrong(error.to_string());
-        self.0.fleets.replace_file(config.fleets).await.map_err(of_fleets)?;
+        let (fleets, domains) = (config.fleets.len(), config.domains.len());
         let mut state = self.0.state.lock().await;
         let mut next = state.clone();
         next.of_file = config.domains;
-        let used = self.load_aside(&next, |_| false).await?;
-        let domains = next.of_file.len();
+        // All that can be wrong is found before anything is changed.
+        let names = self.0.fleets.names_with(&config.fleets).await;
+        self.check(&next, |fleet| names.contains(fleet))?;
+        let used = self.load_checked(&next, |_| false).await?;
+        let of_domains = used.values().map(|used| used.domain.fleet.clone()).collect();
+        let of_fleets = |error: fleets::Error| Error::Wrong(error.to_string());
+        self.0.fleets.replace_file(config.fleets, of_domains).await.map_err(of_fleets)?;
         *state = next;
         self.use_all(used)?;
         Ok((fleets, domains))
@@ -242,13 +245,13 @@ impl Domains {
     }
 
     /// That all of these can work together.
-    fn check(&self, state: &State) -> Result<(), Error> {
+    fn check(&self, state: &State, has_fleet: impl Fn(&FleetName) -> bool) -> Result<(), Error> {
         let all = state.all();
         if all.len() > DOMAINS_MAX {
             return Err(Error::Wrong(format!("there are {DOMAINS_MAX} domains already: remove one first")));
         }
         let wrong = |error: config::Error| Error::Wrong(error.to_string());
-        config::check_domains(&all, |fleet| self.0.fleets.has(fleet)).map_err(wrong)?;
+        config::check_domains(&all, has_fleet).map_err(wrong)?;
         let of_board = |(name, what)| Error::Wrong(format!("[leaderboards.{name}]: {what}"));
         Board::check_all(&self.0.boards, &all).map_err(of_board)
     }
@@ -258,7 +261,15 @@ impl Domains {
         state: &State,
         keeps: impl Fn(&DomainName) -> bool + Send + 'static,
     ) -> Result<BTreeMap<DomainName, Used>, Error> {
-        self.check(state)?;
+        self.check(state, |fleet| self.0.fleets.has(fleet))?;
+        self.load_checked(state, keeps).await
+    }
+
+    async fn load_checked(
+        &self,
+        state: &State,
+        keeps: impl Fn(&DomainName) -> bool + Send + 'static,
+    ) -> Result<BTreeMap<DomainName, Used>, Error> {
         let (own, state) = (self.clone(), state.clone());
         tokio::task::spawn_blocking(move || own.load(&state, &keeps)).await.map_err(|_| Error::Stopping)?
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use scenehost_core::config::Keep;
 use scenehost_core::record::{FLEET_PREFIX, decode, encode, fleet_key};
 use scenehost_core::scene_master::SceneMaster;
 use scenehost_core::{Build, FleetName, GameName, Message, NodeId, Write, scene_master, scene_service};
@@ -17,6 +18,7 @@ use tokio::sync::Mutex;
 
 use crate::bus::Bus;
 use crate::config::{Config, FleetConfig};
+use crate::journals::Journals;
 use crate::scene_thread::{FleetRun, FleetRuns};
 use crate::store::Store;
 
@@ -29,6 +31,8 @@ pub enum Error {
     Read { fleet: FleetName, path: PathBuf, cause: std::io::Error },
     #[error("[fleets.{fleet}]: the component {path} is refused: {cause}")]
     Rejected { fleet: FleetName, path: PathBuf, cause: scenehost_engine::Rejected },
+    #[error("[fleets.{fleet}]: its component cannot be kept for its journals: {cause}")]
+    Keep { fleet: FleetName, cause: std::io::Error },
     #[error("{0}")]
     Wrong(String),
     #[error("there is no fleet named {0:?} that was set here; those of the configuration file are changed there")]
@@ -47,6 +51,7 @@ pub struct Fleets(Arc<Parts>);
 
 struct Parts {
     engine: Engine,
+    journals: Journals,
     plugins_dir: PathBuf,
     runs: FleetRuns,
     bus: Bus,
@@ -81,7 +86,7 @@ impl Fleets {
     /// A component of the file that cannot be used. One of the store's is left out and reported: an operator can mend it
     /// only while the host runs.
     pub fn open(
-        engine: Engine,
+        (engine, journals): (Engine, Journals),
         config: &Config,
         node: NodeId,
         bus: Bus,
@@ -91,6 +96,7 @@ impl Fleets {
         let of_file = config.fleets.clone();
         let fleets = Self(Arc::new(Parts {
             engine,
+            journals,
             plugins_dir: config.server.plugins_dir.clone(),
             runs,
             bus,
@@ -176,6 +182,11 @@ impl Fleets {
         Ok(())
     }
 
+    /// What is kept of their games.
+    pub fn journals(&self) -> &Journals {
+        &self.0.journals
+    }
+
     /// Whether there is a fleet of this name.
     pub fn has(&self, name: &FleetName) -> bool {
         self.0.current.read().unwrap_or_else(PoisonError::into_inner).contains_key(name)
@@ -190,16 +201,25 @@ impl Fleets {
         self.0.used.read().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
 
-    /// The configuration file has these fleets now.
+    /// The fleets that there are if the configuration file has these.
+    pub async fn names_with(&self, of_file: &BTreeMap<FleetName, FleetConfig>) -> BTreeSet<FleetName> {
+        let state = self.0.state.lock().await;
+        of_file.keys().chain(state.of_operators.keys()).cloned().collect()
+    }
+
+    /// The configuration file has these fleets now, of which domains are going to use some.
     ///
     /// # Errors
-    /// A component that cannot be used, or a domain's fleet that is in it no more.
-    pub async fn replace_file(&self, of_file: BTreeMap<FleetName, FleetConfig>) -> Result<(), Error> {
+    /// A component that cannot be used, or a fleet for a domain that there is not.
+    pub async fn replace_file(
+        &self,
+        of_file: BTreeMap<FleetName, FleetConfig>,
+        used: BTreeSet<FleetName>,
+    ) -> Result<(), Error> {
         let mut state = self.0.state.lock().await;
         let mut next = state.clone();
         next.of_file = of_file;
         let all = next.all();
-        let used = self.0.used.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(name) = used.into_iter().find(|name| !all.contains_key(name)) {
             return Err(Error::Used(name.as_str().to_owned()));
         }
@@ -227,7 +247,9 @@ impl Fleets {
             let plugin = match plugins.get(fleet.plugin.as_str()) {
                 Some(plugin) => plugin.clone(),
                 None => {
-                    let plugin = self.load_plugin(name, &fleet.plugin)?;
+                    let has_journal =
+                        |of: &FleetConfig| of.plugin == fleet.plugin && of.scene.journal.keep != Keep::Off;
+                    let plugin = self.load_plugin(name, &fleet.plugin, fleets.values().any(has_journal))?;
                     plugins.insert(&fleet.plugin, plugin.clone());
                     plugin
                 }
@@ -246,12 +268,16 @@ impl Fleets {
         Ok(built)
     }
 
-    fn load_plugin(&self, fleet: &FleetName, name: &str) -> Result<Plugin, Error> {
+    fn load_plugin(&self, fleet: &FleetName, name: &str, has_journal: bool) -> Result<Plugin, Error> {
         let path = self.0.plugins_dir.join(format!("{name}.wasm"));
         let unread = |cause| Error::Read { fleet: fleet.clone(), path: path.clone(), cause };
         let bytes = std::fs::read(&path).map_err(unread)?;
         let rejected = |cause| Error::Rejected { fleet: fleet.clone(), path: path.clone(), cause };
         let plugin = self.0.engine.compile(&bytes).map_err(rejected)?;
+        if has_journal {
+            let kept = self.0.journals.keep(&plugin, &bytes);
+            kept.map_err(|cause| Error::Keep { fleet: fleet.clone(), cause })?;
+        }
         tracing::info!(path = %path.display(), digest = %plugin.digest(), bytes = plugin.size_bytes(), "plugin compiled");
         Ok(plugin)
     }

@@ -37,6 +37,7 @@ use crate::domains::{Domains, New as NewDomain};
 use crate::edge::{self, Door, Edge, Limits};
 use crate::fleets::Fleets;
 use crate::id_tokens::IdTokens;
+use crate::journals::Journals;
 use crate::match_streams::Streams;
 use crate::moderation;
 use crate::open_files;
@@ -80,6 +81,8 @@ pub async fn run(
     let lock = DataLock::take(&config.server.data_dir)?;
     let store = Store::open(&config.server.store_dir(), lock)?;
     tokio::spawn(store.clone().watch());
+    let journals = Journals::open(&config.server.data_dir, &engine).context("the folder of journals")?;
+    tokio::spawn(journals.clone().tidy(config.journals));
     let scenes = recover_scenes(&store)?;
     let finished = recover(&store, FINISHED_PREFIX)?;
     let parties: Vec<(PartyId, Party)> = recover(&store, party::PREFIX)?;
@@ -92,14 +95,14 @@ pub async fn run(
     let (bus, inboxes, to_host) = Bus::new(scene_threads.clone(), store.clone());
     let saves = Room::new();
     let runs = FleetRuns::default();
-    let joins = scene_thread::spawn(seeds, &engine, &runs, &bus, clock, &saves)?;
+    let joins = scene_thread::spawn(seeds, &engine, &runs, &bus, clock, &saves, &journals)?;
 
     let (stopping, stopping_seen) = watch::channel(false);
     let (draining, draining_seen) = watch::channel(false);
     let slots = engine.scenes_max().min(config.server.scenes_max);
     let (capacity, idle) = capacity::of(&config.node, slots);
     let rules = Rules::new(config.server.plugins_dir.clone(), clock).context("the rules of domains")?;
-    let fleets = Fleets::open(engine, &config, NODE, bus.clone(), runs, store.clone())?;
+    let fleets = Fleets::open((engine, journals.clone()), &config, NODE, bus.clone(), runs, store.clone())?;
     let shell = Shell { clock, bus: bus.clone(), store: store.clone() };
     records::spawn(to_host.questions, shell.store.clone(), bus.clone())?;
     moderation::spawn(to_host.moderated, config.chat.moderation.as_ref(), bus.clone(), clock)?;
@@ -114,7 +117,7 @@ pub async fn run(
         Domains::open(&config, (rules, streams), fleets.clone(), bus.clone(), store.clone())?;
     tokio::spawn(domains.clone().keep_current(file, edge::tls::Served::hang_ups()?));
     let mut services = start_services(&config, inboxes, &shell, offer.clone(), &domains, catalogue);
-    forget_saves(&store, &bus)?;
+    forget_saves(&store, &bus, &journals)?;
     forget_drains(&store).await?;
     bus.send(scene_master::Event::Recovered { scenes, finished }.into());
     let Offer { url, capacity, idle, region } = offer;
@@ -233,7 +236,7 @@ async fn keep_metrics(metrics: PrometheusHandle) {
 fn recover_scenes(store: &Store) -> anyhow::Result<Vec<(SceneId, SceneRecord)>> {
     let scenes = recover(store, SCENE_PREFIX)?;
     if !scenes.is_empty() {
-        tracing::warn!(scenes = scenes.len(), "scenes of the run before ended with it");
+        tracing::warn!(scenes = scenes.len(), "there are scenes of the run before, which has not ended them");
     }
     Ok(scenes)
 }
@@ -265,10 +268,10 @@ fn keep_catalogue(config: &Config, bus: &Bus) -> anyhow::Result<watch::Receiver<
     Ok(receiver)
 }
 
-/// The scenes of the run before are gone, so nobody asks for their saves again.
-fn forget_saves(store: &Store, bus: &Bus) -> anyhow::Result<()> {
+/// The scenes of the run before are gone, so nobody asks for their saves again, but those that go on.
+fn forget_saves(store: &Store, bus: &Bus, journals: &Journals) -> anyhow::Result<()> {
     for (key, _) in store.scan(save::SAVED_PREFIX)? {
-        if let Some(scene) = save::saved_scene(&key) {
+        if let Some(scene) = save::saved_scene(&key).filter(|life| !journals.awaits(life.scene)) {
             let request = Box::new(db::Request::Save(save::Request::Ended(scene)));
             let (caller, asker) = (db::Caller::Host, db::Asker::Nobody);
             bus.send(db::Event::Req { caller, asker, request }.into());

@@ -18,6 +18,7 @@
 //! | `domains` | how users are matched, also while the host runs |
 //! | `rules` | loads the components that are rules of domains |
 //! | `catalogue` | keeps the economy's catalogue current |
+//! | [`journals`] | what scenes were given, in files; runs it again, from the command line, too |
 //! | `match_streams`, [`match_command`] | records searches; replays them from the command line |
 //! | `moderation` | asks the operator's service about what users say |
 //! | `id_tokens` | checks the ID tokens of OpenID Connect providers |
@@ -36,6 +37,7 @@ mod fleets;
 pub mod host;
 mod id_tokens;
 mod in_place;
+pub mod journals;
 pub mod match_command;
 mod match_streams;
 mod meters;

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
 
 use scenehost_server::config::Config;
-use scenehost_server::{host, match_command, store};
+use scenehost_server::{host, journals, match_command, store};
 
 /// How long threads that do blocking work have to end with the host.
 const LAST_THREADS: Duration = Duration::from_secs(2);
@@ -41,6 +41,8 @@ enum Command {
         #[command(subcommand)]
         command: match_command::MatchCommand,
     },
+    /// Runs the game of a scene again from its journal, and says whether everything comes out as it did.
+    Replay(journals::Replay),
     /// Checks a configuration and says what is wrong with it.
     Check {
         /// The configuration, a TOML file.
@@ -90,6 +92,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => run(serve),
         Command::Store { command } => store::command::run(command),
         Command::Match { command } => match_command::run(command),
+        Command::Replay(replay) => journals::run(&replay),
         Command::Check { config } => check(&config),
     };
     match done {

@@ -8,9 +8,11 @@ mod backups;
 mod domains;
 mod fleets;
 mod guild;
+mod journals;
 mod mute;
 mod nodes;
 mod notifications;
+mod ratings;
 mod reports;
 mod scene_list;
 mod scenes;
@@ -21,7 +23,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use scenehost_core::auth::{Answer, Order, Request};
@@ -103,6 +105,8 @@ impl Ops {
             .route("/v1/domains/{domain}", get(domains::show).put(domains::put).delete(domains::remove))
             .route("/v1/fleets", get(fleets::list))
             .route("/v1/fleets/{fleet}", get(fleets::show).put(fleets::put).delete(fleets::remove))
+            .route("/v1/journals", get(journals::list))
+            .route("/v1/journals/{scene}", get(journals::show))
             .route("/v1/nodes", get(nodes::list))
             .route("/v1/nodes/{node}/drain", post(nodes::drain).delete(nodes::undrain))
             .route("/v1/reservations", post(scenes::reserve))
@@ -114,6 +118,7 @@ impl Ops {
             .route("/v1/users/{user}", get(show_user))
             .route("/v1/users/{user}/ban", post(ban).delete(unban))
             .route("/v1/users/{user}/mute", post(mute::mute).delete(mute::unmute))
+            .route("/v1/users/{user}/ratings/{domain}", put(ratings::put).delete(ratings::remove))
             .route("/v1/users/{user}/sessions/{session}", delete(end_session))
             .layer(DefaultBodyLimit::max(64 * 1_024))
             .with_state(self)

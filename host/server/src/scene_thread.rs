@@ -9,6 +9,7 @@
 
 mod connection;
 mod game;
+mod ledger;
 mod saves;
 mod socket;
 mod turn;
@@ -26,6 +27,7 @@ use scenehost_engine::{Engine, Limits, Plugin};
 
 use crate::bus::Bus;
 use crate::clock::Clock;
+use crate::journals::{Journals, Writer};
 pub use connection::NewSocket;
 use saves::Made;
 pub use saves::Room;
@@ -198,19 +200,20 @@ pub fn spawn(
     bus: &Bus,
     clock: Clock,
     saves: &Room,
+    journals: &Journals,
 ) -> io::Result<Vec<std::thread::JoinHandle<()>>> {
     let runtime = tokio::runtime::Handle::current();
     let mut joins = Vec::with_capacity(seeds.len());
     for seed in seeds {
         let (fleets, bus, runtime) = (fleets.clone(), bus.clone(), runtime.clone());
-        let saves = saves.clone();
+        let (saves, journals) = (saves.clone(), Writer::new(journals.clone()));
         let builder = std::thread::Builder::new()
             .name(format!("scenes-{}", seed.index))
             // Guests run on this stack; running out of it would end the process.
             .stack_size(engine.thread_stack_bytes_min().max(2 << 20));
         joins.push(builder.spawn(move || {
             let _running = Running { threads: seed.threads.clone(), index: seed.index };
-            turn::SceneThread::new(seed, fleets, bus, clock, runtime, saves).run();
+            turn::SceneThread::new(seed, fleets, bus, clock, runtime, saves, journals).run();
         })?);
     }
     Ok(joins)

@@ -3,8 +3,10 @@
 //!
 //! `{"misbehave":"loop","when":"message"}`. It exists so that tests can show that a scene hurts
 //! nobody but itself. With `{"grants":"coin"}` it grants the sender a coin for every message instead. With `{"seeks":1}`
-//! it asks matching for so many more players when seat 0 comes in.
+//! it asks matching for so many more players when seat 0 comes in. With `{"keeps":true}` it keeps every message, answers each
+//! with how many its sender has sent, and tells all of them who asks for a `list` or has missed something.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use scenehost_sdk::log;
@@ -75,6 +77,8 @@ pub struct Plan {
     pub grants: Option<String>,
     /// For how many more players to ask.
     pub seeks: u32,
+    /// Keep messages, and count them, in the place of an echo.
+    pub keeps: bool,
 }
 
 /// The scene.
@@ -83,6 +87,8 @@ pub struct Hostile {
     plan: Plan,
     /// From this step on misdeeds at ticks are committed.
     due_tick: u64,
+    /// What each seat has sent, with `keeps`.
+    kept: BTreeMap<Seat, Vec<String>>,
 }
 
 impl Plan {
@@ -127,7 +133,7 @@ impl Scene for Hostile {
         plan.obey(When::Start)?;
         let after = if plan.within_ticks == 0 { 0 } else { random.random_range(0..plan.within_ticks) };
         let due_tick = plan.after_ticks + u64::from(after);
-        Ok(Hostile { plan, due_tick })
+        Ok(Hostile { plan, due_tick, kept: BTreeMap::new() })
     }
 
     fn admit(&self, _: &Player) -> Result<(), String> {
@@ -141,8 +147,17 @@ impl Scene for Hostile {
         self.plan.obey_in(When::Join, ctx);
     }
 
+    fn resumed(&mut self, ctx: &mut Context, seat: Seat, missed: bool) {
+        if self.plan.keeps && missed {
+            self.tell_kept(ctx, seat, "missed");
+        }
+    }
+
     fn received(&mut self, ctx: &mut Context, from: Seat, body: Vec<u8>) {
         self.plan.obey_in(When::Message, ctx);
+        if self.plan.keeps {
+            return self.keep(ctx, from, &body);
+        }
         match &self.plan.grants {
             Some(name) => {
                 let amount = Amount { seat: from, name: name.clone(), count: 1 };
@@ -170,16 +185,32 @@ impl Scene for Hostile {
         self.plan.obey(When::Save)?;
         match self.plan.due(When::Save) {
             Some(Misdeed::Giant) => Ok(vec![b'g'; GIANT_BYTES]),
-            _ => Ok(self.due_tick.to_le_bytes().to_vec()),
+            _ => Ok(minicbor_serde::to_vec(self)?),
         }
     }
 
     fn load(init: &Init, snapshot: &[u8]) -> Result<Self, Fault> {
         let plan: Plan = init.configured()?;
         plan.obey(When::Load)?;
-        let due_tick = snapshot.try_into().map_err(|_| "a snapshot of this scene has 8 bytes")?;
-        let due_tick = u64::from_le_bytes(due_tick);
-        Ok(Hostile { plan, due_tick })
+        let saved: Hostile = minicbor_serde::from_slice(snapshot)?;
+        Ok(Hostile { plan, ..saved })
+    }
+}
+
+impl Hostile {
+    fn keep(&mut self, ctx: &mut Context, from: Seat, body: &[u8]) {
+        let text = String::from_utf8_lossy(body).into_owned();
+        if text.starts_with("list") {
+            return self.tell_kept(ctx, from, &text);
+        }
+        let kept = self.kept.entry(from).or_default();
+        kept.push(text);
+        ctx.send_bytes(from, kept.len().to_string().into_bytes());
+    }
+
+    fn tell_kept(&self, ctx: &mut Context, seat: Seat, why: &str) {
+        let kept = self.kept.get(&seat).map_or(String::new(), |kept| kept.join(","));
+        ctx.send_bytes(seat, format!("{why} {kept}").into_bytes());
     }
 }
 

@@ -62,7 +62,10 @@ export type Connect = (
   signal: AbortSignal,
 ) => Promise<Lobby>;
 
-/** How long the word that a scene is left may take to the lobby, until a search is tried all the same. */
+/**
+ * How long the word that a scene is left, or that a game has begun a search, may take to come from the lobby, until a
+ * search is tried all the same.
+ */
 const HEARD_MS_MAX = 3_000;
 const NO_CONNECTION = "There is no connection. Try again in a moment.";
 
@@ -459,7 +462,8 @@ export class App {
     scene.on("ended", (end) => {
       const trouble = sceneEnded(end);
       if (!shown()) return;
-      if (trouble) this.#fail(trouble);
+      if (end.reason === "NEXT_MATCH") this.#followSearch(domain, lobby);
+      else if (trouble) this.#fail(trouble);
       else this.#changed();
     });
     const changed = () => this.#changed();
@@ -469,6 +473,16 @@ export class App {
       if (!shown() || scene.end) return;
       if (closed.code === "RESTARTING") this.#followRestart(lobby);
       else this.#fail(sceneGone(closed));
+    });
+  }
+
+  /** The game has sent the player on to the next match: the lobby searches already, and that is taken up. */
+  #followSearch(domain: Domain, lobby: Lobby): void {
+    this.#begin({ ...waiting(domain), stage: "searching" }, async (signal) => {
+      const state = await heardOfSearch(lobby);
+      signal.throwIfAborted();
+      if (state?.state === "IDLE") throw state.refused ?? new Cancelled();
+      await this.#search(domain, lobby, signal);
     });
   }
 
@@ -502,6 +516,21 @@ function heardOfEnd(lobby: Lobby, sceneId: string): Promise<void> {
       resolve();
     };
     const offs = [lobby.on("sceneEnded", done), lobby.on("gone", done)];
+    const timer = setTimeout(done, HEARD_MS_MAX);
+  });
+}
+
+/** How the search stands that a game has begun, once the lobby tells; a search of the own before that is refused. */
+function heardOfSearch(lobby: Lobby): Promise<MatchState | undefined> {
+  const known = lobby.matchState;
+  if (known && known.state !== "IDLE") return Promise.resolve(known);
+  return new Promise((resolve) => {
+    const done = (state?: MatchState) => {
+      for (const off of offs) off();
+      clearTimeout(timer);
+      resolve(state);
+    };
+    const offs = [lobby.on("matchState", done), lobby.on("gone", () => done())];
     const timer = setTimeout(done, HEARD_MS_MAX);
   });
 }

@@ -39,6 +39,8 @@ class FakeLobby {
   seatless = false;
   /** How the scene has ended. */
   sceneEnd: SceneEnd | undefined;
+  /** The scene ends while its page is shown. */
+  endScene: (end: SceneEnd) => void = () => {};
   /** The scene's connection is gone for good. */
   sceneGone: (closed: Closed) => void = () => {};
   matchState: MatchState | undefined;
@@ -109,6 +111,7 @@ class FakeLobby {
       return this.left.promise;
     };
     const on = (event: string, listener: (value: never) => void) => {
+      if (event === "ended") this.endScene = listener as (end: SceneEnd) => void;
       if (event === "gone") this.sceneGone = listener as (closed: Closed) => void;
     };
     const scene = { sceneId: "s1", on, leave, end: this.sceneEnd };
@@ -534,6 +537,60 @@ test("a page that goes while its party searches takes the search back, and stays
   loaded.start();
   await settled();
   assert.deepEqual([stage(loaded), next.asked], ["home", []], "the leader searches again");
+});
+
+const nextMatch = { sceneId: "s1", reason: "NEXT_MATCH", text: "", results: [] } as SceneEnd;
+
+async function inAGame(): Promise<[App, FakeLobby]> {
+  const lobby = new FakeLobby();
+  lobby.heldSceneId = "s1";
+  doors.push(lobby);
+  const app = newApp();
+  app.start();
+  await settled();
+  assert.equal(app.view.at, "playing");
+  return [app, lobby];
+}
+
+test("whom a game sends on to the next match takes the search up once the lobby has told of it", async () => {
+  const [app, lobby] = await inAGame();
+  lobby.endScene(nextMatch);
+  await settled();
+  assert.deepEqual([stage(app), lobby.asked], ["searching", ["rejoin"]]);
+  lobby.stand("SEARCHING");
+  await settled();
+  assert.deepEqual([stage(app), lobby.asked], ["searching", ["rejoin", "findMatch gomoku"]]);
+  lobby.search.resolve({ domain: "gomoku" } as Match);
+  await settled();
+  assert.equal(stage(app), "playing");
+});
+
+test("the lobby may tell of the search before the game does", async () => {
+  const [app, lobby] = await inAGame();
+  lobby.matchState = { state: "SEARCHING", domain: "gomoku", waitedMs: 0 } as MatchState;
+  lobby.endScene(nextMatch);
+  await settled();
+  assert.equal(stage(app), "searching");
+});
+
+test("why there is no next match is told", async () => {
+  const [app, lobby] = await inAGame();
+  lobby.endScene(nextMatch);
+  const refused = new Refused("CLOSED", "it opens at 18:00", 0);
+  lobby.tell("matchState", { state: "IDLE", domain: "gomoku", refused });
+  await settled();
+  assert.equal(app.view.at, "trouble");
+  assert.deepEqual(lobby.asked, ["rejoin"]);
+});
+
+test("who does not want the next match takes its search back, also before anything is told of it", async () => {
+  const [app, lobby] = await inAGame();
+  lobby.endScene(nextMatch);
+  app.cancel();
+  assert.deepEqual([stage(app), lobby.asked], ["cancelling", ["rejoin", "cancelMatch"]]);
+  lobby.tell("matchState", { state: "IDLE", domain: "gomoku" });
+  await settled();
+  assert.equal(app.view.at, "home");
 });
 
 const restarting = new Closed("server", "the game has failed and starts again", "RESTARTING");

@@ -124,7 +124,7 @@ pub enum LobbyEvent {
     Notification(v1::SynNotification),
     /// What friends are doing now, of whom it has changed.
     Presence(v1::SynPresence),
-    /// A game has changed the user's rating.
+    /// The user's rating has changed: by a game, or an operator has set it (`place` is 0 then).
     Standing(v1::SynStanding),
     /// Somebody else has changed the user's wallet.
     Wallet(v1::SynWallet),

@@ -95,7 +95,7 @@ export interface LobbyEvents {
   party: PartyEvent;
   /** A notification has come. */
   notification: NotificationNews;
-  /** A game has changed the user's rating. */
+  /** The user's rating has changed. */
   rating: RatingChange;
   /** Somebody else has changed the user's wallet. */
   wallet: WalletChange;

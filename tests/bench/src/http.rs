@@ -45,6 +45,22 @@ impl Client {
         serde_json::from_slice(&body).with_context(|| format!("POST {path} was not answered with JSON: {text}"))
     }
 
+    /// Puts JSON there.
+    pub fn put(&mut self, path: &str, token: &str, body: &Value) -> Result<()> {
+        let body = body.to_string();
+        let request = format!(
+            "PUT {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+             Authorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len(),
+        );
+        self.stream.write_all(request.as_bytes())?;
+        match self.head().with_context(|| format!("no answer to PUT {path}"))?.0 {
+            204 => Ok(()),
+            status => bail!("PUT {path} was answered with status {status}"),
+        }
+    }
+
     /// The text that a GET is answered with.
     pub fn get(&mut self, path: &str) -> Result<String> {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);

@@ -2,7 +2,7 @@
 //! up to a million who wait; and what clients of a host see of it.
 //!
 //! - `match_speed/index.rs`: the index. `match_speed/sorted_list.rs`: what it is measured against.
-//! - `match_speed/handler.rs`: the handler. `match_speed/crowd.rs`: who searches there.
+//! - `match_speed/handler.rs`: the handler. `match_speed/crowd.rs`: who searches there. `match_speed/stand_in.rs`: a rule.
 //! - `match_speed/population.rs`: ratings and parties. `match_speed/sockets.rs`: clients of a host.
 //!
 //! Invariant: what has no sockets runs on one thread, and its times are that thread's processor time, so that other work
@@ -14,6 +14,7 @@ mod index;
 mod population;
 mod sockets;
 mod sorted_list;
+mod stand_in;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::report::{self, Machine};
+use crowd::Game;
 use handler::World;
 use population::Kind;
 
@@ -157,7 +159,7 @@ fn in_handler(settings: &Settings, report: &mut Report) -> Result<()> {
     let mut rows = Vec::new();
     let mut costs = Vec::new();
     for &size in settings.sizes {
-        let mut world = World::new(Kind::Normal, size)?;
+        let mut world = World::new(Game::Duels, None, Kind::Normal, size)?;
         let rate = world.rate(settings.window / 2, settings.window)?;
         let bytes = world.index_bytes_per_ticket();
         let steps = world.steps(settings.timed, Domain { rating_range: 120, ..crowd::domain() })?;
@@ -183,10 +185,29 @@ fn in_handler(settings: &Settings, report: &mut Report) -> Result<()> {
     }
     report.figures.insert("slope".to_owned(), slope(&costs));
     report.parts.insert("handler", json!(rows));
-    let mut equal = World::new(Kind::Equal, settings.sizes[settings.sizes.len().min(3) - 1])?;
+    with_more(settings, report)?;
+    let mut equal = World::new(Game::Duels, None, Kind::Equal, settings.sizes[settings.sizes.len().min(3) - 1])?;
     let steps = equal.steps(settings.timed / 10, Domain { rating_range: 120, ..crowd::domain() })?;
     println!("  all ratings equal: {steps:?}");
     report.parts.insert("all_equal", json!(steps));
+    Ok(())
+}
+
+/// The same with parties and teams, with a rule, and with both.
+fn with_more(settings: &Settings, report: &mut Report) -> Result<()> {
+    let mut rows = Vec::new();
+    for (name, game, has_rule) in
+        [("parties", Game::Parties, false), ("rule", Game::Duels, true), ("rule_parties", Game::Parties, true)]
+    {
+        for &size in settings.sizes {
+            let rule = has_rule.then(stand_in::rule).transpose()?;
+            let rate = World::new(game, rule, Kind::Normal, size)?.rate(settings.window / 2, settings.window)?;
+            println!("  {size:9} {:9.0} a second   with {}", rate.tickets_per_s, name.replace('_', " and "));
+            report.figures.insert(format!("tickets_per_s_{name}_{}", short(size)), rate.tickets_per_s);
+            rows.push(json!({ "with": name, "waiting": size, "rate": rate }));
+        }
+    }
+    report.parts.insert("with_more", json!(rows));
     Ok(())
 }
 

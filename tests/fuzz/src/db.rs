@@ -16,7 +16,7 @@ use scenehost_core::read::{Load, ScanRecords};
 use scenehost_core::results::board::{Board, Kind};
 use scenehost_core::results::ranking::Order;
 use scenehost_core::results::season::Reset;
-use scenehost_core::results::{self, Finished, Part};
+use scenehost_core::results::{self, Finished, Given, Part};
 use scenehost_core::storage::{self, Change, Owner, Readers, Whose, Writers};
 use scenehost_core::{
     AllocationId, Context, Effects, Epoch, GameName, GuildId, Incarnation, Message, PartyId, Player, PlayerResult,
@@ -439,7 +439,7 @@ fn said(script: &mut Script) -> chat::Request {
 
 fn standing(script: &mut Script) -> results::Request {
     let board = ["rating", "best", "none"][script.below(3)].to_owned();
-    match script.below(8) {
+    match script.below(9) {
         0 => results::Request::Ratings(USERS[..script.below(4)].to_vec()),
         1 => results::Request::History { user: script.chance().then(|| user(script)), skip: 0, limit: script.number() },
         2 => results::Request::Boards,
@@ -454,6 +454,12 @@ fn standing(script: &mut Script) -> results::Request {
         4 => {
             let score = script.chance().then(|| i64::from(script.number()));
             results::Request::Set { board, user: user(script), score }
+        }
+        5 => {
+            let (rating, deviation) = (90 + 16 * script.below(256) as u32, 20 + 2 * script.below(256) as u32);
+            let given = Given { rating, deviation, wins: script.number(), draws: 0, losses: script.number() };
+            let domain = ["gomoku", "none"][script.below(2)].into();
+            results::Request::Rate { user: user(script), domain, given: script.chance().then_some(given) }
         }
         _ => results::Request::Record { allocation: AllocationId(script.below(4) as u64), finished: finished(script) },
     }

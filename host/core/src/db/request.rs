@@ -99,7 +99,7 @@ pub enum News {
     Friends(friends::News),
     /// A notification has come.
     Inbox(Box<inbox::News>),
-    /// A game has changed the user's rating.
+    /// The user's rating has changed.
     Results(results::News),
     /// Somebody else has changed the user's wallet.
     Economy(Box<economy::News>),

@@ -79,23 +79,6 @@ impl Match {
         }
     }
 
-    /// While the store or a handler is down nothing can come of what was not accepted yet: those wait again, to be
-    /// told with all who wait.
-    pub(super) fn end_accepting(&mut self, cx: &mut Context<'_>) {
-        let accepting = self.groups.iter().filter(|(_, group)| group.is_accepting()).map(|(match_id, _)| *match_id);
-        let mut accepting: Vec<MatchId> = accepting.collect();
-        accepting.sort();
-        for match_id in accepting {
-            self.group_until.clear(&match_id);
-            for number in self.groups.remove(&match_id).map(|group| group.tickets).unwrap_or_default() {
-                if let Some(ticket) = self.tickets.get_mut(&number) {
-                    ticket.state = State::Away;
-                }
-                self.wait(number, cx.now);
-            }
-        }
-    }
-
     fn tell_group(&self, match_id: MatchId, cx: &mut Context<'_>) {
         for number in self.groups.get(&match_id).map(|group| group.tickets.as_slice()).unwrap_or_default() {
             self.tell_state(*number, cx);

@@ -13,6 +13,10 @@ use super::glance::Glance;
 const LOWEST: i32 = -512;
 /// How many bins there are, a power of two.
 const BINS: usize = 4_096;
+/// How many are taken away at once.
+const DISCARDED: usize = 512;
+/// For how many tickets more a bin takes room at least.
+const FEW_MORE: usize = 2;
 
 /// A ticket in its bin.
 #[derive(Debug, Clone, Copy)]
@@ -27,13 +31,14 @@ pub(super) struct Entry {
 #[derive(Debug, Clone)]
 pub(super) struct Bins {
     bins: Vec<Vec<Entry>>,
-    tickets: Fenwick,
-    users: Fenwick,
+    /// A bit for each bin that has tickets.
+    used: [u64; BINS / 64],
+    counts: Fenwick,
 }
 
 impl Default for Bins {
     fn default() -> Self {
-        Self { bins: vec![Vec::new(); BINS], tickets: Fenwick::new(), users: Fenwick::new() }
+        Self { bins: vec![Vec::new(); BINS], used: [0; BINS / 64], counts: Fenwick::new() }
     }
 }
 
@@ -45,24 +50,26 @@ impl Bins {
     /// Puts a ticket in. Its position, by which it is taken out again.
     pub fn insert(&mut self, rating: i32, entry: Entry) -> u32 {
         let bin = bin_of(rating);
-        self.tickets.add(bin, 1);
-        self.users.add(bin, entry.glance.users);
+        self.counts.add(bin, Count { tickets: 1, users: entry.glance.users });
         let entries = &mut self.bins[bin];
-        // By a quarter, not by the double: bins are most of what the index takes.
+        // By a quarter, not by the double: bins are much of what the index takes.
         if entries.len() == entries.capacity() {
-            entries.reserve_exact((entries.len() / 4).max(4));
+            entries.reserve_exact((entries.len() / 4).max(FEW_MORE));
         }
         entries.push(entry);
+        self.used[bin / 64] |= 1 << (bin % 64);
         self.bins[bin].len() as u32 - 1
     }
 
-    /// Takes the ticket at a position out. Which ticket is at that position instead, if another one is.
-    pub fn remove(&mut self, rating: i32, position: u32) -> Option<u32> {
+    /// Takes the ticket at a position out. What it was, and which ticket is at that position instead, if another one is.
+    pub fn remove(&mut self, rating: i32, position: u32) -> (Glance, Option<u32>) {
         let bin = bin_of(rating);
         let Entry { glance, .. } = self.bins[bin].swap_remove(position as usize);
-        self.tickets.subtract(bin, 1);
-        self.users.subtract(bin, glance.users);
-        self.bins[bin].get(position as usize).map(|entry| entry.slot)
+        self.counts.subtract(bin, Count { tickets: 1, users: glance.users });
+        if self.bins[bin].is_empty() {
+            self.used[bin / 64] &= !(1 << (bin % 64));
+        }
+        (glance, self.bins[bin].get(position as usize).map(|entry| entry.slot))
     }
 
     /// Lets the ticket at a position play in these regions from now on.
@@ -70,53 +77,83 @@ impl Bins {
         self.bins[bin_of(rating)][position as usize].glance.regions = regions;
     }
 
-    /// The ranks of those whose rating may be from `lowest` to `highest`, both included.
-    pub fn within(&self, lowest: i32, highest: i32) -> Range<u32> {
+    /// The ranks of those whose rating may be from `lowest` to `highest`, both included, and how many users they have.
+    pub fn within(&self, lowest: i32, highest: i32) -> (Range<u32>, u32) {
         if lowest > highest {
-            return 0..0;
+            return (0..0, 0);
         }
-        self.tickets.before(bin_of(lowest))..self.tickets.before(bin_of(highest) + 1)
+        let (first, end) = (self.counts.before(bin_of(lowest)), self.counts.before(bin_of(highest) + 1));
+        (first.tickets..end.tickets, end.users - first.users)
     }
 
-    /// How many users those have.
-    pub fn users_within(&self, lowest: i32, highest: i32) -> u32 {
-        if lowest > highest {
-            return 0;
-        }
-        self.users.before(bin_of(highest) + 1) - self.users.before(bin_of(lowest))
+    /// How many have a rating that may be lower than this one.
+    pub fn below(&self, rating: i32) -> u32 {
+        self.counts.before(bin_of(rating)).tickets
     }
 
     /// The ticket of a rank below the number of all tickets.
     pub fn at(&self, rank: u32) -> &Entry {
-        let (bin, in_bin) = self.tickets.find(rank);
+        let (bin, in_bin) = self.counts.find(rank);
         &self.bins[bin][in_bin as usize]
+    }
+
+    /// Takes some of the bins away with what is in them, of a structure in which nothing is looked for any more. How many
+    /// of them had taken memory; `None`: none are left.
+    pub fn discard_some(&mut self) -> Option<usize> {
+        let some = self.bins.split_off(self.bins.len().saturating_sub(DISCARDED));
+        let with_memory = some.iter().filter(|bin| bin.capacity() > 0).count();
+        (!some.is_empty()).then_some(with_memory)
     }
 
     /// How many bytes it takes, by what is allocated.
     pub fn bytes(&self) -> usize {
         let bins: usize = self.bins.iter().map(|bin| bin.capacity() * size_of::<Entry>()).sum();
-        bins + BINS * size_of::<Vec<Entry>>() + 2 * (BINS + 1) * size_of::<u32>()
+        bins + BINS * size_of::<Vec<Entry>>() + (BINS + 1) * size_of::<u64>()
     }
 
     /// The tickets of these ranks, bin by bin.
     pub fn slices(&self, ranks: Range<u32>) -> impl Iterator<Item = &[Entry]> {
-        let (first, in_bin) = self.tickets.find(ranks.start);
+        let (mut next, in_bin) = self.counts.find(ranks.start);
         let (mut skipped, mut left) = (in_bin as usize, ranks.len());
-        self.bins[first.min(BINS)..].iter().map_while(move |bin| {
-            let slice = &bin[std::mem::take(&mut skipped).min(bin.len())..];
+        std::iter::from_fn(move || {
+            let bin = self.used_from(next).filter(|_| left > 0)?;
+            next = bin + 1;
+            let slice = &self.bins[bin][std::mem::take(&mut skipped)..];
             let slice = &slice[..slice.len().min(left)];
-            let ended = left == 0;
             left -= slice.len();
-            (!ended).then_some(slice)
+            Some(slice)
         })
     }
+
+    /// The first bin from this one on that has tickets: few of them are spread over many bins.
+    fn used_from(&self, bin: usize) -> Option<usize> {
+        let first = bin / 64;
+        let within = |word: usize| if word == first { u64::MAX << (bin % 64) } else { u64::MAX };
+        let mut words = (first..self.used.len()).map(|word| (word, self.used[word] & within(word)));
+        let found = words.find(|(_, bits)| *bits != 0);
+        found.map(|(word, bits)| 64 * word + bits.trailing_zeros() as usize)
+    }
+}
+
+/// How many there are.
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    tickets: u32,
+    users: u32,
 }
 
 /// How many there are, by bin.
 #[derive(Debug, Clone)]
 struct Fenwick {
-    /// At `i` the sum of the bins from `i - (i & -i)` to before `i`; the first is not used.
-    sums: Vec<u32>,
+    /// At `i` the sum of the bins from `i - (i & -i)` to before `i`; the first is not used. Tickets are the lower half of
+    /// a word and users its upper half, so that one way through the tree counts both.
+    sums: Vec<u64>,
+}
+
+impl Count {
+    fn word(self) -> u64 {
+        u64::from(self.users) << 32 | u64::from(self.tickets)
+    }
 }
 
 impl Fenwick {
@@ -124,31 +161,31 @@ impl Fenwick {
         Self { sums: vec![0; BINS + 1] }
     }
 
-    fn add(&mut self, bin: usize, count: u32) {
+    fn add(&mut self, bin: usize, count: Count) {
         let mut i = bin + 1;
         while i <= BINS {
-            self.sums[i] += count;
+            self.sums[i] += count.word();
             i += i & i.wrapping_neg();
         }
     }
 
-    fn subtract(&mut self, bin: usize, count: u32) {
+    fn subtract(&mut self, bin: usize, count: Count) {
         let mut i = bin + 1;
         while i <= BINS {
-            self.sums[i] -= count;
+            self.sums[i] -= count.word();
             i += i & i.wrapping_neg();
         }
     }
 
     /// How many are in the bins before this one.
-    fn before(&self, bin: usize) -> u32 {
+    fn before(&self, bin: usize) -> Count {
         let mut sum = 0;
         let mut i = bin;
         while i > 0 {
             sum += self.sums[i];
             i &= i - 1;
         }
-        sum
+        Count { tickets: sum as u32, users: (sum >> 32) as u32 }
     }
 
     /// The bin of a rank, and the rank in it. Past the last: [`BINS`].
@@ -157,8 +194,8 @@ impl Fenwick {
         let mut half = BINS;
         while half > 0 {
             let next = bin + half;
-            if next <= BINS && self.sums[next] <= left {
-                left -= self.sums[next];
+            if next <= BINS && self.sums[next] as u32 <= left {
+                left -= self.sums[next] as u32;
                 bin = next;
             }
             half /= 2;
@@ -213,7 +250,7 @@ mod tests {
             for (ticket, rating, users) in steps {
                 match inside.remove(&ticket) {
                     Some((rating, position, _)) => {
-                        if let Some(moved) = bins.remove(rating, position) {
+                        if let Some(moved) = bins.remove(rating, position).1 {
                             inside.get_mut(&moved).expect("it is in").1 = position;
                         }
                         list.remove(rating, ticket);
@@ -232,7 +269,7 @@ mod tests {
                     tickets
                 };
                 let exact = |ticket: &u32| (lowest..=highest).contains(&inside[ticket].0);
-                let ranks = bins.within(lowest, highest);
+                let (ranks, users) = bins.within(lowest, highest);
                 let all: Vec<u32> = ranks.clone().map(|rank| bins.at(rank).slot).collect();
                 prop_assert_eq!(&all, &bins.slices(ranks).flatten().map(|entry| entry.slot).collect::<Vec<_>>());
                 // Beyond the bins there may be more, which who asks has to pass over.
@@ -240,8 +277,9 @@ mod tests {
                 let mut found: Vec<u32> = all.iter().copied().filter(exact).collect();
                 found.sort_unstable();
                 prop_assert_eq!(found, expected);
-                let users: u32 = all.iter().map(|ticket| inside[ticket].2).sum();
-                prop_assert_eq!(users, bins.users_within(lowest, highest));
+                prop_assert_eq!(users, all.iter().map(|ticket| inside[ticket].2).sum::<u32>());
+                let lower = inside.values().filter(|(rating, ..)| *rating < lowest).count();
+                prop_assert!(lowest < LOWEST + 1 || lowest >= LOWEST + BINS as i32 - 1 || bins.below(lowest) as usize == lower);
             }
         }
     }
@@ -251,8 +289,8 @@ mod tests {
         let mut bins = Bins::default();
         bins.insert(i32::MIN, entry(1, 1));
         bins.insert(i32::MAX, entry(2, 1));
-        assert_eq!(bins.within(i32::MIN, i32::MAX), 0..2);
-        assert_eq!(bins.within(i32::MAX, i32::MIN), 0..0, "nobody");
+        assert_eq!(bins.within(i32::MIN, i32::MAX), (0..2, 2));
+        assert_eq!(bins.within(i32::MAX, i32::MIN), (0..0, 0), "nobody");
         assert_eq!((bins.at(0).slot, bins.at(1).slot), (1, 2));
     }
 }

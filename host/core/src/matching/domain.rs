@@ -242,10 +242,10 @@ fn default_fill_ms() -> u64 {
     10_000
 }
 fn default_rating_range() -> u32 {
-    100
+    50
 }
 fn default_rating_range_per_s() -> u32 {
-    15
+    10
 }
 fn default_rating_range_max() -> u32 {
     1_000

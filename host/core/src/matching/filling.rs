@@ -194,7 +194,7 @@ impl Match {
             None => (i32::MIN, i32::MAX),
         };
         let around = self.pool.around(OPEN, lowest, highest);
-        let mut around: Vec<(Time, u64)> = around.map(|ticket| (ticket.since, ticket.number)).collect();
+        let mut around: Vec<(Time, u64)> = around.into_iter().map(|ticket| (ticket.since, ticket.number)).collect();
         around.sort_unstable();
         around.into_iter().map(|(_, number)| number).collect()
     }

@@ -8,7 +8,7 @@ use super::domain::{Domain, PROPERTIES_MAX};
 use super::pool::{ANY, Marks};
 
 /// A ticket, as far as a glance goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Glance {
     /// The regions that are near enough, a bit each; all of them in domains without.
     pub regions: u64,
@@ -19,6 +19,9 @@ pub(super) struct Glance {
     pub users: u32,
 }
 
+/// Whom every group seeks that seeks anybody.
+pub(super) const ANYONE: Glance = Glance { regions: u64::MAX, has: u64::MAX, wants: u64::MAX, users: 0 };
+
 /// Where each property has its bits.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Layout {
@@ -26,6 +29,8 @@ pub(super) struct Layout {
     /// The highest bit of each property, and all others.
     tops: u64,
     lows: u64,
+    /// The bits of the properties that are not one for the whole match.
+    personal: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +55,7 @@ impl Layout {
             layout.fields.push(Field { property: i, common: property.common, shift, mask });
             layout.tops |= 1 << (shift + width - 1);
             layout.lows |= (mask >> 1) << shift;
+            layout.personal |= if property.common { 0 } else { mask << shift };
             shift += width;
         }
         layout
@@ -64,6 +70,14 @@ impl Layout {
             wants |= (marks.wants & mask) << shift;
         }
         Glance { regions, has, wants, users }
+    }
+
+    /// What all have in common who have and want the same of the properties that are not one for the whole match: a
+    /// group that does not seek this seeks none of them. `None`: there are no such properties.
+    pub fn kind_of(&self, one: &Glance) -> Option<Glance> {
+        let others = !self.personal;
+        let kind = Glance { has: one.has | others, wants: one.wants | others, ..ANYONE };
+        (self.personal != 0).then_some(kind)
     }
 
     /// Whom a group seeks that began with a ticket of these marks: of what is one for the whole match the same as all of

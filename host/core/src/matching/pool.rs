@@ -1,7 +1,7 @@
 //! The waiting tickets of a domain, and who of them may play together as far as numbers say: ratings, regions, and
 //! what users have and want. What needs names (blocks, a party's shape, the game's own rule) is asked of the caller.
 //!
-//! Invariants: a ticket that waits is in the bins of exactly one bracket, by its rating. Two tickets meet only if each
+//! Invariants: a ticket that waits is on exactly one shelf of its bracket, by its rating. Two tickets meet only if each
 //! is in the other's range, so a range that has widened finds by itself whom it has come to reach. Whoever is chosen
 //! is chosen uniformly among those who may be, up to [`SCAN_MAX`] of them, and nearly so beyond.
 //!
@@ -11,9 +11,11 @@ use std::ops::Range;
 
 use rand::RngExt;
 
-use super::bins::{Bins, Entry};
+use super::bins::Entry;
 use super::domain::{Domain, PROPERTIES_MAX};
-use super::glance::{Glance, Layout};
+use super::glance::{ANYONE, Glance, Layout};
+use super::rows::Rows;
+use super::shelves::{Reach, Shelves, Spot};
 use crate::ids::Time;
 
 /// How many candidates are drawn before all are looked through.
@@ -64,36 +66,38 @@ pub const ANY: Marks = Marks { has: u64::MAX, wants: u64::MAX };
 #[derive(Debug, Clone)]
 struct Place {
     ticket: Waiting,
-    /// Where it is in its bin; [`NOWHERE`] if nobody is here.
-    position: u32,
     /// Tells it from tickets that were here before.
     turn: u32,
+    /// Where it is on the shelves; nowhere if nobody is here.
+    spot: Spot,
 }
 
-/// The position of nobody.
-const NOWHERE: u32 = u32::MAX;
+/// A place that nobody has had.
+const EMPTY: Place = Place {
+    ticket: Waiting { number: 0, since: Time(0), regions: 0, rating: 0, users: 0, bracket: OPEN, careful: false },
+    turn: 0,
+    spot: Spot::NOWHERE,
+};
 
 impl Place {
     fn is_taken(&self) -> bool {
-        self.position != NOWHERE
+        self.spot != Spot::NOWHERE
     }
 }
 
 /// The index of waiting tickets.
 #[derive(Debug, Clone)]
 pub struct Pool {
-    places: Vec<Place>,
+    places: Rows<Place>,
     free: Vec<Slot>,
-    /// By bracket.
-    bins: Vec<Bins>,
+    shelves: Shelves,
     /// For each place one for each property.
-    marks: Vec<Marks>,
+    marks: Rows<Marks>,
     /// For each place the round trip to each region, in milliseconds.
-    round_trips: Vec<u16>,
-    properties: usize,
-    regions: usize,
-    layout: Layout,
-    /// Whom one search may choose; kept to be used again.
+    round_trips: Rows<u16>,
+    has_regions: bool,
+    /// Whom one search may choose of; kept to be used again.
+    reach: Reach,
     candidates: Vec<Slot>,
     /// How many candidates were looked at, for the limit of a step.
     looked_at: u64,
@@ -134,14 +138,13 @@ impl Pool {
     /// An empty one for such a domain.
     pub fn new(domain: &Domain) -> Self {
         Self {
-            places: Vec::new(),
+            places: Rows::new(1),
             free: Vec::new(),
-            bins: vec![Bins::default()],
-            marks: Vec::new(),
-            round_trips: Vec::new(),
-            properties: domain.properties.len(),
-            regions: domain.regions().len(),
-            layout: Layout::new(domain),
+            shelves: Shelves::new(Layout::new(domain)),
+            marks: Rows::new(domain.properties.len()),
+            round_trips: Rows::new(domain.regions().len()),
+            has_regions: !domain.regions().is_empty(),
+            reach: Reach::default(),
             candidates: Vec::new(),
             looked_at: 0,
         }
@@ -166,112 +169,132 @@ impl Pool {
     /// region; what is missing is [`ANY`] and 0.
     pub fn insert(&mut self, ticket: Waiting, marks: &[Marks], round_trips: &[u16]) -> Slot {
         let slot = self.free.pop().unwrap_or_else(|| self.grow());
-        let bracket = usize::from(ticket.bracket);
-        if bracket >= self.bins.len() {
-            self.bins.resize_with(bracket + 1, Bins::default);
-        }
-        let (at, first_mark, first_trip) =
-            (slot as usize, slot as usize * self.properties, slot as usize * self.regions);
-        for i in 0..self.properties {
-            self.marks[first_mark + i] = marks.get(i).copied().unwrap_or(ANY);
-        }
-        for i in 0..self.regions {
-            self.round_trips[first_trip + i] = round_trips.get(i).copied().unwrap_or(0);
-        }
-        let place = &mut self.places[at];
-        place.ticket = ticket;
-        let entry = Entry { slot, glance: self.glance(slot) };
-        self.places[at].position = self.bins[bracket].insert(ticket.rating, entry);
+        fill(self.marks.row_mut(slot), marks, ANY);
+        fill(self.round_trips.row_mut(slot), round_trips, 0);
+        self.place_mut(slot).ticket = ticket;
+        self.enter(slot);
         slot
     }
 
     fn grow(&mut self) -> Slot {
-        let nobody =
-            Waiting { number: 0, since: Time(0), regions: 0, rating: 0, users: 0, bracket: OPEN, careful: false };
-        self.places.push(Place { ticket: nobody, position: NOWHERE, turn: 0 });
-        self.marks.resize(self.places.len() * self.properties, ANY);
-        self.round_trips.resize(self.places.len() * self.regions, 0);
+        self.places.push(EMPTY);
+        self.marks.push(ANY);
+        self.round_trips.push(0);
         self.places.len() as Slot - 1
+    }
+
+    fn place(&self, slot: Slot) -> &Place {
+        &self.places.row(slot)[0]
+    }
+
+    fn place_mut(&mut self, slot: Slot) -> &mut Place {
+        &mut self.places.row_mut(slot)[0]
+    }
+
+    /// Puts a ticket on its shelf.
+    fn enter(&mut self, slot: Slot) {
+        let Waiting { bracket, rating, .. } = *self.get(slot);
+        let entry = Entry { slot, glance: self.glance(slot) };
+        self.place_mut(slot).spot = self.shelves.insert(bracket, rating, entry);
+    }
+
+    /// Takes a ticket from its shelf.
+    fn leave(&mut self, slot: Slot) {
+        let Place { ticket, spot, .. } = *self.place(slot);
+        if let Some(moved) = self.shelves.remove(spot, ticket.rating) {
+            let place = self.place_mut(moved);
+            place.spot = place.spot.at(spot);
+        }
     }
 
     /// Takes a ticket out.
     pub fn remove(&mut self, slot: Slot) {
-        self.leave_bin(slot);
-        let place = &mut self.places[slot as usize];
-        place.position = NOWHERE;
+        self.leave(slot);
+        let place = self.place_mut(slot);
+        place.spot = Spot::NOWHERE;
         place.turn = place.turn.wrapping_add(1);
         self.free.push(slot);
     }
 
-    fn leave_bin(&mut self, slot: Slot) {
-        let Place { ticket, position, .. } = self.places[slot as usize];
-        let bins = &mut self.bins[usize::from(ticket.bracket)];
-        if let Some(moved) = bins.remove(ticket.rating, position) {
-            self.places[moved as usize].position = position;
-        }
-    }
-
     /// A ticket that waits.
     pub fn get(&self, slot: Slot) -> &Waiting {
-        &self.places[slot as usize].ticket
+        &self.place(slot).ticket
     }
 
     /// What tells this ticket from those that had its slot before.
     pub fn turn(&self, slot: Slot) -> u32 {
-        self.places[slot as usize].turn
+        self.place(slot).turn
     }
 
     /// Whether this ticket still waits.
     pub fn waits(&self, slot: Slot, turn: u32) -> bool {
-        self.places.get(slot as usize).is_some_and(|place| place.is_taken() && place.turn == turn)
+        self.taken(slot).is_some_and(|place| place.turn == turn)
     }
 
     /// Whether the ticket of this number is there.
     pub fn holds(&self, slot: Slot, number: u64) -> bool {
-        self.places.get(slot as usize).is_some_and(|place| place.is_taken() && place.ticket.number == number)
+        self.taken(slot).is_some_and(|place| place.ticket.number == number)
     }
 
-    /// All who wait, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Waiting> {
-        self.places.iter().filter(|place| place.is_taken()).map(|place| &place.ticket)
+    fn taken(&self, slot: Slot) -> Option<&Place> {
+        let place = ((slot as usize) < self.places.len()).then(|| self.place(slot));
+        place.filter(|place| place.is_taken())
+    }
+
+    /// Takes some of those out who wait, in no order, of a pool that is used no longer: since when each waits, and its
+    /// number. `None`: nobody is left.
+    pub fn dissolve(&mut self) -> Option<Vec<(Time, u64)>> {
+        self.marks.pop_chunk();
+        self.round_trips.pop_chunk();
+        let places = self.places.pop_chunk()?;
+        self.free.clear();
+        let taken = places.iter().filter(|place| place.is_taken());
+        Some(taken.map(|place| (place.ticket.since, place.ticket.number)).collect())
+    }
+
+    /// Gives some of the memory back, of a pool in which nobody is left: that of so many bins. `None`: of all.
+    pub fn discard_some(&mut self) -> Option<usize> {
+        self.shelves.discard_some()
     }
 
     /// Lets a ticket play in these regions from now on.
     pub fn set_regions(&mut self, slot: Slot, regions: u64) {
-        let place = &mut self.places[slot as usize];
+        let place = self.place_mut(slot);
         place.ticket.regions = regions;
-        let bins = &mut self.bins[usize::from(place.ticket.bracket)];
-        bins.set_regions(place.ticket.rating, place.position, regions);
+        let (spot, rating) = (place.spot, place.ticket.rating);
+        self.shelves.set_regions(spot, rating, regions);
     }
 
     /// Moves a ticket to another bracket.
     pub fn set_bracket(&mut self, slot: Slot, bracket: u16) {
-        self.leave_bin(slot);
-        if usize::from(bracket) >= self.bins.len() {
-            self.bins.resize_with(usize::from(bracket) + 1, Bins::default);
+        self.leave(slot);
+        self.place_mut(slot).ticket.bracket = bracket;
+        self.enter(slot);
+    }
+
+    /// Moves a ticket to the shelf of its kind, if there is one by now and it is not there.
+    pub fn tidy(&mut self, slot: Slot) {
+        if self.shelves.is_misplaced(self.place(slot).spot, &self.glance(slot)) {
+            self.leave(slot);
+            self.enter(slot);
         }
-        let place = &mut self.places[slot as usize];
-        place.ticket.bracket = bracket;
-        let rating = place.ticket.rating;
-        let entry = Entry { slot, glance: self.glance(slot) };
-        self.places[slot as usize].position = self.bins[usize::from(bracket)].insert(rating, entry);
     }
 
     /// A ticket as it lies in its bin.
     fn glance(&self, slot: Slot) -> Glance {
         let Waiting { regions, users, .. } = *self.get(slot);
-        self.layout.of(self.marks_of(slot), if self.regions == 0 { u64::MAX } else { regions }, users)
+        self.shelves.layout().of(self.marks_of(slot), if self.has_regions { regions } else { u64::MAX }, users)
     }
 
     /// Whom a group seeks, at a glance.
     fn sought(&self, gathering: &Gathering, room: u32) -> Glance {
-        let regions = if self.regions == 0 { u64::MAX } else { gathering.regions };
-        self.layout.sought(self.marks_of(gathering.slots[0]), &gathering.common, regions, room)
+        let regions = if self.has_regions { gathering.regions } else { u64::MAX };
+        self.shelves.layout().sought(self.marks_of(gathering.slots[0]), &gathering.common, regions, room)
     }
 
     /// The round trips of a ticket, in milliseconds, by region.
     pub fn round_trips(&self, slot: Slot) -> &[u16] {
-        &self.round_trips[slot as usize * self.regions..][..self.regions]
+        self.round_trips.row(slot)
     }
 
     /// Who may play with a ticket, chosen at random: a group of at least `users.start` and at most `users.end` users.
@@ -286,16 +309,32 @@ impl Pool {
         company: &mut dyn Company,
     ) -> Option<Gathering> {
         let mut gathering = self.begin(seeker, domain, now);
-        let bins = &self.bins[usize::from(self.get(seeker).bracket)];
-        if bins.users_within(gathering.lowest, gathering.highest) < users.start || !company.begin(seeker, self) {
-            return None;
+        let mut reach = std::mem::take(&mut self.reach);
+        self.find(&mut reach, &gathering, users.end);
+        // Who is in reach of itself is counted already.
+        let own = if reach.has_shelf_of(self.place(seeker).spot) { 0 } else { gathering.users };
+        let mut is_open = reach.users + own >= users.start && company.begin(seeker, self);
+        let is_begun = is_open;
+        while is_open && gathering.users < users.end {
+            let chosen = self.choose(&gathering, &reach, domain, now, rng, company);
+            is_open = chosen.is_some();
+            if let Some(chosen) = chosen {
+                self.add(&mut gathering, chosen, domain, now);
+                self.find(&mut reach, &gathering, users.end);
+            }
         }
-        while gathering.users < users.end {
-            let room = users.end - gathering.users;
-            let Some(chosen) = self.choose(&gathering, room, domain, now, rng, company) else { break };
-            self.add(&mut gathering, chosen, domain, now);
+        self.reach = reach;
+        (is_begun && gathering.users >= users.start).then_some(gathering)
+    }
+
+    /// Finds those whom a group of at most `most` users may reach; nobody, if it is full.
+    fn find(&self, reach: &mut Reach, gathering: &Gathering, most: u32) {
+        let sought = self.sought(gathering, most.saturating_sub(gathering.users));
+        let bracket = self.get(gathering.slots[0]).bracket;
+        reach.clear();
+        if sought.users > 0 {
+            self.shelves.find(reach, sought, bracket, (gathering.lowest, gathering.highest));
         }
-        (gathering.users >= users.start).then_some(gathering)
     }
 
     /// The same, the nearest ratings first: a group that chance did not find is found so, if there is one around the
@@ -309,19 +348,16 @@ impl Pool {
         company: &mut dyn Company,
     ) -> Option<Gathering> {
         let begin = self.begin(seeker, domain, now);
-        let Waiting { rating, bracket, .. } = *self.get(seeker);
-        let bins = &self.bins[usize::from(bracket)];
-        let ranks = bins.within(begin.lowest, begin.highest);
-        // With more than can be looked through: those around the seeker.
-        let spare = (ranks.len() as u32).saturating_sub(SCAN_MAX as u32);
-        let own = bins.within(i32::MIN, rating).end.clamp(ranks.start, ranks.end);
-        let first = own.saturating_sub(SCAN_MAX as u32 / 2).clamp(ranks.start, ranks.start + spare);
-        let mut near = std::mem::take(&mut self.candidates);
+        let rating = self.get(seeker).rating;
+        let (mut reach, mut near) = (std::mem::take(&mut self.reach), std::mem::take(&mut self.candidates));
         near.clear();
-        let sought = self.sought(&begin, users.end.saturating_sub(begin.users));
-        let last = ranks.end.min(first + SCAN_MAX as u32);
-        self.glance_through(bracket, first..last, &sought, &mut near);
-        self.looked_at += u64::from(last - first);
+        self.find(&mut reach, &begin, users.end);
+        if reach.tickets > SCAN_MAX as u32 {
+            self.shelves.cut_around(&mut reach, rating, SCAN_MAX as u32);
+        }
+        self.glance_through(&reach, 0..reach.tickets, &mut near);
+        self.looked_at += u64::from(reach.tickets);
+        self.reach = reach;
         near.sort_by_key(|slot| {
             let ticket = self.get(*slot);
             (ticket.rating.abs_diff(rating), ticket.since, ticket.number)
@@ -359,11 +395,11 @@ impl Pool {
     }
 
     /// The tickets of a bracket whose ratings are from `lowest` to `highest`, [`SCAN_MAX`] at most.
-    pub fn around(&self, bracket: u16, lowest: i32, highest: i32) -> impl Iterator<Item = &Waiting> {
-        let bins = self.bins.get(usize::from(bracket));
-        let ranks = bins.map_or(0..0, |bins| bins.within(lowest, highest));
-        let entries = bins.into_iter().flat_map(move |bins| bins.slices(ranks.clone()).flatten());
-        entries.take(SCAN_MAX).map(|entry| self.get(entry.slot))
+    pub fn around(&self, bracket: u16, lowest: i32, highest: i32) -> Vec<&Waiting> {
+        let mut reach = Reach::default();
+        self.shelves.find(&mut reach, ANYONE, bracket, (lowest, highest));
+        let entries = self.shelves.slices(&reach, 0..reach.tickets).flatten();
+        entries.take(SCAN_MAX).map(|entry| self.get(entry.slot)).collect()
     }
 
     /// A group of one ticket.
@@ -403,31 +439,30 @@ impl Pool {
     }
 
     fn marks_of(&self, slot: Slot) -> &[Marks] {
-        &self.marks[slot as usize * self.properties..][..self.properties]
+        self.marks.row(slot)
     }
 
     /// One who may join, uniformly at random.
     fn choose(
         &mut self,
         gathering: &Gathering,
-        room: u32,
+        reach: &Reach,
         domain: &Domain,
         now: Time,
         rng: &mut dyn rand_core::CryptoRng,
         company: &mut dyn Company,
     ) -> Option<Slot> {
-        let bracket = usize::from(self.get(gathering.slots[0]).bracket);
-        let ranks = self.bins[bracket].within(gathering.lowest, gathering.highest);
-        // Those who were chosen are in the range themselves.
-        if ranks.len() <= gathering.slots.len() {
+        // Of those who were chosen some are in reach themselves.
+        let chosen = gathering.slots.iter().filter(|slot| reach.has_shelf_of(self.place(**slot).spot)).count();
+        if reach.tickets as usize <= chosen {
             return None;
         }
-        let sought = self.sought(gathering, room);
-        if ranks.len() as u32 > FEW {
+        let room = reach.sought.users;
+        if reach.tickets > FEW {
             for _ in 0..DRAWS_MAX {
                 self.looked_at += 1;
-                let Entry { slot, glance } = *self.bins[bracket].at(rng.random_range(ranks.clone()));
-                if self.layout.may_be(&sought, &glance)
+                let Entry { slot, glance } = *self.shelves.at(reach, rng.random_range(0..reach.tickets))?;
+                if self.shelves.layout().may_be(&reach.sought, &glance)
                     && self.may_join(gathering, slot, room, domain, now)
                     && company.allows(self, &gathering.slots, slot)
                     && company.take(slot, self)
@@ -439,12 +474,12 @@ impl Pool {
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.clear();
         // With more than can be looked through: those from one at random on, and from the first again.
-        let first = if ranks.len() <= SCAN_MAX { ranks.start } else { rng.random_range(ranks.clone()) };
-        let last = ranks.end.min(first.saturating_add(SCAN_MAX as u32));
-        let again = ranks.start..first.min(ranks.start + SCAN_MAX as u32 - (last - first));
-        self.looked_at += (last - first) as u64 + again.len() as u64;
-        for ranks in [first..last, again] {
-            self.glance_through(bracket as u16, ranks, &sought, &mut candidates);
+        let most = reach.tickets.min(SCAN_MAX as u32);
+        let first = if reach.tickets == most { 0 } else { rng.random_range(0..reach.tickets) };
+        let last = reach.tickets.min(first + most);
+        self.looked_at += u64::from(most);
+        for numbers in [first..last, 0..most - (last - first)] {
+            self.glance_through(reach, numbers, &mut candidates);
         }
         candidates.retain(|slot| {
             self.may_join(gathering, *slot, room, domain, now) && company.allows(self, &gathering.slots, *slot)
@@ -458,11 +493,11 @@ impl Pool {
         chosen
     }
 
-    /// Adds those of these ranks who may be whom a group seeks.
-    fn glance_through(&self, bracket: u16, ranks: Range<u32>, sought: &Glance, found: &mut Vec<Slot>) {
-        for slice in self.bins[usize::from(bracket)].slices(ranks) {
+    /// Adds those of these numbers in reach who may be whom the group seeks.
+    fn glance_through(&self, reach: &Reach, numbers: Range<u32>, found: &mut Vec<Slot>) {
+        for slice in self.shelves.slices(reach, numbers) {
             for entry in slice {
-                if self.layout.may_be(sought, &entry.glance) {
+                if self.shelves.layout().may_be(&reach.sought, &entry.glance) {
                     found.push(entry.slot);
                 }
             }
@@ -478,9 +513,9 @@ impl Pool {
         let (lowest, highest) = domain.accepted(ticket.rating, now.ms_since(ticket.since));
         lowest <= gathering.least
             && gathering.most <= highest
-            && (self.regions == 0 || gathering.regions & ticket.regions != 0)
+            && (!self.has_regions || gathering.regions & ticket.regions != 0)
             && !gathering.slots.contains(&slot)
-            && (self.properties == 0 || self.agree(gathering, slot, domain, now))
+            && (domain.properties.is_empty() || self.agree(gathering, slot, domain, now))
     }
 
     /// Whether a ticket has what a group wants, the other way round, and something in common with all.
@@ -501,10 +536,17 @@ impl Pool {
 
     /// How many bytes the index takes, by what is allocated.
     pub fn bytes(&self) -> usize {
-        self.places.capacity() * size_of::<Place>()
+        self.places.bytes()
             + self.free.capacity() * size_of::<Slot>()
-            + self.marks.capacity() * size_of::<Marks>()
-            + self.round_trips.capacity() * size_of::<u16>()
-            + self.bins.iter().map(Bins::bytes).sum::<usize>()
+            + self.marks.bytes()
+            + self.round_trips.bytes()
+            + self.shelves.bytes()
+    }
+}
+
+/// Fills a row with what there is, and what is missing with `rest`.
+fn fill<T: Copy>(row: &mut [T], values: &[T], rest: T) {
+    for (i, place) in row.iter_mut().enumerate() {
+        *place = values.get(i).copied().unwrap_or(rest);
     }
 }

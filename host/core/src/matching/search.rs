@@ -3,7 +3,6 @@
 //! Invariant: a ticket in the pool has an alarm, no later than its limit of waiting. What it does in its turn is
 //! bounded, and so is how many have their turn in one step; the others have theirs in the next ones.
 
-use std::cmp::Reverse;
 use std::ops::Range;
 
 use super::Match;
@@ -12,6 +11,7 @@ use super::domain::Domain;
 use super::pool::{Company, Gathering, OPEN, Pool, Slot};
 use super::teams::{Balance, Place, Teams};
 use super::ticket::{State, Ticket};
+use super::work::Work;
 use crate::Context;
 use crate::ids::Time;
 use crate::message::ServiceName;
@@ -22,10 +22,8 @@ pub const ROUND_MS: u64 = 250;
 pub const ROUND_MS_MAX: u64 = 5_000;
 /// The part of its age after which a ticket looks again.
 const ROUNDS_IN_AGE: u64 = 8;
-/// How many tickets look in one step at most.
-const WAKES_MAX: usize = 1_000;
-/// How many candidates are looked at in one step, before the others are left to the next one.
-pub(super) const LOOKED_AT_MAX: u64 = 20_000;
+/// How many alarms are taken from the wheel in one step.
+const ALARMS_MAX: usize = 4_000;
 /// How often a group of more than two is tried by chance in one turn.
 const TRIES: usize = 2;
 
@@ -42,30 +40,23 @@ impl Match {
         self.wheel.set(now, at, (slot, self.pool.turn(slot)));
     }
 
-    /// Those look again whose time has come, the oldest first.
-    pub(super) fn wake_some(&mut self, cx: &mut Context<'_>) {
+    /// Those look again whose time has come, the oldest first: so none before all of them are known.
+    pub(super) fn wake_some(&mut self, work: &mut Work, cx: &mut Context<'_>) {
         let (pool, due) = (&self.pool, &mut self.due);
-        self.wheel.turn(cx.now, |(slot, turn)| {
+        let are_all = self.wheel.turn(cx.now, ALARMS_MAX, |(slot, turn)| {
+            work.done(Work::SORT);
             if pool.waits(slot, turn) {
                 let ticket = pool.get(slot);
-                due.push(Reverse((ticket.since, ticket.number, slot, turn)));
+                due.insert((ticket.since, ticket.number, slot, turn));
             }
         });
         self.pool.take_looked_at();
-        let mut looked_at = 0;
-        for _ in 0..WAKES_MAX {
-            if looked_at > LOOKED_AT_MAX {
-                return;
-            }
-            let Some(Reverse((_, number, slot, turn))) = self.due.pop() else {
-                // After many at once there may be few again.
-                self.due.shrink_to(WAKES_MAX);
-                return;
-            };
+        while are_all && work.goes_on() {
+            let Some((_, number, slot, turn)) = self.due.pop_first() else { return };
             if self.pool.waits(slot, turn) {
                 self.wake(number, slot, cx);
             }
-            looked_at += self.pool.take_looked_at();
+            work.done(Work::WAKE + self.pool.take_looked_at());
         }
     }
 
@@ -82,6 +73,7 @@ impl Match {
         if until.is_some_and(|until| until <= cx.now) {
             self.pool.set_bracket(slot, OPEN);
         }
+        self.pool.tidy(slot);
         let turn = self.pool.turn(slot);
         self.seek(number, cx);
         if self.pool.waits(slot, turn) {

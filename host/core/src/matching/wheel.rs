@@ -39,15 +39,22 @@ impl<T> Wheel<T> {
         self.used[place / 64] |= 1 << (place % 64);
     }
 
-    /// Gives out the alarms whose time has come.
-    pub fn turn(&mut self, now: Time, mut due: impl FnMut(T)) {
+    /// Gives out the alarms whose time has come, `most` of them at most; whether those were all.
+    pub fn turn(&mut self, now: Time, mut most: usize, mut due: impl FnMut(T)) -> bool {
         while let Some(step) = self.next_step().filter(|step| step * STEP_MS <= now.0) {
             let place = (step % STEPS as u64) as usize;
+            let alarms = &mut self.steps[place];
+            if alarms.len() > most {
+                alarms.drain(alarms.len() - most..).for_each(due);
+                return false;
+            }
+            most -= alarms.len();
             self.used[place / 64] &= !(1 << (place % 64));
             // What a step has taken is given back: steps that had many alarms once may have few from then on.
-            std::mem::take(&mut self.steps[place]).into_iter().for_each(&mut due);
+            std::mem::take(alarms).into_iter().for_each(&mut due);
             self.cursor = step + 1;
         }
+        true
     }
 
     /// When the next alarm comes.
@@ -94,6 +101,7 @@ mod tests {
         fn alarms_come_at_their_step_and_once(
             steps in prop::collection::vec((0..2_000u64, prop::option::of(0..15_000u64)), 1..80),
             start in 0..1_000_000u64,
+            most in 1..4usize,
         ) {
             let mut wheel = Wheel::default();
             let (mut now, mut set) = (start, Vec::new());
@@ -105,7 +113,8 @@ mod tests {
                     set.push((now + ahead.min(AHEAD_MS_MAX), key));
                 } else {
                     let mut due = Vec::new();
-                    wheel.turn(Time(now), |key| due.push(key));
+                    // In parts they are the same.
+                    while !wheel.turn(Time(now), most, |key| due.push(key)) {}
                     due.sort();
                     for key in &due {
                         let (at, _) = set.iter().find(|(_, it)| it == key).unwrap();
@@ -129,9 +138,9 @@ mod tests {
         let mut wheel = Wheel::default();
         wheel.set(Time(1_000), Time(1_020), 1);
         let mut due = Vec::new();
-        wheel.turn(Time(1_049), |key| due.push(key));
+        assert!(wheel.turn(Time(1_049), 1, |key| due.push(key)));
         assert!(due.is_empty());
-        wheel.turn(Time(1_050), |key| due.push(key));
+        assert!(wheel.turn(Time(1_050), 1, |key| due.push(key)));
         assert_eq!(due, [1]);
     }
 }

@@ -66,7 +66,7 @@ pub struct Rating {
     pub draws: u32,
     /// All other games.
     pub losses: u32,
-    /// When the last of them ended; nothing if there was none.
+    /// When the last of them ended, or an operator set the rating; nothing if neither was.
     pub last: Option<Time>,
 }
 

@@ -3,6 +3,7 @@
 //! Invariants: at most one token opens a seat, and none opens it twice; the token that was used last is the
 //! only one that goes on with its line.
 
+use super::HeldLine;
 use crate::backlog::Backlog;
 use crate::ids::{ConnectionId, Time};
 use crate::line::{self, Line, Outcome, State};
@@ -47,7 +48,11 @@ pub(super) struct Present<F> {
     pub line: Line,
     backlog: Backlog<F>,
     /// How many messages of the user came over the line.
+    arrived: u32,
+    /// How many of them the user may be told of: where there is a journal, those that are in it.
     pub received: u32,
+    /// Messages of the user's client before, which wait for the game still.
+    stale: u32,
 }
 
 impl<F: Clone> SeatRow<F> {
@@ -137,9 +142,32 @@ impl<F: Clone> SeatRow<F> {
 
     /// The user is inside for the first time.
     pub fn enter(&mut self, connection: ConnectionId, grace_ms: u64) {
-        let line = Line::connected(connection, grace_ms);
-        self.state = SeatState::Present(Box::new(Present { line, backlog: new_backlog(), received: 0 }));
+        self.state = SeatState::Present(Box::new(Present::new(Line::connected(connection, grace_ms))));
         self.is_known = true;
+    }
+
+    /// A seat as it was when its host died, whose user was inside and may come back until then. A way in that SceneMaster
+    /// has opened meanwhile is open, too.
+    pub fn held(grant: SeatGrant, line: Option<&HeldLine>, until: Time, grace_ms: u64) -> Self {
+        let mut present = Present::new(Line::dropped(until, grace_ms));
+        let received = line.map_or(0, |line| line.received);
+        (present.arrived, present.received) = (received, received);
+        let used = line.map(|line| line.token).into_iter().collect();
+        Self { state: SeatState::Present(Box::new(present)), used, ..Self::expected(grant) }
+    }
+
+    /// A seat that was given up before its host died.
+    pub fn gone(grant: SeatGrant) -> Self {
+        let mut row = Self::expected(grant);
+        row.leave(&EndReason::Left);
+        row
+    }
+
+    /// What has to be known of it to go on when its host has died.
+    pub fn to_hold(&self) -> Option<HeldLine> {
+        let SeatState::Present(present) = &self.state else { return None };
+        let token = *self.used.last()?;
+        Some(HeldLine { seat: self.player.seat, token, received: present.received, stale: present.stale })
     }
 
     /// Numbers and keeps a frame; over which connection it goes now, if the user is there.
@@ -182,7 +210,26 @@ impl<F: Clone> SeatRow<F> {
     }
 }
 
+impl<F> Present<F> {
+    fn new(line: Line) -> Self {
+        Self { line, backlog: new_backlog(), arrived: 0, received: 0, stale: 0 }
+    }
+}
+
 impl<F: Clone> Present<F> {
+    /// A message of the user has come.
+    pub fn count_message(&mut self, is_settled: bool) {
+        self.arrived = self.arrived.wrapping_add(1);
+        if is_settled {
+            self.received = self.arrived;
+        }
+    }
+
+    /// The game has got all that came, and that is in its journal.
+    pub fn settle(&mut self) {
+        (self.received, self.stale) = (self.arrived, 0);
+    }
+
     /// Something came, from a user who has seen the frames up to this number.
     pub fn heard(&mut self, now: Time, seen: u32) {
         if let Some(connection) = self.line.connection() {
@@ -205,7 +252,8 @@ impl<F: Clone> Present<F> {
     /// Another client: it has seen and sent nothing.
     pub fn begin_anew(&mut self) {
         self.backlog = new_backlog();
-        self.received = 0;
+        self.stale = self.stale.saturating_add(self.arrived.wrapping_sub(self.received));
+        (self.arrived, self.received) = (0, 0);
     }
 }
 

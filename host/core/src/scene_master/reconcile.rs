@@ -204,7 +204,7 @@ impl SceneMaster {
     }
 
     /// A scene of the SceneMaster before.
-    fn restore(&mut self, id: SceneId, record: SceneRecord, cx: &Context<'_>) -> Result<(), String> {
+    pub(super) fn restore(&mut self, id: SceneId, record: SceneRecord, cx: &Context<'_>) -> Result<(), String> {
         let state = State::ALL.into_iter().find(|state| state.name() == record.state);
         let state = state.ok_or_else(|| format!("scene {id} cannot go on: there is no state {:?}", record.state))?;
         // It goes on with what its fleet's rules are now.

@@ -4,16 +4,19 @@
 //! says counts any more; it begins later with each failure, and not for ever; its users keep their seats. Between the
 //! two a scene has no slot.
 
-use super::{Due, For, Scene, SceneMaster, SeatState, State};
+use super::{Due, For, MACHINE_GONE, Scene, SceneMaster, SeatState, State};
 use crate::Context;
-use crate::config::{CRASHES_WITHIN_MS, OnCrash};
+use crate::config::{CRASHES_WITHIN_MS, Keep, OnCrash};
 use crate::ids::{SceneId, Time};
 use crate::lobby;
 use crate::message::EndReason;
+use crate::record::{self, SceneRecord};
 use crate::refusal::Refusal;
 
 /// How long after its first failure a scene begins anew; each time twice as long, and up to half of it longer.
 pub const RESTART_MS: u64 = 500;
+/// How soon after the start of a host the scenes that the one before has left go on.
+pub const GO_ON_MS: u64 = 50;
 /// The longest time without the half.
 pub const RESTART_MS_MAX: u64 = 30_000;
 
@@ -51,6 +54,32 @@ impl SceneMaster {
         let is_wanted = scene.seats.is_empty() || scene.seats.iter().any(|row| row.state != SeatState::Gone);
         let may = fleet.on_crash == OnCrash::Restart && scene.crashes.len() < fleet.crashes_max as usize;
         may && has_time && is_wanted && !self.stopping
+    }
+
+    /// A scene of the host before this one. It lived in the memory of the process that ran it, so it has ended with that;
+    /// but one that was being played and has a journal goes on from it, in its next incarnation.
+    pub(super) fn recovered(&mut self, id: SceneId, record: SceneRecord, cx: &mut Context<'_>) {
+        let rules = self.fleets.get(&record.fleet).map(|fleet| &fleet.rules);
+        let has_journal = rules.is_some_and(|it| it.journal.keep != Keep::Off && it.on_crash == OnCrash::Restart);
+        let state = State::ALL.into_iter().find(|state| state.name() == record.state);
+        let was_played = matches!(
+            state,
+            Some(
+                State::Allocated | State::Running | State::Empty | State::Suspect | State::Draining | State::Restarting
+            )
+        );
+        // The slot was one of the process before.
+        let record = SceneRecord { holds_slot: false, ..record };
+        if has_journal && was_played && record.asked.is_none() && self.restore(id, record, cx).is_ok() {
+            if self.may_restart(id, cx.now) {
+                self.restart(id, MACHINE_GONE.to_owned(), cx);
+                // It is not the game that has failed.
+                self.deadlines.set(Due::Scene(id), cx.now.plus_ms(GO_ON_MS));
+                return;
+            }
+            return self.stop(id, EndReason::Crashed(MACHINE_GONE.to_owned()), Vec::new(), cx);
+        }
+        cx.delete(record::scene_key(id));
     }
 
     /// The incarnation that has failed is ended, and the next one begins at the deadline.

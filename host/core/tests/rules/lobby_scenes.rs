@@ -5,7 +5,9 @@ use scenehost_core::message::Notice;
 use scenehost_core::scene_list::{Ask, Page, Query};
 use scenehost_core::{Message, Refusal, SceneId, ServiceName, scene_master};
 
-use crate::lobby::{CONNECTION, SCENE, USER, come_back, ended, entry, idle, in_scene, left, lost, searching, shorts};
+use crate::one_user::{
+    CONNECTION, SCENE, USER, come_back, ended, entry, idle, in_scene, left, lost, searching, shorts,
+};
 
 pub fn req(ask: Ask) -> Event {
     Event::ReqScenes { connection: CONNECTION, request: 5, ask }

@@ -8,9 +8,11 @@ use scenehost_core::matching::domain::{Bots, Decline, Point};
 use scenehost_core::matching::hours::Hours;
 use scenehost_core::matching::teams::{Layout, Team};
 use scenehost_core::matching::{Event, Seeker, Wish};
-use scenehost_core::message::MatchState;
+use scenehost_core::message::{MatchState, ServiceName};
 use scenehost_core::scene_master::Matched;
-use scenehost_core::{AllocationId, MatchId, Message, Reading, Refusal, Service as _, Time, UserId, scene_master};
+use scenehost_core::{
+    AllocationId, MatchId, Message, Reading, Refusal, Service as _, Time, UserId, lobby, scene_master,
+};
 
 use crate::matchmaker::{Asked, Matchmaker, asked, domain, ended, entry, seeker, told};
 
@@ -138,6 +140,58 @@ fn many_who_wait_are_gone_through_in_parts_when_the_domain_changes() {
     assert_eq!(matching.world.service.waiting() + 2 * made.len(), 3_000);
 }
 
+/// 3,000 of whom no two can meet, the first the oldest.
+fn many() -> Matchmaker {
+    let mut matching = Matchmaker::new(Domain { rating_range: 0, rating_range_max: 0, ..domain(2, 2) });
+    for user in 0..3_000 {
+        matching.asks(user, user as i32);
+        matching.world.now = matching.world.now.plus_ms(1);
+    }
+    matching
+}
+
+/// Who is told that the search is over, in this order, in the first step and in all others.
+fn ended_in_parts(matching: &mut Matchmaker, event: Event) -> (Vec<u64>, Vec<u64>) {
+    let users = |messages: &[Message]| -> Vec<u64> {
+        let user = |message: &Message| match message {
+            Message::Lobby(lobby::Event::ResMatch { user, result: Err(_), .. }) => Some(user.0),
+            _ => None,
+        };
+        messages.iter().filter_map(user).collect()
+    };
+    let first = users(&matching.world.tell(event));
+    let others = users(&matching.world.pass_ms(100));
+    (first, others)
+}
+
+#[test]
+fn many_who_wait_are_told_in_parts_that_it_is_over_the_oldest_first() {
+    let down = Event::Service { service: ServiceName::Db, up: false };
+    for event in [Event::Removed, down] {
+        let mut matching = many();
+        let (mut told, others) = ended_in_parts(&mut matching, event);
+        assert!((1..=1_500).contains(&told.len()), "{} of 3,000 in the first step", told.len());
+        told.extend(others);
+        assert_eq!(told, (0..3_000).collect::<Vec<_>>(), "each once");
+        assert_eq!(matching.world.service.waiting(), 0);
+    }
+}
+
+#[test]
+fn who_asks_anew_while_the_others_are_told_that_it_is_over_waits_on() {
+    let mut matching = many();
+    for up in [false, true] {
+        let told = matching.world.tell(Event::Service { service: ServiceName::Match, up });
+        assert!(!ended(&told).contains_key(&2_999), "not in the first step");
+    }
+    // The lobby has ended all searches by itself: for it this is a new one.
+    let again = Event::ReqMatch { ticket: 5_000, seekers: vec![seeker(2_999, 2_999)] };
+    matching.world.tell(again);
+    matching.world.pass_ms(100);
+    assert_eq!((matching.state(2_999), matching.world.service.waiting()), ("Waiting", 1));
+    assert_eq!(matching.asks(6_000, 2_999)[0].users(), [2_999, 6_000]);
+}
+
 #[test]
 fn ranges_widen_along_the_points_of_the_operator() {
     let point = |after_ms, range| Point { after_ms, range };
@@ -148,6 +202,14 @@ fn ranges_widen_along_the_points_of_the_operator() {
     }
     let shrinking = Domain { widening: vec![point(0, 50), point(1, 49)], ..domain.clone() };
     assert!(shrinking.check().unwrap_err().contains("do not shrink"));
+}
+
+#[test]
+fn ranges_of_operators_who_say_nothing_begin_narrow_and_widen_evenly_to_an_end() {
+    let domain = Domain::new("fleet".into(), 2, 2);
+    for (waited_ms, range) in [(0, 50), (500, 55), (10_000, 150), (94_900, 999), (95_000, 1_000), (300_000, 1_000)] {
+        assert_eq!(domain.range_after(waited_ms), range, "after {waited_ms} ms");
+    }
 }
 
 #[test]

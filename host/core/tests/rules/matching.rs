@@ -16,6 +16,7 @@ use crate::world::World;
 fn domain(players_min: u32, players_max: u32) -> Domain {
     Domain {
         fill_ms: 4_000,
+        rating_range: 100,
         rating_range_per_s: 50,
         wait_ms_max: 60_000,
         tickets_max: 1_000,

@@ -4,6 +4,7 @@
 use scenehost_core::{AllocationId, db};
 use scenehost_core::{Message, lobby, matching, results, scene_master, scene_service};
 
+use crate::invariants;
 use crate::plan::NODES;
 use crate::sim::Sim;
 use crate::watch::Place;
@@ -40,6 +41,13 @@ pub enum Sabotage {
     MatchesAreLost,
     /// SceneMaster never hears what nodes report.
     ReportsAreLost,
+}
+
+impl Sabotage {
+    /// The invariant that it violates most often and before the one by which it is to be caught.
+    pub fn overlooked(self) -> Option<&'static str> {
+        (self == Self::LobbyHasNoClock).then_some(invariants::ANSWERED)
+    }
 }
 
 impl Sim {

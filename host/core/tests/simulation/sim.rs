@@ -183,6 +183,7 @@ pub struct Outcome {
 pub fn run(plan: &Plan, sabotage: Option<Sabotage>, is_traced: bool) -> Outcome {
     let mut sim = Sim::new(plan, sabotage);
     sim.watch.traced = is_traced.then(Default::default);
+    sim.watch.overlooked = sabotage.and_then(Sabotage::overlooked);
     let end = START.plus_ms(BUSY_MS + PEACE_MS);
     let stepped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sim.run_until(end)));
     if let Err(panic) = stepped {

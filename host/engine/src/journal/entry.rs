@@ -9,7 +9,7 @@ use super::Kept;
 use crate::{
     bindings::{Command, Event, Init, Moment, Player},
     limits::Limits,
-    plugin::Digest,
+    upload::Digest,
 };
 
 /// What a journal begins with. The last byte is the version of the format.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Step;
 use crate::{
     bindings::{Command, Event},
-    scene::Presence,
+    presence::Presence,
     timers::Timers,
 };
 
@@ -19,8 +19,8 @@ pub struct Kept {
     pub slept_slots: u64,
     /// Timers that are set: when each is due, and its id.
     pub timers: Vec<(u64, u64)>,
-    /// The seats whose players are inside and connected.
-    pub inside: Vec<u32>,
+    /// Where players are, by seat, as far as the game was told.
+    pub seats: Vec<(u32, Presence)>,
     pub finished: bool,
 }
 
@@ -32,11 +32,7 @@ impl Kept {
         self.slept_slots = step.slept_slots;
         let mut timers = Timers::restored(std::mem::take(&mut self.timers), u32::MAX);
         for event in step.events.iter() {
-            match Presence::of(event) {
-                Presence::In(seat) if !self.inside.contains(&seat) => self.inside.push(seat),
-                Presence::Out(seat) => self.inside.retain(|&inside| inside != seat),
-                Presence::In(_) | Presence::Same => {}
-            }
+            Presence::note(&mut self.seats, event);
             if let Event::Timer(id) = event {
                 timers.cancel(*id);
             }

@@ -10,7 +10,7 @@ use crate::{
     bindings::{CONTRACT_VERSION, Command, Event, Init, Moment, Player},
     failure::Failure,
     limits::Limits,
-    plugin::Digest,
+    upload::Digest,
 };
 
 /// The scene's side of its journal.

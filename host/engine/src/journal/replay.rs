@@ -12,7 +12,8 @@ use crate::{
     instance::Instance,
     limits::{DEADLINE_MS_MAX, Limits},
     log::Log,
-    plugin::{Digest, Plugin},
+    plugin::Plugin,
+    upload::Digest,
 };
 
 /// Ticks, and milliseconds: 30,000 years.

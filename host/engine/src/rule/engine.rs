@@ -5,15 +5,12 @@
 
 use std::{fmt, sync::Arc};
 
-use wasmtime::{
-    Enabled, InstanceAllocationStrategy, PoolingAllocationConfig,
-    component::{Component as Compiled, Linker},
-};
+use wasmtime::{Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, component::Linker};
 
 use crate::{
     bindings::CONTRACT_VERSION,
-    engine::{self, CORE_INSTANCES_PER_SCENE, Error, INSTANCE_BYTES_MAX, TABLES_PER_SCENE},
-    plugin::{DIAGNOSTICS, Digest, Functions, LOGIC, RULE, Rejected, check_resources, check_upload, export},
+    engine::{self, Error},
+    upload::{Checked, DIAGNOSTICS, Digest, Exports, LOGIC, RULE, Rejected, Upload},
 };
 
 use super::{
@@ -66,16 +63,10 @@ impl Engine {
     ///
     /// When an option is out of range or the system grants no pool.
     pub fn new(options: Options) -> Result<Engine, Error> {
-        let refuse = |option, problem| Err(Error::Option { option, problem });
         if options.instances_max == 0 {
-            return refuse("instances_max", "must be at least 1");
+            return Err(Error::Option { option: "instances_max", problem: "must be at least 1" });
         }
-        if !(64 << 10..=4 << 30).contains(&options.memory_bytes_max) {
-            return refuse("memory_bytes_max", "must be 64 KiB to 4 GiB");
-        }
-        if options.component_bytes_max == 0 {
-            return refuse("component_bytes_max", "must be at least 1");
-        }
+        engine::check_sizes(options.memory_bytes_max, options.component_bytes_max)?;
         let mut config = engine::deterministic();
         config
             .consume_fuel(true)
@@ -98,52 +89,27 @@ impl Engine {
     ///
     /// What is wrong with the component and what its designer can do.
     pub fn compile(&self, bytes: &[u8]) -> Result<Component, Rejected> {
-        let shared = &self.shared;
-        let (component, _) = check_upload(&shared.wasm, bytes, shared.options.component_bytes_max)?;
-        check_rule(&shared.wasm, &component)?;
-        check_resources(&component, shared.options.memory_bytes_max)?;
-        let pre = shared
-            .linker
-            .instantiate_pre(&component)
-            .and_then(WorldPre::new)
-            .map_err(|error| Rejected::Invalid { reason: format!("{error:#}") })?;
-        Ok(Component {
-            inner: Arc::new(Inner {
-                shared: Arc::clone(shared),
-                pre,
-                digest: Digest::of(bytes),
-                size_bytes: bytes.len(),
-            }),
-        })
+        let (shared, options) = (&self.shared, &self.shared.options);
+        let upload =
+            Upload { bytes, size_bytes_max: options.component_bytes_max, memory_bytes_max: options.memory_bytes_max };
+        let checked = upload.check(&shared.linker, check_rule, WorldPre::new)?;
+        Ok(Component { inner: Arc::new(Inner { shared: Arc::clone(shared), checked }) })
     }
 }
 
 fn pool(options: &Options) -> PoolingAllocationConfig {
-    let instances = options.instances_max;
-    let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(instances)
-        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_SCENE))
-        .total_memories(instances)
-        .total_tables(instances.saturating_mul(TABLES_PER_SCENE))
-        .max_core_instances_per_component(CORE_INSTANCES_PER_SCENE)
-        .max_memories_per_component(1)
-        .max_tables_per_component(TABLES_PER_SCENE)
-        .max_component_instance_size(INSTANCE_BYTES_MAX)
-        .max_core_instance_size(INSTANCE_BYTES_MAX)
-        .max_memory_size(options.memory_bytes_max)
-        .table_elements(TABLE_ELEMENTS_MAX)
-        .linear_memory_keep_resident(MEMORY_BYTES_KEPT)
+    let mut pool = engine::pool(options.instances_max, options.memory_bytes_max, TABLE_ELEMENTS_MAX);
+    pool.linear_memory_keep_resident(MEMORY_BYTES_KEPT)
         .table_keep_resident(TABLE_BYTES_KEPT)
         .pagemap_scan(Enabled::Auto);
     pool
 }
 
-fn check_rule(wasm: &wasmtime::Engine, component: &Compiled) -> Result<(), Rejected> {
-    let ty = component.component_type();
-    if export(wasm, &ty, LOGIC).is_some() {
+fn check_rule(exports: &Exports<'_>) -> Result<(), Rejected> {
+    if exports.has(LOGIC) {
         return Err(Rejected::IsScene);
     }
-    let rule = Functions::find(wasm, &ty, RULE, RULE_VERSION)?.ok_or(Rejected::NoRule)?;
+    let rule = exports.functions(RULE, RULE_VERSION)?.ok_or(Rejected::NoRule)?;
     rule.check::<(&str,), (Result<Description, String>,)>("describe")?;
     rule.check::<(&str, &[String], &Ticket), (Result<Class, String>,)>("classify")?;
     rule.check::<(&str, &[String], &[Ticket], &[Proposal]), (Vec<Verdict>,)>("judge")?;
@@ -158,19 +124,17 @@ pub struct Component {
 
 struct Inner {
     shared: Arc<Shared>,
-    pre: WorldPre<State>,
-    digest: Digest,
-    size_bytes: usize,
+    checked: Checked<WorldPre<State>>,
 }
 
 impl Component {
     pub fn digest(&self) -> Digest {
-        self.inner.digest
+        self.inner.checked.digest
     }
 
     /// The size of the uploaded component.
     pub fn size_bytes(&self) -> usize {
-        self.inner.size_bytes
+        self.inner.checked.size_bytes
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -178,15 +142,15 @@ impl Component {
     }
 
     pub(super) fn pre(&self) -> &WorldPre<State> {
-        &self.inner.pre
+        &self.inner.checked.pre
     }
 }
 
 impl fmt::Debug for Component {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Component")
-            .field("digest", &self.inner.digest)
-            .field("size_bytes", &self.inner.size_bytes)
+            .field("digest", &self.inner.checked.digest)
+            .field("size_bytes", &self.inner.checked.size_bytes)
             .finish()
     }
 }

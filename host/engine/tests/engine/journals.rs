@@ -368,3 +368,54 @@ fn a_state_that_is_not_what_the_game_saves_is_a_divergence() {
     assert!(matches!(&error, Error::Diverged(it) if matches!(**it, Divergence::State { .. })), "{error}");
     assert!(Instance::new(&plugin, Limits::default()).is_ok());
 }
+
+#[test]
+fn the_tail_of_a_journal_is_enough_to_go_on() {
+    let mut table = recorded(20, 5);
+    play(&mut table);
+    table.worker.swap(A, &other_version(), Limits::default(), &mut table.said).unwrap();
+    table.say(A, b"d");
+    table.run_for(ms(700));
+    let mut torn = whole(&table).to_vec();
+    let all = torn.len();
+    torn.extend([1, 2, 3]);
+    let (tail, bytes) = journal::tail(&torn).unwrap();
+    assert_eq!(bytes, all);
+    assert!(tail.len() < all);
+    let both = |digest: &scenehost_engine::Digest| {
+        [PLUGIN.clone(), other_version()].into_iter().find(|plugin| plugin.digest() == *digest)
+    };
+    let whole_report = journal::replay(&torn, both, &mut Nobody).unwrap();
+    let report = journal::replay(&tail, both, &mut Nobody).unwrap();
+    assert_eq!(report.chain, whole_report.chain);
+    assert!(report.first_tick > 0 && report.swaps == 0);
+}
+
+#[test]
+fn what_happened_is_told_in_json() {
+    let mut table = recorded(20, 100);
+    table.run_for(ms(100));
+    table.say(A, b"ehello");
+    table.say(A, &[b'e', 0xff]);
+    table.run_for(ms(50));
+    table.say(A, b"t");
+    table.run_for(ms(50));
+    let mut lines = Vec::new();
+    let mut export = journal::export::Export::new(|line| lines.push(line.clone()));
+    let report = journal::replay(whole(&table), the_plugin, &mut export).unwrap();
+    export.end(&report);
+    assert_eq!(lines[0]["began"]["players"][1]["name"], "player 1");
+    assert_eq!(lines[1]["admit"]["seat"], 0);
+    assert_eq!(lines[2]["in"][0]["event"], "joined");
+    let step = serde_json::json!({
+        "tick": 2, "ms": 100,
+        "in": [{"event": "message", "from": 0, "text": "ehello"}, {"event": "message", "from": 0, "base64": "Zf8="}],
+        "out": [
+            {"command": "send", "to": "all", "text": "ehello"}, {"command": "send", "to": "all", "base64": "Zf8="},
+        ],
+    });
+    assert_eq!(lines[3], step);
+    assert_eq!(lines[4]["log"], "error");
+    assert_eq!((&lines[5]["failed"], &lines[5]["in"][0]["text"]), (&"trap".into(), &"t".into()));
+    assert_eq!((&lines[6]["ended"]["how"], &lines[6]["ended"]["kind"]), (&"failed".into(), &"trap".into()));
+}

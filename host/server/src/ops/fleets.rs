@@ -123,7 +123,7 @@ fn failed(error: &Error) -> Response {
         Error::Read { .. } | Error::Rejected { .. } | Error::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Unknown(_) => StatusCode::NOT_FOUND,
         Error::Used(_) => StatusCode::CONFLICT,
-        Error::Store(_) | Error::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Keep { .. } | Error::Store(_) | Error::Stopping => StatusCode::SERVICE_UNAVAILABLE,
     };
     problem(status, &error.to_string())
 }

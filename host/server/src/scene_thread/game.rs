@@ -1,17 +1,19 @@
 //! Between the rules of a scene (`scenehost_core::scene`) and its component
 //! (`scenehost_engine`): the same things in the words of each.
 
+use scenehost_core::config::Keep;
 use scenehost_core::matching::backfill::Opening;
 use scenehost_core::message::EndReason;
 use scenehost_core::scene::GameEvent;
 use scenehost_core::scene_service::Start;
-use scenehost_core::{Player, PlayerResult};
+use scenehost_core::{Player, PlayerResult, SceneId, Time};
 use scenehost_engine as engine;
+use scenehost_engine::journal::{About, JournalSpec};
 
 use super::FleetRun;
 
 /// What a component begins with.
-pub fn spec(start: &Start, fleet: &FleetRun) -> engine::SceneSpec {
+pub fn spec(id: SceneId, start: &Start, fleet: &FleetRun, now: Time) -> engine::SceneSpec {
     let init = engine::Init {
         seed: start.seed,
         tick_rate_hz: start.limits.tick_rate_hz,
@@ -24,6 +26,17 @@ pub fn spec(start: &Start, fleet: &FleetRun) -> engine::SceneSpec {
     let mut spec = engine::SceneSpec::new(init);
     spec.limits = fleet.limits;
     spec.tick_when_empty = fleet.tick_when_empty;
+    let rules = start.limits.journal;
+    spec.journal = (rules.keep != Keep::Off).then(|| JournalSpec {
+        about: About {
+            scene: id.0,
+            epoch: start.epoch.0,
+            fleet: start.fleet.as_str().to_owned(),
+            plugin: fleet.game.as_str().to_owned(),
+            started_ms: now.0,
+        },
+        snapshot_steps: rules.snapshot_steps,
+    });
     spec
 }
 

@@ -50,6 +50,8 @@ struct Saving {
     gone: bool,
     /// It has ended because it could not save.
     given_up: bool,
+    /// Its lives before, of hosts that have died, whose saves were asked for again.
+    older: Vec<Incarnation>,
 }
 
 /// A save that Db is to make.
@@ -74,9 +76,11 @@ impl Saves {
     }
 
     /// Begins a save, of which [`Order::Saved`] tells what has come of it; an error is the answer at once.
+    /// It is asked for in the name of `as_of`, the life of the scene that has asked for it first.
     pub fn begin(
         &mut self,
         scene: Incarnation,
+        as_of: Incarnation,
         game: GameName,
         save: SaveRequest,
         on_db_down: OnDbDown,
@@ -95,8 +99,11 @@ impl Saves {
             return Err(SaveError::Unavailable);
         };
         saving.under_way += 1;
+        if as_of != scene && !saving.older.contains(&as_of) {
+            saving.older.push(as_of);
+        }
         let id = save.id;
-        let request = DbRequest::Save(Request::Save { scene, id, game, operations });
+        let request = DbRequest::Save(Request::Save { scene: as_of, id, game, operations });
         self.make(Save { scene, id, request, _place: place }, on_db_down);
         Ok(())
     }
@@ -144,11 +151,13 @@ impl Saves {
         if self.scenes.get(&scene).is_none_or(|saving| !saving.gone || saving.under_way > 0) {
             return;
         }
-        self.scenes.remove(&scene);
+        let Some(saving) = self.scenes.remove(&scene) else { return };
         let bus = self.bus.clone();
         self.runtime.spawn(async move {
-            // What is not forgotten now is at the host's next start.
-            let _ = bus.ask_db(Caller::Host, DbRequest::Save(Request::Ended(scene))).await;
+            for life in saving.older.into_iter().chain([scene]) {
+                // What is not forgotten now is at the host's next start.
+                let _ = bus.ask_db(Caller::Host, DbRequest::Save(Request::Ended(life))).await;
+            }
         });
     }
 }

@@ -1,6 +1,7 @@
 //! The turns of a scene thread. Main type: [`SceneThread`].
 
 mod connections;
+mod going_on;
 mod save;
 
 use std::cmp::Reverse;
@@ -18,7 +19,7 @@ use scenehost_core::scene_service::{self, ToScene};
 use scenehost_core::{DomainName, GameName, Incarnation, Message, Refusal, SceneId, Time};
 use scenehost_engine::{
     CallError, Command, DeliverError, Failure, Log, NextMatch, Outgoing, SceneKey, Showing, Sink, Stepped, Worker,
-    WorkerOptions,
+    WorkerOptions, journal::Journaled,
 };
 use scenehost_protocol::SharedEvent;
 use scenehost_protocol::v1::{self, server_frame::Body};
@@ -26,10 +27,12 @@ use slab::Slab;
 use tokio::runtime::Handle;
 
 use super::connection::Connection;
+use super::ledger::Ledger;
 use super::saves::{Room, Saves};
 use super::{FleetRuns, Order, SceneThreads, Seed, game};
 use crate::bus::Bus;
 use crate::clock::Clock;
+use crate::journals::Writer;
 use crate::meters::SceneMeters;
 use crate::wire;
 
@@ -82,6 +85,8 @@ pub struct SceneThread {
     saves: Saves,
     /// The games of the scenes.
     games: HashMap<SceneId, GameName>,
+    /// What is held of the scenes that have journals.
+    ledgers: HashMap<SceneId, Ledger>,
     outcomes: Outcomes,
     /// The least that is a strike in any fleet: a step below both is looked at no further.
     strike_step: Duration,
@@ -95,34 +100,56 @@ pub struct SceneThread {
 }
 
 /// What the worker said, to be dealt with when it has returned.
-#[derive(Default)]
-struct Outcomes(VecDeque<(SceneId, Outcome)>);
+struct Outcomes {
+    queue: VecDeque<(SceneId, Outcome)>,
+    /// Written at once.
+    journals: Writer,
+}
 
 enum Outcome {
     Stepped(Stepped),
     Failed(Failure),
     Logged(Log),
+    /// The scene's whole state is in its journal now.
+    Snapshot,
 }
 
 impl Sink for Outcomes {
     fn stepped(&mut self, key: SceneKey, stepped: Stepped) {
-        self.0.push_back((SceneId(key.0), Outcome::Stepped(stepped)));
+        self.queue.push_back((SceneId(key.0), Outcome::Stepped(stepped)));
     }
 
     fn failed(&mut self, key: SceneKey, failure: Failure) {
-        self.0.push_back((SceneId(key.0), Outcome::Failed(failure)));
+        self.journals.failed(SceneId(key.0));
+        self.queue.push_back((SceneId(key.0), Outcome::Failed(failure)));
+    }
+
+    fn journaled(&mut self, key: SceneKey, part: Journaled<'_>) {
+        self.journals.write(SceneId(key.0), part);
+        if let Journaled::Snapshot { .. } = part {
+            self.queue.push_back((SceneId(key.0), Outcome::Snapshot));
+        }
     }
 
     fn logged(&mut self, key: SceneKey, log: Log) {
-        self.0.push_back((SceneId(key.0), Outcome::Logged(log)));
+        self.queue.push_back((SceneId(key.0), Outcome::Logged(log)));
     }
 }
 
 impl SceneThread {
-    pub fn new(seed: Seed, fleets: FleetRuns, bus: Bus, clock: Clock, runtime: Handle, saves: Room) -> Self {
+    pub fn new(
+        seed: Seed,
+        fleets: FleetRuns,
+        bus: Bus,
+        clock: Clock,
+        runtime: Handle,
+        saves: Room,
+        journals: Writer,
+    ) -> Self {
         Self {
             saves: Saves::new(saves, runtime, bus.clone(), seed.threads.clone()),
             games: HashMap::new(),
+            ledgers: HashMap::new(),
             poll: seed.poll,
             orders: seed.orders,
             orders_left: false,
@@ -136,7 +163,7 @@ impl SceneThread {
             generation: 0,
             touched: Vec::new(),
             unread: Vec::new(),
-            outcomes: Outcomes::default(),
+            outcomes: Outcomes { queue: VecDeque::new(), journals },
             strike_step: Duration::MAX,
             strike_bytes: usize::MAX,
             sweep_at: clock.elapsed() + SWEEP,
@@ -212,7 +239,13 @@ impl SceneThread {
                         break;
                     }
                 }
-                Ok(Order::Scene(id, order)) => self.scene_event(id, scene::Event::Order(order)),
+                Ok(Order::Scene(id, order)) => {
+                    if let ToScene::End { reason, .. } = &order {
+                        let reason = format!("{reason:?}");
+                        self.worker.end_journal(SceneKey(id.0), &reason, &mut self.outcomes);
+                    }
+                    self.scene_event(id, scene::Event::Order(order));
+                }
                 Ok(Order::Socket(id, socket)) => self.open(id, socket),
                 Ok(Order::Saved(id, save, made)) => self.made(id, save, made),
                 Ok(Order::Stop) => self.stopping = true,
@@ -230,6 +263,9 @@ impl SceneThread {
             self.end_older(older);
         }
         let epoch = start.epoch;
+        if self.goes_on(id, &start) {
+            return;
+        }
         let Some(fleet) = self.fleets.get(&start.fleet, start.build) else {
             // The fleet has changed twice since this was ordered.
             let result = Err(Refusal::Overloaded("scenes of a fleet that has just changed"));
@@ -237,7 +273,11 @@ impl SceneThread {
             return self.bus.send(Message::OwnSceneService(answer));
         };
         let began = self.clock.elapsed();
-        let spec = game::spec(&start, &fleet);
+        self.outcomes.journals.expect(Incarnation { scene: id, epoch }, start.limits.journal);
+        if self.outcomes.journals.has(id) {
+            self.ledgers.insert(id, Ledger::default());
+        }
+        let spec = game::spec(id, &start, &fleet, self.clock.now());
         let (fleet_name, reuse) = (start.fleet.clone(), start.reuse);
         let Strikes { step_ms, memory_kib, .. } = start.limits.strikes;
         if step_ms > 0 {
@@ -277,7 +317,11 @@ impl SceneThread {
                 if let scene::Event::ReqJoinScene { connection, request, .. }
                 | scene::Event::ReqWatchScene { connection, request, .. } = event
                 {
-                    self.answer(connection, request, Body::Refused(wire::refused(&Refusal::SceneEnded)));
+                    let refusal = match self.outcomes.journals.journals().awaits(id) {
+                        true => Refusal::Overloaded("the scene goes on in a moment"),
+                        false => Refusal::SceneEnded,
+                    };
+                    self.answer(connection, request, Body::Refused(wire::refused(&refusal)));
                 }
                 return;
             };
@@ -317,6 +361,9 @@ impl SceneThread {
                 self.cut_off(connection, &refusal);
             }
             Effect::Tell { connection, request, notice } => {
+                if let scene::Notice::Joined { .. } = notice {
+                    self.note(id); // What the user goes on with is written before it is told.
+                }
                 if let Some(connection) = self.connection(connection) {
                     match &notice {
                         scene::Notice::Joined { seat, .. } => connection.seat = Some(*seat),
@@ -336,12 +383,14 @@ impl SceneThread {
             Effect::Close(connection) => self.close(connection, 1000),
             Effect::Send(message) => self.bus.send(*message),
             Effect::Kept => {
+                self.close_journal(id);
                 self.worker.park(SceneKey(id.0));
                 if let Some(scene) = self.scenes.get(&id) {
                     self.saves.gone(scene.incarnation());
                 }
             }
             Effect::Gone => {
+                self.close_journal(id);
                 self.worker.remove(SceneKey(id.0));
                 self.games.remove(&id);
                 if let Some(scene) = self.scenes.remove(&id) {
@@ -351,16 +400,25 @@ impl SceneThread {
         }
     }
 
+    fn close_journal(&mut self, id: SceneId) {
+        self.ledgers.remove(&id);
+        self.outcomes.journals.close(id);
+    }
+
     fn step_due(&mut self) {
         let clock = self.clock;
         self.worker.run_due(|| clock.elapsed(), &mut self.outcomes);
         // An outcome may lead to calls with outcomes of their own; those come to the end.
-        while let Some((id, outcome)) = self.outcomes.0.pop_front() {
+        while let Some((id, outcome)) = self.outcomes.queue.pop_front() {
             match outcome {
                 Outcome::Stepped(stepped) => {
                     self.meters.stepped(stepped.late_by, stepped.took);
                     if stepped.took > self.strike_step || stepped.memory_bytes > self.strike_bytes {
                         self.measured(id, stepped.took, stepped.memory_bytes);
+                    }
+                    if let Some(ledger) = self.ledgers.get_mut(&id) {
+                        ledger.stepped(&stepped.commands);
+                        self.scenes.get_mut(&id).into_iter().for_each(Scene::settle);
                     }
                     for command in stepped.commands {
                         self.command(id, command);
@@ -371,6 +429,7 @@ impl SceneThread {
                     self.scene_event(id, scene::Event::Failed(text));
                 }
                 Outcome::Logged(log) => game_log(id, &log),
+                Outcome::Snapshot => self.note(id),
             }
         }
     }

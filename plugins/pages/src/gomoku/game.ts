@@ -50,7 +50,8 @@ export type Command =
   | { type: "resign" }
   | { type: "offer_draw" }
   | { type: "answer_draw"; accept: boolean }
-  | { type: "rematch" };
+  | { type: "rematch" }
+  | { type: "new_opponent" };
 
 export interface Game {
   phase: "waiting" | "playing" | "over";

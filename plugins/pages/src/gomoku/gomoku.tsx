@@ -183,7 +183,14 @@ function Result({ app, game, me, end, send }: GameProps & { end: SceneEnd | unde
       ? `${them} wants to play again.`
       : "";
   return (
-    <Aftermath app={app} title={title} text={text} won={game.over?.winner === me} note={note}>
+    <Aftermath
+      app={app}
+      title={title}
+      text={text}
+      won={game.over?.winner === me}
+      note={note}
+      onNext={end ? undefined : () => send({ type: "new_opponent" })}
+    >
       {!gone && (
         <button
           class="button primary"
@@ -204,10 +211,12 @@ interface AftermathProps {
   text: string;
   won?: boolean;
   note?: string;
+  /** Has the game send the player on to the next match, while it goes on. */
+  onNext?: (() => void) | undefined;
   children?: ComponentChildren;
 }
 
-function Aftermath({ app, title, text, won, note, children }: AftermathProps) {
+function Aftermath({ app, title, text, won, note, onNext, children }: AftermathProps) {
   const { view } = app;
   const domain = view.at === "playing" ? view.domain : "gomoku";
   return (
@@ -222,7 +231,7 @@ function Aftermath({ app, title, text, won, note, children }: AftermathProps) {
       </p>
       <div class="actions">
         {children}
-        <button class="button" data-testid="new-match" onClick={() => app.play(domain)}>
+        <button class="button" data-testid="new-match" onClick={onNext ?? (() => app.play(domain))}>
           New opponent
         </button>
         <button class="button quiet" data-testid="back" onClick={() => app.leave()}>

@@ -79,14 +79,16 @@ export function Home({ app }: { app: App }) {
                   <li key={fact}>{fact}</li>
                 ))}
               </ul>
-              <PlayButton
-                app={app}
-                domain={domain}
-                title={titles[domain]}
-                name={name}
-                disabled={closed}
-              />
-              {more && <Ranked app={app} domain={more} name={name} disabled={closed} />}
+              <div class="game-ways">
+                <PlayButton
+                  app={app}
+                  domain={domain}
+                  title={titles[domain]}
+                  name={name}
+                  disabled={closed}
+                />
+                {more && <Ranked app={app} domain={more} name={name} disabled={closed} />}
+              </div>
             </div>
           </li>
         ))}

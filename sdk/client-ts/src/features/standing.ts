@@ -81,12 +81,12 @@ export interface LeaderboardPage {
   readonly rows: readonly LeaderboardRow[];
 }
 
-/** A game has changed the user's rating. */
+/** The user's rating has changed. */
 export interface RatingChange {
   readonly domain: string;
   readonly rating: number;
   readonly change: number;
-  /** The user's place in the game. */
+  /** The user's place in the game; 0: it was no game, an operator has set the rating. */
   readonly place: number;
 }
 

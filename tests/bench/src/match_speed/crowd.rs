@@ -1,4 +1,4 @@
-//! Who searches in the handler's measurement, and the domain in which they do.
+//! Who searches in the handler's measurement, and the domain in which they do: duels, or two against two with parties.
 //!
 //! Some wait for a match that nobody can give them: they want others to speak a language that none does. They are as
 //! many as wait in all. Between them come the others, who have to be found among them, and go again.
@@ -14,6 +14,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 use scenehost_core::UserId;
 use scenehost_core::config::Domain;
 use scenehost_core::matching::domain::{Ping, Property};
+use scenehost_core::matching::teams::{Layout, Team};
 use scenehost_core::matching::{Event, Seeker, Wish};
 use scenehost_core::refusal::Refusal;
 
@@ -31,14 +32,43 @@ const USERS: u64 = 400_000;
 /// Who waits in vain has a number beyond them.
 const FIRST_IN_VAIN: u64 = 1 << 32;
 /// Of a hundred: who has blocked somebody, and how many; who takes the search back; who wants others of the own
-/// language; who has to be found on one of half of the maps.
+/// language; how many of the searches are of a party, where there are parties. All want one of half of the maps.
+const PARTIES_PERCENT: u32 = 30;
 const BLOCKERS_PERCENT: u32 = 5;
 const BLOCKED: usize = 20;
 const CANCELS_PERCENT: u32 = 5;
 const OWN_LANGUAGE_PERCENT: u32 = 25;
 
-/// A domain with every native rule: regions and round trips, a property of users and one of the match, blocks, recent
-/// opponents.
+/// What the others of a party are told when one takes the search back, and nobody else is told here.
+pub const TAKEN_BACK: Refusal = Refusal::Stopping;
+
+/// What is played.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Game {
+    /// One against one.
+    Duels,
+    /// Two against two, by users alone and by parties of two.
+    Parties,
+}
+
+impl Game {
+    /// Its domain, with every native rule that it can have: regions and round trips, a property of users and one of the
+    /// match, blocks, recent opponents; teams and the shape of parties.
+    pub fn domain(self) -> Domain {
+        match self {
+            Self::Duels => domain(),
+            Self::Parties => Domain {
+                teams: Layout { teams: vec![Team { count: 2, ..Team::of(2) }] },
+                players_min: 4,
+                players_max: 4,
+                party_gap: Some(1),
+                ..domain()
+            },
+        }
+    }
+}
+
+/// That of duels.
 pub fn domain() -> Domain {
     let property = |name: &str, count: usize, common| Property {
         name: name.to_owned(),
@@ -65,67 +95,112 @@ fn region(i: usize) -> String {
     format!("region-{i}")
 }
 
+/// What a user of those who come and go does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Does {
+    Nothing,
+    /// Searches, and the search counts by this one.
+    Leads,
+    /// Searches as another member of a party.
+    Follows,
+}
+
+fn name(user: u64) -> String {
+    format!("Player {user:x}")
+}
+
 /// The users, and what they want.
 pub struct Crowd {
+    game: Game,
     ratings: Ratings,
     rng: ChaCha12Rng,
     ticket: u64,
     in_vain: u64,
-    /// Whether each of the users who come and go searches now.
-    searches: Vec<bool>,
+    /// What each of the users who come and go does now.
+    users: Vec<Does>,
 }
 
 impl Crowd {
-    pub fn new(kind: Kind) -> Result<Self> {
+    pub fn new(game: Game, kind: Kind) -> Result<Self> {
         Ok(Self {
+            game,
             ratings: Ratings::new(kind)?,
             rng: ChaCha12Rng::seed_from_u64(5),
             ticket: 0,
             in_vain: 0,
-            searches: vec![false; USERS as usize],
+            users: vec![Does::Nothing; USERS as usize],
         })
     }
 
-    /// One who will wait in vain.
+    /// One who will wait in vain, or a party.
     pub fn in_vain(&mut self) -> Event {
-        self.in_vain += 1;
-        let mut seeker = self.seeker(FIRST_IN_VAIN + self.in_vain);
-        seeker.wish.wants.insert("language".to_owned(), vec![format!("language-{LANGUAGES}")]);
-        self.search(seeker)
+        let first = FIRST_IN_VAIN + self.in_vain;
+        self.in_vain += self.members();
+        let mut seekers = self.seekers(&(first..FIRST_IN_VAIN + self.in_vain).collect::<Vec<_>>());
+        for seeker in &mut seekers {
+            seeker.wish.wants.insert("language".to_owned(), vec![format!("language-{LANGUAGES}")]);
+        }
+        self.search(seekers)
     }
 
-    /// One who comes and goes, and perhaps takes the search back at once.
+    /// One who comes and goes, or a party, and perhaps takes the search back at once.
     pub fn passing(&mut self) -> (Event, Option<Event>) {
-        let user = loop {
-            let user = self.rng.random_range(0..USERS);
-            if !self.searches[user as usize] {
-                break user;
-            }
-        };
-        self.searches[user as usize] = true;
-        let mut seeker = self.seeker(user);
+        let mut users = vec![self.idle_user(Does::Leads)];
+        users.extend((1..self.members()).map(|_| self.idle_user(Does::Follows)));
+        let mut seekers = self.seekers(&users);
         if self.percent(OWN_LANGUAGE_PERCENT) {
-            seeker.wish.wants.insert("language".to_owned(), seeker.wish.has["language"].clone());
+            for Seeker { wish, .. } in &mut seekers {
+                wish.wants.insert("language".to_owned(), wish.has["language"].clone());
+            }
         }
-        let search = self.search(seeker);
-        let cancel = Event::ReqCancelMatch { user: UserId(user), ticket: self.ticket, others: Refusal::NoMatch };
+        let search = self.search(seekers);
+        let cancel = Event::ReqCancelMatch { user: UserId(users[0]), ticket: self.ticket, others: TAKEN_BACK };
         (search, self.percent(CANCELS_PERCENT).then_some(cancel))
     }
 
-    /// A user's search has ended.
-    pub fn ended(&mut self, user: UserId) {
-        if let Some(searches) = self.searches.get_mut(user.0 as usize) {
-            *searches = false;
+    /// One who does nothing, and does this from now on.
+    fn idle_user(&mut self, does: Does) -> u64 {
+        loop {
+            let user = self.rng.random_range(0..USERS);
+            if self.users[user as usize] == Does::Nothing {
+                self.users[user as usize] = does;
+                return user;
+            }
         }
+    }
+
+    /// How many come together.
+    fn members(&mut self) -> u64 {
+        match self.game {
+            Game::Duels => 1,
+            Game::Parties => 1 + u64::from(self.percent(PARTIES_PERCENT)),
+        }
+    }
+
+    /// A user's search has ended; whether it is the one by whom the search counts.
+    pub fn ended(&mut self, user: UserId) -> bool {
+        let does = self.users.get_mut(user.0 as usize);
+        does.is_some_and(|does| std::mem::replace(does, Does::Nothing) == Does::Leads)
     }
 
     fn percent(&mut self, percent: u32) -> bool {
         self.rng.random_range(0..100) < percent
     }
 
-    fn search(&mut self, seeker: Seeker) -> Event {
+    fn search(&mut self, seekers: Vec<Seeker>) -> Event {
         self.ticket += 1;
-        Event::ReqMatch { ticket: self.ticket, seekers: vec![seeker] }
+        Event::ReqMatch { ticket: self.ticket, seekers }
+    }
+
+    /// These together: friends live near each other, want the same and are about as good.
+    fn seekers(&mut self, users: &[u64]) -> Vec<Seeker> {
+        let first = self.seeker(users[0]);
+        let mut seekers = vec![first.clone()];
+        for user in &users[1..] {
+            let rating = first.rating + self.rng.random_range(-20..=20);
+            seekers.push(Seeker { user: UserId(*user), name: name(*user), rating, ..first.clone() });
+        }
+        seekers
     }
 
     fn seeker(&mut self, user: u64) -> Seeker {
@@ -137,7 +212,7 @@ impl Crowd {
         let blocked = if self.percent(BLOCKERS_PERCENT) { BLOCKED } else { 0 };
         Seeker {
             user: UserId(user),
-            name: format!("Player {user:x}"),
+            name: name(user),
             rating: self.ratings.draw(),
             games: 10,
             blocked: (0..blocked).map(|_| UserId(self.rng.random_range(0..USERS))).collect::<BTreeSet<_>>(),

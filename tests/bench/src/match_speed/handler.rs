@@ -12,13 +12,14 @@ use hdrhistogram::Histogram;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use scenehost_core::config::Domain;
+use scenehost_core::matching::rule::Rule;
 use scenehost_core::matching::{Event, Match};
 use scenehost_core::message::{Entry, Message};
 use scenehost_core::token::Secret;
 use scenehost_core::{Context, Effects, MatchId, SceneId, Service as _, Time, lobby, scene_master};
 use serde::Serialize;
 
-use super::crowd::{self, Crowd};
+use super::crowd::{Crowd, Game, TAKEN_BACK};
 use super::population::Kind;
 use crate::process::own_cpu;
 
@@ -61,11 +62,11 @@ pub struct Steps {
 }
 
 impl World {
-    /// With so many who wait in vain.
-    pub fn new(kind: Kind, waiting: usize) -> Result<Self> {
+    /// Of a game whose domain may have a rule, with so many tickets that wait in vain.
+    pub fn new(game: Game, rule: Option<Rule>, kind: Kind, waiting: usize) -> Result<Self> {
         let mut world = Self {
-            service: Match::new("duel".into(), crowd::domain(), None),
-            crowd: Crowd::new(kind)?,
+            service: Match::new("duel".into(), game.domain(), rule),
+            crowd: Crowd::new(game, kind)?,
             rng: ChaCha12Rng::seed_from_u64(6),
             now: Duration::from_secs(1_000),
             out: Effects::default(),
@@ -108,11 +109,14 @@ impl World {
                     self.answers.push(Event::ResCreateScene { match_id, result: Ok(ways_in) });
                 }
                 Message::Lobby(lobby::Event::ResMatch { user, result, .. }) => {
-                    self.crowd.ended(user);
-                    self.matched += u64::from(result.is_ok());
-                    self.refused += u64::from(result.is_err());
+                    // A party's ticket is one.
+                    let counts = self.crowd.ended(user);
+                    self.matched += u64::from(counts && result.is_ok());
+                    self.refused += u64::from(result.is_err_and(|refusal| refusal != TAKEN_BACK));
                 }
-                Message::Lobby(lobby::Event::ResCancelMatch { user, result: Ok(()), .. }) => self.crowd.ended(user),
+                Message::Lobby(lobby::Event::ResCancelMatch { user, result: Ok(()), .. }) => {
+                    self.crowd.ended(user);
+                }
                 _ => {}
             }
         }

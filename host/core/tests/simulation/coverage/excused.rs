@@ -201,8 +201,6 @@ pub const CELLS: &[Excused] = &[
     excused("scene", "End Stopped", &["Starting"], "few scenes are stopped in the moment of their start"),
 ];
 
-const SEEK_NOBODY: &str = "simulated games look for no players";
-
 /// The same of refusals: the service, the refusal as it is written in the list, and the reason.
 pub const REFUSALS: &[(&str, &str, &str)] = &[
     ("scene-service", "NotFound: \"fleet named \"", "nodes know the fleets that SceneMaster knows"),
@@ -237,8 +235,19 @@ pub const REFUSALS: &[(&str, &str, &str)] = &[
     ),
     ("scene-master", "NotFound: \"server for games in the region \"", "simulated matches want no region"),
     ("scene-master", "Overloaded: \"scenes in this region\"", "simulated matches want no region"),
-    ("scene-master", "Conflict: \"this game looks for no players any more, or for others\"", SEEK_NOBODY),
-    ("scene-master", "Invalid: \"seats are filled with one user or more, each of them once\"", SEEK_NOBODY),
-    ("scene-master", "Forbidden: \"one of the players is or was in this game already\"", SEEK_NOBODY),
-    ("scene-master", "SceneFull: \"the places that were open in this game are taken\"", SEEK_NOBODY),
+    (
+        "scene-master",
+        "Invalid: \"seats are filled with one user or more, each of them once\"",
+        "Match fills seats with the users of tickets, and a user has one ticket",
+    ),
+    (
+        "scene-master",
+        "Forbidden: \"one of the players is or was in this game already\"",
+        "Match is told who plays or has played in a game that looks for players",
+    ),
+    (
+        "scene-master",
+        "SceneFull: \"the places that were open in this game are taken\"",
+        "Match fills the places of which it was told that they are open, and few of them are taken on the way",
+    ),
 ];

@@ -9,11 +9,21 @@ use super::SceneThread;
 
 impl SceneThread {
     pub(super) fn save(&mut self, id: SceneId, request: SaveRequest) {
+        if let Some(scene) = self.scenes.get(&id) {
+            let as_of = scene.incarnation();
+            self.save_as_of(id, as_of, request);
+        }
+    }
+
+    /// A save that this life of the scene has asked for, or one before.
+    pub(super) fn save_as_of(&mut self, id: SceneId, as_of: Incarnation, request: SaveRequest) {
         let (Some(scene), Some(game)) = (self.scenes.get(&id), self.games.get(&id)) else { return };
         let (number, on_db_down) = (request.id, scene.limits().on_db_down);
-        let incarnation = scene.incarnation();
-        if let Err(error) = self.saves.begin(incarnation, game.clone(), request, on_db_down, |seat| scene.user_of(seat))
-        {
+        if let Some(ledger) = self.ledgers.get_mut(&id) {
+            ledger.asked(as_of, &request);
+        }
+        let (incarnation, user_of) = (scene.incarnation(), |seat| scene.user_of(seat));
+        if let Err(error) = self.saves.begin(incarnation, as_of, game.clone(), request, on_db_down, user_of) {
             self.saved(id, number, Err(error));
         }
     }
@@ -42,6 +52,9 @@ impl SceneThread {
     }
 
     fn saved(&mut self, id: SceneId, save: u64, outcome: Result<(), SaveError>) {
+        if let Some(ledger) = self.ledgers.get_mut(&id) {
+            ledger.answered(save);
+        }
         let answer = Event::Saved(SaveAnswer { id: save, outcome });
         let now = self.clock.elapsed();
         if self.worker.deliver(SceneKey(id.0), answer, now) == Err(DeliverError::InboxFull) {

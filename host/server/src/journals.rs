@@ -1,0 +1,209 @@
+//! The journals of this host's scenes: a file for each, in `journals` of the data folder.
+//!
+//! A file is `SCENE-EPOCH.live` while its scene runs, and `SCENE-EPOCH.journal` when it is over and the file is kept.
+//! Beside them, in `components`, is each component that a journal needs, by its digest.
+//!
+//! Invariants: what a step has been given is written before anything of the step goes out, so a host that is killed
+//! loses nothing that anybody has seen. It is written and not synced: a loss of power can take the last seconds. A journal
+//! that cannot be written ends there, and its scene goes on. Files that are over are bounded by age and by size.
+
+mod command;
+mod folder;
+mod writer;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use scenehost_core::{Epoch, Incarnation, SceneId};
+use scenehost_engine::journal::{Entry, Reader};
+use scenehost_engine::{Digest, Engine, Plugin};
+use serde::Deserialize;
+
+pub use command::{Replay, run};
+pub use folder::{Filed, Folder};
+pub use writer::Writer;
+
+/// How often the folder is tidied up.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
+/// So long after the start of a host, scenes that have not gone on do not go on any more.
+const AWAITED_MAX: Duration = Duration::from_secs(600);
+
+/// How much is kept of journals that are over.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bounds {
+    /// For how many days.
+    pub days_max: u32,
+    /// How much of them, in MiB; the oldest go first.
+    pub mib_max: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { days_max: 7, mib_max: 4_096 }
+    }
+}
+
+impl Bounds {
+    /// What is wrong with them, if anything.
+    pub fn check(&self) -> Result<(), String> {
+        if self.days_max == 0 || self.mib_max == 0 {
+            return Err("days_max and mib_max need at least 1".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Journals(Arc<Parts>);
+
+struct Parts {
+    folder: Folder,
+    /// The components of running games with journals, and of those that may go on.
+    plugins: RwLock<HashMap<Digest, Plugin>>,
+    /// Scenes of the run before that may go on, and which incarnation of each has the journal.
+    awaited: Mutex<BTreeMap<SceneId, Epoch>>,
+}
+
+impl Journals {
+    /// Opens the folder, and makes ready the components of the scenes that the run before has left.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or read.
+    pub fn open(data_dir: &Path, engine: &Engine) -> io::Result<Self> {
+        let folder = Folder::of(data_dir);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder.components())?;
+        let mut awaited = BTreeMap::new();
+        for filed in folder.list()?.into_iter().filter(|filed| filed.is_live) {
+            awaited.insert(filed.incarnation.scene, filed.incarnation.epoch);
+        }
+        let journals =
+            Self(Arc::new(Parts { folder, plugins: RwLock::default(), awaited: Mutex::new(awaited.clone()) }));
+        for (scene, epoch) in awaited {
+            journals.make_ready(Incarnation { scene, epoch }, engine);
+        }
+        Ok(journals)
+    }
+
+    /// The components of one journal are compiled before its scene is asked for: then it is to go on at once.
+    fn make_ready(&self, of: Incarnation, engine: &Engine) {
+        let path = self.0.folder.live(of);
+        let digests = fs::read(&path).map_err(|error| error.to_string()).and_then(|bytes| digests(&bytes));
+        let digests = match digests {
+            Ok(digests) => digests,
+            Err(error) => return tracing::error!(scene = %of.scene, %error, "a scene's journal cannot be read"),
+        };
+        for digest in digests {
+            if self.plugin(&digest).is_some() {
+                continue;
+            }
+            match self.0.folder.component(&digest).map(|bytes| engine.compile(&bytes)) {
+                Ok(Ok(plugin)) => self.know(&plugin),
+                Ok(Err(error)) => tracing::error!(%digest, %error, "a journal's component is refused"),
+                Err(error) => tracing::error!(%digest, %error, "a journal's component is not here"),
+            }
+        }
+    }
+
+    /// A component whose games have journals: it is kept, so that they can be replayed when nobody uses it any more.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep(&self, plugin: &Plugin, bytes: &[u8]) -> io::Result<()> {
+        let path = self.0.folder.component_path(&plugin.digest());
+        if !path.exists() {
+            let partial = path.with_extension("partial");
+            let mut file = private(&partial)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(partial, path)?;
+        }
+        self.know(plugin);
+        Ok(())
+    }
+
+    fn know(&self, plugin: &Plugin) {
+        let mut plugins = self.0.plugins.write().unwrap_or_else(PoisonError::into_inner);
+        plugins.insert(plugin.digest(), plugin.clone());
+    }
+
+    /// The component of a digest, if it was kept in this run or is that of a scene that may go on.
+    pub fn plugin(&self, digest: &Digest) -> Option<Plugin> {
+        self.0.plugins.read().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+    }
+
+    /// Whether a scene of the run before may go on, and has not yet.
+    pub fn awaits(&self, scene: SceneId) -> bool {
+        self.awaited().contains_key(&scene)
+    }
+
+    /// The journal from which an incarnation is to go on, and whose it was; once.
+    pub fn take(&self, next: Incarnation) -> Option<(Incarnation, io::Result<Vec<u8>>)> {
+        let epoch = self.awaited().remove(&next.scene)?;
+        let older = Incarnation { scene: next.scene, epoch };
+        (older.epoch < next.epoch).then(|| (older, fs::read(self.0.folder.live(older))))
+    }
+
+    fn awaited(&self) -> std::sync::MutexGuard<'_, BTreeMap<SceneId, Epoch>> {
+        self.0.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The files.
+    pub fn folder(&self) -> &Folder {
+        &self.0.folder
+    }
+
+    /// Tidies up for as long as the host runs.
+    pub async fn tidy(self, bounds: Bounds) {
+        let started = std::time::Instant::now();
+        loop {
+            let own = self.clone();
+            let give_up = started.elapsed() >= AWAITED_MAX;
+            let done = tokio::task::spawn_blocking(move || {
+                if give_up {
+                    own.give_up();
+                }
+                own.0.folder.tidy(bounds)
+            });
+            match done.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "old journals cannot be removed"),
+                Err(_) => return,
+            }
+            tokio::time::sleep(TIDY_EVERY).await;
+        }
+    }
+
+    /// Scenes of the run before that nobody has asked for do not go on. What there is of them is kept for a while.
+    fn give_up(&self) {
+        for (scene, epoch) in std::mem::take(&mut *self.awaited()) {
+            self.0.folder.close(Incarnation { scene, epoch });
+        }
+    }
+}
+
+/// Every component that a journal names.
+fn digests(journal: &[u8]) -> Result<Vec<Digest>, String> {
+    let (header, reader) = Reader::new(journal).map_err(|error| error.to_string())?;
+    let mut digests = vec![header.digest];
+    // What is damaged behind is found when it is replayed.
+    for entry in reader.map_while(Result::ok) {
+        if let Entry::Swapped { digest, .. } = entry
+            && !digests.contains(&digest)
+        {
+            digests.push(digest);
+        }
+    }
+    Ok(digests)
+}
+
+/// A new file that nobody else may read.
+fn private(path: &PathBuf) -> io::Result<File> {
+    fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)
+}

@@ -1,0 +1,102 @@
+//! Scenes that go on where their journals end, after their host has died.
+
+use std::io;
+
+use scenehost_core::scene::{self, Scene, Whereabouts};
+use scenehost_core::scene_service::Start;
+use scenehost_core::{Incarnation, SceneId, Seat};
+use scenehost_engine::journal::{self, JournalSpec, Kept};
+use scenehost_engine::{Event, Presence, RecoverError, Recovered, SceneKey, SceneSpec};
+
+use super::super::game;
+use super::super::ledger::{Ledger, Left};
+use super::SceneThread;
+
+impl SceneThread {
+    /// If there is a journal of the scene's life before it goes on from its end. Whether it does; else it begins anew.
+    pub(super) fn goes_on(&mut self, id: SceneId, start: &Start) -> bool {
+        let life = Incarnation { scene: id, epoch: start.epoch };
+        let Some((older, bytes)) = self.outcomes.journals.journals().take(life) else { return false };
+        let result = bytes.and_then(|bytes| self.go_on(start, older, life, &bytes));
+        if let Err(error) = &result {
+            tracing::error!(scene = %id, %error, "a scene does not go on from its journal: it begins anew");
+            self.worker.remove(SceneKey(id.0));
+            self.outcomes.journals.journals().folder().close(older);
+        }
+        result.is_ok()
+    }
+
+    fn go_on(&mut self, start: &Start, older: Incarnation, life: Incarnation, bytes: &[u8]) -> io::Result<()> {
+        let id = life.scene;
+        let (tail, _) = journal::tail(bytes).map_err(io::Error::other)?;
+        let mut left = Left { life: Some(older), ..Left::default() };
+        let (journals, rules) = (self.outcomes.journals.journals().clone(), start.limits.journal);
+        let (mut known, mut game_name) = (0, String::new());
+        let spec_of = |header: &journal::Header| {
+            known = header.init.players.len();
+            game_name.clone_from(&header.about.plugin);
+            let journal = JournalSpec { about: header.about.clone(), snapshot_steps: rules.snapshot_steps };
+            let tick_when_empty = header.tick_when_empty;
+            SceneSpec { tick_when_empty, journal: Some(journal), ..SceneSpec::new(header.init.clone()) }
+        };
+        let now = self.clock.elapsed();
+        let plugin_of = |digest: &_| journals.plugin(digest);
+        let kept = match self.worker.recover(SceneKey(id.0), &tail, plugin_of, spec_of, now, &mut left) {
+            Ok(Recovered { report, kept, .. }) => {
+                tracing::info!(scene = %life, steps = report.steps, tick = kept.next_tick, "a scene goes on");
+                kept
+            }
+            // Its last word may not have been heard.
+            Err(RecoverError::Over(kept)) if left.ending.is_some() => *kept,
+            Err(error) => return Err(io::Error::other(error)),
+        };
+        let (_, journal_bytes) = journal::tail(bytes).map_err(io::Error::other)?;
+        self.outcomes.journals.go_on(older, life, rules, journal_bytes as u64)?;
+        let whereabouts = |seat: Seat| whereabouts(&kept, seat);
+        let scene = Scene::going_on(id, start.clone(), self.clock.now(), known, whereabouts, &left.lines);
+        self.scenes.insert(id, scene);
+        self.games.insert(id, game_name.as_str().into());
+        self.ledgers.insert(id, Ledger::of(&left));
+        self.scene_event(id, scene::Event::Started(Ok(())));
+        self.catch_up(id, &kept, left);
+        Ok(())
+    }
+
+    /// What was under way when the host died.
+    fn catch_up(&mut self, id: SceneId, kept: &Kept, left: Left) {
+        if let Some(ending) = left.ending {
+            return self.scene_event(id, scene::Event::Finish(game::results(ending)));
+        }
+        let now = self.clock.elapsed();
+        for (seat, _) in kept.seats.iter().filter(|(_, presence)| *presence == Presence::Inside) {
+            // A fresh inbox has room for every seat.
+            let _ = self.worker.deliver(SceneKey(id.0), Event::Dropped(*seat), now);
+        }
+        if let Some(label) = left.label {
+            self.scene_event(id, scene::Event::Label(label));
+        }
+        if !left.openings.is_empty() {
+            self.scene_event(id, scene::Event::SeekPlayers(game::openings(left.openings)));
+        }
+        for (as_of, save) in left.saves {
+            self.save_as_of(id, as_of, save);
+        }
+        left.last.into_iter().for_each(|command| self.command(id, command));
+        self.note(id);
+    }
+
+    /// Writes down what the host holds of a scene with a journal.
+    pub(super) fn note(&mut self, id: SceneId) {
+        if let (Some(ledger), Some(scene)) = (self.ledgers.get(&id), self.scenes.get(&id)) {
+            self.worker.note(SceneKey(id.0), &ledger.note(&scene.to_hold()), &mut self.outcomes);
+        }
+    }
+}
+
+fn whereabouts(kept: &Kept, seat: Seat) -> Whereabouts {
+    match kept.seats.iter().find(|(it, _)| *it == seat) {
+        None => Whereabouts::Expected,
+        Some((_, Presence::Inside | Presence::Away)) => Whereabouts::Held,
+        Some((_, Presence::Gone)) => Whereabouts::Gone,
+    }
+}
