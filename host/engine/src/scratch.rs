@@ -50,7 +50,9 @@ pub struct Setting {
 
 impl Default for Setting {
     fn default() -> Setting {
-        Setting { configuration: "{}".to_owned(), tick_rate_hz: 20, limits: Limits::default() }
+        // What it needs of memory is reported, and a fleet may give it as much as the engine does.
+        let limits = Limits { memory_bytes_max: usize::MAX, ..Limits::default() };
+        Setting { configuration: "{}".to_owned(), tick_rate_hz: 20, limits }
     }
 }
 
