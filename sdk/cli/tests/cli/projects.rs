@@ -60,6 +60,34 @@ fn every_template_builds_is_what_it_says_and_passes_its_scripts() {
     what_does_not_compile_is_told(&root);
 }
 
+#[test]
+fn a_project_in_typescript_builds_with_its_page_and_passes_its_scripts() {
+    let folder = folder_of_tests();
+    let root = folder.join("sticks");
+    let _ = fs::remove_dir_all(&root); // It may not be there.
+    scenectl(&folder, &["new", "sticks", "--template", "turn-based", "--language", "typescript"]).ended(0);
+    install(&root);
+    let tested = scenectl(&root, &["test", "--json"]).ended(0).json();
+    assert_eq!((&tested["passed"], &tested["failed"]), (&1.into(), &0.into()));
+    assert!(root.join("dist/page/main.js").is_file());
+    let ran = scenectl(&folder, &["new", "other", "--template", "real-time", "--language", "typescript"]).ended(2);
+    assert!(ran.err.contains("turn-based"), "{}", ran.err);
+}
+
+/// What `npm install` would lay there, from what set-up has installed.
+fn install(root: &Path) {
+    let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("plugin-ts");
+    assert!(sdk.join("dist").is_dir(), "the SDK for TypeScript is not built: run `cargo xtask test`, which does it");
+    let modules = root.join("node_modules");
+    fs::create_dir_all(modules.join("@scenehost")).unwrap();
+    let link = |from: PathBuf, to: &str| std::os::unix::fs::symlink(from, modules.join(to)).unwrap();
+    link(sdk.with_file_name("client-ts"), "@scenehost/client");
+    for name in ["typescript", "@typescript", "@types", "undici-types"] {
+        link(sdk.join("node_modules").join(name), name);
+    }
+    link(sdk, "@scenehost/plugin");
+}
+
 fn a_change_of_the_game_differs_from_its_recording(root: &Path) {
     change(root, "src/lib.rs", "this cell is taken", "somebody is there");
     let tested = scenectl(root, &["test"]);
