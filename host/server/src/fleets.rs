@@ -357,10 +357,12 @@ impl Fleets {
         let plugins = [&loaded.plugin].into_iter().chain(loaded.canary.as_ref().map(|(plugin, _)| plugin));
         for plugin in plugins.filter(|plugin| self.0.journals.plugin(&plugin.digest()).is_none()) {
             let file = || std::fs::read(self.0.plugins_dir.join(format!("{name}.wasm")));
-            let kept = match self.0.registry.bytes(plugin.digest()) {
-                Some(bytes) => self.0.journals.keep(plugin, &bytes),
-                None => file().and_then(|bytes| self.0.journals.keep(plugin, &bytes)),
-            };
+            let bytes = self.0.registry.bytes(plugin.digest()).map_or_else(file, Ok);
+            // What is in use may be damaged on the disk, and the file be another version.
+            let is_it = |bytes: &Vec<u8>| Digest::of(bytes) == plugin.digest();
+            let lost = || std::io::Error::new(std::io::ErrorKind::InvalidData, "what is stored of it is damaged");
+            let bytes = bytes.and_then(|bytes| Some(bytes).filter(is_it).ok_or_else(lost));
+            let kept = bytes.and_then(|bytes| self.0.journals.keep(plugin, &bytes));
             kept.map_err(|cause| Error::Keep { fleet: fleet.clone(), cause })?;
         }
         Ok(())
