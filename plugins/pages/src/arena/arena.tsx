@@ -1,11 +1,13 @@
 // The arena's view: the picture, and around it clock, scores, kills, and the way out.
 import type { Scene } from "@scenehost/client";
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { App } from "../app.js";
 import { Confirm } from "../ui/dialog.js";
 import { RatingNote } from "../ui/rating.js";
 import { colorOf } from "./painter.js";
-import { Session, type Hud, type Row } from "./session.js";
+import type { Hud, Row } from "./picture.js";
+import { Session } from "./session.js";
 import { Touch } from "./touch.js";
 import { HP_MAX, type Standing } from "./world.js";
 
@@ -19,7 +21,6 @@ export function Arena({ app, scene }: { app: App; scene: Scene }) {
     setSession(session);
     return session.run();
   }, [scene]);
-  const names = new Map(hud?.rows.map(({ seat, name }) => [seat, name]));
   const over = hud?.over ?? null;
   return (
     <div
@@ -45,14 +46,7 @@ export function Arena({ app, scene }: { app: App; scene: Scene }) {
               <span>Player</span> <span>Kills</span> <span>Deaths</span>
             </p>
             <Scoreboard rows={hud.rows} me={scene.seat} />
-            <ul class="kills" data-testid="kills" aria-live="polite">
-              {hud.kills.map(({ id, shooter, target }) => (
-                <li key={id}>
-                  <Name seat={shooter} names={names} /> <span aria-label="shot down">✕</span>{" "}
-                  <Name seat={target} names={names} />
-                </li>
-              ))}
-            </ul>
+            <Kills hud={hud} />
             <dl class="keys">
               <dt>
                 <kbd>W</kbd> <kbd>A</kbd> <kbd>S</kbd> <kbd>D</kbd>
@@ -94,13 +88,30 @@ export function Arena({ app, scene }: { app: App; scene: Scene }) {
         </Confirm>
       )}
       {(over || scene.end) && (
-        <Standings app={app} standings={over ?? []} me={scene.seat} text={scene.end?.text ?? ""} />
+        <Standings standings={over ?? []} me={scene.seat} text={scene.end?.text ?? ""}>
+          <AfterRound app={app} again="Play again" />
+        </Standings>
       )}
     </div>
   );
 }
 
-export function Name({ seat, names }: { seat: number; names: ReadonlyMap<number, string> }) {
+/** Who shot whom down, of late. */
+export function Kills({ hud }: { hud: Hud }) {
+  const names = new Map(hud.rows.map(({ seat, name }) => [seat, name]));
+  return (
+    <ul class="kills" data-testid="kills" aria-live="polite">
+      {hud.kills.map(({ id, shooter, target }) => (
+        <li key={id}>
+          <Name seat={shooter} names={names} /> <span aria-label="shot down">✕</span>{" "}
+          <Name seat={target} names={names} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Name({ seat, names }: { seat: number; names: ReadonlyMap<number, string> }) {
   return <b style={{ color: colorOf(seat) }}>{names.get(seat) ?? `Seat ${seat + 1}`}</b>;
 }
 
@@ -136,7 +147,7 @@ export function Scoreboard({ rows, me }: { rows: readonly Row[]; me: number | un
   );
 }
 
-function Health({ hp }: { hp: number }) {
+export function Health({ hp }: { hp: number }) {
   const level = hp > HP_MAX / 2 ? "good" : hp > HP_MAX / 4 ? "fair" : "poor";
   return (
     <div
@@ -154,7 +165,7 @@ function Health({ hp }: { hp: number }) {
   );
 }
 
-function Respawn({ respawnMs }: { respawnMs: number }) {
+export function Respawn({ respawnMs }: { respawnMs: number }) {
   return (
     <div class="respawn" role="status" data-testid="respawn">
       <p>Shot down</p>
@@ -164,14 +175,15 @@ function Respawn({ respawnMs }: { respawnMs: number }) {
 }
 
 interface StandingsProps {
-  app: App;
   standings: readonly Standing[];
   /** The own seat; `undefined` for somebody who has watched. */
   me: number | undefined;
   text: string;
+  /** What can be done now. */
+  children?: ComponentChildren;
 }
 
-export function Standings({ app, standings, me, text }: StandingsProps) {
+export function Standings({ standings, me, text, children }: StandingsProps) {
   const mine = standings.find(({ seat }) => seat === me);
   const title = !mine ? "The round is over" : mine.place === 1 ? "You win the round" : place(mine);
   return (
@@ -206,16 +218,25 @@ export function Standings({ app, standings, me, text }: StandingsProps) {
       ) : (
         <p>{text}</p>
       )}
+      {children}
+    </section>
+  );
+}
+
+/** What comes after a round on this page. */
+export function AfterRound({ app, again }: { app: App; again: string }) {
+  return (
+    <>
       <RatingNote app={app} domain="arena" />
       <div class="actions">
         <button class="button primary" data-testid="play-again" onClick={() => app.play("arena")}>
-          {me === undefined ? "Play" : "Play again"}
+          {again}
         </button>
         <button class="button" data-testid="back" onClick={() => app.leave()}>
           Back to the games
         </button>
       </div>
-    </section>
+    </>
   );
 }
 

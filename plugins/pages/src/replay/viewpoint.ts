@@ -1,0 +1,129 @@
+// With whose eyes a match is seen: a seat's, or those of who watched; and what those were told.
+//
+// Invariant: `feed` is all that a view needs to stand at a time, and no more than that: it is short however long the
+// match is, so that going back is as quick as going on.
+import { isPlayer, type Fields, type Journal } from "./journal.js";
+import { lastAt } from "./playhead.js";
+
+/** A seat, or -1 for those who watched. */
+export type Viewpoint = number;
+export const SPECTATORS: Viewpoint = -1;
+
+export interface Message {
+  ms: number;
+  /** The number of its entry. */
+  entry: number;
+  type: string;
+  body: Fields;
+}
+
+/** How a game tells its state by its messages. */
+export interface Telling {
+  /** These say the whole state: what was told before counts no more. */
+  whole: ReadonlySet<string>;
+  /** These are replaced by the next of their kind, but that what they show fades for so long. */
+  fading: ReadonlyMap<string, number>;
+  /** Whether the view can show this message. */
+  isGood: (body: Fields) => boolean;
+}
+
+export interface Told {
+  messages: readonly Message[];
+  /** Messages that are none of this game's as the page knows it, and are not shown. */
+  strange: number;
+}
+
+/** Who can be seen with, and how they are called. */
+export function viewpointsOf(journal: Journal): { viewpoint: Viewpoint; name: string }[] {
+  const seats = new Map(journal.players.map(({ seat, name }) => [seat, name]));
+  let shown = false;
+  for (const entry of journal.entries) {
+    for (const { event, player } of entry.in) {
+      if (event === "joined" && isPlayer(player)) seats.set(player.seat, player.name);
+    }
+    shown ||= entry.out.some(({ command }) => command === "show");
+  }
+  const list = [...seats].sort(([a], [b]) => a - b);
+  const named = list.map(([seat, name]) => ({
+    viewpoint: seat,
+    name: `${name}, seat ${seat + 1}`,
+  }));
+  return shown ? [...named, { viewpoint: SPECTATORS, name: "Spectators" }] : named;
+}
+
+/** What was told to somebody, in order. */
+export function toldTo(journal: Journal, viewpoint: Viewpoint, telling: Telling): Told {
+  const messages: Message[] = [];
+  let strange = 0;
+  let isIn = wasThere(journal, viewpoint);
+  journal.entries.forEach((entry, index) => {
+    for (const event of entry.in) isIn = inAfter(event, viewpoint, isIn);
+    if (!isIn) return;
+    for (const command of entry.out) {
+      if (!isFor(command, viewpoint)) continue;
+      const body = bodyOf(command);
+      if (body && telling.isGood(body)) {
+        messages.push({ ms: entry.ms, entry: index, type: String(body["type"]), body });
+      } else strange += 1;
+    }
+  });
+  return { messages, strange };
+}
+
+/** Those of the messages up to `ms` without which a view would not be as it was at that time. */
+export function feed(messages: readonly Message[], ms: number, telling: Telling): Message[] {
+  const needed: Message[] = [];
+  const replaced = new Set<string>();
+  for (let at = lastAt(messages, ms); at >= 0; at--) {
+    const message = messages[at]!;
+    const fadesMs = telling.fading.get(message.type);
+    const isReplaced = replaced.has(message.type);
+    if (fadesMs === undefined || !isReplaced || ms - message.ms <= fadesMs) needed.push(message);
+    if (fadesMs !== undefined) replaced.add(message.type);
+    if (telling.whole.has(message.type)) break;
+  }
+  return needed.reverse();
+}
+
+/** Whether somebody is in the game before the first of its events that tells: true if that is not their coming. */
+function wasThere(journal: Journal, viewpoint: Viewpoint): boolean {
+  if (viewpoint === SPECTATORS) return true;
+  for (const entry of journal.entries) {
+    for (const event of entry.in) {
+      if (inAfter(event, viewpoint, false)) return false;
+      if (!inAfter(event, viewpoint, true)) return true;
+    }
+  }
+  return true;
+}
+
+function inAfter(event: Fields, viewpoint: Viewpoint, before: boolean): boolean {
+  if (event["event"] === "joined" && isPlayer(event["player"])) {
+    return before || event["player"].seat === viewpoint;
+  }
+  if (event["event"] === "left") return before && event["seat"] !== viewpoint;
+  return before;
+}
+
+function isFor(command: Fields, viewpoint: Viewpoint): boolean {
+  if (viewpoint === SPECTATORS) return command["command"] === "show";
+  if (command["command"] !== "send") return false;
+  const to = command["to"] as unknown;
+  if (to === "all") return true;
+  if (Array.isArray(to)) return to.includes(viewpoint);
+  return typeof to === "object" && to !== null && "all_but" in to && to.all_but !== viewpoint;
+}
+
+/** A body that is a JSON object. */
+export function bodyOf(message: Fields): Fields | undefined {
+  const { text } = message;
+  if (typeof text !== "string") return undefined;
+  try {
+    const body: unknown = JSON.parse(text);
+    return typeof body === "object" && body !== null && !Array.isArray(body)
+      ? (body as Fields)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
