@@ -43,6 +43,12 @@ export interface Own {
   aim: number;
 }
 
+interface Drawing {
+  own?: Own | undefined;
+  delayMs?: number;
+  scaleMin?: number;
+}
+
 /** The seat of who has none. */
 export const NOBODY = -1;
 const KILLS_SHOWN = 4;
@@ -107,11 +113,15 @@ export class Picture {
     return snapshot.ships.find(([seat]) => seat === this.#me);
   }
 
-  /** Draws it all, with the own ship as `own` if that is known better than by the snapshots; tells what is seen. */
+  /**
+   * Draws it all, and tells what is seen. `own`: the own ship, where that is known better than by the snapshots;
+   * `delayMs`: how far in the past ships are shown, 0 for as they were told last; `scaleMin`: with fewer pixels a unit
+   * the world is not shown as a whole.
+   */
   draw(
     element: HTMLCanvasElement,
     nowMs: number,
-    own?: Own,
+    { own, delayMs, scaleMin }: Drawing = {},
   ): { camera: Camera; size: Vec } | undefined {
     if (!this.#world || !this.#hud) return undefined;
     const { clientWidth: width, clientHeight: height } = element;
@@ -124,12 +134,12 @@ export class Picture {
     if (!canvas) return undefined;
     const { hp } = this.#hud;
     const ships = this.#timeline
-      .ships(nowMs)
+      .ships(nowMs, delayMs)
       .map((ship) =>
         ship.seat === this.#me ? { ...ship, ...own?.at, aim: own?.aim ?? ship.aim, hp } : ship,
       );
     const focus = ships.find(({ seat }) => seat === this.#me) ?? this.#hud.at;
-    const camera = cameraFor(this.#world, size, own?.at ?? focus);
+    const camera = cameraFor(this.#world, size, own?.at ?? focus, scaleMin);
     const names = new Map(this.#players.map(({ seat, name }) => [seat, name]));
     const shots = this.#timeline.shots(nowMs);
     const frame = { world: this.#world, ships, shots, names, me: this.#me };

@@ -77,7 +77,7 @@ export class Session {
     this.#sendIntent(nowMs);
     const at = this.#prediction?.position(nowMs);
     const own = at && { at, aim: this.controls.intent().aim };
-    const seen = this.#picture.draw(this.#canvas, nowMs, own);
+    const seen = this.#picture.draw(this.#canvas, nowMs, { own });
     if (seen) ({ camera: this.#camera, size: this.#size } = seen);
   }
 

@@ -3,7 +3,8 @@ import type { Spectator } from "@scenehost/client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { App } from "../app.js";
 import { WatchedNote } from "../ui/watched-note.js";
-import { AfterRound, Kills, RoundClock, Scoreboard, Standings } from "./arena.js";
+import { AfterRound } from "./arena.js";
+import { Kills, RoundClock, Scoreboard, Standings } from "./hud.js";
 import type { Hud } from "./picture.js";
 import { Session } from "./session.js";
 

@@ -48,7 +48,8 @@ export interface Journal {
   /** Who was matched. */
   players: readonly Player[];
   entries: readonly Entry[];
-  /** The time of the last entry. */
+  /** The times of the first entry and the last. A long journal begins in the middle of its game. */
+  beginMs: number;
   endMs: number;
   /** Whether the file has its last line; without it, it was cut off. */
   isWhole: boolean;
@@ -61,7 +62,7 @@ const AGAIN = "Write the file again with scenehost replay SCENE --export FILE.";
 
 /** Takes the lines one by one. */
 export class JournalReader {
-  #began: Omit<Journal, "entries" | "endMs" | "isWhole"> | undefined;
+  #began: Omit<Journal, "entries" | "beginMs" | "endMs" | "isWhole"> | undefined;
   #entries: Entry[] = [];
   #logs: Log[] = [];
   #isWhole = false;
@@ -95,12 +96,18 @@ export class JournalReader {
   /** What was read. Throws `BadFile`. */
   end(): Journal {
     if (!this.#began) throw notAnExport();
-    const last = this.#entries.at(-1);
-    if (!last) {
+    const [first, last] = [this.#entries[0], this.#entries.at(-1)];
+    if (!first || !last) {
       throw new BadFile(`The file ends before the first step of the game. ${AGAIN}`);
     }
     const isWhole = this.#isWhole && this.#torn === undefined;
-    return { ...this.#began, entries: this.#entries, endMs: last.ms, isWhole };
+    return {
+      ...this.#began,
+      entries: this.#entries,
+      beginMs: first.ms,
+      endMs: last.ms,
+      isWhole,
+    };
   }
 
   #begin(line: Fields): void {
@@ -210,7 +217,7 @@ function endText(ended: Fields): string {
   }
 }
 
-function notAnExport(): BadFile {
+export function notAnExport(): BadFile {
   return new BadFile(
     "This is not a match that was exported. Export one with scenehost replay SCENE --export FILE, and open that file.",
   );

@@ -37,11 +37,11 @@ export function marksOf(journal: Journal): Mark[] {
 }
 
 /** Those that are drawn: where many of a kind are close together, the first of them. */
-export function drawnMarks(marks: readonly Mark[], endMs: number): Mark[] {
+export function drawnMarks(marks: readonly Mark[], lengthMs: number): Mark[] {
   const lastMs = new Map<MarkKind, number>();
   return marks.filter(({ kind, ms }) => {
     const last = lastMs.get(kind);
-    if (last !== undefined && ms - last < endMs * APART) return false;
+    if (last !== undefined && ms - last < lengthMs * APART) return false;
     lastMs.set(kind, ms);
     return true;
   });

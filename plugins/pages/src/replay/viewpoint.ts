@@ -2,12 +2,15 @@
 //
 // Invariant: `feed` is all that a view needs to stand at a time, and no more than that: it is short however long the
 // match is, so that going back is as quick as going on.
-import { isPlayer, type Fields, type Journal } from "./journal.js";
-import { lastAt } from "./playhead.js";
+import { isPlayer, type Fields, type Journal, type Player } from "./journal.js";
+import { lastWhere } from "./playhead.js";
 
 /** A seat, or -1 for those who watched. */
 export type Viewpoint = number;
 export const SPECTATORS: Viewpoint = -1;
+
+/** With more entries in between, making a view anew is quicker than going on. */
+const FAR_ENTRIES = 200;
 
 export interface Message {
   ms: number;
@@ -35,20 +38,24 @@ export interface Told {
 
 /** Who can be seen with, and how they are called. */
 export function viewpointsOf(journal: Journal): { viewpoint: Viewpoint; name: string }[] {
-  const seats = new Map(journal.players.map(({ seat, name }) => [seat, name]));
-  let shown = false;
-  for (const entry of journal.entries) {
-    for (const { event, player } of entry.in) {
-      if (event === "joined" && isPlayer(player)) seats.set(player.seat, player.name);
-    }
-    shown ||= entry.out.some(({ command }) => command === "show");
-  }
+  const players = [...journal.players, ...comingsOf(journal).map(({ player }) => player)];
+  const seats = new Map(players.map(({ seat, name }) => [seat, name]));
+  const shown = journal.entries.some(({ out }) => out.some(({ command }) => command === "show"));
   const list = [...seats].sort(([a], [b]) => a - b);
   const named = list.map(([seat, name]) => ({
     viewpoint: seat,
-    name: `${name}, seat ${seat + 1}`,
+    name: `${name}, seat ${seat}`,
   }));
   return shown ? [...named, { viewpoint: SPECTATORS, name: "Spectators" }] : named;
+}
+
+/** Who came in, by the number of the entry. */
+export function comingsOf(journal: Journal): { entry: number; player: Player }[] {
+  return journal.entries.flatMap((entry, index) =>
+    entry.in.flatMap(({ event, player }) =>
+      event === "joined" && isPlayer(player) ? [{ entry: index, player }] : [],
+    ),
+  );
 }
 
 /** What was told to somebody, in order. */
@@ -70,19 +77,77 @@ export function toldTo(journal: Journal, viewpoint: Viewpoint, telling: Telling)
   return { messages, strange };
 }
 
-/** Those of the messages up to `ms` without which a view would not be as it was at that time. */
-export function feed(messages: readonly Message[], ms: number, telling: Telling): Message[] {
+/** A time, and what had happened of all that happened at that time. */
+export interface Moment {
+  ms: number;
+  /** The number of the last entry. */
+  entry: number;
+}
+
+/** Those of the messages until then without which a view would not be as it was. */
+export function feed(messages: readonly Message[], at: Moment, telling: Telling): Message[] {
   const needed: Message[] = [];
   const replaced = new Set<string>();
-  for (let at = lastAt(messages, ms); at >= 0; at--) {
-    const message = messages[at]!;
+  for (let index = lastUpTo(messages, at.entry); index >= 0; index--) {
+    const message = messages[index]!;
     const fadesMs = telling.fading.get(message.type);
-    const isReplaced = replaced.has(message.type);
-    if (fadesMs === undefined || !isReplaced || ms - message.ms <= fadesMs) needed.push(message);
+    const isFading = at.ms - message.ms <= (fadesMs ?? Infinity);
+    if (isFading || !replaced.has(message.type)) needed.push(message);
     if (fadesMs !== undefined) replaced.add(message.type);
     if (telling.whole.has(message.type)) break;
   }
   return needed.reverse();
+}
+
+/**
+ * A view that is taken from moment to moment. Going on tells it what is new; going back, or far on, makes it anew of
+ * what is needed.
+ */
+export class Follower<View> {
+  readonly #messages: readonly Message[];
+  readonly #telling: Telling;
+  readonly #make: () => View;
+  readonly #hear: (view: View, message: Message) => View;
+  #view: View;
+  #at: Moment = { ms: -1, entry: -1 };
+
+  constructor(
+    messages: readonly Message[],
+    telling: Telling,
+    make: () => View,
+    hear: (view: View, message: Message) => View,
+  ) {
+    this.#messages = messages;
+    this.#telling = telling;
+    this.#make = make;
+    this.#hear = hear;
+    this.#view = make();
+  }
+
+  /** The view as it was then. */
+  at(moment: Moment): View {
+    const from = this.#at;
+    const far = moment.entry - from.entry > FAR_ENTRIES;
+    const goesOn = moment.entry >= from.entry && moment.ms >= from.ms && !far;
+    let news: readonly Message[];
+    if (goesOn) {
+      const [first, last] = [from.entry, moment.entry].map((entry) =>
+        lastUpTo(this.#messages, entry),
+      );
+      news = this.#messages.slice(first! + 1, last! + 1);
+    } else {
+      this.#view = this.#make();
+      news = feed(this.#messages, moment, this.#telling);
+    }
+    for (const message of news) this.#view = this.#hear(this.#view, message);
+    this.#at = moment;
+    return this.#view;
+  }
+}
+
+/** The place of the last message that is not after this entry; -1 if all are. */
+function lastUpTo(messages: readonly Message[], entry: number): number {
+  return lastWhere(messages, (message) => message.entry <= entry);
 }
 
 /** Whether somebody is in the game before the first of its events that tells: true if that is not their coming. */
