@@ -69,10 +69,22 @@ function markEvent(event: Fields, names: Map<number, string>, add: Add): void {
     case "resumed":
       return add("back", `${who()} is back`);
     case "left":
-      return add("left", `${who()} left: ${String(event["reason"])}`);
+      return add("left", `${who()} ${leftText(String(event["reason"]))}`);
     case "stopping":
       return add("version", `The game is told to end: ${String(event["reason"])}`);
   }
+}
+
+function leftText(reason: string): string {
+  const texts: Record<string, string> = {
+    left: "left",
+    dropped: "did not come back in time",
+    "never-joined": "did not come",
+    kicked: "is gone: removed by the game",
+    removed: "is gone: removed by the host",
+    "next-match": "went on to the next match",
+  };
+  return texts[reason] ?? `left: ${reason}`;
 }
 
 function markKind({ kind, text }: Entry, add: Add): void {
