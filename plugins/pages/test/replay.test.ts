@@ -7,6 +7,7 @@ import { reduce, type Event, type Game } from "../src/gomoku/game.js";
 import { describe } from "../src/replay/describe.js";
 import { gameOf, tellings } from "../src/replay/games.js";
 import { BadFile, readJournal, type Json } from "../src/replay/journal.js";
+import { FILE_BYTES_MAX, readFile } from "../src/replay/load.js";
 import { drawnMarks, marksOf } from "../src/replay/marks.js";
 import * as playhead from "../src/replay/playhead.js";
 import { pretty } from "../src/replay/pretty.js";
@@ -170,6 +171,50 @@ test("a file that was cut off is read as far as it goes, and says so", () => {
     .join("\n");
   assert.equal(readJournal(text).isWhole, false);
   assert.equal(readJournal(`${text}\n{"tick": 2, "m`).entries.length, 1);
+});
+
+const nobodyAborts = new AbortController().signal;
+
+test("a file is read piece by piece, wherever the pieces end", async () => {
+  const lines = [
+    began("gomoku"),
+    { log: "info", text: "Grüße, 五目並べ" },
+    { tick: 1, ms: 10 },
+    ended,
+  ];
+  const bytes = new TextEncoder().encode(lines.map((line) => JSON.stringify(line)).join("\r\n"));
+  const file = new File([bytes], "match.jsonl");
+  for (const size of [1, 7, bytes.length]) {
+    const stream = () =>
+      new ReadableStream({
+        start(controller) {
+          for (let at = 0; at < bytes.length; at += size) {
+            controller.enqueue(bytes.slice(at, at + size));
+          }
+          controller.close();
+        },
+      });
+    Object.defineProperty(file, "stream", { value: stream, configurable: true });
+    const read: number[] = [];
+    const journal = await readFile(file, (bytes) => read.push(bytes), nobodyAborts);
+    assert.deepEqual(journal.entries[0]!.logs, [{ level: "info", text: "Grüße, 五目並べ" }]);
+    assert.ok(journal.isWhole);
+    assert.equal(read.at(-1), bytes.length);
+  }
+});
+
+test("what is too large is not read", async () => {
+  const large = new File(["x"], "large.jsonl");
+  Object.defineProperty(large, "size", { value: FILE_BYTES_MAX + 1 });
+  await assert.rejects(
+    readFile(large, () => {}, nobodyAborts),
+    /larger than 256 MiB.*--print/,
+  );
+  const oneLine = new File(["x".repeat(9 * 1024 * 1024)], "line.jsonl");
+  await assert.rejects(
+    readFile(oneLine, () => {}, nobodyAborts),
+    /not a match that was exported/,
+  );
 });
 
 test("a game of another kind is read, and known not to be one of these", () => {

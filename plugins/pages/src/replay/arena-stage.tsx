@@ -10,7 +10,7 @@ import { Follower, SPECTATORS } from "./viewpoint.js";
 /** With a ship of one's own, that is not smaller than this; without one nothing says where to look. */
 const SCALE_MIN = 0.45;
 
-export function ArenaStage({ told, viewpoint, moment, isPlaying }: StageProps) {
+export function ArenaStage({ told, viewpoint, moment, isPlaying, missing }: StageProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const me = viewpoint === SPECTATORS ? undefined : viewpoint;
   const follower = useMemo(() => {
@@ -28,7 +28,7 @@ export function ArenaStage({ told, viewpoint, moment, isPlaying }: StageProps) {
   }, [told, me]);
   const picture = follower.at(moment);
   const resized = useResized(canvas);
-  const { hud } = picture;
+  const hud = picture.world && picture.hud;
   // While it stands still everything is shown exactly where this step told it to be.
   const drawing = {
     ...(isPlaying ? {} : { delayMs: 0 }),
@@ -46,7 +46,11 @@ export function ArenaStage({ told, viewpoint, moment, isPlaying }: StageProps) {
         role="img"
         aria-label="The arena seen from above, as it was then."
       />
-      {!hud && <p class="arena-wait">Nothing was told yet. It is shown from the first step on.</p>}
+      {!hud && (
+        <p class="arena-wait" data-testid="replay-missing">
+          {missing}
+        </p>
+      )}
       {hud && !hud.over && (
         <>
           <RoundClock leftMs={hud.leftMs} />

@@ -7,7 +7,7 @@ import { tellings } from "./games.js";
 import type { StageProps } from "./stage.js";
 import { Follower, SPECTATORS } from "./viewpoint.js";
 
-export function GomokuStage({ told, viewpoint, moment }: StageProps) {
+export function GomokuStage({ told, viewpoint, moment, missing }: StageProps) {
   const follower = useMemo(
     () =>
       new Follower<Game | null>(
@@ -22,7 +22,7 @@ export function GomokuStage({ told, viewpoint, moment }: StageProps) {
   const game = follower.at(moment);
   const me = viewpoint === SPECTATORS ? undefined : viewpoint === 0 ? 0 : 1;
   const { title, text } = !game
-    ? { title: "Nothing was told yet", text: "The table is shown from the first message on." }
+    ? { title: "Nothing to show", text: missing }
     : me === undefined
       ? watchedText(game)
       : {

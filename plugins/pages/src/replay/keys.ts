@@ -18,7 +18,8 @@ export function useKeys(actions: Actions): void {
       const run = KEYS[event.key];
       if (!run || event.ctrlKey || event.metaKey || event.altKey) return;
       // Where a key has a meaning of its own it keeps that.
-      if (event.target instanceof Element && event.target.closest(OWN_KEYS)) return;
+      const own = event.key === " " ? PRESSED : TYPED;
+      if (event.target instanceof Element && event.target.closest(own)) return;
       event.preventDefault();
       run(latest.current);
     };
@@ -27,4 +28,6 @@ export function useKeys(actions: Actions): void {
   }, []);
 }
 
-const OWN_KEYS = "input, select, textarea, button, a, summary";
+/** What is typed into, and what the space bar presses. */
+const TYPED = "input, select, textarea";
+const PRESSED = `${TYPED}, button, a`;

@@ -11,7 +11,7 @@ export const FILE_BYTES_MAX = 256 * 1024 * 1024;
 export type OnProgress = (bytes: number, bytesAll: number) => void;
 
 /** Reads a file that was chosen or dropped. Throws `BadFile`. */
-export function readFile(
+export async function readFile(
   file: File,
   onProgress: OnProgress,
   signal: AbortSignal,

@@ -16,6 +16,9 @@ import { toldTo, viewpointsOf, type Moment } from "./viewpoint.js";
 /** Turns do not move between their events; their clocks show tenths of a second. */
 const TURN_FRAME_MS = 100;
 
+const MISSING =
+  "This journal begins in the middle of its game, and what was told before is not in it. Who came later, or came back, was told everything: go on to that, or choose another view.";
+
 const stages = { gomoku: GomokuStage, arena: ArenaStage };
 
 interface PlayerProps {
@@ -73,7 +76,13 @@ export function Player({ journal, game, fileName, onClose }: PlayerProps) {
         )}
       </div>
       <div class="replay-stage">
-        <Stage told={told} viewpoint={viewpoint} moment={moment} isPlaying={head.isPlaying} />
+        <Stage
+          told={told}
+          viewpoint={viewpoint}
+          moment={moment}
+          isPlaying={head.isPlaying}
+          missing={journal.beginMs > 0 ? MISSING : "Nothing had been told by then."}
+        />
       </div>
       <Bar
         journal={journal}

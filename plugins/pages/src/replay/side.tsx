@@ -1,5 +1,5 @@
 // Beside the picture: which match this is, what went in and came out at the moment, and what stands out in all of it.
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { describe } from "./describe.js";
 import type { Entry, Fields, Journal } from "./journal.js";
 import type { Mark } from "./marks.js";
@@ -135,9 +135,15 @@ interface MarksProps {
 }
 
 function Marks({ marks, moment, onEntry }: MarksProps) {
+  const list = useRef<HTMLElement>(null);
   const at = marks.findLast((mark) => mark.entry <= moment.entry);
+  useEffect(() => {
+    const current = list.current?.querySelector<HTMLElement>("[aria-current='true']");
+    // Only the list moves, and not the page.
+    if (current) list.current!.scrollTop = current.offsetTop - list.current!.clientHeight / 2;
+  }, [at]);
   return (
-    <section class="replay-marks">
+    <section ref={list} class="replay-marks">
       <h2>What stands out</h2>
       <ol>
         {marks.slice(0, MARKS_MAX).map((mark, index) => (

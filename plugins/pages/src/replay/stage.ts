@@ -6,4 +6,6 @@ export interface StageProps {
   viewpoint: Viewpoint;
   moment: Moment;
   isPlaying: boolean;
+  /** Why nothing can be shown, where that is so. */
+  missing: string;
 }
