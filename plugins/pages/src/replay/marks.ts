@@ -88,7 +88,7 @@ function leftText(reason: string): string {
 }
 
 function markKind({ kind, text }: Entry, add: Add): void {
-  if (kind === "failed") add("failed", `The game failed: ${text}`);
+  if (kind === "failed") add("failed", `The game failed: ${text.split("\n")[0]}`);
   else if (kind === "ended") add("ended", text);
   else if (kind === "swapped") add("version", `Another version from here: ${text}`);
   else if (kind === "swapped_back") add("version", `The other version is not used: ${text}`);

@@ -11,13 +11,10 @@ import { useKeys } from "./keys.js";
 import { marksOf } from "./marks.js";
 import * as playhead from "./playhead.js";
 import { Side } from "./side.js";
-import { toldTo, viewpointsOf, type Moment } from "./viewpoint.js";
+import { toldTo, viewpointsOf, type Moment, type Told } from "./viewpoint.js";
 
 /** Turns do not move between their events; their clocks show tenths of a second. */
 const TURN_FRAME_MS = 100;
-
-const MISSING =
-  "This journal begins in the middle of its game, and what was told before is not in it. Who came later, or came back, was told everything: go on to that, or choose another view.";
 
 const stages = { gomoku: GomokuStage, arena: ArenaStage };
 
@@ -81,7 +78,7 @@ export function Player({ journal, game, fileName, onClose }: PlayerProps) {
           viewpoint={viewpoint}
           moment={moment}
           isPlaying={head.isPlaying}
-          missing={journal.beginMs > 0 ? MISSING : "Nothing had been told by then."}
+          missing={missingText(journal, told)}
         />
       </div>
       <Bar
@@ -105,6 +102,13 @@ export function Player({ journal, game, fileName, onClose }: PlayerProps) {
       />
     </div>
   );
+}
+
+/** Why nothing can be shown, at a moment when that is so. */
+function missingText({ beginMs }: Journal, { messages, strange }: Told): string {
+  if (messages.length === 0 && strange > 0) return "This page knows none of the messages.";
+  if (beginMs === 0) return "Nothing had been told by then.";
+  return "This journal begins in the middle of its game, and what was told before is not in it. Who came later, or came back, was told everything: go on to that, or choose another view.";
 }
 
 export interface Actions {
