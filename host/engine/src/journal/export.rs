@@ -137,7 +137,9 @@ pub fn event(event: &Event) -> Value {
         Event::Message(it) => ("message", with_body(json!({"from": it.from}), &it.body)),
         Event::Timer(id) => ("timer", json!({"id": id.to_string()})),
         Event::Signal(it) => ("signal", with_body(json!({"name": it.name}), &it.body)),
-        Event::Saved(it) => ("saved", json!({"id": it.id.to_string(), "refused": it.outcome.as_ref().err().map(plain)})),
+        Event::Saved(it) => {
+            ("saved", json!({"id": it.id.to_string(), "refused": it.outcome.as_ref().err().map(plain)}))
+        }
         Event::Stopping(it) => ("stopping", json!({"reason": stop_reason(it.reason), "grace_ms": it.grace_ms})),
         Event::Watched => ("watched", json!({})),
     };
