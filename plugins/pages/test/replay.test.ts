@@ -210,7 +210,8 @@ test("what is too large is not read", async () => {
     readFile(large, () => {}, nobodyAborts),
     /larger than 256 MiB.*--print/,
   );
-  const oneLine = new File(["x".repeat(9 * 1024 * 1024)], "line.jsonl");
+  const line = `${JSON.stringify(began("gomoku"))}\n${"x".repeat(9 * 1024 * 1024)}`;
+  const oneLine = new File([line], "line.jsonl");
   await assert.rejects(
     readFile(oneLine, () => {}, nobodyAborts),
     /not a match that was exported/,
@@ -314,6 +315,8 @@ test("gomoku stands at each entry as it was then, whichever way one comes there"
     const game = follower.at({ ms: entries[entry]!.ms, entry });
     assert.equal(game?.moves.length, expected[entry], `at entry ${entry}`);
   }
+  const toAda = toldTo(series(), 0, tellings.gomoku).messages;
+  assert.equal(feed(toAda, { ms: 9_000, entry: 5 }, tellings.gomoku).length, 1);
   assert.equal(follower.at({ ms: 1_000, entry: 1 })?.note, null);
   assert.deepEqual(follower.at({ ms: 1_000, entry: 2 })?.note, { refused: "occupied" });
 });
@@ -348,10 +351,10 @@ function longRound() {
     const tick = index + 1;
     return { tick, ms: tick * 50, out: [send("all", snapshot(tick))] };
   });
-  const away = { command: "send", to: "all" };
   const news = players.map((player) => ({ ...player, present: player.seat === 0 }));
-  const text = JSON.stringify({ type: "players", players: news });
-  steps[6_000]!.out.push({ ...away, text });
+  for (const step of [6_000, 7_000]) {
+    steps[step]!.out.push(send("all", { type: "players", players: news }));
+  }
   return journal(began("arena", 20), first, ...steps, ended);
 }
 
@@ -397,7 +400,9 @@ test("a time that is come to in any way looks the same", () => {
   const back = follow();
   seen(back, 9_000);
   assert.deepEqual(seen(onward, 2_450), seen(back, 2_450));
-  assert.equal(feed(messages, { ms: 2_450 * 50, entry: 2_450 }, tellings.arena).length, 102);
+  const needed = (entry: number) => feed(messages, { ms: entry * 50, entry }, tellings.arena);
+  // The welcome, five seconds of snapshots, and the last word of who is there.
+  assert.deepEqual([needed(2_450).length, needed(9_000).length], [102, 103]);
 });
 
 test("events and commands are described by whom they are from and for", () => {
