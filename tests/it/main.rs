@@ -29,6 +29,7 @@
 //! | [`chat`], [`guild`], [`party`] | what users say, and the groups they are in |
 //! | [`pages`] | the games in a real browser |
 //! | [`client_ts`] | the TypeScript client, with its connections cut |
+//! | [`typescript`] | a game in TypeScript |
 //!
 //! Help: [`host`] runs the binary, [`player`] plays by the Rust client, [`raw`] speaks the bare
 //! protocol, [`issuer`] makes ID tokens, [`tls`] certificates. `cargo xtask test` builds what they need.
@@ -76,6 +77,7 @@ mod store;
 mod strikes;
 mod tokens;
 mod transcript;
+mod typescript;
 
 mod host;
 mod issuer;

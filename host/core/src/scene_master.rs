@@ -66,7 +66,7 @@ pub use reconcile::RECONCILE_MS_MAX;
 use reconcile::Reconcile;
 use recording::Recording;
 pub use recording::{RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX};
-pub use restart::{RESTART_MS, RESTART_MS_MAX};
+pub use restart::{GO_ON_MS, RESTART_MS, RESTART_MS_MAX};
 
 /// How long a node may take to begin a scene.
 pub const PLACE_MS_MAX: u64 = 5_000;

@@ -28,8 +28,10 @@ const TABLES_MAX: u32 = 4;
 const MAPPINGS_PER_SCENE: u32 = 4;
 /// The pool's tables, threads' stacks, libraries, the store.
 const MAPPINGS_OF_HOST: u32 = 4_096;
-/// The runtime's own data for one instance; a component that declares tens of thousands of globals would pass it.
-const INSTANCE_BYTES_MAX: usize = 128 << 10;
+/// The runtime's own data for one instance, 16 bytes for each of a component's functions that may be called indirectly: the
+/// JavaScript engine in a scene in TypeScript has 12,500 of them. A component that declares tens of thousands of globals
+/// would pass it.
+const INSTANCE_BYTES_MAX: usize = 256 << 10;
 /// How much of what a scene has changed stays in its slot of the pool when it is gone, put back to what it was by a copy:
 /// most games change less. Giving pages back interrupts the other cores, and each costs a fault when it is used again:
 /// measured, both together are half of what it takes a thread to make a small scene and to end it. What stays is the
@@ -50,7 +52,7 @@ pub struct Options {
     pub memory_bytes_max: usize,
     /// The stack of a component's calls, in bytes.
     pub stack_bytes_max: usize,
-    /// The size of an upload, in bytes.
+    /// The size of an upload, in bytes. Scenes in TypeScript bring a JavaScript engine along, of 12 MB.
     pub component_bytes_max: usize,
     /// The elements of one function table, about the functions that a game calls indirectly.
     pub table_elements_max: u32,
@@ -62,7 +64,7 @@ impl Default for Options {
             scenes_max: 10_000,
             memory_bytes_max: 64 << 20,
             stack_bytes_max: 256 << 10,
-            component_bytes_max: 8 << 20,
+            component_bytes_max: 16 << 20,
             table_elements_max: 10_000,
         }
     }

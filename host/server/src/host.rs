@@ -82,7 +82,7 @@ pub async fn run(
     let store = Store::open(&config.server.store_dir(), lock)?;
     tokio::spawn(store.clone().watch());
     let journals = Journals::open(&config.server.data_dir, &engine).context("the folder of journals")?;
-    tokio::spawn(journals.clone().tidy(config.journals));
+    tokio::spawn(journals.clone().tidy(config.journals, clock));
     let scenes = recover_scenes(&store)?;
     let finished = recover(&store, FINISHED_PREFIX)?;
     let parties: Vec<(PartyId, Party)> = recover(&store, party::PREFIX)?;

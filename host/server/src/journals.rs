@@ -24,6 +24,7 @@ use scenehost_engine::journal::{Entry, Reader};
 use scenehost_engine::{Digest, Engine, Plugin};
 use serde::Deserialize;
 
+use crate::clock::Clock;
 pub use command::{Replay, run};
 pub use folder::{Filed, Folder};
 pub use writer::Writer;
@@ -160,11 +161,10 @@ impl Journals {
     }
 
     /// Tidies up for as long as the host runs.
-    pub async fn tidy(self, bounds: Bounds) {
-        let started = std::time::Instant::now();
+    pub async fn tidy(self, bounds: Bounds, clock: Clock) {
         loop {
             let own = self.clone();
-            let give_up = started.elapsed() >= AWAITED_MAX;
+            let give_up = clock.elapsed() >= AWAITED_MAX;
             let done = tokio::task::spawn_blocking(move || {
                 if give_up {
                     own.give_up();

@@ -13,7 +13,7 @@ use crate::shell::{self, Folders};
 pub enum Need {
     /// What RocksDB is built with.
     Store,
-    /// What the pages are built with.
+    /// What the pages, and games in TypeScript, are built with.
     Node,
     /// What the browser tests run in.
     Browser,
@@ -40,8 +40,8 @@ impl Need {
         match self {
             Self::Store => "clang, libclang and a C++ compiler, to build RocksDB",
             Self::Node => {
-                "Node.js 20.19 or newer with npm, to build the pages (where the system's own is older, as on Debian 12, \
-                 take it from nodejs.org or NodeSource)"
+                "Node.js 20.19 or newer with npm, to build the pages and games in TypeScript (where the system's own is \
+                 older, as on Debian 12, take it from nodejs.org or NodeSource)"
             }
             Self::Browser => "Chromium, for the browser tests (or set CHROMIUM to its program)",
         }

@@ -1,4 +1,5 @@
-//! The front end: installs npm packages and builds pages, each only if its inputs have changed.
+//! What npm builds: the TypeScript client, the pages, the SDK of games in TypeScript and those games; each only if its
+//! inputs have changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,9 @@ use crate::shell::{self, Folders};
 
 const CLIENT: &str = "sdk/client-ts";
 const PAGES: &str = "plugins/pages";
+const PLUGIN_SDK: &str = "sdk/plugin-ts";
+/// The games in TypeScript, by their folders in `plugins`.
+const GAMES: [&str; 1] = ["rock-paper-scissors"];
 
 /// Builds the TypeScript client and the demo pages, and returns the folder of the pages.
 pub fn build(folders: &Folders) -> anyhow::Result<PathBuf> {
@@ -31,13 +35,45 @@ pub fn build(folders: &Folders) -> anyhow::Result<PathBuf> {
     Ok(out)
 }
 
-/// Formatter, types and unit tests of the front end.
+/// Builds the games in TypeScript as components, into the folder of all components.
+pub fn build_games(folders: &Folders) -> anyhow::Result<()> {
+    let sdk = build_plugin_sdk(folders)?;
+    for game in GAMES {
+        let package = format!("plugins/{game}");
+        let folder = folders.workspace.join(&package);
+        install(folders, &package)?;
+        let component = folders.target.join("plugins").join(game).with_extension("wasm");
+        let inputs = digest(&folder.join("src"))? + &sdk;
+        once(folders, game, &inputs, &component, || {
+            shell::step(&format!("building the component {game}"));
+            npm(folders, &package, &["run", "build", "--", "--out", &component.to_string_lossy()])
+        })?;
+    }
+    Ok(())
+}
+
+/// Builds the SDK of games in TypeScript, and returns a digest of all that a component gets from it.
+fn build_plugin_sdk(folders: &Folders) -> anyhow::Result<String> {
+    install(folders, PLUGIN_SDK)?;
+    let folder = folders.workspace.join(PLUGIN_SDK);
+    let lock = fs::read(folder.join("package-lock.json"))?;
+    let inputs = digest(&folder.join("src"))? + &digest(&folders.workspace.join("wit"))? + &hex(&lock);
+    once(folders, "plugin-ts", &inputs, &folder.join("dist"), || {
+        shell::step("building the SDK of games in TypeScript");
+        npm(folders, PLUGIN_SDK, &["run", "build"])
+    })?;
+    Ok(inputs)
+}
+
+/// Formatter, types and unit tests of all that is written in TypeScript.
 pub fn check(folders: &Folders) -> anyhow::Result<()> {
     build(folders)?;
-    for package in [CLIENT, PAGES] {
+    build_games(folders)?;
+    let games = GAMES.iter().map(|game| format!("plugins/{game}"));
+    for package in [CLIENT, PAGES, PLUGIN_SDK].map(str::to_owned).into_iter().chain(games) {
         shell::step(&format!("checking {package}"));
-        npm(folders, package, &["run", "check"])?;
-        npm(folders, package, &["test"])?;
+        npm(folders, &package, &["run", "check"])?;
+        npm(folders, &package, &["test"])?;
     }
     Ok(())
 }
@@ -91,7 +127,7 @@ fn digest(folder: &Path) -> anyhow::Result<String> {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             match path.is_dir() {
-                true if matches!(&*name, "node_modules" | "dist" | "gen") => {}
+                true if matches!(&*name, "node_modules" | "dist" | "gen" | "build") => {}
                 true => folders.push(path),
                 false => files.push(path),
             }

@@ -51,13 +51,15 @@ impl<F: Clone> Scene<F> {
         let grace_ms = scene.limits.grace_ms;
         for grant in grants {
             let seat = grant.player.seat;
+            let line = lines.iter().find(|line| line.seat == seat);
             scene.seats.push(match whereabouts(seat) {
-                Whereabouts::Expected if (seat as usize) < known => SeatRow::expected(grant),
-                Whereabouts::Expected => SeatRow::added(grant, now),
-                Whereabouts::Held => {
+                Whereabouts::Expected if line.is_none() && (seat as usize) < known => SeatRow::expected(grant),
+                Whereabouts::Expected if line.is_none() => SeatRow::added(grant, now),
+                // Who has come in without the game having heard of it is told to it next.
+                Whereabouts::Expected | Whereabouts::Held => {
                     // Whose seat SceneMaster knows to be given up does not come back.
                     let until = if grant.until <= now { now } else { now.plus_ms(grace_ms) };
-                    SeatRow::held(grant, lines.iter().find(|line| line.seat == seat), until, grace_ms)
+                    SeatRow::held(grant, line, until, grace_ms)
                 }
                 Whereabouts::Gone => SeatRow::gone(grant),
             });

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use scenehost_core::config::{CRASHES_WITHIN_MS, Fleet, OnCrash};
+use scenehost_core::config::{CRASHES_WITHIN_MS, Fleet, Journal, Keep, OnCrash};
 use scenehost_core::message::{EndReason, Entry};
 use scenehost_core::record::{self, SceneRecord};
-use scenehost_core::scene_master::{Ask, Capacity, Event, Matched, RESTART_MS, RESTART_MS_MAX, SceneMaster};
+use scenehost_core::scene_master::{Ask, Capacity, Event, GO_ON_MS, Matched, RESTART_MS, RESTART_MS_MAX, SceneMaster};
 use scenehost_core::scene_service::{self, SeatGrant};
 use scenehost_core::{
-    Effects, Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, ServiceName, Time, UserId, Write, lobby,
+    Effects, Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, ServiceName, UserId, Write, lobby,
 };
 
 use crate::table::short;
@@ -22,6 +22,13 @@ fn fleet() -> Fleet {
 
 /// A scene of users 10 and 11 that runs on the first node, user 10 inside.
 fn running(fleet: Fleet) -> (World<SceneMaster>, SceneId) {
+    let (mut world, scene) = allocated(fleet);
+    world.tell(Event::SynUserJoined { scene, epoch: Epoch(1), seat: 0 });
+    (world, scene)
+}
+
+/// The same before anybody is inside.
+fn allocated(fleet: Fleet) -> (World<SceneMaster>, SceneId) {
     let mut world = World::new(SceneMaster::new(BTreeMap::from([(FleetName::from("gomoku"), fleet)])));
     world.tell(Event::NodeUp {
         node: NODES[0],
@@ -43,7 +50,6 @@ fn running(fleet: Fleet) -> (World<SceneMaster>, SceneId) {
     });
     let (_, scene, epoch, _) = placed(&told).expect("there is a slot");
     world.tell(Event::ResCreateScene { scene, epoch, result: Ok(()) });
-    world.tell(Event::SynUserJoined { scene, epoch, seat: 0 });
     (world, scene)
 }
 
@@ -68,7 +74,7 @@ fn crashed(scene: SceneId, epoch: u64) -> Event {
 fn anew(world: &mut World<SceneMaster>) -> (u64, Option<Placed>) {
     let begun = world.now;
     for _ in 0..100 {
-        let deadline: Time = world.deadline().expect("it waits for something");
+        let Some(deadline) = world.deadline() else { break };
         let told = world.pass_ms(deadline.ms_since(world.now));
         if let Some(placed) = placed(&told) {
             return (world.now.ms_since(begun), Some(placed));
@@ -290,4 +296,49 @@ fn while_nothing_can_be_written_the_next_life_waits() {
     world.tell(Event::Service { service: ServiceName::Db, up: true });
     let (_, placed) = anew(&mut world);
     assert!(placed.is_some());
+}
+
+/// The SceneMaster of the host's next run, which finds the scene's record, and its node.
+fn after_a_restart_of_the_host(fleet: Fleet) -> (World<SceneMaster>, SceneId, Effects) {
+    let (mut world, scene) = allocated(fleet.clone());
+    let record = record_of(&world.step(Event::SynUserJoined { scene, epoch: Epoch(1), seat: 0 }));
+    let mut next = World::new(SceneMaster::new(BTreeMap::from([(FleetName::from("gomoku"), fleet)])));
+    let effects = next.step(Event::Recovered { scenes: vec![(scene, record)], finished: Vec::new() });
+    next.tell(Event::NodeUp {
+        node: NODES[0],
+        url: "/v1/scene".to_owned(),
+        capacity: Capacity::scenes(2),
+        idle: None,
+        region: None,
+    });
+    (next, scene, effects)
+}
+
+#[test]
+fn a_scene_with_a_journal_goes_on_at_the_next_start_of_its_host() {
+    for keep in [Keep::Recovery, Keep::Full] {
+        let fleet = Fleet { journal: Journal { keep, ..Journal::default() }, ..fleet() };
+        let (mut world, scene, effects) = after_a_restart_of_the_host(fleet);
+        let record = record_of(&effects);
+        assert_eq!((record.state.as_str(), record.epoch), ("Restarting", Epoch(2)));
+        let (after_ms, placed) = anew(&mut world);
+        assert!(after_ms <= GO_ON_MS, "its game has not failed, so it does not wait: {after_ms}");
+        let (node, same, epoch, seats) = placed.expect("it is placed");
+        assert_eq!((node, same, epoch), (NODES[0], scene, Epoch(2)));
+        assert_eq!(seats.iter().map(|seat| seat.player.user.0).collect::<Vec<_>>(), [10, 11]);
+        assert_eq!(world.service.slots(NODES[0]), Some((1, 2)));
+        let told = world.tell(Event::ResCreateScene { scene, epoch, result: Ok(()) });
+        assert_eq!(entries(&told).len(), 2, "each is told a way in");
+    }
+}
+
+#[test]
+fn a_scene_without_a_journal_is_no_more_at_the_next_start_of_its_host() {
+    let with_end =
+        Fleet { on_crash: OnCrash::End, journal: Journal { keep: Keep::Full, ..Journal::default() }, ..fleet() };
+    for fleet in [fleet(), with_end] {
+        let (mut world, scene, effects) = after_a_restart_of_the_host(fleet);
+        assert_eq!(effects.writes, [Write::Delete { key: record::scene_key(scene) }]);
+        assert_eq!(anew(&mut world).1, None);
+    }
 }

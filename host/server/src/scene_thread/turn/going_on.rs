@@ -4,9 +4,9 @@ use std::io;
 
 use scenehost_core::scene::{self, Scene, Whereabouts};
 use scenehost_core::scene_service::Start;
-use scenehost_core::{Incarnation, SceneId, Seat};
+use scenehost_core::{Incarnation, Player, SceneId, Seat};
 use scenehost_engine::journal::{self, JournalSpec, Kept};
-use scenehost_engine::{Event, Presence, RecoverError, Recovered, SceneKey, SceneSpec};
+use scenehost_engine::{Event, Player as GamePlayer, Presence, RecoverError, Recovered, SceneKey, SceneSpec};
 
 use super::super::game;
 use super::super::ledger::{Ledger, Left};
@@ -58,19 +58,32 @@ impl SceneThread {
         self.games.insert(id, game_name.as_str().into());
         self.ledgers.insert(id, Ledger::of(&left));
         self.scene_event(id, scene::Event::Started(Ok(())));
-        self.catch_up(id, &kept, left);
+        // Who had come in, and the game has not heard of it.
+        let is_unheard = |player: &&Player| {
+            let has_line = left.lines.iter().any(|line| line.seat == player.seat);
+            has_line && !kept.seats.iter().any(|(seat, _)| *seat == player.seat)
+        };
+        let players = start.seats.iter().map(|grant| &grant.player);
+        let unheard: Vec<_> = players.filter(is_unheard).map(game::player).collect();
+        self.catch_up(id, &kept, unheard, left);
         Ok(())
     }
 
     /// What was under way when the host died.
-    fn catch_up(&mut self, id: SceneId, kept: &Kept, left: Left) {
+    fn catch_up(&mut self, id: SceneId, kept: &Kept, unheard: Vec<GamePlayer>, left: Left) {
         if let Some(ending) = left.ending {
             return self.scene_event(id, scene::Event::Finish(game::results(ending)));
         }
         let now = self.clock.elapsed();
-        for (seat, _) in kept.seats.iter().filter(|(_, presence)| *presence == Presence::Inside) {
+        let inside = kept.seats.iter().filter(|(_, presence)| *presence == Presence::Inside);
+        let dropped = inside.map(|(seat, _)| Event::Dropped(*seat));
+        let joined = unheard.into_iter().flat_map(|player| {
+            let dropped = Event::Dropped(player.seat);
+            [Event::Joined(player), dropped]
+        });
+        for event in dropped.chain(joined) {
             // A fresh inbox has room for every seat.
-            let _ = self.worker.deliver(SceneKey(id.0), Event::Dropped(*seat), now);
+            let _ = self.worker.deliver(SceneKey(id.0), event, now);
         }
         if let Some(label) = left.label {
             self.scene_event(id, scene::Event::Label(label));

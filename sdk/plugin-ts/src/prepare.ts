@@ -1,0 +1,4 @@
+// Evaluated first in every component, so that no line of the game runs before it.
+import { prepare } from "./component.js";
+
+prepare();
