@@ -74,6 +74,7 @@ const reasons = [
 
 const gomoku: Telling = {
   whole: new Set(["state"]),
+  first: new Set(["state"]),
   fading: new Map(),
   isGood: byType({
     state: fields({
@@ -119,6 +120,7 @@ const worldFields = { world: pair(number), walls: list(four), players };
 
 const arena: Telling = {
   whole: new Set(["welcome", "watching"]),
+  first: new Set(["snapshot", "watching"]),
   fading: new Map([
     ["snapshot", KILL_SHOWN_MS],
     ["players", 0],

@@ -30,7 +30,10 @@ export function Player({ journal, game, fileName, onClose }: PlayerProps) {
   const viewpoints = useMemo(() => viewpointsOf(journal), [journal]);
   const [viewpoint, setViewpoint] = useState(viewpoints[0]?.viewpoint ?? 0);
   const told = useMemo(() => toldTo(journal, viewpoint, tellings[game]), [journal, viewpoint]);
-  const { head, nowMs, change } = useHead(journal);
+  const { head, nowMs, change } = useHead(journal, () => {
+    const { first } = tellings[game];
+    return told.messages.find(({ type }) => first.has(type))?.entry ?? 0;
+  });
   const { entries } = journal;
   const ms = playhead.positionMs(head, nowMs);
   const last = playhead.lastWhere(entries, (entry) => entry.ms <= ms);
@@ -122,9 +125,13 @@ export interface Actions {
 
 type Change = (head: playhead.Playhead, nowMs: number) => playhead.Playhead;
 
-/** The position, which runs while it is played. */
-function useHead(journal: Journal) {
-  const [{ head, nowMs }, set] = useState({ head: playhead.newPlayhead(journal), nowMs: 0 });
+/** The position, which runs while it is played, and is at the entry that `first` tells before that. */
+function useHead(journal: Journal, first: () => number) {
+  const [{ head, nowMs }, set] = useState(() => {
+    const entry = first();
+    const begun = playhead.newPlayhead(journal);
+    return { head: playhead.stopAt(begun, entry, journal.entries[entry]!.ms), nowMs: 0 };
+  });
   const change = (change: Change) =>
     set(({ head }) => {
       const nowMs = performance.now();

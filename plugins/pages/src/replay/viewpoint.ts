@@ -26,6 +26,8 @@ export interface Telling {
   whole: ReadonlySet<string>;
   /** These are replaced by the next of their kind, but that what they show fades for so long. */
   fading: ReadonlyMap<string, number>;
+  /** Before one of these nothing can be seen. */
+  first: ReadonlySet<string>;
   /** Whether the view can show this message. */
   isGood: (body: Fields) => boolean;
 }
