@@ -9,6 +9,7 @@ export default defineConfig({
     emptyOutDir: true,
     // Files stay files: nothing inline, so that a strict content security policy can hold.
     assetsInlineLimit: 0,
+    rolldownOptions: { input: ["index.html", "replay/index.html"] },
     modulePreload: { polyfill: false },
     target: "es2022",
   },

@@ -7,7 +7,7 @@ import path from "node:path";
 import { argv, env, exit } from "node:process";
 import { chromium } from "playwright-core";
 
-const STEP_DEADLINE_MS = 15_000;
+export const STEP_DEADLINE_MS = 15_000;
 const RUN_DEADLINE_MS = 180_000;
 
 const CHROMIUM_FLAGS = [

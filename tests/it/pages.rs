@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::host::{Host, http, pages};
+use crate::host::{Host, binary, http, pages};
 
 /// The demo's configuration as it is delivered.
 const DEMO: &str = include_str!("../../plugins/scenehost.toml");
@@ -27,6 +27,8 @@ fn play_at(config: &str, script: &str) {
     let base = format!("http://{}/", host.address());
     let mut node = Command::new("node");
     node.arg(scripts.join(script)).args([&base, pictures.to_str().expect("it is UTF-8")]).stdin(Stdio::null());
+    // For those that look into the host's journals.
+    node.arg(binary()).arg(host.data_dir());
     let output = node.output().expect("node is installed");
     println!("{}", String::from_utf8_lossy(&output.stdout));
     eprintln!("{}", String::from_utf8_lossy(&output.stderr));
@@ -56,6 +58,11 @@ fn people_talk_save_profiles_and_meet_in_guilds_around_the_games() {
 #[test]
 fn people_find_games_that_go_on_and_watch_and_join_them() {
     play("games-going-on.mjs");
+}
+
+#[test]
+fn matches_are_played_back_step_by_step_from_their_journals() {
+    play("replay.mjs");
 }
 
 #[test]

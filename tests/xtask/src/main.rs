@@ -97,8 +97,10 @@ fn play(folders: &Folders, listen: SocketAddr) -> anyhow::Result<()> {
         true => format!("http://127.0.0.1:{}/ (or this machine's address from other devices)", listen.port()),
         false => format!("http://{listen}/"),
     };
-    println!("\n  Open {shown} in two browser windows and play. Ctrl-C stops the host.\n");
     let host = folders.target.join("debug/scenehost");
+    println!("\n  Open {shown} in two browser windows and play. Ctrl-C stops the host.");
+    println!("  Journals of games that are over, to be played back in the page replay/:");
+    println!("  {} replay --data-dir {} [SCENE --export match.jsonl]\n", host.display(), data.display());
     let mut command = std::process::Command::new(host);
     command
         .args(["serve", "--config"])

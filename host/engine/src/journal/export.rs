@@ -12,9 +12,9 @@
 //! | `{"failed": kind, "text", "in": […]}` | the scene failed in this call |
 //! | `{"ended": …}` | the last: how it ended, and how much there was |
 //!
-//! An event is `{"event": name, …}` and a command `{"command": name, …}`, with the fields of the contract. A body is
-//! `"text"` if it is UTF-8, else `"base64"`. Whom a message is for is `"to": "all"`, `{"all_but": seat}` or a list of
-//! seats.
+//! An event is `{"event": name, …}` and a command `{"command": name, …}`, with the fields of the contract; ids and users,
+//! numbers of 64 bits, are texts. A body is `"text"` if it is UTF-8, else `"base64"`. Whom a message is for is
+//! `"to": "all"`, `{"all_but": seat}` or a list of seats.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
@@ -135,9 +135,11 @@ pub fn event(event: &Event) -> Value {
         Event::Resumed(it) => ("resumed", json!({"seat": it.seat, "missed": it.missed})),
         Event::Left(it) => ("left", json!({"seat": it.seat, "reason": leave_reason(it.reason)})),
         Event::Message(it) => ("message", with_body(json!({"from": it.from}), &it.body)),
-        Event::Timer(id) => ("timer", json!({"id": id})),
+        Event::Timer(id) => ("timer", json!({"id": id.to_string()})),
         Event::Signal(it) => ("signal", with_body(json!({"name": it.name}), &it.body)),
-        Event::Saved(it) => ("saved", json!({"id": it.id, "refused": it.outcome.as_ref().err().map(plain)})),
+        Event::Saved(it) => {
+            ("saved", json!({"id": it.id.to_string(), "refused": it.outcome.as_ref().err().map(plain)}))
+        }
         Event::Stopping(it) => ("stopping", json!({"reason": stop_reason(it.reason), "grace_ms": it.grace_ms})),
         Event::Watched => ("watched", json!({})),
     };
@@ -154,11 +156,11 @@ pub fn command(command: &Command) -> Value {
         Command::SeekPlayers(openings) => ("seek-players", json!({"openings": plain(openings)})),
         Command::StopSeeking => ("stop-seeking", json!({})),
         Command::MatchAgain(it) => ("match-again", plain(it)),
-        Command::Timer(it) => ("timer", json!({"id": it.id, "after_ms": it.after_ms})),
-        Command::CancelTimer(id) => ("cancel-timer", json!({"id": id})),
+        Command::Timer(it) => ("timer", json!({"id": it.id.to_string(), "after_ms": it.after_ms})),
+        Command::CancelTimer(id) => ("cancel-timer", json!({"id": id.to_string()})),
         Command::Save(it) => {
             let operations = it.operations.iter().map(operation).collect::<Vec<_>>();
-            ("save", json!({"id": it.id, "operations": operations}))
+            ("save", json!({"id": it.id.to_string(), "operations": operations}))
         }
         Command::Finish(it) => ("finish", json!({"results": plain(&it.results)})),
     };

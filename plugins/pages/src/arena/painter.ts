@@ -41,13 +41,13 @@ export interface Frame {
   me: number;
 }
 
-/** The whole world where it fits, else a part of it around `focus`. */
-export function cameraFor(world: World, size: Vec, focus: Vec): Camera {
+/** The whole world where it fits at `scaleMin` or more, else a part of it around `focus`. */
+export function cameraFor(world: World, size: Vec, focus: Vec, scaleMin = SCALE_MIN): Camera {
   const fit = Math.min(
     size.x / (world.width + 2 * EDGE_UNITS),
     size.y / (world.height + 2 * EDGE_UNITS),
   );
-  const scale = Math.max(fit, SCALE_MIN);
+  const scale = Math.max(fit, scaleMin);
   const axis = (view: number, length: number, at: number) => {
     const inner = view / scale / 2 - EDGE_UNITS;
     return inner * 2 >= length ? length / 2 : Math.min(length - inner, Math.max(inner, at));

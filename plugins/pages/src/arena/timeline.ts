@@ -50,8 +50,8 @@ export class Timeline {
     if (this.#entries.length > SNAPSHOTS_MAX) this.#entries.shift();
   }
 
-  ships(nowMs: number): readonly Ship[] {
-    const atMs = this.#serverMs(nowMs) - DELAY_MS;
+  ships(nowMs: number, delayMs = DELAY_MS): readonly Ship[] {
+    const atMs = this.#serverMs(nowMs) - delayMs;
     const after = this.#entries.findIndex((entry) => entry.atMs > atMs);
     const to = this.#entries.at(after);
     if (!to) return [];

@@ -3,14 +3,15 @@ import type { Spectator } from "@scenehost/client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { App } from "../app.js";
 import { WatchedNote } from "../ui/watched-note.js";
-import { Name, RoundClock, Scoreboard, Standings } from "./arena.js";
-import { Session, type Hud } from "./session.js";
+import { AfterRound } from "./arena.js";
+import { Kills, RoundClock, Scoreboard, Standings } from "./hud.js";
+import type { Hud } from "./picture.js";
+import { Session } from "./session.js";
 
 export function ArenaWatched({ app, spectator }: { app: App; spectator: Spectator }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [hud, setHud] = useState<Hud | null>(null);
   useEffect(() => new Session(spectator, canvas.current!, setHud).run(), [spectator]);
-  const names = new Map(hud?.rows.map(({ seat, name }) => [seat, name]));
   const over = hud?.over ?? null;
   return (
     <div class="arena" data-testid="arena-watched" data-tick={hud?.tick}>
@@ -28,14 +29,7 @@ export function ArenaWatched({ app, spectator }: { app: App; spectator: Spectato
               <span>Player</span> <span>Kills</span> <span>Deaths</span>
             </p>
             <Scoreboard rows={hud.rows} me={undefined} />
-            <ul class="kills" data-testid="kills" aria-live="polite">
-              {hud.kills.map(({ id, shooter, target }) => (
-                <li key={id}>
-                  <Name seat={shooter} names={names} /> <span aria-label="shot down">✕</span>{" "}
-                  <Name seat={target} names={names} />
-                </li>
-              ))}
-            </ul>
+            <Kills hud={hud} />
           </aside>
         </>
       )}
@@ -45,12 +39,9 @@ export function ArenaWatched({ app, spectator }: { app: App; spectator: Spectato
         </p>
       )}
       {over || spectator.end ? (
-        <Standings
-          app={app}
-          standings={over ?? []}
-          me={undefined}
-          text={spectator.end?.text ?? ""}
-        />
+        <Standings standings={over ?? []} me={undefined} text={spectator.end?.text ?? ""}>
+          <AfterRound app={app} again="Play" />
+        </Standings>
       ) : (
         <WatchedNote app={app} spectator={spectator} />
       )}

@@ -5,7 +5,6 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import type { App } from "../app.js";
 import { Confirm } from "../ui/dialog.js";
 import { RatingNote } from "../ui/rating.js";
-import { Board } from "./board.js";
 import {
   other,
   pointName,
@@ -17,7 +16,7 @@ import {
   type Point,
   type Seat,
 } from "./game.js";
-import { PlayerCard } from "./player.js";
+import { Table } from "./table.js";
 import { noteText, resultText, statusText } from "./words.js";
 
 export function Gomoku({ app, scene }: { app: App; scene: Scene }) {
@@ -48,37 +47,33 @@ export function Gomoku({ app, scene }: { app: App; scene: Scene }) {
     send({ type: "place", x, y });
   };
   return (
-    <div class="gomoku" data-testid="gomoku" data-phase={game.phase} data-game={game.number}>
-      <PlayerCard game={game} seat={other(me)} me={me} />
-      <Board
-        moves={game.moves}
-        line={game.over?.line ?? []}
-        hand={mayPlace ? stoneOf(game, me) : null}
-        preview={preview}
-        onPreview={setPreview}
-        onPlace={place}
-      />
-      <PlayerCard game={game} seat={me} me={me} />
-      <div class="panel">
-        {game.phase === "over" || scene.end ? (
-          <Result app={app} game={game} me={me} end={scene.end} send={send} />
-        ) : (
-          <>
-            <p class="status" role="status" data-testid="status" data-turn={mine ? "me" : "them"}>
-              {statusText(game, me)}
-            </p>
-            <p class="note" aria-live="polite" data-testid="note">
-              {noteText(game, me)}
-            </p>
-            {preview && mayPlace ? (
-              <ConfirmMove point={preview} onPlace={place} onClear={() => setPreview(null)} />
-            ) : (
-              <Actions app={app} game={game} me={me} send={send} />
-            )}
-          </>
-        )}
-      </div>
-    </div>
+    <Table
+      game={game}
+      me={me}
+      testId="gomoku"
+      hand={mayPlace ? stoneOf(game, me) : null}
+      preview={preview}
+      onPreview={setPreview}
+      onPlace={place}
+    >
+      {game.phase === "over" || scene.end ? (
+        <Result app={app} game={game} me={me} end={scene.end} send={send} />
+      ) : (
+        <>
+          <p class="status" role="status" data-testid="status" data-turn={mine ? "me" : "them"}>
+            {statusText(game, me)}
+          </p>
+          <p class="note" aria-live="polite" data-testid="note">
+            {noteText(game, me)}
+          </p>
+          {preview && mayPlace ? (
+            <ConfirmMove point={preview} onPlace={place} onClear={() => setPreview(null)} />
+          ) : (
+            <Actions app={app} game={game} me={me} send={send} />
+          )}
+        </>
+      )}
+    </Table>
   );
 }
 

@@ -10,9 +10,11 @@ interface PlayerProps {
   seat: Seat;
   /** The own seat; `undefined` for somebody who watches. */
   me: Seat | undefined;
+  /** The time for which the clock is shown; `undefined`: now, and it runs. */
+  atMs?: number | undefined;
 }
 
-export function PlayerCard({ game, seat, me }: PlayerProps) {
+export function PlayerCard({ game, seat, me, atMs }: PlayerProps) {
   const mine = seat === me;
   const active = game.phase === "playing" && game.turn === seat;
   const stone = stoneOf(game, seat);
@@ -33,7 +35,7 @@ export function PlayerCard({ game, seat, me }: PlayerProps) {
       <span class="score" data-testid={`score-${testId}`} aria-label="Games won">
         {game.score[seat]}
       </span>
-      <Clock game={game} seat={seat} active={active} testId={`clock-${testId}`} />
+      <Clock game={game} seat={seat} active={active} atMs={atMs} testId={`clock-${testId}`} />
     </section>
   );
 }
@@ -42,17 +44,19 @@ interface ClockProps {
   game: Game;
   seat: Seat;
   active: boolean;
+  atMs: number | undefined;
   testId: string;
 }
 
-function Clock({ game, seat, active, testId }: ClockProps) {
+function Clock({ game, seat, active, atMs, testId }: ClockProps) {
   const [, setTick] = useState(0);
+  const runs = active && atMs === undefined;
   useEffect(() => {
-    if (!active) return;
+    if (!runs) return;
     const timer = setInterval(() => setTick((tick) => tick + 1), 100);
     return () => clearInterval(timer);
-  }, [active]);
-  const ms = clockMs(game, seat, performance.now());
+  }, [runs]);
+  const ms = clockMs(game, seat, atMs ?? performance.now());
   return (
     <span class="clock" role="timer" data-short={active && ms < SHORT_MS} data-testid={testId}>
       {clockText(ms)}

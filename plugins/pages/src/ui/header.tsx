@@ -2,6 +2,7 @@
 import type { Lobby, ServiceName } from "@scenehost/client";
 import type { App, View } from "../app.js";
 import { Bell } from "../hub/bell.js";
+import { Brand } from "./brand.js";
 
 const serviceTitles: Record<ServiceName, string> = {
   SERVICE_UNSPECIFIED: "A service",
@@ -16,13 +17,7 @@ const serviceTitles: Record<ServiceName, string> = {
 export function Header({ app }: { app: App }) {
   return (
     <header class="top">
-      <span class="brand">
-        <svg class="brand-mark" viewBox="0 0 32 32" aria-hidden="true">
-          <path d="M6 13V9a3 3 0 0 1 3-3h4M19 6h4a3 3 0 0 1 3 3v4M26 19v4a3 3 0 0 1-3 3h-4M13 26H9a3 3 0 0 1-3-3v-4" />
-          <circle cx="16" cy="16" r="4.8" />
-        </svg>
-        Scenehost
-      </span>
+      <Brand />
       <span class="top-side">
         <Services app={app} />
         {app.around && <Bell around={app.around} />}

@@ -96,6 +96,11 @@ export function Home({ app }: { app: App }) {
       <Running app={app} name={name} closed={closed} />
       <Hub app={app} />
       <AccountPanel app={app} />
+      <p class="home-foot">
+        <a href="./replay/" data-testid="replay-link">
+          Play back a match
+        </a>
+      </p>
     </div>
   );
 }
