@@ -4,7 +4,10 @@
 //! Invariant: what [`Upload::check`] returns imports only what the host offers, exports its contract's functions with
 //! their types, and fits its pool; only its own code can fail after that.
 
-use std::fmt;
+use std::{
+    fmt,
+    panic::{self, AssertUnwindSafe},
+};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::{
@@ -158,7 +161,7 @@ impl Upload<'_> {
     ) -> Result<Checked<W>, Rejected> {
         check_kind(self.bytes, self.size_bytes_max)?;
         let wasm = linker.engine();
-        let component = Component::from_binary(wasm, self.bytes).map_err(|error| not_compiled(&error))?;
+        let component = compiled(wasm, self.bytes)?;
         let imports = check_imports(wasm, &component)?;
         exports(&Exports { wasm, ty: &component.component_type() })?;
         check_resources(&component, self.memory_bytes_max)?;
@@ -167,6 +170,20 @@ impl Upload<'_> {
             .and_then(world)
             .map_err(|error| Rejected::Invalid { reason: format!("{error:#}") })?;
         Ok(Checked { pre, digest: Digest::of(self.bytes), size_bytes: self.bytes.len(), imports })
+    }
+}
+
+/// Compiles what may be anything. For some components that are valid and use what is not supported here (several that
+/// call each other, composed into one) the runtime has no error and panics; that is a refusal, too.
+fn compiled(wasm: &wasmtime::Engine, bytes: &[u8]) -> Result<Component, Rejected> {
+    // The runtime keeps nothing of a compilation that did not come to its end.
+    let compile = AssertUnwindSafe(|| Component::from_binary(wasm, bytes));
+    match panic::catch_unwind(compile) {
+        Ok(result) => result.map_err(|error| not_compiled(&error)),
+        Err(_) => {
+            let reason = "it uses what is not supported here, such as components that were composed into one";
+            Err(Rejected::Invalid { reason: reason.to_owned() })
+        }
     }
 }
 
