@@ -4,7 +4,11 @@
 //! Invariant: what [`Upload::check`] returns imports only what the host offers, exports its contract's functions with
 //! their types, and fits its pool; only its own code can fail after that.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    panic::{self, AssertUnwindSafe},
+    str::FromStr,
+};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::{
@@ -187,7 +191,7 @@ impl<'a> Upload<'a> {
         let wasm = linker.engine();
         let (component, is_kept) = match cache.and_then(|cache| cache.load(wasm, self.digest)) {
             Some(component) => (component, true),
-            None => (Component::from_binary(wasm, self.bytes).map_err(|error| not_compiled(&error))?, false),
+            None => (compiled(wasm, self.bytes)?, false),
         };
         let imports = check_imports(wasm, &component)?;
         exports(&Exports { wasm, ty: &component.component_type() })?;
@@ -200,6 +204,20 @@ impl<'a> Upload<'a> {
             cache.keep(wasm, self.digest, &component);
         }
         Ok(Checked { pre, digest: self.digest, size_bytes: self.bytes.len(), imports })
+    }
+}
+
+/// Compiles what may be anything. For some components that are valid and use what is not supported here (several that
+/// call each other, composed into one) the runtime has no error and panics; that is a refusal, too.
+fn compiled(wasm: &wasmtime::Engine, bytes: &[u8]) -> Result<Component, Rejected> {
+    // The runtime keeps nothing of a compilation that did not come to its end.
+    let compile = AssertUnwindSafe(|| Component::from_binary(wasm, bytes));
+    match panic::catch_unwind(compile) {
+        Ok(result) => result.map_err(|error| not_compiled(&error)),
+        Err(_) => {
+            let reason = "it uses what is not supported here, such as components that were composed into one";
+            Err(Rejected::Invalid { reason: reason.to_owned() })
+        }
     }
 }
 

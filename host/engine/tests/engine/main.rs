@@ -2,6 +2,7 @@
 //! scenes on.
 
 mod cache;
+mod collection;
 mod hostile;
 mod instance;
 mod journals;

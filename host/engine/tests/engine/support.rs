@@ -21,6 +21,11 @@ pub fn version(that: &str, this: &str) -> Plugin {
     ENGINE.compile(&component(&GUEST.replace(that, this))).unwrap()
 }
 
+/// The bytes of WebAssembly in text.
+pub fn encode_text(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap()
+}
+
 /// Encodes a core module in text as a component of the contract's world.
 pub fn component(core: &str) -> Vec<u8> {
     encode(core, "scenehost:scene/scene@0.3.0")
