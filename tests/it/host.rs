@@ -150,11 +150,7 @@ impl Host {
 
     /// Runs `scenehost replay` on its journals, whether it runs or not: whether that went well, and what it said.
     pub fn replay(&self, arguments: &[&str]) -> (bool, String) {
-        let mut command = Command::new(binary());
-        command.arg("replay").args(arguments).arg("--data-dir").arg(self.data_dir());
-        let output = command.output().expect("the binary can be run");
-        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("text"));
-        (output.status.success(), said.concat())
+        replay(&self.data_dir(), arguments)
     }
 
     /// Starts it again on the same data and expects that it refuses; what it says.
@@ -254,9 +250,18 @@ impl Host {
     }
 }
 
+/// Runs `scenehost replay` on the journals of this data folder: whether that went well, and what it said.
+pub fn replay(data_dir: &Path, arguments: &[&str]) -> (bool, String) {
+    let mut command = Command::new(binary());
+    command.arg("replay").args(arguments).arg("--data-dir").arg(data_dir);
+    let output = command.output().expect("the binary can be run");
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("text"));
+    (output.status.success(), said.concat())
+}
+
 /// The binary, as `cargo xtask test` has built it next to the tests.
 pub fn binary() -> PathBuf {
-    built("debug/scenehost")
+    built(if cfg!(debug_assertions) { "debug/scenehost" } else { "release/scenehost" })
 }
 
 /// The folder of the components.

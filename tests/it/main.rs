@@ -21,6 +21,7 @@
 //! | [`stop`] | how the host stops |
 //! | [`crash`], [`crash_money`], [`crash_party`] | what is there after kill -9 and power failures |
 //! | [`journals`] | games that are replayed, and that go on after kill -9 |
+//! | [`replays`] | matches played at random, replayed bit for bit |
 //! | [`records`] | profiles and stored records |
 //! | [`oidc`] | whose ID tokens sign in, and how their keys come |
 //! | [`match_replay`] | searches that are recorded, and replayed |
@@ -33,7 +34,7 @@
 //! | [`typescript`] | a game in TypeScript |
 //!
 //! Help: [`host`] runs the binary, [`player`] plays by the Rust client, [`raw`] speaks the bare
-//! protocol, [`issuer`] makes ID tokens, [`tls`] certificates. `cargo xtask test` builds what they need.
+//! protocol, [`random_match`] plays a game by the engine alone, [`issuer`] makes ID tokens, [`tls`] certificates. `cargo xtask test` builds what they need.
 
 mod accounts;
 mod bots;
@@ -64,6 +65,7 @@ mod ops;
 mod pages;
 mod party;
 mod records;
+mod replays;
 mod restart;
 mod resume;
 mod rules;
@@ -86,6 +88,10 @@ mod typescript;
 mod host;
 mod issuer;
 mod player;
+<<<<<<< HEAD
 mod plugins;
+=======
+mod random_match;
+>>>>>>> bench7
 mod raw;
 mod tls;

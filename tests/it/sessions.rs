@@ -107,7 +107,7 @@ async fn after_kill_9_a_session_still_signs_in_and_what_was_playing_is_over() {
     // Once more, since what is found after a crash is to be cleaned up: else there would be two then.
     for _ in 0..2 {
         host.restart();
-        let left_behind = host.logged("scenes of the run before ended with it");
+        let left_behind = host.logged("there are scenes of the run before, which has not ended them");
         assert_eq!(left_behind.len(), 1, "the record of the scene is found");
         assert_eq!(left_behind[0]["fields"]["scenes"], 1);
         let mut lobbies = Vec::new();

@@ -1,12 +1,13 @@
 //! The benchmarks, on loopback: `arena`, the same load against Scenehost, Colyseus and a bare relay; `sign-in`;
 //! `lobby`, what players do between games; `match`, how fast matches are found; `match-quality`, how good they are;
-//! `scenes`, their lives.
+//! `scenes`, their lives; `plugin`, what it costs that games are components.
 //!
 //! - `arena.rs`: what is measured, in which order. `ramp.rs`: the search for the limit.
 //! - `sign_in.rs`: sign-ins over HTTP. `lobby.rs` and its folder: leaderboards, chat, purchases.
 //! - `match_quality.rs` and its folder: replays of real ratings, and the optimum beside them.
 //! - `match_speed.rs` and its folder: the index, the handler and clients of Match.
 //! - `scenes.rs` and its folder: scenes made, held, failing, ended.
+//! - `plugin_speed.rs` and its folder: a game's logic as a component and as part of this program.
 //! - `generator.rs`: the players. `connection.rs`, `websocket.rs`, `http.rs`: how they talk.
 //! - `contender.rs` and its folder: the servers. `relay.rs`: the one that is part of this program.
 //! - `process.rs`: servers as processes. `report.rs`: the table and the file.
@@ -21,6 +22,7 @@ mod http;
 mod lobby;
 mod match_quality;
 mod match_speed;
+mod plugin_speed;
 mod process;
 mod ramp;
 mod relay;
@@ -57,6 +59,8 @@ enum Cli {
     MatchQuality(MatchQualityArguments),
     /// The lives of scenes: making them, holding them, failures, what is left of them.
     Scenes(ScenesArguments),
+    /// What it costs that games are components: steps, journals, instances, states, swaps.
+    Plugin(PluginArguments),
     #[command(flatten)]
     Internal(Internal),
 }
@@ -177,6 +181,22 @@ struct ScenesArguments {
     out: PathBuf,
 }
 
+#[derive(Args)]
+struct PluginArguments {
+    /// Small and short: whether everything works.
+    #[arg(long)]
+    quick: bool,
+    /// Taken as by the other benchmarks; no host is run.
+    #[arg(long, hide = true)]
+    scenehost: Option<PathBuf>,
+    /// The folder with the components `arena.wasm` and `gomoku.wasm`; `rock-paper-scissors.wasm` is measured if it is there.
+    #[arg(long, default_value = "target/plugins")]
+    plugins: PathBuf,
+    /// Where `plugin.json` goes, and the journals while it runs.
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+}
+
 /// What the bench starts itself.
 #[derive(Subcommand)]
 enum Internal {
@@ -211,6 +231,7 @@ fn main() -> Result<()> {
         Cli::Match(arguments) => match_speed(&arguments),
         Cli::MatchQuality(arguments) => match_quality(&arguments),
         Cli::Scenes(arguments) => scenes(arguments),
+        Cli::Plugin(arguments) => plugin_speed(&arguments),
         Cli::Internal(Internal::Relay { address }) => relay::run(address),
         Cli::Internal(Internal::ScenesInside(arguments)) => scenes::inside::run(&arguments),
         Cli::Internal(Internal::OnAllCores { program, arguments }) => process::exec_on_all_cores(&program, &arguments),
@@ -290,6 +311,16 @@ fn scenes(arguments: ScenesArguments) -> Result<()> {
         out: fs::canonicalize(&arguments.out)?,
     };
     let file = scenes::run(&scenes::Settings::of(arguments.quick), arguments.only, &place)?;
+    println!("\nwritten to {}", file.display());
+    Ok(())
+}
+
+fn plugin_speed(arguments: &PluginArguments) -> Result<()> {
+    fs::create_dir_all(&arguments.out)?;
+    process::raise_file_limit()?;
+    process::pin(process::GENERATOR_CORE)?;
+    let PluginArguments { quick, scenehost: _, plugins, out } = arguments;
+    let file = plugin_speed::run(&plugin_speed::Settings::of(*quick), plugins, out)?;
     println!("\nwritten to {}", file.display());
     Ok(())
 }

@@ -145,7 +145,7 @@ fn test(folders: &Folders) -> anyhow::Result<()> {
 
 fn bench(folders: &Folders, name: &str, options: &[String]) -> anyhow::Result<()> {
     machine::set_up(&[Need::Store, Need::Node])?;
-    build_guests(folders, &["bench-room", "arena", "hostile"])?;
+    build_guests(folders, &["bench-room", "arena", "gomoku", "hostile"])?;
     shell::step("building the host and the benchmark, optimised");
     shell::cargo(folders, &["build", "--release", "--workspace", "--bin", "scenehost", "--bin", "scenehost-bench"])?;
     let mut command = std::process::Command::new(folders.target.join("release/scenehost-bench"));

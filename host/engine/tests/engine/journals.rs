@@ -1,7 +1,7 @@
 //! Journals: what is written, that it can be run again, and what is found when it cannot.
 
 use scenehost_engine::{
-    CreateError, Event, Failure, Instance, Limits, Plugin, SceneSpec,
+    Comeback, CreateError, Event, Failure, Instance, Limits, Plugin, SceneSpec,
     journal::{
         self, About, Divergence, Ended, Entry, Error, JournalSpec, Nobody, Observer, Reader, Report, Unreadable,
     },
@@ -374,6 +374,7 @@ fn the_tail_of_a_journal_is_enough_to_go_on() {
     let mut table = recorded(20, 5);
     play(&mut table);
     table.worker.swap(A, &other_version(), Limits::default(), &mut table.said).unwrap();
+    table.deliver(A, Event::Resumed(Comeback { seat: 0, missed: false }));
     table.say(A, b"d");
     table.run_for(ms(700));
     let mut torn = whole(&table).to_vec();
