@@ -88,10 +88,7 @@ mod typescript;
 mod host;
 mod issuer;
 mod player;
-<<<<<<< HEAD
 mod plugins;
-=======
 mod random_match;
->>>>>>> bench7
 mod raw;
 mod tls;
