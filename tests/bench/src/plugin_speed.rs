@@ -99,10 +99,13 @@ struct Report {
     figures: BTreeMap<&'static str, f64>,
 }
 
+/// Makes so many scenes of a game that are run natively.
+type Native = fn(Game, u64) -> Result<Box<dyn Contender>>;
+
 /// A game, and whoever runs it natively, if anybody can.
 struct Measured {
     game: Game,
-    native: Option<fn(Game, u64) -> Result<Box<dyn Contender>>>,
+    native: Option<Native>,
 }
 
 const MEASURED: [Measured; 3] = [
