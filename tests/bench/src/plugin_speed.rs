@@ -100,12 +100,12 @@ struct Report {
 }
 
 /// Makes so many scenes of a game that are run natively.
-type Native = fn(Game, u64) -> Result<Box<dyn Contender>>;
+type MakeNative = fn(Game, u64) -> Result<Box<dyn Contender>>;
 
 /// A game, and whoever runs it natively, if anybody can.
 struct Measured {
     game: Game,
-    native: Option<Native>,
+    native: Option<MakeNative>,
 }
 
 const MEASURED: [Measured; 3] = [
