@@ -99,10 +99,13 @@ struct Report {
     figures: BTreeMap<&'static str, f64>,
 }
 
-/// A game, and whoever runs it natively, if anybody can.
+/// Begins so many scenes.
+type Begin = fn(Game, u64) -> Result<Box<dyn Contender>>;
+
+/// A game, and who runs it natively, if anybody can.
 struct Measured {
     game: Game,
-    native: Option<fn(Game, u64) -> Result<Box<dyn Contender>>>,
+    native: Option<Begin>,
 }
 
 const MEASURED: [Measured; 3] = [

@@ -110,7 +110,7 @@ impl Hosted {
         };
         for scene in 0..scenes {
             let journal = hosted.said.writer.as_mut().map(|writer| {
-                writer.expect(Incarnation { scene: SceneId(scene), epoch: Epoch(1) }, rules.clone());
+                writer.expect(Incarnation { scene: SceneId(scene), epoch: Epoch(1) }, rules);
                 JournalSpec { about: About { scene, ..About::default() }, snapshot_steps: rules.snapshot_steps }
             });
             let spec = SceneSpec { journal, ..SceneSpec::new(init(&game, scene)) };
