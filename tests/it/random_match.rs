@@ -120,7 +120,7 @@ impl Table {
 
     /// In most cases somebody says something.
     fn something_happens(&mut self, plugin: &Plugin) {
-        // One seat more than there are.
+        // One seat more than there are. No host says anything of that, and a game may fail, as its journal then tells.
         let seat = self.rng.random_range(0..=self.seats);
         match self.rng.random_range(0..200) {
             0..4 => self.comes(seat),

@@ -99,13 +99,13 @@ struct Report {
     figures: BTreeMap<&'static str, f64>,
 }
 
-/// Makes so many scenes of a game that are run natively.
-type MakeNative = fn(Game, u64) -> Result<Box<dyn Contender>>;
+/// Begins so many scenes.
+type Begin = fn(Game, u64) -> Result<Box<dyn Contender>>;
 
-/// A game, and whoever runs it natively, if anybody can.
+/// A game, and who runs it natively, if anybody can.
 struct Measured {
     game: Game,
-    native: Option<MakeNative>,
+    native: Option<Begin>,
 }
 
 const MEASURED: [Measured; 3] = [
