@@ -295,9 +295,14 @@ async fn what_is_not_right_is_refused_with_what_to_do_and_leaves_nothing() {
     version(&host, "hostile", &component("hostile", "2"), 2).await;
     let (status, refused) = upload(&host, versions, &component("hostile", "3")).await;
     assert_eq!((status, &refused["kind"]), (409, &json!("full")), "{refused}");
+    let refused = |line: &&Value| line["fields"]["refused"].is_string();
+    // The log is read while the host writes it.
+    until("the refusals in the log", async || {
+        host.logged("an operator uploads a plugin").iter().filter(refused).count() == 10
+    })
+    .await;
     let audited = host.logged("an operator uploads a plugin");
     assert!(audited.iter().all(|line| line["target"] == "audit" && line["fields"]["by"] == "ops"), "{audited:?}");
-    assert_eq!(audited.iter().filter(|line| line["fields"]["refused"].is_string()).count(), 10);
 }
 
 /// The smallest one.

@@ -160,9 +160,9 @@ impl<F: Clone> Scene<F> {
 
     /// Counts a message of a seat's user to the game.
     pub fn count_message(&mut self, seat: Seat) {
-        let is_settled = self.limits.journal.keep == Keep::Off;
+        let has_journal = self.limits.journal.keep != Keep::Off;
         if let Some(present) = self.seats.get_mut(seat as usize).and_then(SeatRow::present) {
-            present.count_message(is_settled);
+            present.count_message(has_journal);
         }
     }
 
@@ -427,7 +427,9 @@ impl<F: Clone> Scene<F> {
     fn tell_joined(&mut self, seat: Seat, connection: ConnectionId, request: u32, resumed: bool, after_seq: u32) {
         let with_seat = self.seats.iter().filter(|row| !matches!(row.state, SeatState::Gone));
         let players = with_seat.map(|row| row.player.clone()).collect();
-        let received = self.received(seat);
+        // Also what waits for the game: with this notice it is written down.
+        let present = self.seats.get_mut(seat as usize).and_then(SeatRow::present);
+        let received = present.map_or(0, |present| present.arrived);
         self.notify(connection, request, Notice::Joined { seat, players, resumed, after_seq, received });
     }
 

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    bindings::{Command, Event, Init, Moment, Player},
+    bindings::{Command, Event, Incoming, Init, Moment, Player},
     failure::Failure,
     instance::Instance,
     journal::{self, During, JournalSpec, Recorder},
@@ -282,6 +282,14 @@ impl Scene {
     /// Whether its whole state is to be put into its journal now.
     pub fn wants_snapshot(&self) -> bool {
         !self.finished && self.recorder.as_ref().is_some_and(|recorder| recorder.wants_snapshot())
+    }
+
+    /// Messages that wait for the next step.
+    pub fn waiting(&self) -> impl Iterator<Item = &Incoming> {
+        self.inbox.events.iter().filter_map(|event| match event {
+            Event::Message(message) => Some(message),
+            _ => None,
+        })
     }
 
     /// The host's side of its state.

@@ -16,7 +16,7 @@ use std::{
 };
 
 use crate::{
-    bindings::{Command, Event, Player},
+    bindings::{Command, Event, Incoming, Player},
     failure::Failure,
     instance::Instance,
     journal::{self, Compare, Ended, Header, Journaled, Observer, Recorder, Replayer},
@@ -361,6 +361,12 @@ impl Worker {
             self.remove(key);
         }
         result
+    }
+
+    /// The messages that wait for a scene's next step, in their order.
+    pub fn waiting(&self, key: SceneKey) -> impl Iterator<Item = &Incoming> {
+        let scene = self.by_key.get(&key).and_then(|&index| self.places[index as usize].scene.as_deref());
+        scene.into_iter().flat_map(Scene::waiting)
     }
 
     /// Puts something of the owner's own into a scene's journal, if it has one.

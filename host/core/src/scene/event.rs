@@ -178,7 +178,8 @@ pub enum Notice {
         resumed: bool,
         /// The number after which frames go on.
         after_seq: u32,
-        /// How many messages of the user came over the line.
+        /// How many messages of the user came over the line. Where there is a journal, what of them waits for the game
+        /// is to be written down before the user is told.
         received: u32,
     },
     /// The user watches.

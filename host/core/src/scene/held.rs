@@ -18,10 +18,10 @@ pub struct HeldLine {
     pub seat: Seat,
     /// The token that goes on with the line.
     pub token: SecretHash,
-    /// How many messages of the user the game has got.
+    /// How many messages of the user came over it.
     pub received: u32,
-    /// How many messages of a client before this line the game has not got yet.
-    pub stale: u32,
+    /// How many messages of the user, those of a client before included, the game has not got yet.
+    pub waiting: u32,
 }
 
 /// Where the user of a seat was, as far as the game was told.
@@ -67,7 +67,8 @@ impl<F: Clone> Scene<F> {
         scene
     }
 
-    /// What has to be known of its lines to go on when its host has died; to be written down with whatever changes it.
+    /// What has to be known of its lines to go on when its host has died; to be written down with whatever changes it,
+    /// and with the messages that wait for the game.
     pub fn to_hold(&self) -> Vec<HeldLine> {
         self.seats.iter().filter_map(SeatRow::to_hold).collect()
     }
@@ -75,6 +76,18 @@ impl<F: Clone> Scene<F> {
     /// The game has got all messages that came, and they are in its journal.
     pub fn settle(&mut self) {
         self.seats.iter_mut().filter_map(SeatRow::present).for_each(super::seat::Present::settle);
+    }
+
+    /// What [`Scene::to_hold`] has told is written down, and so is what waits for the game.
+    pub fn noted(&mut self) {
+        self.seats.iter_mut().filter_map(SeatRow::present).for_each(super::seat::Present::noted);
+    }
+
+    /// The message that came last from a seat's user waits for the game.
+    pub fn count_waiting(&mut self, seat: Seat) {
+        if let Some(present) = self.seats.get_mut(seat as usize).and_then(SeatRow::present) {
+            present.count_waiting();
+        }
     }
 
     /// SceneMaster hears of the users who were inside before.

@@ -48,11 +48,11 @@ pub(super) struct Present<F> {
     pub line: Line,
     backlog: Backlog<F>,
     /// How many messages of the user came over the line.
-    arrived: u32,
+    pub arrived: u32,
     /// How many of them the user may be told of: where there is a journal, those that are in it.
     pub received: u32,
-    /// Messages of the user's client before, which wait for the game still.
-    stale: u32,
+    /// How many messages of the user, on this line or one before, wait for the game; only where there is a journal.
+    waiting: u32,
 }
 
 impl<F: Clone> SeatRow<F> {
@@ -152,6 +152,7 @@ impl<F: Clone> SeatRow<F> {
         let mut present = Present::new(Line::dropped(until, grace_ms));
         let received = line.map_or(0, |line| line.received);
         (present.arrived, present.received) = (received, received);
+        present.waiting = line.map_or(0, |line| line.waiting);
         let used = line.map(|line| line.token).into_iter().collect();
         Self { state: SeatState::Present(Box::new(present)), used, ..Self::expected(grant) }
     }
@@ -167,7 +168,7 @@ impl<F: Clone> SeatRow<F> {
     pub fn to_hold(&self) -> Option<HeldLine> {
         let SeatState::Present(present) = &self.state else { return None };
         let token = *self.used.last()?;
-        Some(HeldLine { seat: self.player.seat, token, received: present.received, stale: present.stale })
+        Some(HeldLine { seat: self.player.seat, token, received: present.arrived, waiting: present.waiting })
     }
 
     /// Numbers and keeps a frame; over which connection it goes now, if the user is there.
@@ -212,22 +213,32 @@ impl<F: Clone> SeatRow<F> {
 
 impl<F> Present<F> {
     fn new(line: Line) -> Self {
-        Self { line, backlog: new_backlog(), arrived: 0, received: 0, stale: 0 }
+        Self { line, backlog: new_backlog(), arrived: 0, received: 0, waiting: 0 }
     }
 }
 
 impl<F: Clone> Present<F> {
     /// A message of the user has come.
-    pub fn count_message(&mut self, is_settled: bool) {
+    pub fn count_message(&mut self, has_journal: bool) {
         self.arrived = self.arrived.wrapping_add(1);
-        if is_settled {
+        if !has_journal {
             self.received = self.arrived;
         }
     }
 
+    /// It waits for the game.
+    pub fn count_waiting(&mut self) {
+        self.waiting = self.waiting.saturating_add(1);
+    }
+
     /// The game has got all that came, and that is in its journal.
     pub fn settle(&mut self) {
-        (self.received, self.stale) = (self.arrived, 0);
+        (self.received, self.waiting) = (self.arrived, 0);
+    }
+
+    /// What waits for the game is in its journal, too.
+    pub fn noted(&mut self) {
+        self.received = self.arrived;
     }
 
     /// Something came, from a user who has seen the frames up to this number.
@@ -252,7 +263,6 @@ impl<F: Clone> Present<F> {
     /// Another client: it has seen and sent nothing.
     pub fn begin_anew(&mut self) {
         self.backlog = new_backlog();
-        self.stale = self.stale.saturating_add(self.arrived.wrapping_sub(self.received));
         (self.arrived, self.received) = (0, 0);
     }
 }

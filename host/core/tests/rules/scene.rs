@@ -691,21 +691,36 @@ fn with_a_journal_a_message_has_arrived_once_it_is_in_there() {
     let mut scene = Scene::start(SceneId(100), recorded());
     scene.step(START, Event::Started(Ok(())));
     enter(&mut scene, START, ADA, 0);
-    scene.count_message(0);
-    scene.count_message(0);
+    let said = |scene: &mut Scene| {
+        scene.count_message(0);
+        scene.count_waiting(0);
+    };
+    said(&mut scene);
+    said(&mut scene);
     assert_eq!(scene.received(0), 0, "the game has not got them");
     scene.settle();
     assert_eq!(scene.received(0), 2);
-    let held = |received, stale| vec![HeldLine { seat: 0, token: token(0), received, stale }];
+    let held = |received, waiting| vec![HeldLine { seat: 0, token: token(0), received, waiting }];
     assert_eq!(scene.to_hold(), held(2, 0));
 
-    // Another client while one of the first one's messages waits: that one does not count for it.
+    // What waits for the game is safe, too, once it is written down: so a user who comes back need not say it again.
+    said(&mut scene);
+    assert_eq!((scene.received(0), scene.to_hold()), (2, held(3, 1)));
+    scene.noted();
+    assert_eq!((scene.received(0), scene.to_hold()), (3, held(3, 1)));
+    scene.settle();
+    assert_eq!((scene.received(0), scene.to_hold()), (3, held(3, 0)));
+    // One that is refused came, and does not wait.
     scene.count_message(0);
+    assert_eq!(scene.to_hold(), held(4, 0));
+
+    // Another client while one of the first one's messages waits: that one does not count for it.
+    said(&mut scene);
     scene.step(START, add_token(0, "another"));
     scene.step(START, join(BOB, SecretHash::of("another")));
-    scene.count_message(0);
+    said(&mut scene);
     let [line] = &scene.to_hold()[..] else { panic!("one user is inside") };
-    assert_eq!((line.token, line.received, line.stale), (SecretHash::of("another"), 0, 1));
+    assert_eq!((line.token, line.received, line.waiting), (SecretHash::of("another"), 1, 2));
     scene.settle();
     assert_eq!(scene.received(0), 1);
 }
@@ -726,7 +741,7 @@ fn new_token(seat: u32) -> SecretHash {
 }
 
 fn line_of_ada() -> HeldLine {
-    HeldLine { seat: 0, token: token(0), received: 7, stale: 0 }
+    HeldLine { seat: 0, token: token(0), received: 7, waiting: 0 }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use scenehost_core::scene::HeldLine;
 use scenehost_core::{Incarnation, record};
-use scenehost_engine::{Command, Ending, Event, Opening, SaveRequest, journal};
+use scenehost_engine::{Command, Ending, Event, Incoming, Opening, SaveRequest, journal};
 use serde::{Deserialize, Serialize};
 
 /// What its game has said that holds on, and has not been answered.
@@ -17,6 +17,8 @@ pub struct Ledger {
     saves: Vec<(Incarnation, SaveRequest)>,
     /// Those whose answer waits for the next step.
     answered: Vec<u64>,
+    /// A message has come that the game does not get, which its steps do not tell.
+    refused: bool,
 }
 
 /// What stands in the journal.
@@ -26,6 +28,8 @@ struct Note<'a> {
     label: &'a Option<String>,
     openings: &'a [Opening],
     saves: &'a [(Incarnation, SaveRequest)],
+    /// Messages that wait for the next step, in their order.
+    waiting: Vec<&'a Incoming>,
 }
 
 /// What a scene has left.
@@ -35,6 +39,8 @@ pub struct Left {
     pub label: Option<String>,
     pub openings: Vec<Opening>,
     pub saves: Vec<(Incarnation, SaveRequest)>,
+    /// Messages that the game has not got.
+    pub waiting: Vec<Incoming>,
     /// Commands of the last step that may not have been carried out, and can be once more.
     #[serde(skip)]
     pub last: Vec<Command>,
@@ -70,10 +76,20 @@ impl Ledger {
         said(&mut self.label, &mut self.openings, commands);
     }
 
+    /// A message has come, and is refused.
+    pub fn refused(&mut self) {
+        self.refused = true;
+    }
+
+    /// Whether that is to be written down before users are told that it came.
+    pub fn take_refused(&mut self) -> bool {
+        std::mem::take(&mut self.refused)
+    }
+
     /// What is to be written down.
-    pub fn note(&self, lines: &[HeldLine]) -> Vec<u8> {
+    pub fn note(&self, lines: &[HeldLine], waiting: Vec<&Incoming>) -> Vec<u8> {
         let Self { label, openings, saves, .. } = self;
-        record::encode(&Note { lines, label, openings, saves })
+        record::encode(&Note { lines, label, openings, saves, waiting })
     }
 }
 
@@ -87,6 +103,8 @@ impl journal::Observer for Left {
                 _ => {}
             }
         }
+        // Each step takes everything that waits.
+        self.waiting.clear();
         said(&mut self.label, &mut self.openings, stepped.commands);
         self.last.clear();
         for command in stepped.commands {
@@ -114,8 +132,9 @@ impl journal::Observer for Left {
 impl Left {
     fn received(&mut self, from: u32) {
         let Some(line) = self.lines.iter_mut().find(|line| line.seat == from) else { return };
-        match line.stale.checked_sub(1) {
-            Some(stale) => line.stale = stale,
+        // Those that waited when it was written down are counted.
+        match line.waiting.checked_sub(1) {
+            Some(waiting) => line.waiting = waiting,
             None => line.received = line.received.wrapping_add(1),
         }
     }

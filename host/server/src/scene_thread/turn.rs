@@ -466,7 +466,11 @@ impl SceneThread {
                     }
                     if let Some(ledger) = self.ledgers.get_mut(&id) {
                         ledger.stepped(&stepped.commands);
+                        let refused = ledger.take_refused();
                         self.scenes.get_mut(&id).into_iter().for_each(Scene::settle);
+                        if refused {
+                            self.note(id);
+                        }
                     }
                     for command in stepped.commands {
                         self.command(id, command);

@@ -13,6 +13,7 @@ use scenehost_protocol::{PayloadRef, SharedEvent};
 use tungstenite::Message as Frame;
 
 use super::super::connection::{Allowed, Connection, Incoming, NewSocket};
+use super::super::ledger::Ledger;
 use super::SceneThread;
 use crate::wire;
 
@@ -119,11 +120,16 @@ impl SceneThread {
         match allowed {
             Allowed::Yes => self.request(index, now, decoded),
             Allowed::TellNo => {
-                self.meters.refused_messages += 1;
+                self.too_many(scene);
                 self.refuse(id, decoded.request, &Refusal::RateLimited { per_second });
             }
-            Allowed::No | Allowed::CutOff => self.meters.refused_messages += 1,
+            Allowed::No | Allowed::CutOff => self.too_many(scene),
         }
+    }
+
+    fn too_many(&mut self, scene: SceneId) {
+        self.meters.refused_messages += 1;
+        self.not_for_the_game(scene);
     }
 
     /// A sign of life of a seat's user, who has seen the frames up to this number; 0: not said.
@@ -170,13 +176,22 @@ impl SceneThread {
         let (id, scene_id) = (connection.id, connection.scene);
         let event = Event::Message(GameMessage { from: seat, body });
         match self.worker.deliver(SceneKey(scene_id.0), event, now) {
+            Ok(()) if self.ledgers.contains_key(&scene_id) => {
+                self.scenes.get_mut(&scene_id).into_iter().for_each(|scene| scene.count_waiting(seat));
+            }
             Ok(()) => {}
             Err(DeliverError::InboxFull) => {
                 self.meters.refused_messages += 1;
+                self.not_for_the_game(scene_id);
                 self.refuse(id, 0, &Refusal::Overloaded("messages waiting for the scene"));
             }
             Err(DeliverError::NoScene | DeliverError::Finished) => self.refuse(id, 0, &Refusal::SceneEnded),
         }
+    }
+
+    /// A message has come that the game does not get: where there is a journal, that is to stand in it.
+    fn not_for_the_game(&mut self, scene: SceneId) {
+        self.ledgers.get_mut(&scene).into_iter().for_each(Ledger::refused);
     }
 
     fn join(&mut self, id: ConnectionId, scene: SceneId, request: u32, join: &v1::ReqJoinScene) {

@@ -111,6 +111,9 @@ impl SceneThread {
             // A fresh inbox has room for every seat.
             let _ = self.worker.deliver(SceneKey(id.0), event, now);
         }
+        for message in left.waiting {
+            let _ = self.worker.deliver(SceneKey(id.0), Event::Message(message), now); // It has waited in such an inbox.
+        }
         if let Some(label) = left.label {
             self.scene_event(id, scene::Event::Label(label));
         }
@@ -126,8 +129,10 @@ impl SceneThread {
 
     /// Writes down what the host holds of a scene with a journal.
     pub(super) fn note(&mut self, id: SceneId) {
-        if let (Some(ledger), Some(scene)) = (self.ledgers.get(&id), self.scenes.get(&id)) {
-            self.worker.note(SceneKey(id.0), &ledger.note(&scene.to_hold()), &mut self.outcomes);
+        if let (Some(ledger), Some(scene)) = (self.ledgers.get(&id), self.scenes.get_mut(&id)) {
+            let note = ledger.note(&scene.to_hold(), self.worker.waiting(SceneKey(id.0)).collect());
+            self.worker.note(SceneKey(id.0), &note, &mut self.outcomes);
+            scene.noted();
         }
     }
 }
