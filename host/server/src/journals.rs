@@ -66,7 +66,7 @@ pub struct Journals(Arc<Parts>);
 
 struct Parts {
     folder: Folder,
-    /// The components of running games with journals, and of those that may go on.
+    /// The components of the games that may go on, until all of them do.
     plugins: RwLock<HashMap<Digest, Plugin>>,
     /// Scenes of the run before that may go on, and which incarnation of each has the journal.
     awaited: Mutex<BTreeMap<SceneId, Epoch>>,
@@ -125,7 +125,6 @@ impl Journals {
             file.sync_all()?;
             fs::rename(partial, path)?;
         }
-        self.know(plugin);
         Ok(())
     }
 
@@ -134,7 +133,7 @@ impl Journals {
         plugins.insert(plugin.digest(), plugin.clone());
     }
 
-    /// The component of a digest, if it was kept in this run or is that of a scene that may go on.
+    /// The component of a digest, if it is that of a scene that may go on.
     pub fn plugin(&self, digest: &Digest) -> Option<Plugin> {
         self.0.plugins.read().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
     }
@@ -162,8 +161,15 @@ impl Journals {
 
     /// Tidies up for as long as the host runs.
     pub async fn tidy(self, bounds: Bounds, clock: Clock) {
+        let mut was_awaited = true;
         loop {
             let own = self.clone();
+            let is_awaited = !self.awaited().is_empty();
+            if !is_awaited && !was_awaited {
+                // Long enough ago, so that the last one goes on already.
+                self.0.plugins.write().unwrap_or_else(PoisonError::into_inner).clear();
+            }
+            was_awaited = is_awaited;
             let give_up = clock.elapsed() >= AWAITED_MAX;
             let done = tokio::task::spawn_blocking(move || {
                 if give_up {
