@@ -31,7 +31,7 @@ impl SceneThread {
 
     fn go_on(&mut self, start: &Start, older: Incarnation, life: Incarnation, bytes: &[u8]) -> io::Result<()> {
         let id = life.scene;
-        let (tail, _) = journal::tail(bytes).map_err(io::Error::other)?;
+        let (tail, journal_bytes) = journal::tail(bytes).map_err(io::Error::other)?;
         let mut left = Left { life: Some(older), ..Left::default() };
         let (journals, rules) = (self.outcomes.journals.journals().clone(), start.limits.journal);
         let mut begun = None;
@@ -52,7 +52,6 @@ impl SceneThread {
             Err(RecoverError::Over(kept)) if left.ending.is_some() => *kept,
             Err(error) => return Err(io::Error::other(error)),
         };
-        let (_, journal_bytes) = journal::tail(bytes).map_err(io::Error::other)?;
         self.outcomes.journals.go_on(older, life, rules, journal_bytes as u64)?;
         let whereabouts = |seat: Seat| whereabouts(&kept, seat);
         let known = begun.as_ref().map_or(0, |header: &Header| header.init.players.len());
