@@ -64,6 +64,7 @@ mod oidc;
 mod ops;
 mod pages;
 mod party;
+mod quarantine;
 mod records;
 mod replays;
 mod restart;
@@ -84,6 +85,7 @@ mod strikes;
 mod tokens;
 mod transcript;
 mod typescript;
+mod usage;
 
 mod host;
 mod issuer;
