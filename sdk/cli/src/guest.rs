@@ -183,6 +183,9 @@ pub fn build_checked(project: &Project, quick: bool, say: Say) -> Done<(Built, C
     let built = build(project, quick, say)?;
     let size = crate::say::bytes(built.bytes.len() as u64);
     say.step("built", format_args!("{} ({size}) in {:.1} s", built.path.display(), begun.elapsed().as_secs_f64()));
+    if project.settings.language == Language::TypeScript {
+        say.step("checking", "as a host does that is given it; the engine in it takes seconds");
+    }
     let compiled = compile(&built.bytes)?;
     let (is, said) = (compiled.kind(), project.settings.kind);
     if is != said {

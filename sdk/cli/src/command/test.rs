@@ -121,7 +121,7 @@ fn play_one(compiled: &Compiled, project: &Project, path: &Path, record: bool) -
             }
             (recording, stopped.or(stopped_again))
         }
-        Compiled::Rule(component) => rule::play(component, &script::read(path)?)?,
+        Compiled::Rule(component) => rule::play(component, &script::read(path)?, project.rule_limits())?,
     };
     if let Some(stopped) = stopped {
         return Ok(Outcome::Stopped(stopped));

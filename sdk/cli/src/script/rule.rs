@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use scenehost_engine::rule::{
-    Called, Class, Component, Description, Facts, Limits, Player, Property, Proposal, Region, Rule, Ticket, Verdict,
+    Called, Class, Component, Description, Facts, Fault, Limits, Player, Property, Proposal, Region, Rule, Ticket,
+    Verdict,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -77,10 +78,10 @@ struct Offer {
 ///
 /// # Errors
 /// When the script is not right.
-pub fn play(component: &Component, script: &Script) -> Done<(Recording, Option<Stopped>)> {
+pub fn play(component: &Component, script: &Script, limits: Limits) -> Done<(Recording, Option<Stopped>)> {
     let steps: Vec<(String, Step)> = super::parse_steps(&script.steps)?;
     let configuration = script.configuration.as_ref().map_or("{}".to_owned(), Value::to_string);
-    let rule = Rule::new(component, &configuration, Limits::default());
+    let rule = Rule::new(component, &configuration, limits);
     let mut recording = Recording { steps: Vec::new() };
     let stopped = |number, step: &str, why| Some(Stopped { number, step: step.to_owned(), why });
 
@@ -174,7 +175,13 @@ struct Told<T> {
 fn told<T>(called: Called<T>) -> Told<T> {
     let lines = called.log.into_iter().flat_map(|log| log.lines);
     let lines = lines.map(|line| format!("log {}: {}", crate::words::level(line.level), line.text)).collect();
-    Told { answer: called.answer.map_err(|fault| fault.to_string()), lines }
+    let why = |fault: Fault| match fault {
+        Fault::OutOfFuel { .. } | Fault::OutOfMemory { .. } => {
+            format!("{fault}: `fuel` and `memory_kib` in [dev.rule] of {}", crate::project::FILE)
+        }
+        _ => fault.to_string(),
+    };
+    Told { answer: called.answer.map_err(why), lines }
 }
 
 fn with(answer: Value, mut lines: Vec<String>) -> (Value, Vec<String>) {
