@@ -51,7 +51,8 @@ pub fn play(folders: &Folders, listen: SocketAddr) -> anyhow::Result<()> {
     shell::run_until_stopped(command)
 }
 
-/// Starts the process that brings the late games. The host takes this one's place, so it is the parent of that.
+/// Starts the process that brings the late games. The host takes this one's place, so it is the parent of that; nobody
+/// waits for its end, of which a process table has one entry until the host ends.
 fn begin_late(listen: SocketAddr) -> anyhow::Result<()> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["play-late", "--listen", &listen.to_string()]).stdin(Stdio::null());

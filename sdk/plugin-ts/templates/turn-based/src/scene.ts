@@ -22,7 +22,7 @@ import {
 const request = tagged({
   take: { count: integer(1, 3) },
 });
-type Request = Read<typeof request>;
+export type Request = Read<typeof request>;
 
 /** What the scene sends. */
 export type Reply =
