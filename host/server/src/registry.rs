@@ -14,6 +14,7 @@ mod plugins;
 mod quarantine;
 mod record;
 mod signature;
+mod uploaded;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,7 @@ pub use plugins::{Activation, Plugins, Shown, ShownVersion};
 pub use record::{Chosen, Kind, PluginRecord, VersionRecord};
 use signature::Publishers;
 pub use signature::Signed;
+pub use uploaded::Uploaded;
 pub use usage::{ShownUse, VersionUse};
 
 /// How many plugins there may be.

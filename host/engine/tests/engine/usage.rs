@@ -60,7 +60,7 @@ fn a_step_that_fails_counts_too_and_so_does_what_it_has_logged() {
     table.worker.set_group(A, FIRST);
     table.run();
     table.worker.take_used(FIRST);
-    table.say(A, b"p");
+    table.say(A, b"t");
     table.run();
     assert_eq!(table.said.failures.len(), 1);
     let used = table.worker.take_used(FIRST);
