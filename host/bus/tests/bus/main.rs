@@ -1,0 +1,6 @@
+//! The bus through its public interface: each driver by the same conformance suite, links and
+//! membership in the simulator under many seeds, and all of it over a real `nats-server`.
+
+mod conformance;
+mod nats_server;
+mod simulation;
