@@ -227,7 +227,7 @@ impl Link {
     /// Takes a packet that has come from the peer's process to ours.
     pub fn receive(&mut self, packet: Packet, now_ms: u64, counters: &mut Counters) -> Receipt {
         match self.compare(&packet) {
-            Match::Newer if self.is_up() => return Receipt::Over(Why::Reset),
+            Match::Newer if self.may_have_been_up_with_less(&packet) => return Receipt::Over(Why::Reset),
             Match::Newer => self.peer.link = packet.from.link,
             Match::Stale => {
                 counters.refused += 1;
@@ -247,6 +247,12 @@ impl Link {
             self.knock_soon(now_ms);
         }
         Receipt::Refused
+    }
+
+    /// Whether our number may be spent on an earlier link of the peer. A peer that names our number
+    /// beside its new one shows that it has not been up with it, or it would not accept it again.
+    fn may_have_been_up_with_less(&self, packet: &Packet) -> bool {
+        self.is_up() || (self.peer.link != 0 && packet.to.link != self.me.link)
     }
 
     fn compare(&self, packet: &Packet) -> Match {

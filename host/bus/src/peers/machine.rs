@@ -121,7 +121,7 @@ impl Machine {
     }
 
     /// A heartbeat with our number: our own, or of another process that believes it is us. The
-    /// highest incarnation stays; of two with one incarnation none does.
+    /// highest incarnation stays; of two with one incarnation who hears of the other goes.
     fn mirror(&mut self, heartbeat: Heartbeat) -> Result<(), Error> {
         let Settings { node, incarnation, process, .. } = self.settings;
         if heartbeat.incarnation < incarnation {

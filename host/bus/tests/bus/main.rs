@@ -2,5 +2,9 @@
 //! membership in the simulator under many seeds, and all of it over a real `nats-server`.
 
 mod conformance;
+mod frames;
+mod links;
 mod nats_server;
+mod over_nats;
+mod peers;
 mod simulation;

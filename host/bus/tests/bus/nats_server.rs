@@ -46,6 +46,12 @@ impl NatsServer {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    /// Kills it and gives its port.
+    pub fn kill(mut self) -> u16 {
+        self.end();
+        self.port
+    }
+
     fn end(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();

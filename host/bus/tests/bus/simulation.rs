@@ -309,6 +309,8 @@ fn storm(seed: u64) -> World {
 fn what_comes_between_up_and_down_is_a_prefix_of_what_was_sent() {
     let (mut delivered, mut downs) = (0, 0);
     for seed in 0..seeds() {
+        // Shown only when the test fails.
+        println!("seed {seed}");
         let world = storm(seed);
         world.check_that_all_is_well();
         // One link of a sender is heard on one link of a receiver, or an old one has come back.
