@@ -55,7 +55,7 @@ const KNOCK_MS_MIN: u64 = 20;
 /// An opening end that hears nothing for so long gives up.
 const OPENING_MS_MAX: u64 = 10_000;
 
-/// What has happened so far; all only grow.
+/// What has happened so far. All but `unacked` only grow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Messages put into links.
@@ -73,6 +73,8 @@ pub struct Counters {
     /// What was refused: payloads that cannot be read, are for another link or incarnation, or
     /// meet a full queue, and messages that met a full buffer.
     pub refused: u64,
+    /// Frames that wait to be acknowledged now.
+    pub unacked: u64,
 }
 
 /// Why a message was not taken.

@@ -273,6 +273,13 @@ pub struct Runner {
     events: mpsc::Sender<Event>,
 }
 
+impl Drop for Runner {
+    /// A node that does not run any more takes no messages, whatever has ended it.
+    fn drop(&mut self) {
+        self.peers.0.is_over.store(true, Ordering::Release);
+    }
+}
+
 /// Where payloads come from.
 struct Inlets {
     heartbeats: Subscription,

@@ -422,6 +422,6 @@ impl Machine {
 
     /// What has happened so far.
     pub fn counters(&self) -> Counters {
-        self.counters
+        Counters { unacked: self.unacked() as u64, ..self.counters }
     }
 }

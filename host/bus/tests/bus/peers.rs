@@ -149,11 +149,13 @@ async fn a_node_that_is_killed_is_down_within_three_seconds() {
     let bus = LocalBus::default();
     let (mut a, b) = two(&bus).await;
     let killed = Instant::now();
+    let handle = b.peers.clone();
     b.kill();
     assert_eq!(a.next().await, Event::Down { node: 2, why: Why::Silent });
     let took = killed.elapsed();
     assert!(took > Duration::from_millis(SILENCE_MS_MAX - 1_000), "{took:?}");
     assert!(took < Duration::from_millis(SILENCE_MS_MAX + 500), "{took:?}");
+    assert_eq!(handle.send(1, numbered(0)), Err(SendError::Closed));
 }
 
 #[tokio::test]

@@ -175,7 +175,7 @@ impl World {
             90..93 => self.restart(one, false),
             93..96 => self.restart(one, true),
             96..110 => {
-                let busy_ms = self.rng.random_range(0..4_000);
+                let busy_ms = [100, 1_000, 4_000, 15_000][self.rng.random_range(0..4)];
                 self.nodes.get_mut(&one).expect("all nodes run").busy_until_ms = now_ms + busy_ms;
             }
             110..130 => {
@@ -211,6 +211,7 @@ impl World {
         self.network.mend();
         for node in 1..=NODES {
             self.resume(node);
+            self.nodes.get_mut(&node).expect("all nodes run").busy_until_ms = 0;
         }
     }
 
