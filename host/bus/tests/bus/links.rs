@@ -26,29 +26,29 @@ fn end(node: u16, link: u64) -> End {
 fn pair() -> Pair {
     let (a, b) = (Link::open(end(1, 1), 2, 1, 0, 0), Link::open(end(2, 1), 1, 1, 0, 0));
     let mut pair = Pair { a, b, counters: Counters::default(), now_ms: 0 };
-    let knock = pair.from_a();
-    pair.to_b(knock);
+    let knock = pair.said_by_a();
+    pair.tell_b(knock);
     pair.exchange();
     assert!(pair.a.is_up() && pair.b.is_up());
     pair
 }
 
 impl Pair {
-    fn from_a(&mut self) -> Vec<Packet> {
+    fn said_by_a(&mut self) -> Vec<Packet> {
         std::iter::from_fn(|| self.a.transmit(self.now_ms, HELLO, &mut self.counters)).collect()
     }
 
-    fn from_b(&mut self) -> Vec<Packet> {
+    fn said_by_b(&mut self) -> Vec<Packet> {
         std::iter::from_fn(|| self.b.transmit(self.now_ms, HELLO, &mut self.counters)).collect()
     }
 
-    fn to_a(&mut self, packets: Vec<Packet>) {
+    fn tell_a(&mut self, packets: Vec<Packet>) {
         for packet in packets {
             self.a.receive(packet, self.now_ms, &mut self.counters);
         }
     }
 
-    fn to_b(&mut self, packets: Vec<Packet>) {
+    fn tell_b(&mut self, packets: Vec<Packet>) {
         for packet in packets {
             self.b.receive(packet, self.now_ms, &mut self.counters);
         }
@@ -57,12 +57,12 @@ impl Pair {
     /// Brings all packets over until there are no more.
     fn exchange(&mut self) {
         loop {
-            let (one, two) = (self.from_a(), self.from_b());
+            let (one, two) = (self.said_by_a(), self.said_by_b());
             if one.is_empty() && two.is_empty() {
                 return;
             }
-            self.to_b(one);
-            self.to_a(two);
+            self.tell_b(one);
+            self.tell_a(two);
         }
     }
 
@@ -96,9 +96,9 @@ fn small_messages_share_a_packet() {
     for number in 0..100 {
         pair.push(&numbered(number)).expect("there is room");
     }
-    let packets = pair.from_a();
+    let packets = pair.said_by_a();
     assert_eq!(packets.iter().map(frames).collect::<Vec<_>>(), [100]);
-    pair.to_b(packets);
+    pair.tell_b(packets);
     for number in 0..100 {
         assert_eq!(pair.pop(), Some(numbered(number)));
     }
@@ -154,31 +154,31 @@ fn no_more_than_the_window_is_on_its_way() {
     for number in 0..2 * WINDOW_FRAMES_MAX as u32 {
         pair.push(&numbered(number)).expect("there is room");
     }
-    assert_eq!(pair.from_a().iter().map(frames).sum::<usize>(), WINDOW_FRAMES_MAX);
+    assert_eq!(pair.said_by_a().iter().map(frames).sum::<usize>(), WINDOW_FRAMES_MAX);
 }
 
 #[test]
 fn an_acknowledgement_waits_for_company_but_not_long() {
     let mut pair = pair();
     pair.push(&numbered(1)).expect("there is room");
-    let packets = pair.from_a();
-    pair.to_b(packets);
-    assert_eq!(pair.from_b(), []);
+    let packets = pair.said_by_a();
+    pair.tell_b(packets);
+    assert_eq!(pair.said_by_b(), []);
     assert_eq!(pair.b.wake_ms(), pair.now_ms + ACK_MS_MAX);
     pair.now_ms += ACK_MS_MAX;
-    let acknowledgement = pair.from_b();
+    let acknowledgement = pair.said_by_b();
     assert_eq!(acknowledgement.len(), 1);
     assert_eq!(pair.a.unacked(), 1);
-    pair.to_a(acknowledgement);
+    pair.tell_a(acknowledgement);
     assert_eq!(pair.a.unacked(), 0);
 
     // With company it goes at once.
     pair.push(&numbered(2)).expect("there is room");
-    let packets = pair.from_a();
-    pair.to_b(packets);
+    let packets = pair.said_by_a();
+    pair.tell_b(packets);
     pair.b.push(&numbered(3), pair.now_ms).expect("there is room");
-    let packets = pair.from_b();
-    pair.to_a(packets);
+    let packets = pair.said_by_b();
+    pair.tell_a(packets);
     assert_eq!(pair.a.unacked(), 0);
 }
 
@@ -188,7 +188,7 @@ fn what_is_lost_is_sent_again_after_longer_and_longer_waits() {
     pair.push(&numbered(1)).expect("there is room");
     let mut sent_ms = Vec::new();
     while pair.now_ms < 6_000 {
-        if pair.from_a().iter().any(|packet| frames(packet) > 0) {
+        if pair.said_by_a().iter().any(|packet| frames(packet) > 0) {
             sent_ms.push(pair.now_ms);
         }
         pair.now_ms += 10;
@@ -204,11 +204,11 @@ fn what_comes_early_waits_and_what_comes_twice_is_dropped() {
     let mut packets = Vec::new();
     for number in 0..4 {
         pair.push(&numbered(number)).expect("there is room");
-        packets.extend(pair.from_a());
+        packets.extend(pair.said_by_a());
     }
     packets.reverse();
     packets.extend(packets.clone());
-    pair.to_b(packets);
+    pair.tell_b(packets);
     for number in 0..4 {
         assert_eq!(pair.pop(), Some(numbered(number)));
     }
@@ -223,15 +223,15 @@ fn after_a_loss_the_rest_follows_without_further_waits() {
     for _ in 0..12 {
         pair.push(&large).expect("there is room");
     }
-    let lost = pair.from_a();
+    let lost = pair.said_by_a();
     assert_eq!(lost.len(), 3);
     pair.now_ms += RESEND_MS_MIN;
     for _ in 0..3 {
-        let again = pair.from_a();
+        let again = pair.said_by_a();
         assert_eq!(again.iter().map(frames).sum::<usize>(), 4);
-        pair.to_b(again);
-        let acknowledged = pair.from_b();
-        pair.to_a(acknowledged);
+        pair.tell_b(again);
+        let acknowledged = pair.said_by_b();
+        pair.tell_a(acknowledged);
     }
     assert_eq!(pair.a.unacked(), 0);
 }
@@ -300,9 +300,9 @@ fn a_link_on_which_nothing_moves_is_given_up() {
     pair.push(&numbered(1)).expect("there is room");
     while pair.now_ms < STALL_MS_MAX - KEEPALIVE_MS {
         pair.now_ms += KEEPALIVE_MS;
-        pair.from_a();
-        let alive = pair.from_b();
-        pair.to_a(alive);
+        pair.said_by_a();
+        let alive = pair.said_by_b();
+        pair.tell_a(alive);
         assert_eq!(pair.a.over(pair.now_ms), None);
     }
     assert_eq!(pair.a.over(STALL_MS_MAX), Some(Why::Stalled));
@@ -312,7 +312,7 @@ fn a_link_on_which_nothing_moves_is_given_up() {
 fn packets_of_another_link_are_refused() {
     let mut pair = pair();
     pair.push(&numbered(1)).expect("there is room");
-    let packet = pair.from_a().remove(0);
+    let packet = pair.said_by_a().remove(0);
     let older = Packet { from: End { link: 0, ..packet.from }, ..packet.clone() };
     let for_another = Packet { to: End { link: 7, ..packet.to }, ..packet };
     for packet in [older, for_another] {
@@ -330,7 +330,7 @@ fn a_new_link_of_the_peer_ends_the_old_one() {
 
     // And what the old end says is refused by the new one.
     pair.b.push(&numbered(1), 0).expect("there is room");
-    for packet in pair.from_b() {
+    for packet in pair.said_by_b() {
         assert_eq!(newer.receive(packet, 0, &mut pair.counters), Receipt::Refused);
     }
     assert!(!newer.is_up());
