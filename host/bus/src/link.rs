@@ -133,8 +133,6 @@ pub struct Link {
     me: End,
     /// Its link's number is 0 until it is known.
     peer: End,
-    /// The peer's links up to this are over.
-    over: u64,
     heard_ms: u64,
     state: State,
 }
@@ -165,11 +163,11 @@ enum Match {
 }
 
 impl Link {
-    /// Opens a link from `me` to the process `incarnation` of `node`, whose links up to number
-    /// `over` are known to be over.
-    pub fn open(me: End, node: u16, incarnation: u64, over: u64, now_ms: u64) -> Link {
+    /// Opens a link from `me` to the process `incarnation` of `node`. The number of `me` must be
+    /// higher than those of all links before.
+    pub fn open(me: End, node: u16, incarnation: u64, now_ms: u64) -> Link {
         let peer = End { node, incarnation, link: 0 };
-        Link { me, peer, over, heard_ms: now_ms, state: State::Opening { knock_ms: now_ms, knocked_ms: None } }
+        Link { me, peer, heard_ms: now_ms, state: State::Opening { knock_ms: now_ms, knocked_ms: None } }
     }
 
     /// Our end.
@@ -180,11 +178,6 @@ impl Link {
     /// The other end; its link's number is 0 until it is known.
     pub fn peer(&self) -> End {
         self.peer
-    }
-
-    /// The highest number of the peer's links that will be over when this one is.
-    pub fn over_after(&self) -> u64 {
-        self.over.max(if self.is_up() { self.peer.link } else { 0 })
     }
 
     /// Whether messages can be put in.
@@ -229,11 +222,11 @@ impl Link {
     /// Takes a packet that has come from the peer's process to ours.
     pub fn receive(&mut self, packet: Packet, now_ms: u64, counters: &mut Counters) -> Receipt {
         match self.compare(&packet) {
-            Match::Newer if self.may_have_been_up_with_less(&packet) => return Receipt::Over(Why::Reset),
+            Match::Newer if self.is_up() => return Receipt::Over(Why::Reset),
+            // Nothing has been taken with the number known until now: it makes no difference.
             Match::Newer => self.peer.link = packet.from.link,
             Match::Stale => {
                 counters.refused += 1;
-                self.knock_soon(now_ms);
                 return Receipt::Refused;
             }
             Match::Ours | Match::Unaware => {}
@@ -251,15 +244,9 @@ impl Link {
         Receipt::Refused
     }
 
-    /// Whether our number may be spent on an earlier link of the peer. A peer that names our number
-    /// beside its new one shows that it has not been up with it, or it would not accept it again.
-    fn may_have_been_up_with_less(&self, packet: &Packet) -> bool {
-        self.is_up() || (self.peer.link != 0 && packet.to.link != self.me.link)
-    }
-
     fn compare(&self, packet: &Packet) -> Match {
         let theirs = packet.from.link;
-        if theirs <= self.over || theirs < self.peer.link {
+        if theirs == 0 || theirs < self.peer.link {
             Match::Stale
         } else if theirs > self.peer.link {
             Match::Newer

@@ -288,8 +288,8 @@ struct Inlets {
 
 impl Runner {
     /// Takes part until `stop` is ready or nobody takes events any more; then takes no more messages,
-    /// waits at most [`DRAIN_MAX`] until those it has are acknowledged, and says goodbye. Without a
-    /// connection it goes on trying.
+    /// waits at most [`DRAIN_MAX`] until those it has are acknowledged, and says goodbye, which is on
+    /// its way when the driver has been closed after this. Without a connection it goes on trying.
     ///
     /// # Errors
     /// [`Error::NumberTaken`], or [`Error::Bus`] if the driver has been closed.

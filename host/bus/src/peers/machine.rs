@@ -51,8 +51,6 @@ struct History {
     incarnation: u64,
     /// Whether that has said goodbye.
     is_gone: bool,
-    /// Its links up to this number are over.
-    over: u64,
 }
 
 /// A node with which there is a link, or will be.
@@ -207,7 +205,7 @@ impl Machine {
         }
         if incarnation > history.incarnation {
             self.end(node, Why::Restarted);
-            self.histories.insert(node, History { incarnation, is_gone: false, over: 0 });
+            self.histories.insert(node, History { incarnation, is_gone: false });
         }
         true
     }
@@ -225,8 +223,7 @@ impl Machine {
         }
         self.links += 1;
         let me = End { node: self.settings.node, incarnation: self.settings.incarnation, link: self.links };
-        let over = self.histories.get(&node).map_or(0, |history| history.over);
-        let link = Link::open(me, node, incarnation, over, now_ms);
+        let link = Link::open(me, node, incarnation, now_ms);
         self.peers.insert(node, Known { link, hello: None });
         true
     }
@@ -243,9 +240,9 @@ impl Machine {
 
     /// Forgets a node's link.
     fn end(&mut self, node: u16, why: Why) {
-        let Some(known) = self.peers.remove(&node) else { return };
-        let history = self.histories.entry(node).or_default();
-        history.over = history.over.max(known.link.over_after());
+        if self.peers.remove(&node).is_none() {
+            return;
+        }
         let Some(tale) = self.tales.get_mut(&node) else { return };
         tale.is_up = false;
         tale.is_changed = false;

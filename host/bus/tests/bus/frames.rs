@@ -88,7 +88,7 @@ proptest! {
         let mut counters = Counters::default();
         let me = End { node: 1, incarnation: 1, link: 1 };
         let peer = End { node: 2, incarnation: 1, link: 1 };
-        let mut link = Link::open(me, 2, 1, 0, 0);
+        let mut link = Link::open(me, 2, 1, 0);
         link.receive(Packet { from: peer, to: me, body: Body::Open { revision: 1, hello: Bytes::new() } }, 0, &mut counters);
         prop_assert!(link.is_up());
         let mut mutilated = payload.encode().to_vec();

@@ -24,7 +24,7 @@ fn end(node: u16, link: u64) -> End {
 
 /// Two ends that are up.
 fn pair() -> Pair {
-    let (a, b) = (Link::open(end(1, 1), 2, 1, 0, 0), Link::open(end(2, 1), 1, 1, 0, 0));
+    let (a, b) = (Link::open(end(1, 1), 2, 1, 0), Link::open(end(2, 1), 1, 1, 0));
     let mut pair = Pair { a, b, counters: Counters::default(), now_ms: 0 };
     let knock = pair.said_by_a();
     pair.tell_b(knock);
@@ -85,7 +85,7 @@ fn numbered(number: u32) -> Bytes {
 
 #[test]
 fn an_opening_link_takes_nothing() {
-    let mut link = Link::open(end(1, 1), 2, 1, 0, 0);
+    let mut link = Link::open(end(1, 1), 2, 1, 0);
     assert_eq!(link.push(&numbered(1), 0), Err(PushError::Full));
     assert!(!link.is_up());
 }
@@ -324,7 +324,7 @@ fn packets_of_another_link_are_refused() {
 #[test]
 fn a_new_link_of_the_peer_ends_the_old_one() {
     let mut pair = pair();
-    let mut newer = Link::open(end(1, 2), 2, 1, pair.a.over_after(), 0);
+    let mut newer = Link::open(end(1, 2), 2, 1, 0);
     let knock = newer.transmit(0, HELLO, &mut pair.counters).expect("it knocks");
     assert_eq!(pair.b.receive(knock, 0, &mut pair.counters), Receipt::Over(Why::Reset));
 
@@ -336,21 +336,36 @@ fn a_new_link_of_the_peer_ends_the_old_one() {
     assert!(!newer.is_up());
 }
 
-/// An end may have been up with our number before we were: then the number is spent.
+/// The end that is still opening has taken nothing, so its number is good for the peer's next link, too.
 #[test]
-fn a_number_that_the_peer_may_have_been_up_with_is_not_used_again() {
+fn an_opening_end_follows_the_peer_to_its_newest_link() {
     let mut counters = Counters::default();
-    let (mut a, mut b) = (Link::open(end(1, 1), 2, 1, 0, 0), Link::open(end(2, 1), 1, 1, 0, 0));
+    let (mut a, mut b) = (Link::open(end(1, 1), 2, 1, 0), Link::open(end(2, 1), 1, 1, 0));
     let knock = a.transmit(0, HELLO, &mut counters).expect("it knocks");
     b.receive(knock, 0, &mut counters);
     let answer = b.transmit(0, HELLO, &mut counters).expect("it knocks, too");
     assert_eq!(a.receive(answer, 0, &mut counters), Receipt::Opened);
+    a.push(&numbered(1), 0).expect("there is room");
+    let late = a.transmit(0, HELLO, &mut counters).expect("it is up");
 
-    let mut newer = Link::open(end(1, 2), 2, 1, a.over_after(), 0);
+    let mut newer = Link::open(end(1, 2), 2, 1, 0);
     let knock = newer.transmit(0, HELLO, &mut counters).expect("it knocks");
-    assert_eq!(b.receive(knock.clone(), 0, &mut counters), Receipt::Over(Why::Reset));
-    let mut next = Link::open(end(2, 2), 1, 1, 0, 0);
-    next.receive(knock, 0, &mut counters);
-    let answer = next.transmit(0, HELLO, &mut counters).expect("it knocks");
-    assert_eq!(newer.receive(answer, 0, &mut counters), Receipt::Opened);
+    assert_eq!(b.receive(knock, 100, &mut counters), Receipt::Refused);
+    let answer = b.transmit(100, HELLO, &mut counters).expect("it knocks again");
+    assert_eq!(newer.receive(answer, 100, &mut counters), Receipt::Opened);
+    let opened = newer.transmit(100, HELLO, &mut counters).expect("it is up");
+    assert_eq!(b.receive(opened, 100, &mut counters), Receipt::Opened);
+
+    assert_eq!(b.receive(late, 100, &mut counters), Receipt::Refused);
+    assert_eq!(b.pop(100, &mut counters), None);
+}
+
+#[test]
+fn number_0_is_no_link() {
+    let mut link = Link::open(end(1, 1), 2, 1, 0);
+    let mut counters = Counters::default();
+    let body = Body::Open { revision: 1, hello: Bytes::new() };
+    let packet = Packet { from: end(2, 0), to: end(1, 1), body };
+    assert_eq!(link.receive(packet, 0, &mut counters), Receipt::Refused);
+    assert!(!link.is_up());
 }

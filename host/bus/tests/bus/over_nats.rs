@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64_URL;
 use bytes::Bytes;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use scenehost_bus::driver::nats::{ClientCertificate, Credentials, Nats, Settings, Tls};
@@ -151,6 +153,51 @@ async fn without_a_server_the_first_connection_fails() {
     let settings = at(&server);
     server.kill();
     is_refused(Nats::connect(settings).await, "cannot connect");
+}
+
+/// A text signed as NATS wants it: a JWT of `issuer` on `subject`.
+fn jwt(issuer: &nkeys::KeyPair, subject: &nkeys::KeyPair, what: &str) -> String {
+    let (issued_by, on) = (issuer.public_key(), subject.public_key());
+    let claims = format!(r#"{{"jti":"1","iat":1,"iss":"{issued_by}","name":"test","sub":"{on}","nats":{{{what}}}}}"#);
+    let [header, claims] = [r#"{"typ":"JWT","alg":"ed25519-nkey"}"#, &claims].map(|part| BASE64_URL.encode(part));
+    let signature = issuer.sign(format!("{header}.{claims}").as_bytes()).expect("it has the secret");
+    format!("{header}.{claims}.{}", BASE64_URL.encode(signature))
+}
+
+const NO_LIMITS: &str = r#""subs":-1,"data":-1,"payload":-1"#;
+
+#[tokio::test]
+async fn a_credentials_file_lets_its_user_in() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    let (operator, account, user) =
+        (nkeys::KeyPair::new_operator(), nkeys::KeyPair::new_account(), nkeys::KeyPair::new_user());
+    let operator_jwt = jwt(&operator, &operator, r#""type":"operator","version":2"#);
+    let limits = format!(r#"{NO_LIMITS},"imports":-1,"exports":-1,"wildcards":true,"conn":-1,"leaf":-1"#);
+    let account_jwt = jwt(&operator, &account, &format!(r#""limits":{{{limits}}},"type":"account","version":2"#));
+    let user_jwt = jwt(&account, &user, &format!(r#"{NO_LIMITS},"type":"user","version":2"#));
+    let config = write(
+        "nats.conf",
+        format!(
+            "operator: {operator_jwt}\nresolver: MEMORY\nresolver_preload: {{ {}: {account_jwt} }}\n",
+            account.public_key()
+        ),
+    );
+    let server = NatsServer::start_with(None, &["--config", argument(&config)]);
+    let credentials = |name: &str, seed: String| {
+        let jwt = format!("-----BEGIN NATS USER JWT-----\n{user_jwt}\n------END NATS USER JWT------\n\n");
+        let seed = format!("-----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n");
+        Credentials::File(write(name, jwt + &seed))
+    };
+    let theirs = credentials("theirs.creds", user.seed().expect("it has the secret"));
+    let driver = Nats::connect(Settings { credentials: theirs, ..at(&server) }).await.expect("it is let in");
+    assert!(driver.subscribe("news").await.is_ok());
+    let other = credentials("other.creds", nkeys::KeyPair::new_user().seed().expect("it has the secret"));
+    is_refused(Nats::connect(Settings { credentials: other, ..at(&server) }).await, "authorization");
 }
 
 /// An authority and certificates of it, as files.
