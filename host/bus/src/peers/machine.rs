@@ -64,9 +64,9 @@ struct Known {
 /// What has been told of a node, and what is to be.
 #[derive(Debug, Default)]
 struct Tale {
-    /// The link whose Up has been told and whose Down has not, by our number.
-    told: Option<u64>,
-    /// That link is over.
+    /// An Up has been told, and no Down after it.
+    is_told: bool,
+    /// The link of that Up is over.
     down: Option<Why>,
     /// A newer link is up.
     is_up: bool,
@@ -246,7 +246,7 @@ impl Machine {
         let Some(tale) = self.tales.get_mut(&node) else { return };
         tale.is_up = false;
         tale.is_changed = false;
-        if tale.told.is_some() {
+        if tale.is_told {
             tale.down.get_or_insert(why);
             self.tellable.insert(node);
         } else {
@@ -334,7 +334,7 @@ impl Machine {
     fn event_of(&mut self, node: u16, now_ms: u64) -> Option<Event> {
         let tale = self.tales.get_mut(&node)?;
         if let Some(why) = tale.down.take() {
-            tale.told = None;
+            tale.is_told = false;
             if !self.peers.contains_key(&node) {
                 self.tales.remove(&node);
             }
@@ -345,11 +345,13 @@ impl Machine {
         let incarnation = known.link.peer().incarnation;
         if tale.is_up {
             (tale.is_up, tale.is_changed) = (false, false);
+            tale.is_told = true;
             let link = known.link.me().link;
-            tale.told = Some(link);
             return Some(Event::Up { node, incarnation, link, hello: hello.clone() });
         }
-        tale.told?;
+        if !tale.is_told {
+            return None;
+        }
         if tale.is_changed {
             tale.is_changed = false;
             return Some(Event::Hello { node, hello: hello.clone() });
@@ -364,9 +366,9 @@ impl Machine {
     /// # Errors
     /// [`SendError`]; nothing of the message has been taken then.
     pub fn send(&mut self, node: u16, link: Option<u64>, bytes: &Bytes, now_ms: u64) -> Result<(), SendError> {
-        let told = self.tales.get(&node).filter(|tale| tale.down.is_none()).and_then(|tale| tale.told);
-        let known = self.peers.get_mut(&node).filter(|known| told == Some(known.link.me().link));
-        let known = known.filter(|known| link.is_none_or(|link| link == known.link.me().link));
+        let is_up = self.tales.get(&node).is_some_and(|tale| tale.is_told && tale.down.is_none());
+        let is_meant = |known: &Known| link.is_none_or(|link| link == known.link.me().link);
+        let known = self.peers.get_mut(&node).filter(|known| is_up && is_meant(known));
         let pushed = known.ok_or(SendError::Down)?.link.push(bytes, now_ms);
         match pushed {
             Ok(()) => {
@@ -401,11 +403,11 @@ impl Machine {
 
     /// The nodes that have been told Up and not Down.
     pub fn peers(&self) -> Vec<Peer> {
-        let told = self.tales.iter().filter(|(_, tale)| tale.down.is_none());
-        told.filter_map(|(node, tale)| {
-            let link = tale.told?;
+        let up = self.tales.iter().filter(|(_, tale)| tale.is_told && tale.down.is_none());
+        up.filter_map(|(node, _)| {
             let known = self.peers.get(node)?;
             let (_, hello) = known.hello.clone()?;
+            let End { link, .. } = known.link.me();
             let (incarnation, unacked) = (known.link.peer().incarnation, known.link.unacked());
             Some(Peer { node: *node, incarnation, link, hello, unacked })
         })

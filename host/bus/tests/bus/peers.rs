@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use scenehost_bus::driver::local::LocalBus;
 use scenehost_bus::driver::{self, Driver};
+use scenehost_bus::link::frame::{Heartbeat, Payload};
 use scenehost_bus::link::{BUFFER_FRAMES_MAX, MESSAGE_BYTES_MAX, SILENCE_MS_MAX, Why};
 use scenehost_bus::peers::{Error, Event, HELLO_BYTES_MAX, Peers, SendError, Settings};
 use tokio::sync::{mpsc, oneshot};
@@ -142,6 +143,27 @@ async fn a_node_that_says_goodbye_is_down_at_once_after_all_it_has_sent() {
     assert_eq!(handle.send(1, numbered(0)), Err(SendError::Closed));
     assert_eq!(a.peers.send(2, numbered(0)), Err(SendError::Down));
     assert_eq!(a.peers.peers(), []);
+}
+
+#[tokio::test]
+async fn what_comes_late_of_a_node_that_has_said_goodbye_is_not_heard() {
+    let bus = LocalBus::default();
+    let (mut a, b) = two(&bus).await;
+    b.stop().await;
+    assert_eq!(a.next().await, Event::Down { node: 2, why: Why::Goodbye });
+    let refused = a.peers.counters().refused;
+    let Settings { node, incarnation, process, hello, .. } = settings(2, 1);
+    let late = Heartbeat { node, incarnation, process, is_goodbye: false, revision: 1, hello };
+    let stranger = bus.node();
+    let mut knocks = stranger.subscribe("test.node.2").await.expect("subscribed");
+    stranger.publish("test.hb", Payload::Heartbeat(late).encode()).expect("sent");
+    let dropped = async {
+        while a.peers.counters().refused == refused {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    soon(dropped).await;
+    assert!(knocks.try_recv().is_none());
 }
 
 #[tokio::test]
