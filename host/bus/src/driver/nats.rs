@@ -104,7 +104,7 @@ impl Nats {
     ///
     /// # Errors
     /// [`Error::Down`] with the reason and what to check, if no server of the list lets this node
-    /// in within [`CONNECT_MAX`] each, or a file cannot be read.
+    /// in within 2 s each, or a file cannot be read.
     pub async fn connect(settings: Settings) -> Result<Nats, Error> {
         let servers = settings.servers.join(", ");
         let (ended, ended_receiver) = watch::channel(false);

@@ -13,7 +13,7 @@
 //! Numbers are big-endian. A reader skips what a header has beyond the fields it knows, and drops
 //! payloads of kinds it does not know; the version rises only when that is not enough.
 //!
-//! Invariant: any bytes give a value or an [`FrameError`].
+//! Invariant: any bytes give a value or a [`FrameError`].
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
