@@ -269,6 +269,21 @@ fn who_takes_nothing_is_not_sent_more_and_nothing_is_lost() {
 }
 
 #[test]
+fn what_was_on_its_way_to_a_full_receiver_is_not_acknowledged() {
+    let mut pair = pair();
+    let (early, late) = (600, WINDOW_FRAMES_MAX as u32);
+    for batch in [0..early, early..early + late] {
+        for number in batch {
+            pair.push(&numbered(number)).expect("there is room");
+        }
+        pair.exchange();
+        pair.now_ms += ACK_MS_MAX;
+        pair.exchange();
+    }
+    assert_eq!(pair.a.unacked(), (early + late) as usize - READY_LEN_MAX);
+}
+
+#[test]
 fn idle_ends_keep_each_other_alive() {
     let mut pair = pair();
     while pair.now_ms < 10 * SILENCE_MS_MAX {
