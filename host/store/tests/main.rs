@@ -1,0 +1,4 @@
+//! The store from outside: what both drivers promise, what PostgreSQL does when it is cut off, leases, copies.
+
+mod conformance;
+mod place;
