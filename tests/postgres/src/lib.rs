@@ -9,14 +9,21 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Who may do everything.
 pub const USER: &str = "scenehost";
 /// How long it may take to start or to stop, in seconds.
 const PATIENCE_S: &str = "60";
 /// What the shell does that outlives the test.
-const TIDY: &str =
-    "cat > /dev/null; kill -QUIT \"$(head -n 1 \"$1/data/postmaster.pid\")\" 2> /dev/null; sleep 0.2; rm -rf \"$1\"";
+const TIDY: &str = "
+cat > /dev/null
+if pid=$(head -n 1 \"$1/data/postmaster.pid\" 2> /dev/null); then
+    kill -QUIT \"$pid\"
+    for _ in $(seq 100); do kill -0 \"$pid\" 2> /dev/null || break; sleep 0.1; done
+fi
+rm -rf \"$1\"
+";
 
 /// A server.
 pub struct Server {
@@ -48,7 +55,7 @@ impl Server {
         Self::start_with(settings, |_| {})
     }
 
-    /// The same; `prepare` may put files into its folder before.
+    /// The same; `prepare` may put files into its folder before, which is `{folder}` in the settings.
     pub fn start_with(settings: &[&str], prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::Builder::new().prefix("postgres-").tempdir().expect("a temporary folder").keep();
         let user = unprivileged();
@@ -62,6 +69,7 @@ impl Server {
         tidy.process_group(0);
         tidy.spawn().expect("there is a shell");
         let settings = settings.iter().map(|setting| format!(" -c {setting}")).collect::<String>();
+        let settings = settings.replace("{folder}", &folder.display().to_string());
         let has_address = settings.contains("listen_addresses");
         let nowhere = if has_address { "" } else { " -c listen_addresses=" };
         let options = format!("-c unix_socket_directories={}{nowhere}{settings}", folder.display());
@@ -99,8 +107,13 @@ impl Server {
 
     /// Runs SQL as who may do everything, and gives what `psql` prints without any frame.
     pub fn sql(&self, sql: &str) -> String {
-        let folder = self.folder.display().to_string();
-        self.run("psql", &["-X", "-A", "-t", "-h", &folder, "-U", USER, "-d", "postgres", "-c", sql])
+        self.sql_at(5432, sql)
+    }
+
+    /// The same for a server that was given another port.
+    pub fn sql_at(&self, port: u16, sql: &str) -> String {
+        let (folder, port) = (self.folder.display().to_string(), port.to_string());
+        self.run("psql", &["-X", "-A", "-t", "-h", &folder, "-p", &port, "-U", USER, "-d", "postgres", "-c", sql])
     }
 
     fn data(&self) -> String {
@@ -110,7 +123,8 @@ impl Server {
     fn run(&self, program: &str, arguments: &[&str]) -> String {
         let mut command = Command::new(programs().join(program));
         // The server keeps what it inherits, so it must not be a pipe of this test.
-        let said = self.folder.join("said");
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        let said = self.folder.join(format!("said-{}", RUNS.fetch_add(1, Ordering::Relaxed)));
         let said_to = std::fs::File::create(&said).expect("the folder is writable");
         command.args(arguments).current_dir(&self.folder).stdin(Stdio::null());
         command.stderr(said_to.try_clone().expect("it is open")).stdout(said_to);
@@ -119,7 +133,8 @@ impl Server {
         }
         let status = command.status().expect("PostgreSQL's programs can be run");
         let text = std::fs::read_to_string(&said).expect("it is ours");
-        assert!(status.success(), "{program} {arguments:?}: {text}");
+        let log = || std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        assert!(status.success(), "{program} {arguments:?}: {text} {}", log());
         text.trim().to_owned()
     }
 }

@@ -20,6 +20,18 @@ pub enum Error {
         /// What it, or the system, says.
         cause: String,
     },
+    /// Its tables are of an older version, or not there.
+    #[error(
+        "the tables at {place} are of version {found}, and this needs {known}: start the host once, which makes them"
+    )]
+    Older {
+        /// Where they are.
+        place: String,
+        /// Their version; 0: there are none.
+        found: i32,
+        /// The one that is needed.
+        known: i32,
+    },
     /// Its tables are of a newer version.
     #[error(
         "the tables at {place} are of version {found}, and this scenehost knows those up to {known}: run the \

@@ -77,7 +77,7 @@ impl Postgres {
     }
 
     pub async fn release_node(&self, node: &Node) -> Result<(), Error> {
-        let sql = "UPDATE nodes SET until = '-infinity' WHERE number = $1 AND incarnation = $2";
+        let sql = "UPDATE nodes SET until = to_timestamp(0) WHERE number = $1 AND incarnation = $2";
         let (number, incarnation) = parts(node);
         self.control(sql, &[&number, &incarnation]).await.map(drop)
     }

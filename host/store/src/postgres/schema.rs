@@ -36,6 +36,8 @@ const STEPS: [&str; 1] = ["
 /// Which version of the tables this is.
 #[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "there are few")]
 const VERSION: i32 = STEPS.len() as i32;
+/// Asks for the version of the tables that are there.
+const OF_META: &str = "SELECT version FROM meta";
 /// How long what writers have left is kept. Longer than any host waits for its database.
 const WRITERS_KEPT: &str = "30 days";
 
@@ -67,6 +69,31 @@ pub async fn migrate(pool: &Pool, settings: &Settings) -> Result<(), Error> {
     warn_if_not_durable(pool).await.map_err(connect)
 }
 
+/// Refuses tables that are not of this version, and changes nothing.
+pub async fn check(pool: &Pool, settings: &Settings) -> Result<(), Error> {
+    let place = settings.place();
+    let found = within(QUERY_MAX, async {
+        let client = pool.client().await?;
+        let found = match has_meta(&client, &settings.schema).await? {
+            true => client.query(OF_META, &[]).await?.first().map_or(0, |row| row.get(0)),
+            false => 0,
+        };
+        client.is_well();
+        Ok(found)
+    });
+    match found.await {
+        Ok(VERSION) => Ok(()),
+        Ok(found) if found > VERSION => Err(Error::Newer { place, found, known: VERSION }),
+        Ok(found) => Err(Error::Older { place, found, known: VERSION }),
+        Err(failure) => Err(Error::Connect { place, cause: failure.to_string() }),
+    }
+}
+
+async fn has_meta(client: &Client, schema: &str) -> Result<bool, Failure> {
+    let sql = "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = 'meta'";
+    Ok(!client.query(sql, &[&schema]).await?.is_empty())
+}
+
 /// The version of the tables there, once nobody else is changing them; 0 if there are none.
 async fn version(client: &Client, schema: &str) -> Result<i32, Failure> {
     // Others that come at the same time wait until this transaction ends.
@@ -76,14 +103,12 @@ async fn version(client: &Client, schema: &str) -> Result<i32, Failure> {
     if there.is_empty() {
         client.execute(&format!("CREATE SCHEMA \"{schema}\"")).await?;
     }
-    let there =
-        client.query("SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = 'meta'", &[&schema]).await?;
-    if there.is_empty() {
+    if !has_meta(client, schema).await? {
         let meta = "CREATE TABLE meta (version integer NOT NULL, half_copied boolean NOT NULL DEFAULT false); \
                     INSERT INTO meta (version) VALUES (0)";
         client.execute(meta).await?;
     }
-    let rows = client.query("SELECT version FROM meta", &[]).await?;
+    let rows = client.query(OF_META, &[]).await?;
     Ok(rows.first().map_or(0, |row| row.get(0)))
 }
 

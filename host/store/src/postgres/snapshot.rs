@@ -20,12 +20,13 @@ impl Snapshot {
     /// When the database cannot be reached, or is none that this can use.
     pub async fn open(settings: &Settings) -> Result<Self, Error> {
         let pool = Pool::new(settings, 1)?;
-        schema::migrate(&pool, settings).await?;
+        schema::check(&pool, settings).await?;
         let begun = within(QUERY_MAX, async {
             let client = pool.client().await?;
             // The reader may take its time from one page to the next.
             client.execute("SET idle_in_transaction_session_timeout TO 0").await?;
-            client.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+            // The moment is that of the first look.
+            client.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1 FROM meta").await?;
             Ok(client)
         });
         let connect = |failure: Failure| Error::Connect { place: settings.place(), cause: failure.to_string() };

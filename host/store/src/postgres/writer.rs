@@ -44,7 +44,8 @@ const CHANGES: &str = "
         ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value
     )";
 /// Moves the number of the writer $1 to $2, if it is the one before that.
-const MINE: &str = "UPDATE writers SET number = $2, at = clock_timestamp() WHERE id = $1 AND number = $2 - 1";
+const MINE: &str = "UPDATE writers SET number = $2::bigint, at = clock_timestamp() \
+    WHERE id = $1::bigint AND number = $2::bigint - 1";
 
 pub struct Writer {
     pool: Pool,
@@ -313,7 +314,10 @@ impl Statements {
             ),
             begin: format!("WITH {}mine AS ({mine} RETURNING 1) SELECT 1 FROM mine", unit("$3::text", "$4::bigint")),
             // The turn and the fence were looked at by `begin`, and are held.
-            change: format!("WITH mine AS (SELECT 1 FROM writers WHERE id = $1 AND number = $2), {CHANGES} SELECT 1"),
+            change: format!(
+                "WITH mine AS (SELECT 1 FROM writers WHERE id = $1 AND number = $2), {CHANGES} \
+                 SELECT 1 FROM mine"
+            ),
         }
     }
 }
