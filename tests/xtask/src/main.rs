@@ -115,7 +115,7 @@ fn play(folders: &Folders, listen: SocketAddr) -> anyhow::Result<()> {
 }
 
 fn test(folders: &Folders) -> anyhow::Result<()> {
-    machine::set_up(&[Need::Store, Need::Node, Need::Browser])?;
+    machine::set_up(&[Need::Store, Need::Node, Need::Browser, Need::Postgres, Need::Nats])?;
     shell::step("formatting and lints");
     shell::cargo(folders, &["fmt", "--all", "--check"])?;
     shell::cargo(folders, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
