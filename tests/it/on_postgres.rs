@@ -79,7 +79,10 @@ async fn what_was_played_won_and_bought_is_there_after_a_crash_and_can_be_taken_
     let devices = [device(), device()];
     let ada = sign_in_as(&host, &devices[0], "Ada", Encoding::Proto).await;
     let grace = sign_in_as(&host, &devices[1], "Grace", Encoding::Json).await;
+    let ada_s = ada.session().user_id;
     let players = enter(vec![ada, grace], "arena").await;
+    // In the order of seats, which are drawn.
+    let device = if players[0].lobby.session().user_id == ada_s { &devices[0] } else { &devices[1] };
     for player in &players {
         assert_eq!(prize(&player.lobby).await, 12, "a draw");
     }
@@ -98,7 +101,7 @@ async fn what_was_played_won_and_bought_is_there_after_a_crash_and_can_be_taken_
     assert!(!host.data_dir().join("store").exists(), "nothing of it is in the folder");
     host.restart();
     assert!(!host.logged("waiting until the lease of the host before has run out").is_empty(), "{}", host.log());
-    let ada = sign_in_as(&host, &devices[0], "Ada", Encoding::Json).await;
+    let ada = sign_in_as(&host, device, "Ada", Encoding::Json).await;
     assert_eq!(ada.session().user_id, user);
     assert_eq!(ada.shop(buy()).await.expect("it was made"), bought, "once");
     assert_eq!(wallet(&ada).await, [("coin".to_owned(), 2), ("hat".to_owned(), 1)]);
@@ -117,7 +120,7 @@ async fn what_was_played_won_and_bought_is_there_after_a_crash_and_can_be_taken_
     assert!(!done && said.contains("not empty"), "{said}");
     let without = "[economy]\ncatalogue = \"catalogue.toml\"\n";
     let other = Host::start_with(without, &["--data-dir", &copied]);
-    let ada = sign_in_as(&other, &devices[0], "Ada", Encoding::Proto).await;
+    let ada = sign_in_as(&other, device, "Ada", Encoding::Proto).await;
     assert_eq!((ada.session().user_id, wallet(&ada).await[0].1), (user, 2));
 }
 

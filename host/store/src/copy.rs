@@ -110,8 +110,8 @@ pub async fn copy(
     force: bool,
     mut progress: impl FnMut(u64),
 ) -> Result<Copied, CopyError> {
-    let is_empty = target.keys("", &after_all(), 1).await?.is_empty();
-    if !force && !(is_empty && !target.is_half_copied().await?) {
+    let has_any = !target.keys("", &after_all(), 1).await?.is_empty();
+    if !force && (has_any || target.is_half_copied().await?) {
         return Err(CopyError::NotEmpty);
     }
     target.set_half_copied(true).await?;

@@ -7,7 +7,7 @@
 //! way, the row's lock makes one wait for the other, and only the first finds the number that it needs.
 //!
 //! Invariants: a connection on which anything has failed or taken too long is not used again. Everything that waits
-//! for the database has a limit. Leases have connections of their own, so they do not wait for reads.
+//! for the database has a limit. Leases have connections of their own, so they wait neither for reads nor for commits.
 
 mod connect;
 mod error;
@@ -41,8 +41,10 @@ pub use snapshot::Snapshot;
 const READ_TRIES: u32 = 3;
 /// How long it is from one to the next.
 const READ_RETRY: Duration = Duration::from_millis(50);
-/// How many connections leases and the look at the database have together.
+/// How many connections claims and the look at the database have together. Claims may wait for commits.
 const CONTROL_CONNECTIONS: usize = 2;
+/// How many the leases of nodes have, which are renewed in time whatever else waits.
+const RENEWAL_CONNECTIONS: usize = 1;
 /// How often it is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long an answer to that may take.
@@ -59,6 +61,7 @@ pub struct Postgres {
 struct Shared {
     pool: Pool,
     control: Pool,
+    renewals: Pool,
     health: Arc<Health>,
 }
 
@@ -88,8 +91,9 @@ impl Postgres {
     pub async fn connect(settings: &Settings) -> Result<Self, Error> {
         let pool = Pool::new(settings, settings.connections)?;
         let control = Pool::new(settings, CONTROL_CONNECTIONS)?;
+        let renewals = Pool::new(settings, RENEWAL_CONNECTIONS)?;
         schema::migrate(&control, settings).await?;
-        let shared = Arc::new(Shared { pool, control, health: Arc::new(Health::new()) });
+        let shared = Arc::new(Shared { pool, control, renewals, health: Arc::new(Health::new()) });
         Ok(Self { ours: Arc::new(Ours::new(&shared, None)), shared })
     }
 
@@ -159,6 +163,7 @@ impl Postgres {
     pub fn rest(&self) {
         self.shared.pool.close();
         self.shared.control.close();
+        self.shared.renewals.close();
     }
 
     pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

@@ -7,7 +7,7 @@ use std::io::PipeWriter;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -31,7 +31,15 @@ pub struct Server {
     options: String,
     user: Option<(u32, u32)>,
     /// Closed when this is dropped or the process ends, which the shell hears.
-    _alive: PipeWriter,
+    alive: Option<PipeWriter>,
+    tidy: Child,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.alive.take());
+        let _ = self.tidy.wait(); // It tidies up in any case.
+    }
 }
 
 /// How a server is stopped.
@@ -67,13 +75,13 @@ impl Server {
         tidy.args(["-c", TIDY, "sh"]).arg(&folder).stdin(input).stdout(Stdio::null()).stderr(Stdio::null());
         // A signal to the test's terminal is not for this one, which has to tidy up after it.
         tidy.process_group(0);
-        tidy.spawn().expect("there is a shell");
+        let tidy = tidy.spawn().expect("there is a shell");
         let settings = settings.iter().map(|setting| format!(" -c {setting}")).collect::<String>();
         let settings = settings.replace("{folder}", &folder.display().to_string());
         let has_address = settings.contains("listen_addresses");
         let nowhere = if has_address { "" } else { " -c listen_addresses=" };
         let options = format!("-c unix_socket_directories={}{nowhere}{settings}", folder.display());
-        let server = Self { folder, options, user, _alive: alive };
+        let server = Self { folder, options, user, alive: Some(alive), tidy };
         let data = server.data();
         server.run("initdb", &["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "-U", USER, "-D", &data]);
         server.restart();

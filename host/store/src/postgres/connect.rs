@@ -66,7 +66,7 @@ impl Pool {
         within(QUERY_MAX, async {
             let client = self.client().await?;
             let rows = client.query(sql, parameters).await?;
-            client.is_well();
+            client.give_back();
             Ok(rows)
         })
         .await
@@ -90,8 +90,8 @@ impl Client {
         Ok(self.object()?.batch_execute(sql).await?)
     }
 
-    /// Gives it back to the pool; without this it is closed.
-    pub fn is_well(mut self) {
+    /// For who has had all answers; without this it is closed.
+    pub fn give_back(mut self) {
         drop(self.0.take());
     }
 

@@ -7,11 +7,12 @@
 use std::time::Duration;
 
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::Postgres;
-use super::connect::{Client, within};
+use super::connect::{Client, Pool, within};
 use super::error::Failure;
-use crate::lease::{Error, Lease, NODE_NUMBER_MAX, Node, Unit};
+use crate::lease::{Error, Lease, Node, Unit};
 
 /// How long any of this may take, as leases are short.
 const LEASE_MAX: Duration = Duration::from_secs(5);
@@ -46,13 +47,13 @@ impl Postgres {
                 Some(number) => number,
                 None => self.free_number().await?.ok_or(Error::NoneFree)?,
             };
-            let rows = self.control(TAKE, &[&i32::from(number), &ttl.as_secs_f64()]).await?;
+            let rows = self.of_nodes(TAKE, &[&i32::from(number), &ttl.as_secs_f64()]).await?;
             if let Some(row) = rows.first() {
                 return Ok(Node { number, incarnation: unsigned(row.get(0)) });
             }
             if preferred.is_some() {
                 let sql = format!("SELECT {LEFT} FROM nodes WHERE number = $1");
-                let rows = self.control(&sql, &[&i32::from(number)]).await?;
+                let rows = self.of_nodes(&sql, &[&i32::from(number)]).await?;
                 let left = rows.first().map(|row| Duration::from_secs_f64(row.get(0))).unwrap_or_default();
                 return Err(Error::Held { number, left });
             }
@@ -61,16 +62,17 @@ impl Postgres {
     }
 
     async fn free_number(&self) -> Result<Option<u16>, Error> {
-        let rows = self.control(FREE, &[]).await?;
+        let rows = self.of_nodes(FREE, &[]).await?;
         let number: Option<i32> = rows.first().and_then(|row| row.get(0));
-        Ok(number.and_then(|number| u16::try_from(number).ok()).filter(|number| *number <= NODE_NUMBER_MAX))
+        // One beyond the last is no number.
+        Ok(number.and_then(|number| u16::try_from(number).ok()))
     }
 
     pub async fn renew(&self, node: &Node, ttl: Duration) -> Result<(), Error> {
         let sql = "UPDATE nodes SET until = clock_timestamp() + make_interval(secs => $3) \
                    WHERE number = $1 AND incarnation = $2 AND until > clock_timestamp() RETURNING 1";
         let (number, incarnation) = parts(node);
-        match self.control(sql, &[&number, &incarnation, &ttl.as_secs_f64()]).await?.is_empty() {
+        match self.of_nodes(sql, &[&number, &incarnation, &ttl.as_secs_f64()]).await?.is_empty() {
             true => Err(Error::Lost(*node)),
             false => Ok(()),
         }
@@ -79,7 +81,7 @@ impl Postgres {
     pub async fn release_node(&self, node: &Node) -> Result<(), Error> {
         let sql = "UPDATE nodes SET until = to_timestamp(0) WHERE number = $1 AND incarnation = $2";
         let (number, incarnation) = parts(node);
-        self.control(sql, &[&number, &incarnation]).await.map(drop)
+        self.of_nodes(sql, &[&number, &incarnation]).await.map(drop)
     }
 
     pub async fn claim_unit(&self, name: &str, node: &Node) -> Result<Option<u64>, Error> {
@@ -88,7 +90,7 @@ impl Postgres {
             client.execute("BEGIN").await?;
             let claimed = claim(&client, name, node).await?;
             client.execute("COMMIT").await?;
-            client.is_well();
+            client.give_back();
             Ok(claimed)
         });
         match claimed.await {
@@ -103,31 +105,36 @@ impl Postgres {
         let sql = "UPDATE units SET node = NULL, incarnation = NULL \
                    WHERE name = $1 AND node = $2 AND incarnation = $3 AND epoch = $4";
         let (number, incarnation) = parts(node);
-        self.control(sql, &[&name, &number, &incarnation, &signed(epoch)]).await.map(drop)
+        self.of_units(sql, &[&name, &number, &incarnation, &signed(epoch)]).await.map(drop)
     }
 
     pub async fn units(&self) -> Result<Vec<Unit>, Error> {
         let sql = "SELECT name, epoch, node, units.incarnation, \
                    coalesce(nodes.incarnation = units.incarnation AND until > clock_timestamp(), false) \
                    FROM units LEFT JOIN nodes ON number = node ORDER BY name COLLATE \"C\"";
-        Ok(self.control(sql, &[]).await?.iter().map(unit).collect())
+        Ok(self.of_units(sql, &[]).await?.iter().map(unit).collect())
     }
 
     pub async fn nodes(&self) -> Result<Vec<Lease>, Error> {
         let sql = format!("SELECT number, incarnation, {LEFT} FROM nodes ORDER BY number");
         let lease = |row: &Row| Lease { node: node(row.get(0), row.get(1)), left: Duration::from_secs_f64(row.get(2)) };
-        Ok(self.control(&sql, &[]).await?.iter().map(lease).collect())
+        Ok(self.of_nodes(&sql, &[]).await?.iter().map(lease).collect())
     }
 
-    /// Asks by a connection for leases; once, since the caller knows best how long it can wait.
-    async fn control(
-        &self,
-        sql: &str,
-        parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)],
-    ) -> Result<Vec<Row>, Error> {
-        let asked = within(LEASE_MAX, self.shared.control.query(sql, parameters)).await;
-        asked.map_err(|failure| Error::Store(failure.into()))
+    /// Asks for units; once, since the caller knows best how long it can wait.
+    async fn of_units(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
+        ask(&self.shared.control, sql, parameters).await
     }
+
+    /// Asks for the leases of nodes, by a connection that is for nothing else.
+    async fn of_nodes(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
+        ask(&self.shared.renewals, sql, parameters).await
+    }
+}
+
+async fn ask(pool: &Pool, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
+    let asked = within(LEASE_MAX, pool.query(sql, parameters)).await;
+    asked.map_err(|failure| Error::Store(failure.into()))
 }
 
 /// How a claim has ended.

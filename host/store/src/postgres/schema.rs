@@ -56,7 +56,7 @@ pub async fn migrate(pool: &Pool, settings: &Settings) -> Result<(), Error> {
             client.execute(&format!("DELETE FROM writers WHERE at < now() - interval '{WRITERS_KEPT}'")).await?;
         }
         client.execute("COMMIT").await?;
-        client.is_well();
+        client.give_back();
         Ok(found)
     });
     let found = migrated.await.map_err(connect)?;
@@ -78,7 +78,7 @@ pub async fn check(pool: &Pool, settings: &Settings) -> Result<(), Error> {
             true => client.query(OF_META, &[]).await?.first().map_or(0, |row| row.get(0)),
             false => 0,
         };
-        client.is_well();
+        client.give_back();
         Ok(found)
     });
     match found.await {

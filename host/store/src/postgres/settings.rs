@@ -49,7 +49,7 @@ pub struct Settings {
     pub certificate_file: Option<PathBuf>,
     /// The private key of the first of them (PEM).
     pub key_file: Option<PathBuf>,
-    /// How many connections there may be at once for reads and commits; two more are for leases.
+    /// How many connections there may be at once for reads and commits; three more are for leases.
     pub connections: usize,
     /// The schema with the tables, which is made if it is not there.
     pub schema: String,

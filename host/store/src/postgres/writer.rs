@@ -165,7 +165,7 @@ impl Writer {
             true => {
                 // It may have been made by the try before this one, and then that one's decisions count.
                 if let Some(tried) = self.made_before(&client, decided.is_some()).await? {
-                    client.is_well();
+                    client.give_back();
                     return Ok(tried);
                 }
                 self.with_conditions(&client, group, decided).await?
@@ -175,7 +175,7 @@ impl Writer {
             true => Tried::Made,
             false => self.why_not(&client).await?,
         };
-        client.is_well();
+        client.give_back();
         Ok(tried)
     }
 
