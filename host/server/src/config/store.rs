@@ -12,7 +12,7 @@ pub enum StoreConfig {
     /// In `store` of `server.data_dir`: for a host that is all there is.
     Rocksdb {},
     /// In a database that is elsewhere.
-    Postgres(postgres::Settings),
+    Postgres(Box<postgres::Settings>),
 }
 
 impl Default for StoreConfig {

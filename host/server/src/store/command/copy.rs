@@ -31,13 +31,14 @@ pub struct Copy {
 #[derive(PartialEq)]
 enum Place {
     DataFolder(PathBuf),
-    Postgres(postgres::Settings),
+    Postgres(Box<postgres::Settings>),
 }
 
 impl Place {
     fn of(text: &str) -> anyhow::Result<Self> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(Self::Postgres(postgres::Settings { url: Some(text.to_owned()), ..Default::default() }));
+            let settings = postgres::Settings { url: Some(text.to_owned()), ..Default::default() };
+            return Ok(Self::Postgres(Box::new(settings)));
         }
         let path = Path::new(text);
         if path.extension().is_none_or(|extension| extension != "toml") {

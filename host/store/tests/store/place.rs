@@ -15,7 +15,7 @@ pub const PATIENCE: Duration = Duration::from_secs(40);
 
 pub enum Place {
     Rocks(TempDir),
-    Postgres(Settings),
+    Postgres(Box<Settings>),
 }
 
 impl Place {
@@ -24,7 +24,7 @@ impl Place {
     }
 
     pub fn postgres() -> Self {
-        Self::Postgres(settings(Server::shared()))
+        Self::Postgres(Box::new(settings(Server::shared())))
     }
 
     pub async fn open(&self) -> Result<Store, Error> {
