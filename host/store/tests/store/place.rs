@@ -36,7 +36,13 @@ impl Place {
 
     pub fn lock(&self) -> DataLock {
         let Self::Rocks(folder) = self else { panic!("a database has no folder") };
-        DataLock::take(folder.path()).expect("nobody has it")
+        // A program that another test starts at this moment has all that this process has open, until it runs.
+        let tries = (0..100).map(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            DataLock::take(folder.path())
+        });
+        let mut taken = tries.skip_while(Result::is_err);
+        taken.next().expect("nobody has it").expect("nobody has it")
     }
 
     pub async fn read_only(&self) -> ReadOnly {
