@@ -26,6 +26,7 @@
 //! | [`oidc`] | whose ID tokens sign in, and how their keys come |
 //! | [`match_replay`] | searches that are recorded, and replayed |
 //! | [`ops`], [`store`] | what operators see and do; backups and checks of the store |
+//! | [`on_postgres`] | a host whose store is in PostgreSQL |
 //! | [`full_disk`], [`saves`] | a store that cannot be written for a while, and what games save meanwhile |
 //! | [`scenes`] | games that are found, joined in progress and watched; users who are taken out of one |
 //! | [`chat`], [`guild`], [`party`] | what users say, and the groups they are in |
@@ -61,6 +62,7 @@ mod match_replay;
 mod matching;
 mod next_match;
 mod oidc;
+mod on_postgres;
 mod ops;
 mod pages;
 mod party;

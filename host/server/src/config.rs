@@ -3,6 +3,7 @@
 
 mod plugins;
 mod provider;
+mod store;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use crate::moderation;
 
 pub use plugins::{Plugins, Signatures};
 pub use provider::{KeysFrom, Provider, is_loopback};
+pub use store::StoreConfig;
 
 /// The longest message that a game may send; every client can take it, in either encoding.
 const MESSAGE_BYTES_MAX: usize = 64 * 1_024;
@@ -44,6 +46,9 @@ pub enum Error {
 pub struct Config {
     #[serde(default)]
     pub server: Server,
+    /// Where what has to last is kept.
+    #[serde(default)]
+    pub store: StoreConfig,
     #[serde(default)]
     pub node: Node,
     #[serde(default)]
@@ -499,6 +504,7 @@ impl Config {
         config.economy.catalogue = config.economy.catalogue.map(|file| folder.join(file));
         config.server.backup_dir = config.server.backup_dir.map(|backups| folder.join(backups));
         config.server.pages_dir = config.server.pages_dir.map(|pages| folder.join(pages));
+        config.store.seen_from(folder);
         if let Some(tls) = &mut config.server.tls {
             tls.certificate = folder.join(&tls.certificate);
             tls.key = folder.join(&tls.key);
@@ -517,6 +523,9 @@ impl Config {
         }
         if let Err(what) = self.journals.check() {
             return wrong("[journals]".to_owned(), what);
+        }
+        if let Err(what) = self.store.check() {
+            return wrong("[store]".to_owned(), what);
         }
         if let Err(what) = self.node.check() {
             return wrong("[node]".to_owned(), what);

@@ -94,7 +94,7 @@ impl Domains {
     /// # Errors
     /// A rule of the file that cannot be used. A domain of the store that is not right is left out and reported: an
     /// operator can mend it only while the host runs.
-    pub fn open(
+    pub async fn open(
         config: &Config,
         (registry, rules, streams): (Registry, Rules, Streams),
         fleets: Fleets,
@@ -117,7 +117,7 @@ impl Domains {
         }));
         let mut used = domains.load(&state, &|_| false, None)?;
         let mut state = state;
-        for (name, domain) in domains.stored()? {
+        for (name, domain) in domains.stored().await? {
             let mut next = state.clone();
             next.of_operators.insert(name.clone(), domain);
             let only = |other: &DomainName| *other != name;
@@ -135,9 +135,9 @@ impl Domains {
         Ok((domains, news))
     }
 
-    fn stored(&self) -> Result<Vec<(DomainName, Domain)>, Error> {
+    async fn stored(&self) -> Result<Vec<(DomainName, Domain)>, Error> {
         let mut stored = Vec::new();
-        for (key, value) in self.0.store.scan(DOMAIN_PREFIX)? {
+        for (key, value) in self.0.store.scan(DOMAIN_PREFIX).await? {
             let name = DomainName::from(key.trim_start_matches(DOMAIN_PREFIX));
             match decode(&key, &value) {
                 Ok(domain) => stored.push((name, domain)),

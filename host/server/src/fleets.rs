@@ -92,7 +92,7 @@ impl Fleets {
     /// # Errors
     /// A component of the file that cannot be used. One of the store's is left out and reported: an operator can mend it
     /// only while the host runs.
-    pub fn open(
+    pub async fn open(
         (registry, journals): (Registry, Journals),
         config: &Config,
         node: NodeId,
@@ -117,7 +117,7 @@ impl Fleets {
         }));
         let mut built = fleets.compile(&of_file, &Choice::Lenient)?;
         let mut of_operators = BTreeMap::new();
-        for (name, fleet) in fleets.stored()? {
+        for (name, fleet) in fleets.stored().await? {
             match fleet
                 .check()
                 .map_err(Error::Wrong)
@@ -135,9 +135,9 @@ impl Fleets {
         Ok(fleets)
     }
 
-    fn stored(&self) -> Result<Vec<(FleetName, FleetConfig)>, Error> {
+    async fn stored(&self) -> Result<Vec<(FleetName, FleetConfig)>, Error> {
         let mut stored = Vec::new();
-        for (key, value) in self.0.store.scan(FLEET_PREFIX)? {
+        for (key, value) in self.0.store.scan(FLEET_PREFIX).await? {
             let name = FleetName::from(key.trim_start_matches(FLEET_PREFIX));
             match decode(&key, &value) {
                 Ok(fleet) => stored.push((name, fleet)),

@@ -32,7 +32,7 @@ use crate::capacity;
 use crate::catalogue;
 use crate::checks;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, StoreConfig};
 use crate::domains::{Domains, New as NewDomain};
 use crate::edge::{self, Door, Edge, Limits};
 use crate::fleets::Fleets;
@@ -48,6 +48,7 @@ use crate::registry::{Plugins, Registry};
 use crate::rules::Rules;
 use crate::scene_thread::{self, FleetRuns, Room, SceneThreads};
 use crate::service_loop::{self, Shell};
+use crate::sole::Sole;
 use crate::store::Store;
 use crate::store::lock::DataLock;
 
@@ -80,15 +81,15 @@ pub async fn run(
     std::fs::create_dir_all(&config.server.data_dir)
         .with_context(|| format!("the data folder {} cannot be made", config.server.data_dir.display()))?;
     let lock = DataLock::take(&config.server.data_dir)?;
-    let store = Store::open(&config.server.store_dir(), lock)?;
-    let registry = open_registry(&config, &store, clock)?;
+    let (store, sole) = open_store(&config, lock).await?;
+    let registry = open_registry(&config, &store, clock).await?;
     let engine = registry.engine();
     tokio::spawn(store.clone().watch());
     let journals = Journals::open(&config.server.data_dir, engine).context("the folder of journals")?;
     tokio::spawn(journals.clone().tidy(config.journals, clock));
-    let scenes = recover_scenes(&store)?;
-    let finished = recover(&store, FINISHED_PREFIX)?;
-    let parties: Vec<(PartyId, Party)> = recover(&store, party::PREFIX)?;
+    let scenes = recover_scenes(&store).await?;
+    let finished = recover(&store, FINISHED_PREFIX).await?;
+    let parties: Vec<(PartyId, Party)> = recover(&store, party::PREFIX).await?;
 
     let threads = match config.server.scene_threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -108,7 +109,7 @@ pub async fn run(
     let rules = Rules::new(registry.clone(), config.server.plugins_dir.clone(), clock);
     let of_threads = (runs, scene_threads.clone());
     let of_plugins = (registry.clone(), journals.clone());
-    let fleets = Fleets::open(of_plugins, &config, NODE, bus.clone(), of_threads, store.clone())?;
+    let fleets = Fleets::open(of_plugins, &config, NODE, bus.clone(), of_threads, store.clone()).await?;
     let shell = Shell { clock, bus: bus.clone(), store: store.clone() };
     records::spawn(to_host.questions, shell.store.clone(), bus.clone())?;
     moderation::spawn(to_host.moderated, config.chat.moderation.as_ref(), bus.clone(), clock)?;
@@ -120,12 +121,12 @@ pub async fn run(
     bus.send(lobby::Event::Recovered { parties }.into());
     let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle, region: config.node.region.clone() };
     let (domains, mut new_domains) =
-        Domains::open(&config, (registry.clone(), rules, streams), fleets.clone(), bus.clone(), store.clone())?;
+        Domains::open(&config, (registry.clone(), rules, streams), fleets.clone(), bus.clone(), store.clone()).await?;
     let plugins = Plugins::new(registry, domains.clone());
     tokio::spawn(plugins.clone().keep_away(failing));
     tokio::spawn(domains.clone().keep_current(file, edge::tls::Served::hang_ups()?));
     let mut services = start_services(&config, inboxes, &shell, offer.clone(), &domains, catalogue);
-    forget_saves(&store, &bus, &journals)?;
+    forget_saves(&store, &bus, &journals).await?;
     forget_drains(&store).await?;
     bus.send(scene_master::Event::Recovered { scenes, finished }.into());
     let Offer { url, capacity, idle, region } = offer;
@@ -138,8 +139,7 @@ pub async fn run(
     let tls = certificate(&config)?;
     let edge = Edge::new(bus.clone(), clock, &config, Arc::clone(&limits), stopping_seen.clone());
     let router = edge.router(config.server.pages_dir.clone());
-    let path = config.server.store_dir().canonicalize().context("the store's folder")?;
-    let backups = Backups::new(store.clone(), path, config.server.backup_dir());
+    let backups = Backups::new(store.clone(), store_folder(&config)?, config.server.backup_dir());
     let ops = Ops::new(
         bus.clone(),
         clock,
@@ -197,14 +197,37 @@ pub async fn run(
     if !backups.ended(LAST_BACKUP).await {
         tracing::warn!("a backup was not ready in time: it is given up");
     }
+    if let Some(sole) = sole {
+        sole.release().await;
+    }
     store.rest(LAST_REST).await;
     written?;
     tracing::info!("stopped");
     Ok(())
 }
 
+/// The store to write by, and the lease on it if it is one that others could use, too.
+async fn open_store(config: &Config, lock: DataLock) -> anyhow::Result<(Store, Option<Sole>)> {
+    match &config.store {
+        StoreConfig::Rocksdb {} => Ok((Store::open(&config.server.store_dir(), lock)?, None)),
+        StoreConfig::Postgres(settings) => {
+            let (store, sole) = Sole::take(&Store::connect(settings).await?, lock).await?;
+            tracing::info!(place = settings.place(), "the store is in PostgreSQL");
+            Ok((store, Some(sole)))
+        }
+    }
+}
+
+/// Where the store is that this host makes backups of, without links; nowhere if it makes none.
+fn store_folder(config: &Config) -> anyhow::Result<PathBuf> {
+    match &config.store {
+        StoreConfig::Rocksdb {} => config.server.store_dir().canonicalize().context("the store's folder"),
+        StoreConfig::Postgres(_) => Ok(PathBuf::new()),
+    }
+}
+
 /// The registry of plugins, with the engines that compile them and what they have compiled before.
-fn open_registry(config: &Config, store: &Store, clock: Clock) -> anyhow::Result<Registry> {
+async fn open_registry(config: &Config, store: &Store, clock: Clock) -> anyhow::Result<Registry> {
     let folder = config.server.code_dir();
     let code = CodeCache::open(&folder, config.plugins.code_cache_bytes_max)
         .with_context(|| format!("the folder of compiled code, {}", folder.display()))?;
@@ -214,7 +237,7 @@ fn open_registry(config: &Config, store: &Store, clock: Clock) -> anyhow::Result
     let of_rules = rule::Options { component_bytes_max, ..rule::Options::default() };
     let rules = rule::Engine::with_cache(of_rules, Some(code.clone())).context("the rules of domains")?;
     let (folder, settings) = (config.server.uploads_dir(), config.plugins.clone());
-    Ok(Registry::open((engine, rules, code), settings, folder, store.clone(), clock)?)
+    Ok(Registry::open((engine, rules, code), settings, folder, store.clone(), clock).await?)
 }
 
 /// What clients are served with by TLS, kept current, if the host speaks that.
@@ -262,8 +285,8 @@ async fn keep_metrics(metrics: PrometheusHandle) {
 }
 
 /// The scenes that a host before this one has left.
-fn recover_scenes(store: &Store) -> anyhow::Result<Vec<(SceneId, SceneRecord)>> {
-    let scenes = recover(store, SCENE_PREFIX)?;
+async fn recover_scenes(store: &Store) -> anyhow::Result<Vec<(SceneId, SceneRecord)>> {
+    let scenes = recover(store, SCENE_PREFIX).await?;
     if !scenes.is_empty() {
         tracing::warn!(scenes = scenes.len(), "there are scenes of the run before, which has not ended them");
     }
@@ -271,10 +294,13 @@ fn recover_scenes(store: &Store) -> anyhow::Result<Vec<(SceneId, SceneRecord)>> 
 }
 
 /// The records whose keys are this and an id; one that cannot be read is reported.
-fn recover<Id: FromStr, Record: DeserializeOwned>(store: &Store, prefix: &str) -> anyhow::Result<Vec<(Id, Record)>> {
+async fn recover<Id: FromStr, Record: DeserializeOwned>(
+    store: &Store,
+    prefix: &str,
+) -> anyhow::Result<Vec<(Id, Record)>> {
     let mut records = Vec::new();
     let mut unreadable = String::new();
-    for (key, value) in store.scan(prefix)? {
+    for (key, value) in store.scan(prefix).await? {
         let id = key.strip_prefix(prefix).and_then(|id| id.parse().ok());
         match (id, scenehost_core::record::decode(&key, &value)) {
             (Some(id), Ok(record)) => records.push((id, record)),
@@ -298,8 +324,8 @@ fn keep_catalogue(config: &Config, bus: &Bus) -> anyhow::Result<watch::Receiver<
 }
 
 /// The scenes of the run before are gone, so nobody asks for their saves again, but those that go on.
-fn forget_saves(store: &Store, bus: &Bus, journals: &Journals) -> anyhow::Result<()> {
-    for (key, _) in store.scan(save::SAVED_PREFIX)? {
+async fn forget_saves(store: &Store, bus: &Bus, journals: &Journals) -> anyhow::Result<()> {
+    for (key, _) in store.scan(save::SAVED_PREFIX).await? {
         if let Some(scene) = save::saved_scene(&key).filter(|life| !journals.awaits(life.scene)) {
             let request = Box::new(db::Request::Save(save::Request::Ended(scene)));
             let (caller, asker) = (db::Caller::Host, db::Asker::Nobody);
@@ -311,7 +337,7 @@ fn forget_saves(store: &Store, bus: &Bus, journals: &Journals) -> anyhow::Result
 
 /// A node that was drained when the run before ended is not drained any more.
 async fn forget_drains(store: &Store) -> anyhow::Result<()> {
-    let drained = store.scan(DRAIN_PREFIX)?;
+    let drained = store.scan(DRAIN_PREFIX).await?;
     if !drained.is_empty() {
         let writes = drained.into_iter().map(|(key, _)| Write::Delete { key }).collect();
         store.begin(writes).await?.synced().await?;

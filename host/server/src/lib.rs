@@ -12,7 +12,8 @@
 //! | `in_place` | runs SceneService, which needs no loop |
 //! | [`bus`] | brings their messages to each other |
 //! | `scene_thread` | runs scenes and holds their users' sockets |
-//! | [`store`] | keeps what was acknowledged |
+//! | [`store`] | keeps what was acknowledged: the crate `host/store`, and the commands about it |
+//! | `sole` | the lease of a host that is all there is, on a database |
 //! | `records`, `checks` | reads records and checks passwords for Auth |
 //! | `fleets`, `capacity` | what scenes are made of, also while the host runs; what this machine gives to them |
 //! | `game_logs` | keeps the newest lines that scenes have logged |
@@ -52,6 +53,7 @@ mod registry;
 mod rules;
 mod scene_thread;
 mod service_loop;
+mod sole;
 pub mod store;
 mod wire;
 

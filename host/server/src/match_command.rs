@@ -114,9 +114,7 @@ fn side(path: &Path, name: &DomainName) -> anyhow::Result<Side> {
     let title = path.file_stem().map_or_else(|| name.to_string(), |stem| stem.to_string_lossy().into_owned());
     let rule = match &domain.rule {
         Some(_) => {
-            let (store, uploads) = (config.server.store_dir(), config.server.uploads_dir());
-            let uploaded = store.is_dir().then(|| Uploaded::open(&store, &uploads)).transpose()?;
-            let rules = Rules::beside(uploaded, config.server.plugins_dir.clone(), Clock::start())?;
+            let rules = Rules::beside(Uploaded::open(&config)?, config.server.plugins_dir.clone(), Clock::start())?;
             rules.load(&BTreeMap::from([(name.clone(), domain.clone())]), None)?.remove(name)
         }
         None => None,

@@ -107,7 +107,7 @@ impl Registry {
     /// # Errors
     /// When the store or the folder cannot be read. A record that cannot be is reported and left out, and then no
     /// component is removed.
-    pub fn open(
+    pub async fn open(
         (engine, rules, code): (Engine, rule::Engine, CodeCache),
         settings: config::Plugins,
         folder: PathBuf,
@@ -117,7 +117,7 @@ impl Registry {
         let files = Files::open(folder)?;
         let mut plugins = BTreeMap::new();
         let mut is_whole = true;
-        for (key, value) in store.scan(PLUGIN_PREFIX)? {
+        for (key, value) in store.scan(PLUGIN_PREFIX).await? {
             match decode::<PluginRecord>(&key, &value) {
                 Ok(record) => _ = plugins.insert(key.trim_start_matches(PLUGIN_PREFIX).to_owned(), record),
                 Err(error) => {

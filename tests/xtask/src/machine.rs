@@ -17,6 +17,10 @@ pub enum Need {
     Node,
     /// What the browser tests run in.
     Browser,
+    /// What the tests of stores that nodes share start.
+    Postgres,
+    /// What the tests of messages between nodes start.
+    Nats,
 }
 
 impl Need {
@@ -25,6 +29,9 @@ impl Need {
             Self::Store => has("clang") && has("c++") && has_libclang(),
             Self::Node => has("npm") && node_is_new_enough(),
             Self::Browser => std::env::var_os("CHROMIUM").is_some() || has("chromium"),
+            Self::Postgres => has("initdb") || has_postgres(),
+            // Debian has it where only root looks for programs.
+            Self::Nats => has("nats-server") || Path::new("/usr/sbin/nats-server").is_file(),
         }
     }
 
@@ -33,6 +40,8 @@ impl Need {
             Self::Store => &["clang", "libclang-dev", "g++"],
             Self::Node => &["nodejs", "npm"],
             Self::Browser => &["chromium"],
+            Self::Postgres => &["postgresql"],
+            Self::Nats => &["nats-server"],
         }
     }
 
@@ -44,6 +53,8 @@ impl Need {
                  older, as on Debian 12, take it from nodejs.org or NodeSource)"
             }
             Self::Browser => "Chromium, for the browser tests (or set CHROMIUM to its program)",
+            Self::Postgres => "PostgreSQL 13 or newer with initdb and pg_ctl, for the tests of stores that nodes share",
+            Self::Nats => "nats-server, for the tests of messages between nodes",
         }
     }
 }
@@ -122,6 +133,12 @@ fn node_is_new_enough() -> bool {
     let version = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     let mut numbers = version.trim().trim_start_matches('v').split('.').map_while(|number| number.parse().ok());
     matches!((numbers.next(), numbers.next()), (Some(major), Some(minor)) if (major, minor) >= NODE_MIN)
+}
+
+/// Debian keeps the programs of each version in a folder of its own.
+fn has_postgres() -> bool {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    versions.map(|version| version.path().join("bin/initdb")).any(|program| program.is_file())
 }
 
 /// Where bindgen looks for it: in LLVM's folders and among the system's libraries.

@@ -95,7 +95,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn test(folders: &Folders) -> anyhow::Result<()> {
-    machine::set_up(&[Need::Store, Need::Node, Need::Browser])?;
+    machine::set_up(&[Need::Store, Need::Node, Need::Browser, Need::Postgres, Need::Nats])?;
     shell::step("formatting and lints");
     shell::cargo(folders, &["fmt", "--all", "--check"])?;
     shell::cargo(folders, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;

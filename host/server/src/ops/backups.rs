@@ -16,14 +16,14 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::{Ops, problem};
-use crate::store::backup::Backup;
+use crate::store::backup::{self, Backup};
 use crate::store::{Store, command};
 
 /// What backups are made of, and where. Cheap to clone.
 #[derive(Clone)]
 pub struct Backups {
     store: Store,
-    /// Where the store is, without links.
+    /// Where the store is, without links; nothing if it is in a database.
     path: PathBuf,
     folder: PathBuf,
     one: Arc<Mutex<()>>,
@@ -109,6 +109,7 @@ pub async fn make(
             tracing::info!(target: "audit", by = &*by, backup = %made.backup, "a backup was made");
             Json(made).into_response()
         }
+        Ok(Err(error @ backup::Error::Elsewhere)) => problem(StatusCode::CONFLICT, &error.to_string()),
         Ok(Err(error)) => {
             tracing::error!(%error, "a backup could not be made");
             problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())

@@ -1,17 +1,20 @@
 //! `scenehost store`: backups and checks from the command line. A running host makes its backups itself,
 //! asked over its operators' listener; everything else needs no host.
 
+mod copy;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
 use scenehost_core::consistency;
+use tokio::runtime::Runtime;
 
-use super::Store;
 use super::backup::{self, Listed};
 use super::lock::{self, DataLock};
-use crate::config::Config;
+use super::{ReadOnly, Store};
+use crate::config::{Config, StoreConfig};
 use crate::ops::{Made, MakeBackup};
 
 /// How many backups are kept unless it is said.
@@ -51,6 +54,8 @@ pub enum StoreCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// Copies all records from one store to another, such as from RocksDB to PostgreSQL. No host may use either of them.
+    Copy(copy::Copy),
 }
 
 /// Where the store is.
@@ -87,10 +92,24 @@ pub fn run(command: StoreCommand) -> anyhow::Result<()> {
         StoreCommand::List { place } => list(&place.config()?),
         StoreCommand::Restore { place, backup } => restore(&place.config()?, backup),
         StoreCommand::Check { place } => check(&place.config()?),
+        StoreCommand::Copy(copy) => copy::run(&copy),
     }
 }
 
+/// Backups are of RocksDB.
+fn refuse_elsewhere(config: &Config) -> Result<(), backup::Error> {
+    match config.store {
+        StoreConfig::Rocksdb {} => Ok(()),
+        StoreConfig::Postgres(_) => Err(backup::Error::Elsewhere),
+    }
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
 fn make(config: &Config, keep: usize) -> anyhow::Result<Made> {
+    refuse_elsewhere(config)?;
     let path = config.server.store_dir();
     if !path.is_dir() {
         bail!("there is no store at {}", path.display());
@@ -100,10 +119,7 @@ fn make(config: &Config, keep: usize) -> anyhow::Result<Made> {
             let folder = config.server.backup_dir();
             Ok(Made { backup: Store::open(&path, lock)?.backup(&folder, keep)?, folder })
         }
-        Err(lock::Error::Held { .. }) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(ask_host(config, keep))
-        }
+        Err(lock::Error::Held { .. }) => runtime()?.block_on(ask_host(config, keep)),
         Err(error) => Err(error.into()),
     }
 }
@@ -131,6 +147,7 @@ async fn ask_host(config: &Config, keep: usize) -> anyhow::Result<Made> {
 }
 
 fn list(config: &Config) -> anyhow::Result<()> {
+    refuse_elsewhere(config)?;
     let folder = config.server.backup_dir();
     let Listed { whole, damaged } = backup::list(&folder)?;
     for backup in &whole {
@@ -148,6 +165,7 @@ fn list(config: &Config) -> anyhow::Result<()> {
 }
 
 fn restore(config: &Config, id: Option<u32>) -> anyhow::Result<()> {
+    refuse_elsewhere(config)?;
     let data_dir = &config.server.data_dir;
     std::fs::create_dir_all(data_dir)
         .with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;
@@ -165,9 +183,15 @@ fn restore(config: &Config, id: Option<u32>) -> anyhow::Result<()> {
 }
 
 fn check(config: &Config) -> anyhow::Result<()> {
-    let path = config.server.store_dir();
-    let store = Store::read_only(&path)?;
-    let report = consistency::check(store.records(), |key| store.get(key))?;
+    let runtime = runtime()?;
+    let (store, place) = match &config.store {
+        StoreConfig::Rocksdb {} => {
+            let path = config.server.store_dir();
+            (Store::read_only(&path)?, path.display().to_string())
+        }
+        StoreConfig::Postgres(settings) => (runtime.block_on(ReadOnly::of_postgres(settings))?, settings.place()),
+    };
+    let report = consistency::check(records(&runtime, &store), |key| runtime.block_on(store.get(key)))?;
     for (kind, count) in &report.records {
         println!("{count:10} {kind}");
     }
@@ -176,9 +200,23 @@ fn check(config: &Config) -> anyhow::Result<()> {
     }
     match report.problems_count {
         0 => {
-            println!("{} is right", path.display());
+            println!("{place} is right");
             Ok(())
         }
-        count => bail!("{count} records of {} are not right", path.display()),
+        count => bail!("{count} records of {place} are not right"),
     }
+}
+
+/// All records, in the order of keys; after an error none.
+fn records(runtime: &Runtime, store: &ReadOnly) -> impl Iterator<Item = Result<(String, Vec<u8>), super::Error>> {
+    let mut next = Some(String::new());
+    let pages = std::iter::from_fn(move || {
+        let page = runtime.block_on(store.page(&next.take()?));
+        next = page.as_ref().ok().and_then(|page| page.last()).map(|(key, _)| key.clone());
+        Some(page)
+    });
+    pages.flat_map(|page| match page {
+        Ok(page) => page.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
+    })
 }

@@ -11,8 +11,8 @@ use rocksdb::backup::{BackupEngine, BackupEngineInfo, BackupEngineOptions, Resto
 use rocksdb::{DB, Env};
 use scenehost_core::Time;
 
-use super::Store;
-use super::lock::DataLock;
+use crate::ReadOnly;
+use crate::lock::DataLock;
 
 /// What a restored store is called, after the store's name, until it takes its place.
 const RESTORING: &str = ".restoring";
@@ -39,6 +39,11 @@ pub struct Listed {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error(
+        "the store is in PostgreSQL, which is backed up by its own tools: pg_dump, or a base backup with its log \
+         (https://www.postgresql.org/docs/current/backup.html)"
+    )]
+    Elsewhere,
     #[error("the backups in {folder} cannot be used ({cause}); is the disk full, or is another backup being made?")]
     Engine { folder: PathBuf, cause: rocksdb::Error },
     #[error("the backups in {folder} cannot be listed ({cause})")]
@@ -57,7 +62,7 @@ pub enum Error {
     #[error("the backup could not be restored ({cause}); the store is as it was")]
     Restore { cause: rocksdb::Error },
     #[error("what was restored cannot be read ({cause}); the store is as it was")]
-    Read { cause: super::Error },
+    Read { cause: crate::Error },
     #[error("the store {store} cannot be moved aside ({cause}); it is as it was")]
     Aside { store: PathBuf, cause: std::io::Error },
     #[error("what was restored cannot be put in its place, {store} ({cause}); the store is as it was")]
@@ -192,7 +197,7 @@ fn choose(Listed { whole, damaged }: Listed, folder: &Path, id: Option<u32>) -> 
 
 /// Reads every record once, and with it the checksum of every block.
 fn read_through(store: &Path) -> Result<(), Error> {
-    let read = Store::read_only(store).and_then(|store| store.records().try_for_each(|record| record.map(drop)));
+    let read = ReadOnly::read_through(store);
     read.map_err(|cause| Error::Read { cause })
 }
 

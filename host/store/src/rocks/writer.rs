@@ -7,21 +7,19 @@
 //! is written either. After a failure the database is closed and opened again before the next try, for what
 //! it holds in memory of a write that failed is not to be trusted; what was read is read meanwhile.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 use std::time::Duration;
 
 use rocksdb::{DB, WriteBatch, WriteOptions};
-use scenehost_core::Write;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
-use super::lock::DataLock;
 use super::options;
+use crate::GROUP_MAX;
+use crate::batch::{Batch, Changes, Decision, changes, decide};
+use crate::lock::DataLock;
 
-/// How many batches go into one sync.
-const GROUP_MAX: usize = 1_024;
 /// How long it is from a failure to the next try; doubles up to the maximum.
 const RETRY: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
@@ -30,12 +28,6 @@ const LOOKS_MAX: u32 = 8;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// So much has to find room on the disk before the database is opened again.
 const PROBE_BYTES: usize = 64 * 1_024;
-
-/// What is written together, and who waits for it.
-pub struct Batch {
-    pub writes: Vec<Write>,
-    pub done: oneshot::Sender<()>,
-}
 
 /// What the writer and the store's readers share.
 pub struct Shared {
@@ -145,9 +137,11 @@ impl Shared {
         }
     }
 
-    /// Writes a group, whatever it takes; false if it was given up.
-    fn write(&self, group: &[Batch]) -> bool {
+    /// Writes a group, whatever it takes, and tells what has become of its batches; `None` if it was given up.
+    fn write(&self, group: &[Batch]) -> Option<Vec<Decision>> {
         let mut wait = RETRY;
+        // What was decided once stays so: a try that has failed may have been written all the same.
+        let mut decided = None;
         let mut again = false;
         loop {
             {
@@ -155,19 +149,19 @@ impl Shared {
                 state.tries += 1;
                 state.trying = true;
             }
-            let written = if again { self.reopen() } else { Ok(()) }.and_then(|()| self.commit(group));
+            let written = if again { self.reopen() } else { Ok(()) }.and_then(|()| self.commit(group, &mut decided));
             if !self.tried(group.len(), written) {
                 let state = self.state();
                 let waited = self.gives_up.wait_timeout_while(state, wait, |state| !state.give_up);
                 if waited.unwrap_or_else(PoisonError::into_inner).0.give_up {
-                    return false;
+                    return None;
                 }
                 (again, wait) = (true, (wait * 2).min(RETRY_MAX));
                 continue;
             }
             metrics::counter!("scenehost_store_syncs_total").increment(1);
             metrics::counter!("scenehost_store_commits_total").increment(group.len() as u64);
-            return true;
+            return decided;
         }
     }
 
@@ -191,9 +185,17 @@ impl Shared {
         }
     }
 
-    fn commit(&self, group: &[Batch]) -> Result<(), String> {
+    fn commit(&self, group: &[Batch], decided: &mut Option<Vec<Decision>>) -> Result<(), String> {
+        let changes = match decided {
+            Some(decisions) => changes(group, decisions),
+            None => {
+                let (decisions, changes) = self.decide(group)?;
+                *decided = Some(decisions);
+                changes
+            }
+        };
         let mut all = WriteBatch::default();
-        for (key, value) in last_changes(group) {
+        for (key, value) in changes {
             match value {
                 Some(value) => all.put(key, value),
                 None => all.delete(key),
@@ -203,6 +205,14 @@ impl Shared {
         synced.set_sync(true);
         let db = self.db().ok_or("the database is closed")?;
         db.write_opt(all, &synced).map_err(|cause| cause.to_string())
+    }
+
+    fn decide<'a>(&self, group: &'a [Batch]) -> Result<(Vec<Decision>, Changes<'a>), String> {
+        let stored = |key: &str| match self.db() {
+            Some(db) => db.get(key).map_err(|cause| cause.to_string()),
+            None => Err("the database is closed".to_owned()),
+        };
+        decide(group, stored)
     }
 
     /// Opens the database again, so that it begins from what the disk has. Where that fails it is opened to
@@ -258,16 +268,6 @@ impl std::ops::Deref for Opened<'_> {
     }
 }
 
-/// The last change of each record, in the order of keys. What many batches change, like the count of an offer's
-/// sales, is written once.
-fn last_changes(group: &[Batch]) -> BTreeMap<&str, Option<&[u8]>> {
-    let changes = group.iter().flat_map(|batch| &batch.writes).map(|write| match write {
-        Write::Put { key, value } => (key.as_str(), Some(value.as_slice())),
-        Write::Delete { key } => (key.as_str(), None),
-    });
-    changes.collect()
-}
-
 /// Writes what is given until nobody can give anything any more, or it is given up.
 pub fn run(shared: &Shared, commits: &Receiver<Batch>) {
     while let Ok(first) = commits.recv() {
@@ -277,27 +277,8 @@ pub fn run(shared: &Shared, commits: &Receiver<Batch>) {
         {
             group.push(next);
         }
-        if !shared.write(&group) {
-            return; // Whoever waits for one of them hears that it was not done.
-        }
-        for batch in group {
-            let _ = batch.done.send(()); // Nobody waits for it any more: fine.
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_change_of_a_record_counts() {
-        let put = |key: &str, value: u8| Write::Put { key: key.to_owned(), value: vec![value] };
-        let delete = |key: &str| Write::Delete { key: key.to_owned() };
-        let group =
-            [vec![put("b", 1), put("c", 1), delete("d")], vec![put("b", 2), delete("c"), put("d", 2), put("a", 2)]]
-                .map(|writes| Batch { writes, done: oneshot::channel().0 });
-        let changes: Vec<(&str, Option<&[u8]>)> = last_changes(&group).into_iter().collect();
-        assert_eq!(changes, [("a", Some(&[2][..])), ("b", Some(&[2])), ("c", None), ("d", Some(&[2]))]);
+        // Whoever waits for one that is given up hears that it was not done.
+        let Some(decisions) = shared.write(&group) else { return };
+        group.into_iter().zip(decisions).for_each(|(batch, decision)| batch.answer(decision));
     }
 }
