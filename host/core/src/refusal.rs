@@ -79,8 +79,8 @@ pub enum Refusal {
     /// No free seat, or no room for one more who watches.
     #[error("{0}")]
     SceneFull(Cow<'static, str>),
-    /// The scene has failed and begins anew.
-    #[error("the game has failed and starts again: the lobby tells the way in as soon as it is there")]
+    /// The scene has failed and begins anew, or goes on elsewhere.
+    #[error("the game was interrupted and starts again: the lobby tells the way in as soon as it is there")]
     Restarting,
     /// A limit of the host.
     #[error("the server is at its limit ({0}): try again in a moment")]
