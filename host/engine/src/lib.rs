@@ -38,6 +38,7 @@ mod swap;
 mod ticker;
 mod timers;
 mod upload;
+mod usage;
 mod worker;
 
 pub use bindings::*;
@@ -53,6 +54,7 @@ pub use presence::Presence;
 pub use scene::{CONTROL_EVENTS_MAX, SceneSpec, TICK_RATE_HZ_MAX};
 pub use swap::SwapError;
 pub use upload::{Digest, NoDigest, Rejected};
+pub use usage::{Group, GroupUsage, Peaks, STEP_TIMES, Sums, Usage, step_time_us_max};
 pub use worker::{
     CallError, CreateError, DeliverError, RecoverError, Recovered, SceneKey, Sink, Stepped, Worker, WorkerOptions,
 };

@@ -15,6 +15,7 @@ mod runs;
 mod saves;
 mod socket;
 mod turn;
+mod usage;
 
 use std::io;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use mio::{Poll, Waker};
 use scenehost_core::scene_service::ToScene;
 use scenehost_core::{Incarnation, SceneId};
 use scenehost_engine::Engine;
+use tokio::sync::oneshot;
 
 use crate::bus::Bus;
 use crate::clock::Clock;
@@ -32,9 +34,10 @@ use crate::game_logs::GameLogs;
 use crate::journals::{Journals, Writer};
 pub use connection::NewSocket;
 use logs::SceneLogs;
-pub use runs::{FleetRun, FleetRuns, Targets};
+pub use runs::{Failing, FleetRun, FleetRuns, Targets};
 use saves::Made;
 pub use saves::Room;
+pub use usage::SceneUse;
 
 /// How many orders may wait for a thread.
 const ORDERS_MAX: usize = 65_536;
@@ -47,6 +50,8 @@ enum Order {
     Saved(Incarnation, u64, Made),
     /// Running scenes of these fleets change to these builds.
     Swap(Arc<Targets>),
+    /// What a scene has used is wanted; without an answer it is not here.
+    Usage(SceneId, oneshot::Sender<SceneUse>),
     /// Close every socket and end.
     Stop,
 }
@@ -106,6 +111,13 @@ impl SceneThreads {
     /// Passes a user's socket to the thread of a scene; false if its inbox is full.
     pub fn socket(&self, scene: SceneId, socket: NewSocket) -> bool {
         self.handle(scene).put(Order::Socket(scene, socket)).is_ok()
+    }
+
+    /// What a scene has used; the answer never comes where there is no such scene, or its thread's inbox is full.
+    pub fn usage(&self, scene: SceneId) -> oneshot::Receiver<SceneUse> {
+        let (answer, heard) = oneshot::channel();
+        let _ = self.handle(scene).put(Order::Usage(scene, answer)); // Dropping it is an answer, too.
+        heard
     }
 
     /// Tells every thread to change its scenes of these fleets. One whose inbox is full is reported: its scenes keep what

@@ -13,3 +13,4 @@ mod sessions;
 mod support;
 mod swaps;
 mod uploads;
+mod usage;

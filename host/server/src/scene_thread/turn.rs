@@ -4,6 +4,7 @@ mod connections;
 mod going_on;
 mod save;
 mod swap;
+mod used;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -33,6 +34,7 @@ use super::ledger::Ledger;
 use super::logs::SceneLogs;
 use super::runs::{FleetRun, InUse};
 use super::saves::{Room, Saves};
+use super::usage::Groups;
 use super::{FleetRuns, Order, SceneThreads, Seed, game};
 use crate::bus::Bus;
 use crate::clock::Clock;
@@ -90,6 +92,7 @@ pub struct SceneThread {
     logs: SceneLogs,
     /// What the scenes are made of.
     runs: HashMap<SceneId, InUse>,
+    groups: Groups,
     /// The scenes that are to change what they are made of.
     swaps: VecDeque<(SceneId, Arc<FleetRun>)>,
     /// The same that have changed and not made a step since.
@@ -179,6 +182,7 @@ impl SceneThread {
         Self {
             saves: Saves::new(saves, runtime, bus.clone(), seed.threads.clone()),
             runs: HashMap::new(),
+            groups: Groups::default(),
             swaps: VecDeque::new(),
             swapping: HashMap::new(),
             ledgers: HashMap::new(),
@@ -289,6 +293,7 @@ impl SceneThread {
                 Ok(Order::Socket(id, socket)) => self.open(id, socket),
                 Ok(Order::Saved(id, save, made)) => self.made(id, save, made),
                 Ok(Order::Swap(targets)) => self.plan_swaps(&targets),
+                Ok(Order::Usage(id, answer)) => self.tell_usage(id, answer),
                 Ok(Order::Stop) => self.stopping = true,
                 Err(_) => return,
             }
@@ -331,18 +336,19 @@ impl SceneThread {
         self.logs.begin(id, &fleet);
         let ordered = start.build;
         self.swapping.remove(&id);
-        self.runs.insert(id, InUse::new(Arc::clone(&fleet)));
         self.scenes.insert(id, Scene::start(id, start));
         let key = SceneKey(id.0);
         let created = match reuse {
             true => self.worker.restart(key, &fleet.plugin, &spec, began, &mut self.outcomes),
             false => self.worker.create(key, &fleet.plugin, &spec, began, &mut self.outcomes),
         };
+        self.uses(id, &fleet);
         let now = self.clock.now();
         let result = created.map_err(|error| {
             tracing::warn!(scene = %id, fleet = %fleet_name, %error, "a scene could not start");
             if let CreateError::Failed(failure) = &error {
                 self.logs.failed(now, id, None, failure);
+                self.fleets.failed(&fleet, id, now, failure);
             }
             Refusal::Invalid("the game could not start: its operators find the reason in the log".to_owned())
         });
@@ -507,6 +513,9 @@ impl SceneThread {
         tracing::warn!(scene = %id, tick, kind = failure.kind(), %failure, "a scene failed");
         self.logs.failed(self.clock.now(), id, tick, failure);
         self.meters.failed(failure.kind());
+        if let Some(run) = self.runs.get(&id) {
+            self.fleets.failed(run, id, self.clock.now(), failure);
+        }
         failure.public_text().to_owned()
     }
 
@@ -581,6 +590,7 @@ impl SceneThread {
         }
         self.sweep_at = now + SWEEP;
         self.meters.report(self.scenes.len(), self.connections.len());
+        self.groups.report(&mut self.worker);
         self.look_through(now);
     }
 }
