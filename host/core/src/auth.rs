@@ -42,6 +42,8 @@ pub const NAME_CHARS_MAX: usize = 32;
 pub const DEVICE_CHARS_MAX: usize = 64;
 /// The longest reason of a ban, in characters.
 pub const REASON_CHARS_MAX: usize = 256;
+/// How many accounts that were closed while the lobby was down it is told of; the oldest go first.
+pub const CLOSED_MAX: usize = 10_000;
 /// How often the index of expiry is read.
 pub const SWEEP_MS: u64 = 600_000;
 /// How many accounts one sweep looks at; with more, the next follows at once.
@@ -84,6 +86,8 @@ pub struct Auth {
     throttle: Throttle,
     sweep_at: Time,
     db_up: bool,
+    /// The accounts that were closed while no lobby could be told; `None`: one can.
+    closed: Option<VecDeque<(UserId, Refusal)>>,
 }
 
 /// How a request ends.
@@ -103,6 +107,7 @@ impl Service for Auth {
             Event::Checked { job, result } => self.checked(job, result, cx),
             Event::Scanned { keys } => self.scanned(keys, cx),
             Event::Service { service: ServiceName::Db, up } => self.db(up, cx),
+            Event::Service { service: ServiceName::Lobby, up } => self.lobby(up, cx),
             Event::Service { .. } => {}
             Event::Tick => self.expire(cx),
         }
@@ -138,6 +143,7 @@ impl Auth {
             throttle: Throttle::default(),
             sweep_at: Time(0),
             db_up: true,
+            closed: None,
         }
     }
 
@@ -434,6 +440,9 @@ impl Auth {
         let profile: UserRecord = decode(&record::user_key(user), &profile, cx)?;
         let online = self.online.get(&user).copied();
         let mut open = Open { user, account, profile, online, may_write: job.may_write };
+        if let Request::Operator { order: Order::Ban { reason, until }, .. } = &job.request {
+            self.note_closed(user, Refusal::Banned { reason: reason.clone(), until: *until });
+        }
         let rules = &self.rules;
         let answer = match job.request {
             Request::SignIn { credential: Credential::Session(token), .. } => open.resume(token, cx),
@@ -489,6 +498,31 @@ impl Auth {
         for number in refused {
             self.end(number, Err(Refusal::ServiceDown(ServiceName::Db)), cx);
         }
+    }
+
+    /// The lobby is down: nobody is in it, and nobody waits there. A fresh one says who is here, and hears whose account
+    /// was closed meanwhile.
+    fn lobby(&mut self, up: bool, cx: &mut Context<'_>) {
+        if up {
+            for (user, refusal) in self.closed.take().into_iter().flatten() {
+                cx.send(lobby::Event::SynAccountClosed { user, refusal });
+            }
+            return;
+        }
+        self.closed.get_or_insert_default();
+        self.online.clear();
+        for job in self.jobs.values_mut().filter(|job| matches!(job.asker, Asker::Lobby(_))) {
+            job.asker = Asker::Nobody;
+        }
+    }
+
+    /// An account was closed: the lobby is told, now or when there is one.
+    fn note_closed(&mut self, user: UserId, refusal: Refusal) {
+        let Some(closed) = &mut self.closed else { return };
+        if closed.len() >= CLOSED_MAX {
+            closed.pop_front();
+        }
+        closed.push_back((user, refusal));
     }
 
     fn expire(&mut self, cx: &mut Context<'_>) {

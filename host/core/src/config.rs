@@ -146,6 +146,8 @@ pub struct Fleet {
     pub sessions_max: u32,
     /// How long running games have to end when their node is drained.
     pub drain_ms: u64,
+    /// What becomes of running games when their node is drained.
+    pub on_drain: OnDrain,
     /// How many messages a user may send to a scene in a second.
     pub messages_per_s_max: u32,
     /// What becomes of a scene that has to save while Db is down.
@@ -366,6 +368,17 @@ pub enum OnCrash {
     End,
 }
 
+/// What becomes of running games when their node is drained.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnDrain {
+    /// They are told, and have `drain_ms` to end.
+    #[default]
+    End,
+    /// They go on from their journals on other nodes, a few at a time. Where no other node has room they end.
+    Move,
+}
+
 /// What becomes of a scene that has to save while nothing can be saved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -397,6 +410,7 @@ impl Default for Fleet {
             after_session: AfterSession::End,
             sessions_max: 100,
             drain_ms: 300_000,
+            on_drain: OnDrain::End,
             messages_per_s_max: 60,
             on_db_down: OnDbDown::Wait,
             on_crash: OnCrash::Restart,
@@ -419,6 +433,11 @@ pub const RESERVE_MS_MAX: u64 = 86_400_000;
 pub const TICK_RATE_HZ_MAX: u32 = 120;
 
 impl Fleet {
+    /// Whether its games go on from their journals where the machine that ran them is gone, or lets them go.
+    pub fn goes_on(&self) -> bool {
+        self.journal.keep != Keep::Off && self.on_crash == OnCrash::Restart
+    }
+
     /// What is wrong with it, if anything.
     pub fn check(&self) -> Result<(), String> {
         if self.tick_rate_hz > TICK_RATE_HZ_MAX {
@@ -460,6 +479,13 @@ impl Fleet {
         }
         if self.sessions_max == 0 {
             return Err("sessions_max needs at least 1".to_owned());
+        }
+        if self.on_drain == OnDrain::Move && !self.goes_on() {
+            return Err(
+                "on_drain = \"move\" needs journal.keep and on_crash = \"restart\": a game goes on elsewhere from \
+                        its journal"
+                    .to_owned(),
+            );
         }
         self.journal.check()?;
         self.quarantine.check()?;

@@ -98,6 +98,7 @@ impl Service for Db {
                 }
             }
             Event::Service { service: ServiceName::Db, up } => self.service(up, cx),
+            Event::Service { service: ServiceName::Lobby, up: false } => self.lobby_down(),
             Event::Service { .. } => {}
             Event::Catalogue(catalogue) => self.rules.economy.catalogue = catalogue,
             Event::Rated(rated) => self.rules.results.rated = rated,
@@ -333,6 +334,15 @@ impl Db {
             let waiting: BTreeSet<u64> = self.jobs.keys().chain(self.loads.keys()).copied().collect();
             for number in waiting {
                 self.give_up(number, Refusal::ServiceDown(ServiceName::Db), cx);
+            }
+        }
+    }
+
+    /// Nobody in the lobby waits any more; what was asked is done all the same, and its successor is not told.
+    fn lobby_down(&mut self) {
+        for job in self.jobs.values_mut() {
+            if matches!(job.asker, Asker::User { .. } | Asker::Lobby { .. }) {
+                job.asker = Asker::Nobody;
             }
         }
     }

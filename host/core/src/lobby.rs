@@ -17,6 +17,7 @@ mod presence;
 mod requests;
 mod scenes;
 mod search;
+mod seats;
 mod wish;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -65,12 +66,14 @@ enum Connection {
         request: u32,
         resume: Option<u32>,
     },
-    /// Auth has accepted the sign-in; what the lobby has to know is to come.
+    /// Auth has accepted the sign-in; what the lobby has to know is to come, of Db and then of SceneMaster.
     Entering {
         line: Line,
         request: u32,
         resume: Option<u32>,
         identity: Box<Identity>,
+        /// What SceneMaster was asked, once it was, and what Db has told.
+        seat: Option<(u64, Option<Box<Entered>>)>,
     },
     Of(UserId),
 }
@@ -118,6 +121,8 @@ struct User {
     /// What was asked of Db, by the lobby's number, and the user's.
     asked: BTreeMap<u64, u32>,
     phase: Phase,
+    /// Whether the lobby knows if the user has a seat.
+    seat: seats::Seat,
     /// What has ended last for a user who searches: the answer of Match about it may be still to come.
     over: Option<(AllocationId, SceneEnded)>,
     /// What the user brings to a search, and wants of it.
@@ -143,6 +148,8 @@ enum Due {
     Absent(UserId),
     /// More of those who are not here are to be taken out.
     Removals,
+    /// SceneMaster is to be asked for more seats.
+    Seats,
 }
 
 /// The service.
@@ -169,6 +176,7 @@ pub struct Lobby {
     scenes: scenes::Scenes,
     /// How often each user asks something of matching.
     matching_asks: Buckets<UserId>,
+    seats: seats::Seats,
 }
 
 impl Service for Lobby {
@@ -201,6 +209,7 @@ impl Service for Lobby {
             Event::ResMatch { user, ticket, result } => self.res_match(user, ticket, result, cx),
             Event::ResCancelMatch { user, ticket, result } => self.res_cancel_match(user, ticket, result, cx),
             Event::ResRejoin { user, result } => self.res_rejoin(user, result, cx),
+            Event::ResSeat { user, number, held, ended } => self.res_seat(user, number, held, ended, cx),
             Event::SynSceneRestarted { user, entry } => self.syn_scene_restarted(user, entry, cx),
             Event::SynAllocated { user, entry } => self.syn_allocated(user, entry, cx),
             Event::SynSceneEnded { user, allocation, ended } => self.syn_scene_ended(user, allocation, ended, cx),
@@ -261,6 +270,7 @@ impl Lobby {
             changes: requests::changes(),
             scenes: scenes::Scenes::new(),
             matching_asks: wish::asks(),
+            seats: seats::Seats::default(),
         }
     }
 
@@ -333,7 +343,10 @@ impl Lobby {
                 if refusal == Refusal::NoSeat {
                     user.phase = Phase::Idle;
                 }
-                refuse_user(user, request, refusal, cx);
+                // The lobby itself may have asked, for a user who is told the way as soon as there is one.
+                if request != 0 {
+                    refuse_user(user, request, refusal, cx);
+                }
                 self.touch(id);
             }
         }
@@ -369,7 +382,7 @@ impl Lobby {
                 let rejoin = *rejoin;
                 self.deadlines.clear(&Due::User(id));
                 self.set_phase(id, Phase::Idle);
-                if let Some(request) = rejoin {
+                if let Some(request) = rejoin.filter(|request| *request != 0) {
                     self.tell(id, request, Notice::Refused(Refusal::SceneEnded), cx);
                 }
                 self.tell(id, 0, Notice::SynSceneEnded(ended), cx);
@@ -395,6 +408,8 @@ impl Lobby {
             self.service_down(service, cx);
         } else if service == ServiceName::Db {
             self.db_up(cx);
+        } else if service == ServiceName::SceneMaster {
+            self.ask_for_seats(cx);
         } else if service == ServiceName::Auth {
             // A fresh Auth does not know who is here.
             for id in self.users_where(|user| !matches!(user.line.state(), State::Closed(_))) {
@@ -418,6 +433,7 @@ impl Lobby {
                     self.res_rejoin(id, Err(refusal.clone()), cx);
                 }
                 self.scenes_down(service, cx);
+                self.seats_unknown();
             }
             ServiceName::Auth => {
                 let mut waiting: Vec<ConnectionId> = self
@@ -465,7 +481,7 @@ impl Lobby {
                     Some(Connection::SigningIn { .. }) => {
                         self.res_sign_in(connection, Err(Refusal::TimedOut("signing in".into())), cx);
                     }
-                    Some(Connection::Entering { .. }) => self.entered(connection, None, cx),
+                    Some(Connection::Entering { .. }) => self.enters_without(connection, cx),
                     Some(Connection::Of(_)) | None => {}
                 },
                 Due::Line(id) => {
@@ -483,6 +499,7 @@ impl Lobby {
                 Due::Check(id) => self.check_over(id, cx),
                 Due::Absent(id) => self.absent(id),
                 Due::Removals => {} // Done at the end of every step.
+                Due::Seats => self.ask_for_seats(cx),
                 Due::User(id) => match self.users.get(&id).map(|user| &user.phase) {
                     Some(Phase::Searching { .. }) => {
                         self.end_search(id, Some(Refusal::TimedOut("the search".into())), cx)
@@ -504,6 +521,7 @@ impl Lobby {
         let Some(user) = self.users.get_mut(&id) else { return };
         let forget = matches!(user.line.state(), State::Closed(_)) && phase == Phase::Idle;
         user.phase = phase;
+        user.seat = seats::Seat::Known;
         user.over = None;
         user.match_state = None;
         match forget {
@@ -536,6 +554,7 @@ impl Lobby {
             Connection::Of(id) => {
                 let id = *id;
                 self.ask_again(id, cx);
+                self.look_for_seat(id, cx);
                 let user = self.users.get_mut(&id)?;
                 user.line.step(cx.now, line::Event::Heard(connection));
                 user.last_request = user.last_request.max(request);

@@ -240,7 +240,8 @@ impl Service for Match {
             Event::SynBackfillEnded { lease } => self.backfill_ended(lease),
             Event::Domain { domain, rule } => self.change(*domain, rule, cx),
             Event::Service {
-                service: service @ (ServiceName::SceneMaster | ServiceName::Db | ServiceName::Match),
+                service:
+                    service @ (ServiceName::SceneMaster | ServiceName::Db | ServiceName::Match | ServiceName::Lobby),
                 up,
             } => {
                 self.service(service, up, cx);
@@ -459,7 +460,7 @@ impl Match {
     /// Whoever waits is told that no scene can be made, but for SceneMaster, which is up again soon: tickets wait for
     /// that, and groups whose scenes it was making ask it again. While the store is down they are only late, and what
     /// was not accepted yet ends. If the handler of any domain was down, the lobby has ended the searches in all of
-    /// them: nobody waits any more.
+    /// them: nobody waits any more. Nor does anybody if the lobby is gone; one that asks is up.
     fn service(&mut self, service: ServiceName, up: bool, cx: &mut Context<'_>) {
         if up {
             self.down.remove(&service);
@@ -468,8 +469,12 @@ impl Match {
             }
             return;
         }
-        self.down.insert(service);
         let why = Refusal::ServiceDown(service);
+        if service == ServiceName::Lobby {
+            self.cancel_all(cx);
+            return self.end_all_and_groups(why, cx);
+        }
+        self.down.insert(service);
         match service {
             ServiceName::SceneMaster => {}
             ServiceName::Match => self.end_all_and_groups(why, cx),

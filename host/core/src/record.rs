@@ -75,6 +75,12 @@ pub struct SceneRecord {
     /// When it has failed, as long as that counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub crashes: Vec<Time>,
+    /// When it has lost its machine, as long as that counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub falls: Vec<Time>,
+    /// The node that has a slot for it while its own is to let it go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<NodeId>,
     /// When it has misbehaved, as long as that counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub strikes: Vec<Time>,

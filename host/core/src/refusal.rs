@@ -82,8 +82,8 @@ pub enum Refusal {
     /// The version of the game has failed too often, and no other one is there.
     #[error("this game has failed too often and begins no new matches until its operators have looked after it")]
     Quarantined,
-    /// The scene has failed and begins anew.
-    #[error("the game has failed and starts again: the lobby tells the way in as soon as it is there")]
+    /// The scene has failed and begins anew, or goes on elsewhere.
+    #[error("the game was interrupted and starts again: the lobby tells the way in as soon as it is there")]
     Restarting,
     /// A limit of the host.
     #[error("the server is at its limit ({0}): try again in a moment")]

@@ -14,6 +14,7 @@ mod event;
 mod held;
 mod label;
 mod newcomers;
+mod release;
 mod seat;
 mod seeking;
 mod spectators;
@@ -236,6 +237,7 @@ impl<F: Clone> Scene<F> {
             }
             Event::Order(ToScene::End { .. }) => {}
             Event::Order(ToScene::Drain { epoch, grace_ms }) => self.drain(epoch, grace_ms),
+            Event::Order(ToScene::Release { epoch }) => self.release(now, epoch),
             Event::Started(result) => self.started(now, result),
             Event::ReqJoinScene { connection, request, token, resume } => {
                 self.req_join_scene(now, connection, request, token, resume)

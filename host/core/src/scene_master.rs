@@ -18,7 +18,8 @@
 //! | Suspect | SynMisbehaved | Running when its strikes count no more; Empty, Draining; Stopping with too many of them |
 //! | Empty | the last seat is given up | Stopping |
 //! | Draining | its node is drained | Stopping when nobody is left, or at the deadline |
-//! | Restarting | the game failed or its node is gone, and may begin anew | Placing, with the next epoch; Stopping |
+//! | Releasing | an order to move it, a drain of its node | Restarting when its node has let it go; the state before; Stopping |
+//! | Restarting | the game failed or its node is gone or has let it go, and may begin anew | Placing, with the next epoch; Stopping |
 //! | Stopping | ReqAskDestroyScene, a deadline, an operator, the host's stop | Stopped by ResDestroyScene or by force; Ready if its instance is kept |
 //! | Stopped | | forgotten after the tombstone's time |
 
@@ -29,6 +30,7 @@ mod event;
 mod finding;
 mod fleets;
 mod joining;
+mod moving;
 mod nodes;
 mod operator;
 mod placing;
@@ -38,6 +40,7 @@ mod restart;
 mod seats;
 mod stopping;
 mod strikes;
+mod unheard;
 mod watching;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -58,6 +61,7 @@ pub use finding::SCANNED_MAX;
 pub use fleets::{Builds, Canary, FleetView, PROVISION_MAX};
 use fleets::{FleetState, Standing};
 pub use joining::{Joiner, LATE_MS, SEATS_EVER_MAX};
+pub use moving::{MOVES_MAX, RELEASE_MS_MAX, RELEASES_MAX};
 use nodes::Node;
 pub use nodes::{Capacity, Idle, NodeView, Offer};
 pub use operator::{Answer, Order};
@@ -66,7 +70,8 @@ pub use reconcile::RECONCILE_MS_MAX;
 use reconcile::Reconcile;
 use recording::Recording;
 pub use recording::{RECORD_AGAIN_MS, RECORD_AGAIN_MS_MAX, RECORDING_MAX};
-pub use restart::{GO_ON_MS, RESTART_MS, RESTART_MS_MAX};
+pub use restart::{FALLS_MAX, GO_ON_MS, RESTART_MS, RESTART_MS_MAX, ROOM_AGAIN_MS, ROOM_MS_MAX};
+pub use unheard::{HEARD_MS_MAX, Held, UNHEARD_MAX};
 
 /// How long a node may take to begin a scene.
 pub const PLACE_MS_MAX: u64 = 5_000;
@@ -99,6 +104,8 @@ enum State {
     Suspect,
     /// Its node is being drained: it may come to its end in time.
     Draining,
+    /// Its node is to let it go, so that it goes on elsewhere.
+    Releasing,
     /// It has failed; at the deadline it begins anew.
     Restarting,
     Stopping,
@@ -106,7 +113,7 @@ enum State {
 }
 
 impl State {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Placing,
         Self::Ready,
         Self::Reserved,
@@ -115,6 +122,7 @@ impl State {
         Self::Empty,
         Self::Suspect,
         Self::Draining,
+        Self::Releasing,
         Self::Restarting,
         Self::Stopping,
         Self::Stopped,
@@ -130,6 +138,7 @@ impl State {
             Self::Empty => "Empty",
             Self::Suspect => "Suspect",
             Self::Draining => "Draining",
+            Self::Releasing => "Releasing",
             Self::Restarting => "Restarting",
             Self::Stopping => "Stopping",
             Self::Stopped => "Stopped",
@@ -190,6 +199,8 @@ struct Scene {
     node: NodeId,
     /// What it has taken of its node; `None`: it has no slot.
     usage: Option<Usage>,
+    /// The node that has a slot for it, too, while its own is to let it go.
+    to: Option<NodeId>,
     /// How many nodes were asked for it since somebody waits.
     places: u32,
     sessions: u32,
@@ -198,6 +209,8 @@ struct Scene {
     seats: Vec<SeatRow>,
     /// When it has failed, as long as that counts.
     crashes: Vec<Time>,
+    /// When it has lost its machine, as long as that counts.
+    falls: Vec<Time>,
     /// When it has misbehaved, as long as that counts.
     strikes: Vec<Time>,
     /// The round of its node's report in which it was missing first.
@@ -257,6 +270,8 @@ pub struct SceneMaster {
     newcomers: joining::Newcomers,
     backfill: backfill::Backfill,
     spectators: watching::Spectators,
+    moves: moving::Moves,
+    unheard: unheard::Unheard,
 }
 
 impl Service for SceneMaster {
@@ -286,6 +301,8 @@ impl Service for SceneMaster {
             Event::SynUserLeft { scene, epoch, seat, reason } => self.syn_user_left(scene, epoch, seat, reason, cx),
             Event::ReqAskDestroyScene { scene, epoch, ask } => self.req_ask_destroy_scene(scene, epoch, ask, cx),
             Event::ResDestroyScene { scene, epoch, kept } => self.res_destroy_scene(scene, epoch, kept, cx),
+            Event::ResReleaseScene { scene, epoch, result } => self.res_release_scene(scene, epoch, result, cx),
+            Event::ReqSeat { user, number } => self.req_seat(user, number, cx),
             Event::ReqRejoin { user } => self.req_rejoin(user, cx),
             Event::ReqRemoveUser { user } => self.req_remove_user(user, cx),
             Event::ResAddToken { scene, epoch, seat, result } => {
@@ -335,10 +352,13 @@ impl Service for SceneMaster {
                 }
                 self.seek_all_anew(cx);
             }
+            Event::Service { service: ServiceName::Lobby, up } => self.lobby(up, cx),
+            Event::Service { service: ServiceName::Match, up: false } => self.match_down(cx),
             Event::Service { .. } => {}
             Event::Stopping => self.stop_all(cx),
             Event::Tick => self.expire(cx),
         }
+        self.move_next(cx);
         self.provision(cx);
     }
 
@@ -398,6 +418,8 @@ impl SceneMaster {
             newcomers: joining::Newcomers::default(),
             backfill: backfill::Backfill::default(),
             spectators: watching::Spectators::default(),
+            moves: moving::Moves::default(),
+            unheard: unheard::Unheard::default(),
         }
     }
 
@@ -425,7 +447,9 @@ impl SceneMaster {
                 Due::Watch(user) => self.watch_due(user, cx),
                 Due::Seek(id) => self.tell_search(id, cx),
                 Due::Scene(id) => match self.scenes.get(&id).map(|it| it.state) {
-                    Some(State::Placing | State::Stopping) if !self.db_up => self.wait_for_node(id, cx),
+                    Some(State::Placing | State::Releasing | State::Stopping) if !self.db_up => {
+                        self.wait_for_node(id, cx)
+                    }
                     Some(State::Placing) if !self.scenes[&id].is_new() => {
                         self.crashed(id, Refusal::TimedOut("making the scene".into()).to_string(), cx);
                     }
@@ -439,6 +463,7 @@ impl SceneMaster {
                     Some(State::Running) => self.stop(id, EndReason::TimeLimit, Vec::new(), cx),
                     Some(State::Suspect) => self.suspect_over(id, cx),
                     Some(State::Empty) => self.stop(id, EndReason::Empty, Vec::new(), cx),
+                    Some(State::Releasing) => self.not_released_in_time(id, cx),
                     Some(State::Restarting) => self.place_anew(id, cx),
                     Some(State::Stopping) => {
                         cx.fault(format!("scene {id} did not end in time and is given up"));
@@ -454,7 +479,7 @@ impl SceneMaster {
     /// The store is up again: what was ordered meanwhile, or just before, leaves only now, so the nodes have their
     /// whole time to answer. Or a scene would be given up, and its users told, before its node has heard of it.
     fn wait_anew(&mut self, cx: &Context<'_>) {
-        let waits = |scene: &Scene| matches!(scene.state, State::Placing | State::Stopping);
+        let waits = |scene: &Scene| matches!(scene.state, State::Placing | State::Releasing | State::Stopping);
         let waiting: Vec<SceneId> = self.scenes.iter().filter(|(_, it)| waits(it)).map(|(id, _)| *id).collect();
         for id in waiting {
             self.wait_for_node(id, cx);
@@ -466,6 +491,7 @@ impl SceneMaster {
         let Some(scene) = self.scenes.get(&id) else { return };
         let wait_ms = match scene.state {
             State::Stopping => u64::from(scene.rules.stop_grace_ms) + STOP_MS_MAX,
+            State::Releasing => RELEASE_MS_MAX,
             _ => PLACE_MS_MAX,
         };
         self.deadlines.set(Due::Scene(id), cx.now.plus_ms(wait_ms));
@@ -480,6 +506,7 @@ impl SceneMaster {
             Some(deadline) => self.deadlines.set(Due::Scene(id), deadline),
             None => self.deadlines.clear(&Due::Scene(id)),
         }
+        self.settle_move(id, cx);
         self.keep(id, cx);
         self.count(id, cx);
         self.list_anew(id);
@@ -519,6 +546,8 @@ impl SceneMaster {
             past_matches: scene.past_matches.clone(),
             seats: seats.collect(),
             crashes: scene.crashes.clone(),
+            falls: scene.falls.clone(),
+            to: scene.to,
             strikes: scene.strikes.clone(),
             end: scene.end.clone(),
             is_kept: self.is_to_be_kept(id, scene.epoch),

@@ -8,6 +8,7 @@
 //! ([`crate::scene::Scene`]), each on the thread that owns its component; this service passes
 //! orders to them and their answers back.
 
+mod release;
 mod report;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -101,6 +102,23 @@ pub enum Event {
         epoch: Epoch,
         /// How long it has, in milliseconds.
         grace_ms: u64,
+    },
+    /// SceneMaster wants a scene to go on elsewhere: its incarnation ends here without its game being told, with its
+    /// journal complete; answered by [`scene_master::Event::ResReleaseScene`]. Idempotent by scene and epoch.
+    ReqReleaseScene {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+    },
+    /// A scene is let go, or cannot be.
+    ResRelease {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// `Ok`: it lives no more, and its journal is complete. Else why it plays on.
+        result: Result<(), Refusal>,
     },
     /// A scene has ended, or its session has.
     ResEnd {
@@ -261,6 +279,12 @@ pub enum ToScene {
         /// Only the session ends.
         keep: bool,
     },
+    /// End without a word to the game, which goes on elsewhere from the journal; answered by [`Event::ResRelease`], as
+    /// soon as the journal is complete and can be read there.
+    Release {
+        /// Which incarnation.
+        epoch: Epoch,
+    },
     /// The game is to be told that it has to end.
     Drain {
         /// Which incarnation.
@@ -375,6 +399,8 @@ impl Service for SceneService {
                     cx.send(Message::Scene(scene, ToScene::Drain { epoch, grace_ms }));
                 }
             }
+            Event::ReqReleaseScene { scene, epoch } => self.req_release_scene(scene, epoch, cx),
+            Event::ResRelease { scene, epoch, result } => self.res_release(scene, epoch, result, cx),
             Event::ResEnd { scene, epoch, kept } => self.res_end(scene, epoch, kept, cx),
             Event::ReqAddToken { scene, epoch, seat, token, until } => match self.row(scene, epoch) {
                 Some(Row { state: State::Running, .. }) => {

@@ -254,6 +254,8 @@ mod tests {
             past_matches: Vec::new(),
             seats: vec![SeatRecord { player, state: SeatState::Held, is_known: true, remove: None }],
             crashes: Vec::new(),
+            falls: Vec::new(),
+            to: None,
             strikes: Vec::new(),
             end: None,
             is_kept: false,

@@ -275,7 +275,7 @@ impl World {
             }
             // From then on nothing reaches the game.
             Effect::Kept => self.has_asked = true,
-            Effect::Gone => self.is_gone = true,
+            Effect::Gone | Effect::Released => self.is_gone = true,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::presence::Watch;
+use super::seats::Seat;
 use super::{
     ANSWER_MS_MAX, BACKLOG_BYTES_MAX, BACKLOG_FRAMES_MAX, Connection, Due, FIRST_FRAME_MS_MAX, Lobby, Phase, User,
 };
@@ -15,6 +16,7 @@ use crate::line::{self, Line, Outcome, State};
 use crate::matching::Wish;
 use crate::message::{MatchState, Notice, ServiceName, SignedIn, ToUser};
 use crate::refusal::Refusal;
+use crate::scene_master::Held;
 use crate::{Context, scene_master};
 
 impl Lobby {
@@ -82,6 +84,7 @@ impl Lobby {
         user.line.step(cx.now, line::Event::Heard(connection));
         user.backlog.acknowledge(seen);
         self.ask_again(id, cx);
+        self.look_for_seat(id, cx);
     }
 
     pub(super) fn req_sign_out(&mut self, connection: ConnectionId, request: u32, cx: &mut Context<'_>) {
@@ -211,16 +214,45 @@ impl Lobby {
         line.step(cx.now, line::Event::Accepted);
         let waits = self.ask_to_enter(connection, &identity, cx);
         self.entering.insert((identity.user, connection));
-        self.connections.insert(connection, Connection::Entering { line, request, resume, identity });
+        self.connections.insert(connection, Connection::Entering { line, request, resume, identity, seat: None });
         match waits {
             true => self.deadlines.set(Due::Connection(connection), cx.now.plus_ms(ANSWER_MS_MAX)),
-            false => self.entered(connection, None, cx),
+            false => self.known_by_db(connection, None, cx),
         }
     }
 
-    /// A user whose sign-in was accepted is in the lobby, with what Db has told now, or before.
-    pub(super) fn entered(&mut self, connection: ConnectionId, entered: Option<Box<Entered>>, cx: &mut Context<'_>) {
-        let Some(Connection::Entering { line, request, resume, identity }) = self.connections.get(&connection) else {
+    /// Db has told what it knows of a user who comes in, or nothing. SceneMaster may have to be asked, too.
+    pub(super) fn known_by_db(
+        &mut self,
+        connection: ConnectionId,
+        entered: Option<Box<Entered>>,
+        cx: &mut Context<'_>,
+    ) {
+        if !self.ask_for_seat_of_newcomer(connection, entered.as_deref(), cx) {
+            self.entered(connection, entered, None, cx);
+        }
+    }
+
+    /// A user who comes in does so without what was not told in time.
+    pub(super) fn enters_without(&mut self, connection: ConnectionId, cx: &mut Context<'_>) {
+        let Some(Connection::Entering { seat, .. }) = self.connections.get_mut(&connection) else { return };
+        match seat.take() {
+            Some((_, entered)) => self.entered(connection, entered, None, cx),
+            None => self.known_by_db(connection, None, cx),
+        }
+    }
+
+    /// A user whose sign-in was accepted is in the lobby, with what Db has told now, or before, and with the seat that
+    /// SceneMaster has told, if it was asked.
+    pub(super) fn entered(
+        &mut self,
+        connection: ConnectionId,
+        entered: Option<Box<Entered>>,
+        held: Option<Option<Held>>,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(Connection::Entering { line, request, resume, identity, .. }) = self.connections.get(&connection)
+        else {
             return;
         };
         let (line, request, resume, identity) = (line.clone(), *request, *resume, identity.clone());
@@ -229,6 +261,7 @@ impl Lobby {
         self.deadlines.clear(&Due::Connection(connection));
         let Identity { user: id, record, session, tokens, created } = *identity;
         let same_line = self.take_line(id, connection, &line, cx);
+        let seat = if held.is_some() { Seat::Known } else { self.seat_of_newcomer() };
         let user = self.users.entry(id).or_insert_with(|| User {
             line,
             backlog: new_backlog(),
@@ -239,7 +272,12 @@ impl Lobby {
             ask_again_at: Time(0),
             watch: Watch::default(),
             asked: BTreeMap::new(),
-            phase: Phase::Idle,
+            phase: held.flatten().map_or(Phase::Idle, |Held { scene, domain }| Phase::InScene {
+                scene,
+                domain,
+                rejoin: None,
+            }),
+            seat,
             over: None,
             wish: Wish::default(),
             match_state: None,
@@ -290,6 +328,7 @@ impl Lobby {
         }
         self.tell_rooms(id, cx);
         self.tell_own_party(id, cx);
+        self.look_for_seat(id, cx);
         cx.send(auth::Event::SynOnline { user: id, session: Some(session) });
         self.touch(id);
         self.plan_watch(id, cx);

@@ -12,6 +12,7 @@ use crate::message::{Entry, MatchState, SceneEnded, ServiceName};
 use crate::party::{self, Party};
 use crate::refusal::Refusal;
 use crate::scene_list::{self, Page};
+use crate::scene_master::Held;
 use std::collections::BTreeMap;
 
 /// What the lobby can be told.
@@ -149,6 +150,17 @@ pub enum Event {
         user: UserId,
         /// The way, or why there is none.
         result: Result<Entry, Refusal>,
+    },
+    /// Where a user has a seat, for a lobby that did not know.
+    ResSeat {
+        /// Whose.
+        user: UserId,
+        /// The lobby's number.
+        number: u64,
+        /// The seat, if there is one of which the user was told; or why that is not known now.
+        held: Result<Option<Held>, Refusal>,
+        /// What has ended for the user last while no lobby could be told.
+        ended: Option<SceneEnded>,
     },
     /// The scene of a user has begun anew.
     SynSceneRestarted {

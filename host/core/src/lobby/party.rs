@@ -505,7 +505,7 @@ impl Lobby {
     pub(super) fn is_free(&self, id: UserId) -> Result<(), Refusal> {
         let user = self.users.get(&id).filter(|user| user.line.connection().is_some());
         match user.map(|user| &user.phase) {
-            Some(Phase::Idle) => Ok(()),
+            Some(Phase::Idle) => self.has_no_seat(id),
             Some(Phase::Searching { .. }) => {
                 Err(Refusal::Busy("a member of your party is looking for a match already".into()))
             }

@@ -136,7 +136,7 @@ impl Lobby {
         // Without an answer the user comes in all the same: what needs Db says so.
         let entered = result.ok();
         if let Some(connection) = connection {
-            self.entered(connection, entered, cx);
+            self.known_by_db(connection, entered, cx);
         } else if let (Some(user), Some(entered)) = (self.users.get_mut(&id), entered) {
             user.entered = Some(*entered);
             self.touch(id);
@@ -166,12 +166,12 @@ impl Lobby {
                 refuse_user(user, request, Refusal::ServiceDown(ServiceName::Db), cx);
             }
         }
-        let entering = |state: &Connection| matches!(state, Connection::Entering { .. });
+        let entering = |state: &Connection| matches!(state, Connection::Entering { seat: None, .. });
         let mut waiting: Vec<ConnectionId> =
             self.connections.iter().filter(|(_, state)| entering(state)).map(|(id, _)| *id).collect();
         waiting.sort();
         for connection in waiting {
-            self.entered(connection, None, cx);
+            self.known_by_db(connection, None, cx);
         }
     }
 

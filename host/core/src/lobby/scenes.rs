@@ -40,6 +40,11 @@ impl Scenes {
         Self { asked: BTreeMap::new(), number: 0, rate }
     }
 
+    /// The numbers begin after this one.
+    pub fn number_after(&mut self, last: u64) {
+        self.number = last;
+    }
+
     /// What an older client has asked is answered to nobody.
     pub fn forget(&mut self, user: UserId, deadlines: &mut Deadlines<Due>) {
         for number in self.of(user) {
@@ -120,7 +125,7 @@ impl Lobby {
     fn ask_to_join(&mut self, id: UserId, request: u32, scene: SceneId, cx: &mut Context<'_>) -> Result<(), Refusal> {
         let user = self.users.get(&id).ok_or(Refusal::Unauthenticated)?;
         match &user.phase {
-            Phase::Idle => {}
+            Phase::Idle => self.has_no_seat(id)?,
             Phase::Searching { .. } => {
                 return Err(Refusal::Busy("you are looking for a match: cancel it first".into()));
             }

@@ -47,7 +47,8 @@ impl Lobby {
             Some(Phase::InScene { .. }) => {
                 Err(Refusal::Busy("you are in a game: go back with req_rejoin, or leave it first".into()))
             }
-            Some(Phase::Idle) | None => Ok(()),
+            Some(Phase::Idle) => self.has_no_seat(id),
+            None => Ok(()),
         }
     }
 

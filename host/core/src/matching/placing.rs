@@ -286,6 +286,16 @@ impl Match {
         }
     }
 
+    /// Nobody is there any more who could be told of a scene that is being made.
+    pub(super) fn cancel_all(&self, cx: &mut Context<'_>) {
+        let placing = self.groups.iter().filter(|(_, group)| !group.is_accepting());
+        let mut placing: Vec<MatchId> = placing.map(|(match_id, _)| *match_id).collect();
+        placing.sort();
+        for match_id in placing {
+            cx.send(scene_master::Event::ReqCancelScene { match_id });
+        }
+    }
+
     pub(super) fn give_up_all(&mut self, tickets: Vec<u64>, refusal: &Refusal, cx: &mut Context<'_>) {
         for number in tickets {
             self.give_up(number, refusal, cx);

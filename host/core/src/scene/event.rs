@@ -136,6 +136,8 @@ pub enum Effect<F> {
     Kept,
     /// The scene is over: drop it and its component.
     Gone,
+    /// The same, and its game goes on elsewhere: its journal is complete and stays, and only then what follows is sent.
+    Released,
 }
 
 /// What the game is told of its players and its end.

@@ -181,6 +181,22 @@ pub enum Event {
         /// Its instance is kept for the next session.
         kept: bool,
     },
+    /// Whether a node has let a scene go, which goes on elsewhere from its journal.
+    ResReleaseScene {
+        /// Which scene.
+        scene: SceneId,
+        /// Which incarnation.
+        epoch: Epoch,
+        /// `Ok`: no such incarnation lives there any more. Else why it stays.
+        result: Result<(), Refusal>,
+    },
+    /// A lobby that does not know of a user wants to know of the user's seat; answered by [`lobby::Event::ResSeat`].
+    ReqSeat {
+        /// Who.
+        user: UserId,
+        /// The lobby's number.
+        number: u64,
+    },
     /// A user wants back to the seat; answered by [`lobby::Event::ResRejoin`].
     ReqRejoin {
         /// Who.

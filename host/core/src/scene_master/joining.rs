@@ -62,6 +62,20 @@ impl Newcomers {
         self.asked.contains_key(&(id, seat))
     }
 
+    /// The seats for which these wait.
+    pub fn waiting(&self, by: impl Fn(&Waiting) -> bool) -> Vec<(SceneId, Seat)> {
+        self.asked.iter().filter(|(_, (waiting, _))| by(waiting)).map(|(of, _)| *of).collect()
+    }
+
+    /// The matches that wait for seats.
+    pub fn matches(&self) -> BTreeSet<MatchId> {
+        let matches = self.asked.values().filter_map(|(waiting, _)| match waiting {
+            Waiting::Match(match_id) => Some(*match_id),
+            Waiting::Lobby(_) => None,
+        });
+        matches.collect()
+    }
+
     /// Nobody waits any more.
     pub fn forget(&mut self, id: SceneId, seat: Seat) {
         self.asked.remove(&(id, seat));
@@ -251,7 +265,7 @@ impl SceneMaster {
     }
 
     /// A seat that was asked for and comes to nothing.
-    fn take_seat_back(&mut self, id: SceneId, seat: Seat, refusal: Refusal, cx: &mut Context<'_>) {
+    pub(super) fn take_seat_back(&mut self, id: SceneId, seat: Seat, refusal: Refusal, cx: &mut Context<'_>) {
         let number = match self.newcomers.asked.get(&(id, seat)) {
             Some((Waiting::Lobby(number), _)) => *number,
             Some((Waiting::Match(match_id), _)) => {

@@ -10,7 +10,7 @@ use super::{Due, SceneMaster, State};
 use serde::{Deserialize, Serialize};
 
 use crate::Context;
-use crate::config::{Fleet, Placement, Usage};
+use crate::config::{Fleet, OnDrain, Placement, Usage};
 use crate::ids::{NodeId, SceneId, Time};
 use crate::message::{EndReason, Message, ServiceName};
 use crate::record::{self, DrainRecord};
@@ -131,7 +131,7 @@ impl<'a> Nearness<'a> {
 
 impl Node {
     /// How many more scenes that use so much it has room for.
-    fn room_for(&self, usage: Usage) -> u32 {
+    pub fn room_for(&self, usage: Usage) -> u32 {
         let fits = |has: u64, taken: u64, each: u32| match each {
             0 => u64::from(u32::MAX),
             each => has.saturating_sub(taken) / u64::from(each),
@@ -179,6 +179,7 @@ impl SceneMaster {
             scene.usage.into_iter().for_each(|usage| node.take(usage));
             node.allocated += u32::from(scene.counted_on.is_some());
         }
+        self.scenes.values().filter(|scene| scene.to == Some(id)).for_each(|scene| node.take(scene.rules.usage));
         self.nodes.insert(id, node);
         self.plan_idle(id);
         self.want_standby();
@@ -194,16 +195,22 @@ impl SceneMaster {
         if self.gone.len() > GONE_MAX {
             self.gone.pop_first();
         }
+        for id in self.scenes_to(node) {
+            self.scenes.entry(id).and_modify(|scene| scene.to = None);
+            self.keep(id, cx);
+        }
         for id in self.scenes_of(node) {
             self.lost(id, super::MACHINE_GONE, cx);
         }
     }
 
-    /// What ran of a scene is no more: it begins anew if it may, else its users are told why it is over.
+    /// What ran of a scene is no more: it goes on or begins anew if it may, else its users are told why it is over.
     pub(super) fn lost(&mut self, id: SceneId, why: &str, cx: &mut Context<'_>) {
         let scene = &self.scenes[&id];
         let (is_ending, is_new) = (scene.state == State::Stopping, scene.is_new());
-        if !is_ending && !is_new && self.may_restart(id, cx.now) {
+        if !is_ending && !is_new && self.may_go_on(id, cx.now) {
+            self.fell(id, why, cx);
+        } else if !is_ending && !is_new && self.may_restart(id, cx.now) {
             self.restart(id, why.to_owned(), cx);
         } else if is_new && self.place_elsewhere(id, cx) {
             // Whoever has asked for it waits a little longer.
@@ -221,6 +228,14 @@ impl SceneMaster {
     fn scenes_of(&self, node: NodeId) -> Vec<SceneId> {
         let on_node = self.scenes.iter().filter(|(_, it)| it.node == node && it.usage.is_some());
         let mut scenes: Vec<SceneId> = on_node.map(|(id, _)| *id).collect();
+        scenes.sort();
+        scenes
+    }
+
+    /// The scenes that are to move to this node, in the order of their ids.
+    fn scenes_to(&self, node: NodeId) -> Vec<SceneId> {
+        let to_node = self.scenes.iter().filter(|(_, it)| it.to == Some(node));
+        let mut scenes: Vec<SceneId> = to_node.map(|(id, _)| *id).collect();
         scenes.sort();
         scenes
     }
@@ -278,6 +293,25 @@ impl SceneMaster {
         self.nodes.entry(node).and_modify(|it| it.give_back(usage));
         self.want_standby();
         self.tell_if_drained(node, cx);
+    }
+
+    /// A scene that is to move has a slot of the node it goes to.
+    pub(super) fn take_slot_to_come(&mut self, id: SceneId) {
+        let Some(scene) = self.scenes.get(&id) else { return };
+        let usage = scene.rules.usage;
+        if let Some(node) = scene.to.and_then(|to| self.nodes.get_mut(&to)) {
+            node.take(usage);
+        }
+    }
+
+    /// It needs that slot no more, or takes it as its own. Of which node it was.
+    pub(super) fn free_slot_to_come(&mut self, id: SceneId, cx: &mut Context<'_>) -> Option<NodeId> {
+        let scene = self.scenes.get_mut(&id)?;
+        let (to, usage) = (scene.to.take()?, scene.rules.usage);
+        self.nodes.entry(to).and_modify(|it| it.give_back(usage));
+        self.want_standby();
+        self.tell_if_drained(to, cx);
+        Some(to)
     }
 
     /// One more or one less of a node's scenes is allocated.
@@ -342,6 +376,16 @@ impl SceneMaster {
     /// A scene of a node that is being drained. One that is being made is drained when it is there.
     pub(super) fn drain(&mut self, id: SceneId, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get(&id) else { return };
+        let moves = scene.rules.on_drain == OnDrain::Move;
+        match scene.state {
+            State::Allocated | State::Running | State::Suspect if moves => self.move_soon(id),
+            _ => self.drain_to_end(id, cx),
+        }
+    }
+
+    /// The same for one that does not go on elsewhere.
+    pub(super) fn drain_to_end(&mut self, id: SceneId, cx: &mut Context<'_>) {
+        let Some(scene) = self.scenes.get(&id) else { return };
         match scene.state {
             State::Ready | State::Reserved | State::Empty => self.stop(id, EndReason::Drained, Vec::new(), cx),
             State::Allocated | State::Running | State::Suspect => {
@@ -353,7 +397,12 @@ impl SceneMaster {
                 let event = crate::scene_service::Event::ReqDrainScene { scene: id, epoch, grace_ms };
                 cx.send(Message::SceneService(node, event));
             }
-            State::Placing | State::Restarting | State::Draining | State::Stopping | State::Stopped => {}
+            State::Placing
+            | State::Releasing
+            | State::Restarting
+            | State::Draining
+            | State::Stopping
+            | State::Stopped => {}
         }
     }
 

@@ -51,6 +51,13 @@ pub enum Order {
         /// Which.
         scene: SceneId,
     },
+    /// A game that is played goes on from its journal on another node; [`Answer::Moved`] as soon as it is there.
+    Move {
+        /// Which scene.
+        scene: SceneId,
+        /// Where to; `None`: to any node with room.
+        to: Option<NodeId>,
+    },
     /// A part of the list of scenes, in all states; [`Answer::Found`].
     Find {
         /// Which part.
@@ -100,6 +107,13 @@ pub enum Answer {
         /// Until when.
         until: Time,
     },
+    /// A scene goes on on a node.
+    Moved {
+        /// Which.
+        scene: SceneId,
+        /// Where it is now: where it was to go, or elsewhere if that was not possible any more.
+        node: NodeId,
+    },
     /// A scene is there for these users.
     Allocated {
         /// The allocation.
@@ -125,6 +139,7 @@ impl SceneMaster {
                 self.allocate_by_hand(&fleet, scene, allocation, cx).map(|()| None)
             }
             Order::Stop { scene } => self.stop_by_hand(scene, cx).map(|()| Some(Answer::Done)),
+            Order::Move { scene, to } => self.move_by_hand(number, scene, to, cx).map(|()| None),
             Order::Find { query } => self.find_all(&query).map(|page| Some(Answer::Found(page))),
             Order::Kick { scene, user, text } => self.kick(scene, user, text, cx).map(|()| Some(Answer::Done)),
             Order::DrainNode { node, exits } => self.known_node(node).map(|()| {

@@ -88,7 +88,7 @@ impl SceneMaster {
             return match scene.state {
                 // The scene has gone on to another match.
                 _ if scene.match_id != Some(match_id) => refuse_match(domain, match_id, Refusal::SceneEnded, cx),
-                State::Placing | State::Restarting => {} // The answer is on its way, or was given.
+                State::Placing | State::Releasing | State::Restarting => {} // The answer is on its way, or was given.
                 State::Allocated | State::Running | State::Suspect | State::Draining => {
                     self.open_ways(id, For::Match, cx);
                 }
@@ -182,6 +182,7 @@ impl SceneMaster {
         (scene.domain, scene.match_id, scene.arranged) = (domain, match_id, arranged);
         (scene.born, scene.end) = (cx.now, None);
         scene.crashes.clear();
+        scene.falls.clear();
         scene.strikes.clear();
         scene.missed = None;
         scene.sessions += 1;
@@ -243,11 +244,13 @@ impl SceneMaster {
             past_matches: Vec::new(),
             node,
             usage: None,
+            to: None,
             places: 0,
             sessions: 0,
             born: cx.now,
             seats: Vec::new(),
             crashes: Vec::new(),
+            falls: Vec::new(),
             strikes: Vec::new(),
             missed: None,
             end: None,

@@ -111,6 +111,9 @@ impl SceneMaster {
                 cx.send(lobby::Event::ResWatch { user, number, result: Err(DOWN) });
             }
             Event::ReqRejoin { user } => cx.send(lobby::Event::ResRejoin { user, result: Err(DOWN) }),
+            Event::ReqSeat { user, number } => {
+                cx.send(lobby::Event::ResSeat { user, number, held: Err(DOWN), ended: None });
+            }
             Event::ReqRemoveUser { .. } | Event::ReqCancelScene { .. } | Event::ReqGiveUpSeat { .. } => {
                 reconcile.hold(event);
             }
@@ -234,11 +237,13 @@ impl SceneMaster {
             past_matches: record.past_matches,
             node: record.node,
             usage: None,
+            to: record.to,
             places: 0,
             sessions: record.sessions,
             born: record.born,
             seats: seats.collect(),
             crashes: record.crashes,
+            falls: record.falls,
             strikes: record.strikes,
             missed: None,
             end: record.end,
@@ -258,6 +263,7 @@ impl SceneMaster {
         if record.holds_slot {
             self.take_slot(id);
         }
+        self.take_slot_to_come(id);
         self.count(id, cx);
         self.list_anew(id);
         self.restore_seats(id, cx.now);
@@ -524,6 +530,9 @@ impl SceneMaster {
         match (scene.state, scene.is_new()) {
             (State::Placing, true) => self.not_placed_in_time(id, Refusal::TimedOut("making the scene".into()), cx),
             (State::Placing | State::Allocated | State::Restarting, _) => {
+                self.stop(id, EndReason::NeverJoined, Vec::new(), cx);
+            }
+            (State::Releasing, _) if scene.seats.iter().all(|row| row.state != SeatState::Held) => {
                 self.stop(id, EndReason::NeverJoined, Vec::new(), cx);
             }
             _ => {}

@@ -48,7 +48,7 @@ impl SceneMaster {
         let (user, allocation) = (row.player.user, scene.allocation);
         self.by_user.remove(&user);
         let ended = SceneEnded { scene: id, reason, results: Vec::new() };
-        cx.send(lobby::Event::SynSceneEnded { user, allocation, ended });
+        self.tell_ended(user, allocation, ended, cx);
         if is_unknown {
             self.free_place(id, seat);
         }

@@ -6,7 +6,6 @@
 use super::{Ask, Due, PAST_MATCHES_MAX, STOP_MS_MAX, SceneMaster, SeatState, State, TOMBSTONE_MS, TOMBSTONES_MAX};
 use crate::Context;
 use crate::ids::{Epoch, SceneId};
-use crate::lobby;
 use crate::message::{EndReason, PlayerResult, SceneEnded};
 use crate::refusal::Refusal;
 
@@ -30,8 +29,15 @@ impl SceneMaster {
             }
             (State::Stopping, _) => {}
             (State::Stopped, _) => self.end_stray(id, epoch, cx),
-            (State::Placing | State::Allocated | State::Running | State::Suspect | State::Draining, Ask::Empty)
-                if on_the_way => {}
+            (
+                State::Placing
+                | State::Allocated
+                | State::Running
+                | State::Suspect
+                | State::Draining
+                | State::Releasing,
+                Ask::Empty,
+            ) if on_the_way => {}
             (_, Ask::Empty) => self.stop(id, EndReason::Empty, Vec::new(), cx),
             (_, Ask::Finished(results)) => self.stop(id, EndReason::Finished, results, cx),
             (_, Ask::Crashed(text)) => self.crashed(id, text, cx),
@@ -127,15 +133,18 @@ impl SceneMaster {
         let (reason, results) = scene.end.clone().unwrap_or((EndReason::Stopped, Vec::new()));
         let allocation = scene.allocation;
         self.counts.ended(reason.name());
+        let mut users = Vec::new();
         for (seat, row) in (0..).zip(&mut scene.seats) {
             self.deadlines.clear(&Due::Token(id, seat));
-            if row.state == SeatState::Gone {
-                continue;
+            if row.state != SeatState::Gone {
+                row.state = SeatState::Gone;
+                self.by_user.remove(&row.player.user);
+                users.push(row.player.user);
             }
-            row.state = SeatState::Gone;
-            self.by_user.remove(&row.player.user);
+        }
+        for user in users {
             let ended = SceneEnded { scene: id, reason: reason.clone(), results: results.clone() };
-            cx.send(lobby::Event::SynSceneEnded { user: row.player.user, allocation, ended });
+            self.tell_ended(user, allocation, ended, cx);
         }
     }
 

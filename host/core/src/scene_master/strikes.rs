@@ -14,7 +14,10 @@ use crate::message::EndReason;
 impl SceneMaster {
     pub(super) fn syn_misbehaved(&mut self, id: SceneId, epoch: Epoch, kind: Misbehaviour, cx: &mut Context<'_>) {
         let Some(scene) = self.scenes.get_mut(&id).filter(|scene| scene.epoch == epoch) else { return };
-        if matches!(scene.state, State::Placing | State::Restarting | State::Stopping | State::Stopped) {
+        if matches!(
+            scene.state,
+            State::Placing | State::Releasing | State::Restarting | State::Stopping | State::Stopped
+        ) {
             return; // It begins or ends anyhow, and both have their deadlines.
         }
         let limits = Arc::clone(&scene.rules);

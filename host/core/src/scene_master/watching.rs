@@ -36,6 +36,11 @@ impl Spectators {
         self.by_scene.get(&scene).map_or(0, BTreeSet::len) as u32
     }
 
+    /// Who waits for a way in.
+    pub fn waiting(&self) -> Vec<UserId> {
+        self.asked.keys().copied().collect()
+    }
+
     fn add(&mut self, user: UserId, scene: SceneId) {
         self.by_user.insert(user, scene);
         self.by_scene.entry(scene).or_default().insert(user);

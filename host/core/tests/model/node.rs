@@ -331,7 +331,7 @@ impl State {
                 Message::SceneMaster(event) => self.report_of(n, &event),
                 message => unreachable!("a scene says {message:?}"),
             },
-            Effect::Gone => {
+            Effect::Gone | Effect::Released => {
                 if let Some(gone) = self.nodes[n].scenes.remove(&scene) {
                     let inc = gone.incarnation().epoch.0 as Inc;
                     self.nodes[n].ended.insert((scene, inc));

@@ -247,6 +247,7 @@ fn every_state_and_event() {
             ),
             ("ResRejoin", Event::ResRejoin { user: USER, result: Ok(entry(1)) }),
             ("ResRejoin, refused", Event::ResRejoin { user: USER, result: Err(Refusal::SceneEnded) }),
+            ("ResSeat", Event::ResSeat { user: USER, number: 1, held: Ok(None), ended: None }),
             ("SynSceneEnded", ended()),
             ("ReqScenes: find", crate::lobby_scenes::req(crate::lobby_scenes::find())),
             ("ReqScenes: join", crate::lobby_scenes::req(scene_list::Ask::Join(SCENE))),
@@ -260,6 +261,7 @@ fn every_state_and_event() {
             ("Match down", service(ServiceName::Match, false)),
             ("SceneMaster down", service(ServiceName::SceneMaster, false)),
             ("SceneService down", service(ServiceName::SceneService, false)),
+            ("SceneMaster up again", service(ServiceName::SceneMaster, true)),
             ("Db down", service(ServiceName::Db, false)),
             ("up, was up", service(ServiceName::Match, true)),
             ("Stopping", Event::Stopping),
@@ -269,6 +271,9 @@ fn every_state_and_event() {
             let mut world = state.clone();
             if *event == Event::Tick {
                 world.now = world.now.plus_ms(FIRST_FRAME_MS_MAX.max(ANSWER_MS_MAX) + 100_000);
+            }
+            if *event == service(ServiceName::SceneMaster, true) {
+                world.tell(service(ServiceName::SceneMaster, false));
             }
             let effects = world.step(event.clone());
             let state = match world.service.phase_name(USER).as_str() {

@@ -123,6 +123,7 @@ pub fn short(effect: &Effect) -> String {
         Effect::Send(message) => table::short(message),
         Effect::Kept => "kept".to_owned(),
         Effect::Gone => "gone".to_owned(),
+        Effect::Released => "released".to_owned(),
     }
 }
 
@@ -596,6 +597,7 @@ fn every_state_and_event() {
             ("End Finished, kept", Event::Order(keep)),
             ("End Stopped", end(EndReason::Stopped)),
             ("Drain", Event::Order(ToScene::Drain { epoch: EPOCH, grace_ms: 5 })),
+            ("Release", Event::Order(ToScene::Release { epoch: EPOCH })),
             ("Tick, all deadlines passed", Event::Tick),
         ],
         |state, event| {

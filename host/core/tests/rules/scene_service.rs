@@ -264,6 +264,13 @@ fn every_state_and_event() {
             ("ResEnd", Event::ResEnd { scene: SCENE, epoch: EPOCH, kept: false }),
             ("ResEnd, kept", Event::ResEnd { scene: SCENE, epoch: EPOCH, kept: true }),
             ("ReqDrainScene", Event::ReqDrainScene { scene: SCENE, epoch: EPOCH, grace_ms: 5 }),
+            ("ReqReleaseScene", Event::ReqReleaseScene { scene: SCENE, epoch: EPOCH }),
+            ("ReqReleaseScene, other epoch", Event::ReqReleaseScene { scene: SCENE, epoch: Epoch(2) }),
+            ("ResRelease", Event::ResRelease { scene: SCENE, epoch: EPOCH, result: Ok(()) }),
+            (
+                "ResRelease, refused",
+                Event::ResRelease { scene: SCENE, epoch: EPOCH, result: Err(Refusal::Invalid("x".to_owned())) },
+            ),
             ("ReqAddToken", token(EPOCH)),
             ("ReqAddToken, other epoch", token(Epoch(2))),
             (

@@ -295,6 +295,7 @@ pub fn of_scene<F: Clone>(scene: &Scene<F>, event: &scene::Event, seat: Option<S
         }) => "End Stopped",
         Event::Order(ToScene::End { .. }) => "End Finished",
         Event::Order(ToScene::Drain { .. }) => "Drain",
+        Event::Order(ToScene::Release { .. }) => "Release",
         Event::Order(ToScene::Report { epoch, .. }) => {
             if *epoch == scene.incarnation().epoch {
                 "Report"

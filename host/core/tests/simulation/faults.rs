@@ -2,7 +2,8 @@
 //!
 //! A node that is silent for longer than [`SILENT_MS_MAX`] is declared down, and has lost its scenes when it is back:
 //! that a node fences itself off is not built yet. All nodes begin anew with the host, which ends all scenes when it
-//! begins; a SceneMaster alone that fails ([`Fault::FreshMaster`]) is followed by one that goes on with them. A node
+//! begins but those with a journal; a SceneMaster alone that fails ([`Fault::FreshMaster`], [`Fault::Dies`]) is followed
+//! by one that goes on with them. A node
 //! comes back after it was declared down, never before: SceneMaster could not tell its lives apart.
 
 use scenehost_core::message::ServiceName;
@@ -11,7 +12,7 @@ use scenehost_core::{NodeId, Refusal, Time, lobby, scene_master};
 
 use crate::invariants;
 use crate::nodes::Node;
-use crate::plan::{Deed, Fault, NODES, between};
+use crate::plan::{Deed, Fault, NODES, Unit, between};
 use crate::sim::{Due, Sim, builds, new_db, new_match};
 use crate::traffic::LinkFault;
 use crate::watch::Place;
@@ -25,22 +26,44 @@ const STOP_MS: [u64; 2] = [5_000, 15_000];
 #[derive(Debug)]
 pub enum Undo {
     Link(usize),
-    Pause { node: usize, life: u32 },
+    Pause {
+        node: usize,
+        life: u32,
+    },
     Crash(usize),
-    Down { node: usize, host: u32 },
+    Down {
+        node: usize,
+        host: u32,
+    },
     Store,
     StopScenes(u32),
     Stopped(u32),
     Drain(usize),
+    /// The others hear that a service is gone; a fresh one begins.
+    Heard(Unit, u32),
+    Dead(Unit, u32),
 }
 
 impl Sim {
     pub fn fault(&mut self, fault: Fault) {
+        // What is gone already does not fail once more.
+        let unit = match fault {
+            Fault::FreshMatch(domain) => Some(Unit::Match(domain)),
+            Fault::FreshDb => Some(Unit::Db),
+            Fault::FreshMaster => Some(Unit::Master),
+            Fault::Dies(unit) => Some(unit),
+            _ => None,
+        };
+        if unit.is_some_and(|unit| self.dead.contains_key(&unit)) {
+            return;
+        }
         // After these somebody may have a seat and not know of it, until its token expires or its scene ends.
         let lossy_ms = match fault {
             Fault::Link { for_ms, .. } => for_ms + 60_000,
             Fault::StoreDown { for_ms } => for_ms + 60_000,
             Fault::FreshMatch(_) => 60_000,
+            // A seat of which nobody was told, and what users have seen end and the books have not.
+            Fault::Dies(_) => 120_000,
             // Who does something else meanwhile is not told.
             Fault::Operator(Deed::Allocate { .. }) | Fault::AskedAgain(_) => 100_000,
             _ => 0,
@@ -86,6 +109,7 @@ impl Sim {
                 self.plan(Place::Db);
             }
             Fault::FreshMaster => self.fresh_master(),
+            Fault::Dies(unit) => self.die(unit),
             Fault::HostCrash => self.host_crash(),
             Fault::HostStop => {
                 if !self.is_stopping {
@@ -130,6 +154,16 @@ impl Sim {
                 }
             }
             Undo::Drain(node) => self.undrain(node),
+            Undo::Heard(unit, host) => {
+                if self.host.life == host {
+                    self.dead_heard(unit);
+                }
+            }
+            Undo::Dead(unit, host) => {
+                if self.host.life == host {
+                    self.begin_elsewhere(unit);
+                }
+            }
             Undo::Store => {
                 self.store.is_down = false;
                 self.plan_all();
@@ -160,18 +194,22 @@ impl Sim {
     /// SceneMaster has failed, and a fresh one takes over with what is in the store. It tells by itself when it is up.
     fn fresh_master(&mut self) {
         self.host.master.fail(SceneMaster::taking_over(builds(self.build)));
-        // What it knew of matches and orders is gone; an answer may be on its way.
-        self.asked.clear();
-        self.watch.orders.values_mut().for_each(|order| *order = (Time(u64::MAX), 0));
-        let being_made = self.watch.scenes.iter().filter(|(_, row)| row.state == "Placing").map(|(id, _)| *id);
-        self.watch.taken_over = being_made.collect();
-        self.watch.draining.clear();
+        self.master_is_fresh();
         self.announce(ServiceName::SceneMaster, false);
         // Of the other nodes it hears by their reports.
         if self.nodes[0].up {
             self.tell_up(0);
         }
         self.plan(Place::Master);
+    }
+
+    /// What SceneMaster knew of matches and orders is gone; an answer may be on its way.
+    pub fn master_is_fresh(&mut self) {
+        self.asked.clear();
+        self.watch.orders.values_mut().for_each(|order| *order = (Time(u64::MAX), 0));
+        let being_made = self.watch.scenes.iter().filter(|(_, row)| row.state == "Placing").map(|(id, _)| *id);
+        self.watch.taken_over = being_made.collect();
+        self.watch.draining.clear();
     }
 
     fn pause(&mut self, node: usize, for_ms: u64) {

@@ -81,7 +81,9 @@ fn slots(master: &SceneMaster, watch: &mut Watch) {
     }
     for node in 0..NODES {
         let Some((used, of)) = master.slots(NodeId(node as u64)) else { continue };
-        let holding = watch.scenes.values().filter(|row| row.holds_slot && row.node == node as u64).count();
+        let holds = |row: &&Row| row.holds_slot && row.node == node as u64;
+        let goes_there = |row: &&Row| row.to == Some(node as u64);
+        let holding = watch.scenes.values().filter(holds).count() + watch.scenes.values().filter(goes_there).count();
         watch.check(SLOTS, used as usize == holding && used <= of, || {
             format!("node {node} has {used} of {of} slots taken, and {holding} scenes hold one")
         });
@@ -301,7 +303,9 @@ pub fn agreed(sim: &mut Sim) {
         let phase = sim.host.lobby.service.phase_name(user.id);
         let by_lobby = phase.starts_with("InScene") || phase.starts_with("Rejoining");
         let by_master = sim.watch.scenes.values().any(|row| row.state != "Stopped" && row.users.contains(&user.id));
-        if by_lobby == by_master || (by_master && sim.now < sim.watch.lossy_until) {
+        // A fresh lobby does not know of who does not come back; the seat has its own time.
+        let is_forgotten = phase == "absent" && (sim.host.life > 1 || sim.moved.contains_key(&Place::Lobby));
+        if by_lobby == by_master || (by_master && (is_forgotten || sim.now < sim.watch.lossy_until)) {
             sim.disagreed.remove(&user.id);
             continue;
         }

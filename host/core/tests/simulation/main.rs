@@ -9,6 +9,7 @@
 //! simulated hours. Both go with `cargo test -p scenehost-core --test simulation`.
 
 mod coverage;
+mod deaths;
 mod faults;
 mod game;
 mod invariants;
@@ -133,8 +134,10 @@ fn a_violation_is_told_with_the_few_actions_that_it_needs_and_with_what_to_repla
     assert!(shortest.actions.len() <= 8 && plan.actions.len() > 100, "{:?}", shortest.actions);
     assert_eq!(run(&shortest, sabotage, false).violation.map(|it| it.invariant), Some(violation.invariant));
     let told = failure(&plan, sabotage, &outcome);
-    for part in ["SCENEHOST_SIM_SEED=1", violation.invariant, "Search(", "ReqCreateScene"] {
-        assert!(told.contains(part), "{told}");
+    let actions = shortest.actions.iter().map(|planned| format!("{:?}", planned.action));
+    let parts = ["SCENEHOST_SIM_SEED=1", violation.invariant, "ReqCreateScene"].map(str::to_owned);
+    for part in parts.into_iter().chain(actions) {
+        assert!(told.contains(&part), "{told}");
     }
 }
 

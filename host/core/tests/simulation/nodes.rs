@@ -153,7 +153,7 @@ impl Sim {
             Effect::Tell { connection, notice, .. } => self.tell_at_scene(node, connection, notice),
             Effect::Send(message) => self.route(Place::Scenes(node), *message),
             Effect::Kept => {} // Its game does nothing any more: what it would do is of an older epoch, or not open.
-            Effect::Gone => _ = self.nodes[node].scenes.remove(&id),
+            Effect::Gone | Effect::Released => _ = self.nodes[node].scenes.remove(&id),
             // The frames themselves are the rules' affair; that the connection is closed follows from what is told.
             Effect::Repeat { .. } | Effect::Show { .. } | Effect::Complain(_) | Effect::Close(_) => {}
         }

@@ -30,6 +30,10 @@ impl Sim {
             Deed::Release(pick) => self.order_master(0, Order::Release { scene: self.picked(pick) }),
             Deed::Allocate { fleet, nobody, scene } => self.allocate(fleet, nobody, scene),
             Deed::Stop(pick) => self.order_master(0, Order::Stop { scene: self.picked(pick) }),
+            Deed::Move(pick, to) => {
+                let to = to.map(|node| NodeId(node as u64));
+                self.order_master(0, Order::Move { scene: self.picked(pick), to });
+            }
             Deed::Drain { node, for_ms } => {
                 self.order_master(0, Order::DrainNode { node: NodeId(node as u64), exits: false });
                 self.after(for_ms, Due::Undo(Undo::Drain(node)));

@@ -76,6 +76,9 @@ pub enum Fault {
     FreshMatch(usize),
     FreshDb,
     FreshMaster,
+    /// The machine of one service is gone, with all that was on the way to it and from it; after a while it runs on
+    /// another one.
+    Dies(Unit),
     /// The process of the host is gone with everything that was not synced, and starts again.
     HostCrash,
     /// The host is told to stop, ends its scenes and starts again.
@@ -89,6 +92,16 @@ pub enum Fault {
     AskedAgain(usize),
     Operator(Deed),
     Ban(usize),
+}
+
+/// What runs on a machine of its own where there are many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unit {
+    Auth,
+    Db,
+    Lobby,
+    Master,
+    Match(usize),
 }
 
 /// Which scene an operator means.
@@ -121,6 +134,8 @@ pub enum Deed {
         scene: Option<Pick>,
     },
     Stop(Pick),
+    /// A scene goes on elsewhere: on this node, or on any.
+    Move(Pick, Option<usize>),
     Drain {
         node: usize,
         for_ms: u64,
@@ -242,11 +257,11 @@ fn pick(rng: &mut ChaCha8Rng) -> Pick {
     }
 }
 
-const KINDS: usize = 18;
+const KINDS: usize = 20;
 /// In one of so many simulations operators are eager and links are bad, so that orders meet scenes in states that pass
 /// quickly: how frequent each kind of fault is then, and how long they pause.
 const EAGER: u64 = 8;
-const EAGER_RATES: [u64; KINDS] = [2, 1, 0, 0, 1, 0, 0, 0, 0, 2, 3, 1, 0, 2, 2, 2, 2, 2];
+const EAGER_RATES: [u64; KINDS] = [2, 1, 0, 0, 1, 0, 0, 0, 0, 2, 3, 1, 0, 0, 3, 2, 2, 2, 2, 2];
 const EAGER_PAUSE_MS: u64 = 1_500;
 
 fn fault(rng: &mut ChaCha8Rng, kind: usize, users: usize) -> Fault {
@@ -271,7 +286,22 @@ fn fault(rng: &mut ChaCha8Rng, kind: usize, users: usize) -> Fault {
         10 => Fault::Again { node: remote, letter: below(rng, LETTERS_KEPT as u64) as usize },
         11 => Fault::AskedAgain(below(rng, ASKED_KEPT as u64) as usize),
         12 => Fault::FreshMaster,
+        13 => Fault::Dies(unit(rng)),
+        14 => {
+            let to = if chance(rng, 30) { Some(below(rng, NODES as u64 + 1) as usize) } else { None };
+            Fault::Operator(Deed::Move(Pick::Any(below(rng, SCENES_PICKED) as usize), to))
+        }
         _ => Fault::Operator(deed(rng)),
+    }
+}
+
+fn unit(rng: &mut ChaCha8Rng) -> Unit {
+    match below(rng, 6) {
+        0 => Unit::Auth,
+        1 => Unit::Db,
+        2..4 => Unit::Lobby,
+        4 => Unit::Master,
+        _ => Unit::Match(below(rng, DOMAINS.len() as u64) as usize),
     }
 }
 

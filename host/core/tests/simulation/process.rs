@@ -112,6 +112,14 @@ impl<S: Observed> Process<S> {
         self.replace(service);
     }
 
+    /// The same on another machine: what was on the way to the one before, and what it had yet to say, is lost.
+    pub fn begin_elsewhere(&mut self, service: S) {
+        self.inbox.clear();
+        self.said.clear();
+        self.wake = None;
+        self.replace(service);
+    }
+
     fn has_room(&self) -> bool {
         self.said.len() < COMMITS_MAX || self.service.speaks_at_once()
     }

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rand_chacha::ChaCha8Rng;
-use scenehost_core::config::{AfterSession, Domain, Fleet, OnCrash, StartOn, Strikes};
+use scenehost_core::config::{AfterSession, Domain, Fleet, Journal, Keep, OnCrash, OnDrain, StartOn, Strikes};
 use scenehost_core::db::{Db, Rules};
 use scenehost_core::lobby::{self, Lobby};
 use scenehost_core::matching::Match;
@@ -28,7 +28,7 @@ use crate::faults::Undo;
 use crate::game::{MEMORY_KIB_MAX, STEP_MS_MAX};
 use crate::invariants;
 use crate::nodes::Node;
-use crate::plan::{Action, BUSY_MS, DOMAINS, FLEETS, NODES, PLAYERS, Plan, Will, below, stream};
+use crate::plan::{Action, BUSY_MS, DOMAINS, FLEETS, NODES, PLAYERS, Plan, Unit, Will, below, stream};
 use crate::process::{Process, Store};
 use crate::sabotage::Sabotage;
 use crate::user::{Other, User};
@@ -123,7 +123,7 @@ impl Host {
         let matches = (0..DOMAINS.len()).map(|it| Process::new(new_match(it), Place::Match(it), rng(4 + it as u64)));
         Self {
             life,
-            lobby: Process::new(Lobby::new(domains().into_iter().collect(), GRACE_MS), Place::Lobby, rng(1)),
+            lobby: Process::new(new_lobby(u64::from(life) << 8), Place::Lobby, rng(1)),
             db: Process::new(new_db(u64::from(life) << 8), Place::Db, rng(2)),
             matches: matches.collect(),
             master: Process::new(SceneMaster::new(fleets()), Place::Master, rng(3)),
@@ -171,6 +171,10 @@ pub struct Sim {
     pub unready: Option<Time>,
     /// How many fresh services there were.
     pub generations: u64,
+    /// The services whose machines are gone, and whether the others have heard of it.
+    pub dead: BTreeMap<Unit, bool>,
+    /// How often each service has begun on another machine.
+    pub moved: BTreeMap<Place, u32>,
 }
 
 /// What came of a simulation.
@@ -230,6 +234,8 @@ impl Sim {
             build: 1,
             unready: None,
             generations: 0,
+            dead: BTreeMap::new(),
+            moved: BTreeMap::new(),
         };
         for planned in &plan.actions {
             sim.after(planned.at_ms, Due::Act(planned.action));
@@ -242,6 +248,7 @@ impl Sim {
 
     /// A host begins with what the store has.
     pub fn start_host(&mut self) {
+        self.dead.clear();
         self.host = Host::new(self.seed, self.host.life + 1);
         self.is_stopping = false;
         self.is_sync_planned = false;
@@ -394,6 +401,9 @@ impl Sim {
 
     /// Gives a service its turn.
     fn wake(&mut self, place: Place) {
+        if self.is_dead(place) {
+            return;
+        }
         let ahead_ms = self.ahead_ms(place);
         let clock = Time(self.now.0.saturating_add_signed(ahead_ms));
         let (now, store, watch) = (self.now, &mut self.store, &mut self.watch);
@@ -511,7 +521,8 @@ impl Sim {
     pub fn life_of(&self, place: Place) -> u32 {
         match place {
             Place::Node(node) | Place::Scenes(node) => self.nodes[node].life,
-            _ => self.host.life,
+            // Each life of the host is one of all its services, and those have further ones.
+            place => (self.host.life << 16) + self.moved.get(&place).copied().unwrap_or_default(),
         }
     }
 
@@ -548,7 +559,7 @@ fn host_places() -> impl Iterator<Item = Place> {
 }
 
 /// The records whose keys are this and an id.
-fn recovered<Id: std::str::FromStr, Record: serde::de::DeserializeOwned>(
+pub fn recovered<Id: std::str::FromStr, Record: serde::de::DeserializeOwned>(
     store: &Store,
     prefix: &str,
 ) -> Vec<(Id, Record)> {
@@ -562,6 +573,11 @@ fn recovered<Id: std::str::FromStr, Record: serde::de::DeserializeOwned>(
 pub fn new_match(domain: usize) -> Match {
     let name = DomainName::from(DOMAINS[domain]);
     Match::new(name.clone(), domains()[&name].clone(), None)
+}
+
+/// A lobby with the numbers of this generation.
+pub fn new_lobby(generation: u64) -> Lobby {
+    Lobby::new(domains().into_iter().collect(), GRACE_MS).taking_over(generation << 32)
 }
 
 /// Db with the numbers of this generation.
@@ -592,9 +608,19 @@ pub fn domains() -> BTreeMap<DomainName, Domain> {
 pub fn fleets() -> BTreeMap<FleetName, Fleet> {
     let strikes =
         Strikes { max: 2, within_ms: 10_000, step_ms: STEP_MS_MAX, memory_kib: MEMORY_KIB_MAX, silence_ms: SILENCE_MS };
-    let duel = Fleet { life_ms_max: LIFE_MS_MAX, scenes_max: 2, strikes, spectators_max: 1, ..Fleet::default() };
+    let duel = Fleet {
+        life_ms_max: LIFE_MS_MAX,
+        scenes_max: 2,
+        strikes,
+        spectators_max: 1,
+        journal: Journal { keep: Keep::Recovery, ..Journal::default() },
+        on_drain: OnDrain::Move,
+        ..Fleet::default()
+    };
     let arena = Fleet {
         on_crash: OnCrash::End,
+        on_drain: OnDrain::End,
+        journal: Journal::default(),
         stop_grace_ms: 0,
         start: StartOn::Provision,
         standby_min: STANDBY_MIN,
@@ -608,7 +634,7 @@ pub fn fleets() -> BTreeMap<FleetName, Fleet> {
         spectator_delay_ms: 3_000,
         ..duel.clone()
     };
-    let manual = Fleet { start: StartOn::Hand, ..duel.clone() };
+    let manual = Fleet { start: StartOn::Hand, on_drain: OnDrain::End, journal: Journal::default(), ..duel.clone() };
     BTreeMap::from([(FLEETS[0].into(), duel), (FLEETS[1].into(), arena), (FLEETS[2].into(), manual)])
 }
 

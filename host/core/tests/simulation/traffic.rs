@@ -12,7 +12,7 @@ use scenehost_core::scene_master::{Capacity, Offer};
 use scenehost_core::{Message, NodeId, Refusal, Time, db, lobby, matching, scene_master};
 
 use crate::operators::idle_of;
-use crate::plan::{ASKED_KEPT, Action, DOMAINS, LETTERS_KEPT, NODES, below, between, chance};
+use crate::plan::{ASKED_KEPT, Action, DOMAINS, LETTERS_KEPT, NODES, Unit, below, between, chance};
 use crate::sabotage::Sabotage;
 use crate::sim::{Due, SLOTS, START, Sim};
 use crate::user::Deed;
@@ -185,6 +185,9 @@ impl Sim {
 
     /// A message has come.
     pub fn deliver(&mut self, to: Place, message: Message) {
+        if self.is_dead(to) {
+            return;
+        }
         match (to, message) {
             (Place::Lobby, Message::Lobby(event)) => self.host.lobby.put(event),
             (Place::Db, Message::Db(event)) => self.host.db.put(event),
@@ -201,6 +204,9 @@ impl Sim {
 
     /// What Auth would answer.
     fn auth(&mut self, asker: Asker, request: &Request) {
+        if self.dead.contains_key(&Unit::Auth) {
+            return;
+        }
         let event = match (asker, request) {
             (Asker::Lobby(connection), _) => {
                 let user = &self.users[self.owners[connection.0 as usize]];
@@ -233,7 +239,7 @@ impl Sim {
             match deed {
                 Deed::Lobby(event) => {
                     let at = self.arrival(Place::User(user), Place::Lobby);
-                    let (to, life) = (Place::Lobby, self.host.life);
+                    let (to, life) = (Place::Lobby, self.life_of(Place::Lobby));
                     self.at(at, Due::Letter { to, life, message: Box::new(event.into()) });
                 }
                 Deed::Scene(node, scene, event) => match self.door(user, node) {
@@ -273,6 +279,9 @@ impl Sim {
     pub fn announce(&mut self, service: ServiceName, up: bool) {
         self.send(Place::World, Place::Db, db::Event::Service { service, up }.into());
         self.send(Place::World, Place::Lobby, lobby::Event::Service { service, up }.into());
+        if service != ServiceName::SceneMaster {
+            self.send(Place::World, Place::Master, scene_master::Event::Service { service, up }.into());
+        }
         for (domain, name) in DOMAINS.iter().enumerate() {
             let message = Message::Match((*name).into(), matching::Event::Service { service, up });
             self.send(Place::World, Place::Match(domain), message);

@@ -207,6 +207,13 @@ impl User {
         self.later(500, 8_000, Will::Online);
     }
 
+    /// The lobby is gone, or a fresh one is there; its connections are closed.
+    pub fn lobby_gone(&mut self) {
+        self.gone();
+        self.asked.clear();
+        self.later(100, 6_000, Will::Online);
+    }
+
     /// A frame of the lobby.
     pub fn hears(&mut self, told: ToUser, now: Time) {
         if Some(told.connection) != self.connection {

@@ -9,7 +9,7 @@ use std::fmt::{self, Debug};
 use scenehost_core::db::Db;
 use scenehost_core::lobby::{self, Lobby};
 use scenehost_core::matching::{self, Match};
-use scenehost_core::record::{self, SceneRecord};
+use scenehost_core::record::{self, SceneRecord, SeatState};
 use scenehost_core::results::Finished;
 use scenehost_core::scene_master::{self, SceneMaster};
 use scenehost_core::scene_service::{self, Report, SceneService};
@@ -65,6 +65,8 @@ pub struct Row {
     pub state: String,
     pub deadline: Option<Time>,
     pub holds_slot: bool,
+    /// The node that has a slot for it, too.
+    pub to: Option<u64>,
     /// Who has a seat, and how many seats were given.
     pub users: BTreeSet<UserId>,
     /// Somebody had one when its session began.
@@ -84,6 +86,7 @@ impl Row {
             state: String::new(),
             deadline: None,
             holds_slot: false,
+            to: None,
             users: BTreeSet::new(),
             has_players: false,
             seats: 0,
@@ -303,7 +306,9 @@ impl Watch {
         let row = self.scenes.entry(id).or_insert_with(|| Row::new(record.fleet.clone()));
         let is_given = record.state == "Placing" && matches!(row.state.as_str(), "Ready" | "Reserved");
         if is_new || is_given {
-            row.users = record.users.iter().copied().collect();
+            // One that goes on from before may have had users who have given their seats up.
+            let of_seats = record.seats.iter().filter(|seat| seat.state != SeatState::Gone);
+            row.users = of_seats.map(|seat| seat.player.user).collect();
             row.has_players = !row.users.is_empty();
             if let Some(match_id) = self.asking.take_if(|_| !record.users.is_empty()) {
                 self.by_match.insert(match_id, id);
@@ -329,6 +334,7 @@ impl Watch {
         }
         row.epoch = record.epoch.0;
         row.node = record.node.0;
+        row.to = record.to.map(|node| node.0);
         row.deadline = record.deadline;
         row.state.clone_from(&record.state);
     }
@@ -438,6 +444,7 @@ impl Observed for SceneMaster {
                 Order::Release { scene } => ("ReqOperator Release".to_owned(), Some(*scene)),
                 Order::Allocate { scene, .. } => ("ReqOperator Allocate".to_owned(), *scene),
                 Order::Stop { scene } => ("ReqOperator Stop".to_owned(), Some(*scene)),
+                Order::Move { scene, .. } => ("ReqOperator Move".to_owned(), Some(*scene)),
                 Order::DrainNode { node, .. } => {
                     watch.drains.insert(*number, node.0);
                     return watch.of_all("ReqOperator DrainNode", Some(*node));
@@ -447,8 +454,15 @@ impl Observed for SceneMaster {
                     return;
                 }
             },
-            Event::Service { up: false, .. } => return watch.of_all("Db down", None),
-            Event::Service { up: true, .. } => return watch.of_all("Db up", None),
+            Event::Service { service: ServiceName::Db, up } => {
+                return watch.of_all(if *up { "Db up" } else { "Db down" }, None);
+            }
+            Event::Service { service: ServiceName::Lobby, up: false } => return watch.of_all("Lobby down", None),
+            Event::Service { service: ServiceName::Match, up: false } => return watch.of_all("Match down", None),
+            Event::Service { .. } => return,
+            Event::ReqSeat { user, .. } => ("ReqSeat".to_owned(), watch.scene_of(*user)),
+            Event::ResReleaseScene { scene, result: Ok(()), .. } => ("ResReleaseScene".to_owned(), Some(*scene)),
+            Event::ResReleaseScene { scene, .. } => ("ResReleaseScene, refused".to_owned(), Some(*scene)),
             Event::Stopping => return watch.of_all("Stopping", None),
             Event::Tick => {
                 let due = |row: &Row| row.deadline.is_some_and(|deadline| deadline <= now);
@@ -499,6 +513,7 @@ impl Observed for SceneMaster {
                     if let Some(row) = watch.scenes.get_mut(&id) {
                         row.users.clear();
                         row.holds_slot = false;
+                        row.to = None;
                         "Stopped".clone_into(&mut row.state);
                     }
                 }
@@ -568,8 +583,15 @@ impl Observed for Match {
                     (column, Err(_)) => ("ResCreateScene, refused", column),
                 }
             }
-            Event::Service { service: service @ (ServiceName::Db | ServiceName::Match), up: false } => {
-                let row = if *service == ServiceName::Db { "Db down" } else { "Match down" };
+            Event::Service {
+                service: service @ (ServiceName::Db | ServiceName::Match | ServiceName::Lobby),
+                up: false,
+            } => {
+                let row = match service {
+                    ServiceName::Db => "Db down",
+                    ServiceName::Match => "Match down",
+                    _ => "Lobby down",
+                };
                 (row, if self.waiting() > 0 { "Waiting" } else { "none" })
             }
             Event::Service { service: ServiceName::SceneMaster, up } => {
@@ -609,6 +631,9 @@ impl Observed for SceneService {
             Event::ReqDestroyScene { scene, epoch, keep: true, .. } => ("ReqDestroyScene, kept", *scene, Some(*epoch)),
             Event::ReqDestroyScene { scene, epoch, .. } => ("ReqDestroyScene", *scene, Some(*epoch)),
             Event::ReqDrainScene { scene, epoch, .. } => ("ReqDrainScene", *scene, Some(*epoch)),
+            Event::ReqReleaseScene { scene, epoch } => ("ReqReleaseScene", *scene, Some(*epoch)),
+            Event::ResRelease { scene, result: Ok(()), .. } => ("ResRelease", *scene, None),
+            Event::ResRelease { scene, .. } => ("ResRelease, refused", *scene, None),
             Event::ResEnd { scene, kept: true, .. } => ("ResEnd, kept", *scene, None),
             Event::ResEnd { scene, .. } => ("ResEnd", *scene, None),
             Event::ReqAddToken { scene, epoch, .. } => ("ReqAddToken", *scene, Some(*epoch)),
@@ -636,6 +661,7 @@ impl Observed for SceneService {
         for message in &effects.messages {
             let Message::SceneMaster(
                 scene_master::Event::ResCreateScene { result: Err(refusal), .. }
+                | scene_master::Event::ResReleaseScene { result: Err(refusal), .. }
                 | scene_master::Event::ResAddToken { result: Err(refusal), .. },
             ) = message
             else {

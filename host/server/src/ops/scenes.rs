@@ -51,6 +51,12 @@ struct Reserved {
     until_ms: u64,
 }
 
+#[derive(Serialize)]
+struct Moved {
+    scene: String,
+    node: String,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Allocate {
@@ -214,6 +220,9 @@ fn shown(answer: Answer) -> Response {
             };
             let seats = entries.into_iter().map(seat).collect();
             Json(Allocated { allocation: allocation.to_string(), scene: scene.to_string(), seats }).into_response()
+        }
+        Answer::Moved { scene, node } => {
+            Json(Moved { scene: scene.to_string(), node: node.to_string() }).into_response()
         }
         Answer::Found(page) => scene_list::shown(&page),
         Answer::Fleets(_) | Answer::Nodes(_) => {

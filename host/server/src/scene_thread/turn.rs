@@ -277,6 +277,12 @@ impl SceneThread {
                         break;
                     }
                 }
+                Ok(Order::Scene(scene, ToScene::Release { epoch })) => {
+                    let text = "games do not go on on other nodes here: this one plays on where it is";
+                    let result = Err(Refusal::Invalid(text.to_owned()));
+                    let answer = scene_service::Event::ResRelease { scene, epoch, result };
+                    self.bus.send(Message::OwnSceneService(answer));
+                }
                 Ok(Order::Scene(id, order)) => {
                     if let ToScene::End { reason, .. } = &order {
                         let reason = format!("{reason:?}");
@@ -441,7 +447,8 @@ impl SceneThread {
                     self.saves.gone(scene.incarnation());
                 }
             }
-            Effect::Gone => {
+            // That one is let go of is refused before it is asked.
+            Effect::Gone | Effect::Released => {
                 self.close_journal(id);
                 self.worker.remove(SceneKey(id.0));
                 self.logs.gone(id);
