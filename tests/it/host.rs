@@ -167,6 +167,12 @@ impl Host {
         kill_process(pid, Signal::KILL).expect("it runs");
     }
 
+    /// Stops it in its tracks, or lets it go on.
+    pub fn pause(&self, is_paused: bool) {
+        let pid = Pid::from_child(&self.process.child);
+        kill_process(pid, if is_paused { Signal::STOP } else { Signal::CONT }).expect("it runs");
+    }
+
     /// Asks it to stop.
     pub fn terminate(&self) {
         let pid = Pid::from_child(&self.process.child);

@@ -17,6 +17,7 @@
 //! | [`lines`], [`cut`] | connections that are lost: what is kept, and that nothing is missed |
 //! | [`friends`] | friends, what they see of each other, and notifications |
 //! | [`standing`] | results, recorded once, and what becomes of them |
+//! | [`deploy`] | that the deployment examples are right, and the runbook names every metric |
 //! | [`startup`] | what the host refuses to start with |
 //! | [`stop`] | how the host stops |
 //! | [`crash`], [`crash_money`], [`crash_party`] | what is there after kill -9 and power failures |
@@ -41,10 +42,12 @@ mod accounts;
 mod bots;
 mod chat;
 mod client_ts;
+mod cluster;
 mod crash;
 mod crash_money;
 mod crash_party;
 mod cut;
+mod deploy;
 mod domains;
 mod door;
 mod fleets;
@@ -61,6 +64,7 @@ mod logs;
 mod match_replay;
 mod matching;
 mod next_match;
+mod nodes;
 mod oidc;
 mod on_postgres;
 mod ops;

@@ -1,20 +1,26 @@
-//! The bus in one process: brings each message to the inbox of its receiver.
+//! The bus: brings each message to the inbox of its receiver, in this process or, in a cluster, on another node.
 //!
 //! Invariant: every inbox has a limit, and sending never waits, or two services could wait for
 //! each other. A message that meets a full inbox is dropped, counted and logged; the deadline of
 //! its sender ends the wait for an answer. Users' requests are refused at the door instead.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use scenehost_core::chat::Moderate;
-use scenehost_core::message::{ToUser, ToUsers};
+use scenehost_core::config::Keep;
+use scenehost_core::message::{Notice, ToUser, ToUsers};
 use scenehost_core::read::{Load, Scan, ScanRecords};
-use scenehost_core::{ConnectionId, DomainName, Message, Refusal, ServiceName};
+use scenehost_core::scene_service::{Start, ToScene};
+use scenehost_core::{ConnectionId, DomainName, Epoch, Incarnation, Message, Refusal, SceneId, ServiceName};
 use scenehost_core::{auth, db, lobby, matching, scene_master};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use crate::cluster::router::{self, Place, Router, Unsent};
+use crate::cluster::unit::{Role, Unit};
 use crate::edge::SharedFrame;
 use crate::in_place::InPlace;
 use crate::scene_thread::SceneThreads;
@@ -32,6 +38,8 @@ const MODERATED_LEN_MAX: usize = 2 * lobby::MODERATED_AT_ONCE_MAX;
 
 /// With so many askers waiting, those who have hung up are looked for.
 const WAITING_SWEPT: usize = 4_096;
+/// How long what the lobby of another node must hear waits for room before it is tried again.
+const RETRY: Duration = Duration::from_millis(20);
 /// How long Auth may take in any case; its own deadline is shorter.
 const AUTH_MAX: Duration = Duration::from_millis(auth::REQUEST_MS_MAX + 1_000);
 
@@ -65,28 +73,74 @@ pub enum Frame {
     Shared(Arc<SharedFrame>),
 }
 
-/// Sends to every service of this process. Cheap to clone.
+/// Sends to every service. Cheap to clone.
 #[derive(Clone)]
-pub struct Bus(Arc<Senders>);
+pub struct Bus {
+    senders: Arc<Senders>,
+    /// In a cluster: which unit sends with this handle, and in which epoch.
+    from: Option<Arc<(Unit, u64)>>,
+}
 
 struct Senders {
     store: Store,
-    auth: mpsc::Sender<auth::Event>,
+    /// The way to other nodes, in a cluster.
+    router: Option<Router>,
+    auth: Inbox<auth::Event>,
     questions: mpsc::Sender<Question>,
     checks: mpsc::Sender<auth::Check>,
     moderated: mpsc::Sender<Moderate>,
-    db: mpsc::Sender<db::Event>,
-    lobby: mpsc::Sender<lobby::Event>,
+    db: Inbox<db::Event>,
+    lobby: Inbox<lobby::Event>,
     matches: RwLock<BTreeMap<DomainName, mpsc::Sender<matching::Event>>>,
-    scene_master: mpsc::Sender<scene_master::Event>,
+    scene_master: Inbox<scene_master::Event>,
     scene_service: InPlace,
     scene_threads: SceneThreads,
+    /// In a cluster: fetches the journal of a scene that goes on here.
+    fetch: OnceLock<Fetch>,
+    runtime: Handle,
     users: Mutex<HashMap<ConnectionId, mpsc::Sender<Frame>>>,
     operators: Mutex<Waiting<scene_master::Answer>>,
     /// Who waits for this node to be drained.
     drained: Notify,
     doors: Mutex<Waiting<auth::Answer>>,
     db_doors: Mutex<Waiting<db::Answer>>,
+}
+
+/// The way to a service, while it runs in this process.
+struct Inbox<T>(RwLock<Option<mpsc::Sender<T>>>);
+
+impl<T> Default for Inbox<T> {
+    fn default() -> Self {
+        Self(RwLock::new(None))
+    }
+}
+
+impl<T> Inbox<T> {
+    fn open(&self) -> mpsc::Receiver<T> {
+        let (sender, inbox) = mpsc::channel(INBOX_LEN_MAX);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        inbox
+    }
+
+    fn close(&self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn sender(&self) -> Option<mpsc::Sender<T>> {
+        lock_to_read(&self.0).clone()
+    }
+
+    /// Says something to the service; what is for one that does not run here is passed over.
+    fn put(&self, event: T, service: &'static str) {
+        if let Some(sender) = &*lock_to_read(&self.0) {
+            put(sender, event, service);
+        }
+    }
+
+    /// The same for who wants to know; false: it is full, or does not run here.
+    fn offer(&self, event: T) -> bool {
+        lock_to_read(&self.0).as_ref().is_some_and(|sender| sender.try_send(event).is_ok())
+    }
 }
 
 /// What Auth, Db and SceneMaster ask of the store.
@@ -97,6 +151,9 @@ pub enum Question {
     ScanForDb(ScanRecords),
     ScanForMaster(ScanRecords),
 }
+
+/// Fetches what an incarnation of a scene goes on from, before it begins.
+pub type Fetch = Box<dyn Fn(Incarnation) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// Those outside of the services who wait for an answer, by number.
 struct Waiting<T> {
@@ -111,15 +168,21 @@ impl<T> Default for Waiting<T> {
 }
 
 impl<T> Waiting<T> {
-    fn add(&mut self) -> (u64, oneshot::Receiver<Result<T, Refusal>>) {
+    /// The number begins with that of the node.
+    fn add(&mut self, node: u16) -> (u64, oneshot::Receiver<Result<T, Refusal>>) {
         // Who has hung up is forgotten now and then, in case its answer was lost.
         if self.waiting.len() >= WAITING_SWEPT && self.last.is_multiple_of(1_024) {
             self.waiting.retain(|_, answer| !answer.is_closed());
         }
         let (answer, receiver) = oneshot::channel();
         self.last += 1;
-        self.waiting.insert(self.last, answer);
-        (self.last, receiver)
+        let number = router::numbered(node, self.last);
+        self.waiting.insert(number, answer);
+        (number, receiver)
+    }
+
+    fn forget(&mut self, number: u64) {
+        self.waiting.remove(&number);
     }
 
     fn answer(&mut self, number: u64, result: Result<T, Refusal>) {
@@ -130,69 +193,149 @@ impl<T> Waiting<T> {
 }
 
 impl Bus {
-    pub fn new(scene_threads: SceneThreads, store: Store) -> (Self, Inboxes, ToHost) {
-        let (auth, auth_inbox) = mpsc::channel(INBOX_LEN_MAX);
+    /// A bus without services: [`Bus::open`] or the cluster's node opens the ways to them. Has to be called in a runtime.
+    pub fn new(scene_threads: SceneThreads, store: Store, router: Option<Router>) -> (Self, ToHost) {
         let (questions, questions_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (checks, checks_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (moderated, moderated_inbox) = mpsc::channel(MODERATED_LEN_MAX);
-        let (db, db_inbox) = mpsc::channel(INBOX_LEN_MAX);
-        let (lobby, lobby_inbox) = mpsc::channel(INBOX_LEN_MAX);
-        let (scene_master, scene_master_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let senders = Senders {
             store,
-            auth,
+            router,
+            auth: Inbox::default(),
             questions,
             checks,
             moderated,
-            db,
-            lobby,
+            db: Inbox::default(),
+            lobby: Inbox::default(),
             matches: RwLock::default(),
-            scene_master,
+            scene_master: Inbox::default(),
             scene_service: InPlace::new(),
             scene_threads,
+            fetch: OnceLock::new(),
+            runtime: Handle::current(),
             users: Mutex::default(),
             operators: Mutex::default(),
             drained: Notify::new(),
             doors: Mutex::default(),
             db_doors: Mutex::default(),
         };
-        let inboxes = Inboxes { auth: auth_inbox, db: db_inbox, lobby: lobby_inbox, scene_master: scene_master_inbox };
         let to_host = ToHost { questions: questions_inbox, checks: checks_inbox, moderated: moderated_inbox };
-        (Self(Arc::new(senders)), inboxes, to_host)
+        (Self { senders: Arc::new(senders), from: None }, to_host)
+    }
+
+    /// Opens the ways to all services that are there whatever the domains.
+    pub fn open(&self) -> Inboxes {
+        let Senders { auth, db, lobby, scene_master, .. } = &*self.senders;
+        Inboxes { auth: auth.open(), db: db.open(), lobby: lobby.open(), scene_master: scene_master.open() }
+    }
+
+    pub fn open_auth(&self) -> mpsc::Receiver<auth::Event> {
+        self.senders.auth.open()
+    }
+
+    pub fn open_db(&self) -> mpsc::Receiver<db::Event> {
+        self.senders.db.open()
+    }
+
+    pub fn open_lobby(&self) -> mpsc::Receiver<lobby::Event> {
+        self.senders.lobby.open()
+    }
+
+    pub fn open_scene_master(&self) -> mpsc::Receiver<scene_master::Event> {
+        self.senders.scene_master.open()
+    }
+
+    /// A unit does not run here any more.
+    pub fn close_unit(&self, unit: &Unit) {
+        let senders = &*self.senders;
+        match unit {
+            Unit::Auth => senders.auth.close(),
+            Unit::Db => senders.db.close(),
+            Unit::Lobby => senders.lobby.close(),
+            Unit::SceneMaster => senders.scene_master.close(),
+            Unit::Match(domain) => {
+                senders.matches.write().unwrap_or_else(PoisonError::into_inner).remove(domain);
+            }
+        }
+    }
+
+    /// The same bus for what a unit says in an epoch.
+    pub fn of_unit(&self, unit: Unit, epoch: u64) -> Self {
+        Self { senders: Arc::clone(&self.senders), from: Some(Arc::new((unit, epoch))) }
+    }
+
+    /// The way to other nodes, in a cluster.
+    pub fn router(&self) -> Option<&Router> {
+        self.senders.router.as_ref()
     }
 
     /// Sends a message to wherever it belongs.
     pub fn send(&self, message: Message) {
-        let senders = &*self.0;
+        let Some(router) = &self.senders.router else { return self.deliver(message) };
+        let from = self.from.as_deref();
+        match router::place(&message) {
+            Place::Here => self.deliver(message),
+            Place::Unit(unit) if router.is_here(&unit) => self.deliver(message),
+            Place::Unit(unit) => {
+                if let Err(why) = router.to_unit(&unit, from, message) {
+                    router::lost("unit", why);
+                }
+            }
+            Place::Node(node) if node == router.me() => self.deliver(message),
+            Place::Node(node) => router.to_node(node, from, message),
+            Place::Everywhere => {
+                router.to_role(Role::SceneService, from, &message);
+                self.deliver(message);
+            }
+            Place::Users => {
+                let Message::Users(to_users) = message else { return };
+                for (node, to_users) in router::by_node(to_users) {
+                    match node == router.me() {
+                        true => self.to_users(to_users),
+                        false => router.to_node(node, from, Message::Users(to_users)),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives a message to whom it is for in this process; nothing happens if that one is not here.
+    pub fn deliver(&self, message: Message) {
+        let senders = &*self.senders;
         match message {
-            Message::Auth(event) => put(&senders.auth, event, "auth"),
+            Message::Auth(event) => senders.auth.put(event, "auth"),
             // What is in memory is there at once; for the disk there is a thread that may wait.
             Message::Load(load) => match senders.store.get_from_memory(&load.keys) {
-                Some(values) => put(&senders.auth, auth::Event::Loaded { job: load.job, values: Ok(values) }, "auth"),
+                Some(values) => senders.auth.put(auth::Event::Loaded { job: load.job, values: Ok(values) }, "auth"),
                 None => put(&senders.questions, Question::Load(load), "store"),
             },
             Message::Scan(scan) => put(&senders.questions, Question::Scan(scan), "store"),
             Message::LoadForDb(load) => match senders.store.get_from_memory(&load.keys) {
-                Some(values) => put(&senders.db, db::Event::Loaded { job: load.job, values: Ok(values) }, "db"),
+                Some(values) => senders.db.put(db::Event::Loaded { job: load.job, values: Ok(values) }, "db"),
                 None => put(&senders.questions, Question::LoadForDb(load), "store"),
             },
             Message::ScanForDb(scan) => put(&senders.questions, Question::ScanForDb(scan), "store"),
             Message::ScanForMaster(scan) => put(&senders.questions, Question::ScanForMaster(scan), "store"),
-            Message::Db(event) => put(&senders.db, event, "db"),
+            Message::Db(event) => senders.db.put(event, "db"),
             Message::DbDoor(number, result) => lock(&senders.db_doors).answer(number, result.map(|answer| *answer)),
             Message::Check(check) => put(&senders.checks, check, "checks"),
-            Message::Lobby(event) => put(&senders.lobby, event, "lobby"),
+            Message::Lobby(event) => senders.lobby.put(event, "lobby"),
             Message::Match(domain, event) => match lock_to_read(&senders.matches).get(&domain) {
                 Some(inbox) => put(inbox, event, "match"),
+                // In a cluster it is another node's.
+                None if senders.router.is_some() => {}
                 None => tracing::error!(%domain, "a message for a domain that is not configured"),
             },
-            Message::SceneMaster(event) => put(&senders.scene_master, event, "scene-master"),
+            Message::SceneMaster(event) => senders.scene_master.put(event, "scene-master"),
             Message::SceneService(_, event) | Message::OwnSceneService(event) | Message::EverySceneService(event) => {
                 if !senders.scene_service.say(event, self) {
                     dropped("scene-service");
                 }
             }
             Message::Service(service, up) => self.announce(service, up),
+            Message::Scene(scene, ToScene::Start(start)) if self.may_go_on(&start) => {
+                self.fetch_and_start(scene, start)
+            }
             Message::Scene(scene, order) => {
                 if !senders.scene_threads.order(scene, order) {
                     dropped("scene thread");
@@ -211,33 +354,88 @@ impl Bus {
         }
     }
 
+    /// From now on what scenes go on from is fetched before they begin.
+    pub fn fetch_with(&self, fetch: Fetch) {
+        let _ = self.senders.fetch.set(fetch); // Only the host does this, once.
+    }
+
+    /// Whether a scene may have run on another node before, with a journal.
+    fn may_go_on(&self, start: &Start) -> bool {
+        let is_first = start.epoch == Epoch(1);
+        self.senders.fetch.get().is_some() && !is_first && start.limits.journal.keep != Keep::Off
+    }
+
+    /// Whoever orders something else of the scene waits for its answer to this.
+    fn fetch_and_start(&self, scene: SceneId, start: Box<Start>) {
+        let Some(fetch) = self.senders.fetch.get() else { return };
+        let fetched = fetch(Incarnation { scene, epoch: start.epoch });
+        let bus = self.clone();
+        // Scene threads are no runtime's.
+        self.senders.runtime.spawn(async move {
+            fetched.await;
+            if !bus.senders.scene_threads.order(scene, ToScene::Start(start)) {
+                dropped("scene thread");
+            }
+        });
+    }
+
     /// The service of this node's scenes.
     pub fn scene_service(&self) -> &InPlace {
-        &self.0.scene_service
+        &self.senders.scene_service
     }
 
-    /// Tells the lobby about a connection; false if its inbox is full, so that the edge can refuse.
-    pub fn to_lobby(&self, event: lobby::Event) -> bool {
-        self.0.lobby.try_send(event).is_ok()
+    /// Tells the lobby about a connection, so that the edge can refuse.
+    ///
+    /// # Errors
+    /// There is no lobby now, or its inbox is full.
+    pub fn to_lobby(&self, event: lobby::Event) -> Result<(), Refusal> {
+        let full = || Refusal::Overloaded("requests to the lobby".into());
+        match &self.senders.router {
+            Some(router) if !router.is_here(&Unit::Lobby) => {
+                router.to_unit(&Unit::Lobby, None, event.into()).map_err(|why| match why {
+                    Unsent::Down => Refusal::ServiceDown(ServiceName::Lobby),
+                    Unsent::Full => full(),
+                })
+            }
+            _ => self.senders.lobby.offer(event).then_some(()).ok_or_else(full),
+        }
     }
 
-    /// Tells the lobby what it must hear, as soon as its inbox has room.
+    /// Tells the lobby what it must hear, as soon as its inbox has room. A lobby that is not there any more needs no news.
     pub async fn tell_lobby(&self, event: lobby::Event) {
-        let _ = self.0.lobby.send(event).await; // A lobby that has ended needs no news.
+        if let Some(lobby) = self.senders.lobby.sender() {
+            let _ = lobby.send(event).await;
+        } else if let Some(router) = &self.senders.router {
+            while router.to_unit(&Unit::Lobby, None, event.clone().into()) == Err(Unsent::Full) {
+                tokio::time::sleep(RETRY).await;
+            }
+        }
     }
 
-    /// Says to everyone concerned that a service went up or down.
+    /// A service here went up or down: everyone concerned hears of it.
     pub fn announce(&self, service: ServiceName, up: bool) {
-        self.send(db::Event::Service { service, up }.into());
-        self.send(lobby::Event::Service { service, up }.into());
-        for inbox in lock_to_read(&self.0.matches).values() {
+        match (&self.senders.router, self.from.as_deref()) {
+            // The cluster's node tells it, here and on the others.
+            (Some(router), Some((unit, _))) => router.serves(unit, up),
+            _ => self.tell_service(service, up),
+        }
+    }
+
+    /// Tells the services here that one of them, or of another node, went up or down.
+    pub fn tell_service(&self, service: ServiceName, up: bool) {
+        let senders = &*self.senders;
+        senders.db.put(db::Event::Service { service, up }, "db");
+        senders.auth.put(auth::Event::Service { service, up }, "auth");
+        senders.scene_master.put(scene_master::Event::Service { service, up }, "scene-master");
+        senders.lobby.put(lobby::Event::Service { service, up }, "lobby");
+        for inbox in lock_to_read(&senders.matches).values() {
             put(inbox, matching::Event::Service { service, up }, "match");
         }
     }
 
     /// Opens the way to the handler of a domain; `None` if it is open.
     pub fn open_match(&self, domain: &DomainName) -> Option<mpsc::Receiver<matching::Event>> {
-        let mut matches = self.0.matches.write().unwrap_or_else(PoisonError::into_inner);
+        let mut matches = self.senders.matches.write().unwrap_or_else(PoisonError::into_inner);
         if matches.contains_key(domain) {
             return None;
         }
@@ -249,12 +447,12 @@ impl Bus {
     /// Opens the way for frames to a lobby connection.
     pub fn open_user(&self, connection: ConnectionId) -> mpsc::Receiver<Frame> {
         let (sender, frames) = mpsc::channel(USER_FRAMES_MAX);
-        lock(&self.0.users).insert(connection, sender);
+        lock(&self.senders.users).insert(connection, sender);
         frames
     }
 
     pub fn close_user(&self, connection: ConnectionId) {
-        lock(&self.0.users).remove(&connection);
+        lock(&self.senders.users).remove(&connection);
     }
 
     /// Asks SceneMaster for an operator: what, with the number of the question. Refused at once if its inbox is full.
@@ -265,66 +463,95 @@ impl Bus {
         &self,
         what: impl FnOnce(u64) -> scene_master::Event,
     ) -> Result<scene_master::Answer, Refusal> {
-        let (number, answer) = lock(&self.0.operators).add();
-        if self.0.scene_master.try_send(what(number)).is_err() {
-            lock(&self.0.operators).waiting.remove(&number);
-            return Err(Refusal::Overloaded("requests to make scenes".into()));
-        }
-        match tokio::time::timeout(OPERATOR_MAX, answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) | Err(_) => {
-                lock(&self.0.operators).waiting.remove(&number);
-                Err(Refusal::TimedOut("making scenes".into()))
-            }
-        }
+        self.ask(&self.senders.operators, OPERATOR_MAX, "making scenes", |number| what(number).into()).await
     }
 
     /// Waits until this node is drained and may exit.
     pub async fn drained(&self) {
-        self.0.drained.notified().await;
+        self.senders.drained.notified().await;
     }
 
     /// Asks Auth; refused at once if its inbox is full.
+    ///
+    /// # Errors
+    /// As Auth says; [`Refusal::TimedOut`] after [`AUTH_MAX`], for Auth has its own deadline, so it has failed.
     pub async fn ask_auth(&self, request: auth::Request) -> Result<auth::Answer, Refusal> {
-        let (number, answer) = lock(&self.0.doors).add();
-        let event = auth::Event::Req { asker: auth::Asker::Door(number), request: Box::new(request) };
-        if self.0.auth.try_send(event).is_err() {
-            lock(&self.0.doors).waiting.remove(&number);
-            return Err(Refusal::Overloaded("requests to sign-in".into()));
+        let event = |number| auth::Event::Req { asker: auth::Asker::Door(number), request: Box::new(request) };
+        self.ask(&self.senders.doors, AUTH_MAX, "signing in", |number| event(number).into()).await
+    }
+
+    /// Asks Db; refused at once if its inbox is full.
+    ///
+    /// # Errors
+    /// As Db says; [`Refusal::TimedOut`] after [`DB_MAX`].
+    pub async fn ask_db(&self, caller: db::Caller, request: db::Request) -> Result<db::Answer, Refusal> {
+        let event = |number| db::Event::Req { caller, asker: db::Asker::Door(number), request: Box::new(request) };
+        self.ask(&self.senders.db_doors, DB_MAX, "the store", |number| event(number).into()).await
+    }
+
+    async fn ask<T>(
+        &self,
+        waiting: &Mutex<Waiting<T>>,
+        limit: Duration,
+        what: &'static str,
+        question: impl FnOnce(u64) -> Message,
+    ) -> Result<T, Refusal> {
+        let (number, answer) = lock(waiting).add(self.senders.router.as_ref().map_or(0, Router::me));
+        if let Err(refusal) = self.say(question(number), what) {
+            lock(waiting).forget(number);
+            return Err(refusal);
         }
-        match tokio::time::timeout(AUTH_MAX, answer).await {
+        match tokio::time::timeout(limit, answer).await {
             Ok(Ok(result)) => result,
-            // Auth has its own deadline, so it has failed.
             Ok(Err(_)) | Err(_) => {
-                lock(&self.0.doors).waiting.remove(&number);
-                Err(Refusal::TimedOut("signing in".into()))
+                lock(waiting).forget(number);
+                Err(Refusal::TimedOut(what.into()))
             }
         }
     }
 
-    /// Asks Db; refused at once if its inbox is full.
-    pub async fn ask_db(&self, caller: db::Caller, request: db::Request) -> Result<db::Answer, Refusal> {
-        let (number, answer) = lock(&self.0.db_doors).add();
-        let event = db::Event::Req { caller, asker: db::Asker::Door(number), request: Box::new(request) };
-        if self.0.db.try_send(event).is_err() {
-            lock(&self.0.db_doors).waiting.remove(&number);
-            return Err(Refusal::Overloaded("requests to the store".into()));
-        }
-        match tokio::time::timeout(DB_MAX, answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) | Err(_) => {
-                lock(&self.0.db_doors).waiting.remove(&number);
-                Err(Refusal::TimedOut("the store".into()))
+    /// Says something to a unit for somebody who waits.
+    fn say(&self, message: Message, what: &'static str) -> Result<(), Refusal> {
+        let full = || Refusal::Overloaded(format!("requests: {what}").into());
+        let place = router::place(&message);
+        match (&self.senders.router, place) {
+            (Some(router), Place::Unit(unit)) if !router.is_here(&unit) => {
+                router.to_unit(&unit, None, message).map_err(|why| match why {
+                    Unsent::Down => Refusal::ServiceDown(unit.service()),
+                    Unsent::Full => full(),
+                })
             }
+            _ => {
+                let Senders { auth, db, scene_master, .. } = &*self.senders;
+                let is_said = match message {
+                    Message::Auth(event) => auth.offer(event),
+                    Message::Db(event) => db.offer(event),
+                    Message::SceneMaster(event) => scene_master.offer(event),
+                    other => {
+                        self.deliver(other);
+                        true
+                    }
+                };
+                is_said.then_some(()).ok_or_else(full)
+            }
+        }
+    }
+
+    /// Ends all users' connections at this node: the Lobby that knew them is no more.
+    pub fn cut_users_off(&self) {
+        for (connection, frames) in lock(&self.senders.users).drain() {
+            let notice = Notice::SynClosing(Refusal::ServiceDown(ServiceName::Lobby));
+            // One with no room hears nothing; its queue ends with this, and the connection with that.
+            let _ = frames.try_send(Frame::One(ToUser { connection, seq: 0, request: 0, notice }));
         }
     }
 
     pub fn scene_threads(&self) -> &SceneThreads {
-        &self.0.scene_threads
+        &self.senders.scene_threads
     }
 
     fn to_user(&self, to_user: ToUser) {
-        let mut users = lock(&self.0.users);
+        let mut users = lock(&self.senders.users);
         let connection = to_user.connection;
         let Some(sender) = users.get(&connection) else { return }; // Gone meanwhile.
         if sender.try_send(Frame::One(to_user)).is_err() {
@@ -338,7 +565,7 @@ impl Bus {
     fn to_users(&self, ToUsers { connections, notice }: ToUsers) {
         let frame = Arc::new(SharedFrame::new(notice));
         let mut left_out = 0;
-        let users = lock(&self.0.users);
+        let users = lock(&self.senders.users);
         for connection in connections {
             let Some(sender) = users.get(&connection) else { continue }; // Gone meanwhile.
             left_out += u64::from(!offer(sender, &frame));
@@ -377,8 +604,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use scenehost_core::message::Notice;
-
     use super::*;
 
     #[test]

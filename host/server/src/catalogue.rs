@@ -78,7 +78,7 @@ async fn read_again(path: PathBuf, current: &watch::Sender<Arc<Catalogue>>, bus:
         Ok(Ok(catalogue)) if **current.borrow() == *catalogue => {}
         Ok(Ok(catalogue)) => {
             current.send_replace(Arc::clone(&catalogue));
-            bus.send(db::Event::Catalogue(catalogue).into());
+            bus.deliver(db::Event::Catalogue(catalogue).into());
             tracing::info!(catalogue = %path.display(), "the catalogue was read again");
         }
         Ok(Err(error)) => tracing::error!(%error, "the new catalogue is not right: the one before it stays"),

@@ -44,7 +44,7 @@ pub fn spawn(
             loop {
                 let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 let Ok(Check { job, work }) = job else { return };
-                bus.send(auth::Event::Checked { job, result: passwords.work(work) }.into());
+                bus.deliver(auth::Event::Checked { job, result: passwords.work(work) }.into());
             }
         })?;
     }
@@ -58,7 +58,7 @@ pub fn spawn(
                 }
             };
             if let Err(refusal) = begun {
-                bus.send(auth::Event::Checked { job, result: Err(refusal) }.into());
+                bus.deliver(auth::Event::Checked { job, result: Err(refusal) }.into());
             }
         }
     });

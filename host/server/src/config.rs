@@ -1,6 +1,7 @@
 //! The configuration: a TOML file, and flags that stand above it. Everything is checked here, so
 //! that the rest of the host sees only what can work.
 
+mod cluster;
 mod plugins;
 mod provider;
 mod store;
@@ -23,6 +24,8 @@ use crate::fleets::is_plain;
 use crate::journals;
 use crate::moderation;
 
+pub use crate::cluster::unit::Role;
+pub use cluster::Cluster;
 pub use plugins::{Plugins, Signatures};
 pub use provider::{KeysFrom, Provider, is_loopback};
 pub use store::StoreConfig;
@@ -49,6 +52,9 @@ pub struct Config {
     /// Where what has to last is kept.
     #[serde(default)]
     pub store: StoreConfig,
+    /// With it this host is one node of many.
+    #[serde(default)]
+    pub cluster: Option<Cluster>,
     #[serde(default)]
     pub node: Node,
     #[serde(default)]
@@ -505,6 +511,9 @@ impl Config {
         config.server.backup_dir = config.server.backup_dir.map(|backups| folder.join(backups));
         config.server.pages_dir = config.server.pages_dir.map(|pages| folder.join(pages));
         config.store.seen_from(folder);
+        if let Some(cluster) = &mut config.cluster {
+            cluster.seen_from(folder);
+        }
         if let Some(tls) = &mut config.server.tls {
             tls.certificate = folder.join(&tls.certificate);
             tls.key = folder.join(&tls.key);
@@ -526,6 +535,9 @@ impl Config {
         }
         if let Err(what) = self.store.check() {
             return wrong("[store]".to_owned(), what);
+        }
+        if let Some(Err(what)) = self.cluster.as_ref().map(Cluster::check) {
+            return wrong("[cluster]".to_owned(), what);
         }
         if let Err(what) = self.node.check() {
             return wrong("[node]".to_owned(), what);

@@ -4,7 +4,7 @@
 //! operators have set stands above the file and is in the store before it is used. Whoever waits in a domain keeps the
 //! place through a change, or is told why not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -18,6 +18,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::{Mutex, mpsc};
 
 use crate::bus::Bus;
+use crate::cluster::wire::Changed;
 use crate::config::{self, Config};
 use crate::fleets::{self, Fleets, is_plain};
 use crate::match_streams::{Recorded, Streams};
@@ -192,6 +193,7 @@ impl Domains {
         let used = self.load_aside(&next, move |other| *other != changed).await?;
         self.write(Write::Put { key: domain_key(&name), value: encode(&domain) }).await?;
         *state = next;
+        self.tell_others(Changed::Domains);
         self.use_all(used)
     }
 
@@ -209,6 +211,7 @@ impl Domains {
         let used = self.load_aside(&next, move |other| *other != changed).await?;
         self.write(Write::Delete { key: domain_key(name) }).await?;
         *state = next;
+        self.tell_others(Changed::Domains);
         self.use_all(used)
     }
 
@@ -222,6 +225,7 @@ impl Domains {
         let instead = Some((name.to_owned(), plugin.chosen()));
         let used = self.load_checked(&state, move |domain| !of_plugin.contains_key(domain), instead).await?;
         self.0.registry.keep(name, plugin).await?;
+        self.tell_others(Changed::Plugins);
         self.use_all(used)?;
         drop(state);
         Ok(())
@@ -265,6 +269,53 @@ impl Domains {
         *state = next;
         self.use_all(used)?;
         Ok((fleets, domains))
+    }
+
+    /// Operators have changed something on another node: what is in the store is read again. What cannot be used is
+    /// reported, and changes nothing here.
+    pub async fn read_changed(&self, what: Changed) {
+        let read = match what {
+            Changed::Fleets => self.0.fleets.read_stored().await.map_err(|error| error.to_string()),
+            Changed::Domains => self.read_stored().await.map_err(|error| error.to_string()),
+            Changed::Plugins => self.read_plugins().await.map_err(|error| error.to_string()),
+        };
+        if let Err(error) = read {
+            tracing::error!(?what, %error, "what operators have changed on another node is not used here");
+        }
+    }
+
+    async fn read_stored(&self) -> Result<(), Error> {
+        let mut state = self.0.state.lock().await;
+        let of_operators: BTreeMap<DomainName, Domain> = self.stored().await?.into_iter().collect();
+        if of_operators == state.of_operators {
+            return Ok(());
+        }
+        let next = State { of_operators, ..state.clone() };
+        let changed = |name: &DomainName| state.of_operators.get(name) != next.of_operators.get(name);
+        let all = state.of_operators.keys().chain(next.of_operators.keys());
+        let changed: BTreeSet<DomainName> = all.filter(|name| changed(name)).cloned().collect();
+        let used = self.load_aside(&next, move |name| !changed.contains(name)).await?;
+        *state = next;
+        self.use_all(used)
+    }
+
+    /// Games and rules are made of what the registry says now.
+    async fn read_plugins(&self) -> anyhow::Result<()> {
+        if !self.0.registry.read_again().await? {
+            return Ok(());
+        }
+        self.0.fleets.make_anew().await?;
+        let state = self.0.state.lock().await;
+        let used = self.load_checked(&state, |_| false, None).await?;
+        self.use_all(used)?;
+        Ok(())
+    }
+
+    /// Other nodes of the cluster hear that something was changed here.
+    fn tell_others(&self, what: Changed) {
+        if let Some(router) = self.0.bus.router() {
+            router.changed(what);
+        }
     }
 
     async fn write(&self, write: Write) -> Result<(), Error> {
@@ -332,7 +383,7 @@ impl Domains {
         Ok(used.collect())
     }
 
-    /// Tells everyone what domains are now.
+    /// Tells everyone here what domains are now. Other nodes read them themselves.
     fn use_all(&self, used: BTreeMap<DomainName, Used>) -> Result<(), Error> {
         let before = {
             let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
@@ -340,19 +391,24 @@ impl Domains {
         };
         self.0.fleets.use_by_domains(used.values().map(|used| used.domain.fleet.clone()).collect());
         let bus = &self.0.bus;
-        bus.send(db::Event::Rated(self.rated()).into());
+        bus.deliver(db::Event::Rated(self.rated()).into());
         for (name, Used { domain, rule, .. }) in &used {
-            match bus.open_match(name) {
+            // In a cluster a handler begins where its unit is claimed.
+            let is_new = bus.router().is_none().then(|| bus.open_match(name)).flatten();
+            match is_new {
                 Some(inbox) => self.0.new.try_send((name.clone(), inbox)).map_err(|_| Error::Stopping)?,
                 None => {
                     let event = matching::Event::Domain { domain: Box::new(domain.clone()), rule: rule.clone() };
-                    bus.send(Message::Match(name.clone(), event));
+                    bus.deliver(Message::Match(name.clone(), event));
                 }
             }
         }
-        bus.send(lobby::Event::Domains(self.settings()).into());
+        bus.deliver(lobby::Event::Domains(self.settings()).into());
         for name in before.keys().filter(|name| !used.contains_key(name)) {
-            bus.send(Message::Match(name.clone(), matching::Event::Removed));
+            bus.deliver(Message::Match(name.clone(), matching::Event::Removed));
+        }
+        if let Some(router) = bus.router() {
+            router.view().set_domains(used.into_keys());
         }
         Ok(())
     }

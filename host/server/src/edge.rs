@@ -15,18 +15,19 @@ mod shared;
 pub mod tls;
 mod transport;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use scenehost_core::Refusal;
 use scenehost_core::address::Client;
 use scenehost_core::token::SecretHash;
+use scenehost_core::{ConnectionId, Refusal};
 use scenehost_protocol::Encoding;
 use tokio::sync::watch;
 use tower_http::services::ServeDir;
@@ -34,6 +35,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::bus::Bus;
 use crate::clock::Clock;
+use crate::cluster::router;
+use crate::cluster::unit::Role;
 use crate::config::Config;
 
 pub use account::status;
@@ -65,18 +68,23 @@ impl Edge {
             allowed_origins: config.server.allowed_origins.clone(),
             server_key: config.auth.server_key.as_deref().map(SecretHash::of),
             limits,
-            connections: AtomicU64::new(1),
+            connections: AtomicU64::new(first_connection(clock)),
             stopping,
         }))
     }
 
-    /// What is served: the two WebSockets, accounts, and pages if there are any.
-    pub fn router(&self, pages: Option<PathBuf>) -> Router {
-        let router = Router::new()
-            .route("/v1/lobby", get(lobby::upgrade))
-            .route("/v1/scene/{scene}", get(scene::upgrade))
-            .merge(account::router())
-            .with_state(self.clone());
+    /// What is served: the two WebSockets, accounts, and pages if there are any. A node of a cluster serves what its
+    /// roles say: users in the lobby, or in scenes.
+    pub fn router(&self, pages: Option<PathBuf>, roles: Option<&BTreeSet<Role>>) -> Router {
+        let has = |role| roles.is_none_or(|roles| roles.contains(&role));
+        let mut router = Router::new();
+        if has(Role::Lobby) {
+            router = router.route("/v1/lobby", get(lobby::upgrade)).merge(account::router());
+        }
+        if has(Role::SceneService) {
+            router = router.route("/v1/scene/{scene}", get(scene::upgrade));
+        }
+        let router = router.with_state(self.clone());
         let router = match pages {
             Some(pages) => router.fallback_service(ServeDir::new(pages)),
             None => router.fallback(|| async {
@@ -88,6 +96,12 @@ impl Edge {
             .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
             .layer(set(header::REFERRER_POLICY, "same-origin"))
             .layer(set(header::CACHE_CONTROL, "no-cache"))
+    }
+
+    /// The number of a new connection, which begins with that of the node.
+    fn next_connection(&self) -> ConnectionId {
+        let node = self.0.bus.router().map_or(0, router::Router::me);
+        ConnectionId(router::numbered(node, self.0.connections.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// The encoding of the first subprotocol that both sides know.
@@ -139,6 +153,12 @@ impl Edge {
             (StatusCode::BAD_REQUEST, text).into_response()
         })
     }
+}
+
+/// Numbers of connections go on where those of a process before have not been: 128 for each of its milliseconds are more
+/// than it can have had.
+fn first_connection(clock: Clock) -> u64 {
+    clock.now().0 << 7
 }
 
 /// A request whose head has been read, for the handlers of upgrades.

@@ -17,6 +17,7 @@ use scenehost_engine::{Digest, Plugin};
 use sha2::{Digest as _, Sha256};
 
 use crate::bus::Bus;
+use crate::cluster::wire::Changed;
 use crate::config::{Config, FleetConfig};
 use crate::journals::Journals;
 use crate::registry::{self, Chosen, PluginRecord, Registry};
@@ -166,6 +167,7 @@ impl Fleets {
         self.write(Write::Put { key: fleet_key(&name), value: encode(&fleet) }).await?;
         let build = built[&name].builds().build;
         *state = next;
+        self.tell_others(Changed::Fleets);
         self.use_all(built);
         Ok(build)
     }
@@ -187,8 +189,47 @@ impl Fleets {
         let built = self.compile_aside(next.all(), Choice::AsKept).await?;
         self.write(Write::Delete { key: fleet_key(name) }).await?;
         *state = next;
+        self.tell_others(Changed::Fleets);
         self.use_all(built);
         Ok(())
+    }
+
+    /// Operators have said on another node what fleets are: it is read from the store.
+    ///
+    /// # Errors
+    /// What cannot be used; then nothing is changed.
+    pub async fn read_stored(&self) -> Result<(), Error> {
+        let mut state = self.0.state.lock().await;
+        let of_operators: BTreeMap<FleetName, FleetConfig> = self.stored().await?.into_iter().collect();
+        if of_operators == state.of_operators {
+            return Ok(());
+        }
+        for fleet in of_operators.values() {
+            fleet.check().map_err(Error::Wrong)?;
+        }
+        let next = State { of_operators, ..state.clone() };
+        let built = self.compile_aside(next.all(), Choice::AsKept).await?;
+        *state = next;
+        self.use_all(built);
+        Ok(())
+    }
+
+    /// New scenes are made of what the registry says now.
+    ///
+    /// # Errors
+    /// A version that cannot be used; then nothing is changed.
+    pub async fn make_anew(&self) -> Result<(), Error> {
+        let state = self.0.state.lock().await;
+        let built = self.compile_aside(state.all(), Choice::AsKept).await?;
+        self.use_all(built);
+        drop(state);
+        Ok(())
+    }
+
+    fn tell_others(&self, what: Changed) {
+        if let Some(router) = self.0.bus.router() {
+            router.changed(what);
+        }
     }
 
     /// What is kept of their games.
@@ -246,6 +287,7 @@ impl Fleets {
         let state = self.0.state.lock().await;
         let built = self.compile_aside(state.all(), Choice::Instead(name.to_owned(), plugin.chosen())).await?;
         self.0.registry.keep(name, plugin).await?;
+        self.tell_others(Changed::Plugins);
         self.use_all(built);
         drop(state);
         Ok(())
@@ -394,14 +436,14 @@ impl Fleets {
         };
         self.0.runs.set(built.iter().map(of_threads).collect());
         let rules = built.iter().map(|(name, made)| (name.clone(), made.fleet.scene.clone())).collect();
-        self.0.bus.send(Message::SceneService(self.0.node, scene_service::Event::Fleets { fleets: rules }));
+        self.0.bus.deliver(Message::SceneService(self.0.node, scene_service::Event::Fleets { fleets: rules }));
         let fleets: BTreeMap<_, _> =
             built.iter().map(|(name, made)| (name.clone(), (made.builds(), made.fleet.scene.clone()))).collect();
         *self.0.configured.write().unwrap_or_else(PoisonError::into_inner) =
             built.into_iter().map(|(name, made)| (name, made.fleet)).collect();
         // Before it is told: a SceneMaster that takes over meanwhile hears of it in any case.
         self.0.current.write().unwrap_or_else(PoisonError::into_inner).clone_from(&fleets);
-        self.0.bus.send(scene_master::Event::Fleets { fleets }.into());
+        self.0.bus.deliver(scene_master::Event::Fleets { fleets }.into());
     }
 
     /// A SceneMaster that takes over with the fleets of now.

@@ -1,39 +1,36 @@
 //! The host as a whole: puts the parts together, runs them, and stops them in order.
+//!
+//! [`services`] is what runs in a host that is all there is; [`member`] makes one a node of a cluster, whose services
+//! run where their units are claimed; [`part`] is either.
+
+mod member;
+mod part;
+mod services;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rand::SeedableRng as _;
 use rand::rngs::{StdRng, SysRng};
-use scenehost_core::auth::Auth;
-use scenehost_core::db::{self, Db};
 use scenehost_core::economy::catalogue::Catalogue;
-use scenehost_core::lobby::Lobby;
-use scenehost_core::party::{self, Party};
-use scenehost_core::record::{DRAIN_PREFIX, FINISHED_PREFIX, SCENE_PREFIX, SceneRecord};
-use scenehost_core::save;
-use scenehost_core::scene_master::{self, Offer, SceneMaster};
-use scenehost_core::scene_service::SceneService;
-use scenehost_core::{NodeId, PartyId, SceneId, ServiceName, Write, lobby};
+use scenehost_core::scene_master::{self, Offer};
 use scenehost_engine::{CodeCache, Engine, Options, rule};
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 
-use crate::bus::{Bus, Inboxes};
+use crate::bus::Bus;
 use crate::capacity;
 use crate::catalogue;
 use crate::checks;
 use crate::clock::Clock;
 use crate::config::{Config, StoreConfig};
-use crate::domains::{Domains, New as NewDomain};
+use crate::domains::Domains;
 use crate::edge::{self, Door, Edge, Limits};
 use crate::fleets::Fleets;
 use crate::game_logs::GameLogs;
@@ -47,13 +44,15 @@ use crate::records;
 use crate::registry::{Plugins, Registry};
 use crate::rules::Rules;
 use crate::scene_thread::{self, FleetRuns, Room, SceneThreads};
-use crate::service_loop::{self, Shell};
+use crate::service_loop::Shell;
 use crate::sole::Sole;
 use crate::store::Store;
 use crate::store::lock::DataLock;
+use member::Member;
+use part::Part;
+use services::Left;
+pub use services::lobby_of;
 
-/// The node of a host that is all there is.
-const NODE: NodeId = NodeId(1);
 /// How long the last frames have to leave when the host stops.
 const LAST_FRAMES: Duration = Duration::from_millis(500);
 /// How long what games have saved may still wait for Db.
@@ -64,8 +63,6 @@ const LAST_WRITES: Duration = Duration::from_secs(5);
 const LAST_REST: Duration = Duration::from_secs(2);
 /// How long a backup that is being made has when everything else has stopped.
 const LAST_BACKUP: Duration = Duration::from_secs(10);
-
-type Services = JoinSet<Result<(), service_loop::Error>>;
 
 /// Runs the host until `stop` says so or something fails that it cannot do without. The file is the one of the
 /// configuration: its fleets may change. Once it serves, `serving` is given the way to its services.
@@ -81,22 +78,43 @@ pub async fn run(
     std::fs::create_dir_all(&config.server.data_dir)
         .with_context(|| format!("the data folder {} cannot be made", config.server.data_dir.display()))?;
     let lock = DataLock::take(&config.server.data_dir)?;
-    let (store, sole) = open_store(&config, lock).await?;
+    let (store, tenure) = open_store(&config, lock).await?;
     let registry = open_registry(&config, &store, clock).await?;
     let engine = registry.engine();
     tokio::spawn(store.clone().watch());
     let journals = Journals::open(&config.server.data_dir, engine).context("the folder of journals")?;
     tokio::spawn(journals.clone().tidy(config.journals, clock));
-    let scenes = recover_scenes(&store).await?;
-    let finished = recover(&store, FINISHED_PREFIX).await?;
-    let parties: Vec<(PartyId, Party)> = recover(&store, party::PREFIX).await?;
+    if config.cluster.is_some() {
+        tokio::spawn(journals.copies(store.clone()).run());
+    }
+    let slots = engine.scenes_max().min(config.server.scenes_max);
+    let (capacity, idle) = capacity::of(&config.node, slots);
+    let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle, region: config.node.region.clone() };
+    let member = match &config.cluster {
+        Some(of) => Some(Member::join(&config, of, (&store, clock), offer.clone()).await?),
+        None => None,
+    };
+    let node = member.as_ref().map_or(services::NODE, Member::node);
 
     let threads = match config.server.scene_threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
     let (scene_threads, seeds) = SceneThreads::new(threads)?;
-    let (bus, inboxes, to_host) = Bus::new(scene_threads.clone(), store.clone());
+    let router = member.as_ref().map(|member| member.router.clone());
+    let (bus, to_host) = Bus::new(scene_threads.clone(), store.clone(), router);
+    if config.cluster.is_some() {
+        let (journals, store, engine) = (journals.clone(), store.clone(), engine.clone());
+        bus.fetch_with(Box::new(move |next| {
+            let (journals, store, engine) = (journals.clone(), store.clone(), engine.clone());
+            Box::pin(async move { journals.fetch(&store, &engine, next).await })
+        }));
+    }
+    // Before anything is said to a service of a host that is all there is.
+    let left = match member {
+        Some(_) => None,
+        None => Some((Left::read(&store).await?, bus.open())),
+    };
     let saves = Room::new();
     let (runs, failing) = FleetRuns::new();
     let logs = GameLogs::new();
@@ -104,12 +122,10 @@ pub async fn run(
 
     let (stopping, stopping_seen) = watch::channel(false);
     let (draining, draining_seen) = watch::channel(false);
-    let slots = engine.scenes_max().min(config.server.scenes_max);
-    let (capacity, idle) = capacity::of(&config.node, slots);
     let rules = Rules::new(registry.clone(), config.server.plugins_dir.clone(), clock);
     let of_threads = (runs, scene_threads.clone());
     let of_plugins = (registry.clone(), journals.clone());
-    let fleets = Fleets::open(of_plugins, &config, NODE, bus.clone(), of_threads, store.clone()).await?;
+    let fleets = Fleets::open(of_plugins, &config, node, bus.clone(), of_threads, store.clone()).await?;
     let shell = Shell { clock, bus: bus.clone(), store: store.clone() };
     records::spawn(to_host.questions, shell.store.clone(), bus.clone())?;
     moderation::spawn(to_host.moderated, config.chat.moderation.as_ref(), bus.clone(), clock)?;
@@ -117,20 +133,18 @@ pub async fn run(
     checks::spawn(to_host.checks, id_tokens, bus.clone(), StdRng::try_from_rng(&mut SysRng)?)?;
     let catalogue = keep_catalogue(&config, &bus)?;
     let streams = Streams::spawn(config.server.data_dir.join("match"), clock, &mut StdRng::try_from_rng(&mut SysRng)?)?;
-    // Before Db or anybody else can change one.
-    bus.send(lobby::Event::Recovered { parties }.into());
-    let offer = Offer { url: "/v1/scene".to_owned(), capacity, idle, region: config.node.region.clone() };
-    let (domains, mut new_domains) =
+    let (domains, new_domains) =
         Domains::open(&config, (registry.clone(), rules, streams), fleets.clone(), bus.clone(), store.clone()).await?;
     let plugins = Plugins::new(registry, domains.clone());
     tokio::spawn(plugins.clone().keep_away(failing));
     tokio::spawn(domains.clone().keep_current(file, edge::tls::Served::hang_ups()?));
-    let mut services = start_services(&config, inboxes, &shell, offer.clone(), &domains, catalogue);
-    forget_saves(&store, &bus, &journals).await?;
-    forget_drains(&store).await?;
-    bus.send(scene_master::Event::Recovered { scenes, finished }.into());
-    let Offer { url, capacity, idle, region } = offer;
-    bus.send(scene_master::Event::NodeUp { node: NODE, url, capacity, idle, region }.into());
+    let mut part = match (member, left) {
+        (Some(member), _) => Part::of_node(member, &config, &shell, offer, (&domains, catalogue)),
+        (None, left) => {
+            let (left, inboxes) = left.context("a host that is all there is has read what was left")?;
+            Part::all(&config, &shell, offer, (&domains, new_domains, catalogue), (&journals, left, inboxes)).await?
+        }
+    };
 
     let listener = listen(config.server.listen, "server.listen").await?;
     let ops_listener = listen(config.ops.listen, "ops.listen").await?;
@@ -138,7 +152,7 @@ pub async fn run(
     let limits = Arc::new(Limits::new(connections_max, &config.server.per_address));
     let tls = certificate(&config)?;
     let edge = Edge::new(bus.clone(), clock, &config, Arc::clone(&limits), stopping_seen.clone());
-    let router = edge.router(config.server.pages_dir.clone());
+    let router = edge.router(config.server.pages_dir.clone(), config.cluster.as_ref().map(|cluster| &cluster.roles));
     let backups = Backups::new(store.clone(), store_folder(&config)?, config.server.backup_dir());
     let ops = Ops::new(
         bus.clone(),
@@ -156,30 +170,28 @@ pub async fn run(
     tracing::info!(%address, %ops_address, scenes_max = slots, scene_threads = threads, "scenehost serves");
     serving(&bus);
 
-    let failed = loop {
-        tokio::select! {
-            _ = stop.recv() => break None,
-            () = bus.drained() => {
-                tracing::info!("drained: nothing is left to run here");
-                break None;
-            }
-            Some(new) = new_domains.recv() => start_match(&mut services, new, &domains, &shell),
-            ended = services.join_next() => break Some(ended),
+    let failed = tokio::select! {
+        _ = stop.recv() => None,
+        () = bus.drained() => {
+            tracing::info!("drained: nothing is left to run here");
+            None
         }
+        error = part.run() => Some(error),
     };
-    if let Some(ended) = failed {
+    if let Some(error) = failed {
         scene_threads.stop();
-        return Err(match ended {
-            Some(Ok(Err(error))) => error.into(),
-            Some(Err(error)) => anyhow!("a service failed: {error}"),
-            Some(Ok(Ok(()))) | None => anyhow!("a service ended by itself"),
-        });
+        return Err(error);
     }
 
     tracing::info!(drain_ms = config.server.drain_ms, "stopping: no new matches, running games may end");
     let _ = draining.send(true); // Nobody asks for health any more: fine.
-    bus.send(lobby::Event::Stopping.into());
-    drain(&config, &bus, &mut stop).await;
+    part.begin_to_stop(&bus);
+    let is_all = part.is_all();
+    let (ordered, drained) = (part.drain(&bus), drain(&config, &bus, &mut stop, is_all));
+    tokio::select! {
+        () = async { ordered.await; drained.await } => {}
+        error = part.run() => tracing::error!(%error, "it ends at once"),
+    }
     // The services still tell users in the lobby how their games ended.
     tokio::time::sleep(LAST_FRAMES).await;
     let _ = stopping.send(true);
@@ -192,30 +204,49 @@ pub async fn run(
     if never_made > 0 {
         tracing::error!(never_made, "what games have saved is lost: the store could not be written until the end");
     }
-    services.shutdown().await;
+    part.end().await;
     let written = store.finish(LAST_WRITES).await;
     if !backups.ended(LAST_BACKUP).await {
         tracing::warn!("a backup was not ready in time: it is given up");
     }
-    if let Some(sole) = sole {
-        sole.release().await;
-    }
+    tenure.end().await;
     store.rest(LAST_REST).await;
     written?;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// The store to write by, and the lease on it if it is one that others could use, too.
-async fn open_store(config: &Config, lock: DataLock) -> anyhow::Result<(Store, Option<Sole>)> {
-    match &config.store {
-        StoreConfig::Rocksdb {} => Ok((Store::open(&config.server.store_dir(), lock)?, None)),
-        StoreConfig::Postgres(settings) => {
-            let (store, sole) = Sole::take(&Store::connect(settings).await?, lock).await?;
-            tracing::info!(place = settings.place(), "the store is in PostgreSQL");
-            Ok((store, Some(sole)))
+/// By what right this host writes.
+enum Tenure {
+    /// Nobody else can.
+    Alone,
+    /// It has the lease on a store that others could use, too.
+    Sole(Sole),
+    /// It is one of many, each of whose units has its own. The lock of the data folder is held, not read.
+    Node(#[expect(dead_code, reason = "it is held")] DataLock),
+}
+
+impl Tenure {
+    async fn end(self) {
+        if let Self::Sole(sole) = self {
+            sole.release().await;
         }
     }
+}
+
+/// The store to write by.
+async fn open_store(config: &Config, lock: DataLock) -> anyhow::Result<(Store, Tenure)> {
+    let settings = match &config.store {
+        StoreConfig::Rocksdb {} => return Ok((Store::open(&config.server.store_dir(), lock)?, Tenure::Alone)),
+        StoreConfig::Postgres(settings) => settings,
+    };
+    let store = Store::connect(settings).await?;
+    tracing::info!(place = settings.place(), "the store is in PostgreSQL");
+    if config.cluster.is_some() {
+        return Ok((store, Tenure::Node(lock)));
+    }
+    let (store, sole) = Sole::take(&store, lock).await?;
+    Ok((store, Tenure::Sole(sole)))
 }
 
 /// Where the store is that this host makes backups of, without links; nowhere if it makes none.
@@ -237,7 +268,8 @@ async fn open_registry(config: &Config, store: &Store, clock: Clock) -> anyhow::
     let of_rules = rule::Options { component_bytes_max, ..rule::Options::default() };
     let rules = rule::Engine::with_cache(of_rules, Some(code.clone())).context("the rules of domains")?;
     let (folder, settings) = (config.server.uploads_dir(), config.plugins.clone());
-    Ok(Registry::open((engine, rules, code), settings, folder, store.clone(), clock).await?)
+    Ok(Registry::open((engine, rules, code), settings, folder, (store.clone(), config.cluster.is_some()), clock)
+        .await?)
 }
 
 /// What clients are served with by TLS, kept current, if the host speaks that.
@@ -249,8 +281,9 @@ fn certificate(config: &Config) -> anyhow::Result<Option<Arc<edge::tls::Served>>
     Ok(Some(served))
 }
 
-/// Gives running games the configured time, then ends them. A second signal ends the wait.
-async fn drain(config: &Config, bus: &Bus, stop: &mut mpsc::Receiver<()>) {
+/// Gives running games the configured time, then ends them; those of a node are left to who goes on with them. A second
+/// signal ends the wait.
+async fn drain(config: &Config, bus: &Bus, stop: &mut mpsc::Receiver<()>, is_all: bool) {
     let scenes_done = async |limit: Duration| {
         let until_none = async {
             while bus.scene_threads().scenes() > 0 {
@@ -262,6 +295,9 @@ async fn drain(config: &Config, bus: &Bus, stop: &mut mpsc::Receiver<()>) {
     tokio::select! {
         done = scenes_done(Duration::from_millis(config.server.drain_ms)) => if done { return },
         _ = stop.recv() => tracing::warn!("told again to stop: running games end now"),
+    }
+    if !is_all {
+        return;
     }
     bus.send(scene_master::Event::Stopping.into());
     let grace_ms = config.fleets.values().map(|fleet| fleet.scene.stop_grace_ms).max().unwrap_or(0);
@@ -284,17 +320,8 @@ async fn keep_metrics(metrics: PrometheusHandle) {
     }
 }
 
-/// The scenes that a host before this one has left.
-async fn recover_scenes(store: &Store) -> anyhow::Result<Vec<(SceneId, SceneRecord)>> {
-    let scenes = recover(store, SCENE_PREFIX).await?;
-    if !scenes.is_empty() {
-        tracing::warn!(scenes = scenes.len(), "there are scenes of the run before, which has not ended them");
-    }
-    Ok(scenes)
-}
-
 /// The records whose keys are this and an id; one that cannot be read is reported.
-async fn recover<Id: FromStr, Record: DeserializeOwned>(
+pub async fn recover<Id: FromStr, Record: DeserializeOwned>(
     store: &Store,
     prefix: &str,
 ) -> anyhow::Result<Vec<(Id, Record)>> {
@@ -321,103 +348,6 @@ fn keep_catalogue(config: &Config, bus: &Bus) -> anyhow::Result<watch::Receiver<
     let hang_ups = edge::tls::Served::hang_ups()?;
     tokio::spawn(catalogue::keep_current(path, sender, bus.clone(), hang_ups));
     Ok(receiver)
-}
-
-/// The scenes of the run before are gone, so nobody asks for their saves again, but those that go on.
-async fn forget_saves(store: &Store, bus: &Bus, journals: &Journals) -> anyhow::Result<()> {
-    for (key, _) in store.scan(save::SAVED_PREFIX).await? {
-        if let Some(scene) = save::saved_scene(&key).filter(|life| !journals.awaits(life.scene)) {
-            let request = Box::new(db::Request::Save(save::Request::Ended(scene)));
-            let (caller, asker) = (db::Caller::Host, db::Asker::Nobody);
-            bus.send(db::Event::Req { caller, asker, request }.into());
-        }
-    }
-    Ok(())
-}
-
-/// A node that was drained when the run before ended is not drained any more.
-async fn forget_drains(store: &Store) -> anyhow::Result<()> {
-    let drained = store.scan(DRAIN_PREFIX).await?;
-    if !drained.is_empty() {
-        let writes = drained.into_iter().map(|(key, _)| Write::Delete { key }).collect();
-        store.begin(writes).await?.synced().await?;
-    }
-    Ok(())
-}
-
-fn start_services(
-    config: &Config,
-    inboxes: Inboxes,
-    shell: &Shell,
-    offer: Offer,
-    domains: &Domains,
-    catalogue: watch::Receiver<Arc<Catalogue>>,
-) -> Services {
-    let mut services = JoinSet::new();
-    let fleets = config.fleet_rules();
-    let accounts = config.auth.accounts.clone();
-    let generations = AtomicU64::new(1);
-    // What Auth, Db and Match hold can be asked for again; the others know what nobody else does.
-    services.spawn(service_loop::run(
-        ServiceName::Auth,
-        Auth::new(accounts.clone()),
-        Some(move || {
-            // Each Auth has four billion numbers of its own.
-            let generation = generations.fetch_add(1, Ordering::Relaxed);
-            Auth::new(accounts.clone()).numbered_after(generation << 32)
-        }),
-        inboxes.auth,
-        shell.clone(),
-    ));
-    let mut rules = config.db_rules();
-    rules.economy.catalogue = catalogue.borrow().clone();
-    rules.results.rated = domains.rated();
-    let rated = domains.clone();
-    let generations = AtomicU64::new(1);
-    services.spawn(service_loop::run(
-        ServiceName::Db,
-        Db::new(rules.clone()),
-        Some(move || {
-            let generation = generations.fetch_add(1, Ordering::Relaxed);
-            let mut rules = rules.clone();
-            rules.economy.catalogue = catalogue.borrow().clone();
-            rules.results.rated = rated.rated();
-            Db::new(rules).numbered_after(generation << 32)
-        }),
-        inboxes.db,
-        shell.clone(),
-    ));
-    services.spawn(service_loop::run(
-        ServiceName::Lobby,
-        Lobby::new(domains.settings(), config.lobby.grace_ms)
-            .with_chat(config.chat.clone())
-            .with_parties(config.parties.clone()),
-        None::<fn() -> Lobby>,
-        inboxes.lobby,
-        shell.clone(),
-    ));
-    let scene_master = SceneMaster::new(fleets.clone());
-    let next_fleets = domains.fleets().clone();
-    services.spawn(service_loop::run(
-        ServiceName::SceneMaster,
-        scene_master,
-        Some(move || next_fleets.next_scene_master()),
-        inboxes.scene_master,
-        shell.clone(),
-    ));
-    let scene_service = SceneService::new(NODE, offer, fleets);
-    let shell = shell.clone();
-    services.spawn(async move {
-        let bus = shell.bus.clone();
-        bus.scene_service().run(scene_service, shell).await
-    });
-    services
-}
-
-/// Runs the handler of a domain that was not there before.
-fn start_match(services: &mut Services, (name, inbox): NewDomain, domains: &Domains, shell: &Shell) {
-    let Some(new) = domains.handlers(name) else { return };
-    services.spawn(service_loop::run(ServiceName::Match, new(), Some(new), inbox, shell.clone()));
 }
 
 async fn listen(address: std::net::SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {

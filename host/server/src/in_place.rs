@@ -222,7 +222,8 @@ mod tests {
         std::fs::create_dir_all(&folder).expect("a temporary folder is writable");
         let store = Store::open(&folder.join("store"), DataLock::take(&folder).expect("it is free")).expect("it opens");
         let (threads, _seeds) = SceneThreads::new(1).expect("it can poll");
-        let (bus, mut inboxes, _to_host) = Bus::new(threads, store.clone());
+        let (bus, _to_host) = Bus::new(threads, store.clone(), None);
+        let mut inboxes = bus.open();
         let shell = Shell { clock: Clock::start(), bus: bus.clone(), store };
 
         bus.send(scenehost_core::Message::OwnSceneService(destroy(0, 1)));

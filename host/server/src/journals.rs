@@ -8,6 +8,7 @@
 //! that cannot be written ends there, and its scene goes on. Files that are over are bounded by age and by size.
 
 mod command;
+mod copies;
 mod folder;
 mod writer;
 
@@ -16,16 +17,20 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use scenehost_core::{Epoch, Incarnation, SceneId};
 use scenehost_engine::journal::{Entry, Reader};
 use scenehost_engine::{Digest, Engine, Plugin};
 use serde::Deserialize;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
+use crate::store::Store;
 pub use command::{Replay, run};
+pub use copies::Copies;
+use copies::LetGo;
 pub use folder::{Filed, Folder};
 pub use writer::Writer;
 
@@ -70,6 +75,8 @@ struct Parts {
     plugins: RwLock<HashMap<Digest, Plugin>>,
     /// Scenes of the run before that may go on, and which incarnation of each has the journal.
     awaited: Mutex<BTreeMap<SceneId, Epoch>>,
+    /// In a cluster: the way to what copies journals.
+    let_go: OnceLock<mpsc::Sender<LetGo>>,
 }
 
 impl Journals {
@@ -84,8 +91,12 @@ impl Journals {
         for filed in folder.list()?.into_iter().filter(|filed| filed.is_live) {
             awaited.insert(filed.incarnation.scene, filed.incarnation.epoch);
         }
-        let journals =
-            Self(Arc::new(Parts { folder, plugins: RwLock::default(), awaited: Mutex::new(awaited.clone()) }));
+        let journals = Self(Arc::new(Parts {
+            folder,
+            plugins: RwLock::default(),
+            awaited: Mutex::new(awaited.clone()),
+            let_go: OnceLock::new(),
+        }));
         for (scene, epoch) in awaited {
             journals.make_ready(Incarnation { scene, epoch }, engine);
         }
@@ -136,6 +147,56 @@ impl Journals {
     /// The component of a digest, if it is that of a scene that may go on.
     pub fn plugin(&self, digest: &Digest) -> Option<Plugin> {
         self.0.plugins.read().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+    }
+
+    /// From now on journals are copied into the store, by what is to be run.
+    pub fn copies(&self, store: Store) -> Copies {
+        let (copies, let_go) = Copies::new(self.0.folder.clone(), store);
+        let _ = self.0.let_go.set(let_go); // Only the host does this, once.
+        copies
+    }
+
+    /// Whether scenes can be let go, to go on on another node.
+    pub fn has_copies(&self) -> bool {
+        self.0.let_go.get().is_some()
+    }
+
+    /// A scene has been let go: waits until its journal is in the store, whole, and not here any more. Whether it is.
+    pub async fn let_go(&self, life: Incarnation) -> bool {
+        let (done, answer) = oneshot::channel();
+        let Some(copies) = self.0.let_go.get() else { return false };
+        copies.send(LetGo { life, done }).await.is_ok() && answer.await.unwrap_or(false)
+    }
+
+    /// A scene is to go on here that may have run on another node: its journal is fetched from the store, unless there
+    /// is a later one here.
+    pub async fn fetch(&self, store: &Store, engine: &Engine, next: Incarnation) {
+        let (older, bytes) = match copies::get(store, next).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::error!(scene = %next, %error, "its journal cannot be fetched");
+                return;
+            }
+        };
+        if self.awaited().get(&next.scene).is_some_and(|here| *here >= older.epoch) {
+            return;
+        }
+        let (own, engine) = (self.clone(), engine.clone());
+        let made_ready = tokio::task::spawn_blocking(move || {
+            fs::write(own.0.folder.live(older), &bytes)?;
+            own.make_ready(older, &engine);
+            own.awaited().insert(older.scene, older.epoch);
+            io::Result::Ok(())
+        });
+        match made_ready.await {
+            Ok(Ok(())) => tracing::info!(scene = %next, "its journal was fetched"),
+            Ok(Err(error)) => return tracing::error!(scene = %next, %error, "its journal cannot be written here"),
+            Err(_) => return,
+        }
+        if let Err(error) = copies::forget(store, next).await {
+            tracing::warn!(scene = %next, %error, "copies of its journals stay in the store");
+        }
     }
 
     /// Whether a scene of the run before may go on, and has not yet.

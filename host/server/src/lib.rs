@@ -10,7 +10,8 @@
 //! | `open_files` | how many connections the system allows |
 //! | `service_loop` | runs the services of `host/core` |
 //! | `in_place` | runs SceneService, which needs no loop |
-//! | [`bus`] | brings their messages to each other |
+//! | [`bus`] | brings their messages to each other, also to other nodes |
+//! | `cluster`, `units` | this host as one node of many: leases, who runs what, and what a unit begins with |
 //! | `scene_thread` | runs scenes and holds their users' sockets |
 //! | [`store`] | keeps what was acknowledged: the crate `host/store`, and the commands about it |
 //! | `sole` | the lease of a host that is all there is, on a database |
@@ -32,6 +33,7 @@ mod capacity;
 mod catalogue;
 mod checks;
 mod clock;
+mod cluster;
 pub mod config;
 mod domains;
 mod edge;
@@ -55,6 +57,7 @@ mod scene_thread;
 mod service_loop;
 mod sole;
 pub mod store;
+mod units;
 mod wire;
 
 /// Most of what a request costs besides the system is many small pieces of memory, and this gives them for less.

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
 
-use scenehost_server::config::Config;
+use scenehost_server::config::{Config, Role};
 use scenehost_server::{host, journals, match_command, store};
 
 /// How long threads that do blocking work have to end with the host.
@@ -76,9 +77,43 @@ struct Serve {
     /// How many threads run scenes, instead of server.scene_threads; 0: one for each core.
     #[arg(long)]
     scene_threads: Option<usize>,
+    #[command(flatten)]
+    node: Node,
     /// How the log is written to standard error; RUST_LOG chooses what.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+}
+
+/// What differs between the nodes of a cluster, so that one configuration does for all of them.
+#[derive(clap::Args)]
+struct Node {
+    /// What this node of a cluster does, with commas between, instead of cluster.roles.
+    #[arg(long, env = "SCENEHOST_ROLES", value_enum, value_delimiter = ',')]
+    roles: Vec<Role>,
+    /// This node's number, instead of cluster.node.
+    #[arg(long, env = "SCENEHOST_NODE")]
+    node: Option<u16>,
+    /// Where the connections to the scenes of this node go, such as wss://node1.example.org, instead of cluster.url.
+    #[arg(long, env = "SCENEHOST_NODE_URL")]
+    node_url: Option<String>,
+}
+
+impl Node {
+    /// Puts it into the configuration, which has to be a node's.
+    fn set(self, config: &mut Config) -> anyhow::Result<()> {
+        if self.roles.is_empty() && self.node.is_none() && self.node_url.is_none() {
+            return Ok(());
+        }
+        let what = "--roles, --node and --node-url (SCENEHOST_ROLES, SCENEHOST_NODE, SCENEHOST_NODE_URL) are for a node \
+                    of a cluster, and the configuration has no [cluster]: add one, or leave them out";
+        let cluster = config.cluster.as_mut().context(what)?;
+        if !self.roles.is_empty() {
+            cluster.roles = self.roles.into_iter().collect();
+        }
+        cluster.node = self.node.or(cluster.node);
+        cluster.url = self.node_url.or(cluster.url.take());
+        Ok(())
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -121,6 +156,7 @@ fn run(serve: Serve) -> anyhow::Result<()> {
     config.server.plugins_dir = serve.plugins_dir.unwrap_or(config.server.plugins_dir);
     config.server.pages_dir = serve.pages_dir.or(config.server.pages_dir);
     config.server.scene_threads = serve.scene_threads.unwrap_or(config.server.scene_threads);
+    serve.node.set(&mut config)?;
     config.check()?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

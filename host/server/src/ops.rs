@@ -5,6 +5,7 @@
 
 mod ask;
 mod backups;
+mod cluster;
 mod domains;
 mod fleets;
 mod guild;
@@ -125,6 +126,7 @@ impl Ops {
             .route("/v1/journals", get(journals::list))
             .route("/v1/journals/{scene}", get(journals::show))
             .route("/v1/logs", get(logs::show))
+            .route("/v1/cluster", get(cluster::show))
             .route("/v1/nodes", get(nodes::list))
             .route("/v1/nodes/{node}/drain", post(nodes::drain).delete(nodes::undrain))
             .route("/v1/plugins", get(plugins::list))
@@ -140,6 +142,7 @@ impl Ops {
             .route("/v1/reservations/{scene}", delete(scenes::release))
             .route("/v1/scenes", get(scene_list::list).post(scenes::start))
             .route("/v1/scenes/{scene}", get(usage::of_scene).delete(scenes::stop))
+            .route("/v1/scenes/{scene}/move", post(scenes::go_elsewhere))
             .route("/v1/scenes/{scene}/users/{user}", delete(scene_list::kick))
             .route("/v1/store/backup", post(backups::make))
             .route("/v1/users/{user}", get(show_user))

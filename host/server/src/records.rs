@@ -26,7 +26,7 @@ pub fn spawn(mut questions: mpsc::Receiver<Question>, store: Store, bus: Bus) ->
             // A store on this machine answers each as soon as it is polled, one after the other; one that has to be
             // asked over a network hears all of them at once.
             let answers = stream::iter(group.drain(..)).map(|question| answer(question, &store)).buffered(GROUP_MAX);
-            runtime.block_on(answers.for_each(async |answer| bus.send(answer)));
+            runtime.block_on(answers.for_each(async |answer| bus.deliver(answer)));
         }
     })
 }

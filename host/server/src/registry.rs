@@ -13,6 +13,7 @@ mod files;
 mod plugins;
 mod quarantine;
 mod record;
+mod shared;
 mod signature;
 mod uploaded;
 mod usage;
@@ -63,6 +64,8 @@ struct Parts {
     publishers: Publishers,
     settings: config::Plugins,
     store: Store,
+    /// Other nodes use the store, too: it has the components besides their records.
+    is_shared: bool,
     clock: Clock,
     uploads: Arc<Semaphore>,
     compiling: Semaphore,
@@ -111,7 +114,7 @@ impl Registry {
         (engine, rules, code): (Engine, rule::Engine, CodeCache),
         settings: config::Plugins,
         folder: PathBuf,
-        store: Store,
+        (store, is_shared): (Store, bool),
         clock: Clock,
     ) -> Result<Self, Error> {
         let files = Files::open(folder)?;
@@ -133,7 +136,8 @@ impl Registry {
             }
         }
         let compilers = compilers(engine.thread_stack_bytes_min().max(STACK_BYTES_MIN))?;
-        Ok(Self(Arc::new(Parts {
+        let known = digests(&plugins);
+        let registry = Self(Arc::new(Parts {
             compilers,
             engine,
             rules,
@@ -142,12 +146,17 @@ impl Registry {
             publishers: Publishers::new(&settings)?,
             settings,
             store,
+            is_shared,
             clock,
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             compiling: Semaphore::new(1),
             plugins: RwLock::new(plugins),
             turn: Mutex::const_new(()),
-        })))
+        }));
+        if is_shared {
+            registry.fetch(&known).await?;
+        }
+        Ok(registry)
     }
 
     /// The time, as records have it.
@@ -349,9 +358,57 @@ impl Registry {
     }
 
     async fn keep_file(&self, digest: Digest, upload: &Arc<Upload>) -> Result<(), Error> {
+        if self.0.is_shared {
+            shared::put(&self.0.store, digest, &upload.bytes).await?;
+        }
         let (files, upload) = (self.0.files.clone(), Arc::clone(upload));
         let written = tokio::task::spawn_blocking(move || files.write(digest, &upload.bytes));
         written.await.map_err(|_| Error::Stopping)?
+    }
+
+    /// Another node has changed something: the records are read again, and components fetched that are not here. Whether
+    /// there is anything new.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or a file cannot be written. A record that cannot be read is reported and left as it
+    /// was.
+    pub async fn read_again(&self) -> Result<bool, Error> {
+        let _turn = self.turn().await;
+        let before = self.all();
+        let mut plugins = BTreeMap::new();
+        for (key, value) in self.0.store.scan(PLUGIN_PREFIX).await? {
+            let name = key.trim_start_matches(PLUGIN_PREFIX).to_owned();
+            match decode::<PluginRecord>(&key, &value) {
+                Ok(record) => _ = plugins.insert(name, record),
+                Err(error) => {
+                    tracing::error!("{error}");
+                    plugins.extend(before.get(&name).map(|record| (name, record.clone())));
+                }
+            }
+        }
+        self.fetch(&digests(&plugins)).await?;
+        let is_new = plugins != before;
+        *self.0.plugins.write().unwrap_or_else(PoisonError::into_inner) = plugins;
+        Ok(is_new)
+    }
+
+    /// Fetches the components from the store that are not among the files of this node.
+    async fn fetch(&self, digests: &BTreeSet<Digest>) -> Result<(), Error> {
+        for digest in digests {
+            if self.0.files.has(*digest) {
+                continue;
+            }
+            match shared::get(&self.0.store, *digest).await? {
+                Some(bytes) => self.write_file(*digest, bytes).await?,
+                None => tracing::error!(%digest, "a component is not in the store that others have"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_file(&self, digest: Digest, bytes: Vec<u8>) -> Result<(), Error> {
+        let files = self.0.files.clone();
+        tokio::task::spawn_blocking(move || files.write(digest, &bytes)).await.map_err(|_| Error::Stopping)?
     }
 
     /// Whoever changes something waits for this, and holds it meanwhile.
@@ -381,6 +438,9 @@ impl Registry {
     async fn forget_file(&self, digest: Digest) -> Result<(), Error> {
         if digests(&self.all()).contains(&digest) {
             return Ok(());
+        }
+        if self.0.is_shared {
+            shared::remove(&self.0.store, digest).await?;
         }
         let files = self.0.files.clone();
         tokio::task::spawn_blocking(move || files.remove(digest)).await.map_err(|_| Error::Stopping)?

@@ -268,7 +268,8 @@ mod tests {
         std::fs::create_dir_all(&folder).expect("a temporary folder is writable");
         let store = Store::open(&folder.join("store"), DataLock::take(&folder).expect("it is free")).expect("it opens");
         let (threads, _seeds) = SceneThreads::new(1).expect("it can poll");
-        let (bus, mut inboxes, to_host) = Bus::new(threads, store.clone());
+        let (bus, to_host) = Bus::new(threads, store.clone(), None);
+        let mut inboxes = bus.open();
         let shell = Shell { clock: Clock::start(), bus: bus.clone(), store: store.clone() };
         records::spawn(to_host.questions, store.clone(), bus.clone()).expect("a thread can be started");
 

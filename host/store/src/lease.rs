@@ -1,11 +1,11 @@
 //! Which node runs what: leases of nodes, and units that nodes hold, each with an epoch.
 //!
-//! A node takes a number and renews its lease; one that has run out is lost for good, and its number may be taken
-//! again with the next incarnation. A unit is held by one node; it can be claimed when nobody holds it or the lease of
-//! who does has run out, and each claim raises its epoch. What is written for a unit goes through
+//! A node takes a number and renews its lease. One that has run out can still be renewed, as after a time without the
+//! database, until it is ended or its number is taken again with the next incarnation. A unit is held by one node; it can
+//! be claimed when nobody holds it or the lease of who does has run out, and each claim raises its epoch. What is written for a unit goes through
 //! [`crate::Store::fenced`], which looks at the epoch in the same transaction.
 //!
-//! Invariants: all times are the database's. A lease that is found run out stays so: renewing it fails from then on. Of
+//! Invariants: all times are the database's. A lease that was ended stays so: renewing it fails from then on. Of
 //! two who claim a unit at once one gets it. After a claim has been answered, nothing with an earlier epoch is written:
 //! what was under way then is waited for. So an owner that was paused, or that the database cannot tell from a dead
 //! one, can do nothing to what its successor has.
@@ -76,7 +76,7 @@ pub enum Error {
     /// Everybody has one.
     #[error("all numbers of nodes, 1 to {NODE_NUMBER_MAX}, have leases")]
     NoneFree,
-    /// The lease has run out or was given back.
+    /// The lease was ended or given back, or its number is another's.
     #[error("node {0} has lost its lease: what it held may be another's by now")]
     Lost(Node),
     /// What was asked for cannot be.
@@ -139,7 +139,8 @@ impl Leases {
     /// Makes the lease last for so long from now.
     ///
     /// # Errors
-    /// [`Error::Lost`] if it has run out, and then it stays so; a database that does not answer.
+    /// [`Error::Lost`] if it was ended or given back, or somebody else has taken the number, and then it stays so; a
+    /// database that does not answer. What was claimed meanwhile by others is theirs.
     pub async fn renew(&self, node: &Node, ttl: Duration) -> Result<(), Error> {
         check_ttl(ttl)?;
         match &self.0 {
@@ -156,6 +157,19 @@ impl Leases {
         match &self.0 {
             Driver::Rocks(rocks) => rocks.release_node(node).await,
             Driver::Postgres(postgres) => postgres.release_node(node).await,
+        }
+    }
+
+    /// Ends a lease that has run out, so that it cannot be renewed any more; whether it is ended now. A lease that lasts,
+    /// or a number that was taken again, is left alone.
+    ///
+    /// # Errors
+    /// A database that does not answer.
+    pub async fn end_node(&self, node: &Node) -> Result<bool, Error> {
+        match &self.0 {
+            // Its only node is this process.
+            Driver::Rocks(_) => Ok(false),
+            Driver::Postgres(postgres) => postgres.end_node(node).await,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The benchmarks, on loopback: `arena`, the same load against Scenehost, Colyseus and a bare relay; `sign-in`;
 //! `lobby`, what players do between games; `match`, how fast matches are found; `match-quality`, how good they are;
-//! `scenes`, their lives; `plugin`, what it costs that games are components.
+//! `scenes`, their lives; `plugin`, what it costs that games are components; `model`, what a million users would take.
 //!
 //! - `arena.rs`: what is measured, in which order. `ramp.rs`: the search for the limit.
 //! - `sign_in.rs`: sign-ins over HTTP. `lobby.rs` and its folder: leaderboards, chat, purchases.
@@ -8,6 +8,7 @@
 //! - `match_speed.rs` and its folder: the index, the handler and clients of Match.
 //! - `scenes.rs` and its folder: scenes made, held, failing, ended.
 //! - `plugin_speed.rs` and its folder: a game's logic as a component and as part of this program.
+//! - `model.rs` and its folder: what follows from the others' files.
 //! - `generator.rs`: the players. `connection.rs`, `websocket.rs`, `http.rs`: how they talk.
 //! - `contender.rs` and its folder: the servers. `relay.rs`: the one that is part of this program.
 //! - `process.rs`: servers as processes. `report.rs`: the table and the file.
@@ -22,6 +23,7 @@ mod http;
 mod lobby;
 mod match_quality;
 mod match_speed;
+mod model;
 mod plugin_speed;
 mod process;
 mod ramp;
@@ -61,6 +63,8 @@ enum Cli {
     Scenes(ScenesArguments),
     /// What it costs that games are components: steps, journals, instances, states, swaps.
     Plugin(PluginArguments),
+    /// What so and so many users would take, by what the others have measured, and what is full first.
+    Model(Box<ModelArguments>),
     #[command(flatten)]
     Internal(Internal),
 }
@@ -197,6 +201,24 @@ struct PluginArguments {
     out: PathBuf,
 }
 
+#[derive(Args)]
+struct ModelArguments {
+    #[command(flatten)]
+    assumptions: model::assumptions::Assumptions,
+    /// The folder with the other benches' files, if it is not where `model.json` goes.
+    #[arg(long)]
+    from: Option<PathBuf>,
+    /// Taken as by the other benchmarks; no host is run.
+    #[arg(long, hide = true)]
+    scenehost: Option<PathBuf>,
+    /// Taken as by the other benchmarks; no component is used.
+    #[arg(long, hide = true)]
+    plugins: Option<PathBuf>,
+    /// Where `model.json` goes.
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+}
+
 /// What the bench starts itself.
 #[derive(Subcommand)]
 enum Internal {
@@ -232,6 +254,7 @@ fn main() -> Result<()> {
         Cli::MatchQuality(arguments) => match_quality(&arguments),
         Cli::Scenes(arguments) => scenes(arguments),
         Cli::Plugin(arguments) => plugin_speed(&arguments),
+        Cli::Model(arguments) => model(&arguments),
         Cli::Internal(Internal::Relay { address }) => relay::run(address),
         Cli::Internal(Internal::ScenesInside(arguments)) => scenes::inside::run(&arguments),
         Cli::Internal(Internal::OnAllCores { program, arguments }) => process::exec_on_all_cores(&program, &arguments),
@@ -321,6 +344,14 @@ fn plugin_speed(arguments: &PluginArguments) -> Result<()> {
     process::pin(process::GENERATOR_CORE)?;
     let PluginArguments { quick, scenehost: _, plugins, out } = arguments;
     let file = plugin_speed::run(&plugin_speed::Settings::of(*quick), plugins, out)?;
+    println!("\nwritten to {}", file.display());
+    Ok(())
+}
+
+fn model(arguments: &ModelArguments) -> Result<()> {
+    let ModelArguments { assumptions, from, scenehost: _, plugins: _, out } = arguments;
+    fs::create_dir_all(out)?;
+    let file = model::run(assumptions, from.as_ref().unwrap_or(out), out)?;
     println!("\nwritten to {}", file.display());
     Ok(())
 }

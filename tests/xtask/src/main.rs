@@ -115,6 +115,7 @@ fn test(folders: &Folders) -> anyhow::Result<()> {
     build_guests(folders, &guests)?;
     pages::build(folders)?;
     pages::install(folders, "tests/browser")?;
+    pages::install(folders, "tests/deploy")?;
     shell::step("building the host and the tests");
     shell::cargo(folders, &["build", "--workspace", "--bin", "scenehost", "--bin", "scenectl"])?;
     shell::cargo(folders, &["test", "--workspace", "--no-run"])?;

@@ -12,7 +12,7 @@ use scenehost_bus::driver::{
 };
 use tokio::task::JoinHandle;
 
-use super::nats_server::NatsServer;
+use passing_nats::NatsServer;
 
 /// What must happen, happens within this.
 const SOON: Duration = Duration::from_secs(30);

@@ -4,7 +4,6 @@
 mod conformance;
 mod frames;
 mod links;
-mod nats_server;
 mod over_nats;
 mod peers;
 mod simulation;

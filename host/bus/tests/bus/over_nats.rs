@@ -13,8 +13,8 @@ use scenehost_bus::driver::{Driver, Error};
 use scenehost_bus::link::SILENCE_MS_MAX;
 use scenehost_bus::peers::{Event, SendError};
 
-use super::nats_server::NatsServer;
 use super::peers::{Node, numbered, settings, soon};
+use passing_nats::NatsServer;
 
 fn at(server: &NatsServer) -> Settings {
     Settings { servers: vec![server.url()], name: "test".to_owned(), ..Settings::default() }

@@ -2,7 +2,6 @@
 //! says into frames.
 
 use std::borrow::Cow;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Extension;
@@ -81,13 +80,12 @@ struct Connection {
 }
 
 async fn run(edge: Edge, client: Client, socket: WebSocket, encoding: Encoding) {
-    let id = ConnectionId(edge.0.connections.fetch_add(1, Ordering::Relaxed));
+    let id = edge.next_connection();
     let frames = edge.0.bus.open_user(id);
     let mut connection = Connection { edge: edge.clone(), client, id, socket, encoding };
-    let end = if edge.0.bus.to_lobby(Event::Opened { connection: id }) {
-        connection.serve(frames).await
-    } else {
-        End::CutOff(Refusal::Overloaded("connections".into()))
+    let end = match edge.0.bus.to_lobby(Event::Opened { connection: id }) {
+        Ok(()) => connection.serve(frames).await,
+        Err(refusal) => End::CutOff(refusal),
     };
     edge.0.bus.close_user(id);
     // Waits for room if it must: a lobby that does not hear of it would keep the user for ever.
@@ -157,7 +155,7 @@ impl Connection {
         let (connection, request) = (self.id, frame.request);
         if frame.seen != 0 || matches!(frame.body, Some(client_frame::Body::Ping(_))) {
             // Only for the backlog's sake; it may be left out when the lobby has much to do.
-            self.edge.0.bus.to_lobby(Event::Heard { connection, seen: frame.seen });
+            let _ = self.edge.0.bus.to_lobby(Event::Heard { connection, seen: frame.seen });
         }
         let matching = |ask| Event::ReqMatching { connection, request, ask };
         let event = match frame.body {
@@ -207,10 +205,10 @@ impl Connection {
             },
             None => return self.refuse(request, &OF_A_SCENE).await,
         };
-        if !self.edge.0.bus.to_lobby(event) {
-            return self.refuse(request, &Refusal::Overloaded("requests to the lobby".into())).await;
+        match self.edge.0.bus.to_lobby(event) {
+            Ok(()) => Ok(()),
+            Err(refusal) => self.refuse(request, &refusal).await,
         }
-        Ok(())
     }
 
     /// Codes of parties are secrets that may be guessed, so tries of them are counted by address as those of

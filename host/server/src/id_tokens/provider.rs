@@ -156,7 +156,7 @@ impl Provider {
 
     fn send(&self, job: u64, result: Result<IdentityKey, Refusal>, outcome: &'static str) {
         counter!("scenehost_id_tokens_total", "provider" => self.name.clone(), "outcome" => outcome).increment(1);
-        self.bus.send(auth::Event::Checked { job, result: result.map(Checked::Subject) }.into());
+        self.bus.deliver(auth::Event::Checked { job, result: result.map(Checked::Subject) }.into());
     }
 }
 

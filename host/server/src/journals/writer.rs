@@ -87,6 +87,11 @@ impl Writer {
         }
     }
 
+    /// A scene goes on elsewhere: its journal stays as it is, for what copies it.
+    pub fn let_go(&mut self, scene: SceneId) {
+        self.open.remove(&scene);
+    }
+
     /// A scene is over.
     pub fn close(&mut self, scene: SceneId) {
         let Some(open) = self.open.remove(&scene) else { return };

@@ -154,6 +154,32 @@ pub async fn stop(State(ops): State<Ops>, headers: HeaderMap, Path(scene): Path<
     .await
 }
 
+/// Where a scene is to go on.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GoElsewhere {
+    /// The node, as `GET /v1/nodes` names it; without it any other one with room.
+    node: Option<String>,
+}
+
+/// Lets a game that is played go on on another node.
+pub async fn go_elsewhere(
+    State(ops): State<Ops>,
+    headers: HeaderMap,
+    Path(scene): Path<String>,
+    body: Result<Json<GoElsewhere>, JsonRejection>,
+) -> Response {
+    let by = ops.by(&headers);
+    answer(&ops, &headers, body, |GoElsewhere { node }| {
+        tracing::info!(target: "audit", by = by.as_deref(), scene, node, "an operator moves a scene");
+        let named = |node: String| {
+            node.parse().map_err(|_| Refusal::Invalid(format!("{node:?} is no node: it has 16 hexadecimal digits")))
+        };
+        Ok(ordered(Order::Move { scene: id(&scene)?, to: node.map(named).transpose()? }))
+    })
+    .await
+}
+
 pub(super) type Question = Box<dyn FnOnce(u64) -> Event + Send>;
 
 pub(super) fn ordered(order: Order) -> Question {

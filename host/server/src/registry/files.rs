@@ -52,6 +52,11 @@ impl Files {
         if found == digest { Ok(bytes) } else { Err(damaged(format!("its SHA-256 is {found}"))) }
     }
 
+    /// Whether a component is here, whole or damaged.
+    pub fn has(&self, digest: Digest) -> bool {
+        self.path(digest).exists()
+    }
+
     /// Writes a component, unless it is there already and undamaged. Blocks until it survives a loss of power.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod connections;
 mod going_on;
+mod release;
 mod save;
 mod swap;
 mod used;
@@ -18,7 +19,7 @@ use mio::{Events, Poll, Token};
 use scenehost_core::config::Strikes;
 use scenehost_core::message::EndReason;
 use scenehost_core::scene::{self, Effect, Scene};
-use scenehost_core::scene_service::{self, ToScene};
+use scenehost_core::scene_service::{self, Event::ResRelease, ToScene};
 use scenehost_core::{DomainName, Incarnation, Message, Refusal, SceneId, Time};
 use scenehost_engine::{
     CallError, Command, CreateError, DeliverError, Failure, Log, NextMatch, Outgoing, SceneKey, Showing, Sink, Stepped,
@@ -107,6 +108,7 @@ pub struct SceneThread {
     messages_in_turn: u32,
     meters: SceneMeters,
     threads: SceneThreads,
+    runtime: Handle,
     index: usize,
     stopping: bool,
 }
@@ -180,7 +182,8 @@ impl SceneThread {
         (journals, logs): (Writer, SceneLogs),
     ) -> Self {
         Self {
-            saves: Saves::new(saves, runtime, bus.clone(), seed.threads.clone()),
+            saves: Saves::new(saves, runtime.clone(), bus.clone(), seed.threads.clone()),
+            runtime,
             runs: HashMap::new(),
             groups: Groups::default(),
             swaps: VecDeque::new(),
@@ -277,12 +280,7 @@ impl SceneThread {
                         break;
                     }
                 }
-                Ok(Order::Scene(scene, ToScene::Release { epoch })) => {
-                    let text = "games do not go on on other nodes here: this one plays on where it is";
-                    let result = Err(Refusal::Invalid(text.to_owned()));
-                    let answer = scene_service::Event::ResRelease { scene, epoch, result };
-                    self.bus.send(Message::OwnSceneService(answer));
-                }
+                Ok(Order::Scene(id, ToScene::Release { epoch })) => self.release(id, epoch),
                 Ok(Order::Scene(id, order)) => {
                     if let ToScene::End { reason, .. } = &order {
                         let reason = format!("{reason:?}");
@@ -439,7 +437,10 @@ impl SceneThread {
             }
             Effect::Complain(text) => tracing::warn!(target: "game", scene = %id, "{text}"),
             Effect::Close(connection) => self.close(connection, 1000),
-            Effect::Send(message) => self.bus.send(*message),
+            Effect::Send(message) => match *message {
+                Message::OwnSceneService(ResRelease { epoch, result: Ok(()), .. }) => self.let_go(id, epoch),
+                message => self.bus.send(message),
+            },
             Effect::Kept => {
                 self.close_journal(id);
                 self.worker.park(SceneKey(id.0));
@@ -447,17 +448,25 @@ impl SceneThread {
                     self.saves.gone(scene.incarnation());
                 }
             }
-            // That one is let go of is refused before it is asked.
-            Effect::Gone | Effect::Released => {
+            Effect::Gone => {
                 self.close_journal(id);
-                self.worker.remove(SceneKey(id.0));
-                self.logs.gone(id);
-                self.runs.remove(&id);
-                self.swapping.remove(&id);
-                if let Some(scene) = self.scenes.remove(&id) {
-                    self.saves.gone(scene.incarnation());
-                }
+                self.lives_no_more(id);
             }
+            Effect::Released => {
+                self.ledgers.remove(&id);
+                self.outcomes.journals.let_go(id);
+                self.lives_no_more(id);
+            }
+        }
+    }
+
+    fn lives_no_more(&mut self, id: SceneId) {
+        self.worker.remove(SceneKey(id.0));
+        self.logs.gone(id);
+        self.runs.remove(&id);
+        self.swapping.remove(&id);
+        if let Some(scene) = self.scenes.remove(&id) {
+            self.saves.gone(scene.incarnation());
         }
     }
 

@@ -69,8 +69,9 @@ impl Postgres {
     }
 
     pub async fn renew(&self, node: &Node, ttl: Duration) -> Result<(), Error> {
+        // Zero is the mark of one that was ended or given back.
         let sql = "UPDATE nodes SET until = clock_timestamp() + make_interval(secs => $3) \
-                   WHERE number = $1 AND incarnation = $2 AND until > clock_timestamp() RETURNING 1";
+                   WHERE number = $1 AND incarnation = $2 AND until > to_timestamp(0) RETURNING 1";
         let (number, incarnation) = parts(node);
         match self.of_nodes(sql, &[&number, &incarnation, &ttl.as_secs_f64()]).await?.is_empty() {
             true => Err(Error::Lost(*node)),
@@ -82,6 +83,13 @@ impl Postgres {
         let sql = "UPDATE nodes SET until = to_timestamp(0) WHERE number = $1 AND incarnation = $2";
         let (number, incarnation) = parts(node);
         self.of_nodes(sql, &[&number, &incarnation]).await.map(drop)
+    }
+
+    pub async fn end_node(&self, node: &Node) -> Result<bool, Error> {
+        let sql = "UPDATE nodes SET until = to_timestamp(0) \
+                   WHERE number = $1 AND incarnation = $2 AND until <= clock_timestamp() RETURNING 1";
+        let (number, incarnation) = parts(node);
+        Ok(!self.of_nodes(sql, &[&number, &incarnation]).await?.is_empty())
     }
 
     pub async fn claim_unit(&self, name: &str, node: &Node) -> Result<Option<u64>, Error> {

@@ -162,7 +162,7 @@ async fn of_many_who_take_and_claim_at_once_each_has_a_number_and_one_has_the_un
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lease_that_has_run_out_is_lost_for_good_and_what_its_node_held_is_free() {
+async fn a_lease_that_has_run_out_is_renewed_until_it_is_ended_and_what_its_node_held_is_free_meanwhile() {
     let settings = settings(Server::shared());
     let stores = stores(&settings, 2).await;
     let (ours, others) = (stores[0].leases(), stores[1].leases());
@@ -177,7 +177,12 @@ async fn a_lease_that_has_run_out_is_lost_for_good_and_what_its_node_held_is_fre
         other => panic!("{other:?}"),
     }
     tokio::time::sleep(short).await;
-    assert!(matches!(ours.renew(&slow, LONG).await, Err(LeaseError::Lost(_))), "though nobody has taken it");
+    assert!(matches!(ours.claim_unit("db", &slow).await, Err(LeaseError::Lost(_))));
+    ours.renew(&slow, short).await.expect("nobody has ended it or taken its number");
+    assert!(!others.end_node(&slow).await.expect("it can be asked"), "it lasts");
+    tokio::time::sleep(short).await;
+    assert!(others.end_node(&slow).await.expect("it can be ended"));
+    assert!(matches!(ours.renew(&slow, LONG).await, Err(LeaseError::Lost(_))), "though nobody has taken its number");
     assert!(matches!(ours.claim_unit("db", &slow).await, Err(LeaseError::Lost(_))));
     let units = ours.units().await.expect("it can be read");
     assert!(units[0].holder == Some(slow) && !units[0].is_alive, "{units:?}");

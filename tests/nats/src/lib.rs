@@ -1,4 +1,6 @@
-//! A `nats-server` of a test's own, on loopback, which ends with it.
+//! A NATS server for the time of a test, on loopback.
+//!
+//! Invariant: it ends with the value, and with the thread that has started it, however that ends.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -9,8 +11,10 @@ use std::time::Duration;
 /// How long a server may take to listen.
 const START_MAX: Duration = Duration::from_secs(20);
 
+/// A running `nats-server`.
 pub struct NatsServer {
     child: Child,
+    /// Where it listens.
     pub port: u16,
 }
 
@@ -42,6 +46,7 @@ impl NatsServer {
         NatsServer { child, port }
     }
 
+    /// How it is reached.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }

@@ -1,0 +1,443 @@
+//! Runs this node of a cluster: keeps its lease, hears of the others, and starts and stops units.
+//!
+//! Invariant: a node whose lease has run out, and that does not hear all the others, ends: everything it runs may be
+//! another node's by then. It says so and exits, to be started anew as a node without a past.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use scenehost_bus::peers;
+use scenehost_core::scene_master::{self, Offer};
+use scenehost_core::{Message, NodeId, lobby};
+use scenehost_store::lease::{self, Leases};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::router::{Place, Router, place};
+use super::unit::Unit;
+use super::view::{Act, NodeRow, Row};
+use super::wire::{Changed, Hello, To};
+use crate::bus::Bus;
+use crate::clock::Clock;
+
+/// How long a lease lasts that is not renewed.
+pub const LEASE: Duration = Duration::from_secs(5);
+/// How often it is renewed.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// How long after a renewal was sent that was granted the node goes on without another. Less than [`LEASE`], for clocks
+/// run at different speeds and a last act takes time.
+const HOLD: Duration = Duration::from_secs(4);
+/// How long the store may take for one word about leases.
+const WORD_MAX: Duration = Duration::from_secs(3);
+/// How often it looks at what time brings.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long a node leaves a unit alone that has failed on it; others may take it meanwhile.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// How many answers of the store may wait.
+const WORDS_MAX: usize = 256;
+/// How long giving back takes at most when the node stops.
+const RELEASE_MAX: Duration = Duration::from_secs(2);
+
+/// Why a node cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("this node has lost its lease: {0}")]
+    Lost(lease::Error),
+    #[error(
+        "this node is cut off: it has not reached the store for {} ms and does not hear all the other nodes, so what it \
+         ran may be theirs by now; it ends, to be started anew",
+        .0.as_millis()
+    )]
+    CutOff(Duration),
+    #[error("this node takes no part any more: the bus has ended")]
+    Bus,
+}
+
+/// A unit's work, from its start to its end.
+pub type Work = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+
+/// Makes a unit's work: which, and in which epoch.
+pub type Start = Box<dyn FnMut(&Unit, u64) -> Work + Send>;
+
+/// What was asked of the store, answered.
+enum Word {
+    Renewed {
+        sent: Duration,
+        read: Result<(Vec<Row>, Vec<NodeRow>), lease::Error>,
+    },
+    Claimed {
+        unit: Unit,
+        result: Result<Option<u64>, lease::Error>,
+    },
+    /// A node's lease cannot be renewed any more.
+    Ended {
+        node: u16,
+        result: Result<bool, lease::Error>,
+    },
+}
+
+/// Keeps the lease of a node from when it was taken, so that it lasts while the host starts.
+pub struct Keeper {
+    leases: Leases,
+    lease: lease::Node,
+    clock: Clock,
+    taken: Duration,
+    words: (mpsc::Sender<Word>, mpsc::Receiver<Word>),
+    _renewing: AbortOnDrop,
+}
+
+impl Keeper {
+    pub fn spawn(leases: Leases, lease: lease::Node, clock: Clock, taken: Duration) -> Self {
+        let words = mpsc::channel(WORDS_MAX);
+        let renewing = tokio::spawn(renew(leases.clone(), lease, clock, words.0.clone()));
+        Self { leases, lease, clock, taken, words, _renewing: AbortOnDrop(renewing.abort_handle()) }
+    }
+}
+
+/// See the module.
+pub struct Node {
+    router: Router,
+    bus: Bus,
+    keeper: Keeper,
+    events: mpsc::Receiver<peers::Event>,
+    changed: mpsc::Sender<Changed>,
+    start: Start,
+    began: Duration,
+    /// When the last renewal was sent that was granted.
+    renewed: Duration,
+    /// What the store was asked and has not answered.
+    claiming: BTreeSet<Unit>,
+    ending: BTreeSet<u16>,
+    /// When units have failed here last.
+    failed: BTreeMap<Unit, Duration>,
+    work: JoinSet<(Unit, u64, anyhow::Result<()>)>,
+    running: BTreeMap<Unit, (u64, AbortHandle)>,
+}
+
+impl Node {
+    /// A node with its lease. What other nodes say has changed is given to `changed`.
+    pub fn new(
+        (router, bus): (Router, Bus),
+        keeper: Keeper,
+        events: mpsc::Receiver<peers::Event>,
+        changed: mpsc::Sender<Changed>,
+        start: Start,
+    ) -> Self {
+        Self {
+            router,
+            bus,
+            began: keeper.clock.elapsed(),
+            renewed: keeper.taken,
+            keeper,
+            events,
+            changed,
+            start,
+            claiming: BTreeSet::new(),
+            ending: BTreeSet::new(),
+            failed: BTreeMap::new(),
+            work: JoinSet::new(),
+            running: BTreeMap::new(),
+        }
+    }
+
+    /// Takes part until it cannot go on. Dropping the future stops all units.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn run(&mut self) -> Result<(), Error> {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = self.events.recv() => self.heard(event.ok_or(Error::Bus)?),
+                Some(word) = self.keeper.words.1.recv() => self.told(word)?,
+                Some(ended) = self.work.join_next() => self.work_ended(ended),
+                _ = look.tick() => {}
+            }
+            // What has come while the host was starting, or busy.
+            while let Ok(word) = self.keeper.words.1.try_recv() {
+                self.told(word)?;
+            }
+            let without = self.keeper.clock.elapsed().saturating_sub(self.renewed);
+            if without > HOLD && !self.router.view().hears_all() {
+                return Err(Error::CutOff(without));
+            }
+            self.act();
+        }
+    }
+
+    /// The units here go to other nodes, and this one claims none any more.
+    pub fn hand_over(&mut self) {
+        self.router.view().claim_nothing();
+        let units: Vec<(Unit, u64)> = self.running.iter().map(|(unit, (epoch, _))| (unit.clone(), *epoch)).collect();
+        for (unit, epoch) in units {
+            self.stop(&unit);
+            self.give_back(unit, epoch);
+        }
+        self.router.announce();
+    }
+
+    /// Gives everything back, so that others have it at once.
+    pub async fn release(&mut self) {
+        let units: Vec<Unit> = self.running.keys().cloned().collect();
+        units.iter().for_each(|unit| self.stop(unit));
+        self.work.shutdown().await;
+        let give_back = async {
+            if let Err(error) = self.keeper.leases.release_node(&self.keeper.lease).await {
+                tracing::warn!(%error, "the lease was not given back: the others wait until it has run out");
+            }
+        };
+        let _ = tokio::time::timeout(RELEASE_MAX, give_back).await; // It runs out by itself.
+    }
+
+    fn now_ms(&self) -> u64 {
+        (self.keeper.clock.elapsed() - self.began).as_millis() as u64
+    }
+
+    fn heard(&mut self, event: peers::Event) {
+        let now_ms = self.now_ms();
+        match event {
+            peers::Event::Up { node, incarnation, link, hello } => {
+                let Some(hello) = read_hello(node, &hello) else { return };
+                tracing::info!(node, incarnation, release = %hello.release, "a node is up");
+                self.router.view().peer_up(node, (incarnation, link), hello, now_ms);
+            }
+            peers::Event::Hello { node, hello } => {
+                if let Some(hello) = read_hello(node, &hello) {
+                    self.router.view().peer_hello(node, hello);
+                }
+            }
+            peers::Event::Down { node, why } => {
+                tracing::warn!(node, ?why, "a node is down");
+                self.router.view().peer_down(node, now_ms);
+            }
+            peers::Event::Message { node, bytes, .. } => match self.router.received(node, &bytes) {
+                Some(To::Service { message, .. }) => self.deliver(*message),
+                Some(To::Changed(what)) => {
+                    // With so many waiting this one is read with them.
+                    let _ = self.changed.try_send(what);
+                }
+                None => {}
+            },
+        }
+    }
+
+    /// What another node has sent. What stays in its process is nobody's to send.
+    fn deliver(&self, message: Message) {
+        match place(&message) {
+            Place::Here => tracing::error!(?message, "another node has sent what stays in its process"),
+            _ => self.bus.deliver(message),
+        }
+    }
+
+    fn told(&mut self, word: Word) -> Result<(), Error> {
+        match word {
+            Word::Renewed { sent, read: Ok((rows, nodes)) } => {
+                self.renewed = sent;
+                self.router.view().read(rows, nodes);
+            }
+            Word::Renewed { read: Err(error @ lease::Error::Lost(_)), .. } => return Err(Error::Lost(error)),
+            Word::Renewed { read: Err(error), .. } => tracing::warn!(%error, "the lease was not renewed"),
+            Word::Claimed { unit, result } => {
+                self.claiming.remove(&unit);
+                match result {
+                    Ok(Some(epoch)) => self.begin(unit, epoch),
+                    Ok(None) => {} // Another node was faster.
+                    Err(error) => tracing::warn!(%unit, %error, "a unit was not claimed"),
+                }
+            }
+            Word::Ended { node, result } => {
+                self.ending.remove(&node);
+                match result {
+                    Ok(true) => {
+                        self.router.view().ended(node);
+                        self.bus.deliver(scene_master::Event::NodeDown { node: NodeId(node.into()) }.into());
+                    }
+                    Ok(false) => {} // It has come back.
+                    Err(error) => tracing::warn!(node, %error, "whether a node is gone for good is not known yet"),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn act(&mut self) {
+        let now_ms = self.now_ms();
+        let acts = self.router.view().acts(now_ms);
+        let mut has_changed = false;
+        for act in acts {
+            match act {
+                Act::Claim(unit) => self.claim(unit),
+                Act::Stop(unit) => {
+                    tracing::warn!(%unit, "this node does not run a unit any more");
+                    self.stop(&unit);
+                    has_changed = true;
+                }
+                Act::Service(service, up) => {
+                    tracing::info!(?service, up, "a service");
+                    self.bus.tell_service(service, up);
+                }
+                Act::NodeUp(node, Offer { url, capacity, idle, region }) => {
+                    let node = NodeId(node.into());
+                    let event = scene_master::Event::NodeUp { node, url, capacity, idle, region };
+                    self.bus.deliver(event.into());
+                }
+                Act::NodeDown(node) => {
+                    self.bus.deliver(scene_master::Event::NodeDown { node: NodeId(node.into()) }.into());
+                }
+                Act::End(node, incarnation) => self.end(lease::Node { number: node, incarnation }),
+                Act::EdgeLost(node) => {
+                    for connection in self.router.take_edge(node) {
+                        self.bus.deliver(lobby::Event::Closed { connection, left: false }.into());
+                    }
+                }
+                Act::LobbyLost => self.bus.cut_users_off(),
+            }
+        }
+        if has_changed {
+            self.router.announce();
+        }
+    }
+
+    fn claim(&mut self, unit: Unit) {
+        let has_failed = self.failed.get(&unit).is_some_and(|at| self.keeper.clock.elapsed() - *at < AFTER_FAILURE);
+        if has_failed || !self.claiming.insert(unit.clone()) {
+            return;
+        }
+        let (leases, lease, words) = (self.keeper.leases.clone(), self.keeper.lease, self.keeper.words.0.clone());
+        tokio::spawn(async move {
+            let result = in_time(leases.claim_unit(&unit.to_string(), &lease)).await;
+            let _ = words.send(Word::Claimed { unit, result }).await; // The node has ended: nobody waits.
+        });
+    }
+
+    fn end(&mut self, other: lease::Node) {
+        if !self.ending.insert(other.number) {
+            return;
+        }
+        let (leases, words) = (self.keeper.leases.clone(), self.keeper.words.0.clone());
+        tokio::spawn(async move {
+            let result = in_time(leases.end_node(&other)).await;
+            let _ = words.send(Word::Ended { node: other.number, result }).await;
+        });
+    }
+
+    fn begin(&mut self, unit: Unit, epoch: u64) {
+        tracing::info!(%unit, epoch, "this node runs a unit");
+        self.router.view().claimed(unit.clone(), epoch);
+        let work = (self.start)(&unit, epoch);
+        let of = unit.clone();
+        let handle = self.work.spawn(async move { (of, epoch, work.await) });
+        self.running.insert(unit, (epoch, handle));
+        self.router.announce();
+    }
+
+    fn stop(&mut self, unit: &Unit) {
+        if let Some((_, handle)) = self.running.remove(unit) {
+            handle.abort();
+        }
+        self.bus.close_unit(unit);
+        self.router.view().stopped(unit);
+        if *unit == Unit::Lobby {
+            self.router.forget_edges();
+        }
+    }
+
+    /// A unit's work has ended by itself: it has failed, and whoever claims it begins anew.
+    fn work_ended(&mut self, ended: Result<(Unit, u64, anyhow::Result<()>), tokio::task::JoinError>) {
+        let (unit, epoch) = match ended {
+            Ok((unit, epoch, result)) => {
+                if let Err(error) = result {
+                    tracing::error!(%unit, epoch, %error, "a unit has failed");
+                }
+                (unit, epoch)
+            }
+            Err(error) if error.is_cancelled() => return,
+            Err(error) => {
+                tracing::error!(%error, "a unit has failed");
+                let failed = self.running.iter().find(|(_, (_, handle))| handle.is_finished());
+                let Some((unit, (epoch, _))) = failed else { return };
+                (unit.clone(), *epoch)
+            }
+        };
+        if self.running.get(&unit).is_none_or(|(running, _)| *running != epoch) {
+            return;
+        }
+        self.stop(&unit);
+        self.failed.insert(unit.clone(), self.keeper.clock.elapsed());
+        self.router.announce();
+        self.give_back(unit, epoch);
+    }
+
+    fn give_back(&self, unit: Unit, epoch: u64) {
+        let (leases, lease) = (self.keeper.leases.clone(), self.keeper.lease);
+        tokio::spawn(async move {
+            if let Err(error) = in_time(leases.release_unit(&unit.to_string(), &lease, epoch)).await {
+                tracing::warn!(%unit, %error, "a unit was not given back");
+            }
+        });
+    }
+}
+
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Renews the lease and reads what the store says, for ever.
+async fn renew(leases: Leases, lease: lease::Node, clock: Clock, words: mpsc::Sender<Word>) {
+    let mut every = tokio::time::interval(RENEW_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        let sent = clock.elapsed();
+        let read = in_time(async {
+            leases.renew(&lease, LEASE).await?;
+            Ok((rows(leases.units().await?), nodes(&leases.nodes().await?)))
+        });
+        if words.send(Word::Renewed { sent, read: read.await }).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn in_time<T>(asked: impl Future<Output = Result<T, lease::Error>>) -> Result<T, lease::Error> {
+    let late = |_| Err(lease::Error::Store(scenehost_store::Error::Down));
+    tokio::time::timeout(WORD_MAX, asked).await.unwrap_or_else(late)
+}
+
+fn rows(units: Vec<lease::Unit>) -> Vec<Row> {
+    let row = |of: lease::Unit| {
+        let holder = of.holder.map(|holder| (holder.number, holder.incarnation));
+        // One of a later version is none of ours.
+        Some(Row { unit: of.name.parse().ok()?, epoch: of.epoch, holder })
+    };
+    units.into_iter().filter_map(row).collect()
+}
+
+fn nodes(leases: &[lease::Lease]) -> Vec<NodeRow> {
+    let row = |lease: &lease::Lease| {
+        let lease::Node { number, incarnation } = lease.node;
+        NodeRow { node: number, incarnation, is_alive: !lease.left.is_zero() }
+    };
+    leases.iter().map(row).collect()
+}
+
+fn read_hello(node: u16, bytes: &Bytes) -> Option<Hello> {
+    match Hello::decode(bytes) {
+        Ok(hello) if hello.version == super::wire::VERSION => Some(hello),
+        Ok(hello) => {
+            tracing::error!(node, version = hello.version, "a node speaks another version: it is passed over");
+            None
+        }
+        Err(error) => {
+            tracing::error!(node, %error, "a node is passed over");
+            None
+        }
+    }
+}

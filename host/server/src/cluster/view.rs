@@ -1,0 +1,503 @@
+//! What one node knows of its cluster: who is there, who runs which unit, and what is to be done about it.
+//!
+//! A pure state machine: time is an argument, in milliseconds since the node began to listen. The store's leases are the truth;
+//! this is what a node does with the last that it has read of them, and with what the bus tells.
+//!
+//! Invariants: a unit is at the node that says so with the highest epoch that was ever heard of it, or nowhere. A unit is
+//! claimed only if its node is not heard any more, and has not been for [`CLAIM_AFTER_MS`]: so nodes that have lost the
+//! store, but not each other, go on. Whoever has lost a node with which there were messages under way hears Down of the
+//! services on it, even if it is back at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use scenehost_core::scene_master::Offer;
+use scenehost_core::{DomainName, ServiceName};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::unit::{Role, Unit};
+use super::wire::{Held, Hello};
+
+/// How long a node has not been heard before what it had is claimed. Longer than the time in which it notices itself that
+/// it hears nobody.
+pub const CLAIM_AFTER_MS: u64 = 3_000;
+/// How long a unit that is free is left to the node that it falls to.
+pub const LEAVE_MS: u64 = 2_000;
+
+/// Where a unit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// Here.
+    Here { epoch: u64 },
+    /// On another node, over this link to it.
+    There { node: u16, link: u64, epoch: u64 },
+}
+
+impl Holder {
+    pub fn epoch(self) -> u64 {
+        match self {
+            Self::Here { epoch } | Self::There { epoch, .. } => epoch,
+        }
+    }
+}
+
+/// What the store says of a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    pub unit: Unit,
+    pub epoch: u64,
+    /// The node that has it, and that node's incarnation; `None`: it was released.
+    pub holder: Option<(u16, u64)>,
+}
+
+/// What the store says of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeRow {
+    pub node: u16,
+    pub incarnation: u64,
+    /// Its lease holds.
+    pub is_alive: bool,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// Ask the store for a unit.
+    Claim(Unit),
+    /// Stop running a unit: somebody else has it, or there is no such domain any more.
+    Stop(Unit),
+    /// Tell the units here that a service is up or down.
+    Service(ServiceName, bool),
+    /// Tell SceneMaster, which is here, of a node that runs scenes.
+    NodeUp(u16, Offer),
+    /// Tell SceneMaster, which is here, that what ran on a node is gone.
+    NodeDown(u16),
+    /// Have the store end a node's lease, which has run out, so that it cannot be renewed; then tell SceneMaster.
+    End(u16, u64),
+    /// Tell the Lobby, which is here, that the users at that node are cut off.
+    EdgeLost(u16),
+    /// The Lobby is another one: cut the users here off, so that they come back.
+    LobbyLost,
+}
+
+/// What a node knows of its cluster.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    node: u16,
+    incarnation: u64,
+    roles: Vec<Role>,
+    units: Vec<UnitStatus>,
+    others: Vec<NodeStatus>,
+    /// Services of which a unit does not serve.
+    down: Vec<ServiceName>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct UnitStatus {
+    unit: Unit,
+    /// Who runs it.
+    node: Option<u16>,
+    epoch: Option<u64>,
+    here: bool,
+    serves: bool,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct NodeStatus {
+    node: u16,
+    incarnation: u64,
+    up: bool,
+    roles: Vec<Role>,
+    release: String,
+}
+
+struct Peer {
+    incarnation: u64,
+    link: u64,
+    is_up: bool,
+    /// Since when it is so.
+    since_ms: u64,
+    hello: Hello,
+}
+
+struct Own {
+    epoch: u64,
+    serves: bool,
+}
+
+/// The state.
+pub struct View {
+    me: u16,
+    incarnation: u64,
+    roles: BTreeSet<Role>,
+    offer: Option<Offer>,
+    /// All that the cluster has.
+    units: BTreeSet<Unit>,
+    own: BTreeMap<Unit, Own>,
+    peers: BTreeMap<u16, Peer>,
+    rows: BTreeMap<Unit, Row>,
+    nodes: BTreeMap<u16, NodeRow>,
+    /// The store has been read at least once.
+    has_read: bool,
+    /// The highest epoch of each unit that was heard of.
+    highest: BTreeMap<Unit, u64>,
+    /// Since when each unit could be claimed.
+    free_since: BTreeMap<Unit, u64>,
+    /// What the units here know of each service, and at whom it was.
+    told: BTreeMap<ServiceName, Vec<Option<Holder>>>,
+    /// What SceneMaster here knows of nodes.
+    told_nodes: BTreeMap<u16, u64>,
+    /// Nodes of which it knows that they are gone, by incarnation.
+    told_gone: BTreeMap<u16, u64>,
+    lobby: Option<Holder>,
+    acts: Vec<Act>,
+}
+
+impl View {
+    /// A node that has nothing yet, with what the cluster has besides domains.
+    pub fn new(me: u16, incarnation: u64, roles: BTreeSet<Role>, offer: Option<Offer>) -> Self {
+        let told =
+            [ServiceName::Auth, ServiceName::Db, ServiceName::Lobby, ServiceName::SceneMaster, ServiceName::Match];
+        Self {
+            me,
+            incarnation,
+            roles,
+            offer,
+            units: Unit::SOLE.into_iter().collect(),
+            own: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            has_read: false,
+            highest: BTreeMap::new(),
+            free_since: BTreeMap::new(),
+            told: told.into_iter().map(|service| (service, vec![None])).collect(),
+            told_nodes: BTreeMap::new(),
+            told_gone: BTreeMap::new(),
+            lobby: None,
+            acts: Vec::new(),
+        }
+    }
+
+    /// What this node says of itself.
+    pub fn hello(&self) -> Hello {
+        let held = |(unit, own): (&Unit, &Own)| Held { unit: unit.clone(), epoch: own.epoch, serves: own.serves };
+        Hello {
+            version: super::wire::VERSION,
+            release: env!("CARGO_PKG_VERSION").to_owned(),
+            roles: self.roles.iter().copied().collect(),
+            holds: self.own.iter().map(held).collect(),
+            offer: self.offer.clone(),
+        }
+    }
+
+    /// The domains that the cluster has.
+    pub fn set_domains(&mut self, domains: impl IntoIterator<Item = DomainName>) {
+        self.units = Unit::SOLE.into_iter().chain(domains.into_iter().map(Unit::Match)).collect();
+        let gone: Vec<Unit> = self.own.keys().filter(|unit| !self.units.contains(*unit)).cloned().collect();
+        self.acts.extend(gone.into_iter().map(Act::Stop));
+    }
+
+    /// This node is going to end: it has no roles any more, and gets no new scenes.
+    pub fn claim_nothing(&mut self) {
+        self.roles.clear();
+    }
+
+    pub fn peer_up(&mut self, node: u16, (incarnation, link): (u64, u64), hello: Hello, now_ms: u64) {
+        self.hear_epochs(&hello);
+        let peer = Peer { incarnation, link, is_up: true, since_ms: now_ms, hello };
+        self.peers.insert(node, peer);
+    }
+
+    pub fn peer_hello(&mut self, node: u16, hello: Hello) {
+        self.hear_epochs(&hello);
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.hello = hello;
+        }
+    }
+
+    pub fn peer_down(&mut self, node: u16, now_ms: u64) {
+        let Some(peer) = self.peers.get_mut(&node) else { return };
+        (peer.is_up, peer.since_ms) = (false, now_ms);
+        if self.own.contains_key(&Unit::Lobby) {
+            self.acts.push(Act::EdgeLost(node));
+        }
+    }
+
+    /// What the store says.
+    pub fn read(&mut self, rows: Vec<Row>, nodes: Vec<NodeRow>) {
+        self.has_read = true;
+        for row in &rows {
+            self.hear_epoch(&row.unit, row.epoch);
+            let is_mine = row.holder == Some((self.me, self.incarnation));
+            if self.own.get(&row.unit).is_some_and(|own| row.epoch > own.epoch || (row.epoch == own.epoch && !is_mine))
+            {
+                self.acts.push(Act::Stop(row.unit.clone()));
+            }
+        }
+        self.rows = rows.into_iter().map(|row| (row.unit.clone(), row)).collect();
+        self.nodes = nodes.into_iter().map(|row| (row.node, row)).collect();
+    }
+
+    /// The store has given a unit to this node.
+    pub fn claimed(&mut self, unit: Unit, epoch: u64) {
+        self.hear_epoch(&unit, epoch);
+        self.free_since.remove(&unit);
+        self.own.insert(unit, Own { epoch, serves: false });
+    }
+
+    /// A unit here serves, or does not for now.
+    pub fn serves(&mut self, unit: &Unit, serves: bool) {
+        if let Some(own) = self.own.get_mut(unit) {
+            own.serves = serves;
+        }
+    }
+
+    /// A unit does not run here any more.
+    pub fn stopped(&mut self, unit: &Unit) {
+        self.own.remove(unit);
+        if *unit == Unit::SceneMaster {
+            self.told_nodes.clear();
+            self.told_gone.clear();
+        }
+    }
+
+    /// The units that run here, and in which epochs.
+    pub fn own(&self) -> Vec<(Unit, u64)> {
+        self.own.iter().map(|(unit, own)| (unit.clone(), own.epoch)).collect()
+    }
+
+    /// The epoch in which a unit runs here.
+    pub fn epoch_here(&self, unit: &Unit) -> Option<u64> {
+        self.own.get(unit).map(|own| own.epoch)
+    }
+
+    /// Whether a message of a unit counts; one of a lower epoch than was heard of does not.
+    pub fn counts(&mut self, unit: &Unit, epoch: u64) -> bool {
+        self.hear_epoch(unit, epoch);
+        self.highest.get(unit) == Some(&epoch)
+    }
+
+    /// Where a unit is.
+    pub fn holder(&self, unit: &Unit) -> Option<Holder> {
+        let here = self.own.get(unit).map(|own| Holder::Here { epoch: own.epoch });
+        let there = self.up().flat_map(|(node, peer)| {
+            let held = peer.hello.holds.iter().find(|held| held.unit == *unit);
+            held.map(|held| Holder::There { node, link: peer.link, epoch: held.epoch })
+        });
+        let newest = here.into_iter().chain(there).max_by_key(|holder| holder.epoch())?;
+        (self.highest.get(unit).is_none_or(|highest| *highest <= newest.epoch())).then_some(newest)
+    }
+
+    /// The link to a node that is up.
+    pub fn link(&self, node: u16) -> Option<u64> {
+        self.peers.get(&node).filter(|peer| peer.is_up).map(|peer| peer.link)
+    }
+
+    /// The other nodes that are up and have a role.
+    pub fn with_role(&self, role: Role) -> Vec<(u16, u64)> {
+        let with_role = self.up().filter(|(_, peer)| peer.hello.roles.contains(&role));
+        with_role.map(|(node, peer)| (node, peer.link)).collect()
+    }
+
+    /// All other nodes that are up.
+    pub fn others(&self) -> Vec<(u16, u64)> {
+        self.up().map(|(node, peer)| (node, peer.link)).collect()
+    }
+
+    /// Services that do not serve.
+    pub fn down(&self) -> Vec<ServiceName> {
+        let is_down = |(_, holders): &(&ServiceName, &Vec<Option<Holder>>)| holders.contains(&None);
+        self.told.iter().filter(is_down).map(|(service, _)| *service).collect()
+    }
+
+    /// Whether this node hears all others that were there when it could read the store last: then it is the store that
+    /// is away, and not this node that is cut off.
+    pub fn hears_all(&self) -> bool {
+        let others = self.nodes.values().filter(|row| row.is_alive && row.node != self.me);
+        others.into_iter().all(|row| {
+            let peer = self.peers.get(&row.node);
+            peer.is_some_and(|peer| peer.is_up && peer.incarnation == row.incarnation)
+        })
+    }
+
+    /// For operators.
+    pub fn status(&self) -> Status {
+        let unit = |unit: &Unit| {
+            let holder = self.holder(unit);
+            let node = holder.map(|holder| match holder {
+                Holder::Here { .. } => self.me,
+                Holder::There { node, .. } => node,
+            });
+            let here = self.own.contains_key(unit);
+            let epoch = holder.map(Holder::epoch);
+            UnitStatus { unit: unit.clone(), node, epoch, here, serves: self.serving(unit).is_some() }
+        };
+        let peer = |(node, peer): (&u16, &Peer)| NodeStatus {
+            node: *node,
+            incarnation: peer.incarnation,
+            up: peer.is_up,
+            roles: peer.hello.roles.clone(),
+            release: peer.hello.release.clone(),
+        };
+        Status {
+            node: self.me,
+            incarnation: self.incarnation,
+            roles: self.roles.iter().copied().collect(),
+            units: self.units.iter().map(unit).collect(),
+            others: self.peers.iter().map(peer).collect(),
+            down: self.down(),
+        }
+    }
+
+    /// What is to be done now.
+    pub fn acts(&mut self, now_ms: u64) -> Vec<Act> {
+        let mut acts = std::mem::take(&mut self.acts);
+        self.look_at_services(&mut acts);
+        self.look_at_lobby(&mut acts);
+        self.look_at_nodes(now_ms, &mut acts);
+        self.look_for_free(now_ms, &mut acts);
+        acts
+    }
+
+    fn up(&self) -> impl Iterator<Item = (u16, &Peer)> {
+        self.peers.iter().filter(|(_, peer)| peer.is_up).map(|(node, peer)| (*node, peer))
+    }
+
+    fn hear_epochs(&mut self, hello: &Hello) {
+        for held in &hello.holds {
+            self.hear_epoch(&held.unit, held.epoch);
+        }
+    }
+
+    fn hear_epoch(&mut self, unit: &Unit, epoch: u64) {
+        match self.highest.get_mut(unit) {
+            Some(highest) => *highest = epoch.max(*highest),
+            None => _ = self.highest.insert(unit.clone(), epoch),
+        }
+    }
+
+    /// Where a unit is, if it serves.
+    fn serving(&self, unit: &Unit) -> Option<Holder> {
+        let holder = self.holder(unit)?;
+        let serves = match holder {
+            Holder::Here { .. } => self.own.get(unit).is_some_and(|own| own.serves),
+            Holder::There { node, .. } => {
+                let peer = self.peers.get(&node)?;
+                peer.hello.holds.iter().any(|held| held.unit == *unit && held.serves)
+            }
+        };
+        serves.then_some(holder)
+    }
+
+    fn look_at_services(&mut self, acts: &mut Vec<Act>) {
+        let services: Vec<ServiceName> = self.told.keys().copied().collect();
+        for service in services {
+            let of_service = self.units.iter().filter(|unit| unit.service() == service);
+            let now: Vec<Option<Holder>> = of_service.map(|unit| self.serving(unit)).collect();
+            let before = self.told.insert(service, now.clone()).unwrap_or_default();
+            let (was_up, is_up) = (!before.contains(&None), !now.contains(&None));
+            // Whatever was said to one that is another now may be lost.
+            let is_another = before.iter().flatten().any(|holder| !now.contains(&Some(*holder)));
+            if was_up && (!is_up || is_another) {
+                acts.push(Act::Service(service, false));
+            }
+            if is_up && (!was_up || is_another) {
+                acts.push(Act::Service(service, true));
+            }
+        }
+    }
+
+    fn look_at_lobby(&mut self, acts: &mut Vec<Act>) {
+        let now = self.holder(&Unit::Lobby);
+        if self.lobby != now && self.lobby.is_some() {
+            acts.push(Act::LobbyLost);
+        }
+        self.lobby = now;
+    }
+
+    /// Nodes of scenes, for the SceneMaster that is here.
+    fn look_at_nodes(&mut self, now_ms: u64, acts: &mut Vec<Act>) {
+        if !self.own.contains_key(&Unit::SceneMaster) {
+            return;
+        }
+        let own = self.offer.clone().map(|offer| (self.me, self.incarnation, offer));
+        let others = self.up().filter_map(|(node, peer)| Some((node, peer.incarnation, peer.hello.offer.clone()?)));
+        let there: Vec<(u16, u64, Offer)> = own.into_iter().chain(others).collect();
+        for (node, incarnation, offer) in there {
+            match self.told_nodes.insert(node, incarnation) {
+                Some(before) if before == incarnation => {}
+                before => {
+                    // What ran in the process before is gone with it.
+                    acts.extend(before.map(|_| Act::NodeDown(node)));
+                    acts.push(Act::NodeUp(node, offer));
+                }
+            }
+        }
+        let of_store = self.nodes.values().filter(|row| self.is_gone(row, now_ms));
+        let untold = of_store.filter(|row| self.told_gone.get(&row.node) != Some(&row.incarnation));
+        acts.extend(untold.map(|row| Act::End(row.node, row.incarnation)));
+    }
+
+    /// The store has ended a node's lease, and SceneMaster is told.
+    pub fn ended(&mut self, node: u16) {
+        self.told_nodes.remove(&node);
+        if let Some(row) = self.nodes.get(&node) {
+            self.told_gone.insert(node, row.incarnation);
+        }
+    }
+
+    /// Whether a node runs nothing any more, by the store's word and the bus's silence.
+    fn is_gone(&self, row: &NodeRow, now_ms: u64) -> bool {
+        row.node != self.me && !row.is_alive && self.is_silent(row.node, now_ms)
+    }
+
+    /// Whether a node has not been heard for so long that it has noticed, if it still runs.
+    fn is_silent(&self, node: u16, now_ms: u64) -> bool {
+        match self.peers.get(&node) {
+            Some(peer) => !peer.is_up && now_ms.saturating_sub(peer.since_ms) >= CLAIM_AFTER_MS,
+            // This node listens since 0.
+            None => now_ms >= CLAIM_AFTER_MS,
+        }
+    }
+
+    fn look_for_free(&mut self, now_ms: u64, acts: &mut Vec<Act>) {
+        if !self.has_read {
+            return;
+        }
+        let wanted: Vec<Unit> = self.units.iter().filter(|unit| !self.own.contains_key(*unit)).cloned().collect();
+        for unit in wanted {
+            if !self.is_free(&unit, now_ms) {
+                self.free_since.remove(&unit);
+                continue;
+            }
+            let since = *self.free_since.entry(unit.clone()).or_insert(now_ms);
+            let waited = now_ms.saturating_sub(since) >= LEAVE_MS;
+            if self.roles.contains(&unit.role()) && (waited || self.falls_to(&unit) == Some(self.me)) {
+                acts.push(Act::Claim(unit));
+            }
+        }
+    }
+
+    fn is_free(&self, unit: &Unit, now_ms: u64) -> bool {
+        let Some((node, incarnation)) = self.rows.get(unit).and_then(|row| row.holder) else { return true };
+        let row = self.nodes.get(&node);
+        if row.is_some_and(|row| row.is_alive && row.incarnation == incarnation) {
+            return false;
+        }
+        let is_another = row.is_some_and(|row| row.incarnation > incarnation);
+        is_another || node == self.me || self.is_silent(node, now_ms)
+    }
+
+    /// The node that a free unit falls to, of those that are there and may run it: by rendezvous hashing, so that few
+    /// units move when nodes come and go (Thaler and Ravishankar, 1998).
+    fn falls_to(&self, unit: &Unit) -> Option<u16> {
+        let here = self.roles.contains(&unit.role()).then_some(self.me);
+        let there = self.with_role(unit.role()).into_iter().map(|(node, _)| node);
+        let weight = |node: &u16| Sha256::digest(format!("{unit} {node}"));
+        here.into_iter().chain(there).max_by_key(weight)
+    }
+}
+
+#[cfg(test)]
+mod tests;

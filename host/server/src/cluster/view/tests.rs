@@ -1,0 +1,249 @@
+use super::*;
+
+const LINK: u64 = 7;
+
+/// A node that hears of the others what it is told.
+struct Node {
+    view: View,
+    now_ms: u64,
+    rows: Vec<Row>,
+    nodes: Vec<NodeRow>,
+}
+
+impl Node {
+    fn new(me: u16, roles: &[Role]) -> Self {
+        let view = View::new(me, 1, roles.iter().copied().collect(), None);
+        Self { view, now_ms: 10_000, rows: Vec::new(), nodes: vec![alive(me)] }
+    }
+
+    fn up(&mut self, node: u16, roles: &[Role], holds: &[(Unit, u64)]) {
+        self.up_as(node, (1, LINK), roles, holds);
+        self.nodes.push(alive(node));
+    }
+
+    fn up_as(&mut self, node: u16, of: (u64, u64), roles: &[Role], holds: &[(Unit, u64)]) {
+        let held = |(unit, epoch): &(Unit, u64)| Held { unit: unit.clone(), epoch: *epoch, serves: true };
+        let hello = Hello {
+            version: 1,
+            release: "1".to_owned(),
+            roles: roles.to_vec(),
+            holds: holds.iter().map(held).collect(),
+            offer: None,
+        };
+        self.view.peer_up(node, of, hello, self.now_ms);
+    }
+
+    fn has(&mut self, unit: Unit, node: u16, epoch: u64) {
+        self.rows.retain(|row| row.unit != unit);
+        self.rows.push(Row { unit, epoch, holder: Some((node, 1)) });
+    }
+
+    fn dies(&mut self, node: u16) {
+        self.nodes.iter_mut().filter(|row| row.node == node).for_each(|row| row.is_alive = false);
+    }
+
+    fn acts_after(&mut self, ms: u64) -> Vec<Act> {
+        self.now_ms += ms;
+        self.view.read(self.rows.clone(), self.nodes.clone());
+        self.view.acts(self.now_ms)
+    }
+
+    fn claims_after(&mut self, ms: u64) -> Vec<Unit> {
+        let claims = |act| match act {
+            Act::Claim(unit) => Some(unit),
+            _ => None,
+        };
+        self.acts_after(ms).into_iter().filter_map(claims).collect()
+    }
+}
+
+fn alive(node: u16) -> NodeRow {
+    NodeRow { node, incarnation: 1, is_alive: true }
+}
+
+#[test]
+fn a_node_that_is_alone_claims_what_its_roles_allow_once_it_has_read_the_store() {
+    let mut node = Node::new(1, &[Role::Auth, Role::Lobby]);
+    assert_eq!(node.view.acts(0), [], "nothing was read yet");
+    assert_eq!(node.claims_after(0), [Unit::Auth, Unit::Lobby]);
+    node.view.claimed(Unit::Auth, 4);
+    assert_eq!(node.claims_after(0), [Unit::Lobby]);
+    assert_eq!(node.view.holder(&Unit::Auth), Some(Holder::Here { epoch: 4 }));
+}
+
+#[test]
+fn each_free_unit_falls_to_one_node_and_to_any_if_that_one_does_not_take_it() {
+    let domains = (0..40).map(|number| DomainName::from(format!("d{number}").as_str()));
+    let units: Vec<Unit> = domains.clone().map(Unit::Match).collect();
+    let claims_of = |me: u16, ms: u64| {
+        let mut node = Node::new(me, &[Role::Match]);
+        node.view.set_domains(domains.clone());
+        (1..=4).filter(|other| *other != me).for_each(|other| node.up(other, &[Role::Match], &[]));
+        let first = node.claims_after(0);
+        match ms {
+            0 => first,
+            ms => node.claims_after(ms),
+        }
+    };
+    let mut all: Vec<Unit> = (1..=4).flat_map(|me| claims_of(me, 0)).collect();
+    assert!((1..=4).all(|me| claims_of(me, 0).len() > 3), "all have some");
+    all.sort();
+    let mut each = units.clone();
+    each.sort();
+    assert_eq!(all, each, "each falls to one");
+    assert_eq!(claims_of(1, LEAVE_MS).len(), units.len());
+}
+
+#[test]
+fn what_a_dead_node_had_is_claimed_when_its_lease_is_over_and_it_was_silent_for_long_enough() {
+    let mut node = Node::new(1, &[Role::Db]);
+    node.up(2, &[Role::Db], &[(Unit::Db, 3)]);
+    node.has(Unit::Db, 2, 3);
+    assert_eq!(node.claims_after(0), []);
+    assert_eq!(node.view.holder(&Unit::Db), Some(Holder::There { node: 2, link: LINK, epoch: 3 }));
+    node.view.peer_down(2, node.now_ms);
+    assert_eq!(node.view.holder(&Unit::Db), None);
+    assert_eq!(node.claims_after(CLAIM_AFTER_MS + LEAVE_MS), [], "its lease holds");
+    node.dies(2);
+    assert_eq!(node.claims_after(0), [Unit::Db]);
+}
+
+#[test]
+fn a_node_that_is_heard_keeps_what_it_has_though_its_lease_is_over_as_when_the_store_is_away() {
+    let mut node = Node::new(1, &[Role::Db]);
+    node.up(2, &[Role::Db], &[(Unit::Db, 3)]);
+    node.has(Unit::Db, 2, 3);
+    assert!(node.claims_after(0).is_empty() && node.view.hears_all());
+    node.dies(2);
+    assert_eq!(node.claims_after(60_000), []);
+    node.view.peer_down(2, node.now_ms);
+    assert_eq!(node.claims_after(CLAIM_AFTER_MS - 1), [], "it may not have noticed");
+    assert_eq!(node.claims_after(1), [Unit::Db]);
+}
+
+#[test]
+fn a_node_that_has_just_begun_to_listen_takes_nobody_for_silent() {
+    let mut node = Node::new(1, &[Role::Db]);
+    node.now_ms = 0;
+    node.nodes.push(NodeRow { is_alive: false, ..alive(2) });
+    node.has(Unit::Db, 2, 3);
+    assert_eq!(node.claims_after(CLAIM_AFTER_MS - 1), []);
+    assert_eq!(node.claims_after(1), [Unit::Db]);
+}
+
+#[test]
+fn a_node_knows_whether_it_hears_all_that_were_there_when_it_read_the_store_last() {
+    let mut node = Node::new(1, &[Role::Auth]);
+    node.up(2, &[Role::Auth], &[]);
+    node.acts_after(0);
+    assert!(node.view.hears_all());
+    node.view.peer_down(2, node.now_ms);
+    assert!(!node.view.hears_all());
+    node.up_as(2, (2, LINK), &[Role::Auth], &[]);
+    assert!(!node.view.hears_all(), "that is another");
+    node.up_as(2, (1, LINK), &[Role::Auth], &[]);
+    assert!(node.view.hears_all());
+}
+
+#[test]
+fn what_was_given_back_is_claimed_at_once_and_a_node_that_began_anew_has_nothing_of_before() {
+    let mut node = Node::new(1, &[Role::Db, Role::Auth]);
+    node.up(2, &[Role::SceneService], &[]);
+    node.rows.push(Row { unit: Unit::Db, epoch: 3, holder: None });
+    node.has(Unit::Auth, 2, 5);
+    assert_eq!(node.claims_after(0), [Unit::Db]);
+    node.nodes = vec![alive(1), NodeRow { node: 2, incarnation: 2, is_alive: true }];
+    assert_eq!(node.claims_after(0), [Unit::Auth, Unit::Db]);
+}
+
+#[test]
+fn a_unit_that_the_store_gave_to_another_is_stopped_and_its_earlier_owner_counts_no_more() {
+    let mut node = Node::new(1, &[Role::Db]);
+    node.view.claimed(Unit::Db, 3);
+    node.has(Unit::Db, 1, 3);
+    assert_eq!(node.acts_after(0), []);
+    node.has(Unit::Db, 2, 4);
+    assert!(node.acts_after(0).contains(&Act::Stop(Unit::Db)));
+    node.view.stopped(&Unit::Db);
+    assert!(!node.view.counts(&Unit::Db, 3), "of before");
+    assert!(node.view.counts(&Unit::Db, 4));
+    node.up(3, &[Role::Db], &[(Unit::Db, 3)]);
+    assert_eq!(node.view.holder(&Unit::Db), None, "it does not know yet that it has lost it");
+}
+
+#[test]
+fn a_service_is_up_when_all_its_units_serve_and_down_for_a_moment_when_one_is_another() {
+    let mut node = Node::new(1, &[]);
+    node.view.set_domains([DomainName::from("a"), DomainName::from("b")]);
+    let (a, b) = (Unit::Match("a".into()), Unit::Match("b".into()));
+    let services = |acts: Vec<Act>| {
+        let of = |act| match act {
+            Act::Service(service, up) => Some((service, up)),
+            _ => None,
+        };
+        acts.into_iter().filter_map(of).collect::<Vec<_>>()
+    };
+    node.up(2, &[Role::Match], &[(a.clone(), 1)]);
+    assert_eq!(services(node.acts_after(0)), [], "they were down from the beginning");
+    assert!(node.view.down().contains(&ServiceName::Match));
+    node.up(3, &[Role::Match], &[(b.clone(), 1)]);
+    assert_eq!(services(node.acts_after(0)), [(ServiceName::Match, true)]);
+    // It was away for a moment: what was said to it may be lost.
+    node.up_as(3, (1, LINK + 1), &[Role::Match], &[(b.clone(), 1)]);
+    assert_eq!(services(node.acts_after(0)), [(ServiceName::Match, false), (ServiceName::Match, true)]);
+    node.view.peer_down(3, node.now_ms);
+    assert_eq!(services(node.acts_after(0)), [(ServiceName::Match, false)]);
+    node.view.claimed(b.clone(), 2);
+    assert_eq!(services(node.acts_after(0)), [], "it does not serve yet");
+    node.view.serves(&b, true);
+    assert_eq!(services(node.acts_after(0)), [(ServiceName::Match, true)]);
+}
+
+#[test]
+fn users_are_cut_off_when_the_lobby_is_another_and_the_lobby_hears_of_edges_that_are_lost() {
+    let mut node = Node::new(1, &[Role::Lobby]);
+    node.up(2, &[Role::Lobby], &[(Unit::Lobby, 1)]);
+    node.has(Unit::Lobby, 2, 1);
+    assert_eq!(node.acts_after(0), [Act::Service(ServiceName::Lobby, true)]);
+    node.view.peer_down(2, node.now_ms);
+    assert_eq!(node.acts_after(0), [Act::Service(ServiceName::Lobby, false), Act::LobbyLost]);
+    node.view.claimed(Unit::Lobby, 2);
+    assert_eq!(node.acts_after(0), [], "nobody of here was with another lobby");
+    node.up(3, &[Role::Lobby], &[]);
+    node.view.peer_down(3, node.now_ms);
+    assert!(node.acts_after(0).contains(&Act::EdgeLost(3)));
+}
+
+#[test]
+fn scene_master_hears_of_nodes_with_scenes_and_that_one_is_gone_only_when_its_lease_was_ended() {
+    let offer = |url: &str| Offer {
+        url: url.to_owned(),
+        capacity: scenehost_core::scene_master::Capacity::scenes(4),
+        idle: None,
+        region: None,
+    };
+    let mut node = Node::new(1, &[Role::SceneMaster]);
+    node.view.offer = Some(offer("one"));
+    node.view.claimed(Unit::SceneMaster, 1);
+    node.has(Unit::SceneMaster, 1, 1);
+    node.up(2, &[Role::SceneService], &[]);
+    node.view.peers.get_mut(&2).expect("it is up").hello.offer = Some(offer("two"));
+    assert_eq!(node.acts_after(0), [Act::NodeUp(1, offer("one")), Act::NodeUp(2, offer("two"))]);
+    node.view.peer_down(2, node.now_ms);
+    assert_eq!(node.acts_after(60_000), [], "its lease holds: it may be back");
+    node.dies(2);
+    assert_eq!(node.acts_after(0), [Act::End(2, 1)]);
+    assert_eq!(node.acts_after(0), [Act::End(2, 1)], "until it is done");
+    node.view.ended(2);
+    assert_eq!(node.acts_after(0), []);
+    // It is back with nothing.
+    node.nodes = vec![alive(1), NodeRow { node: 2, incarnation: 2, is_alive: true }];
+    node.up_as(2, (2, LINK + 1), &[Role::SceneService], &[]);
+    node.view.peers.get_mut(&2).expect("it is up").hello.offer = Some(offer("two"));
+    assert_eq!(node.acts_after(0), [Act::NodeUp(2, offer("two"))]);
+    // And again, so fast that nobody has missed it.
+    node.nodes[1].incarnation = 3;
+    node.up_as(2, (3, LINK + 2), &[Role::SceneService], &[]);
+    node.view.peers.get_mut(&2).expect("it is up").hello.offer = Some(offer("two"));
+    assert_eq!(node.acts_after(0), [Act::NodeDown(2), Act::NodeUp(2, offer("two"))]);
+}

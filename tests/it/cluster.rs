@@ -1,0 +1,153 @@
+//! Hosts that are nodes of one cluster: over a NATS server and a PostgreSQL schema of their own.
+
+use std::time::Duration;
+
+use passing_nats::NatsServer;
+use passing_postgres::Server;
+use rand::RngExt;
+use serde_json::Value;
+
+use crate::host::{Host, OPS_TOKEN, PATIENCE, within};
+
+/// What every node may do.
+pub const ALL: &str = r#""auth", "lobby", "match", "scene-master", "scene-service", "db""#;
+
+/// Nodes that share everything, and what they share.
+pub struct Cluster {
+    pub nodes: Vec<Option<Host>>,
+    pub nats: Option<NatsServer>,
+    name: String,
+    nats_url: String,
+    store_url: String,
+    config: String,
+    roles: Vec<String>,
+    ports: Vec<u16>,
+}
+
+impl Cluster {
+    /// Starts a node for each of these roles, and waits until all services are up. The configuration is what all have.
+    pub async fn start(config: &str, roles: &[&str]) -> Self {
+        let server = Server::shared();
+        let name = format!("c{:016x}", rand::rng().random::<u64>());
+        server.sql(&format!("CREATE SCHEMA {name}"));
+        let nats = NatsServer::start();
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            nats_url: nats.url(),
+            nats: Some(nats),
+            name,
+            store_url: server.url(),
+            config: config.to_owned(),
+            roles: roles.iter().map(|roles| (*roles).to_owned()).collect(),
+            ports: roles.iter().map(|_| free_port()).collect(),
+        };
+        for index in 0..roles.len() {
+            let host = cluster.host(index, &[]);
+            cluster.nodes.push(Some(host));
+        }
+        cluster.settled().await;
+        cluster
+    }
+
+    fn host(&self, index: usize, flags: &[&str]) -> Host {
+        let (name, port) = (&self.name, self.ports[index]);
+        let (nats, store, roles) = (&self.nats_url, &self.store_url, &self.roles[index]);
+        let config = format!(
+            r#"{}
+[store]
+kind = "postgres"
+url = "{store}"
+schema = "{name}"
+connections = 4
+
+[cluster]
+name = "{name}"
+node = {}
+roles = [{roles}]
+url = "ws://127.0.0.1:{port}"
+nats.servers = ["{nats}"]
+"#,
+            self.config,
+            index + 1,
+        );
+        Host::start_with(&config, &[&["--listen", &format!("127.0.0.1:{port}")], flags].concat())
+    }
+
+    /// A node that runs.
+    pub fn node(&self, index: usize) -> &Host {
+        self.nodes[index].as_ref().expect("it runs")
+    }
+
+    /// The number of the node that runs a unit, as one of those that run says; from 0.
+    pub async fn runs(&self, unit: &str) -> Option<usize> {
+        for host in self.nodes.iter().flatten() {
+            let units = status(host).await["units"].as_array().cloned().unwrap_or_default();
+            let of = units.iter().find(|it| it["unit"] == unit && it["here"] == true);
+            if of.is_some() {
+                let index = self.nodes.iter().position(|it| it.as_ref().is_some_and(|it| std::ptr::eq(it, host)));
+                return index;
+            }
+        }
+        None
+    }
+
+    /// Waits until every node that runs says that all services are up.
+    pub async fn settled(&self) {
+        within("all services up on all nodes", async {
+            for host in self.nodes.iter().flatten() {
+                while status(host).await["down"].as_array().is_none_or(|down| !down.is_empty()) {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Kills a node.
+    pub fn kill9(&mut self, index: usize) {
+        self.nodes[index].take().expect("it runs").kill9();
+    }
+
+    /// Starts a node again, as one without a past.
+    pub fn restart(&mut self, index: usize) {
+        self.nodes[index] = Some(self.host(index, &[]));
+    }
+
+    /// Starts one more node, whose flags stand above its configuration.
+    pub fn add_with(&mut self, roles: &str, flags: &[&str]) {
+        self.roles.push(roles.to_owned());
+        self.ports.push(free_port());
+        let host = self.host(self.nodes.len(), flags);
+        self.nodes.push(Some(host));
+    }
+
+    /// Kills the NATS server, and starts it again after so long.
+    pub async fn nats_away(&mut self, time: Duration) {
+        let port = self.nats.take().expect("it runs").kill();
+        tokio::time::sleep(time).await;
+        self.nats = Some(NatsServer::start_with(Some(port), &[]));
+    }
+}
+
+/// What a node says of the cluster.
+pub async fn status(host: &Host) -> Value {
+    let authorization = format!("Bearer {OPS_TOKEN}");
+    let answer = host.ops("GET", "/v1/cluster", &[("Authorization", &authorization)], "").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    serde_json::from_str(&answer.body).expect("JSON")
+}
+
+/// A port that is free now.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    listener.local_addr().expect("it has one").port()
+}
+
+/// Waits until this holds.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
