@@ -284,12 +284,25 @@ impl Scene {
         !self.finished && self.recorder.as_ref().is_some_and(|recorder| recorder.wants_snapshot())
     }
 
-    /// Messages that wait for the next step.
-    pub fn waiting(&self) -> impl Iterator<Item = &Incoming> {
-        self.inbox.events.iter().filter_map(|event| match event {
-            Event::Message(message) => Some(message),
-            _ => None,
-        })
+    /// What waits for the next step.
+    pub fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    /// An inbox with the same limits.
+    pub fn empty_inbox(&self) -> Inbox {
+        Inbox { events: Vec::new(), traffic: 0, traffic_bytes: 0, control: 0, ..self.inbox }
+    }
+
+    /// Takes what has come for it elsewhere, behind a step.
+    pub fn take_in(&mut self, inbox: Inbox, now_ns: u64) {
+        if self.finished {
+            return;
+        }
+        for event in inbox.events {
+            // A fresh inbox with the same limits had room for it.
+            let _ = self.deliver(event, now_ns);
+        }
     }
 
     /// The host's side of its state.
@@ -347,7 +360,7 @@ fn is_anyone_inside(seats: &[(u32, Presence)]) -> bool {
 
 /// Events for the next step. Messages and signals have a bound that they cannot pass; control events have room of
 /// their own.
-struct Inbox {
+pub struct Inbox {
     events: Vec<Event>,
     traffic: u32,
     traffic_bytes: usize,
@@ -368,7 +381,7 @@ impl Inbox {
         }
     }
 
-    fn push(&mut self, event: Event) -> Result<&Event, InboxFull> {
+    pub fn push(&mut self, event: Event) -> Result<&Event, InboxFull> {
         let traffic_bytes = match &event {
             Event::Message(message) => Some(message.body.len()),
             Event::Signal(signal) => Some(signal.name.len() + signal.body.len()),
@@ -394,6 +407,14 @@ impl Inbox {
             None => self.control += 1,
         }
         Ok(self.events.push_mut(event))
+    }
+
+    /// The players' messages among it.
+    pub fn messages(&self) -> impl Iterator<Item = &Incoming> {
+        self.events.iter().filter_map(|event| match event {
+            Event::Message(message) => Some(message),
+            _ => None,
+        })
     }
 
     fn clear(&mut self) {

@@ -9,6 +9,8 @@
 //! Under overload ticks come later and slow down; no tick is left out and none is made up for in a burst. A scene is
 //! stepped at most once a run.
 
+mod aside;
+
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap},
@@ -24,10 +26,13 @@ use crate::{
     log::Log,
     plugin::Plugin,
     prefetch::prefetch,
-    scene::{Kept, Scene, SceneSpec, TICK_RATE_HZ_MAX},
+    scene::{Inbox, Kept, Made, Scene, SceneSpec, TICK_RATE_HZ_MAX},
     swap::SwapError,
     upload::Digest,
 };
+
+pub use aside::Aside;
+use aside::{Away, LONG};
 
 /// Stale heap entries that are not worth a sweep.
 const STALE_ENTRIES_MAX: usize = 1_024;
@@ -137,7 +142,16 @@ struct Entry {
 struct Place {
     generation: u32,
     scene: Option<Box<Scene>>,
+    /// The scene lives here, and its step is made elsewhere now.
+    away: Option<Box<Away>>,
     key: u64,
+}
+
+/// When a step was due, when it began, and how long it took.
+struct Timing {
+    due_ns: u64,
+    begun: Duration,
+    took: Duration,
 }
 
 /// Owns the scenes of one core.
@@ -153,6 +167,8 @@ pub struct Worker {
     failed: Vec<Box<Scene>>,
     /// What belongs into the journal of the scene at hand.
     journal: Vec<u8>,
+    /// Who makes long steps, if there is somebody.
+    aside: Option<Aside>,
 }
 
 /// A scene that goes on.
@@ -188,6 +204,7 @@ impl Worker {
             heap: BinaryHeap::new(),
             failed: Vec::new(),
             journal: Vec::new(),
+            aside: None,
         }
     }
 
@@ -206,7 +223,8 @@ impl Worker {
     /// What a scene is made of now.
     pub fn plugin(&self, key: SceneKey) -> Option<&Plugin> {
         let index = *self.by_key.get(&key)?;
-        self.places[index as usize].scene.as_deref().map(|scene| scene.instance.plugin())
+        let scene = self.places[index as usize].scene.as_deref();
+        scene.map(|scene| scene.instance.plugin()).or_else(|| self.plugin_away(key))
     }
 
     /// Makes a scene and starts it. Nobody is inside, so it sleeps until its first event, unless it ticks when empty.
@@ -263,7 +281,7 @@ impl Worker {
 
     /// A scene does nothing until it begins its next session or is removed. `false`: there is none.
     pub fn park(&mut self, key: SceneKey) -> bool {
-        let Some((place, scene)) = self.scene_mut(key) else { return false };
+        let Some((place, scene)) = self.scene_mut(key) else { return self.park_away(key) };
         scene.park();
         // What is on the heap for it is not live any more.
         self.places[place as usize].generation = self.places[place as usize].generation.wrapping_add(1);
@@ -349,6 +367,7 @@ impl Worker {
         limits: Limits,
         sink: &mut impl Sink,
     ) -> Result<(), SwapError> {
+        self.bring_back(key, sink);
         let index = *self.by_key.get(&key).ok_or(SwapError::NoScene)?;
         let scene = self.places[index as usize].scene.as_deref_mut().ok_or(SwapError::NoScene)?;
         if scene.finished {
@@ -365,8 +384,10 @@ impl Worker {
 
     /// The messages that wait for a scene's next step, in their order.
     pub fn waiting(&self, key: SceneKey) -> impl Iterator<Item = &Incoming> {
-        let scene = self.by_key.get(&key).and_then(|&index| self.places[index as usize].scene.as_deref());
-        scene.into_iter().flat_map(Scene::waiting)
+        let place = self.by_key.get(&key).map(|&index| &self.places[index as usize]);
+        let here = place.and_then(|place| place.scene.as_deref()).map(Scene::inbox);
+        let away = place.and_then(|place| place.away.as_deref()).map(|away| &away.inbox);
+        here.or(away).into_iter().flat_map(Inbox::messages)
     }
 
     /// Puts something of the owner's own into a scene's journal, if it has one.
@@ -380,6 +401,7 @@ impl Worker {
     }
 
     fn write(&mut self, key: SceneKey, sink: &mut impl Sink, write: impl FnOnce(&mut Recorder, &mut Vec<u8>)) {
+        self.bring_back(key, sink);
         let Some(&index) = self.by_key.get(&key) else { return };
         let scene = self.places[index as usize].scene.as_deref_mut();
         if let Some(recorder) = scene.and_then(Scene::recorder) {
@@ -411,6 +433,7 @@ impl Worker {
         player: &Player,
         sink: &mut impl Sink,
     ) -> Result<Result<(), String>, CallError> {
+        self.bring_back(key, sink);
         let index = *self.by_key.get(&key).ok_or(CallError::NoScene)?;
         let scene = self.places[index as usize].scene.as_deref_mut().ok_or(CallError::NoScene)?;
         if scene.finished {
@@ -441,7 +464,7 @@ impl Worker {
     ///
     /// When there is no such scene, it has finished, or its inbox is full.
     pub fn deliver(&mut self, key: SceneKey, event: Event, now: Duration) -> Result<(), DeliverError> {
-        let (place, scene) = self.scene_mut(key).ok_or(DeliverError::NoScene)?;
+        let Some((place, scene)) = self.scene_mut(key) else { return self.deliver_away(key, event) };
         if scene.finished {
             return Err(DeliverError::Finished);
         }
@@ -455,19 +478,20 @@ impl Worker {
         Ok(())
     }
 
-    /// Makes the steps that are due, each scene's at most once, and returns how many. `clock` is read around each.
+    /// Makes the steps that are due, each scene's at most once, and returns how many. `clock` is read around each. Those
+    /// that are made aside are told, and count, in the run after.
     pub fn run_due(&mut self, clock: impl Fn() -> Duration, sink: &mut impl Sink) -> u32 {
+        let mut steps = self.take_back(sink);
         let Some(Reverse(first)) = self.heap.peek() else {
-            return 0;
+            return steps;
         };
         let horizon_ns = ns(clock()) + ns(self.options.quantum);
         if first.due_ns > horizon_ns {
-            return 0;
+            return steps;
         }
-        let mut steps = 0;
         let mut batch = Vec::with_capacity(LOOKAHEAD);
         loop {
-            let left = (self.options.steps_per_run_max - steps) as usize;
+            let left = self.options.steps_per_run_max.saturating_sub(steps) as usize;
             self.take_due(horizon_ns, left.min(LOOKAHEAD), &mut batch);
             if batch.is_empty() {
                 self.failed.clear();
@@ -475,8 +499,7 @@ impl Worker {
             }
             self.prefetch(&batch);
             for entry in batch.drain(..) {
-                self.step(entry, horizon_ns, &clock, sink);
-                steps += 1;
+                steps += u32::from(self.step(entry, horizon_ns, &clock, sink));
             }
         }
     }
@@ -502,15 +525,32 @@ impl Worker {
         scenes().for_each(|scene| scene.instance.prefetch());
     }
 
-    fn step(&mut self, entry: Entry, horizon_ns: u64, clock: &impl Fn() -> Duration, sink: &mut impl Sink) {
-        let place = &mut self.places[entry.place as usize];
+    /// Makes a step, or gives it away; whether it was made here.
+    fn step(&mut self, entry: Entry, horizon_ns: u64, clock: &impl Fn() -> Duration, sink: &mut impl Sink) -> bool {
+        let begun = clock();
+        if self.step_aside(entry, horizon_ns, begun) {
+            return false;
+        }
+        let Some(scene) = &mut self.places[entry.place as usize].scene else {
+            return false;
+        };
+        let made = scene.step(entry.due_ns, ns(begun), horizon_ns, &mut self.journal);
+        let timing = Timing { due_ns: entry.due_ns, begun, took: clock().saturating_sub(begun) };
+        if timing.took >= LONG {
+            let digest = scene.instance.plugin().digest();
+            self.was_long(digest, begun);
+        }
+        self.made(entry.place, made, timing, sink);
+        true
+    }
+
+    /// Tells what a step has come to, and sees to the next one. What belongs into the journal is there already.
+    fn made(&mut self, index: u32, made: Made, timing: Timing, sink: &mut impl Sink) {
+        let place = &mut self.places[index as usize];
         let key = SceneKey(place.key);
         let Some(scene) = &mut place.scene else {
             return;
         };
-        let begun = clock();
-        let made = scene.step(entry.due_ns, ns(begun), horizon_ns, &mut self.journal);
-        let took = clock().saturating_sub(begun);
         let (next_due_ns, memory_bytes) = (scene.due_ns, scene.instance.memory_bytes());
         let (log, wants_snapshot) = (scene.instance.take_log(), scene.wants_snapshot());
         if log.is_some() || made.commands.is_err() || made.swapped.is_some() {
@@ -525,12 +565,13 @@ impl Worker {
         match made.commands {
             Ok(commands) => {
                 if let Some(due_ns) = next_due_ns {
-                    self.schedule(entry.place, due_ns);
+                    self.schedule(index, due_ns);
                 }
-                let late_by = begun.saturating_sub(Duration::from_nanos(entry.due_ns));
+                let Timing { due_ns, begun, took } = timing;
+                let late_by = begun.saturating_sub(Duration::from_nanos(due_ns));
                 sink.stepped(key, Stepped { tick: made.at.tick, commands, late_by, took, memory_bytes });
                 if wants_snapshot {
-                    self.snapshot(entry.place, key, sink);
+                    self.snapshot(index, key, sink);
                 }
             }
             Err(failure) => self.fail(key, failure, sink),
@@ -586,7 +627,9 @@ impl Worker {
 
     /// Ends a scene; its slot is free at once. `false` if there was none.
     pub fn remove(&mut self, key: SceneKey) -> bool {
-        self.take(key).is_some()
+        let is_there = self.contains(key);
+        self.take(key);
+        is_there
     }
 
     fn take(&mut self, key: SceneKey) -> Option<Box<Scene>> {
@@ -594,6 +637,7 @@ impl Worker {
         let place = &mut self.places[index as usize];
         place.generation = place.generation.wrapping_add(1);
         self.free.push(index);
+        place.away = None;
         place.scene.take()
     }
 

@@ -20,8 +20,8 @@ use scenehost_core::scene::{self, Effect, Scene};
 use scenehost_core::scene_service::{self, ToScene};
 use scenehost_core::{DomainName, Incarnation, Message, Refusal, SceneId, Time};
 use scenehost_engine::{
-    CallError, Command, CreateError, DeliverError, Failure, Log, NextMatch, Outgoing, SceneKey, Showing, Sink, Stepped,
-    Worker, WorkerOptions, journal::Journaled,
+    Aside, CallError, Command, CreateError, DeliverError, Failure, Log, NextMatch, Outgoing, SceneKey, Showing, Sink,
+    Stepped, Worker, WorkerOptions, journal::Journaled,
 };
 use scenehost_protocol::SharedEvent;
 use scenehost_protocol::v1::{self, server_frame::Body};
@@ -166,6 +166,14 @@ impl Sink for Outcomes {
     }
 }
 
+fn worker(aside: Option<Aside>) -> Worker {
+    let options = WorkerOptions { quantum: QUANTUM, ..WorkerOptions::default() };
+    match aside {
+        Some(aside) => Worker::with_aside(options, aside),
+        None => Worker::new(options),
+    }
+}
+
 impl SceneThread {
     pub fn new(
         seed: Seed,
@@ -188,7 +196,7 @@ impl SceneThread {
             fleets,
             bus,
             clock,
-            worker: Worker::new(WorkerOptions { quantum: QUANTUM, ..WorkerOptions::default() }),
+            worker: worker(seed.aside),
             scenes: HashMap::new(),
             deadlines: BinaryHeap::new(),
             connections: Slab::new(),
