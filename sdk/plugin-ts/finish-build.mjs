@@ -1,7 +1,9 @@
-// After the compiler: the contract beside the code that builds components against it, and a command
+// After the compiler: the contracts beside the code that builds components against them, and a command
 // that can be run.
 import { chmodSync, copyFileSync } from "node:fs";
 
 const from = (path) => new URL(path, import.meta.url);
-copyFileSync(from("../../wit/scene.wit"), from("dist/scene.wit"));
+for (const name of ["scene.wit", "match-rule.wit"]) {
+  copyFileSync(from(`../../wit/${name}`), from(`dist/${name}`));
+}
 chmodSync(from("dist/cli.js"), 0o755);

@@ -90,6 +90,8 @@ async fn black(players: &mut [Player]) -> usize {
 #[tokio::test]
 async fn a_game_is_replayed_bit_for_bit_by_another_process() {
     let host = Host::start(CONFIG);
+    let (good, said) = host.replay(&[]);
+    assert!(good && said.contains("no journals in") && said.contains("scene.journal.keep"), "{said}");
     let mut players = gather(&host, "gomoku", 2).await;
     let scene = players[0].seat.scene_id.clone();
     let black = black(&mut players).await;

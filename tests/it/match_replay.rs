@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::host::{Host, PATIENCE, run};
+use crate::host::{Host, OPS_TOKEN, PATIENCE, http_bytes, plugins, run};
 use crate::player::gather;
 
 const CONFIG: &str = r#"
@@ -62,6 +62,34 @@ async fn searches_are_recorded_without_names_and_replayed_with_other_configurati
     assert_eq!(row("matched").matches("2 (100.0 %)").count(), 2, "{out}");
     let svg = std::fs::read_to_string(&plot).expect("it is drawn");
     assert!(svg.starts_with("<svg") && svg.contains("other"), "{}", &svg[..200]);
+}
+
+#[tokio::test]
+async fn the_rule_of_a_replay_is_the_one_that_was_uploaded_to_the_host() {
+    let host = Host::start(CONFIG);
+    let rule = std::fs::read(plugins().join("squads-rule.wasm")).expect("set-up has built it");
+    let bearer = format!("Bearer {OPS_TOKEN}");
+    let path = "/v1/plugins/fair/versions?activate=true";
+    let (head, _) = http_bytes(host.ops_address(), "POST", path, &[("authorization", &bearer)], &rule).await;
+    assert!(head.contains(" 201 "), "{head}");
+
+    let folder = tempfile::tempdir().expect("a temporary folder is writable");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("it is writable");
+        path
+    };
+    let stream = file("stream.jsonl", "{\"match_stream\":1,\"domain\":\"gomoku\"}\n");
+    let ruled = CONFIG.replace("record = true", "rule = { plugin = \"fair\" }");
+    let replayed = |name: &str, data_dir: &Path| {
+        let config = file(name, &format!("[server]\ndata_dir = {data_dir:?}\n{ruled}"));
+        run(&["match", "replay", "--config", text(&config), "--stream", text(&stream)])
+    };
+    // The host goes on meanwhile.
+    let (code, _, errors) = replayed("beside.toml", &host.data_dir());
+    assert_eq!(code, Some(0), "{errors}");
+    let (code, _, errors) = replayed("nowhere.toml", folder.path());
+    assert!(code == Some(1) && errors.contains("fair.wasm cannot be read"), "{errors}");
 }
 
 #[test]

@@ -3,10 +3,13 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::host::{Host, binary, http, pages};
+use crate::host::{Host, alone, binary, http, pages};
 
 /// The demo's configuration as it is delivered.
 const DEMO: &str = include_str!("../../plugins/scenehost.toml");
+
+/// What `cargo xtask play` adds to it.
+const HANDS: &str = include_str!("../../plugins/rock-paper-scissors/scenehost.toml");
 
 fn host_with_pages(config: &str) -> Host {
     let pages = pages();
@@ -58,6 +61,13 @@ fn people_talk_save_profiles_and_meet_in_guilds_around_the_games() {
 #[test]
 fn people_find_games_that_go_on_and_watch_and_join_them() {
     play("games-going-on.mjs");
+}
+
+#[tokio::test]
+async fn two_people_play_rock_paper_scissors_and_a_third_watches() {
+    // Compiling the component takes both cores for seconds, and so would disturb who measures.
+    let _alone = alone().await;
+    play_at(&format!("{DEMO}\n{HANDS}"), "hands.mjs");
 }
 
 #[test]

@@ -155,7 +155,7 @@ impl Auth {
 
     fn begin(&mut self, asker: Asker, request: Request, cx: &mut Context<'_>) {
         if self.jobs.len() >= REQUESTS_MAX {
-            return answer(asker, Err(Refusal::Overloaded("sign-ins under way")), cx);
+            return answer(asker, Err(Refusal::Overloaded("sign-ins under way".into())), cx);
         }
         if let Err(refusal) = self.check(&request) {
             return answer(asker, Err(refusal), cx);
@@ -250,7 +250,7 @@ impl Auth {
                 cx.send(Check { job: number, work });
                 return Ok(());
             }
-            Credential::Session(_) => return Err(Refusal::Internal("a session is no identity")),
+            Credential::Session(_) => return Err(Refusal::Internal("a session is no identity".into())),
         };
         self.take_identity(number, key, cx);
         Ok(())
@@ -314,7 +314,7 @@ impl Auth {
                     return Err(Refusal::TriedTooOften { ms });
                 }
                 if *create && known.is_some() {
-                    return Err(Refusal::Taken("this name is taken: choose another one"));
+                    return Err(Refusal::Taken("this name is taken: choose another one".into()));
                 }
                 job.waits_for = Waits::Check;
                 cx.send(work(match create {
@@ -332,7 +332,7 @@ impl Auth {
                 let user = Presented::parse(Kind::Session, token)?.user;
                 let credential = credential.clone();
                 if known.is_some_and(|known| known.user != user) {
-                    return Err(Refusal::Taken("this belongs to another account: unlink it there first"));
+                    return Err(Refusal::Taken("this belongs to another account: unlink it there first".into()));
                 }
                 if let Credential::Password { password, .. } = credential {
                     job.waits_for = Waits::Check;
@@ -342,7 +342,7 @@ impl Auth {
                 }
                 Ok(None)
             }
-            _ => Err(Refusal::Internal("a request without an identity has loaded one")),
+            _ => Err(Refusal::Internal("a request without an identity has loaded one".into())),
         }
     }
 
@@ -391,9 +391,9 @@ impl Auth {
     fn register(&mut self, number: u64, cx: &mut Context<'_>) -> Outcome {
         let job = &self.jobs[&number];
         let Request::SignIn { name, device, credential } = &job.request else {
-            return Err(Refusal::Internal("only a sign-in makes an account"));
+            return Err(Refusal::Internal("only a sign-in makes an account".into()));
         };
-        let (key, _) = job.identity.clone().ok_or(Refusal::Internal("an account needs an identity"))?;
+        let (key, _) = job.identity.clone().ok_or(Refusal::Internal("an account needs an identity".into()))?;
         let user = UserId(cx.rng.next_u64());
         let name = match (name.trim(), credential) {
             ("", Credential::Password { name, .. }) => name.clone(),
@@ -427,7 +427,7 @@ impl Auth {
                     Ok(Some(Answer::Done))
                 }
                 Request::Operator { .. } => Err(Refusal::NotFound(format!("user {user}"))),
-                _ => Err(Refusal::BadToken("this account is not there any more")),
+                _ => Err(Refusal::BadToken("this account is not there any more".into())),
             };
         };
         let account: Account = decode(&record::account_key(user), &account, cx)?;
@@ -493,7 +493,7 @@ impl Auth {
 
     fn expire(&mut self, cx: &mut Context<'_>) {
         while let Some(number) = self.deadlines.pop_due(cx.now) {
-            self.end(number, Err(Refusal::TimedOut("signing in")), cx);
+            self.end(number, Err(Refusal::TimedOut("signing in".into())), cx);
         }
         if self.sweep_at <= cx.now {
             self.throttle.expire(cx.now);
@@ -544,7 +544,7 @@ fn check_text(text: &str, chars_max: usize, what: &str) -> Result<(), Refusal> {
 fn decode<T: serde::de::DeserializeOwned>(key: &str, value: &[u8], cx: &mut Context<'_>) -> Result<T, Refusal> {
     record::decode(key, value).map_err(|unreadable| {
         cx.fault(unreadable.to_string());
-        Refusal::Internal("a stored record cannot be read")
+        Refusal::Internal("a stored record cannot be read".into())
     })
 }
 
@@ -555,7 +555,7 @@ fn answer(asker: Asker, outcome: Outcome, cx: &mut Context<'_>) {
         Asker::Lobby(connection) => {
             let result = match outcome {
                 Ok(Answer::SignedIn(identity)) => Ok(identity),
-                Ok(_) => Err(Refusal::Internal("the lobby asks for sign-ins only")),
+                Ok(_) => Err(Refusal::Internal("the lobby asks for sign-ins only".into())),
                 Err(refusal) => Err(refusal),
             };
             cx.send(lobby::Event::ResSignIn { connection, result });

@@ -129,7 +129,7 @@ pub enum OnFailure {
 }
 
 /// Where something is said.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Channel {
     /// In a room of the lobby.
     Room(RoomName),
@@ -142,7 +142,7 @@ pub enum Channel {
 }
 
 /// The same as its user names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum To {
     /// A room that the user is in.
     Room(RoomName),
@@ -170,7 +170,7 @@ pub struct ChatMessage {
 }
 
 /// What users ask of the lobby.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ask {
     /// To be in a room.
     Join(RoomName),
@@ -202,7 +202,7 @@ pub struct Moderate {
 }
 
 /// What the moderation says of a message.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Whether it may be said.
     pub allow: bool,
@@ -213,7 +213,7 @@ pub struct Verdict {
 }
 
 /// What can be asked of Db; the lobby has checked what is said.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Keep and pass on what a user says.
     Say {
@@ -255,7 +255,7 @@ pub enum Request {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// It is said.
     Said(Channel, Arc<ChatMessage>),
@@ -289,7 +289,7 @@ impl Answer {
 }
 
 /// What a user is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum News {
     /// Somebody has said something.
     Said(Channel, Arc<ChatMessage>),
@@ -444,9 +444,9 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
             Ok(DbAnswer::Done)
         }
         (_, Request::Mute(..) | Request::Unmute(_) | Request::Reports(_) | Request::RemoveReport(_)) => {
-            Err(Refusal::Forbidden("only operators mute users and see reports").into())
+            Err(Refusal::Forbidden("only operators mute users and see reports".into()).into())
         }
-        _ => Err(Refusal::OutOfOrder("only users in the lobby talk").into()),
+        _ => Err(Refusal::OutOfOrder("only users in the lobby talk".into()).into()),
     }
 }
 
@@ -458,7 +458,7 @@ fn kept_at(user: UserId, of: &To, tx: &mut Transaction<'_>) -> Result<(Channel, 
             let (guild, ..) = guild::own(user, tx)?;
             Ok((Channel::Guild(guild), guild_key(guild)))
         }
-        To::Room(_) | To::Party => Err(Refusal::Internal("rooms and parties are not kept here").into()),
+        To::Room(_) | To::Party => Err(Refusal::Internal("rooms and parties are not kept here".into()).into()),
     }
 }
 

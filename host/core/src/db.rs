@@ -183,7 +183,7 @@ impl Db {
             return answer(asker, Err(Refusal::ServiceDown(ServiceName::Db)), cx);
         }
         if self.jobs.len() >= REQUESTS_MAX {
-            return answer(asker, Err(Refusal::Overloaded("requests that wait for the store")), cx);
+            return answer(asker, Err(Refusal::Overloaded("requests that wait for the store".into())), cx);
         }
         let job = Job { caller, asker, request, missing: 0, loads: 0 };
         self.attempt(None, job, cx);
@@ -201,7 +201,7 @@ impl Db {
                 job.loads += 1;
                 return self.wait(number, job, done.missing, done.boards_missing, cx);
             }
-            Err(Stop::Missing) => Err(Refusal::Internal("a request that needs too many records")),
+            Err(Stop::Missing) => Err(Refusal::Internal("a request that needs too many records".into())),
             Err(Stop::Refused(refusal)) => Err(refusal),
             Ok(answer) => {
                 self.commit(done.changes, done.ranks, cx);
@@ -353,7 +353,7 @@ impl Db {
 
     fn expire(&mut self, cx: &mut Context<'_>) {
         while let Some(number) = self.deadlines.pop_due(cx.now) {
-            self.give_up(number, Refusal::TimedOut("the store"), cx);
+            self.give_up(number, Refusal::TimedOut("the store".into()), cx);
         }
         if self.word_due.is_some_and(|due| due <= cx.now) {
             self.word_due = None;
@@ -369,7 +369,7 @@ fn answer(asker: Asker, result: Result<Answer, Refusal>, cx: &mut Context<'_>) {
         Asker::Lobby { user, connection } => {
             let result = result.and_then(|answer| match answer {
                 Answer::Entered(entered) => Ok(entered),
-                _ => Err(Refusal::Internal("an answer to another question")),
+                _ => Err(Refusal::Internal("an answer to another question".into())),
             });
             cx.send(lobby::Event::ResEnter { user, connection, result });
         }

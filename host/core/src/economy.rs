@@ -69,7 +69,7 @@ pub struct Rules {
 }
 
 /// What can be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// What the user has; operators say whose.
     Wallet(Option<UserId>),
@@ -109,7 +109,7 @@ pub enum Request {
 }
 
 /// What an operator gives or takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// Whose wallet it is.
     pub user: UserId,
@@ -122,7 +122,7 @@ pub struct Order {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// What the user has.
     Wallet(Amounts),
@@ -168,7 +168,7 @@ fn entry_bytes(entry: &Entry) -> usize {
 }
 
 /// Somebody else has changed the user's wallet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct News {
     /// The entry's number.
     pub number: u64,
@@ -203,7 +203,7 @@ fn whose(caller: &Caller, said: Option<UserId>) -> Result<UserId, Refusal> {
     match (caller, said) {
         (Caller::User(user), None) => Ok(*user),
         (Caller::User(user), Some(said)) if *user == said => Ok(said),
-        (Caller::User(_), Some(_)) => Err(Refusal::Forbidden("you can look into your own wallet only")),
+        (Caller::User(_), Some(_)) => Err(Refusal::Forbidden("you can look into your own wallet only".into())),
         (_, Some(said)) => Ok(said),
         (_, None) => Err(Refusal::Invalid("say whose wallet is meant".to_owned())),
     }
@@ -211,7 +211,9 @@ fn whose(caller: &Caller, said: Option<UserId>) -> Result<UserId, Refusal> {
 
 fn check_operator(caller: &Caller) -> Result<(), Refusal> {
     match caller {
-        Caller::User(_) => Err(Refusal::Forbidden("only operators and games give and take: buy an offer instead")),
+        Caller::User(_) => {
+            Err(Refusal::Forbidden("only operators and games give and take: buy an offer instead".into()))
+        }
         Caller::Operator | Caller::Host => Ok(()),
     }
 }
@@ -236,10 +238,10 @@ fn repeated(user: UserId, by: &By, kind: &Kind, tx: &mut Transaction<'_>) -> Res
     tx.want([&key, &wallet::wallet_key(user)])?;
     let Some(RequestRecord { entry: number }) = tx.get(&key)? else { return Ok(None) };
     let Some(entry) = tx.get::<Entry>(&wallet::entry_key(user, number))? else {
-        return Err(Refusal::Internal("a request whose entry is gone").into());
+        return Err(Refusal::Internal("a request whose entry is gone".into()).into());
     };
     if entry.kind != *kind {
-        return Err(Refusal::Conflict("this request id was used for something else: take a new one").into());
+        return Err(Refusal::Conflict("this request id was used for something else: take a new one".into()).into());
     }
     let wallet: Wallet = tx.get_or_default(&wallet::wallet_key(user))?;
     Ok(Some(changed(number, entry, wallet)))
@@ -316,7 +318,7 @@ fn refund(caller: &Caller, user: UserId, of: u64, request: &str, tx: &mut Transa
         return Err(Refusal::NotFound(format!("entry {of} in this ledger any more, or yet")).into());
     };
     if undone.refunded_by.is_some() {
-        return Err(Refusal::Conflict("this entry is refunded already").into());
+        return Err(Refusal::Conflict("this entry is refunded already".into()).into());
     }
     let mut wallet: Wallet = tx.get_or_default(&wallet::wallet_key(user))?;
     match &undone.kind {

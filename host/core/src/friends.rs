@@ -50,7 +50,7 @@ pub struct Friends {
 }
 
 /// Which of a user's lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Which {
     /// The friends.
     Friends,
@@ -63,7 +63,7 @@ pub enum Which {
 }
 
 /// What a user can do about another. Done again, each is done already and no error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Act {
     /// Ask to be friends; if the other has asked, both are friends at once.
     Ask,
@@ -82,7 +82,7 @@ pub enum Act {
 }
 
 /// What can be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// One of the user's lists.
     List(Which),
@@ -93,7 +93,7 @@ pub enum Request {
 }
 
 /// One of a user's lists.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// Which.
     pub which: Which,
@@ -104,7 +104,7 @@ pub struct Answer {
 }
 
 /// Somebody in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     /// Who.
     pub user: UserId,
@@ -124,7 +124,7 @@ impl Answer {
 }
 
 /// What has changed between a user and another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// The other has asked.
     Asked,
@@ -143,7 +143,7 @@ pub enum Change {
 }
 
 /// What a user is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum News {
     /// Something has changed between the user and another.
     Changed {
@@ -179,7 +179,7 @@ pub(crate) fn has_blocked(user: UserId, other: UserId, tx: &mut Transaction<'_>)
 /// forbids.
 pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Result<DbAnswer, Stop> {
     let Caller::User(user) = caller else {
-        return Err(Refusal::OutOfOrder("only users have friends").into());
+        return Err(Refusal::OutOfOrder("only users have friends".into()).into());
     };
     match request {
         Request::List(which) => list(*user, *which, tx),
@@ -325,7 +325,7 @@ impl Pair {
     fn ask(&mut self, tx: &mut Transaction<'_>) -> Result<(), Stop> {
         let Self { own, other } = self;
         if own.has_blocked(other) {
-            return Err(Refusal::Conflict("you have blocked this user: unblock them first").into());
+            return Err(Refusal::Conflict("you have blocked this user: unblock them first".into()).into());
         }
         if own.now.friends.contains_key(&other.user) || own.now.requests_out.contains_key(&other.user) {
             return Ok(());
@@ -342,7 +342,7 @@ impl Pair {
         }
         // Also for who is blocked: a difference would tell of the block.
         if other.now.requests_in.len() >= REQUESTS_MAX {
-            return Err(Refusal::Conflict("this user has too many requests now: ask again later").into());
+            return Err(Refusal::Conflict("this user has too many requests now: ask again later".into()).into());
         }
         own.now.requests_out.insert(other.user, tx.now);
         own.tell(other, Change::Sent, tx);
@@ -371,7 +371,7 @@ impl Pair {
             return Err(too_many_friends());
         }
         if other.now.friends.len() >= FRIENDS_MAX {
-            return Err(Refusal::Conflict("this user has as many friends as one can have").into());
+            return Err(Refusal::Conflict("this user has as many friends as one can have".into()).into());
         }
         own.forget_requests(other);
         other.forget_requests(own);

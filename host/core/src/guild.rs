@@ -149,7 +149,7 @@ pub(crate) struct NameRecord {
 }
 
 /// The guild that a user is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
     /// Which.
     pub guild: GuildId,
@@ -158,7 +158,7 @@ pub struct Membership {
 }
 
 /// A guild as a user may name it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Which {
     /// The user's own.
     Own,
@@ -169,7 +169,7 @@ pub enum Which {
 }
 
 /// What can be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Found a guild, and lead it.
     Create {
@@ -237,7 +237,7 @@ pub enum Request {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// A guild.
     Guild(Box<View>),
@@ -274,7 +274,7 @@ impl Answer {
 }
 
 /// What has happened in a guild.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum What {
     /// The user is in it now.
     Joined,
@@ -301,7 +301,7 @@ pub enum What {
 }
 
 /// What a member of a guild, or the user whom it is about, is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct News {
     /// Which guild.
     pub guild: GuildId,
@@ -405,7 +405,7 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         return members::end_by_operator(*guild, tx).map(|()| DbAnswer::Done);
     }
     let Caller::User(user) = *caller else {
-        return Err(Refusal::OutOfOrder("only users are in guilds: others can look at them by show").into());
+        return Err(Refusal::OutOfOrder("only users are in guilds: others can look at them by show".into()).into());
     };
     match request {
         Request::Create { name, tag, about, entry } => members::create(user, name, tag, about, *entry, tx),
@@ -426,7 +426,7 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         Request::Kick(whom) => return members::kick(user, *whom, tx).map(|()| DbAnswer::Done),
         Request::SetRole(whom, role) => return members::set_role(user, *whom, *role, tx).map(|()| DbAnswer::Done),
         Request::HandOver(whom) => return members::hand_over(user, *whom, tx).map(|()| DbAnswer::Done),
-        Request::End(_) => Err(Refusal::Forbidden("only operators end guilds that they are not in").into()),
+        Request::End(_) => Err(Refusal::Forbidden("only operators end guilds that they are not in".into()).into()),
         Request::Dissolve => return members::dissolve(user, tx).map(|()| DbAnswer::Done),
     }
     .map(DbAnswer::Guild)
@@ -465,8 +465,8 @@ fn own_as(user: UserId, least: Role, tx: &mut Transaction<'_>) -> Result<(GuildI
     let (id, guild, role) = own(user, tx)?;
     match (role >= least, least) {
         (true, _) => Ok((id, guild, role)),
-        (false, Role::Leader) => Err(Refusal::Forbidden("only the leader of the guild may do this").into()),
-        (false, _) => Err(Refusal::Forbidden("only officers and the leader of the guild may do this").into()),
+        (false, Role::Leader) => Err(Refusal::Forbidden("only the leader of the guild may do this".into()).into()),
+        (false, _) => Err(Refusal::Forbidden("only officers and the leader of the guild may do this".into()).into()),
     }
 }
 

@@ -165,7 +165,7 @@ impl Inbox {
 }
 
 /// What can be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// One's own notifications, in the order of their ids.
     List {
@@ -190,7 +190,7 @@ pub enum Request {
 }
 
 /// What came of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// The inbox, or what of it was asked for.
     Inbox {
@@ -216,7 +216,7 @@ impl Answer {
 }
 
 /// A notification has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct News {
     /// Its id.
     pub id: u64,
@@ -312,7 +312,7 @@ pub(crate) fn forget(user: UserId, tx: &mut Transaction<'_>) {
 fn own(caller: &Caller, tx: &mut Transaction<'_>) -> Result<(UserId, Inbox), Stop> {
     match caller {
         Caller::User(user) => Ok((*user, Inbox::read(*user, tx)?)),
-        _ => Err(Refusal::OutOfOrder("only users have inboxes").into()),
+        _ => Err(Refusal::OutOfOrder("only users have inboxes".into()).into()),
     }
 }
 
@@ -356,7 +356,7 @@ fn post_to_all(
     tx: &mut Transaction<'_>,
 ) -> Result<Answer, Stop> {
     if matches!(caller, Caller::User(_)) {
-        return Err(Refusal::Forbidden("only operators post notifications").into());
+        return Err(Refusal::Forbidden("only operators post notifications".into()).into());
     }
     if users.is_empty() || users.len() > USERS_AT_ONCE_MAX {
         return Err(Refusal::Invalid(format!("post to 1 to {USERS_AT_ONCE_MAX} users at once")).into());

@@ -304,14 +304,16 @@ impl Lobby {
         match &mut user.phase {
             _ if down => refuse_user(user, request, Refusal::ServiceDown(ServiceName::SceneMaster), cx),
             Phase::InScene { rejoin: Some(_), .. } => {
-                refuse_user(user, request, Refusal::Busy("the way back is being prepared already"), cx);
+                refuse_user(user, request, Refusal::Busy("the way back is being prepared already".into()), cx);
             }
             Phase::InScene { rejoin, .. } => {
                 *rejoin = Some(request);
                 self.deadlines.set(Due::User(id), cx.now.plus_ms(ANSWER_MS_MAX));
                 cx.send(scene_master::Event::ReqRejoin { user: id });
             }
-            Phase::Joining { .. } => refuse_user(user, request, Refusal::Busy("you are on the way into a game"), cx),
+            Phase::Joining { .. } => {
+                refuse_user(user, request, Refusal::Busy("you are on the way into a game".into()), cx)
+            }
             Phase::Idle | Phase::Searching { .. } => refuse_user(user, request, Refusal::NoSeat, cx),
         }
     }
@@ -461,7 +463,7 @@ impl Lobby {
                         }
                     }
                     Some(Connection::SigningIn { .. }) => {
-                        self.res_sign_in(connection, Err(Refusal::TimedOut("signing in")), cx);
+                        self.res_sign_in(connection, Err(Refusal::TimedOut("signing in".into())), cx);
                     }
                     Some(Connection::Entering { .. }) => self.entered(connection, None, cx),
                     Some(Connection::Of(_)) | None => {}
@@ -470,10 +472,10 @@ impl Lobby {
                     let outcome = self.users.get_mut(&id).map(|user| user.line.step(cx.now, line::Event::Tick));
                     outcome.into_iter().for_each(|outcome| self.line_went(id, outcome, cx));
                 }
-                Due::SignOut(id) => self.sign_out_failed(id, Refusal::TimedOut("signing out"), cx),
+                Due::SignOut(id) => self.sign_out_failed(id, Refusal::TimedOut("signing out".into()), cx),
                 Due::Asked(id, number) => self.db_silent(id, number, cx),
                 Due::Scenes(id, number) => {
-                    self.answer_asked(id, number, Notice::Refused(Refusal::TimedOut("your request")), cx)
+                    self.answer_asked(id, number, Notice::Refused(Refusal::TimedOut("your request".into())), cx)
                 }
                 Due::Moderated(number) => self.moderated(number, None, cx),
                 Due::Presence(id) => self.tell_presence(id, cx),
@@ -482,12 +484,14 @@ impl Lobby {
                 Due::Absent(id) => self.absent(id),
                 Due::Removals => {} // Done at the end of every step.
                 Due::User(id) => match self.users.get(&id).map(|user| &user.phase) {
-                    Some(Phase::Searching { .. }) => self.end_search(id, Some(Refusal::TimedOut("the search")), cx),
+                    Some(Phase::Searching { .. }) => {
+                        self.end_search(id, Some(Refusal::TimedOut("the search".into())), cx)
+                    }
                     Some(Phase::Joining { .. }) => {
-                        self.joining_ends(id, Refusal::TimedOut("the way into the game"), cx)
+                        self.joining_ends(id, Refusal::TimedOut("the way into the game".into()), cx)
                     }
                     Some(Phase::InScene { rejoin: Some(_), .. }) => {
-                        self.res_rejoin(id, Err(Refusal::TimedOut("the way back")), cx)
+                        self.res_rejoin(id, Err(Refusal::TimedOut("the way back".into())), cx)
                     }
                     _ => {}
                 },

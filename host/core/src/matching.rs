@@ -55,6 +55,8 @@ mod work;
 
 use std::collections::{BTreeSet, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use crate::deadlines::Deadlines;
 use crate::ids::{DomainName, MatchId, Time, UserId};
 use crate::message::{Entry, ServiceName};
@@ -83,7 +85,7 @@ pub use search::{ROUND_MS, ROUND_MS_MAX};
 pub use ticket::{Seeker, Wish};
 
 /// What a match handler can be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A user, or a party, wants a match; each is told the state at once, and [`lobby::Event::ResMatch`] in the end.
     ReqMatch {
@@ -148,6 +150,7 @@ pub enum Event {
         lease: Lease,
     },
     /// The operator has changed the domain, or its rule; whoever waits keeps its age.
+    #[serde(skip)]
     Domain {
         /// What it is now.
         domain: Box<Domain>,
@@ -359,7 +362,7 @@ impl Match {
         let older: BTreeSet<u64> =
             ticket.seekers.iter().filter_map(|seeker| self.of.get(&seeker.user)).copied().collect();
         for older in older {
-            self.give_up(older, &Refusal::Busy("one of you is looking for another match"), cx);
+            self.give_up(older, &Refusal::Busy("one of you is looking for another match".into()), cx);
         }
         let users = ticket.seekers.iter().map(|seeker| seeker.user);
         ticket.avoids = users.flat_map(|user| self.met.by(user, cx.now, self.domain.recent)).collect();
@@ -376,7 +379,7 @@ impl Match {
     fn may_wait(&self, seekers: &[Seeker], now: Time) -> Result<(), Refusal> {
         let ticket = |seeker: &Seeker| self.of.get(&seeker.user).and_then(|number| self.tickets.get(number));
         if seekers.iter().filter_map(ticket).any(|ticket| !self.is_in_no_group(ticket)) {
-            return Err(Refusal::Busy("your last match is still being made"));
+            return Err(Refusal::Busy("your last match is still being made".into()));
         }
         self.fits(seekers)?;
         if let Some(opens) = hours::opens(&self.domain.open, now) {
@@ -384,10 +387,13 @@ impl Match {
         }
         let left_ms = seekers.iter().map(|seeker| self.declined.left_ms(seeker.user, now)).max().unwrap_or(0);
         if left_ms > 0 {
-            return Err(Refusal::TooOften { what: "matches that you or your party did not accept", ms: left_ms });
+            return Err(Refusal::TooOften {
+                what: "matches that you or your party did not accept".into(),
+                ms: left_ms,
+            });
         }
         if self.tickets.len() >= self.domain.tickets_max {
-            return Err(Refusal::Overloaded("searches in this domain"));
+            return Err(Refusal::Overloaded("searches in this domain".into()));
         }
         self.down.first().map_or(Ok(()), |service| Err(Refusal::ServiceDown(*service)))
     }
@@ -412,7 +418,7 @@ impl Match {
                 self.decline(group, &[user], others, cx);
                 Ok(())
             }
-            (Some(_), Some(_)) => Err(Refusal::Busy("the match is already made")),
+            (Some(_), Some(_)) => Err(Refusal::Busy("the match is already made".into())),
             (Some(_), None) => {
                 let mut seekers = self.remove(number);
                 seekers.retain(|seeker| seeker.user != user);

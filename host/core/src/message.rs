@@ -16,25 +16,31 @@ use crate::{auth, db, lobby, matching, scene_master, scene_service};
 
 /// A message with its address. There is one kind for each kind of receiver, so a message cannot
 /// reach a service that does not know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
     /// To Auth.
     Auth(auth::Event),
     /// To the host's store: asks for records, answered to Auth.
+    #[serde(skip)]
     Load(Load),
     /// To the host's store: asks for keys, answered to Auth.
+    #[serde(skip)]
     Scan(Scan),
     /// To the host: asks for work that takes long or needs the world, answered to Auth.
+    #[serde(skip)]
     Check(auth::Check),
     /// To whoever asked over HTTP; the number is theirs.
     Door(u64, Result<Box<auth::Answer>, Refusal>),
     /// To Db.
     Db(db::Event),
     /// To the host's store: asks for records, answered to Db.
+    #[serde(skip)]
     LoadForDb(Load),
     /// To the host's store: asks for records that follow each other, answered to Db.
+    #[serde(skip)]
     ScanForDb(ScanRecords),
     /// To the host's store: asks for records that follow each other, answered to SceneMaster.
+    #[serde(skip)]
     ScanForMaster(ScanRecords),
     /// To whoever asked Db over HTTP; the number is theirs.
     DbDoor(u64, Result<Box<db::Answer>, Refusal>),
@@ -51,14 +57,17 @@ pub enum Message {
     /// To everyone concerned: a service went up or down, as the service itself says.
     Service(ServiceName, bool),
     /// To the SceneService of the node that sends this.
+    #[serde(skip)]
     OwnSceneService(scene_service::Event),
     /// To the handler of a scene, on this node.
+    #[serde(skip)]
     Scene(SceneId, scene_service::ToScene),
     /// To a user's lobby connection.
     User(ToUser),
     /// To many users' lobby connections, the same.
     Users(ToUsers),
     /// To the host: asks the operator's moderation about a message, answered to the lobby.
+    #[serde(skip)]
     Moderate(Moderate),
     /// To the operator who asked SceneMaster; the number is theirs.
     Operator(u64, Result<Box<scene_master::Answer>, Refusal>),
@@ -148,7 +157,7 @@ impl fmt::Display for ServiceName {
 }
 
 /// One frame for a lobby connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToUser {
     /// Which connection.
     pub connection: ConnectionId,
@@ -162,7 +171,7 @@ pub struct ToUser {
 
 /// One frame for many lobby connections, outside of their lines. It may be left out where a connection has much to
 /// read already.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToUsers {
     /// Which connections.
     pub connections: Vec<ConnectionId>,
@@ -171,7 +180,7 @@ pub struct ToUsers {
 }
 
 /// What a lobby connection is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Notice {
     /// The user is signed in.
     ResSignIn(SignedIn),
@@ -219,7 +228,7 @@ impl Notice {
 }
 
 /// A user who is signed in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedIn {
     /// Who it is.
     pub user: UserId,
@@ -248,7 +257,7 @@ pub struct SignedIn {
 }
 
 /// How a search for a match stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MatchState {
     /// No search; and why it ended, if it ended by itself.
     Idle(Option<Refusal>),
@@ -264,7 +273,7 @@ pub enum MatchState {
 }
 
 /// A match that waits to be accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// Where.
     pub domain: DomainName,
@@ -279,7 +288,7 @@ pub struct Found {
 }
 
 /// A waiting ticket, as its user may see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Searching {
     /// Where.
     pub domain: DomainName,
@@ -303,7 +312,7 @@ pub struct Searching {
 }
 
 /// The way into a scene for one user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Which scene.
     pub scene: SceneId,
@@ -366,7 +375,7 @@ pub struct PlayerResult {
 }
 
 /// That a scene is over, for one user or for all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SceneEnded {
     /// Which scene.
     pub scene: SceneId,

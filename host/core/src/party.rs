@@ -121,7 +121,7 @@ pub struct PartyRef {
 }
 
 /// What users ask of the lobby.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ask {
     /// To begin a party.
     Create,
@@ -136,7 +136,7 @@ pub enum Ask {
 }
 
 /// What can be asked of Db.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Begin a party with this id, and lead it; its code is made from the salt. The lobby has drawn both, so that they
     /// are the same when the request runs again.
@@ -166,7 +166,7 @@ pub enum Request {
 }
 
 /// What has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// Nothing: it is told as it is.
     None,
@@ -238,10 +238,10 @@ pub(crate) fn code(typed: &str) -> Result<String, Refusal> {
 pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Result<DbAnswer, Stop> {
     match (caller, request) {
         (Caller::Host, Request::Remove(user, party)) => members::remove(*user, *party, tx)?,
-        (_, Request::Remove(..)) => return Err(Refusal::Forbidden("only the host takes members out").into()),
+        (_, Request::Remove(..)) => return Err(Refusal::Forbidden("only the host takes members out".into()).into()),
         (Caller::User(user), request) => of_user(*user, request, tx)?,
         (Caller::Host | Caller::Operator, _) => {
-            return Err(Refusal::OutOfOrder("only users are in parties").into());
+            return Err(Refusal::OutOfOrder("only users are in parties".into()).into());
         }
     }
     Ok(DbAnswer::Done)
@@ -299,7 +299,7 @@ fn led(user: UserId, tx: &mut Transaction<'_>) -> Result<(PartyId, Party), Stop>
     let (id, party) = own(user, tx)?;
     match party.leader == user {
         true => Ok((id, party)),
-        false => Err(Refusal::Forbidden("only the leader of the party may do this").into()),
+        false => Err(Refusal::Forbidden("only the leader of the party may do this".into()).into()),
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Profile {
 }
 
 /// What can be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// These users' profiles.
     Show(Vec<UserId>),
@@ -50,7 +50,7 @@ pub enum Request {
 }
 
 /// The profiles of those who were asked for and are known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer(pub Vec<(UserId, Profile)>);
 
 impl Answer {
@@ -76,7 +76,7 @@ pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Resu
         Request::Show(users) => show(users, tx),
         Request::Change { status, avatar, about } => {
             let Caller::User(user) = caller else {
-                return Err(Refusal::OutOfOrder("only users have profiles").into());
+                return Err(Refusal::OutOfOrder("only users have profiles".into()).into());
             };
             let key = key(*user);
             let before: Profile = tx.get_or_default(&key)?;

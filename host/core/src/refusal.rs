@@ -1,18 +1,22 @@
 //! Why something was not done. The only error that crosses a service's boundary; its text is for
 //! people and says what to do.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
 use crate::ids::Time;
 use crate::message::ServiceName;
 
 /// Why a request was refused, or why something ended that was promised.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
     /// The frame could not be read.
     #[error("this frame could not be read: {0}")]
     Malformed(String),
     /// Not allowed in this state.
     #[error("{0}")]
-    OutOfOrder(&'static str),
+    OutOfOrder(Cow<'static, str>),
     /// No sign-in yet.
     #[error("sign in first: send req_sign_in as the first frame")]
     Unauthenticated,
@@ -24,7 +28,7 @@ pub enum Refusal {
     NotFound(String),
     /// A token that is wrong, used or ended.
     #[error("{0}")]
-    BadToken(&'static str),
+    BadToken(Cow<'static, str>),
     /// A name or password that is wrong; which of them is not told.
     #[error("the name or the password is wrong")]
     WrongPassword,
@@ -42,13 +46,13 @@ pub enum Refusal {
     ProviderDown,
     /// The caller may not do this.
     #[error("{0}")]
-    Forbidden(&'static str),
+    Forbidden(Cow<'static, str>),
     /// What it depends on has changed meanwhile.
     #[error("{0}")]
-    Conflict(&'static str),
+    Conflict(Cow<'static, str>),
     /// Somebody else's already.
     #[error("{0}")]
-    Taken(&'static str),
+    Taken(Cow<'static, str>),
     /// The account is shut.
     #[error("this account is closed{}: {reason}", until_text(*until))]
     Banned {
@@ -74,13 +78,13 @@ pub enum Refusal {
     SceneEnded,
     /// No free seat, or no room for one more who watches.
     #[error("{0}")]
-    SceneFull(&'static str),
+    SceneFull(Cow<'static, str>),
     /// The scene has failed and begins anew.
     #[error("the game has failed and starts again: the lobby tells the way in as soon as it is there")]
     Restarting,
     /// A limit of the host.
     #[error("the server is at its limit ({0}): try again in a moment")]
-    Overloaded(&'static str),
+    Overloaded(Cow<'static, str>),
     /// The sender's own limit.
     #[error("too many messages: at most {per_second} a second")]
     RateLimited {
@@ -91,7 +95,7 @@ pub enum Refusal {
     #[error("too many {what}: try again in {} s", ms.div_ceil(1_000))]
     TooOften {
         /// What there was too much of, and from where.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// How long the next one has to wait.
         ms: u64,
     },
@@ -100,10 +104,10 @@ pub enum Refusal {
     ServiceDown(ServiceName),
     /// The deadline passed.
     #[error("{0} took too long; whether it was done is unknown")]
-    TimedOut(&'static str),
+    TimedOut(Cow<'static, str>),
     /// The user is in the middle of something else.
     #[error("{0}")]
-    Busy(&'static str),
+    Busy(Cow<'static, str>),
     /// No match was found by the domain's limit of waiting.
     #[error("no match was found in time: ask again when more players are here")]
     NoMatch,
@@ -121,7 +125,7 @@ pub enum Refusal {
     Stopping,
     /// A fault of the host.
     #[error("the server made a mistake ({0}); it is in its log")]
-    Internal(&'static str),
+    Internal(Cow<'static, str>),
     /// Another connection of the same user.
     #[error("you signed in on another connection, and this one gives way")]
     TakenOver,

@@ -30,6 +30,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use serde::{Deserialize, Serialize};
+
 use crate::db::{Answer as DbAnswer, Caller, Stop, Transaction};
 use crate::ids::{AllocationId, DomainName, Time, UserId};
 use board::Board;
@@ -48,7 +50,7 @@ pub struct Rules {
 }
 
 /// What can be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Record how a game was decided; SceneMaster's. Repeating it changes nothing.
     Record {
@@ -100,7 +102,7 @@ pub enum Request {
 }
 
 /// A part of a leaderboard.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Part {
     /// From a rank on.
     From {
@@ -121,7 +123,7 @@ pub enum Part {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Answer {
     /// Ratings by user; who has none is left out.
     Ratings(Vec<(UserId, BTreeMap<DomainName, Rating>)>),
@@ -149,7 +151,7 @@ impl Answer {
 }
 
 /// A game has changed the user's rating, or an operator has set it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct News {
     /// Where.
     pub domain: DomainName,

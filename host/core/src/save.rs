@@ -22,7 +22,7 @@ pub const SAVES_PER_SCENE_MAX: usize = 1_000;
 pub const SAVED_PREFIX: &str = "saved/";
 
 /// What can be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// A save.
     Save {
@@ -40,7 +40,7 @@ pub enum Request {
 }
 
 /// One change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
     /// Writes a record.
     Put {
@@ -60,7 +60,7 @@ pub enum Operation {
 }
 
 /// So much of a currency or item, for one user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amount {
     /// Whose wallet it is.
     pub user: UserId,
@@ -91,7 +91,7 @@ fn saved_key(scene: Incarnation) -> String {
 /// Callers that are no scene's host; what records and wallets refuse; too many operations or saves.
 pub fn run(caller: &Caller, request: &Request, tx: &mut Transaction<'_>) -> Result<Answer, Stop> {
     if *caller != Caller::Host {
-        return Err(Refusal::Forbidden("only scenes save so").into());
+        return Err(Refusal::Forbidden("only scenes save so".into()).into());
     }
     match request {
         Request::Save { scene, id, game, operations } => save(*scene, *id, game, operations, tx)?,

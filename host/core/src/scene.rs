@@ -332,7 +332,7 @@ impl<F: Clone> Scene<F> {
     ) {
         match self.phase {
             Phase::Starting => {
-                return self.refuse(connection, request, Refusal::Overloaded("the scene is still starting"));
+                return self.refuse(connection, request, Refusal::Overloaded("the scene is still starting".into()));
             }
             Phase::Asked { .. } | Phase::Kept | Phase::Ended => return self.refuse(connection, request, self.over()),
             Phase::Running | Phase::Stopping { .. } => {}
@@ -358,7 +358,7 @@ impl<F: Clone> Scene<F> {
             (Some(seat), Some(seen)) => self.come_back(now, seat, connection, request, Some(seen)),
             (Some(_), None) | (None, _) => {
                 let text = "this scene token is wrong or was used: ask the lobby for a new one with req_rejoin";
-                self.refuse(connection, request, Refusal::BadToken(text));
+                self.refuse(connection, request, Refusal::BadToken(text.into()));
             }
         }
     }
@@ -436,7 +436,11 @@ impl<F: Clone> Scene<F> {
     fn req_leave_scene(&mut self, now: Time, connection: ConnectionId, request: u32) {
         let seat = self.seat_of(connection);
         if seat.is_none() && !self.stop_watching(connection) {
-            return self.refuse(connection, request, Refusal::OutOfOrder("enter the scene first, with req_join_scene"));
+            return self.refuse(
+                connection,
+                request,
+                Refusal::OutOfOrder("enter the scene first, with req_join_scene".into()),
+            );
         }
         let ended = SceneEnded { scene: self.id, reason: EndReason::Left, results: Vec::new() };
         self.notify(connection, request, Notice::Ended(ended));

@@ -3,6 +3,7 @@
 //! Invariant: a label and a query are bounded before anybody keeps or carries them out: a label by [`Label::parse`], a
 //! query by [`Query::check`].
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,6 +11,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde_json::Value;
+
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{DomainName, FleetName, SceneId, Time};
 use crate::refusal::Refusal;
@@ -30,7 +33,7 @@ pub const VALUES_MAX: usize = 16;
 pub const TEXT_BYTES_MAX: usize = 256;
 
 /// How a game describes a scene: a JSON object. Its fields that are texts, numbers, true or false can be asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Label {
     text: Arc<str>,
     fields: BTreeMap<String, Scalar>,
@@ -87,7 +90,7 @@ impl Label {
 }
 
 /// A value that fields are compared with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Scalar {
     /// A text.
     Text(String),
@@ -110,7 +113,7 @@ impl Scalar {
 }
 
 /// A number, which is the same as itself and as nothing else.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Number(pub f64);
 
 impl PartialEq for Number {
@@ -122,7 +125,7 @@ impl PartialEq for Number {
 impl Eq for Number {}
 
 /// What a field of a label has to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Condition {
     /// The field's name.
     pub field: String,
@@ -131,7 +134,7 @@ pub struct Condition {
 }
 
 /// What a value has to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Is {
     /// One of these.
     OneOf(Vec<Scalar>),
@@ -158,7 +161,7 @@ impl Condition {
 }
 
 /// What is asked of the list. Without any of these it is asked for all that there is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Query {
     /// Only of this domain.
     pub domain: Option<DomainName>,
@@ -218,7 +221,7 @@ impl Query {
     pub fn fits(&self, found: &Found) -> bool {
         self.domain.as_ref().is_none_or(|domain| found.domain.as_ref() == Some(domain))
             && self.fleet.as_ref().is_none_or(|fleet| found.fleet == *fleet)
-            && self.state.as_ref().is_none_or(|state| found.state == state)
+            && self.state.as_ref().is_none_or(|state| found.state == *state)
             && (!self.joinable || found.can_join)
             && (!self.watchable || found.can_watch)
             && self.conditions.iter().all(|condition| condition.fits(found.label.as_ref()))
@@ -232,7 +235,7 @@ impl Scalar {
 }
 
 /// A place in the list, which begins with the newest scene.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
     /// When the scene there was begun.
     pub started: Time,
@@ -262,7 +265,7 @@ impl FromStr for Cursor {
 }
 
 /// A scene of the list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// Which.
     pub scene: SceneId,
@@ -271,7 +274,7 @@ pub struct Found {
     /// How it runs.
     pub fleet: FleetName,
     /// Its state, for operators.
-    pub state: &'static str,
+    pub state: Cow<'static, str>,
     /// How many hold a seat.
     pub players: u32,
     /// How many can.
@@ -296,7 +299,7 @@ impl Found {
 }
 
 /// A part of the list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     /// The newest first.
     pub scenes: Vec<Found>,
@@ -312,7 +315,7 @@ impl Page {
 }
 
 /// What a user wants of scenes that are there already.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ask {
     /// To find some.
     Find(Box<Query>),

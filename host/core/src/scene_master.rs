@@ -415,7 +415,7 @@ impl SceneMaster {
         while let Some(due) = self.deadlines.pop_due(cx.now) {
             match due {
                 Due::Token(id, seat) => {
-                    self.res_add_token(id, seat, Err(Refusal::TimedOut("opening the way back")), cx)
+                    self.res_add_token(id, seat, Err(Refusal::TimedOut("opening the way back".into())), cx)
                 }
                 Due::Record(id) => self.record(id, cx),
                 Due::End(id, epoch) => self.repeat_end(id, epoch, cx),
@@ -427,9 +427,11 @@ impl SceneMaster {
                 Due::Scene(id) => match self.scenes.get(&id).map(|it| it.state) {
                     Some(State::Placing | State::Stopping) if !self.db_up => self.wait_for_node(id, cx),
                     Some(State::Placing) if !self.scenes[&id].is_new() => {
-                        self.crashed(id, Refusal::TimedOut("making the scene").to_string(), cx);
+                        self.crashed(id, Refusal::TimedOut("making the scene".into()).to_string(), cx);
                     }
-                    Some(State::Placing) => self.not_placed_in_time(id, Refusal::TimedOut("making the scene"), cx),
+                    Some(State::Placing) => {
+                        self.not_placed_in_time(id, Refusal::TimedOut("making the scene".into()), cx)
+                    }
                     Some(State::Ready) => self.standby_over(id, cx),
                     Some(State::Reserved) => self.ready(id, cx),
                     Some(State::Draining) => self.stop(id, EndReason::Drained, Vec::new(), cx),

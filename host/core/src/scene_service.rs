@@ -12,6 +12,8 @@ mod report;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::Fleet;
 use crate::deadlines::Deadlines;
 use crate::ids::{Build, DomainName, Epoch, FleetName, NodeId, SceneId, Seat, Time, UserId};
@@ -30,7 +32,7 @@ pub const END_MS_MAX: u64 = 3_000;
 pub const ENDED_MAX: usize = 10_000;
 
 /// A seat in a new scene: who may enter it, with what, and until when.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeatGrant {
     /// Whose seat it is.
     pub player: Player,
@@ -41,7 +43,7 @@ pub struct SeatGrant {
 }
 
 /// What a SceneService can be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// What fleets are from now on.
     Fleets {
@@ -472,7 +474,7 @@ impl SceneService {
                 true
             }
             Some(_) => {
-                return answer(Err(Refusal::Busy("another incarnation of this scene still lives here")), cx);
+                return answer(Err(Refusal::Busy("another incarnation of this scene still lives here".into())), cx);
             }
             None => false,
         };
@@ -486,7 +488,7 @@ impl SceneService {
         let of_fleet = self.by_fleet.entry(fleet.clone()).or_default();
         let is_full = self.scenes.len() >= self.offer.capacity.scenes as usize || *of_fleet >= limits.scenes_max;
         if is_full && !replaced {
-            return self.not_created(scene, epoch, Refusal::Overloaded("scenes"), cx);
+            return self.not_created(scene, epoch, Refusal::Overloaded("scenes".into()), cx);
         }
         *of_fleet += 1;
         let grace_ms = u64::from(limits.stop_grace_ms);
@@ -608,7 +610,7 @@ impl SceneService {
                 // It may start yet, and is to end then: SceneMaster is free to make it elsewhere.
                 let (reason, results) = (EndReason::Expired, Vec::new());
                 cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep: false }));
-                let result = Err(Refusal::TimedOut("starting the scene"));
+                let result = Err(Refusal::TimedOut("starting the scene".into()));
                 cx.send(scene_master::Event::ResCreateScene { scene, epoch, result });
             }
             State::Ending { order: epoch, .. } => {

@@ -56,7 +56,7 @@ impl Limits {
 }
 
 /// To whom a record belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Owner {
     /// A user, in this game.
     User(UserId),
@@ -65,7 +65,7 @@ pub enum Owner {
 }
 
 /// The same, as it is said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Whose {
     /// The user who asks.
     Own,
@@ -122,7 +122,7 @@ pub struct Record {
 }
 
 /// One change of a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// Whose.
     pub whose: Whose,
@@ -139,7 +139,7 @@ pub struct Change {
 }
 
 /// What can be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// The records with these keys.
     Read {
@@ -169,7 +169,7 @@ pub enum Request {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// The records that there are and that may be read.
     Records(Vec<(String, Record)>),
@@ -193,7 +193,7 @@ impl Answer {
 }
 
 /// The game, or an operator, has changed records of the user's.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct News {
     /// Of which game.
     pub game: GameName,
@@ -362,7 +362,7 @@ fn list(caller: &Caller, game: &GameName, owner: Owner, after: &str, tx: &mut Tr
     check_game(game, tx)?;
     match (caller, owner) {
         (Caller::User(user), Owner::User(owner)) if *user == owner => {}
-        (Caller::User(_), _) => return Err(Refusal::Forbidden("you can list your own records only").into()),
+        (Caller::User(_), _) => return Err(Refusal::Forbidden("you can list your own records only".into()).into()),
         _ => {}
     }
     let shelf: Shelf = tx.get_or_default(&shelf_key(game, owner))?;
@@ -429,11 +429,11 @@ fn apply(
     let known: Option<Record> = tx.get(&key)?;
     let writers = known.as_ref().map_or_else(Writers::default, |known| known.writers);
     if !may_write(caller, owner, writers) {
-        return Err(Refusal::Forbidden("this record is not yours to write").into());
+        return Err(Refusal::Forbidden("this record is not yours to write".into()).into());
     }
     let version = known.as_ref().map_or(0, |known| known.version);
     if change.if_version.is_some_and(|expected| expected != version) {
-        return Err(Refusal::Conflict("the record has changed since you read it: read it again").into());
+        return Err(Refusal::Conflict("the record has changed since you read it: read it again".into()).into());
     }
     let Some(value) = &change.value else {
         if known.is_some() {

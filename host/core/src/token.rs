@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::ids::SceneId;
 
 /// A secret as it is given to its holder, 64 hexadecimal digits.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secret(String);
 
 impl Secret {

@@ -268,13 +268,13 @@ impl Bus {
         let (number, answer) = lock(&self.0.operators).add();
         if self.0.scene_master.try_send(what(number)).is_err() {
             lock(&self.0.operators).waiting.remove(&number);
-            return Err(Refusal::Overloaded("requests to make scenes"));
+            return Err(Refusal::Overloaded("requests to make scenes".into()));
         }
         match tokio::time::timeout(OPERATOR_MAX, answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) | Err(_) => {
                 lock(&self.0.operators).waiting.remove(&number);
-                Err(Refusal::TimedOut("making scenes"))
+                Err(Refusal::TimedOut("making scenes".into()))
             }
         }
     }
@@ -290,14 +290,14 @@ impl Bus {
         let event = auth::Event::Req { asker: auth::Asker::Door(number), request: Box::new(request) };
         if self.0.auth.try_send(event).is_err() {
             lock(&self.0.doors).waiting.remove(&number);
-            return Err(Refusal::Overloaded("requests to sign-in"));
+            return Err(Refusal::Overloaded("requests to sign-in".into()));
         }
         match tokio::time::timeout(AUTH_MAX, answer).await {
             Ok(Ok(result)) => result,
             // Auth has its own deadline, so it has failed.
             Ok(Err(_)) | Err(_) => {
                 lock(&self.0.doors).waiting.remove(&number);
-                Err(Refusal::TimedOut("signing in"))
+                Err(Refusal::TimedOut("signing in".into()))
             }
         }
     }
@@ -308,13 +308,13 @@ impl Bus {
         let event = db::Event::Req { caller, asker: db::Asker::Door(number), request: Box::new(request) };
         if self.0.db.try_send(event).is_err() {
             lock(&self.0.db_doors).waiting.remove(&number);
-            return Err(Refusal::Overloaded("requests to the store"));
+            return Err(Refusal::Overloaded("requests to the store".into()));
         }
         match tokio::time::timeout(DB_MAX, answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) | Err(_) => {
                 lock(&self.0.db_doors).waiting.remove(&number);
-                Err(Refusal::TimedOut("the store"))
+                Err(Refusal::TimedOut("the store".into()))
             }
         }
     }

@@ -53,7 +53,7 @@ pub fn spawn(
             let begun = match work {
                 Work::CheckIdToken { provider, token } => id_tokens.check(job, &provider, token),
                 work => {
-                    let refused = |_| Refusal::Overloaded("passwords being checked");
+                    let refused = |_| Refusal::Overloaded("passwords being checked".into());
                     waiting.try_send(Check { job, work }).map_err(refused)
                 }
             };
@@ -87,12 +87,12 @@ impl Passwords {
                 let hash = hash.as_deref().unwrap_or(&self.nobodys);
                 let hash = PasswordHash::new(hash).map_err(|error| {
                     tracing::error!(%error, "a stored password's hash cannot be read");
-                    Refusal::Internal("a stored record cannot be read")
+                    Refusal::Internal("a stored record cannot be read".into())
                 })?;
                 let right = self.argon2.verify_password(password.as_bytes(), &hash).is_ok();
                 Ok(Checked::Verified(right && known))
             }
-            Work::CheckIdToken { .. } => Err(Refusal::Internal("an ID token is no password")),
+            Work::CheckIdToken { .. } => Err(Refusal::Internal("an ID token is no password".into())),
         }
     }
 }
@@ -101,6 +101,6 @@ fn hash(argon2: &Argon2<'_>, password: &str) -> Result<String, Refusal> {
     let hash = argon2.hash_password(password.as_bytes());
     hash.map(|hash| hash.to_string()).map_err(|error| {
         tracing::error!(%error, "a password cannot be hashed");
-        Refusal::Internal("a password could not be hashed")
+        Refusal::Internal("a password could not be hashed".into())
     })
 }

@@ -15,7 +15,7 @@ use crate::bus::Bus;
 pub async fn answer(bus: &Bus, user: UserId, mut export: Value) -> Result<Response, Refusal> {
     match bus.ask_db(Caller::Host, Request::Export(user)).await? {
         Answer::Export(kept) => export["kept"] = kept,
-        _ => return Err(Refusal::Internal("an export has another answer")),
+        _ => return Err(Refusal::Internal("an export has another answer".into())),
     }
     Ok(([(header::CONTENT_TYPE, "application/json")], export.to_string()).into_response())
 }

@@ -60,6 +60,6 @@ impl IdTokens {
         let Some(queue) = self.0.get(provider) else {
             return Err(Refusal::NotFound(format!("sign-in provider named {provider:?} on this server")));
         };
-        queue.try_send(Job { number, token }).map_err(|_| Refusal::Overloaded("ID tokens being checked"))
+        queue.try_send(Job { number, token }).map_err(|_| Refusal::Overloaded("ID tokens being checked".into()))
     }
 }

@@ -18,6 +18,7 @@ use scenehost_core::matching::rule::Rule;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::registry::Uploaded;
 use crate::rules::Rules;
 
 /// The largest file that is read; a recording has smaller ones.
@@ -113,7 +114,9 @@ fn side(path: &Path, name: &DomainName) -> anyhow::Result<Side> {
     let title = path.file_stem().map_or_else(|| name.to_string(), |stem| stem.to_string_lossy().into_owned());
     let rule = match &domain.rule {
         Some(_) => {
-            let rules = Rules::of_files(config.server.plugins_dir.clone(), Clock::start())?;
+            let (store, uploads) = (config.server.store_dir(), config.server.uploads_dir());
+            let uploaded = store.is_dir().then(|| Uploaded::open(&store, &uploads)).transpose()?;
+            let rules = Rules::beside(uploaded, config.server.plugins_dir.clone(), Clock::start())?;
             rules.load(&BTreeMap::from([(name.clone(), domain.clone())]), None)?.remove(name)
         }
         None => None,

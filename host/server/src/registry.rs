@@ -13,6 +13,7 @@ mod files;
 mod plugins;
 mod record;
 mod signature;
+mod uploaded;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ pub use plugins::{Activation, Plugins, Shown};
 pub use record::{Chosen, Kind, PluginRecord, VersionRecord};
 use signature::Publishers;
 pub use signature::Signed;
+pub use uploaded::Uploaded;
 
 /// How many plugins there may be.
 const PLUGINS_MAX: usize = 256;

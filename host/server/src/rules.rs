@@ -15,7 +15,7 @@ use scenehost_core::matching::rule::{Fault, Rule, Setting};
 use scenehost_engine::rule::{Component, Engine, Limits, Options};
 
 use crate::clock::Clock;
-use crate::registry::{self, Chosen, Registry};
+use crate::registry::{self, Chosen, Registry, Uploaded};
 use component::ComponentRule;
 
 /// Why a domain cannot have its rule.
@@ -46,8 +46,8 @@ pub struct Rules {
 enum Source {
     /// What was uploaded, and else files.
     Registry(Registry),
-    /// Files alone.
-    Files(Engine),
+    /// The same beside a host, whose store there may be.
+    Beside(Engine, Option<Arc<Uploaded>>),
 }
 
 impl Rules {
@@ -56,12 +56,17 @@ impl Rules {
         Self { source: Source::Registry(registry), plugins_dir, clock }
     }
 
-    /// Without a registry: all rules are files.
+    /// Beside a host, of which this is what was uploaded; else all rules are files.
     ///
     /// # Errors
     /// When the system has no room for the engine.
-    pub fn of_files(plugins_dir: PathBuf, clock: Clock) -> Result<Self, scenehost_engine::Error> {
-        Ok(Self { source: Source::Files(Engine::new(Options::default())?), plugins_dir, clock })
+    pub fn beside(
+        uploaded: Option<Uploaded>,
+        plugins_dir: PathBuf,
+        clock: Clock,
+    ) -> Result<Self, scenehost_engine::Error> {
+        let source = Source::Beside(Engine::new(Options::default())?, uploaded.map(Arc::new));
+        Ok(Self { source, plugins_dir, clock })
     }
 
     /// Reads the rules of these domains, checks them, and asks them what they are; a component that several of them name
@@ -97,16 +102,21 @@ impl Rules {
     ) -> Result<Component, Error> {
         // Before its name becomes a path.
         setting.check().map_err(|what| Error::Wrong { domain: domain.clone(), what })?;
+        let unusable =
+            |cause| Error::Plugin { domain: domain.clone(), plugin: setting.plugin.clone(), cause: Box::new(cause) };
         if let Source::Registry(registry) = &self.source {
             let chosen = match instead {
                 Some((plugin, chosen)) if *plugin == setting.plugin => chosen.clone(),
                 _ => registry.chosen(&setting.plugin),
             };
             if let Some(digest) = chosen.active {
-                let (domain, plugin) = (domain.clone(), setting.plugin.clone());
-                let unusable = |cause| Error::Plugin { domain, plugin, cause: Box::new(cause) };
                 return registry.rule(digest).map_err(unusable);
             }
+        }
+        if let Source::Beside(engine, Some(uploaded)) = &self.source
+            && let Some(bytes) = uploaded.active(&setting.plugin).map_err(unusable)?
+        {
+            return engine.compile(&bytes).map_err(|cause| unusable(cause.into()));
         }
         let path = self.plugins_dir.join(format!("{}.wasm", setting.plugin));
         let unread = |cause| Error::Read { domain: domain.clone(), path: path.clone(), cause };
@@ -114,7 +124,7 @@ impl Rules {
         let rejected = |cause| Error::Rejected { domain: domain.clone(), path: path.clone(), cause };
         let compiled = match &self.source {
             Source::Registry(registry) => registry.compile_rule(&bytes),
-            Source::Files(engine) => engine.compile(&bytes),
+            Source::Beside(engine, _) => engine.compile(&bytes),
         };
         compiled.map_err(rejected)
     }

@@ -37,6 +37,14 @@ export class Likes {
     return this.domains.value.find((domain) => domain.name === name);
   }
 
+  /** Asks the host again which domains there are. What is known stays if it does not answer. */
+  async look(): Promise<void> {
+    await this.#lobby.domains().then(
+      (domains) => this.domains.set(domains),
+      () => {},
+    );
+  }
+
   /** Chooses a value of a property; empty: any. */
   choose(property: string, value: string): void {
     const { [property]: _, ...others } = this.choices.value;

@@ -5,6 +5,7 @@ import "./styles/base.css";
 import "./styles/home.css";
 import "./styles/gomoku.css";
 import "./styles/arena.css";
+import "./styles/hands.css";
 import "./styles/account.css";
 import "./styles/hub.css";
 import "./styles/chat.css";

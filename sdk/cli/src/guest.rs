@@ -9,7 +9,7 @@ use scenehost_engine::rule;
 use scenehost_engine::{Engine, Options, Plugin, Rejected};
 
 use crate::failure::{Done, Failure};
-use crate::project::{Kind, Language, Project};
+use crate::project::{self, Kind, Language, Project};
 use crate::say::Say;
 
 /// The scenes that this tool has at once: one that plays and its twin.
@@ -87,6 +87,11 @@ fn not_built(error: scenehost_component::Error) -> Failure {
 
 /// A TypeScript project refers to the SDK's package, whose builder makes the component.
 fn build_typescript(project: &Project, say: Say) -> Done<(PathBuf, String)> {
+    if let Some(entry) = project.settings.entry.as_ref().filter(|entry| !project.root.join(entry).is_file()) {
+        let text = format!("there is no file {} in {}", entry.display(), project.root.display());
+        let hint = format_args!("`entry` in {} names the file that ends with exportScene or exportRule", project::FILE);
+        return Err(Failure::usage(text).hint(hint));
+    }
     npm_install(&project.root, say)?;
     let builder = typescript_builder(project, say)?;
     let out = project.component();
@@ -117,7 +122,7 @@ fn built_package(project: &Project, name: &str, result: &str, say: Say) -> Done<
     let package = project.root.join("node_modules/@scenehost").join(name);
     let package = package.canonicalize().map_err(|_| {
         Failure::failed(format_args!("{} is not installed", package.display()))
-            .hint("package.json refers to it; then remove node_modules and build again")
+            .hint("remove the folder node_modules and build again: that installs what package.json names")
     })?;
     let result = package.join(result);
     // What a package is built with is not installed with the project.
@@ -183,10 +188,13 @@ pub fn build_checked(project: &Project, quick: bool, say: Say) -> Done<(Built, C
     let built = build(project, quick, say)?;
     let size = crate::say::bytes(built.bytes.len() as u64);
     say.step("built", format_args!("{} ({size}) in {:.1} s", built.path.display(), begun.elapsed().as_secs_f64()));
+    if project.settings.language == Language::TypeScript {
+        say.step("checking", "as a host does that is given it; the engine in it takes seconds");
+    }
     let compiled = compile(&built.bytes)?;
     let (is, said) = (compiled.kind(), project.settings.kind);
     if is != said {
-        let text = format!("the component is a {} and {} says {}", is.name(), crate::project::FILE, said.name());
+        let text = format!("the component is a {} and {} says {}", is.name(), project::FILE, said.name());
         return Err(Failure::failed(text).hint("change `kind` there, or what the project exports"));
     }
     Ok((built, compiled))

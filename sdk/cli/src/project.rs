@@ -1,7 +1,9 @@
 //! A designer's project: a folder with `scenehost.toml`, which says what is built and how `dev` runs it.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use scenehost_engine::rule;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Done, Failure};
@@ -74,6 +76,10 @@ const NAMES_TAKEN: [&str; 60] = [
     "yield",
 ];
 
+/// What a host lets a domain give its rule for one call.
+const FUEL: RangeInclusive<u64> = 10_000..=100_000_000;
+const MEMORY_KIB: RangeInclusive<usize> = 256..=16_384;
+
 /// What a project is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -112,7 +118,8 @@ pub struct Settings {
     pub name: String,
     pub language: Language,
     pub kind: Kind,
-    /// For TypeScript: the file that exports the game, seen from the project's folder; src/scene.ts if it is left out.
+    /// For TypeScript: the file that exports the game or the rule, seen from the project's folder; src/scene.ts or
+    /// src/rule.ts if it is left out.
     #[serde(default)]
     pub entry: Option<PathBuf>,
     /// The folder of the page that plays it, seen from the project's folder; `page` if it is left out.
@@ -122,7 +129,7 @@ pub struct Settings {
     pub dev: Dev,
 }
 
-/// How `dev` runs it; both are as in a host's configuration, `[fleets.NAME]` and `[domains.NAME]`.
+/// How `dev` runs it; all of it is as in a host's configuration, `[fleets.NAME]` and `[domains.NAME]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dev {
@@ -132,6 +139,36 @@ pub struct Dev {
     /// Without `fleet`, which is this project's.
     #[serde(default)]
     pub domain: toml::Table,
+    /// Of a rule of matching: what one call may use, as in `[domains.NAME.rule]`.
+    #[serde(default)]
+    pub rule: RuleLimits,
+}
+
+/// What one call of a rule may use; what is left out is as on a host.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleLimits {
+    pub fuel: Option<u64>,
+    pub memory_kib: Option<usize>,
+}
+
+impl RuleLimits {
+    /// As a host does.
+    fn check(self, path: &Path) -> Done {
+        let refuse = |what: String| {
+            let text = format!("{} is not right: [dev.rule] {what}", path.display());
+            Err(Failure::usage(text).hint("a host takes no other"))
+        };
+        match self {
+            RuleLimits { fuel: Some(fuel), .. } if !FUEL.contains(&fuel) => {
+                refuse(format!("fuel = {fuel}: it is {} to {}", FUEL.start(), FUEL.end()))
+            }
+            RuleLimits { memory_kib: Some(kib), .. } if !MEMORY_KIB.contains(&kib) => {
+                refuse(format!("memory_kib = {kib}: it is {} to {}", MEMORY_KIB.start(), MEMORY_KIB.end()))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A project that was found.
@@ -167,6 +204,7 @@ impl Project {
             Failure::usage(format_args!("{} is not right:\n{}", path.display(), error.to_string().trim_end()))
         })?;
         check_name(&settings.name)?;
+        settings.dev.rule.check(&path)?;
         Ok(Project { root: root.to_owned(), settings })
     }
 
@@ -210,6 +248,17 @@ impl Project {
         configured.and_then(|value| serde_json::to_value(value).ok()).unwrap_or_else(|| serde_json::json!({}))
     }
 
+    /// What one call of the rule may use in `dev` and `test`.
+    pub fn rule_limits(&self) -> rule::Limits {
+        let RuleLimits { fuel, memory_kib } = self.settings.dev.rule;
+        let limits = rule::Limits::default();
+        rule::Limits {
+            fuel: fuel.unwrap_or(limits.fuel),
+            memory_bytes_max: memory_kib.map_or(limits.memory_bytes_max, |kib| kib.saturating_mul(1_024)),
+            ..limits
+        }
+    }
+
     /// The tick rate in `dev`; 0 is the host's default, too.
     pub fn tick_rate_hz(&self) -> u32 {
         let scene = self.settings.dev.fleet.get("scene").and_then(toml::Value::as_table);
@@ -245,6 +294,15 @@ pub fn check_name(name: &str) -> Done {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rule_is_given_what_a_host_may_give_it() {
+        let check = |fuel, memory_kib| RuleLimits { fuel, memory_kib }.check(Path::new(FILE));
+        assert!(check(None, None).is_ok() && check(Some(20_000_000), Some(16_384)).is_ok());
+        for wrong in [(Some(1), None), (Some(u64::MAX), None), (None, Some(255)), (None, Some(16_385))] {
+            assert!(check(wrong.0, wrong.1).is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn names_are_those_of_crates() {

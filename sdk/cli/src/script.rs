@@ -36,8 +36,12 @@ pub struct Recorded {
 /// The scripts of a project, by name; or those that were named.
 ///
 /// # Errors
-/// When there are none.
+/// When there are none, or a named one is not there.
 pub fn find(folder: &Path, named: &[PathBuf]) -> Done<Vec<PathBuf>> {
+    if let Some(missing) = named.iter().find(|path| !path.is_file()) {
+        let text = format!("there is no script {}", missing.display());
+        return Err(Failure::usage(text).hint(format_args!("those of the project are in {}", folder.display())));
+    }
     if !named.is_empty() {
         return Ok(named.to_vec());
     }

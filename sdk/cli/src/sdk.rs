@@ -14,21 +14,24 @@ pub struct Sdk {
 }
 
 impl Sdk {
-    /// The one that was named, else the one that this tool was built from.
+    /// The one that was named, or whose folder `sdk` was; else the one that this tool was built from.
     ///
     /// # Errors
     /// When it is not there.
     pub fn find(named: Option<&Path>) -> Done<Sdk> {
         let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let root = named.unwrap_or(&built_from);
-        let is_sdk = root.join("sdk/rust/Cargo.toml").is_file();
-        match root.canonicalize() {
-            Ok(root) if is_sdk => Ok(Sdk { root }),
-            Ok(_) | Err(_) => {
-                let text = format!("{} is not the folder of Scenehost's sources", root.display());
-                Err(Failure::usage(text).hint("name the folder that has sdk/rust in it, by --sdk or SCENEHOST_SDK"))
-            }
-        }
+        let folder = named.unwrap_or(&built_from);
+        let is_root = |root: &Path| root.join("sdk/rust/Cargo.toml").is_file();
+        // The folder `sdk` in it is meant, too, by whoever reads the option's name.
+        let found = folder.canonicalize().ok().and_then(|folder| match folder.parent() {
+            _ if is_root(&folder) => Some(folder),
+            Some(parent) if folder.ends_with("sdk") && is_root(parent) => Some(parent.to_owned()),
+            _ => None,
+        });
+        found.map(|root| Sdk { root }).ok_or_else(|| {
+            let text = format!("{} is not the folder of Scenehost's sources", folder.display());
+            Failure::usage(text).hint("name the folder that has sdk/rust in it, or that sdk, by --sdk or SCENEHOST_SDK")
+        })
     }
 
     pub fn root(&self) -> &Path {

@@ -11,11 +11,12 @@ import { bundled, nearest } from "./bundle.js";
 import { BUNDLE, COMPONENT, ownFrames, type Places } from "./places.js";
 import { DEADLINE_MS, run } from "./programs.js";
 import { BuildError } from "./trouble.js";
+import type { Kind } from "./wit.js";
 
 export { BuildError };
 
 export interface BuildOptions {
-  /** The game's file, which ends with `exportScene`. */
+  /** The game's file, which ends with `exportScene`, or a rule's with `exportRule`. */
   readonly entry: string;
   /** Where the component goes. */
   readonly out: string;
@@ -34,14 +35,17 @@ export interface Built {
 export async function build(options: BuildOptions): Promise<Built> {
   const [entry, out] = [resolve(options.entry), resolve(options.out)];
   if (!(await isFile(entry))) {
-    throw new BuildError("input", `there is no file ${options.entry}: name the file of the scene`);
+    throw new BuildError(
+      "input",
+      `there is no file ${options.entry}: name the file that ends with exportScene or exportRule`,
+    );
   }
   if (options.check ?? true) await checkTypes(entry);
   const folder = await mkdtemp(join(tmpdir(), "scenehost-plugin-"));
   try {
-    const { code, places } = await bundled(entry, join(folder, BUNDLE));
+    const { code, places, kind } = await bundled(entry, join(folder, BUNDLE));
     await writeFile(join(folder, BUNDLE), code);
-    const component = await encased(folder, places, options.deadlineMs ?? DEADLINE_MS);
+    const component = await encased(folder, kind, places, options.deadlineMs ?? DEADLINE_MS);
     await mkdir(dirname(out), { recursive: true });
     // Whoever watches the file never sees half of it.
     const beside = `${out}.part`;
@@ -76,11 +80,16 @@ export async function checkTypes(entry: string): Promise<void> {
 }
 
 /** The component of the bundle in a folder. */
-async function encased(folder: string, places: Places, deadlineMs: number): Promise<Uint8Array> {
+async function encased(
+  folder: string,
+  kind: Kind,
+  places: Places,
+  deadlineMs: number,
+): Promise<Uint8Array> {
   const program = fileURLToPath(new URL("encase.js", import.meta.url));
-  const { status, output } = await run(folder, [program, folder], deadlineMs);
+  const { status, output } = await run(folder, [program, folder, kind], deadlineMs);
   if (status === undefined) {
-    throw new BuildError("component", "the scene's file does not end when it is loaded");
+    throw new BuildError("component", "the file does not end when it is loaded");
   }
   if (status !== 0) throw new BuildError("component", explained(output, places));
   return readFile(join(folder, COMPONENT));
@@ -90,5 +99,5 @@ async function encased(folder: string, places: Places, deadlineMs: number): Prom
 function explained(message: string, places: Places): string {
   const thrown = /^scene\.js:\d+:\d+ (.*)$/m.exec(message)?.[1];
   const told = thrown === undefined ? [message] : [thrown, ...ownFrames(message, places)];
-  return ["the scene's file cannot be run:", ...told].join("\n");
+  return ["the file cannot be run:", ...told].join("\n");
 }

@@ -9,9 +9,9 @@ import { buildPage } from "./page.js";
 
 const USAGE = `Usage: scenehost-plugin COMMAND [options]
 
-  build [ENTRY]   builds a scene into a component. ENTRY is the file that ends with exportScene, by
-                  default src/scene.ts; --out the component, by default dist/NAME.wasm, NAME from
-                  package.json
+  build [ENTRY]   builds a scene or a rule of matching into a component. ENTRY is the file that ends
+                  with exportScene or exportRule, by default src/scene.ts, or src/rule.ts where there
+                  is none; --out the component, by default dist/NAME.wasm, NAME from package.json
   page [FOLDER]   builds a game's page. FOLDER has main.ts and index.html, by default page; --out the
                   folder that the host serves, by default dist/page
 
@@ -32,13 +32,18 @@ interface Made {
 }
 
 const COMMANDS: Record<string, (call: Call) => Promise<Made>> = {
-  build: ({ source = "src/scene.ts", out = `dist/${packageName()}.wasm`, check }) =>
+  build: ({ source = entry(), out = `dist/${packageName()}.wasm`, check }) =>
     build({ entry: source, out, check }),
   async page({ source = "page", out = "dist/page", check }) {
     await buildPage({ folder: source, out, check });
     return { out };
   },
 };
+
+function entry(): string {
+  const isRule = !existsSync("src/scene.ts") && existsSync("src/rule.ts");
+  return isRule ? "src/rule.ts" : "src/scene.ts";
+}
 
 function wrongCall(message: string): never {
   console.error(`${message}\n\n${USAGE}`);

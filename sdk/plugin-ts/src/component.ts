@@ -4,9 +4,8 @@
 // Invariant: what a scene throws becomes the contract's `err`, a text for its designer, with the
 // stack in the log.
 import type { Logic } from "./contract.js";
-import { guard } from "./guard.js";
-import { sendLinesTo, log, type Sink } from "./log.js";
-import { ownFrames, type Places } from "./places.js";
+import { failing } from "./guest.js";
+import { sendLinesTo, type Sink } from "./log.js";
 import { Runtime } from "./runtime.js";
 import { type AnyScene, Scene, type SceneClass } from "./scene.js";
 
@@ -58,33 +57,4 @@ export function logicOf(lines: Sink): Logic {
     step: (at, events) => failing("step", () => running().step(at, events)),
     save: () => failing("save", () => running().save()),
   };
-}
-
-/** For the build: before any line of the game runs. */
-export function prepare(): void {
-  guard();
-  const line = (level: "debug" | "info" | "warn" | "error") => {
-    return (...parts: unknown[]) => log(level, parts.map(String).join(" "));
-  };
-  const [debug, info, warn, error] = [line("debug"), line("info"), line("warn"), line("error")];
-  Object.assign(globalThis, { console: { debug, log: info, info, warn, error } });
-}
-
-/** The build ends the bundle with the table as JSON in a global, which costs least until it is read. */
-export const PLACES_NAME = "scenehostPlaces";
-
-function failing<T>(where: string, run: () => T): T {
-  try {
-    return run();
-  } catch (thrown) {
-    const text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
-    const stack = thrown instanceof Error ? framesOf(thrown) : [];
-    log("error", [`${where}: ${text}`, ...stack].join("\n"));
-    throw text;
-  }
-}
-
-function framesOf(thrown: Error): string[] {
-  const places = (globalThis as { [PLACES_NAME]?: string })[PLACES_NAME];
-  return places === undefined ? [] : ownFrames(thrown.stack ?? "", JSON.parse(places) as Places);
 }

@@ -7,11 +7,12 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { engine } from "./engine.js";
 import { BUNDLE, COMPONENT } from "./places.js";
-import { wit } from "./wit.js";
+import { wit, type Kind } from "./wit.js";
 
 const FEATURES_OFF = ["stdio", "random", "clocks", "http", "fetch-event"] as const;
 
 const folder = process.argv[2]!;
+const kind = process.argv[3] as Kind;
 const enginePath = join(folder, "engine.wasm");
 await writeFile(enginePath, await engine());
 try {
@@ -19,8 +20,8 @@ try {
   const options = {
     sourcePath: join(folder, BUNDLE),
     engine: enginePath,
-    witWorld: (await wit()).text,
-    worldName: "scene",
+    witWorld: (await wit(kind)).text,
+    worldName: kind,
     disableFeatures: [...FEATURES_OFF],
   };
   const { component } = await componentize(options);

@@ -1,4 +1,4 @@
 // Evaluated first in every component, so that no line of the game runs before it.
-import { prepare } from "./component.js";
+import { prepare } from "./guest.js";
 
 prepare();

@@ -181,12 +181,18 @@ async function refusal(source: string, check = false): Promise<BuildError> {
   const compilerOptions = { lib: ["ES2022"], types: [], strict: true };
   const config = { compilerOptions, include: ["scene.ts"] };
   await writeFile(join(folder, "tsconfig.json"), JSON.stringify(config));
+  await writeFile(
+    join(folder, "package.json"),
+    '{"name":"wrong","version":"1.0.0","type":"module"}',
+  );
   const failed = build({ entry, out: join(folder, "never.wasm"), check });
   return failed.then(
     () => assert.fail("it was built"),
     (error) => (error instanceof BuildError ? error : Promise.reject(error as Error)),
   );
 }
+
+const NO_RULE = 'import { log } from "@scenehost/plugin/rule"; log("info", "x");';
 
 const wrong: readonly (readonly [string, string, BuildError["step"], RegExp])[] = [
   ["types", 'export const x: number = "1";', "types", /^scene\.ts\(1,14\): error TS2322/],
@@ -195,6 +201,7 @@ const wrong: readonly (readonly [string, string, BuildError["step"], RegExp])[] 
   ["a file system", 'import "node:fs";', "bundle", /node:fs is not there in a scene/],
   ["the test kit", 'import "@scenehost/plugin/testing";', "bundle", /is for tests and tools/],
   ["no scene", "export {};", "component", /this file has no scene: end it with `exportScene/],
+  ["no rule", NO_RULE, "component", /this file has no rule: end it with `exportRule/],
   ["a bug", "function f() {\n  null.x;\n}\nf();", "component", /null.*\n {2}at f \(scene\.ts:2\)/],
   ["randomness", "Math.random();", "component", /Math\.random is not there in a scene/],
 ];

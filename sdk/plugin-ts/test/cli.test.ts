@@ -35,7 +35,8 @@ test("help is no error", () => {
 
 test("what cannot be built is told in words, or in JSON for tools", () => {
   const words = run("build", "nothing.ts", "--out", "x.wasm");
-  const text = "there is no file nothing.ts: name the file of the scene";
+  const text =
+    "there is no file nothing.ts: name the file that ends with exportScene or exportRule";
   assert.deepEqual([words.status, words.stderr], [1, `${text}\n`]);
   const json = run("build", "nothing.ts", "--out", "x.wasm", "--json");
   assert.equal(json.status, 1);

@@ -4,10 +4,14 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Event, Init, Logic } from "../src/contract.js";
+import type { RuleFunctions } from "../src/rule/contract.js";
 
 /** One instance, and the lines it has logged. */
 export interface Instance {
+  /** Of a scene. */
   readonly logic: Logic;
+  /** Of a rule, and then there is no `logic`. */
+  readonly rule?: RuleFunctions;
   readonly lines: string[];
   /** How much linear memory it has now. */
   memoryBytes(): number;
@@ -25,7 +29,7 @@ type Instantiate = (
   compile: (path: string) => Promise<WebAssembly.Module>,
   imports: Record<string, object>,
   instantiateCore: InstantiateCore,
-) => Promise<{ logic: Logic }>;
+) => Promise<{ logic: Logic; rule?: RuleFunctions }>;
 
 /** Node has it, and Node's types do not. */
 const { compile: toModule, instantiate: instantiateCore } = (
@@ -69,12 +73,12 @@ export async function open(path: string): Promise<Component> {
         return instance;
       };
       const imports = { "scenehost:scene/diagnostics": { log } };
-      const { logic } = await module.instantiate(compile, imports, noted);
+      const exports = await module.instantiate(compile, imports, noted);
       const memoryBytes = () => {
         const sizes = cores.map(({ exports }) => exports.memory?.buffer.byteLength ?? 0);
         return Math.max(...sizes);
       };
-      return { logic, lines, memoryBytes };
+      return { ...exports, lines, memoryBytes };
     },
   };
 }

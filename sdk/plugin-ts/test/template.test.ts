@@ -1,5 +1,5 @@
-// The template: as `scenectl new` lays it out, it passes its own checks and tests and becomes a component
-// and a page. Needs the client built, as `cargo xtask test` does before.
+// The templates: as `scenectl new` lays them out, each passes its own checks and tests and becomes a component, and
+// a page if it is a game. Needs the client built, as `cargo xtask test` does before.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
@@ -8,6 +8,7 @@ import {
   mkdtemp,
   readdir,
   readFile,
+  rename,
   rm,
   stat,
   symlink,
@@ -21,29 +22,39 @@ let folder: string;
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "scenehost-template-"));
-  await cp("template", folder, { recursive: true });
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const path = join(entry.parentPath, entry.name);
-    const text = await readFile(path, "utf8");
-    await writeFile(
-      path,
-      text.replaceAll("{{name}}", "sticks").replaceAll("{{sdk}}", resolve("..")),
-    );
-  }
-  // What `npm install` would lay there, from what is here already.
-  await mkdir(join(folder, "node_modules/@scenehost"), { recursive: true });
-  await symlink(resolve("."), join(folder, "node_modules/@scenehost/plugin"));
-  await symlink(resolve("../client-ts"), join(folder, "node_modules/@scenehost/client"));
-  for (const name of ["typescript", "@typescript", "@types", "undici-types"]) {
-    await symlink(resolve("node_modules", name), join(folder, "node_modules", name));
-  }
 });
 after(() => rm(folder, { recursive: true }));
 
+/** Lays a template out; without the page's files where it has no page. */
+async function layOut(template: string, hasPage: boolean): Promise<string> {
+  const root = join(folder, template);
+  await cp("templates/shared", root, { recursive: true });
+  await cp(join("templates", template), root, { recursive: true });
+  const [taken, other] = ["package.json", "package-without-page.json"];
+  if (!hasPage) {
+    await rename(join(root, other), join(root, taken));
+    await rm(join(root, "page"), { recursive: true });
+  } else await rm(join(root, other));
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const text = await readFile(path, "utf8");
+    const filled = text.replaceAll("{{name}}", "sample").replaceAll("{{sdk}}", resolve(".."));
+    await writeFile(path, filled);
+  }
+  // What `npm install` would lay there, from what is here already.
+  await mkdir(join(root, "node_modules/@scenehost"), { recursive: true });
+  await symlink(resolve("."), join(root, "node_modules/@scenehost/plugin"));
+  if (hasPage) await symlink(resolve("../client-ts"), join(root, "node_modules/@scenehost/client"));
+  for (const name of ["typescript", "@typescript", "@types", "undici-types"]) {
+    await symlink(resolve("node_modules", name), join(root, "node_modules", name));
+  }
+  return root;
+}
+
 /** Runs one of the template's scripts, whose programs are those of its packages. */
-async function script(name: string): Promise<void> {
-  const { scripts } = JSON.parse(await readFile(join(folder, "package.json"), "utf8")) as {
+async function script(root: string, name: string): Promise<void> {
+  const { scripts } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
     scripts: Record<string, string>;
   };
   const programs = {
@@ -55,24 +66,34 @@ async function script(name: string): Promise<void> {
     scripts[name]!,
   );
   const { status, stdout, stderr } = spawnSync(command, {
-    cwd: folder,
+    cwd: root,
     shell: true,
     encoding: "utf8",
   });
   assert.equal(status, 0, `${stdout}${stderr}`);
 }
 
-for (const name of ["check", "test", "build"]) {
-  test(`npm run ${name} goes well in a new game`, () => script(name));
+for (const [template, hasPage] of [
+  ["turn-based", true],
+  ["real-time", true],
+  ["real-time", false],
+  ["match-rule", false],
+] as const) {
+  test(`${template}${hasPage ? "" : " without a page"} is checked, tested and built`, async () => {
+    const root = await layOut(template, hasPage);
+    for (const name of ["check", "test", "build"]) await script(root, name);
+    const component = await readFile(join(root, "dist/sample.wasm"));
+    assert.equal(component.subarray(0, 4).toString("latin1"), "\0asm");
+    if (hasPage) await checkPage(join(root, "dist/page"));
+    await rm(root, { recursive: true });
+  });
 }
 
-test("what was built is the component by the game's name, and the page", async () => {
-  const component = await readFile(join(folder, "dist/sticks.wasm"));
-  assert.equal(component.subarray(0, 4).toString("latin1"), "\0asm");
-  const page = await readdir(join(folder, "dist/page"));
-  assert.deepEqual(page.sort(), ["index.html", "main.js", "style.css"]);
-  assert.ok((await stat(join(folder, "dist/page/main.js"))).size < 200_000);
-  for (const name of page) {
-    assert.doesNotMatch(await readFile(join(folder, "dist/page", name), "utf8"), /\{\{/);
+async function checkPage(page: string): Promise<void> {
+  const names = await readdir(page);
+  assert.deepEqual(names.sort(), ["index.html", "main.js", "style.css"]);
+  assert.ok((await stat(join(page, "main.js"))).size < 200_000);
+  for (const name of names) {
+    assert.doesNotMatch(await readFile(join(page, name), "utf8"), /\{\{/);
   }
-});
+}

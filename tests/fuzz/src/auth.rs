@@ -223,7 +223,7 @@ impl Host {
             }
         };
         let result = match script.below(8) {
-            0 => Err(Refusal::Overloaded("passwords being checked")),
+            0 => Err(Refusal::Overloaded("passwords being checked".into())),
             1 => Ok(Checked::Hashed(script.text())),
             2 => Ok(Checked::Verified(script.chance())),
             3 => IdentityKey::oidc("https://issuer.test", &script.text()).map(Checked::Subject),

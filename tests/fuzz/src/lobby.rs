@@ -476,7 +476,7 @@ fn match_state(script: &mut Script) -> MatchState {
 fn ok_or_refused(script: &mut Script) -> Result<(), Refusal> {
     match script.below(8) {
         0 => Err(Refusal::NoSeat),
-        1 => Err(Refusal::Busy("the match is already made")),
+        1 => Err(Refusal::Busy("the match is already made".into())),
         2 => Err(Refusal::ServiceDown(service(script))),
         _ => Ok(()),
     }

@@ -9,6 +9,7 @@ mod fuzz;
 mod machine;
 mod mutants;
 mod pages;
+mod play;
 mod shell;
 
 use std::net::SocketAddr;
@@ -33,6 +34,12 @@ enum Command {
     Play {
         /// Where to listen; use 0.0.0.0:7350 to play from other devices.
         #[arg(long, default_value = "127.0.0.1:7350")]
+        listen: SocketAddr,
+    },
+    /// What `play` runs beside the host.
+    #[command(hide = true)]
+    PlayLate {
+        #[arg(long)]
         listen: SocketAddr,
     },
     /// Runs every check and every test.
@@ -66,7 +73,7 @@ enum Command {
     },
 }
 
-/// The demo games.
+/// The demo games in Rust.
 const GAMES: [&str; 2] = ["gomoku", "arena"];
 /// The guests of the tests besides.
 const TEST_GUESTS: [&str; 5] = ["bench-room", "hostile", "hostile-import", "hostile-rule", "squads-rule"];
@@ -75,7 +82,8 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let folders = Folders::find()?;
     match arguments.command {
-        Command::Play { listen } => play(&folders, listen),
+        Command::Play { listen } => play::play(&folders, listen),
+        Command::PlayLate { listen } => play::play_late(&folders, listen),
         Command::Test => test(&folders),
         Command::Bench { name, options } => bench(&folders, &name, &options),
         Command::Fuzz { target, seconds, keep, inputs } => {
@@ -84,34 +92,6 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Mutants { named } => mutants::find(&folders, named.as_deref()),
     }
-}
-
-fn play(folders: &Folders, listen: SocketAddr) -> anyhow::Result<()> {
-    machine::set_up(&[Need::Store, Need::Node])?;
-    let plugins = build_guests(folders, &GAMES)?;
-    let pages = pages::build(folders)?;
-    shell::step("building the host (the first time this takes many minutes)");
-    shell::cargo(folders, &["build", "--workspace", "--bin", "scenehost"])?;
-    let data = folders.target.join("play");
-    let shown = match listen.ip().is_unspecified() {
-        true => format!("http://127.0.0.1:{}/ (or this machine's address from other devices)", listen.port()),
-        false => format!("http://{listen}/"),
-    };
-    let host = folders.target.join("debug/scenehost");
-    println!("\n  Open {shown} in two browser windows and play. Ctrl-C stops the host.");
-    println!("  Journals of games that are over, to be played back in the page replay/:");
-    println!("  {} replay --data-dir {} [SCENE --export match.jsonl]\n", host.display(), data.display());
-    let mut command = std::process::Command::new(host);
-    command
-        .args(["serve", "--config"])
-        .arg(folders.workspace.join("plugins/scenehost.toml"))
-        .args(["--listen", &listen.to_string(), "--data-dir"])
-        .arg(data)
-        .arg("--plugins-dir")
-        .arg(plugins)
-        .arg("--pages-dir")
-        .arg(pages);
-    shell::run_until_stopped(command)
 }
 
 fn test(folders: &Folders) -> anyhow::Result<()> {

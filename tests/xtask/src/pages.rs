@@ -14,7 +14,7 @@ const CLIENT: &str = "sdk/client-ts";
 const PAGES: &str = "plugins/pages";
 const PLUGIN_SDK: &str = "sdk/plugin-ts";
 /// The games in TypeScript, by their folders in `plugins`.
-const GAMES: [&str; 1] = ["rock-paper-scissors"];
+pub const GAMES: [&str; 1] = ["rock-paper-scissors"];
 
 /// Builds the TypeScript client and the demo pages, and returns the folder of the pages.
 pub fn build(folders: &Folders) -> anyhow::Result<PathBuf> {

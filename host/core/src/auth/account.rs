@@ -87,7 +87,7 @@ pub struct Ban {
 }
 
 /// The secrets of a session, as its holder gets them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
     /// Signs in; short-lived.
     pub session: String,
@@ -100,7 +100,7 @@ pub struct Tokens {
 }
 
 /// A session as its user may see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionInfo {
     /// Names it, opens nothing.
     pub id: SessionId,
@@ -169,8 +169,8 @@ impl Presented {
             Some(Self { user, family: Secret::from_holder(family), secret: SecretHash::of(secret) })
         };
         parts().ok_or(match kind {
-            Kind::Session => Refusal::BadToken("this is no session token: sign in again"),
-            Kind::Refresh => Refusal::BadToken("this is no refresh token: sign in again"),
+            Kind::Session => Refusal::BadToken("this is no session token: sign in again".into()),
+            Kind::Refresh => Refusal::BadToken("this is no refresh token: sign in again".into()),
         })
     }
 }
@@ -200,9 +200,10 @@ pub enum NotRefreshed {
 impl From<NotRefreshed> for Refusal {
     fn from(not: NotRefreshed) -> Self {
         Self::BadToken(match not {
-            NotRefreshed::Unknown => "this session has ended: sign in again",
+            NotRefreshed::Unknown => "this session has ended: sign in again".into(),
             NotRefreshed::Reused(_) => {
                 "this refresh token was used before, so somebody has a copy of it: the session has ended, sign in again"
+                    .into()
             }
         })
     }
@@ -277,17 +278,21 @@ impl Account {
     ///
     /// [`Refusal::BadToken`] when it is unknown, ended, void or expired.
     pub fn present(&mut self, presented: &Presented, now: Time) -> Result<Found, Refusal> {
-        let unknown = Refusal::BadToken("this session has ended: sign in again");
+        let unknown = Refusal::BadToken("this session has ended: sign in again".into());
         let session =
             self.sessions.iter_mut().find(|session| session.family == presented.family.hash()).ok_or(unknown)?;
         let is_next = session.next.as_ref().is_some_and(|next| next.session == presented.secret);
         let pair = match &session.next {
             Some(next) if is_next => next,
             _ if session.current.session == presented.secret => &session.current,
-            _ => return Err(Refusal::BadToken("this session token was replaced: use the newest, or sign in again")),
+            _ => {
+                return Err(Refusal::BadToken(
+                    "this session token was replaced: use the newest, or sign in again".into(),
+                ));
+            }
         };
         if pair.session_expires <= now || session.expires <= now {
-            return Err(Refusal::BadToken("this session token has expired: refresh it, or sign in again"));
+            return Err(Refusal::BadToken("this session token has expired: refresh it, or sign in again".into()));
         }
         let token_expires = pair.session_expires;
         let stale = now.ms_since(session.used) >= USED_MS;

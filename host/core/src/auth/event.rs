@@ -1,5 +1,7 @@
 //! What Auth can be asked and told, and what it asks of the host.
 
+use serde::{Deserialize, Serialize};
+
 use crate::auth::account::{SessionInfo, Tokens};
 use crate::auth::identity::IdentityKey;
 use crate::ids::{ConnectionId, SessionId, Time, UserId};
@@ -9,7 +11,7 @@ use crate::record::UserRecord;
 use crate::refusal::Refusal;
 
 /// What Auth can be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// Somebody wants something; answered to the asker.
     Req {
@@ -56,7 +58,7 @@ pub enum Event {
 }
 
 /// Who is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Asker {
     /// The lobby, for a connection that signs in; by [`crate::lobby::Event::ResSignIn`].
     Lobby(ConnectionId),
@@ -67,7 +69,7 @@ pub enum Asker {
 }
 
 /// What can be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// To be somebody, answered by [`Answer::SignedIn`].
     SignIn {
@@ -116,7 +118,7 @@ impl Request {
 }
 
 /// What a user signs in with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Credential {
     /// A device's secret id.
     Guest(String),
@@ -143,7 +145,7 @@ pub enum Credential {
 }
 
 /// What users do with their own accounts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// End this session.
     SignOut,
@@ -164,7 +166,7 @@ pub enum Action {
 }
 
 /// What operators and other services do with accounts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
     /// Shut the account and end its sessions.
     Ban {
@@ -182,7 +184,7 @@ pub enum Order {
 }
 
 /// What came of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// The user is signed in.
     SignedIn(Box<Identity>),
@@ -200,7 +202,7 @@ pub enum Answer {
 }
 
 /// A sign-in that was accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Who it is.
     pub user: UserId,
@@ -256,7 +258,7 @@ impl std::fmt::Debug for Work {
 }
 
 /// What came of a [`Check`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Checked {
     /// The password's hash in PHC's form.
     Hashed(String),

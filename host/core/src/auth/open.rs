@@ -48,7 +48,7 @@ impl Open {
     pub fn sign_in(&mut self, name: &str, device: String, rules: &config::Auth, cx: &mut Context<'_>) -> Outcome {
         self.account.check_open(cx.now)?;
         if rules.sessions == Sessions::Refuse && self.online.is_some() {
-            return Err(Refusal::Busy("you are signed in elsewhere: sign out there first"));
+            return Err(Refusal::Busy("you are signed in elsewhere: sign out there first".into()));
         }
         let name = name.trim();
         if !name.is_empty() && name != self.profile.name {
@@ -107,7 +107,7 @@ impl Open {
             }),
             Action::Link(_) => {
                 self.account.check_open(cx.now)?;
-                let (key, _) = identity.ok_or(Refusal::Internal("nothing to link"))?;
+                let (key, _) = identity.ok_or(Refusal::Internal("nothing to link".into()))?;
                 self.link(key, password, own, cx)
             }
             Action::Unlink(label) => self.unlink(&label, cx),

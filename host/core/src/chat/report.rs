@@ -151,7 +151,7 @@ pub(super) fn report(
     }
     let own = open.count_of(by);
     if own >= REPORTS_PER_USER_MAX {
-        return Err(Refusal::Busy("the operators have to look at your other reports first").into());
+        return Err(Refusal::Busy("the operators have to look at your other reports first".into()).into());
     }
     if open.reports.len() >= REPORTS_MAX {
         make_room(&mut open, own, tx)?;
@@ -197,7 +197,7 @@ fn join(number: u64, mut report: Report, by: UserId, tx: &mut Transaction<'_>) -
 fn make_room(open: &mut Open, own: usize, tx: &mut Transaction<'_>) -> Result<(), Stop> {
     // After it nobody has gone below what the user has then, so that two do not push out each other.
     let gives_way = open.most().filter(|(_, count)| *count > own + 1).and_then(|(user, _)| open.newest_of(user));
-    let number = gives_way.ok_or(Refusal::Overloaded("reports that operators have to look at"))?;
+    let number = gives_way.ok_or(Refusal::Overloaded("reports that operators have to look at".into()))?;
     open.take_off(number, tx);
     Ok(())
 }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Stop, Transaction, account};
+use serde::{Deserialize, Serialize};
+
 use crate::chat;
 use crate::friends::{self, Friends};
 use crate::guild::{self, Membership};
@@ -15,7 +17,7 @@ use crate::results::standing;
 
 /// What the lobby knows of a user, as long as the user is there. It is told of what changes by
 /// [`crate::lobby::Event::SynNews`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entered {
     /// The user as others see them.
     pub profile: Profile,

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::request::Request;
+use serde::{Deserialize, Serialize};
+
 use crate::economy::catalogue::Catalogue;
 use crate::ids::{AllocationId, ConnectionId, DomainName, UserId};
 use crate::message::ServiceName;
 use crate::read::{Loaded, Scanned};
 
 /// What Db can be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// Somebody wants something; answered to the asker.
     Req {
@@ -48,6 +50,7 @@ pub enum Event {
         up: bool,
     },
     /// The operator has another catalogue, which was checked.
+    #[serde(skip)]
     Catalogue(Arc<Catalogue>),
     /// What domains there are now, and whether their games change ratings.
     Rated(BTreeMap<DomainName, bool>),
@@ -56,7 +59,7 @@ pub enum Event {
 }
 
 /// On whose behalf something is done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Caller {
     /// A user who has signed in.
     User(UserId),
@@ -67,7 +70,7 @@ pub enum Caller {
 }
 
 /// Who is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Asker {
     /// A user in the lobby; by [`crate::lobby::Event::ResDb`].
     User {

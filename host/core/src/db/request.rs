@@ -7,12 +7,14 @@ use serde_json::Value;
 use super::account;
 use super::enter::{self, Entered};
 use super::{Caller, Stop, Transaction};
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{GameName, UserId};
 use crate::refusal::Refusal;
 use crate::{chat, economy, friends, guild, inbox, party, profile, results, save, storage};
 
 /// What can be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// A user comes in with this name; asked by the lobby.
     Enter(UserId, String),
@@ -43,7 +45,7 @@ pub enum Request {
 }
 
 /// What came of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// It is done and will stay so.
     Done,
@@ -87,7 +89,7 @@ impl Answer {
 }
 
 /// What a user is told without having asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum News {
     /// A record of the user's was changed by somebody else.
     Storage(storage::News),

@@ -93,7 +93,7 @@ impl<'a> Transaction<'a> {
         let decoded = record::decode(key, value);
         decoded.map(Some).map_err(|unreadable| {
             self.done.faults.push(unreadable.to_string());
-            Stop::Refused(Refusal::Internal("a stored record cannot be read"))
+            Stop::Refused(Refusal::Internal("a stored record cannot be read".into()))
         })
     }
 

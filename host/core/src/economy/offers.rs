@@ -5,6 +5,8 @@ use std::ops::Bound;
 use super::catalogue::Offer;
 use super::wallet::{self, Account, Bought, By, Entry, Kind, Sold, Wallet};
 use super::{Answer, COUNT_AT_ONCE_MAX, changed, check_request_id, repeated};
+use serde::{Deserialize, Serialize};
+
 use crate::db::{Stop, Transaction};
 use crate::ids::{Time, UserId};
 use crate::refusal::Refusal;
@@ -13,7 +15,7 @@ use crate::refusal::Refusal;
 pub const SHOWN_MAX: usize = 32;
 
 /// Why a user may not buy an offer now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Why {
     /// It is not sold yet.
     NotYet,
@@ -34,21 +36,21 @@ pub enum Why {
 impl Why {
     fn refusal(self) -> Refusal {
         Refusal::Conflict(match self {
-            Self::NotYet => "this offer has not begun: its from_ms says when it does",
-            Self::Over => "this offer is over: ask for the offers again",
-            Self::SoldOut => "this offer is sold out, or fewer are left: ask for the offers again",
-            Self::Limit => "you have bought this as often as one may, or would with so many",
+            Self::NotYet => "this offer has not begun: its from_ms says when it does".into(),
+            Self::Over => "this offer is over: ask for the offers again".into(),
+            Self::SoldOut => "this offer is sold out, or fewer are left: ask for the offers again".into(),
+            Self::Limit => "you have bought this as often as one may, or would with so many".into(),
             Self::PeriodLimit => {
-                "you have bought this as often as one may for now: its resets_ms says when you may again"
+                "you have bought this as often as one may for now: its resets_ms says when you may again".into()
             }
-            Self::CannotPay => "there is not enough in your wallet to pay for this",
-            Self::NoRoom => "your wallet has no room for that much: use some of it first",
+            Self::CannotPay => "there is not enough in your wallet to pay for this".into(),
+            Self::NoRoom => "your wallet has no room for that much: use some of it first".into(),
         })
     }
 }
 
 /// An offer as one user sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     /// Its name.
     pub name: String,
@@ -150,7 +152,9 @@ pub(super) fn buy(
     // With the least that may be bought it is also told why it is not more.
     let allowed = allowance(name, offer, &wallet, &sold, tx).map_err(Why::refusal)?;
     if count > allowed {
-        return Err(Refusal::Conflict("fewer than that may be bought now: may_buy of the offer says how many").into());
+        return Err(
+            Refusal::Conflict("fewer than that may be bought now: may_buy of the offer says how many".into()).into()
+        );
     }
     let postings = wallet::postings(&Account::Shop, &offer.gives, &offer.price, count)?;
     sold.count = sold.count.saturating_add(count);

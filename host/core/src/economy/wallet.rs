@@ -231,7 +231,7 @@ pub(super) fn given_or_taken(by: &By, kind: &Kind) -> Result<Vec<Posting>, Refus
     match kind {
         Kind::Grant { amounts, .. } => postings(&by.counter_account(), amounts, &none, 1),
         Kind::Spend { amounts, .. } => postings(&by.counter_account(), &none, amounts, 1),
-        Kind::Purchase { .. } | Kind::Refund { .. } => Err(Refusal::Internal("an entry of another kind")),
+        Kind::Purchase { .. } | Kind::Refund { .. } => Err(Refusal::Internal("an entry of another kind".into())),
     }
 }
 
@@ -240,12 +240,12 @@ pub(super) fn enter(user: UserId, wallet: &mut Wallet, entry: &Entry, tx: &mut T
     for posting in entry.postings.iter().filter(|posting| posting.account == Account::User) {
         let balance = wallet.balances.get(&posting.asset).copied().unwrap_or(0);
         let Some(after) = balance.checked_add_signed(posting.amount) else {
-            return Err(Refusal::Conflict("there is not enough in the wallet").into());
+            return Err(Refusal::Conflict("there is not enough in the wallet".into()).into());
         };
         // What left the catalogue may still come back by a refund.
         let max = tx.rules.economy.catalogue.max(&posting.asset).unwrap_or(COUNT_MAX);
         if posting.amount > 0 && after > max {
-            return Err(Refusal::Conflict("the wallet has no room for that much: use some of it first").into());
+            return Err(Refusal::Conflict("the wallet has no room for that much: use some of it first".into()).into());
         }
         match wallet.balances.get_mut(&posting.asset) {
             _ if after == 0 => _ = wallet.balances.remove(&posting.asset),

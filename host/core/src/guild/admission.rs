@@ -1,5 +1,7 @@
 //! How users come into a guild: by joining, by asking, by an invitation.
 
+use std::borrow::Cow;
+
 use super::view::View;
 use super::{Answer, Entry, Guild, Member, Place, Role, What};
 use super::{INVITES_MAX, INVITES_PER_USER_MAX, REQUESTS_MAX, REQUESTS_PER_USER_MAX};
@@ -10,7 +12,7 @@ use crate::ids::{GuildId, UserId};
 use crate::profile::{self, Profile};
 use crate::refusal::Refusal;
 
-const IN_ONE: Refusal = Refusal::Busy("you are in a guild already: leave it first");
+const IN_ONE: Refusal = Refusal::Busy(Cow::Borrowed("you are in a guild already: leave it first"));
 
 pub(super) fn join(user: UserId, id: GuildId, tx: &mut Transaction<'_>) -> Result<Answer, Stop> {
     tx.want([place_key(user), key(id)])?;
@@ -20,7 +22,7 @@ pub(super) fn join(user: UserId, id: GuildId, tx: &mut Transaction<'_>) -> Resul
         return Err(IN_ONE.into());
     }
     if guild.entry != Entry::Open {
-        return Err(Refusal::Forbidden("this guild lets in whom it accepts: ask it").into());
+        return Err(Refusal::Forbidden("this guild lets in whom it accepts: ask it".into()).into());
     }
     let guild = enter(user, place, id, guild, tx)?;
     Ok(Answer::Guild(Box::new(View::of(id, &guild, Some(Role::Member), tx)?)))
@@ -58,7 +60,7 @@ fn enter(
 ) -> Result<Guild, Stop> {
     // The operators may have lowered theirs since.
     if guild.members.len() >= guild.limit.min(tx.rules.guilds.members_max) {
-        return Err(Refusal::Busy("the guild is full: somebody has to leave it first").into());
+        return Err(Refusal::Busy("the guild is full: somebody has to leave it first".into()).into());
     }
     let others: Vec<GuildId> = std::mem::take(&mut place.requests).into_iter().filter(|other| *other != id).collect();
     tx.want(others.iter().map(|other| key(*other)))?;
@@ -86,10 +88,10 @@ pub(super) fn ask(user: UserId, id: GuildId, tx: &mut Transaction<'_>) -> Result
         return Err(IN_ONE.into());
     }
     if guild.entry == Entry::Open {
-        return Err(Refusal::OutOfOrder("this guild is open: join it").into());
+        return Err(Refusal::OutOfOrder("this guild is open: join it".into()).into());
     }
     if place.invites.contains(&id) {
-        return Err(Refusal::OutOfOrder("this guild has invited you: accept the invitation").into());
+        return Err(Refusal::OutOfOrder("this guild has invited you: accept the invitation".into()).into());
     }
     if place.requests.contains(&id) {
         return Ok(());
@@ -99,7 +101,7 @@ pub(super) fn ask(user: UserId, id: GuildId, tx: &mut Transaction<'_>) -> Result
         return Err(Refusal::Invalid(text).into());
     }
     if guild.requests.len() >= REQUESTS_MAX {
-        return Err(Refusal::Busy("too many users wait to be let into this guild: ask later").into());
+        return Err(Refusal::Busy("too many users wait to be let into this guild: ask later".into()).into());
     }
     // Who asks is not invited any more, as far as the guild sees.
     if place.unheard.remove(&id).is_some() {
@@ -156,10 +158,10 @@ pub(super) fn invite(user: UserId, whom: UserId, tx: &mut Transaction<'_>) -> Re
         return Err(Refusal::NotFound("such user".to_owned()).into());
     }
     if guild.members.contains_key(&whom) {
-        return Err(Refusal::OutOfOrder("this user is in the guild already").into());
+        return Err(Refusal::OutOfOrder("this user is in the guild already".into()).into());
     }
     if guild.requests.contains_key(&whom) {
-        return Err(Refusal::OutOfOrder("this user has asked to be let in: accept that").into());
+        return Err(Refusal::OutOfOrder("this user has asked to be let in: accept that".into()).into());
     }
     let mut place: Place = tx.get_or_default(&place_key(whom))?;
     let is_blocked = friends::has_blocked(whom, user, tx)?;
@@ -179,7 +181,7 @@ pub(super) fn invite(user: UserId, whom: UserId, tx: &mut Transaction<'_>) -> Re
     }
     // Also for who is blocked: a difference would tell of the block.
     if place.invites.len() >= INVITES_PER_USER_MAX || is_blocked && place.unheard.len() >= INVITES_PER_USER_MAX {
-        return Err(Refusal::Busy("this user has too many invitations: try again later").into());
+        return Err(Refusal::Busy("this user has too many invitations: try again later".into()).into());
     }
     match is_blocked {
         true => _ = place.unheard.insert(id, user),

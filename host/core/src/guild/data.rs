@@ -63,7 +63,7 @@ pub(super) fn write(
     let mut data: Data = tx.get_or_default(&data_key(id))?;
     let version = data.values.get(key).map_or(0, |datum| datum.version);
     if if_version.is_some_and(|expected| expected != version) {
-        return Err(Refusal::Conflict("the value has changed since you read it: read it again").into());
+        return Err(Refusal::Conflict("the value has changed since you read it: read it again".into()).into());
     }
     if value.is_none() && version == 0 {
         return Ok(Answer::Written(0));

@@ -31,13 +31,13 @@ pub(super) fn create(
     tx.want([place_key(user), name_key(&compared)])?;
     let mut place: Place = tx.get_or_default(&place_key(user))?;
     if place.guild.is_some() {
-        return Err(Refusal::Busy("you are in a guild already: leave it first").into());
+        return Err(Refusal::Busy("you are in a guild already: leave it first".into()).into());
     }
     if !place.requests.is_empty() {
-        return Err(Refusal::Busy("you have asked to be let into guilds: withdraw that first").into());
+        return Err(Refusal::Busy("you have asked to be let into guilds: withdraw that first".into()).into());
     }
     if tx.get::<NameRecord>(&name_key(&compared))?.is_some() {
-        return Err(Refusal::Taken("there is a guild with this name: choose another").into());
+        return Err(Refusal::Taken("there is a guild with this name: choose another".into()).into());
     }
     // One of so many that it is nobody's.
     let id = GuildId(tx.rng.next_u64());
@@ -82,7 +82,7 @@ pub(super) fn change(
             return Err(Refusal::Invalid(format!("the limit of members is 1 to {members_max}")).into());
         }
         if limit < guild.members.len() {
-            return Err(Refusal::Busy("the guild has more members than that").into());
+            return Err(Refusal::Busy("the guild has more members than that".into()).into());
         }
         guild.limit = limit;
     }
@@ -128,7 +128,7 @@ fn go(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
 pub(super) fn kick(user: UserId, whom: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
     let (id, mut guild, role) = own_as(user, Role::Officer, tx)?;
     if member(&guild, whom)?.role >= role {
-        return Err(Refusal::Forbidden("you can remove members of a lower role than yours only").into());
+        return Err(Refusal::Forbidden("you can remove members of a lower role than yours only".into()).into());
     }
     guild.members.remove(&whom);
     go(whom, tx)?;
@@ -142,7 +142,7 @@ pub(super) fn set_role(user: UserId, whom: UserId, role: Role, tx: &mut Transact
         return Err(Refusal::Invalid("a guild has one leader: use hand_over".to_owned()).into());
     }
     if whom == user {
-        return Err(Refusal::OutOfOrder("the leader leads: hand over first").into());
+        return Err(Refusal::OutOfOrder("the leader leads: hand over first".into()).into());
     }
     let before = member(&guild, whom)?;
     if before.role == role {
@@ -157,7 +157,7 @@ pub(super) fn hand_over(user: UserId, whom: UserId, tx: &mut Transaction<'_>) ->
     let (id, mut guild, _) = own_as(user, Role::Leader, tx)?;
     let next = member(&guild, whom)?;
     if whom == user {
-        return Err(Refusal::OutOfOrder("you lead the guild already").into());
+        return Err(Refusal::OutOfOrder("you lead the guild already".into()).into());
     }
     let own = member(&guild, user)?;
     guild.members.insert(user, Member { role: Role::Officer, ..own });
@@ -182,7 +182,7 @@ pub(super) fn end_by_operator(id: GuildId, tx: &mut Transaction<'_>) -> Result<(
     let guild = load(id, tx)?;
     let is_leader = |member: &Member| member.role == Role::Leader;
     let leader = guild.members.iter().find(|(_, member)| is_leader(member)).map(|(user, _)| *user);
-    let leader = leader.ok_or(Refusal::Internal("a guild without a leader"))?;
+    let leader = leader.ok_or(Refusal::Internal("a guild without a leader".into()))?;
     end(leader, id, guild, tx)
 }
 

@@ -1,13 +1,15 @@
 //! A guild as somebody may see it: all see who is in it, its officers also who wants in.
 
 use super::{Answer, Entry, Guild, Member, NameRecord, Place, Role, Which, key, load, membership, name, name_key};
+use serde::{Deserialize, Serialize};
+
 use crate::db::{Caller, Stop, Transaction};
 use crate::ids::{GuildId, Time, UserId};
 use crate::profile::{self, Profile};
 use crate::refusal::Refusal;
 
 /// A guild as somebody may see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     /// Which.
     pub id: GuildId,
@@ -34,7 +36,7 @@ pub struct View {
 }
 
 /// A guild in a line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// Which.
     pub id: GuildId,

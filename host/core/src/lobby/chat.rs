@@ -101,10 +101,10 @@ impl Chat {
         let room = self.room(name)?;
         if !room.members.contains(&user) {
             if others >= ROOMS_PER_USER_MAX {
-                return Err(Refusal::Busy("you are in as many rooms as you may be in: leave one first"));
+                return Err(Refusal::Busy("you are in as many rooms as you may be in: leave one first".into()));
             }
             if room.members.len() >= members_max {
-                return Err(Refusal::Overloaded("users in this room"));
+                return Err(Refusal::Overloaded("users in this room".into()));
             }
             room.members.insert(user);
         }
@@ -116,7 +116,7 @@ impl Chat {
         let room = self.room(name)?;
         match room.members.contains(&user) {
             true => Ok(room),
-            false => Err(Refusal::OutOfOrder("join the room first")),
+            false => Err(Refusal::OutOfOrder("join the room first".into())),
         }
     }
 }
@@ -208,7 +208,7 @@ impl Lobby {
     fn history(&mut self, id: UserId, of: &To, before: u64, limit: usize) -> Result<Answer, Refusal> {
         // What was said in a party before one came in is not one's own to read.
         let after = if *of == To::Party { self.parties.heard_from(id) } else { 0 };
-        let of_lobby = self.said(id, of)?.ok_or(Refusal::Internal("what was said there is kept by Db"))?;
+        let of_lobby = self.said(id, of)?.ok_or(Refusal::Internal("what was said there is kept by Db".into()))?;
         Ok(Answer::Messages(of_lobby.0, of_lobby.1.history(after, before, limit)?))
     }
 
@@ -223,7 +223,7 @@ impl Lobby {
     ) -> Result<chat::Request, Refusal> {
         let after = if of == To::Party { self.parties.heard_from(id) } else { 0 };
         let message = self.said(id, &of)?.map(|(_, said)| said.find(after, number)).transpose()?;
-        let too_often = |ms| Refusal::TooOften { what: "messages from you", ms };
+        let too_often = |ms| Refusal::TooOften { what: "messages from you".into(), ms };
         self.chat.buckets.take(id, cx.now).map_err(too_often)?;
         Ok(chat::Request::Report { of, id: number, message, reason })
     }
@@ -232,7 +232,7 @@ impl Lobby {
     fn may_say(&mut self, id: UserId, to: &To, text: &str, cx: &Context<'_>) -> Result<String, Refusal> {
         let text = text::line(text, 1..=TEXT_CHARS_MAX, "a message")?;
         self.may_speak(id, to, cx)?;
-        let too_often = |ms| Refusal::TooOften { what: "messages from you", ms };
+        let too_often = |ms| Refusal::TooOften { what: "messages from you".into(), ms };
         self.chat.buckets.take(id, cx.now).map_err(too_often)?;
         Ok(text)
     }
@@ -243,13 +243,13 @@ impl Lobby {
         // Without Db it is not known who is muted.
         let entered = entered.ok_or(Refusal::ServiceDown(ServiceName::Db))?;
         if entered.muted_until.is_some_and(|until| until > cx.now) {
-            return Err(Refusal::Forbidden("you are muted: you can read, and write again later"));
+            return Err(Refusal::Forbidden("you are muted: you can read, and write again later".into()));
         }
         match to {
             To::Room(room) => _ = self.chat.of_member(id, room)?,
             To::Direct(other) if *other == id => return Err(Refusal::Invalid("this is your own id".to_owned())),
             To::Direct(other) if entered.blocked.contains(other) => {
-                return Err(Refusal::Forbidden("you have blocked this user: unblock them first"));
+                return Err(Refusal::Forbidden("you have blocked this user: unblock them first".into()));
             }
             To::Direct(_) => {}
             To::Guild if entered.guild.is_none() => return Err(no_guild()),
@@ -264,12 +264,14 @@ impl Lobby {
         let Some(moderation) = &self.chat.limits.moderation else { return self.pass_on(id, request, to, text, cx) };
         let Some(user) = self.users.get_mut(&id) else { return };
         if user.asked.len() >= REQUESTS_PER_USER_MAX {
-            return refuse_user(user, request, Refusal::Overloaded("requests of yours that are under way"), cx);
+            return refuse_user(user, request, Refusal::Overloaded("requests of yours that are under way".into()), cx);
         }
         if self.chat.moderated.len() >= MODERATED_AT_ONCE_MAX {
             return match moderation.on_failure {
                 OnFailure::Allow => self.pass_on(id, request, to, text, cx),
-                OnFailure::Refuse => refuse_user(user, request, Refusal::Overloaded("messages being checked"), cx),
+                OnFailure::Refuse => {
+                    refuse_user(user, request, Refusal::Overloaded("messages being checked".into()), cx)
+                }
             };
         }
         let channel = match channel_of(&to, user.entered.as_ref(), self.parties.of(id)) {
@@ -301,9 +303,9 @@ impl Lobby {
             Some(Verdict { text: Some(replaced), .. }) => text::line(&replaced, 1..=TEXT_CHARS_MAX, "a message")
                 .map_err(|wrong| {
                     cx.fault(format!("what the moderation says in a message's place cannot be said: {wrong}"));
-                    Refusal::Internal("the moderation's answer cannot be used")
+                    Refusal::Internal("the moderation's answer cannot be used".into())
                 }),
-            None if on_failure == Some(OnFailure::Refuse) => Err(Refusal::Overloaded("messages being checked")),
+            None if on_failure == Some(OnFailure::Refuse) => Err(Refusal::Overloaded("messages being checked".into())),
             Some(_) | None => Ok(text),
         };
         // Meanwhile the user may have been muted, or have gone elsewhere.
@@ -312,7 +314,7 @@ impl Lobby {
             let entered = self.users.get(&id).and_then(|user| user.entered.as_ref());
             match channel_of(&to, entered, self.parties.of(id))? == channel {
                 true => Ok(text),
-                false => Err(Refusal::Conflict("you are not any more where you wanted to say this")),
+                false => Err(Refusal::Conflict("you are not any more where you wanted to say this".into())),
             }
         });
         match said {

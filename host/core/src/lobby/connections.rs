@@ -91,7 +91,7 @@ impl Lobby {
             return refuse_user(user, request, Refusal::ServiceDown(service), cx);
         }
         match user.sign_out {
-            Some(_) => refuse_user(user, request, Refusal::Busy("you are being signed out already"), cx),
+            Some(_) => refuse_user(user, request, Refusal::Busy("you are being signed out already".into()), cx),
             None => {
                 user.sign_out = Some(request);
                 // Auth's word that the session has ended closes the connection.
@@ -183,7 +183,9 @@ impl Lobby {
                 self.deadlines.set(Due::Connection(connection), cx.now.plus_ms(ANSWER_MS_MAX));
                 cx.send(auth::Event::Req { asker: Asker::Lobby(connection), request: sign_in });
             }
-            Some(_) => refuse(connection, request, Refusal::OutOfOrder("this connection has signed in already"), cx),
+            Some(_) => {
+                refuse(connection, request, Refusal::OutOfOrder("this connection has signed in already".into()), cx)
+            }
             None => {}
         }
     }

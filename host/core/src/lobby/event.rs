@@ -1,5 +1,7 @@
 //! What the lobby can be told, and by whom.
 
+use serde::{Deserialize, Serialize};
+
 use crate::auth::{Identity, Request};
 use crate::chat::{Ask, Verdict};
 use crate::config::Domain;
@@ -13,7 +15,7 @@ use crate::scene_list::{self, Page};
 use std::collections::BTreeMap;
 
 /// What the lobby can be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A connection was opened.
     Opened {
@@ -293,6 +295,7 @@ pub enum Event {
         verdict: Option<Verdict>,
     },
     /// What domains there are now.
+    #[serde(skip)]
     Domains(BTreeMap<DomainName, Domain>),
     /// A service went up or down.
     Service {

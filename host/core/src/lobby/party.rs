@@ -153,7 +153,7 @@ impl Lobby {
     fn may_change(&mut self, id: UserId, change: &Request, cx: &Context<'_>) -> Result<(), Refusal> {
         match change {
             Request::Join(_) => {
-                let too_often = |ms| Refusal::TooOften { what: "codes of parties from you", ms };
+                let too_often = |ms| Refusal::TooOften { what: "codes of parties from you".into(), ms };
                 self.parties.codes.take(id, cx.now).map_err(too_often)?;
                 self.may_come_in(id, cx)
             }
@@ -169,13 +169,13 @@ impl Lobby {
 
     fn may_come_in(&mut self, id: UserId, cx: &Context<'_>) -> Result<(), Refusal> {
         if self.users.get(&id).is_some_and(|user| matches!(user.phase, Phase::Searching { .. })) {
-            return Err(Refusal::Busy("you are looking for a match: cancel it first"));
+            return Err(Refusal::Busy("you are looking for a match: cancel it first".into()));
         }
         self.take_change(id, cx)
     }
 
     pub(super) fn take_change(&mut self, id: UserId, cx: &Context<'_>) -> Result<(), Refusal> {
-        let too_often = |ms| Refusal::TooOften { what: "changes of parties from you", ms };
+        let too_often = |ms| Refusal::TooOften { what: "changes of parties from you".into(), ms };
         self.parties.changes.take(id, cx.now).map_err(too_often)
     }
 
@@ -419,7 +419,7 @@ impl Lobby {
         let until = cx.now.plus_ms(CHECK_MS);
         let Some(known) = self.parties.known.get_mut(&party) else { return Err(party::no_party()) };
         if known.check.is_some() {
-            return Err(Refusal::Busy("your party is being asked already"));
+            return Err(Refusal::Busy("your party is being asked already".into()));
         }
         known.check = Some(Check { until, domain, ready: BTreeSet::from([id]) });
         self.deadlines.set(Due::Check(party), until);
@@ -442,13 +442,13 @@ impl Lobby {
                 }
             }
             (Some(_), false) => self.end_check(party, Change::NotReady, Some(id), cx),
-            (None, false) if is_made => return Err(Refusal::Busy("the match is already made")),
+            (None, false) if is_made => return Err(Refusal::Busy("the match is already made".into())),
             (None, ready) => match ticket {
                 Some(ticket) if !ready => {
                     let why = format!("{} is not ready", self.member_name(party, id));
                     self.take_search_back(id, ticket, 0, Refusal::SearchStopped(why), cx);
                 }
-                _ => return Err(Refusal::OutOfOrder("nobody has asked whether you are ready")),
+                _ => return Err(Refusal::OutOfOrder("nobody has asked whether you are ready".into())),
             },
         }
         Ok(())
@@ -495,7 +495,7 @@ impl Lobby {
     pub(super) fn led_party(&self, id: UserId) -> Result<(PartyId, Vec<UserId>), Refusal> {
         let (party, of) = self.parties.of(id).ok_or_else(party::no_party)?;
         if of.leader != id {
-            return Err(Refusal::Forbidden("only the leader of your party may do this"));
+            return Err(Refusal::Forbidden("only the leader of your party may do this".into()));
         }
         let others = of.members.iter().map(|member| member.user).filter(|user| *user != id);
         Ok((party, [id].into_iter().chain(others).collect()))
@@ -507,12 +507,12 @@ impl Lobby {
         match user.map(|user| &user.phase) {
             Some(Phase::Idle) => Ok(()),
             Some(Phase::Searching { .. }) => {
-                Err(Refusal::Busy("a member of your party is looking for a match already"))
+                Err(Refusal::Busy("a member of your party is looking for a match already".into()))
             }
             Some(Phase::Joining { .. } | Phase::InScene { .. }) => {
-                Err(Refusal::Busy("a member of your party is still in a game"))
+                Err(Refusal::Busy("a member of your party is still in a game".into()))
             }
-            None => Err(Refusal::Busy("a member of your party is away: wait, or remove them")),
+            None => Err(Refusal::Busy("a member of your party is away: wait, or remove them".into())),
         }
     }
 

@@ -10,6 +10,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Due, Lobby, Phase, User, tell};
+use serde::{Deserialize, Serialize};
+
 use crate::db::{Answer, News};
 use crate::ids::{DomainName, Time, UserId};
 use crate::line::State;
@@ -22,7 +24,7 @@ pub const PRESENCE_DELAY_MS: u64 = 100;
 pub const PRESENCE_MS_MIN: u64 = 1_000;
 
 /// What a user is doing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Presence {
     /// Not here, or does not want to be seen.
     #[default]

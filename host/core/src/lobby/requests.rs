@@ -44,7 +44,7 @@ impl Lobby {
 
     /// Counts a change of which others are told who have not asked for it.
     pub(super) fn take_social_change(&mut self, id: UserId, cx: &Context<'_>) -> Result<(), Refusal> {
-        let too_often = |ms| Refusal::TooOften { what: "requests and invitations from you", ms };
+        let too_often = |ms| Refusal::TooOften { what: "requests and invitations from you".into(), ms };
         self.changes.take(id, cx.now).map_err(too_often)
     }
 
@@ -58,7 +58,7 @@ impl Lobby {
             return refuse_user(user, request, Refusal::ServiceDown(ServiceName::Db), cx);
         }
         if user.asked.len() >= REQUESTS_PER_USER_MAX {
-            return refuse_user(user, request, Refusal::Overloaded("requests of yours that are under way"), cx);
+            return refuse_user(user, request, Refusal::Overloaded("requests of yours that are under way".into()), cx);
         }
         user.asked.insert(number, request);
         self.requests = number;
@@ -186,7 +186,7 @@ impl Lobby {
 
     /// A request of which Db has said nothing.
     pub(super) fn db_silent(&mut self, id: UserId, number: u64, cx: &mut Context<'_>) {
-        self.res_db(id, number, Err(Refusal::TimedOut("your request")), cx);
+        self.res_db(id, number, Err(Refusal::TimedOut("your request".into())), cx);
     }
 }
 

@@ -57,7 +57,7 @@ impl Lobby {
     pub(super) fn req_scenes(&mut self, connection: ConnectionId, request: u32, ask: Ask, cx: &mut Context<'_>) {
         let Some((id, _)) = self.signed_in(connection, request, cx) else { return };
         let result =
-            self.scenes.rate.take(id, cx.now).map_err(|ms| Refusal::TooOften { what: "requests for games", ms });
+            self.scenes.rate.take(id, cx.now).map_err(|ms| Refusal::TooOften { what: "requests for games".into(), ms });
         let result = result.and_then(|()| self.may_ask_for_scenes()).and_then(|()| match ask {
             Ask::Find(query) => self.ask_for_scenes(id, request, query, cx),
             Ask::Watch(scene) => self.ask_to_watch(id, request, scene, cx),
@@ -99,7 +99,7 @@ impl Lobby {
     ) -> Result<(), Refusal> {
         if matches!(self.users.get(&user).map(|user| &user.phase), Some(Phase::InScene { scene: it, .. }) if *it == scene)
         {
-            return Err(Refusal::Busy("you play in this game: who plays does not watch"));
+            return Err(Refusal::Busy("you play in this game: who plays does not watch".into()));
         }
         let number = self.note_asked(user, request, cx)?;
         cx.send(scene_master::Event::ReqWatch { user, number, scene });
@@ -108,7 +108,7 @@ impl Lobby {
 
     fn note_asked(&mut self, user: UserId, request: u32, cx: &Context<'_>) -> Result<u64, Refusal> {
         if self.scenes.of(user).len() >= SCENE_ASKS_MAX {
-            return Err(Refusal::Overloaded("requests of yours that are under way"));
+            return Err(Refusal::Overloaded("requests of yours that are under way".into()));
         }
         self.scenes.number += 1;
         let number = self.scenes.number;
@@ -122,11 +122,11 @@ impl Lobby {
         match &user.phase {
             Phase::Idle => {}
             Phase::Searching { .. } => {
-                return Err(Refusal::Busy("you are looking for a match: cancel it first"));
+                return Err(Refusal::Busy("you are looking for a match: cancel it first".into()));
             }
-            Phase::Joining { .. } => return Err(Refusal::Busy("you are on the way into a game already")),
+            Phase::Joining { .. } => return Err(Refusal::Busy("you are on the way into a game already".into())),
             Phase::InScene { .. } => {
-                return Err(Refusal::Busy("you are in a game: go back with req_rejoin, or leave it first"));
+                return Err(Refusal::Busy("you are in a game: go back with req_rejoin, or leave it first".into()));
             }
         }
         // Db has told nothing of the user yet: not whom the user has blocked.

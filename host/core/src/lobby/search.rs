@@ -40,10 +40,12 @@ impl Lobby {
     /// Whether a user does nothing else now.
     fn may_begin(&self, id: UserId) -> Result<(), Refusal> {
         match self.users.get(&id).map(|user| &user.phase) {
-            Some(Phase::Searching { .. }) => Err(Refusal::Busy("you are already looking for a match: cancel it first")),
-            Some(Phase::Joining { .. }) => Err(Refusal::Busy("you are on the way into a game")),
+            Some(Phase::Searching { .. }) => {
+                Err(Refusal::Busy("you are already looking for a match: cancel it first".into()))
+            }
+            Some(Phase::Joining { .. }) => Err(Refusal::Busy("you are on the way into a game".into())),
             Some(Phase::InScene { .. }) => {
-                Err(Refusal::Busy("you are in a game: go back with req_rejoin, or leave it first"))
+                Err(Refusal::Busy("you are in a game: go back with req_rejoin, or leave it first".into()))
             }
             Some(Phase::Idle) | None => Ok(()),
         }
@@ -180,15 +182,17 @@ impl Lobby {
         let Some((id, user)) = self.signed_in(connection, request, cx) else { return };
         match &mut user.phase {
             Phase::Searching { cancel: Some(_), .. } => {
-                refuse_user(user, request, Refusal::Busy("the search is being cancelled already"), cx);
+                refuse_user(user, request, Refusal::Busy("the search is being cancelled already".into()), cx);
             }
             Phase::Searching { ticket, .. } => {
                 let (ticket, why) = (*ticket, format!("{} has stopped the search", user.record.name));
                 self.take_search_back(id, ticket, request, Refusal::SearchStopped(why), cx);
             }
-            Phase::Joining { .. } => refuse_user(user, request, Refusal::Busy("you are on the way into a game"), cx),
+            Phase::Joining { .. } => {
+                refuse_user(user, request, Refusal::Busy("you are on the way into a game".into()), cx)
+            }
             Phase::InScene { .. } => {
-                refuse_user(user, request, Refusal::Busy("the match is already made"), cx);
+                refuse_user(user, request, Refusal::Busy("the match is already made".into()), cx);
             }
             Phase::Idle => tell(user, request, Notice::SynMatchState(MatchState::Idle(None)), cx),
         }
@@ -283,7 +287,7 @@ impl Lobby {
                 let (scene, domain) = (entry.scene, entry.domain.clone());
                 self.set_phase(id, Phase::InScene { scene, domain, rejoin: None });
                 if let Some(request) = cancel.filter(|request| *request != 0) {
-                    self.tell(id, request, Notice::Refused(Refusal::Busy("the match is already made")), cx);
+                    self.tell(id, request, Notice::Refused(Refusal::Busy("the match is already made".into())), cx);
                 }
                 self.tell(id, asked, Notice::ResMatch(entry), cx);
             }

@@ -4,11 +4,14 @@
 //! Invariants: a wish has limits on everything in it before it is kept. Members of a party each bring their own, so the
 //! leader needs to know nothing of theirs; whatever in it the domain does not have is passed over.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use super::{Lobby, Phase, User};
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{ConnectionId, DomainName, RoleName, Time, UserId};
 use crate::matching::domain::{Domain, NAME_BYTES_MAX, REGIONS_MAX};
 use crate::matching::ticket::OPPONENTS_MAX;
@@ -29,7 +32,7 @@ pub const DOMAINS_BYTES_MAX: usize = 32 * 1_024;
 const BUCKETS_MAX: usize = 65_536;
 
 /// What a user wants of matching, but for a search or its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ask {
     /// To bring and want this from the next search on.
     Wish(Box<Wish>),
@@ -40,7 +43,7 @@ pub enum Ask {
 }
 
 /// A part of the list of domains, in the order of their names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Domains {
     /// The domains.
     pub domains: Vec<(DomainName, Arc<Domain>)>,
@@ -65,7 +68,7 @@ impl Domains {
 impl Lobby {
     pub(super) fn req_matching(&mut self, connection: ConnectionId, request: u32, ask: Ask, cx: &mut Context<'_>) {
         let Some((id, _)) = self.signed_in(connection, request, cx) else { return };
-        let too_often = |ms| Refusal::TooOften { what: "requests of yours about matching", ms };
+        let too_often = |ms| Refusal::TooOften { what: "requests of yours about matching".into(), ms };
         let allowed = self.matching_asks.take(id, cx.now).map_err(too_often);
         let answer = allowed.and_then(|()| match ask {
             Ask::Wish(wish) => {
@@ -100,7 +103,7 @@ impl Lobby {
         accepts: bool,
         cx: &mut Context<'_>,
     ) -> Result<Option<Notice>, Refusal> {
-        const NOTHING: Refusal = Refusal::OutOfOrder("no match waits for your answer");
+        const NOTHING: Refusal = Refusal::OutOfOrder(Cow::Borrowed("no match waits for your answer"));
         let user = self.users.get_mut(&id).ok_or(Refusal::Unauthenticated)?;
         let known = user.match_state_at(cx.now);
         let (Phase::Searching { domain, ticket, asked, cancel }, Some(MatchState::Found(found))) =
@@ -109,7 +112,7 @@ impl Lobby {
             return Err(NOTHING);
         };
         if *asked != 0 || cancel.is_some() {
-            return Err(Refusal::Busy("your answer is on its way already"));
+            return Err(Refusal::Busy("your answer is on its way already".into()));
         }
         if accepts && found.you_accepted {
             return Ok(Some(Notice::SynMatchState(MatchState::Found(found))));

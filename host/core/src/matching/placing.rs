@@ -326,7 +326,7 @@ impl Match {
         } else if group.ask_again {
             self.ask_for_scene(match_id, cx);
         } else {
-            self.res_create_scene(match_id, Err(Refusal::TimedOut("making the scene")), cx);
+            self.res_create_scene(match_id, Err(Refusal::TimedOut("making the scene".into())), cx);
         }
     }
 }

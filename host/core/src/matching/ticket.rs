@@ -7,6 +7,8 @@ use super::domain::{Domain, NAME_BYTES_MAX, PartyRating, ROUND_TRIP_MS_MAX};
 use super::pool::{ANY, Marks, OPEN, Slot};
 use super::rule;
 use super::teams::{ANY_ROLE, Member, Teams};
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{MatchId, RoleName, Time, UserId};
 use crate::refusal::Refusal;
 
@@ -16,7 +18,7 @@ pub const OPPONENTS_MAX: usize = 16;
 const ENTRIES_MAX: usize = 64;
 
 /// Who is to be matched.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seeker {
     /// Who.
     pub user: UserId,
@@ -33,7 +35,7 @@ pub struct Seeker {
 }
 
 /// What a user brings to a search, and wants of it; within what the domain allows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wish {
     /// What the user has, by property. One that is not named: any of it.
     pub has: BTreeMap<String, Vec<String>>,

@@ -35,7 +35,7 @@ fn free_code(salt: u64, tx: &mut Transaction<'_>) -> Result<String, Stop> {
             return Ok(code);
         }
     }
-    Err(Refusal::Overloaded("codes of parties").into())
+    Err(Refusal::Overloaded("codes of parties".into()).into())
 }
 
 /// One of the codes of a salt. The constants are those of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom
@@ -58,16 +58,16 @@ pub(super) fn invite(user: UserId, whom: UserId, tx: &mut Transaction<'_>) -> Re
     };
     let Friends { blocked, .. } = tx.get_or_default(&friends::key(user))?;
     if blocked.contains_key(&whom) {
-        return Err(Refusal::Forbidden("you have blocked this user: unblock them first").into());
+        return Err(Refusal::Forbidden("you have blocked this user: unblock them first".into()).into());
     }
     if party.has(whom) {
-        return Err(Refusal::Busy("this user is in your party already").into());
+        return Err(Refusal::Busy("this user is in your party already".into()).into());
     }
     let now = tx.now;
     party.invites.retain(|invited, invite| invite.until > now && *invited != whom);
     if party.invites.len() >= INVITES_MAX {
         let text = "your party has as many open invitations as it may have: take one back, or wait";
-        return Err(Refusal::Busy(text).into());
+        return Err(Refusal::Busy(text.into()).into());
     }
     party.invites.insert(whom, Invite { name, by: user, until: now.plus_ms(INVITE_MS) });
     save(id, party, Change::Invited, whom, tx);
@@ -79,7 +79,7 @@ pub(super) fn uninvite(user: UserId, whom: UserId, tx: &mut Transaction<'_>) -> 
     let may = party.leader == user || party.invites.get(&whom).is_none_or(|invite| invite.by == user);
     if !may {
         let text = "only the leader of the party and who has invited this user may take that back";
-        return Err(Refusal::Forbidden(text).into());
+        return Err(Refusal::Forbidden(text.into()).into());
     }
     take_back(id, party, whom, tx);
     Ok(())
@@ -126,13 +126,13 @@ fn enter(user: UserId, id: PartyId, mut party: Party, tx: &mut Transaction<'_>) 
     tx.want(all.map(friends::key).chain([of_key(user), profile::key(user)]))?;
     not_in_one(user, tx)?;
     if party.members.len() >= tx.rules.parties.members_max {
-        return Err(Refusal::Busy("this party is full").into());
+        return Err(Refusal::Busy("this party is full".into()).into());
     }
     let own: Friends = tx.get_or_default(&friends::key(user))?;
     for member in &party.members {
         let theirs: Friends = tx.get_or_default(&friends::key(member.user))?;
         if own.blocked.contains_key(&member.user) || theirs.blocked.contains_key(&user) {
-            return Err(Refusal::Forbidden("you cannot be in a party with one of its members").into());
+            return Err(Refusal::Forbidden("you cannot be in a party with one of its members".into()).into());
         }
     }
     let name = name(user, tx)?;
@@ -242,7 +242,7 @@ fn keep(kept: &mut String, data: &str, bytes_max: usize, what: &str) -> Result<(
 
 fn not_in_one(user: UserId, tx: &mut Transaction<'_>) -> Result<(), Stop> {
     match found(user, tx)? {
-        Some(_) => Err(Refusal::Busy("you are in a party already: leave it first").into()),
+        Some(_) => Err(Refusal::Busy("you are in a party already: leave it first".into()).into()),
         None => Ok(()),
     }
 }

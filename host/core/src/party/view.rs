@@ -1,11 +1,13 @@
 //! What members of a party, and those who are invited, are told.
 
 use super::Change;
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{DomainName, PartyId, Time, UserId};
 use crate::lobby::Presence;
 
 /// A party as its members see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     /// Which.
     pub id: PartyId,
@@ -32,7 +34,7 @@ pub struct View {
 }
 
 /// A member as the others see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberView {
     /// Who.
     pub user: UserId,
@@ -47,7 +49,7 @@ pub struct MemberView {
 }
 
 /// Somebody who is invited, as the members see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvitedView {
     /// Who.
     pub user: UserId,
@@ -60,7 +62,7 @@ pub struct InvitedView {
 }
 
 /// Members are asked whether they are ready.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckView {
     /// Until when all have to be.
     pub until: Time,
@@ -69,7 +71,7 @@ pub struct CheckView {
 }
 
 /// That a user may come into a party.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invitation {
     /// Which.
     pub party: PartyId,
@@ -84,7 +86,7 @@ pub struct Invitation {
 }
 
 /// That a user is in a party no more.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gone {
     /// Which.
     pub party: PartyId,
@@ -93,7 +95,7 @@ pub struct Gone {
 }
 
 /// What a user is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum News {
     /// The user's party is like this now.
     Party(View),

@@ -77,7 +77,7 @@ pub(super) fn record(
     tx: &mut Transaction<'_>,
 ) -> Result<(), Stop> {
     if *caller != Caller::Host {
-        return Err(Refusal::Forbidden("only the host records results").into());
+        return Err(Refusal::Forbidden("only the host records results".into()).into());
     }
     let mut rows = rows_of(finished)?;
     let users = || rows.iter().map(|row| row.player.user);

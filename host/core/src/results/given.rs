@@ -78,7 +78,7 @@ pub(super) fn set(
     tx: &mut Transaction<'_>,
 ) -> Result<(), Stop> {
     if *caller != Caller::Operator {
-        return Err(Refusal::Forbidden("ratings come from games, and from operators").into());
+        return Err(Refusal::Forbidden("ratings come from games, and from operators".into()).into());
     }
     let key = ratings_key(user);
     tx.want([profile::key(user), key.clone()])?;

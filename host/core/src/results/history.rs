@@ -72,7 +72,7 @@ pub struct Played {
 }
 
 /// A match, as it is shown in the history of one of its players.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Match {
     /// Its scene.
     pub scene: SceneId,
@@ -194,7 +194,7 @@ pub(super) fn show(
     let user = match (caller, user) {
         (Caller::User(own), None) => *own,
         (Caller::User(own), Some(user)) if *own == user => user,
-        (Caller::User(_), Some(_)) => return Err(Refusal::Forbidden("you can see your own matches only").into()),
+        (Caller::User(_), Some(_)) => return Err(Refusal::Forbidden("you can see your own matches only".into()).into()),
         (_, Some(user)) => user,
         (_, None) => return Err(Refusal::Invalid("say whose matches are meant".to_owned()).into()),
     };

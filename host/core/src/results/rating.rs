@@ -116,7 +116,7 @@ impl Rating {
 }
 
 /// How strong a user is in a domain, as matching and games see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Level {
     /// The rating, rounded.
     pub rating: i32,

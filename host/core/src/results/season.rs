@@ -25,7 +25,7 @@ pub enum Reset {
 }
 
 /// One season.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Season {
     /// `all`, `2026-11-25`, `2026-W48` (weeks as ISO 8601 counts them) or `2026-11`. The names of one
     /// [`Reset`] sort as their seasons follow each other.

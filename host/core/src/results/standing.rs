@@ -9,6 +9,8 @@ use super::ranking::{Entry, Ranking};
 use super::rating::Level;
 use super::season::Season;
 use super::{Answer, Part};
+use serde::{Deserialize, Serialize};
+
 use crate::db::{Caller, Stop, Transaction};
 use crate::ids::{Time, UserId};
 use crate::profile::{self, Profile};
@@ -24,7 +26,7 @@ pub const ROWS_MAX: u32 = 100;
 pub const NEIGHBOURS_MAX: u32 = 25;
 
 /// A leaderboard and its seasons.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Info {
     /// Its name.
     pub name: String,
@@ -35,7 +37,7 @@ pub struct Info {
 }
 
 /// A season.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeasonInfo {
     /// Its name and its times.
     pub season: Season,
@@ -44,7 +46,7 @@ pub struct SeasonInfo {
 }
 
 /// A part of a leaderboard.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     /// Its name.
     pub board: String,
@@ -59,7 +61,7 @@ pub struct Page {
 }
 
 /// An entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// 1 is the best.
     pub rank: u32,
@@ -182,7 +184,7 @@ pub(super) fn set(
     tx: &mut Transaction<'_>,
 ) -> Result<(), Stop> {
     if *caller != Caller::Operator {
-        return Err(Refusal::Forbidden("scores come from games, and from operators").into());
+        return Err(Refusal::Forbidden("scores come from games, and from operators".into()).into());
     }
     if score.is_some() && !tx.has(&profile::key(user))? {
         return Err(Refusal::NotFound(format!("user {user} who has been in the lobby")).into());

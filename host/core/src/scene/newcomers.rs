@@ -45,7 +45,7 @@ impl<F: Clone> Scene<F> {
         let plays = self.seats.iter().any(|row| row.player.user == user && !matches!(row.state, SeatState::Gone));
         let result = match self.phase {
             _ if epoch != self.epoch => Err(Refusal::SceneEnded),
-            Phase::Running if plays => Err(Refusal::Busy("you play in this game")),
+            Phase::Running if plays => Err(Refusal::Busy("you play in this game".into())),
             Phase::Running => self.spectators.expect(user, token, until),
             _ => Err(self.over()),
         };
@@ -67,7 +67,7 @@ impl<F: Clone> Scene<F> {
     pub(super) fn req_watch_scene(&mut self, now: Time, connection: ConnectionId, request: u32, token: SecretHash) {
         match self.phase {
             Phase::Starting => {
-                return self.refuse(connection, request, Refusal::Overloaded("the scene is still starting"));
+                return self.refuse(connection, request, Refusal::Overloaded("the scene is still starting".into()));
             }
             Phase::Asked { .. } | Phase::Kept | Phase::Ended => return self.refuse(connection, request, self.over()),
             Phase::Running | Phase::Stopping { .. } => {}
@@ -77,7 +77,7 @@ impl<F: Clone> Scene<F> {
             Some(Err(refusal)) => return self.refuse(connection, request, refusal),
             None => {
                 let text = "this watch token is wrong or was used: ask the lobby for a new one with req_watch";
-                return self.refuse(connection, request, Refusal::BadToken(text));
+                return self.refuse(connection, request, Refusal::BadToken(text.into()));
             }
         };
         // What was due while nobody watched.

@@ -126,7 +126,7 @@ impl<F: Clone> Spectators<F> {
     pub fn expect(&mut self, user: UserId, token: SecretHash, until: Time) -> Result<(), Refusal> {
         let users = self.users();
         if !users.contains(&user) && users.len() >= self.max {
-            return Err(Refusal::SceneFull("as many as may watch this game do so already: try again later"));
+            return Err(Refusal::SceneFull("as many as may watch this game do so already: try again later".into()));
         }
         self.expected.insert(user, (token, until));
         Ok(())

@@ -344,7 +344,7 @@ impl SceneMaster {
         if !self.db_up {
             return Err(Refusal::ServiceDown(ServiceName::Db));
         }
-        let over = Refusal::Conflict("this game looks for no players any more, or for others");
+        let over = Refusal::Conflict("this game looks for no players any more, or for others".into());
         let Some(id) = self.backfill.leases.get(&lease.allocation).copied() else { return Err(over) };
         let (Some(scene), Some(search)) = (self.scenes.get(&id), self.backfill.search(id)) else { return Err(over) };
         if search.lease != Some(lease) || search.domain != *domain {
@@ -355,11 +355,13 @@ impl SceneMaster {
             return Err(Refusal::Invalid("seats are filled with one user or more, each of them once".to_owned()));
         }
         if players.iter().any(|player| was_in(scene, player.user)) {
-            return Err(Refusal::Forbidden("one of the players is or was in this game already"));
+            return Err(Refusal::Forbidden("one of the players is or was in this game already".into()));
         }
         let wanted: Vec<_> = players.iter().map(|player| (player.team, player.role.as_deref())).collect();
         let places = assign(&search.open(room(scene)), &wanted);
-        places.map(|places| (id, places)).ok_or(Refusal::SceneFull("the places that were open in this game are taken"))
+        places
+            .map(|places| (id, places))
+            .ok_or(Refusal::SceneFull("the places that were open in this game are taken".into()))
     }
 
     /// Gives users seats, with the team that their opening says, or the smallest one; who have come together are in the

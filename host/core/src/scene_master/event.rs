@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use super::fleets::Builds;
 use super::nodes::{Capacity, Idle};
 use super::operator::Order;
+use serde::{Deserialize, Serialize};
+
 use crate::config::Fleet;
 use crate::ids::{AllocationId, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, UserId};
 use crate::matching::backfill::{Lease, Opening};
@@ -19,7 +21,7 @@ use crate::scene_service::Report;
 use super::joining::Joiner;
 
 /// A user whom Match put into a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Matched {
     /// Who.
     pub user: UserId,
@@ -36,7 +38,7 @@ pub struct Matched {
 }
 
 /// Why a scene asks for its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ask {
     /// The game is over as intended.
     Finished(Vec<PlayerResult>),
@@ -49,7 +51,7 @@ pub enum Ask {
 }
 
 /// How a scene can misbehave without failing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Misbehaviour {
     /// A step took longer than its fleet's soft limit.
     Slow,
@@ -80,7 +82,7 @@ impl Misbehaviour {
 }
 
 /// What SceneMaster can be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// Match wants a scene for a group; idempotent by the match's id.
     ReqCreateScene {

@@ -156,7 +156,7 @@ impl SceneMaster {
             scene: id,
             domain: scene.domain.clone(),
             fleet: scene.fleet.clone(),
-            state: scene.state.name(),
+            state: scene.state.name().into(),
             players,
             players_max,
             spectators,

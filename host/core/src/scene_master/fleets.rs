@@ -6,6 +6,7 @@
 //! A scene keeps the rules that it began with. Which of a fleet's builds a new scene is made of is decided once, when it
 //! gets its place; of any hundred new scenes in a row the canary has exactly its share.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,6 +14,8 @@ use super::nodes::Nearness;
 use super::placing::Asked;
 use super::restart::{RESTART_MS, RESTART_MS_MAX};
 use super::{Due, Scene, SceneMaster, State};
+use serde::{Deserialize, Serialize};
+
 use crate::Context;
 use crate::config::{AfterSession, Fleet, StartOn};
 use crate::ids::{Build, FleetName, SceneId, Time};
@@ -23,7 +26,7 @@ use crate::refusal::Refusal;
 pub const PROVISION_MAX: usize = 64;
 
 /// What new scenes of a fleet are made of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Builds {
     /// All, but for the canary's share.
     pub build: Build,
@@ -32,7 +35,7 @@ pub struct Builds {
 }
 
 /// A build of which a part of a fleet's new scenes is made, to see how it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Canary {
     /// Which one.
     pub build: Build,
@@ -114,7 +117,7 @@ pub(super) enum Standing {
 }
 
 /// A fleet, for operators.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FleetView {
     /// Its name.
     pub fleet: FleetName,
@@ -123,7 +126,7 @@ pub struct FleetView {
     /// Its rules.
     pub rules: Arc<Fleet>,
     /// How many of its scenes are in each state.
-    pub scenes: BTreeMap<&'static str, u32>,
+    pub scenes: BTreeMap<Cow<'static, str>, u32>,
     /// How many of them are of the canary's build.
     pub of_canary: u32,
     /// How many of them are of neither of the fleet's builds.
@@ -348,7 +351,7 @@ impl SceneMaster {
         }
         for scene in self.scenes.values().filter(|scene| scene.state != State::Stopped) {
             let Some(view) = views.get_mut(&scene.fleet) else { continue };
-            *view.scenes.entry(scene.state.name()).or_default() += 1;
+            *view.scenes.entry(scene.state.name().into()).or_default() += 1;
             let is_canary = view.builds.canary.is_some_and(|canary| canary.build == scene.build);
             view.of_canary += u32::from(is_canary);
             view.of_other_builds += u32::from(!view.builds.have(scene.build));

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{holders, is_open};
 use super::{Due, Scene, SceneMaster, SeatRow, SeatState, State, TOKEN_MS_MAX};
+use serde::{Deserialize, Serialize};
+
 use crate::Context;
 use crate::config::PLAYERS_MAX;
 use crate::ids::{DomainName, Epoch, MatchId, SceneId, Seat, Time, UserId};
@@ -24,7 +26,7 @@ pub const SEATS_EVER_MAX: usize = 5 * PLAYERS_MAX as usize;
 pub const LATE_MS: u64 = 5_000;
 
 /// A user who wants a seat in a running game.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joiner {
     /// Who.
     pub user: UserId,
@@ -108,16 +110,20 @@ impl SceneMaster {
 
     fn may_join(&self, id: SceneId, joiner: &Joiner) -> Result<(), Refusal> {
         if self.by_user.contains_key(&joiner.user) {
-            return Err(Refusal::Busy("you are in a game: go back with req_rejoin, or leave it first"));
+            return Err(Refusal::Busy("you are in a game: go back with req_rejoin, or leave it first".into()));
         }
         let scene = self.open_scene(id)?;
         self.has_free_seat(scene)?;
         if scene.seats.iter().any(|row| row.player.user == joiner.user) {
-            return Err(Refusal::Forbidden("you were in this game and have given your seat up: choose another one"));
+            return Err(Refusal::Forbidden(
+                "you were in this game and have given your seat up: choose another one".into(),
+            ));
         }
         let is_inside = |row: &&SeatRow| row.state != SeatState::Gone;
         if scene.seats.iter().filter(is_inside).any(|row| joiner.blocked.contains(&row.player.user)) {
-            return Err(Refusal::Forbidden("somebody whom you have blocked is in this game: choose another one"));
+            return Err(Refusal::Forbidden(
+                "somebody whom you have blocked is in this game: choose another one".into(),
+            ));
         }
         Ok(())
     }
@@ -144,14 +150,16 @@ impl SceneMaster {
     pub(super) fn has_free_seat(&self, scene: &Scene) -> Result<(), Refusal> {
         let fleet = &scene.rules;
         if !fleet.join_in_progress {
-            return Err(Refusal::Forbidden("this game takes nobody in who was not matched: ask for a match"));
+            return Err(Refusal::Forbidden("this game takes nobody in who was not matched: ask for a match".into()));
         }
         if scene.state == State::Suspect {
-            return Err(Refusal::Busy("this game is not well now: choose another one, or try again later"));
+            return Err(Refusal::Busy("this game is not well now: choose another one, or try again later".into()));
         }
         let is_full = holders(scene) >= fleet.seats_max || scene.seats.len() >= SEATS_EVER_MAX;
         match is_full || !is_open(scene) {
-            true => Err(Refusal::SceneFull("all seats of this game are taken: choose another one, or try again later")),
+            true => Err(Refusal::SceneFull(
+                "all seats of this game are taken: choose another one, or try again later".into(),
+            )),
             false => Ok(()),
         }
     }
@@ -221,7 +229,7 @@ impl SceneMaster {
         if row.is_none_or(|row| row.state != SeatState::Expected) {
             return;
         }
-        let late = Refusal::TimedOut("opening the way in");
+        let late = Refusal::TimedOut("opening the way in".into());
         match self.newcomers.asked.get(&(id, seat)).map(|(waiting, _)| *waiting) {
             Some(Waiting::Match(match_id)) => self.fill_failed(match_id, late, cx),
             Some(Waiting::Lobby(_)) => {

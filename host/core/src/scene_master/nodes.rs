@@ -7,6 +7,8 @@
 use std::cmp::Reverse;
 
 use super::{Due, SceneMaster, State};
+use serde::{Deserialize, Serialize};
+
 use crate::Context;
 use crate::config::{Fleet, Placement, Usage};
 use crate::ids::{NodeId, SceneId, Time};
@@ -19,7 +21,7 @@ use crate::scene_service::Round;
 const GONE_MAX: usize = 10_000;
 
 /// What a node gives to scenes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capacity {
     /// How many instances it can hold, whatever they use.
     pub scenes: u32,
@@ -37,7 +39,7 @@ impl Capacity {
 }
 
 /// What a node offers to SceneMaster.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
     /// Where its scene connections go: the beginning of a URL or path.
     pub url: String,
@@ -50,7 +52,7 @@ pub struct Offer {
 }
 
 /// What becomes of a node on which no scene was allocated for so long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Idle {
     /// The time to live without allocations.
     pub after_ms: u64,
@@ -79,7 +81,7 @@ pub(super) struct Node {
 }
 
 /// A node, for operators.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeView {
     /// Which.
     pub node: NodeId,
@@ -249,10 +251,10 @@ impl SceneMaster {
 
     /// Why there is no node for a scene.
     pub(super) fn no_room(&self, region: Option<&str>) -> Refusal {
-        let Some(region) = region else { return Refusal::Overloaded("scenes") };
+        let Some(region) = region else { return Refusal::Overloaded("scenes".into()) };
         let is_near = |node: &Node| Nearness::of(Some(region)).iter().any(|near| near.has(node.region.as_deref()));
         match self.nodes.values().any(is_near) {
-            true => Refusal::Overloaded("scenes in this region"),
+            true => Refusal::Overloaded("scenes in this region".into()),
             false => Refusal::NotFound(format!("server for games in the region {region:?} now")),
         }
     }

@@ -6,6 +6,8 @@ use super::fleets::FleetView;
 use super::nodes::{Nearness, NodeView};
 use super::placing::{Allocation, Asked};
 use super::{Matched, SceneMaster, State};
+use serde::{Deserialize, Serialize};
+
 use crate::Context;
 use crate::config::{RESERVE_MS_MAX, StartOn};
 use crate::ids::{AllocationId, DomainName, FleetName, NodeId, SceneId, Time, UserId};
@@ -15,7 +17,7 @@ use crate::refusal::Refusal;
 use crate::scene_list::{Page, Query};
 
 /// What an operator wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
     /// The fleets; [`Answer::Fleets`].
     Fleets,
@@ -79,7 +81,7 @@ pub enum Order {
 }
 
 /// What an operator is answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// It is done.
     Done,
@@ -165,7 +167,7 @@ impl SceneMaster {
             return Ok(());
         }
         if rules.start == StartOn::Hand {
-            return Err(Refusal::Overloaded("scenes that are ready: this fleet's are started by hand"));
+            return Err(Refusal::Overloaded("scenes that are ready: this fleet's are started by hand".into()));
         }
         let node = self.choose_node(&rules, None, None)?;
         let id = self.place(fleet, node, Asked::Reserve(number, for_ms), cx);

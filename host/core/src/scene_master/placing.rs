@@ -150,7 +150,7 @@ impl SceneMaster {
             }
         }
         Err(match rules.start {
-            StartOn::Hand => Refusal::Overloaded("scenes that are ready: this fleet's are started by hand"),
+            StartOn::Hand => Refusal::Overloaded("scenes that are ready: this fleet's are started by hand".into()),
             _ => self.no_room(region),
         })
     }
@@ -160,7 +160,7 @@ impl SceneMaster {
         match players.iter().find(|player| self.by_user.contains_key(&player.user)) {
             Some(player) => {
                 cx.fault(format!("user {} was to be put into two scenes", player.user));
-                Err(Refusal::Busy("one of the players is still in another game"))
+                Err(Refusal::Busy("one of the players is still in another game".into()))
             }
             None => Ok(()),
         }
@@ -334,7 +334,7 @@ impl SceneMaster {
             match asked {
                 Some(Asked::Reserve(number, for_ms)) if !is_draining => return self.reserved(id, number, for_ms, cx),
                 // It would end before it could be used.
-                Some(Asked::Reserve(..)) => self.refuse(id, asked, Refusal::Overloaded("scenes"), cx),
+                Some(Asked::Reserve(..)) => self.refuse(id, asked, Refusal::Overloaded("scenes".into()), cx),
                 Some(Asked::Hand(number)) => self.count_order(number, Ok(id), cx),
                 _ => {}
             }

@@ -418,7 +418,9 @@ impl SceneMaster {
     fn not_there(&mut self, id: SceneId, cx: &mut Context<'_>) {
         match self.scenes.get(&id).map(|scene| (scene.state, scene.is_new())) {
             // If the order to make it is still to come, the one to end it is there before.
-            Some((State::Placing, true)) => self.not_placed_in_time(id, Refusal::TimedOut("making the scene"), cx),
+            Some((State::Placing, true)) => {
+                self.not_placed_in_time(id, Refusal::TimedOut("making the scene".into()), cx)
+            }
             Some((State::Placing, false)) => self.crashed(id, NOT_THERE.to_owned(), cx),
             _ => self.lost(id, NOT_THERE, cx),
         }
@@ -520,7 +522,7 @@ impl SceneMaster {
         // It may have gone on to another match.
         let Some(scene) = self.scenes.get(&id).filter(|scene| scene.match_id == Some(match_id)) else { return };
         match (scene.state, scene.is_new()) {
-            (State::Placing, true) => self.not_placed_in_time(id, Refusal::TimedOut("making the scene"), cx),
+            (State::Placing, true) => self.not_placed_in_time(id, Refusal::TimedOut("making the scene".into()), cx),
             (State::Placing | State::Allocated | State::Restarting, _) => {
                 self.stop(id, EndReason::NeverJoined, Vec::new(), cx);
             }

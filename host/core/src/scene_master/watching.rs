@@ -74,19 +74,19 @@ impl SceneMaster {
 
     fn may_watch(&self, user: UserId, id: SceneId) -> Result<&Scene, Refusal> {
         if self.spectators.asked.contains_key(&user) {
-            return Err(Refusal::Busy("a game is being opened for you to watch already"));
+            return Err(Refusal::Busy("a game is being opened for you to watch already".into()));
         }
         let scene = self.open_scene(id)?;
         self.may_be_watched(scene)?;
         if self.by_user.get(&user).is_some_and(|(played, _)| *played == id) {
-            return Err(Refusal::Busy("you play in this game: who plays does not watch"));
+            return Err(Refusal::Busy("you play in this game: who plays does not watch".into()));
         }
         Ok(scene)
     }
 
     pub(super) fn may_be_watched(&self, scene: &Scene) -> Result<(), Refusal> {
         match scene.rules.spectators_max {
-            0 => Err(Refusal::Forbidden("this game cannot be watched")),
+            0 => Err(Refusal::Forbidden("this game cannot be watched".into())),
             _ => Ok(()),
         }
     }
@@ -107,7 +107,7 @@ impl SceneMaster {
     /// A scene has not said in time whether the user may watch.
     pub(super) fn watch_due(&mut self, user: UserId, cx: &mut Context<'_>) {
         if let Some(id) = self.spectators.asked.get(&user).map(|asked| asked.scene) {
-            self.answer_watch(id, user, Err(Refusal::TimedOut("opening the game for you to watch")), cx);
+            self.answer_watch(id, user, Err(Refusal::TimedOut("opening the game for you to watch".into())), cx);
         }
     }
 
@@ -155,7 +155,7 @@ impl SceneMaster {
     /// A user may watch no more, or watches something else.
     pub(super) fn stop_watching(&mut self, user: UserId, reason: EndReason, cx: &mut Context<'_>) {
         let Some(scene) = self.spectators.by_user.get(&user).copied() else { return };
-        self.answer_watch(scene, user, Err(Refusal::Forbidden("you may not watch this game")), cx);
+        self.answer_watch(scene, user, Err(Refusal::Forbidden("you may not watch this game".into())), cx);
         self.spectators.remove(user);
         self.end_watching_of(user, scene, reason, cx);
     }

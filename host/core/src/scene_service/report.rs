@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Due, Row, SceneService, State, ToScene};
+use serde::{Deserialize, Serialize};
+
 use crate::Context;
 use crate::ids::{Build, Epoch, NodeId, SceneId, Time};
 use crate::message::{EndReason, Message};
@@ -22,7 +24,7 @@ pub const REPORT_SCENES_MAX: usize = 256;
 pub const GATHER_MS_MAX: u64 = 500;
 
 /// A part of what a node tells of its scenes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Which node.
     pub node: NodeId,
@@ -41,7 +43,7 @@ pub struct Report {
 }
 
 /// A round of a node's reports. A later one is greater, also when the node has begun anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Round {
     /// When the node has reported for the first time since it began, by its own clock.
     pub since: Time,
@@ -50,7 +52,7 @@ pub struct Round {
 }
 
 /// What a node tells of one scene.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reported {
     /// Which scene.
     pub scene: SceneId,
@@ -65,7 +67,7 @@ pub struct Reported {
 }
 
 /// How far a scene is, by its node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Life {
     /// It is about to begin.
     Starting,
@@ -78,7 +80,7 @@ pub enum Life {
 }
 
 /// A seat, as its scene knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SeatNow {
     /// Its user has not been inside.
     Expected,

@@ -510,7 +510,7 @@ fn every_state_and_event() {
             ("Loaded: store down", Event::Loaded { job: 1, values: Err(()) }),
             ("Checked: right", Event::Checked { job: 1, result: Ok(Checked::Verified(true)) }),
             ("Checked: wrong", Event::Checked { job: 1, result: Ok(Checked::Verified(false)) }),
-            ("Checked: refused", Event::Checked { job: 1, result: Err(Refusal::Overloaded("passwords")) }),
+            ("Checked: refused", Event::Checked { job: 1, result: Err(Refusal::Overloaded("passwords".into())) }),
             ("SynOnline", Event::SynOnline { user: ada.user, session: Some(ada.session) }),
             ("Scanned", Event::Scanned { keys: Ok(vec![record::expiry_key(3, ada.user)]) }),
             ("Db down", Event::Service { service: ServiceName::Db, up: false }),

@@ -160,7 +160,7 @@ fn a_new_search_takes_the_place_of_the_one_before_and_keeps_its_age() {
     let told = world.tell(fill(lease, vec![player(20, 1, 0)]));
     assert_eq!(
         answer(&told).unwrap().unwrap_err(),
-        Refusal::Conflict("this game looks for no players any more, or for others")
+        Refusal::Conflict("this game looks for no players any more, or for others".into())
     );
 }
 

@@ -182,7 +182,7 @@ fn the_canarys_scenes_are_counted_and_go_on_when_it_is_taken_back() {
 fn scenes_on_standby_are_of_both_builds_and_keep_theirs_when_they_are_used() {
     let fleet = Fleet { start: StartOn::Provision, standby_min: 4, ..Fleet::default() };
     let mut farm = Farm::new(fleet, ACTIVE.into());
-    assert_eq!(farm.view().scenes, BTreeMap::from([("Ready", 4)]));
+    assert_eq!(farm.view().scenes, BTreeMap::from([("Ready".into(), 4)]));
     assert!(farm.set(builds(ACTIVE, Some((TRIED, 50)))).is_empty(), "those that are ready are of a build of now");
     for _ in 0..8 {
         let scene = in_use(&mut farm);

@@ -234,7 +234,7 @@ fn nobody_says_more_than_the_rate_allows() {
     for _ in 0..5 {
         assert!(said(&mut world).is_ok());
     }
-    assert_eq!(said(&mut world), Err(Refusal::TooOften { what: "messages from you", ms: 1_000 }));
+    assert_eq!(said(&mut world), Err(Refusal::TooOften { what: "messages from you".into(), ms: 1_000 }));
     world.pass_ms(1_000);
     assert!(said(&mut world).is_ok());
     assert!(said(&mut world).is_err());

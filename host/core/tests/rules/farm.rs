@@ -1,5 +1,6 @@
 //! SceneMaster with nodes that obey, so that a test sees what it decides.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use scenehost_core::config::{AfterSession, Fleet, StartOn};
@@ -161,7 +162,11 @@ impl Farm {
 
     /// How many scenes are in each state.
     pub fn states(&mut self) -> Vec<(&'static str, u32)> {
-        self.view().scenes.into_iter().collect()
+        let own = |(state, scenes)| match state {
+            Cow::Borrowed(state) => (state, scenes),
+            Cow::Owned(state) => panic!("{state:?} has come from elsewhere"),
+        };
+        self.view().scenes.into_iter().map(own).collect()
     }
 
     /// What was ordered since this was asked last, shortly.

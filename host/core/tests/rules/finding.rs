@@ -110,7 +110,7 @@ fn users_find_the_newest_games_first_with_what_there_is_to_know() {
         scene: first,
         domain: Some("arena".into()),
         fleet: "arena".into(),
-        state: "Running",
+        state: "Running".into(),
         players: 2,
         players_max: 4,
         spectators: 0,

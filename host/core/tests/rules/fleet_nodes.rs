@@ -95,7 +95,7 @@ fn what_matching_has_arranged_is_the_scenes_also_when_it_begins_anew() {
 fn another_node_is_asked_when_one_has_no_room_or_does_not_answer() {
     let fleet = Fleet { placement: Placement::Packed, ..Fleet::default() };
     let mut farm = Farm::with_nodes(fleet.clone(), &[Capacity::scenes(5); 3]);
-    farm.answers = vec![Err(Refusal::Overloaded("scenes"))];
+    farm.answers = vec![Err(Refusal::Overloaded("scenes".into()))];
     farm.allocate(None, &[10]).unwrap();
     assert_eq!(
         farm.ordered(),
@@ -107,8 +107,8 @@ fn another_node_is_asked_when_one_has_no_room_or_does_not_answer() {
     );
 
     let mut farm = Farm::with_nodes(fleet.clone(), &[Capacity::scenes(5); 3]);
-    farm.answers = vec![Err(Refusal::Overloaded("scenes")); 3];
-    assert_eq!(farm.allocate(None, &[10]), Err(Refusal::Overloaded("scenes")), "after three it is told");
+    farm.answers = vec![Err(Refusal::Overloaded("scenes".into())); 3];
+    assert_eq!(farm.allocate(None, &[10]), Err(Refusal::Overloaded("scenes".into())), "after three it is told");
     assert!(farm.states().is_empty(), "{:?}", farm.states());
     assert!(farm.allocate(None, &[10]).is_ok(), "and the user is free again");
 }
@@ -141,7 +141,7 @@ fn a_scene_that_is_made_to_be_reserved_on_a_node_that_is_drained_meanwhile_is_no
     farm.order(Order::DrainNode { node: NodeId(1), exits: false }).unwrap();
     let scene = *farm.records.keys().next().expect("it is being made");
     let said = farm.tell(Event::ResCreateScene { scene, epoch: farm.epoch(scene), result: Ok(()) });
-    assert_eq!(answer_to(7, &said), Some(Err(Refusal::Overloaded("scenes"))));
+    assert_eq!(answer_to(7, &said), Some(Err(Refusal::Overloaded("scenes".into()))));
     assert!(farm.states().is_empty());
 }
 

@@ -182,7 +182,7 @@ fn what_an_earlier_session_says_does_not_count() {
         Event::ResDestroyScene { scene, epoch: Epoch(1), kept: true },
         Event::ResDestroyScene { scene, epoch: Epoch(1), kept: false },
         Event::SynUserJoined { scene, epoch: Epoch(1), seat: 0 },
-        Event::ResCreateScene { scene, epoch: Epoch(1), result: Err(Refusal::Internal("x")) },
+        Event::ResCreateScene { scene, epoch: Epoch(1), result: Err(Refusal::Internal("x".into())) },
     ] {
         farm.tell(late);
     }

@@ -208,11 +208,15 @@ fn every_state_and_event() {
             ("ResEnter", res_enter(CONNECTION, USER)),
             (
                 "ResEnter, refused",
-                Event::ResEnter { user: USER, connection: Some(CONNECTION), result: Err(Refusal::TimedOut("x")) },
+                Event::ResEnter {
+                    user: USER,
+                    connection: Some(CONNECTION),
+                    result: Err(Refusal::TimedOut("x".into())),
+                },
             ),
             ("ReqDb", req_db(5)),
             ("ResDb", Event::ResDb { user: USER, number: 1, result: Ok(Box::new(Answer::Done)) }),
-            ("ResDb, refused", Event::ResDb { user: USER, number: 1, result: Err(Refusal::Forbidden("x")) }),
+            ("ResDb, refused", Event::ResDb { user: USER, number: 1, result: Err(Refusal::Forbidden("x".into())) }),
             ("SynNews", Event::SynNews { user: USER, news: news() }),
             ("ReqChat: join", req_chat(Ask::Join("lobby".into()))),
             ("ReqChat: say", req_chat(Ask::Say(To::Direct(UserId(11)), "hello".to_owned()))),
@@ -239,7 +243,7 @@ fn every_state_and_event() {
             ("ResCancelMatch", Event::ResCancelMatch { user: USER, ticket: 1, result: Ok(()) }),
             (
                 "ResCancelMatch, refused",
-                Event::ResCancelMatch { user: USER, ticket: 1, result: Err(Refusal::Busy("made")) },
+                Event::ResCancelMatch { user: USER, ticket: 1, result: Err(Refusal::Busy("made".into())) },
             ),
             ("ResRejoin", Event::ResRejoin { user: USER, result: Ok(entry(1)) }),
             ("ResRejoin, refused", Event::ResRejoin { user: USER, result: Err(Refusal::SceneEnded) }),

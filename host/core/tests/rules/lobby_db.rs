@@ -58,7 +58,7 @@ fn what_is_asked_of_db_is_answered_once_to_the_client_that_asked() {
         request: 8,
         what: Box::new(db::Request::Profile(profile::Request::Show(vec![USER]))),
     }));
-    let answer = |number| Event::ResDb { user: USER, number, result: Err(Refusal::Forbidden("x")) };
+    let answer = |number| Event::ResDb { user: USER, number, result: Err(Refusal::Forbidden("x".into())) };
     assert_eq!(shorts(&world.tell(answer(late))), [] as [&str; 0]);
     assert_eq!(shorts(&world.tell(answer(own))), ["User Refused Forbidden"]);
 }
@@ -104,7 +104,7 @@ fn who_came_in_without_dbs_word_is_asked_for_until_it_comes_and_plays_and_hears_
     world.tell(Event::Opened { connection: CONNECTION });
     world.tell(sign_in(CONNECTION));
     world.tell(Event::ResSignIn { connection: CONNECTION, result: Ok(identity(USER)) });
-    let refused = || Err(Refusal::TimedOut("the store"));
+    let refused = || Err(Refusal::TimedOut("the store".into()));
     world.tell(Event::ResEnter { user: USER, connection: Some(CONNECTION), result: refused() });
 
     assert_eq!(shorts(&world.tell(req_match())), ["Db Req", "User Refused ServiceDown"], "blocks are not known");

@@ -329,7 +329,7 @@ fn those_whom_the_scene_does_not_take_wait_again_with_their_age() {
     matching.pass(3_000);
     let messages = matching.world.tell(wants(1, &[(1, None)]));
     let (match_id, ..) = sent(&messages).remove(0);
-    let refused = Event::ResCreateScene { match_id, result: Err(Refusal::SceneFull("no seat is free")) };
+    let refused = Event::ResCreateScene { match_id, result: Err(Refusal::SceneFull("no seat is free".into())) };
     let Some(MatchState::Searching(searching)) = told(&matching.world.tell(refused), 1) else { panic!() };
     assert_eq!(searching.waited_ms, 3_000);
     // No answer: the seats are given back, and they wait.

@@ -159,7 +159,7 @@ impl Bench {
                 self.check(&scene);
                 told.extend(if self.refuse > 0 {
                     self.refuse -= 1;
-                    let result = Err(Refusal::Overloaded("scenes"));
+                    let result = Err(Refusal::Overloaded("scenes".into()));
                     self.matching.world.tell(Event::ResCreateScene { match_id: scene.match_id, result })
                 } else {
                     for player in &scene.players {

@@ -287,7 +287,7 @@ fn users_hear_of_a_scene_that_cannot_be_made_only_after_several_attempts() {
     world.tell(ask(1, 1500));
     let mut group = groups(&world.tell(ask(2, 1500)))[0].0;
     for _ in 1..PLACE_ATTEMPTS_MAX {
-        let result = Err(Refusal::Overloaded("scenes"));
+        let result = Err(Refusal::Overloaded("scenes".into()));
         group = groups(&world.tell(Event::ResCreateScene { match_id: group, result }))[0].0;
     }
     let told = world.pass_ms(PLACE_MS_MAX);
@@ -348,7 +348,7 @@ fn when_the_handler_of_some_domain_was_lost_searches_end_in_all_for_the_lobby_ha
     world.tell(Event::Service { service: ServiceName::Match, up: false });
     world.tell(Event::Service { service: ServiceName::Match, up: true });
     assert_eq!(world.service.waiting(), 0, "nobody is matched who has not asked since");
-    let late = Event::ResCreateScene { match_id: group, result: Err(Refusal::Overloaded("scenes")) };
+    let late = Event::ResCreateScene { match_id: group, result: Err(Refusal::Overloaded("scenes".into())) };
     assert_eq!(shorts(&world.tell(late)), [] as [&str; 0]);
     assert_eq!(shorts(&world.tell(ask(3, 1500))), ["Lobby SynMatchState"]);
 }
@@ -489,7 +489,7 @@ fn every_state_and_event() {
             ("ResCreateScene", Event::ResCreateScene { match_id: group, result: Ok(entries()) }),
             (
                 "ResCreateScene, refused",
-                Event::ResCreateScene { match_id: group, result: Err(Refusal::Overloaded("x")) },
+                Event::ResCreateScene { match_id: group, result: Err(Refusal::Overloaded("x".into())) },
             ),
             ("ResCreateScene, unknown", Event::ResCreateScene { match_id: MatchId(1), result: Ok(entries()) }),
             ("SceneMaster down", Event::Service { service: ServiceName::SceneMaster, up: false }),

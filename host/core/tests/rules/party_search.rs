@@ -224,7 +224,7 @@ fn a_match_that_is_being_made_is_not_stopped_and_nobody_hears_that_it_is() {
     assert!(
         club.told(BOB)
             .iter()
-            .any(|notice| matches!(notice, Notice::Refused(Refusal::Busy("the match is already made"))))
+            .any(|notice| *notice == Notice::Refused(Refusal::Busy("the match is already made".into())))
     );
     club.made();
     assert_eq!(states(&mut club, &[ADA, BOB, CY]), ["Match"; 3]);

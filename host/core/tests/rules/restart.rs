@@ -227,7 +227,7 @@ fn a_next_life_that_does_not_come_is_one_more_failure() {
     world.tell(crashed(scene, 1));
     let (_, placed) = anew(&mut world);
     let (_, _, epoch, _) = placed.expect("it begins anew");
-    world.tell(Event::ResCreateScene { scene, epoch, result: Err(Refusal::Overloaded("scenes")) });
+    world.tell(Event::ResCreateScene { scene, epoch, result: Err(Refusal::Overloaded("scenes".into())) });
     assert_eq!(world.service.state_name(scene), "Restarting");
     let (_, placed) = anew(&mut world);
     assert_eq!(placed.map(|(_, _, epoch, _)| epoch), Some(Epoch(3)));

@@ -539,7 +539,7 @@ fn every_state_and_event() {
         scene.step(START, Event::Order(keep.clone()));
         scene
     };
-    let refused = || Err(scenehost_core::Refusal::Internal("x"));
+    let refused = || Err(scenehost_core::Refusal::Internal("x".into()));
     let newcomer = || {
         let player =
             Player { seat: 2, user: UserId(20), name: "Eve".to_owned(), rating: 1500, team: 0, role: None, party: 0 };

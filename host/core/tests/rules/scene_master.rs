@@ -173,7 +173,7 @@ fn slots_are_taken_and_given_back() {
     let scene = placed(&world.tell(req_create(MATCH, [10, 11])));
     let refused = world.tell(req_create(MatchId(51), [12, 13]));
     assert_eq!(shorts(&refused), ["Match ResCreateScene ✗Overloaded"]);
-    world.tell(created(scene, Err(Refusal::Overloaded("x"))));
+    world.tell(created(scene, Err(Refusal::Overloaded("x".into()))));
     assert_eq!(world.service.slots(NODE), Some((0, 1)));
     let scene = placed(&world.tell(req_create(MatchId(52), [10, 11])));
     world.tell(created(scene, Ok(())));
@@ -239,7 +239,7 @@ fn a_seat_that_was_given_up_before_its_scene_could_not_be_made_takes_no_other_se
     let (mut world, scene) = placing();
     let next = placed(&world.tell(req_create(MatchId(51), [10, 11])));
     world.tell(created(next, Ok(())));
-    world.tell(created(scene, Err(Refusal::Overloaded("scenes"))));
+    world.tell(created(scene, Err(Refusal::Overloaded("scenes".into()))));
     assert_eq!(world.service.state_name(scene), "Stopped");
     assert_eq!(shorts(&world.tell(Event::ReqRejoin { user: UserId(10) })), ["SceneService ReqAddToken"]);
 }
@@ -442,7 +442,7 @@ fn after_an_outage_results_are_recorded_a_few_at_a_time_and_each_answer_makes_ro
     assert_eq!(waiting.len(), RECORDING_MAX);
 
     // Whatever the answer is, the next one is asked for.
-    for result in [Ok(()), Err(Refusal::Overloaded("x")), Err(Refusal::Invalid("x".to_owned()))] {
+    for result in [Ok(()), Err(Refusal::Overloaded("x".into())), Err(Refusal::Invalid("x".to_owned()))] {
         let game = waiting.remove(0);
         let next = asked_to_record(&world.tell(recorded(game, result)));
         assert!(next.len() == 1 && next[0] != game, "{next:?}");
@@ -616,7 +616,7 @@ fn every_state_and_event() {
             ("ReqCreateScene, same match", req_create(MATCH, [10, 11])),
             ("ReqCreateScene, other match", req_create(MatchId(51), [12, 13])),
             ("ResCreateScene", created(scene, Ok(()))),
-            ("ResCreateScene, refused", created(scene, Err(Refusal::Overloaded("x")))),
+            ("ResCreateScene, refused", created(scene, Err(Refusal::Overloaded("x".into())))),
             ("ResCreateScene, other epoch", Event::ResCreateScene { scene, epoch: Epoch(2), result: Ok(()) }),
             ("SynUserJoined", joined(scene, 0)),
             ("SynUserJoined, unknown seat", joined(scene, 9)),

@@ -89,7 +89,7 @@ fn there_are_no_more_scenes_than_slots_and_than_the_fleet_may_have() {
 fn a_place_is_free_again_after_a_start_that_failed() {
     let mut world = service(1);
     world.tell(create(SCENE, EPOCH));
-    world.tell(started(Err(Refusal::Internal("x"))));
+    world.tell(started(Err(Refusal::Internal("x".into()))));
     assert_eq!(shorts(&world.tell(create(SceneId(5), EPOCH))), ["Scene Start"]);
 }
 
@@ -257,7 +257,7 @@ fn every_state_and_event() {
             ("ReqCreateScene, other epoch", create(SCENE, Epoch(2))),
             ("ReqCreateScene, next session", next_session(Epoch(2))),
             ("ResStart", started(Ok(()))),
-            ("ResStart, refused", started(Err(Refusal::Internal("x")))),
+            ("ResStart, refused", started(Err(Refusal::Internal("x".into())))),
             ("ReqDestroyScene", destroy(EPOCH)),
             ("ReqDestroyScene, kept", end(EPOCH, true)),
             ("ReqDestroyScene, other epoch", destroy(Epoch(2))),

@@ -450,7 +450,7 @@ fn who_may_not_watch_is_told_why() {
 fn a_scene_that_refuses_or_is_silent_leaves_nobody_counted() {
     let (mut world, scene) = master(watched(10, 0));
     world.tell(req_watch(scene, 20));
-    let told = world.tell(res_add(scene, 20, Err(Refusal::SceneFull("x"))));
+    let told = world.tell(res_add(scene, 20, Err(Refusal::SceneFull("x".into()))));
     assert_eq!(shorts(&told), ["Lobby ResWatch ✗SceneFull"]);
     world.tell(req_watch(scene, 20));
     assert_eq!(shorts(&world.pass_ms(TOKEN_MS_MAX)), ["Lobby ResWatch ✗TimedOut"]);

@@ -241,7 +241,7 @@ fn who_declines_waits_before_the_next_search_and_the_other_goes_on_as_old() {
 #[test]
 fn there_has_to_be_something_to_accept() {
     let mut club = club(&[ADA], duel(ACCEPT_MS));
-    let refused = Some(Notice::Refused(Refusal::OutOfOrder("no match waits for your answer")));
+    let refused = Some(Notice::Refused(Refusal::OutOfOrder("no match waits for your answer".into())));
     assert_eq!(club.ask_matching(ADA, MatchingAsk::Accept(true)), refused);
     club.search(ADA).unwrap();
     assert_eq!(club.ask_matching(ADA, MatchingAsk::Accept(true)), refused);

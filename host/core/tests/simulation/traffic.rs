@@ -213,7 +213,7 @@ impl Sim {
                 let record = UserRecord { name: user.name.clone(), created: START };
                 let identity = Identity { user: user.id, record, session: user.session, tokens, created: false };
                 let result = match chance(&mut self.net, 2) {
-                    true => Err(Refusal::Overloaded("requests to sign-in")),
+                    true => Err(Refusal::Overloaded("requests to sign-in".into())),
                     false => Ok(Box::new(identity)),
                 };
                 lobby::Event::ResSignIn { connection, result }

@@ -65,7 +65,7 @@ async fn sign_in_custom(
         edge.may_sign_in(place.client())?;
         if SecretHash::of(bearer(&headers)?) != expected {
             edge.count_sign_in(place.client())?;
-            return Err(Refusal::BadToken("the server key is wrong"));
+            return Err(Refusal::BadToken("the server key is wrong".into()));
         }
         let v1::ReqSignInCustom { id, name, device } = body.parse()?;
         signed_in(&edge, Request::SignIn { credential: Credential::Custom(id), name, device }).await
@@ -157,7 +157,7 @@ async fn end_session(
 async fn signed_in(edge: &Edge, request: Request) -> Answered {
     match edge.0.bus.ask_auth(request).await? {
         Answer::SignedIn(identity) => Ok(json(StatusCode::OK, &wire::identity(&identity))),
-        _ => Err(Refusal::Internal("a sign-in has another answer")),
+        _ => Err(Refusal::Internal("a sign-in has another answer".into())),
     }
 }
 
@@ -184,13 +184,13 @@ async fn own(edge: &Edge, place: &Place, headers: &HeaderMap, action: Action) ->
         Answer::Done => StatusCode::NO_CONTENT.into_response(),
         Answer::Account { sessions, identities } => json(StatusCode::OK, &wire::account(&sessions, identities)),
         Answer::Export(user, export) => export::answer(&edge.0.bus, user, export).await?,
-        Answer::SignedIn(_) => return Err(Refusal::Internal("an account has another answer")),
+        Answer::SignedIn(_) => return Err(Refusal::Internal("an account has another answer".into())),
     })
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let missing = Refusal::BadToken("send the header Authorization: Bearer <token>");
+    let missing = Refusal::BadToken("send the header Authorization: Bearer <token>".into());
     value.and_then(|value| value.strip_prefix("Bearer ")).ok_or(missing)
 }
 

@@ -103,12 +103,12 @@ impl Limits {
     /// Counts a call with this session token.
     pub fn call(&self, token: &str, now: Time) -> Result<(), Refusal> {
         let taken = lock(&self.calls).take(SecretHash::of(token), now);
-        taken.map_err(|ms| Refusal::TooOften { what: "calls about your account", ms })
+        taken.map_err(|ms| Refusal::TooOften { what: "calls about your account".into(), ms })
     }
 }
 
 fn too_many_sign_ins(ms: u64) -> Refusal {
-    Refusal::TooOften { what: "sign-ins from your address", ms }
+    Refusal::TooOften { what: "sign-ins from your address".into(), ms }
 }
 
 impl Drop for OwnPlace {

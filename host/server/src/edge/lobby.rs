@@ -1,6 +1,7 @@
 //! Lobby connections: one task each, which turns frames into the lobby's events and what the lobby
 //! says into frames.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ const PING_AFTER: Duration = Duration::from_secs(8);
 const CLOSE_MAX: Duration = Duration::from_secs(3);
 /// What is said to a frame that is none of the lobby's.
 const OF_A_SCENE: Refusal =
-    Refusal::OutOfOrder("this frame belongs on the scene's connection, at scene_url of res_match");
+    Refusal::OutOfOrder(Cow::Borrowed("this frame belongs on the scene's connection, at scene_url of res_match"));
 /// How long a frame may take to leave.
 const SEND_MAX: Duration = Duration::from_secs(10);
 
@@ -86,7 +87,7 @@ async fn run(edge: Edge, client: Client, socket: WebSocket, encoding: Encoding) 
     let end = if edge.0.bus.to_lobby(Event::Opened { connection: id }) {
         connection.serve(frames).await
     } else {
-        End::CutOff(Refusal::Overloaded("connections"))
+        End::CutOff(Refusal::Overloaded("connections".into()))
     };
     edge.0.bus.close_user(id);
     // Waits for room if it must: a lobby that does not hear of it would keep the user for ever.
@@ -109,7 +110,7 @@ impl Connection {
                     Some(Frame::One(to_user)) => self.tell(to_user).await,
                     Some(Frame::Shared(shared)) => self.send(shared.message(self.encoding)).await,
                     // The bus has closed the queue: this client does not read fast enough.
-                    None => Err(End::CutOff(Refusal::Overloaded("frames waiting for you"))),
+                    None => Err(End::CutOff(Refusal::Overloaded("frames waiting for you".into()))),
                 },
                 message = self.socket.recv() => match message {
                     Some(Ok(message)) => {
@@ -207,7 +208,7 @@ impl Connection {
             None => return self.refuse(request, &OF_A_SCENE).await,
         };
         if !self.edge.0.bus.to_lobby(event) {
-            return self.refuse(request, &Refusal::Overloaded("requests to the lobby")).await;
+            return self.refuse(request, &Refusal::Overloaded("requests to the lobby".into())).await;
         }
         Ok(())
     }

@@ -127,7 +127,7 @@ impl Provider {
             return self.answer(job.number, checked);
         }
         if self.waiting.len() >= WAITING_MAX {
-            return self.send(job.number, Err(Refusal::Overloaded("ID tokens waiting for keys")), "overloaded");
+            return self.send(job.number, Err(Refusal::Overloaded("ID tokens waiting for keys".into())), "overloaded");
         }
         self.waiting.push(job);
     }

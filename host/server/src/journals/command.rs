@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufWriter, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -51,9 +51,9 @@ pub fn run(asked: &Replay) -> anyhow::Result<()> {
         (None, None) => bail!("say where the journals are: --data-dir, or --config with the host's configuration"),
     };
     let folder = Folder::of(&data_dir);
-    let none = || format!("there are no journals in {}", data_dir.display());
+    let none = || format!("there are no journals in {}: name the data folder of a host", data_dir.display());
     let Some(scene) = asked.scene else {
-        return list(&folder.list().with_context(none)?);
+        return list(&folder.list().with_context(none)?, &data_dir);
     };
     let filed = folder.find(scene, asked.epoch.map(Epoch)).with_context(none)?;
     let Some(filed) = filed else {
@@ -134,7 +134,15 @@ fn shown(divergence: &journal::Divergence) -> String {
     }
 }
 
-fn list(files: &[Filed]) -> anyhow::Result<()> {
+fn list(files: &[Filed], data_dir: &Path) -> anyhow::Result<()> {
+    if files.is_empty() {
+        eprintln!(
+            "no journals in {}: a fleet's games have them while they run with scene.journal.keep = \"recovery\", and \
+             when they are over with \"full\"",
+            data_dir.display()
+        );
+        return Ok(());
+    }
     println!("{:<16}  {:>5}  {:>10}  state", "scene", "epoch", "bytes");
     for Filed { incarnation, bytes, is_live, .. } in files {
         let state = if *is_live { "runs" } else { "over" };

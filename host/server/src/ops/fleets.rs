@@ -1,5 +1,6 @@
 //! `/v1/fleets`: what fleets are, and how many scenes of each there are; operators change them while the host runs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use axum::Json;
@@ -27,7 +28,7 @@ struct Shown {
     canary: Option<Canary>,
     rules: Fleet,
     /// How many scenes are in each state.
-    scenes: BTreeMap<&'static str, u32>,
+    scenes: BTreeMap<Cow<'static, str>, u32>,
     /// How many of them are the canary's.
     of_canary: u32,
     /// How many of them still run with settings of before.
@@ -69,7 +70,7 @@ struct Put {
 async fn views(ops: &Ops) -> Result<Vec<Shown>, Refusal> {
     match ops.0.bus.ask_scene_master(|number| Event::ReqOperator { number, order: Order::Fleets }).await? {
         Answer::Fleets(views) => Ok(views.into_iter().map(Shown::from).collect()),
-        _ => Err(Refusal::Internal("an answer to another question")),
+        _ => Err(Refusal::Internal("an answer to another question".into())),
     }
 }
 

@@ -68,7 +68,7 @@ pub async fn list(State(ops): State<Ops>, headers: HeaderMap) -> Response {
     match ops.0.bus.ask_scene_master(|number| Event::ReqOperator { number, order: Order::Nodes }).await {
         Ok(Answer::Nodes(nodes)) => Json(nodes.into_iter().map(Shown::from).collect::<Vec<_>>()).into_response(),
         Ok(_) => {
-            let refusal = Refusal::Internal("an answer to another question");
+            let refusal = Refusal::Internal("an answer to another question".into());
             problem(status(&refusal), &refusal.to_string())
         }
         Err(refusal) => problem(status(&refusal), &refusal.to_string()),

@@ -86,7 +86,7 @@ async fn post_to_all(ops: &Ops, asked: Post) -> Result<Vec<UserId>, Refusal> {
             inbox::Request::Post { users: users.to_vec(), request_id: asked.request_id.clone(), notification };
         match ops.0.bus.ask_db(Caller::Operator, Request::Inbox(request)).await? {
             Answer::Inbox(inbox::Answer::Unknown(some)) => unknown.extend(some),
-            _ => return Err(Refusal::Internal("an answer to another question")),
+            _ => return Err(Refusal::Internal("an answer to another question".into())),
         }
     }
     Ok(unknown)

@@ -28,7 +28,12 @@ impl Files {
     /// When that cannot be done.
     pub fn open(folder: PathBuf) -> Result<Self, Error> {
         fs::create_dir_all(&folder).map_err(|cause| Error::Files { path: folder.clone(), cause })?;
-        Ok(Self { folder })
+        Ok(Self::at(folder))
+    }
+
+    /// A folder that is only read.
+    pub fn at(folder: PathBuf) -> Self {
+        Self { folder }
     }
 
     pub fn path(&self, digest: Digest) -> PathBuf {

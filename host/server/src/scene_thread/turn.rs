@@ -311,7 +311,7 @@ impl SceneThread {
         }
         let Some(fleet) = self.fleets.get(&start.fleet, start.build) else {
             // There is no such fleet any more.
-            let result = Err(Refusal::Overloaded("scenes of a fleet that has just changed"));
+            let result = Err(Refusal::Overloaded("scenes of a fleet that has just changed".into()));
             let answer = scene_service::Event::ResStart { scene: id, epoch, result };
             return self.bus.send(Message::OwnSceneService(answer));
         };
@@ -372,7 +372,7 @@ impl SceneThread {
                 | scene::Event::ReqWatchScene { connection, request, .. } = event
                 {
                     let refusal = match self.outcomes.journals.journals().awaits(id) {
-                        true => Refusal::Overloaded("the scene goes on in a moment"),
+                        true => Refusal::Overloaded("the scene goes on in a moment".into()),
                         false => Refusal::SceneEnded,
                     };
                     self.answer(connection, request, Body::Refused(wire::refused(&refusal)));

@@ -3,6 +3,7 @@ import type { Party, PartyMember } from "@scenehost/client";
 import { useId, useState } from "preact/hooks";
 import { DOMAINS, titles } from "../domains.js";
 import { Confirm } from "../ui/dialog.js";
+import { useStore } from "../ui/use-store.js";
 import { IdForm } from "./id-form.js";
 import type { PartyProps } from "./party-bar.js";
 import { Person } from "./person.js";
@@ -149,6 +150,8 @@ function Invited({ around, party, busy, attempt }: PartyProps) {
 function CheckForm({ around, party, busy, attempt }: PartyProps) {
   const [domain, setDomain] = useState<string>(DOMAINS[0]);
   const field = useId();
+  const known = useStore(around.likes.domains).map(({ name }) => name);
+  const games = DOMAINS.filter((domain) => known.includes(domain));
   const submit = (event: Event) => {
     event.preventDefault();
     void attempt(() => around.lobby.party.checkReady(domain));
@@ -163,7 +166,7 @@ function CheckForm({ around, party, busy, attempt }: PartyProps) {
           data-testid="party-check-game"
           onChange={(event) => setDomain(event.currentTarget.value)}
         >
-          {DOMAINS.map((domain) => (
+          {games.map((domain) => (
             <option key={domain} value={domain}>
               Then play {titles[domain]}
             </option>

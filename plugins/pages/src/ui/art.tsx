@@ -1,4 +1,5 @@
-// The two pictures of the home view.
+// The pictures of the home view.
+import { HandPicture } from "../hands/pictures.js";
 
 const STONES: readonly (readonly [x: number, y: number, black: boolean])[] = [
   [3, 3, true],
@@ -82,5 +83,15 @@ export function ArenaArt() {
         <circle cx="88" cy="142" r="27" />
       </g>
     </svg>
+  );
+}
+
+export function HandsArt() {
+  return (
+    <div class="hands-art" aria-hidden="true">
+      <HandPicture hand="rock" />
+      <HandPicture hand="paper" />
+      <HandPicture hand="scissors" />
+    </div>
   );
 }

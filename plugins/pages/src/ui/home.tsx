@@ -1,8 +1,9 @@
 // Home: a name and a game.
 import type { ServiceName } from "@scenehost/client";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { App } from "../app.js";
 import { titles } from "../domains.js";
+import type { Around } from "../hub/around.js";
 import { Hub } from "../hub/hub.js";
 import { PartyBar } from "../hub/party-bar.js";
 import { chosenName } from "../identity.js";
@@ -11,7 +12,8 @@ import { PlayButton } from "./play-button.js";
 import { Ranked } from "./ranked.js";
 import { RatingNote } from "./rating.js";
 import { Running } from "./running.js";
-import { ArenaArt, GomokuArt } from "./art.js";
+import { useStore } from "./use-store.js";
+import { ArenaArt, GomokuArt, HandsArt } from "./art.js";
 
 /** Without these nobody gets into a game. */
 const NEEDED: readonly ServiceName[] = ["LOBBY", "MATCH", "SCENE_MASTER", "SCENE_SERVICE", "DB"];
@@ -33,6 +35,18 @@ const games = [
     more: undefined,
   },
 ] as const;
+
+/** Its component takes seconds to compile, so a host may come to have it while it runs, or have it never. */
+const lateGame = {
+  domain: "rock-paper-scissors",
+  art: <HandsArt />,
+  text: "Both choose at once, unseen. Who wins three rounds wins the match.",
+  facts: ["2 players", "15 s a round", "In TypeScript"],
+  more: undefined,
+} as const;
+/** How often it is looked for, and how many times. */
+const LOOK_MS = 4_000;
+const LOOKS_MAX = 60;
 
 export function Home({ app }: { app: App }) {
   const [name, setName] = useState(chosenName() || app.lobby?.user.name || "");
@@ -68,30 +82,12 @@ export function Home({ app }: { app: App }) {
       )}
       <PartyBar app={app} />
       <ul class="games">
-        {games.map(({ domain, art, text, facts, more }) => (
-          <li class={`game game-${domain}`} key={domain}>
-            <div class="game-art">{art}</div>
-            <div class="game-body">
-              <h2>{titles[domain]}</h2>
-              <p>{text}</p>
-              <ul class="facts">
-                {facts.map((fact) => (
-                  <li key={fact}>{fact}</li>
-                ))}
-              </ul>
-              <div class="game-ways">
-                <PlayButton
-                  app={app}
-                  domain={domain}
-                  title={titles[domain]}
-                  name={name}
-                  disabled={closed}
-                />
-                {more && <Ranked app={app} domain={more} name={name} disabled={closed} />}
-              </div>
-            </div>
-          </li>
+        {games.map((game) => (
+          <GameCard key={game.domain} app={app} game={game} name={name} closed={closed} />
         ))}
+        {app.around && (
+          <LateGame app={app} around={app.around} game={lateGame} name={name} closed={closed} />
+        )}
       </ul>
       <Running app={app} name={name} closed={closed} />
       <Hub app={app} />
@@ -103,6 +99,58 @@ export function Home({ app }: { app: App }) {
       </p>
     </div>
   );
+}
+
+interface GameProps {
+  app: App;
+  game: (typeof games)[number] | typeof lateGame;
+  name: string;
+  closed: boolean;
+}
+
+function GameCard({ app, game, name, closed }: GameProps) {
+  const { domain, art, text, facts, more } = game;
+  return (
+    <li class={`game game-${domain}`}>
+      <div class="game-art">{art}</div>
+      <div class="game-body">
+        <h2>{titles[domain]}</h2>
+        <p>{text}</p>
+        <ul class="facts">
+          {facts.map((fact) => (
+            <li key={fact}>{fact}</li>
+          ))}
+        </ul>
+        <div class="game-ways">
+          <PlayButton
+            app={app}
+            domain={domain}
+            title={titles[domain]}
+            name={name}
+            disabled={closed}
+          />
+          {more && <Ranked app={app} domain={more} name={name} disabled={closed} />}
+        </div>
+      </div>
+    </li>
+  );
+}
+
+/** A game that is shown as soon as the host has it. */
+function LateGame({ around, ...card }: GameProps & { around: Around }) {
+  const { domain } = card.game;
+  const isThere = useStore(around.likes.domains).some(({ name }) => name === domain);
+  useEffect(() => {
+    if (isThere) return;
+    let looks = 0;
+    const timer = setInterval(() => {
+      looks += 1;
+      if (looks === LOOKS_MAX) clearInterval(timer);
+      void around.likes.look();
+    }, LOOK_MS);
+    return () => clearInterval(timer);
+  }, [around, isThere]);
+  return isThere ? <GameCard {...card} /> : null;
 }
 
 function NameInput({ name, onName }: { name: string; onName: (name: string) => void }) {

@@ -4,6 +4,8 @@ import type { App, View } from "../app.js";
 import { PartyNotices } from "../hub/party-notices.js";
 import { Arena } from "../arena/arena.js";
 import { ArenaWatched } from "../arena/watched.js";
+import { Hands } from "../hands/hands.js";
+import { HandsWatched } from "../hands/watched.js";
 import { Gomoku } from "../gomoku/gomoku.js";
 import { GomokuWatched } from "../gomoku/watched.js";
 import { gameOf } from "../domains.js";
@@ -12,6 +14,10 @@ import { Reconnecting } from "./reconnecting.js";
 import { Home } from "./home.js";
 import { Connecting, Waiting } from "./waiting.js";
 import { TroubleView } from "./trouble.js";
+
+/** What shows each game to who plays it, and to who watches. */
+const PLAYED = { gomoku: Gomoku, arena: Arena, hands: Hands };
+const WATCHED = { gomoku: GomokuWatched, arena: ArenaWatched, hands: HandsWatched };
 
 export function Root({ app }: { app: App }) {
   const [, redraw] = useReducer((count: number) => count + 1, 0);
@@ -46,11 +52,11 @@ function Body({ app, view }: { app: App; view: View }) {
     case "trouble":
       return <TroubleView app={app} trouble={view.trouble} />;
     case "playing": {
-      const Table = gameOf[view.domain] === "gomoku" ? Gomoku : Arena;
+      const Table = PLAYED[gameOf[view.domain]];
       return <Table key={view.scene.sceneId} app={app} scene={view.scene} />;
     }
     case "watching": {
-      const Table = gameOf[view.domain] === "gomoku" ? GomokuWatched : ArenaWatched;
+      const Table = WATCHED[gameOf[view.domain]];
       return <Table key={view.spectator.sceneId} app={app} spectator={view.spectator} />;
     }
   }

@@ -9,6 +9,10 @@ export function describe({ domain, label, players, playersMax }: FoundScene): st
     const who = textOf(label?.["players"]) || "Two players";
     return moves === undefined ? who : `${who}, ${moves === 1 ? "1 move" : `${moves} moves`}`;
   }
+  if (isDomain(domain) && gameOf[domain] === "hands") {
+    const [who, score] = [textOf(label?.["players"]) || "Two players", textOf(label?.["score"])];
+    return score ? `${who}, ${score}` : who;
+  }
   const crew = `${players} of ${playersMax} players`;
   const [leader, kills] = [textOf(label?.["leader"]), numberOf(label?.["kills"])];
   return leader && kills ? `${crew}, ${leader} leads with ${kills}` : crew;

@@ -65,7 +65,8 @@ struct Shared {
 }
 
 pub async fn run(arguments: &Arguments, project: Done<Project>, say: Say) -> Done {
-    let domain = versions::name(arguments.domain.as_deref(), &project)?;
+    let unnamed = |failure: Failure| failure.hint("name the domain with --domain, or the project's folder with -C");
+    let domain = versions::name(arguments.domain.as_deref(), &project).map_err(unnamed)?;
     let project = project.ok();
     let url = url(arguments.host.as_deref(), project.as_ref())?;
     let own = project.map(|project| project.root.join(FILE)).filter(|path| path.is_file());

@@ -73,6 +73,7 @@ async fn play(arguments: &Arguments, project: &Project, mut stopped: Receiver<bo
     let binary = local::binary(arguments.host_binary.as_deref())?;
     let mut sources = Sources::of(project);
     let Some(first) = first_build(arguments, project, &mut sources, &mut stopped, say).await? else { return Ok(()) };
+    say.step("starting", "a host of your own, which compiles the component");
     let mut local = LocalHost::start(&binary, project, &first, arguments.listen, arguments.verbose)?;
     let host = Host::new(&local.running.ops, Some(local.running.token.clone()))?;
     let mut current = first.bytes.clone();

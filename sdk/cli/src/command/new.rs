@@ -20,7 +20,8 @@ pub struct Arguments {
     /// What to write it in.
     #[arg(long, value_enum, default_value = "rust")]
     language: Language,
-    /// The folder of Scenehost's sources, to which the project refers; by default those that this tool was built from.
+    /// The folder of Scenehost's sources, or the folder `sdk` in it, to which the project refers; by default those that
+    /// this tool was built from.
     #[arg(long, env = "SCENEHOST_SDK", value_name = "FOLDER")]
     sdk: Option<PathBuf>,
     /// Leave the page out, which needs npm to bundle the browser's client once.
@@ -39,15 +40,11 @@ struct Report<'a> {
 pub fn run(arguments: &Arguments, folder: &Path, say: Say) -> Done {
     let Arguments { name, template, language, .. } = arguments;
     project::check_name(name)?;
-    let root = folder.join(name);
+    let root = if folder == Path::new(".") { PathBuf::from(name) } else { folder.join(name) };
     if root.exists() {
         let text = format!("{} is there already", root.display());
         return Err(Failure::usage(text).hint("take another name, or remove it"));
     }
-    let Some(files) = template.files(*language) else {
-        let failure = Failure::usage("there is no such template in TypeScript");
-        return Err(failure.hint("take --template turn-based, or --language rust"));
-    };
     let sdk = Sdk::find(arguments.sdk.as_deref())?;
     let has_page = template.kind() == Kind::Scene && !arguments.no_page;
     // Before anything is written: it may fail where there is no npm. In TypeScript the page is built with the client.
@@ -55,11 +52,11 @@ pub fn run(arguments: &Arguments, folder: &Path, say: Say) -> Done {
     let client = if needs_client { Some(sdk.browser_client(say)?) } else { None };
 
     let mut written = Vec::new();
-    for (path, text) in files.iter().filter(|(path, _)| has_page || !path.starts_with("page/")) {
+    for (path, text) in template.files(*language, has_page) {
         let text = template::fill(text, name, sdk.root());
-        let text = if *path == project::FILE && !has_page { without_page(&text) } else { text };
+        let text = if path == project::FILE && !has_page { without_page(&text) } else { text };
         write(&root.join(path), text.as_bytes())?;
-        written.push(*path);
+        written.push(path);
     }
     if let Some(client) = client {
         write(&root.join("page/scenehost-client.js"), &client)?;
@@ -74,7 +71,8 @@ pub fn run(arguments: &Arguments, folder: &Path, say: Say) -> Done {
     let template = clap::ValueEnum::to_possible_value(template).map(|value| value.get_name().to_owned());
     let report = Report { name, folder: &root, template: template.unwrap_or_default(), files: written };
     say.report(&report, || {
-        anstream::println!("\nNow:\n\n    cd {}\n    scenectl dev --open\n", root.display());
+        let open = if has_page { " --open" } else { "" };
+        anstream::println!("\nNow:\n\n    cd {}\n    scenectl dev{open}\n", root.display());
     });
     Ok(())
 }

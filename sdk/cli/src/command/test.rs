@@ -100,14 +100,14 @@ fn play_all<'a>(
 ) -> Done<Vec<(&'a Path, Outcome)>> {
     let mut outcomes = Vec::new();
     for path in scripts {
-        let outcome = play_one(compiled, project, path, record)?;
+        let outcome = play_one(compiled, project, path, record, say)?;
         outcome.tell(path, say);
         outcomes.push((path.as_path(), outcome));
     }
     Ok(outcomes)
 }
 
-fn play_one(compiled: &Compiled, project: &Project, path: &Path, record: bool) -> Done<Outcome> {
+fn play_one(compiled: &Compiled, project: &Project, path: &Path, record: bool, say: Say) -> Done<Outcome> {
     let (recording, stopped) = match compiled {
         Compiled::Scene(plugin) => {
             let mut script: scene::Script = script::read(path)?;
@@ -121,7 +121,12 @@ fn play_one(compiled: &Compiled, project: &Project, path: &Path, record: bool) -
             }
             (recording, stopped.or(stopped_again))
         }
-        Compiled::Rule(component) => rule::play(component, &script::read(path)?)?,
+        Compiled::Rule(component) => {
+            let (limits, mut fuel_max) = (project.rule_limits(), 0);
+            let played = rule::play(component, &script::read(path)?, limits, &mut fuel_max)?;
+            say.step("fuel", format_args!("{fuel_max} of {} in the dearest call", limits.fuel));
+            played
+        }
     };
     if let Some(stopped) = stopped {
         return Ok(Outcome::Stopped(stopped));

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use scenehost_engine::rule::{
-    Called, Class, Component, Description, Facts, Limits, Player, Property, Proposal, Region, Rule, Ticket, Verdict,
+    Called, Class, Component, Description, Facts, Fault, Limits, Player, Property, Proposal, Region, Rule, Ticket,
+    Verdict,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -73,18 +74,24 @@ struct Offer {
     region: Option<String>,
 }
 
-/// Asks all of a script; what was answered, and why it stopped before its end, if it did.
+/// Asks all of a script; what was answered, and why it stopped before its end, if it did. `fuel_max` becomes what the
+/// dearest call has used.
 ///
 /// # Errors
 /// When the script is not right.
-pub fn play(component: &Component, script: &Script) -> Done<(Recording, Option<Stopped>)> {
+pub fn play(
+    component: &Component,
+    script: &Script,
+    limits: Limits,
+    fuel_max: &mut u64,
+) -> Done<(Recording, Option<Stopped>)> {
     let steps: Vec<(String, Step)> = super::parse_steps(&script.steps)?;
     let configuration = script.configuration.as_ref().map_or("{}".to_owned(), Value::to_string);
-    let rule = Rule::new(component, &configuration, Limits::default());
+    let rule = Rule::new(component, &configuration, limits);
     let mut recording = Recording { steps: Vec::new() };
     let stopped = |number, step: &str, why| Some(Stopped { number, step: step.to_owned(), why });
 
-    let described = told(rule.describe());
+    let described = told(rule.describe(), fuel_max);
     let mut gave = described.lines;
     if let Ok(Ok(description)) = &described.answer {
         gave.push(wants(description));
@@ -99,7 +106,7 @@ pub fn play(component: &Component, script: &Script) -> Done<(Recording, Option<S
         Err(fault) => return Ok((recording, stopped(0, "describe", fault))),
     };
     for (place, (text, step)) in steps.iter().enumerate() {
-        let asked = step.ask(&rule, &facts);
+        let asked = step.ask(&rule, &facts, fuel_max);
         let (answer, gave) = match asked {
             Ok(answered) => answered,
             Err(why) => return Ok((recording, stopped(place + 1, text, why))),
@@ -129,12 +136,12 @@ fn wants(description: &Description) -> String {
 
 impl Step {
     /// The answer as a value, and as lines.
-    fn ask(&self, rule: &Rule, facts: &Facts) -> Result<(Value, Vec<String>), String> {
+    fn ask(&self, rule: &Rule, facts: &Facts, fuel_max: &mut u64) -> Result<(Value, Vec<String>), String> {
         let mut words = Words::default();
         match (&self.classify, &self.judge, &self.teams) {
             (Some(group), None, None) => {
                 let ticket = group.ticket(0, facts, &mut words);
-                let told = told(rule.classify(&words.list, &ticket));
+                let told = told(rule.classify(&words.list, &ticket), fuel_max);
                 let answer = match told.answer? {
                     Ok(Class { rating, bracket, bracket_ms }) => {
                         serde_json::json!({ "bracket": bracket, "bracket_ms": bracket_ms, "rating": rating })
@@ -145,7 +152,7 @@ impl Step {
             }
             (None, Some(offers), None) => {
                 let (tickets, proposals) = proposed(offers, facts, &mut words);
-                let told = told(rule.judge(&words.list, &tickets, &proposals));
+                let told = told(rule.judge(&words.list, &tickets, &proposals), fuel_max);
                 let verdict = |verdict: Verdict| match verdict {
                     Verdict::Veto => Value::from("veto"),
                     Verdict::Score(score) => Value::from(score),
@@ -157,7 +164,7 @@ impl Step {
                     team.iter().map(|person| person.player(facts, &mut words)).collect::<Vec<Player>>()
                 };
                 let teams: Vec<Vec<Player>> = teams.iter().map(team).collect();
-                let told = told(rule.score_teams(&words.list, &teams));
+                let told = told(rule.score_teams(&words.list, &teams), fuel_max);
                 Ok(with(told.answer?.into_iter().map(Value::from).collect(), told.lines))
             }
             _ => Err("a step of a rule's script has one of classify, judge and teams".to_owned()),
@@ -171,10 +178,17 @@ struct Told<T> {
     lines: Vec<String>,
 }
 
-fn told<T>(called: Called<T>) -> Told<T> {
+fn told<T>(called: Called<T>, fuel_max: &mut u64) -> Told<T> {
+    *fuel_max = called.fuel.max(*fuel_max);
     let lines = called.log.into_iter().flat_map(|log| log.lines);
     let lines = lines.map(|line| format!("log {}: {}", crate::words::level(line.level), line.text)).collect();
-    Told { answer: called.answer.map_err(|fault| fault.to_string()), lines }
+    let why = |fault: Fault| match fault {
+        Fault::OutOfFuel { .. } | Fault::OutOfMemory { .. } => {
+            format!("{fault}: `fuel` and `memory_kib` in [dev.rule] of {}", crate::project::FILE)
+        }
+        _ => fault.to_string(),
+    };
+    Told { answer: called.answer.map_err(why), lines }
 }
 
 fn with(answer: Value, mut lines: Vec<String>) -> (Value, Vec<String>) {

@@ -26,6 +26,14 @@ fn wrong_use_ends_with_2_and_says_what_to_do() {
     check(&["publish", "--canary", "100"], "100", "1..=99");
     check(&["replay", "none.journal"], "none.journal", "journal");
     check(&["fly"], "fly", "--help");
+    let sdk = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    scenectl(folder.path(), &["new", "rule", "--template", "match-rule", "--sdk", sdk]).ended(0);
+    let toml = std::fs::read_to_string(folder.path().join("rule/Cargo.toml")).unwrap();
+    assert!(!toml.contains("sdk/sdk"), "{toml}");
+    check(&["-C", "rule", "test", "none.toml"], "there is no script none.toml", "rule/scripts");
+    scenectl(folder.path(), &["new", "typed", "--template", "match-rule", "--language", "typescript"]).ended(0);
+    std::fs::remove_file(folder.path().join("typed/src/rule.ts")).unwrap();
+    check(&["-C", "typed", "build"], "there is no file src/rule.ts", "`entry` in scenehost.toml");
 
     std::fs::create_dir(folder.path().join("game")).unwrap();
     check(&["new", "game", "--template", "match-rule"], "is there already", "another name");

@@ -56,8 +56,10 @@ fn files(path: &Path) -> Vec<String> {
 }
 
 fn in_source(service: &'static str, source: &str) -> Vec<Known> {
-    let lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
-    let made = lines.flat_map(|line| line.split("Refusal::").skip(1));
+    // Without the breaks, for a long text stands on a line of its own.
+    let lines = source.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
+    let code: String = lines.collect();
+    let made = code.split("Refusal::").skip(1);
     made.map(|rest| {
         let name: String = rest.chars().take_while(|sign| sign.is_alphanumeric()).collect();
         let rest = rest[name.len()..].trim_start_matches('(').trim_start_matches("format!(");

@@ -159,15 +159,15 @@ impl SceneThread {
                 self.scene_event(scene, scene::Event::ReqLeaveScene { connection: id, request });
             }
             (Some(client_frame::Body::ReqJoinScene(_) | client_frame::Body::ReqWatchScene(_)), _) => {
-                self.refuse(id, request, &Refusal::OutOfOrder("this connection is in the scene already"));
+                self.refuse(id, request, &Refusal::OutOfOrder("this connection is in the scene already".into()));
             }
             (Some(client_frame::Body::SceneMessage(_)), None) if is_inside => {
-                self.refuse(id, request, &Refusal::OutOfOrder("who watches says nothing to the game"));
+                self.refuse(id, request, &Refusal::OutOfOrder("who watches says nothing to the game".into()));
             }
             (Some(client_frame::Body::SceneMessage(_) | client_frame::Body::ReqLeaveScene(_)), None) => {
-                self.refuse(id, request, &Refusal::OutOfOrder("enter the scene first, with req_join_scene"));
+                self.refuse(id, request, &Refusal::OutOfOrder("enter the scene first, with req_join_scene".into()));
             }
-            _ => self.refuse(id, request, &Refusal::OutOfOrder("this frame belongs on the lobby connection")),
+            _ => self.refuse(id, request, &Refusal::OutOfOrder("this frame belongs on the lobby connection".into())),
         }
     }
 
@@ -183,7 +183,7 @@ impl SceneThread {
             Err(DeliverError::InboxFull) => {
                 self.meters.refused_messages += 1;
                 self.not_for_the_game(scene_id);
-                self.refuse(id, 0, &Refusal::Overloaded("messages waiting for the scene"));
+                self.refuse(id, 0, &Refusal::Overloaded("messages waiting for the scene".into()));
             }
             Err(DeliverError::NoScene | DeliverError::Finished) => self.refuse(id, 0, &Refusal::SceneEnded),
         }
@@ -200,9 +200,11 @@ impl SceneThread {
                 let resume = join.resume_seq;
                 self.scene_event(scene, scene::Event::ReqJoinScene { connection: id, request, token, resume });
             }
-            _ => {
-                self.refuse(id, request, &Refusal::BadToken("this is no token of this scene: use the one of res_match"))
-            }
+            _ => self.refuse(
+                id,
+                request,
+                &Refusal::BadToken("this is no token of this scene: use the one of res_match".into()),
+            ),
         }
     }
 
@@ -211,9 +213,11 @@ impl SceneThread {
             Some((of, token)) if of == scene => {
                 self.scene_event(scene, scene::Event::ReqWatchScene { connection: id, request, token });
             }
-            _ => {
-                self.refuse(id, request, &Refusal::BadToken("this is no token of this scene: use the one of res_watch"))
-            }
+            _ => self.refuse(
+                id,
+                request,
+                &Refusal::BadToken("this is no token of this scene: use the one of res_watch".into()),
+            ),
         }
     }
 
@@ -287,7 +291,7 @@ impl SceneThread {
                 Some(until) if until <= now => self.drop_connection(index),
                 Some(_) => {}
                 None if !connection.is_inside() && now.saturating_sub(connection.opened) >= FIRST_FRAME_MAX => {
-                    self.cut_off(id, &Refusal::TimedOut("entering the scene"));
+                    self.cut_off(id, &Refusal::TimedOut("entering the scene".into()));
                 }
                 None if silent >= SILENCE_MAX => self.drop_connection(index),
                 None if silent >= PING_AFTER && !connection.pinged => {

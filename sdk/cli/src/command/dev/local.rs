@@ -22,8 +22,9 @@ use crate::host::Running;
 use crate::project::Project;
 use crate::say::{BAD, FAINT, WARN};
 
-/// How long it may take until it serves.
-const START: Duration = Duration::from_secs(30);
+/// How long it may take until it serves. It compiles the component before: with a JavaScript engine in it that is half a
+/// minute on a busy machine.
+const START: Duration = Duration::from_secs(120);
 /// How long it has to stop.
 const STOP: Duration = Duration::from_secs(5);
 /// Room for all bots of one machine, each with two connections, below the usual limit of open files.
@@ -168,14 +169,16 @@ fn spawn(binary: &Path, config: &Path, token: &str) -> Done<Child> {
 
 /// Waits until it serves; where.
 fn served(receiver: &Receiver<Result<Addresses, String>>) -> Done<Addresses> {
-    let text = match receiver.recv_timeout(START) {
-        Ok(Ok(addresses)) => return Ok(addresses),
-        Ok(Err(last)) => format!("the host did not start:\n{last}"),
+    match receiver.recv_timeout(START) {
+        Ok(Ok(addresses)) => Ok(addresses),
+        Ok(Err(last)) => Err(Failure::failed(format_args!("the host did not start:\n{last}"))
+            .hint("[dev.fleet] and [dev.domain] of scenehost.toml are its configuration")),
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-            format!("the host did not serve within {} s", START.as_secs())
+            let text = format!("the host did not serve within {} s", START.as_secs());
+            Err(Failure::failed(text)
+                .hint("try again when the machine is less busy; --verbose shows what the host does"))
         }
-    };
-    Err(Failure::failed(text).hint("[dev.fleet] and [dev.domain] of scenehost.toml are its configuration"))
+    }
 }
 
 /// Where the system can do it, it ends the host when this tool is killed.
