@@ -2,8 +2,8 @@
 //! scenes of the worker do not wait for them, because the system's scheduler divides the core between both threads.
 //!
 //! A game is one version of a component. It is stepped aside when a step of one of its scenes has taken [`LONG`] or more,
-//! until none has for [`REMEMBERED`]. So the first long step is felt by the neighbours, and the next ones are not, whatever
-//! begins the scene anew. An honest game with long steps loses nothing but a change of threads for each.
+//! until none has for [`REMEMBERED`]. So the neighbours wait for the first long step, and share the core with the next ones,
+//! whatever begins the scene anew. An honest game with long steps loses nothing but a change of threads for each.
 //!
 //! Invariant: a scene is with its worker or in one job, and every job comes back, whatever its step has come to. What the
 //! worker tells of a scene keeps its order: whatever else needs a scene that is aside waits for it, for at most the limit of
