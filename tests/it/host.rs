@@ -464,6 +464,11 @@ impl Metrics {
         self.0.iter().filter(|(key, _)| is_it(key)).map(|(_, value)| value).sum()
     }
 
+    /// Whether there is such a one, with its labels as they are written.
+    pub fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
     /// One of them, with its labels as they are written; 0 if there is none.
     pub fn get(&self, key: &str) -> f64 {
         self.0.get(key).copied().unwrap_or_default()

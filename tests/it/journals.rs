@@ -54,7 +54,7 @@ async fn journals(host: &Host) -> Vec<Value> {
 }
 
 /// Waits until the journal of the only scene is put away.
-async fn put_away(host: &Host) {
+pub async fn put_away(host: &Host) {
     within("the journal of a game that is over", async {
         while journals(host).await.iter().any(|journal| journal["running"] == true) {
             sleep(Duration::from_millis(20)).await;
@@ -156,7 +156,7 @@ async fn of_a_game_that_ended_well_nothing_is_kept_for_recovery() {
 }
 
 /// Users whose connections come back quickly.
-async fn persistent(host: &Host, domain: &str, count: usize) -> (Vec<Lobby>, Vec<Scene>) {
+pub async fn persistent(host: &Host, domain: &str, count: usize) -> (Vec<Lobby>, Vec<Scene>) {
     let quick = || Options { backoff_max: Duration::from_millis(200), ..options(Encoding::Proto) };
     let mut lobbies = Vec::new();
     for number in 0..count {
@@ -169,7 +169,7 @@ async fn persistent(host: &Host, domain: &str, count: usize) -> (Vec<Lobby>, Vec
 }
 
 /// What the game has kept of a user, who asks for it by a name that nobody has used before.
-async fn list(scene: &mut Scene, name: u64) -> Vec<u64> {
+pub async fn list(scene: &mut Scene, name: u64) -> Vec<u64> {
     let question = format!("list{name}");
     scene.send(question.clone()).await.expect("the seat is held");
     within("the list", async {

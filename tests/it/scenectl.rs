@@ -10,25 +10,25 @@ use crate::host::{Host, OPS_TOKEN, built, until};
 use crate::player::gather;
 
 /// What a run of the tool gave.
-struct Ran {
+pub struct Ran {
     code: Option<i32>,
-    out: String,
-    err: String,
+    pub out: String,
+    pub err: String,
 }
 
 impl Ran {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {:?}\n{}", self.out, self.err))
     }
 
-    fn ended(self, code: i32) -> Self {
+    pub fn ended(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "\nout: {}\nerr: {}", self.out, self.err);
         self
     }
 }
 
 /// Runs the tool, elsewhere than on the threads of this test.
-async fn scenectl(host: &Host, arguments: &[&str]) -> Ran {
+pub async fn scenectl(host: &Host, arguments: &[&str]) -> Ran {
     let mut command = std::process::Command::new(built("debug/scenectl"));
     command.args(arguments).current_dir(std::env::temp_dir()).stdin(Stdio::null());
     command.env("SCENEHOST_OPS_TOKEN", OPS_TOKEN).env("SCENEHOST_HOST", format!("http://{}", host.ops_address()));

@@ -164,6 +164,8 @@ pub struct Fleet {
     pub spectator_delay_ms: u64,
     /// When a scene misbehaves, and how often it may.
     pub strikes: Strikes,
+    /// How many of its scenes may fail before a version gets no more new ones.
+    pub quarantine: Quarantine,
     /// What is written down of its games.
     pub journal: Journal,
 }
@@ -256,6 +258,39 @@ impl Strikes {
         }
         if (1..100).contains(&self.silence_ms) {
             return Err(format!("strikes.silence_ms is {}: use 0, or 100 or more", self.silence_ms));
+        }
+        Ok(())
+    }
+}
+
+/// When a version of a game has failed so often that it gets no more new scenes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Quarantine {
+    /// So many of the fleet's scenes that fail within the window are one too many, 1 to [`QUARANTINE_SCENES_MAX`]; 0: it
+    /// is never put into quarantine.
+    pub scenes: u32,
+    /// For how long a failure counts, 1,000 to 86,400,000 ms.
+    pub within_ms: u64,
+}
+
+impl Default for Quarantine {
+    fn default() -> Self {
+        Self { scenes: 5, within_ms: 600_000 }
+    }
+}
+
+/// The most scenes of which it is remembered that they have failed.
+pub const QUARANTINE_SCENES_MAX: u32 = 1_000;
+
+impl Quarantine {
+    /// What is wrong with it, if anything.
+    fn check(&self) -> Result<(), String> {
+        if self.scenes > QUARANTINE_SCENES_MAX {
+            return Err(format!("quarantine.scenes is {}: use 0 to {QUARANTINE_SCENES_MAX}", self.scenes));
+        }
+        if !(1_000..=86_400_000).contains(&self.within_ms) {
+            return Err(format!("quarantine.within_ms is {}: use 1000 to 86400000", self.within_ms));
         }
         Ok(())
     }
@@ -371,6 +406,7 @@ impl Default for Fleet {
             spectators_max: 0,
             spectator_delay_ms: 0,
             strikes: Strikes::default(),
+            quarantine: Quarantine::default(),
             journal: Journal::default(),
         }
     }
@@ -426,6 +462,7 @@ impl Fleet {
             return Err("sessions_max needs at least 1".to_owned());
         }
         self.journal.check()?;
+        self.quarantine.check()?;
         self.strikes.check()
     }
 }

@@ -42,6 +42,7 @@ pub mod matching;
 pub mod message;
 pub mod party;
 pub mod profile;
+pub mod quarantine;
 pub mod rate;
 pub mod read;
 pub mod record;

@@ -79,6 +79,9 @@ pub enum Refusal {
     /// No free seat, or no room for one more who watches.
     #[error("{0}")]
     SceneFull(Cow<'static, str>),
+    /// The version of the game has failed too often, and no other one is there.
+    #[error("this game has failed too often and begins no new matches until its operators have looked after it")]
+    Quarantined,
     /// The scene has failed and begins anew.
     #[error("the game has failed and starts again: the lobby tells the way in as soon as it is there")]
     Restarting,

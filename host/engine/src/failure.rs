@@ -96,6 +96,11 @@ impl Failure {
         }
     }
 
+    /// Whether the game is to blame, and not the host or the room on it.
+    pub fn is_the_games(&self) -> bool {
+        !matches!(self, Failure::PoolFull { .. } | Failure::Host { .. })
+    }
+
     /// What players are told: nothing of the game's inside.
     pub fn public_text(&self) -> &'static str {
         match self {

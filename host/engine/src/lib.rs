@@ -10,7 +10,7 @@
 //! - [`rule`] runs the rules of matching, which are components of another contract.
 //!
 //! Architecture invariant: nothing here knows of sockets, players' connections, stores or the services. Nothing but the
-//! epoch ticker and [`Aside`] has a thread, and but for those nothing reads a clock: time is an argument. Only the code cache writes times, into its
+//! epoch ticker has a thread, and nothing reads a clock: time is an argument. Only the code cache writes times, into its
 //! files.
 //!
 //! Architecture invariant: what a component does can end its own scene and nothing else. Every failure of a scene is a
@@ -38,6 +38,7 @@ mod swap;
 mod ticker;
 mod timers;
 mod upload;
+mod usage;
 mod worker;
 
 pub use bindings::*;
@@ -53,7 +54,7 @@ pub use presence::Presence;
 pub use scene::{CONTROL_EVENTS_MAX, SceneSpec, TICK_RATE_HZ_MAX};
 pub use swap::SwapError;
 pub use upload::{Digest, NoDigest, Rejected};
+pub use usage::{Group, GroupUsage, Peaks, STEP_TIMES, Sums, Usage, step_time_us_max};
 pub use worker::{
-    Aside, CallError, CreateError, DeliverError, RecoverError, Recovered, SceneKey, Sink, Stepped, Worker,
-    WorkerOptions,
+    CallError, CreateError, DeliverError, RecoverError, Recovered, SceneKey, Sink, Stepped, Worker, WorkerOptions,
 };

@@ -17,6 +17,13 @@ pub struct Log {
     pub dropped: u32,
 }
 
+impl Log {
+    /// The bytes of its lines' texts.
+    pub fn text_bytes(&self) -> u64 {
+        self.lines.iter().map(|line| line.text.len() as u64).sum()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogLine {
     pub level: Level,

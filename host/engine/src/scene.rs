@@ -17,6 +17,7 @@ use crate::{
     presence::Presence,
     swap::SwapError,
     timers::Timers,
+    usage::{Group, GroupUsage, Usage},
 };
 
 /// What a game says to a player who would enter.
@@ -74,11 +75,17 @@ pub struct Scene {
     /// When the next step is due; `None` while nothing but an event can cause one.
     pub due_ns: Option<u64>,
     recorder: Option<Box<Recorder>>,
+    pub usage: Usage,
+    /// With which others it is counted.
+    pub group: Group,
 }
 
 /// What a step has come to.
 pub struct Made {
     pub at: Moment,
+    /// What it was given of users.
+    pub messages_in: u32,
+    pub bytes_in: usize,
     /// Timers are set and cleared; these are the other commands.
     pub commands: Result<Vec<Command>, Failure>,
     /// Whether another version of the game has made its first step, or why it is not used.
@@ -112,6 +119,8 @@ impl Scene {
             tick_when_empty: spec.tick_when_empty,
             finished: false,
             recorder: recorder.map(Box::new),
+            usage: Usage::default(),
+            group: Group::default(),
         }
     }
 
@@ -169,13 +178,14 @@ impl Scene {
         }
         let (result, swapped) = self.call_step(at);
         self.record(at, &result, &swapped, journal);
+        let (messages_in, bytes_in) = (self.inbox.traffic, self.inbox.traffic_bytes);
         self.inbox.clear();
         let commands = result.and_then(|mut commands| {
             self.keep_timers(&mut commands, timer_now_ms)?;
             self.due_ns = self.next_due_ns(horizon_ns);
             Ok(commands)
         });
-        Made { at, commands, swapped }
+        Made { at, messages_in, bytes_in, commands, swapped }
     }
 
     /// If another version of the game fails in its first step, the one before makes it.
@@ -241,8 +251,11 @@ impl Scene {
     }
 
     /// The scene's whole state as bytes. The journal is told of it by the caller, who knows what it is for.
-    pub fn save(&mut self, journal: &mut Vec<u8>) -> Result<Result<Vec<u8>, String>, Failure> {
+    pub fn save(&mut self, group: &mut GroupUsage, journal: &mut Vec<u8>) -> Result<Result<Vec<u8>, String>, Failure> {
         let result = self.instance.save();
+        if let Ok(Ok(state)) = &result {
+            self.usage.saved(state.len(), group);
+        }
         if let (Some(recorder), Err(failure)) = (&mut self.recorder, &result) {
             recorder.failed(During::Save, failure, journal);
         }
@@ -250,8 +263,14 @@ impl Scene {
     }
 
     /// Goes on with another version of the game. That one before is there until this has made a step.
-    pub fn swap(&mut self, plugin: &Plugin, limits: Limits, journal: &mut Vec<u8>) -> Result<(), SwapError> {
-        let next = match self.save(journal)? {
+    pub fn swap(
+        &mut self,
+        plugin: &Plugin,
+        limits: Limits,
+        group: &mut GroupUsage,
+        journal: &mut Vec<u8>,
+    ) -> Result<(), SwapError> {
+        let next = match self.save(group, journal)? {
             Ok(state) => self.loaded(plugin, limits, &state),
             Err(text) => Err(format!("the running version cannot be saved: {text}")),
         };
@@ -284,25 +303,12 @@ impl Scene {
         !self.finished && self.recorder.as_ref().is_some_and(|recorder| recorder.wants_snapshot())
     }
 
-    /// What waits for the next step.
-    pub fn inbox(&self) -> &Inbox {
-        &self.inbox
-    }
-
-    /// An inbox with the same limits.
-    pub fn empty_inbox(&self) -> Inbox {
-        Inbox { events: Vec::new(), traffic: 0, traffic_bytes: 0, control: 0, ..self.inbox }
-    }
-
-    /// Takes what has come for it elsewhere, behind a step.
-    pub fn take_in(&mut self, inbox: Inbox, now_ns: u64) {
-        if self.finished {
-            return;
-        }
-        for event in inbox.events {
-            // A fresh inbox with the same limits had room for it.
-            let _ = self.deliver(event, now_ns);
-        }
+    /// Messages that wait for the next step.
+    pub fn waiting(&self) -> impl Iterator<Item = &Incoming> {
+        self.inbox.events.iter().filter_map(|event| match event {
+            Event::Message(message) => Some(message),
+            _ => None,
+        })
     }
 
     /// The host's side of its state.
@@ -360,7 +366,7 @@ fn is_anyone_inside(seats: &[(u32, Presence)]) -> bool {
 
 /// Events for the next step. Messages and signals have a bound that they cannot pass; control events have room of
 /// their own.
-pub struct Inbox {
+struct Inbox {
     events: Vec<Event>,
     traffic: u32,
     traffic_bytes: usize,
@@ -381,7 +387,7 @@ impl Inbox {
         }
     }
 
-    pub fn push(&mut self, event: Event) -> Result<&Event, InboxFull> {
+    fn push(&mut self, event: Event) -> Result<&Event, InboxFull> {
         let traffic_bytes = match &event {
             Event::Message(message) => Some(message.body.len()),
             Event::Signal(signal) => Some(signal.name.len() + signal.body.len()),
@@ -407,14 +413,6 @@ impl Inbox {
             None => self.control += 1,
         }
         Ok(self.events.push_mut(event))
-    }
-
-    /// The players' messages among it.
-    pub fn messages(&self) -> impl Iterator<Item = &Incoming> {
-        self.events.iter().filter_map(|event| match event {
-            Event::Message(message) => Some(message),
-            _ => None,
-        })
     }
 
     fn clear(&mut self) {

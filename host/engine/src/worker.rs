@@ -9,7 +9,8 @@
 //! Under overload ticks come later and slow down; no tick is left out and none is made up for in a burst. A scene is
 //! stepped at most once a run.
 
-mod aside;
+mod life;
+mod outcome;
 
 use std::{
     cmp::Reverse,
@@ -18,21 +19,17 @@ use std::{
 };
 
 use crate::{
-    bindings::{Command, Event, Incoming, Player},
+    bindings::{Event, Incoming, Player},
     failure::Failure,
-    instance::Instance,
-    journal::{self, Compare, Ended, Header, Journaled, Observer, Recorder, Replayer},
-    limits::Limits,
+    journal::{Journaled, Recorder},
     log::Log,
     plugin::Plugin,
     prefetch::prefetch,
-    scene::{Inbox, Kept, Made, Scene, SceneSpec, TICK_RATE_HZ_MAX},
-    swap::SwapError,
-    upload::Digest,
+    scene::{Kept, Scene},
+    usage::{Group, GroupUsage, StepUse, Usage},
 };
 
-pub use aside::Aside;
-use aside::{Away, LONG};
+pub use outcome::{CallError, CreateError, DeliverError, RecoverError, Recovered, Sink, Stepped};
 
 /// Stale heap entries that are not worth a sweep.
 const STALE_ENTRIES_MAX: usize = 1_024;
@@ -62,73 +59,6 @@ impl Default for WorkerOptions {
     }
 }
 
-/// What a worker has to say. Calls come in the order of what happened.
-pub trait Sink {
-    /// A scene was stepped.
-    fn stepped(&mut self, key: SceneKey, stepped: Stepped);
-    /// What is told of the scene next was in the step of this tick. Only when it has logged something or failed.
-    fn in_step(&mut self, _key: SceneKey, _tick: u64) {}
-    /// A scene failed in a step and is already removed; its slot is free when the run is over.
-    fn failed(&mut self, key: SceneKey, failure: Failure);
-    /// A scene logged something, in the call whose outcome follows.
-    fn logged(&mut self, key: SceneKey, log: Log);
-    /// This belongs into a scene's journal, before the outcome of the call is passed on. Only for scenes that have one.
-    fn journaled(&mut self, _key: SceneKey, _part: Journaled<'_>) {}
-    /// Another version of the game has made its first step in a scene; or it has failed, for this reason, before it did,
-    /// and the version before goes on as if nothing had been.
-    fn swapped(&mut self, _key: SceneKey, _result: Result<(), String>) {}
-}
-
-/// One step that was made.
-#[derive(Debug, PartialEq)]
-pub struct Stepped {
-    pub tick: u64,
-    /// In the game's order. Timers are the worker's own business and not among them; nothing follows a `finish`.
-    pub commands: Vec<Command>,
-    /// How long after its due time the step began.
-    pub late_by: Duration,
-    /// How long it ran.
-    pub took: Duration,
-    /// The scene's linear memory after it.
-    pub memory_bytes: usize,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CreateError {
-    #[error("there is a scene of this key already")]
-    Exists,
-    #[error("a tick rate of {tick_rate_hz} Hz is more than {TICK_RATE_HZ_MAX}")]
-    TickRate { tick_rate_hz: u32 },
-    #[error(transparent)]
-    Failed(#[from] Failure),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
-    #[error("there is no scene of this key")]
-    NoScene,
-    /// The scene has said `finish` and waits to be removed.
-    #[error("the scene has finished")]
-    Finished,
-    /// The scene failed in this call and is already removed.
-    #[error(transparent)]
-    Failed(#[from] Failure),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DeliverError {
-    #[error("there is no scene of this key")]
-    NoScene,
-    /// The scene has said `finish` and waits to be removed.
-    #[error("the scene has finished")]
-    Finished,
-    /// The event was not taken. A message or a signal can be refused to its sender. Control events have room for
-    /// [`crate::CONTROL_EVENTS_MAX`] of their own: a scene that has as many waiting has lost track and should be
-    /// ended.
-    #[error("the scene's inbox is full")]
-    InboxFull,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     due_ns: u64,
@@ -142,16 +72,7 @@ struct Entry {
 struct Place {
     generation: u32,
     scene: Option<Box<Scene>>,
-    /// The scene lives here, and its step is made elsewhere now.
-    away: Option<Box<Away>>,
     key: u64,
-}
-
-/// When a step was due, when it began, and how long it took.
-struct Timing {
-    due_ns: u64,
-    begun: Duration,
-    took: Duration,
 }
 
 /// Owns the scenes of one core.
@@ -167,31 +88,8 @@ pub struct Worker {
     failed: Vec<Box<Scene>>,
     /// What belongs into the journal of the scene at hand.
     journal: Vec<u8>,
-    /// Who makes long steps, if there is somebody.
-    aside: Option<Aside>,
-}
-
-/// A scene that goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recovered {
-    /// What was run again.
-    pub report: journal::Report,
-    /// Where its players and its timers are.
-    pub kept: journal::Kept,
-    /// How many bytes of the journal count; behind them it goes on.
-    pub journal_bytes: usize,
-}
-
-/// Why a scene cannot go on where its journal ends.
-#[derive(Debug, thiserror::Error)]
-pub enum RecoverError {
-    #[error("there is a scene of this key already")]
-    Exists,
-    #[error(transparent)]
-    Journal(#[from] journal::Error),
-    /// It has failed, was ended, or has said `finish`, as its last command tells.
-    #[error("the scene was over already")]
-    Over(Box<journal::Kept>),
+    /// What the scenes of each group have used since its owner asked last.
+    groups: Vec<GroupUsage>,
 }
 
 impl Worker {
@@ -204,7 +102,7 @@ impl Worker {
             heap: BinaryHeap::new(),
             failed: Vec::new(),
             journal: Vec::new(),
-            aside: None,
+            groups: vec![GroupUsage::default()],
         }
     }
 
@@ -223,171 +121,37 @@ impl Worker {
     /// What a scene is made of now.
     pub fn plugin(&self, key: SceneKey) -> Option<&Plugin> {
         let index = *self.by_key.get(&key)?;
-        let scene = self.places[index as usize].scene.as_deref();
-        scene.map(|scene| scene.instance.plugin()).or_else(|| self.plugin_away(key))
+        self.places[index as usize].scene.as_deref().map(|scene| scene.instance.plugin())
     }
 
-    /// Makes a scene and starts it. Nobody is inside, so it sleeps until its first event, unless it ticks when empty.
-    ///
-    /// # Errors
-    ///
-    /// When the key is taken, the tick rate is out of range, no slot is free, or the game does not start. Then there
-    /// is no scene.
-    pub fn create(
-        &mut self,
-        key: SceneKey,
-        plugin: &Plugin,
-        spec: &SceneSpec,
-        now: Duration,
-        sink: &mut impl Sink,
-    ) -> Result<(), CreateError> {
-        if self.contains(key) {
-            return Err(CreateError::Exists);
+    /// Puts a scene into a group: what it uses from now on counts there, and so does the memory that it has.
+    pub fn set_group(&mut self, key: SceneKey, group: Group) {
+        let Some(&index) = self.by_key.get(&key) else { return };
+        let Some(scene) = self.places[index as usize].scene.as_deref_mut() else { return };
+        let (before, now) = (std::mem::replace(&mut scene.group, group).0 as usize, group.0 as usize);
+        if self.groups.len() <= now {
+            self.groups.resize_with(now + 1, GroupUsage::default);
         }
-        let tick_rate_hz = spec.init.tick_rate_hz;
-        if tick_rate_hz > TICK_RATE_HZ_MAX {
-            return Err(CreateError::TickRate { tick_rate_hz });
-        }
-        let instance = Instance::new(plugin, spec.limits)?;
-        self.begin(key, instance, spec, now, sink)
+        let memory_bytes = scene.instance.memory_bytes();
+        scene.usage.has(0, &mut self.groups[before]);
+        scene.usage.has(memory_bytes, &mut self.groups[now]);
     }
 
-    /// Begins the next session of a scene: in its instance, if that is of this plugin with these limits and has not
-    /// failed, else in a fresh one; always in a fresh one if it has a journal, which has to know all that an instance was
-    /// given. Everything of the session before is over, timers and waiting events included.
-    ///
-    /// # Errors
-    ///
-    /// As [`Worker::create`]. Then there is no scene any more.
-    pub fn restart(
-        &mut self,
-        key: SceneKey,
-        plugin: &Plugin,
-        spec: &SceneSpec,
-        now: Duration,
-        sink: &mut impl Sink,
-    ) -> Result<(), CreateError> {
-        match self.take(key).map(|scene| scene.instance) {
-            Some(instance) if spec.journal.is_none() && instance.is_of(plugin, &spec.limits) => {
-                self.begin(key, instance, spec, now, sink)
-            }
-            other => {
-                // Its slot of the pool is free before the fresh one needs one.
-                drop(other);
-                self.create(key, plugin, spec, now, sink)
-            }
-        }
+    /// What the scenes of a group have used since this was asked last.
+    pub fn take_used(&mut self, group: Group) -> GroupUsage {
+        self.groups.get_mut(group.0 as usize).map(std::mem::take).unwrap_or_default()
     }
 
-    /// A scene does nothing until it begins its next session or is removed. `false`: there is none.
-    pub fn park(&mut self, key: SceneKey) -> bool {
-        let Some((place, scene)) = self.scene_mut(key) else { return self.park_away(key) };
-        scene.park();
-        // What is on the heap for it is not live any more.
-        self.places[place as usize].generation = self.places[place as usize].generation.wrapping_add(1);
-        true
-    }
-
-    fn begin(
-        &mut self,
-        key: SceneKey,
-        mut instance: Instance,
-        spec: &SceneSpec,
-        now: Duration,
-        sink: &mut impl Sink,
-    ) -> Result<(), CreateError> {
-        let started = instance.start(&spec.init);
-        if let Some(log) = instance.take_log() {
-            sink.logged(key, log);
-        }
-        started?;
-        let scene = Box::new(Scene::new(instance, spec, ns(now)));
-        if let Some(head) = scene.journal_head() {
-            sink.journaled(key, Journaled::Begun(&head));
-        }
-        self.put_scheduled(key, scene);
-        Ok(())
-    }
-
-    fn put_scheduled(&mut self, key: SceneKey, scene: Box<Scene>) {
-        let due_ns = scene.due_ns;
-        let place = self.put(key, scene);
-        if let Some(due_ns) = due_ns {
-            self.schedule(place, due_ns);
-        }
-    }
-
-    /// Makes a scene that goes on where a journal ends, as if it had been here all the time; the time since has not
-    /// passed for it. `plugin_of` gives the components of the journal; `spec_of` says how the scene is kept, whose `init`
-    /// and limits are the journal's. Who was inside is so still, as far as the game knows: `Dropped` tells it of those who
-    /// are not.
-    ///
-    /// # Errors
-    ///
-    /// When the key is taken, or the journal cannot be replayed to its end or says that the scene is over.
-    pub fn recover(
-        &mut self,
-        key: SceneKey,
-        journal: &[u8],
-        plugin_of: impl Fn(&Digest) -> Option<Plugin>,
-        spec_of: impl FnOnce(&Header) -> SceneSpec,
-        now: Duration,
-        observer: &mut impl Observer,
-    ) -> Result<Recovered, RecoverError> {
-        if self.contains(key) {
-            return Err(RecoverError::Exists);
-        }
-        let mut replayer = Replayer::begin(journal, plugin_of, Compare::Everything, observer)?;
-        replayer.run(observer)?;
-        let report = replayer.report();
-        if replayer.kept.finished || matches!(report.ended, Ended::Failed { .. } | Ended::Ended { .. }) {
-            return Err(RecoverError::Over(Box::new(replayer.kept)));
-        }
-        let journal_bytes = replayer.offset();
-        let (header, chain, kept) = (replayer.header, replayer.chain, replayer.kept);
-        let (mut instance, limits) = (replayer.instance, replayer.limits);
-        instance.hurry(&limits);
-        let spec = SceneSpec { init: header.init.clone(), limits, ..spec_of(&header) };
-        self.put_scheduled(key, Box::new(Scene::going_on(instance, &spec, kept.clone(), chain, ns(now))));
-        Ok(Recovered { report, kept, journal_bytes })
-    }
-
-    /// Changes a running scene to another version of its game, between two steps: the state is saved, and loaded by an
-    /// instance of the other version. The version before is kept until that one has made its first step, of which
-    /// [`Sink::swapped`] tells; should it fail, the one before makes this step and goes on. Users notice nothing of either.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such scene or it has finished; when one version cannot save or the other not load, or there is no
-    /// slot: the scene stays as it is. When it failed while it was saved it is removed.
-    pub fn swap(
-        &mut self,
-        key: SceneKey,
-        plugin: &Plugin,
-        limits: Limits,
-        sink: &mut impl Sink,
-    ) -> Result<(), SwapError> {
-        self.bring_back(key, sink);
-        let index = *self.by_key.get(&key).ok_or(SwapError::NoScene)?;
-        let scene = self.places[index as usize].scene.as_deref_mut().ok_or(SwapError::NoScene)?;
-        if scene.finished {
-            return Err(SwapError::Finished);
-        }
-        let result = scene.swap(plugin, limits, &mut self.journal);
-        let log = scene.instance.take_log();
-        self.pass_on(key, log, sink);
-        if matches!(result, Err(SwapError::Failed(_))) {
-            self.remove(key);
-        }
-        result
+    /// What a scene has used since it began here.
+    pub fn usage(&self, key: SceneKey) -> Option<Usage> {
+        let index = *self.by_key.get(&key)?;
+        self.places[index as usize].scene.as_deref().map(|scene| scene.usage)
     }
 
     /// The messages that wait for a scene's next step, in their order.
     pub fn waiting(&self, key: SceneKey) -> impl Iterator<Item = &Incoming> {
-        let place = self.by_key.get(&key).map(|&index| &self.places[index as usize]);
-        let here = place.and_then(|place| place.scene.as_deref()).map(Scene::inbox);
-        let away = place.and_then(|place| place.away.as_deref()).map(|away| &away.inbox);
-        here.or(away).into_iter().flat_map(Inbox::messages)
+        let scene = self.by_key.get(&key).and_then(|&index| self.places[index as usize].scene.as_deref());
+        scene.into_iter().flat_map(Scene::waiting)
     }
 
     /// Puts something of the owner's own into a scene's journal, if it has one.
@@ -401,7 +165,6 @@ impl Worker {
     }
 
     fn write(&mut self, key: SceneKey, sink: &mut impl Sink, write: impl FnOnce(&mut Recorder, &mut Vec<u8>)) {
-        self.bring_back(key, sink);
         let Some(&index) = self.by_key.get(&key) else { return };
         let scene = self.places[index as usize].scene.as_deref_mut();
         if let Some(recorder) = scene.and_then(Scene::recorder) {
@@ -413,12 +176,22 @@ impl Worker {
     /// What a call has logged, and what belongs into the journal.
     fn pass_on(&mut self, key: SceneKey, log: Option<Log>, sink: &mut impl Sink) {
         if let Some(log) = log {
+            self.count(key, |scene, group| scene.usage.logged(log.text_bytes(), group));
             sink.logged(key, log);
         }
         if !self.journal.is_empty() {
             sink.journaled(key, Journaled::Added(&self.journal));
             self.journal.clear();
             self.journal.shrink_to(JOURNAL_BYTES_KEPT);
+        }
+    }
+
+    /// What a scene has used besides its steps, if it is still there.
+    fn count(&mut self, key: SceneKey, count: impl FnOnce(&mut Scene, &mut GroupUsage)) {
+        let Some(&index) = self.by_key.get(&key) else { return };
+        if let Some(scene) = self.places[index as usize].scene.as_deref_mut() {
+            let group = scene.group.0 as usize;
+            count(scene, &mut self.groups[group]);
         }
     }
 
@@ -433,7 +206,6 @@ impl Worker {
         player: &Player,
         sink: &mut impl Sink,
     ) -> Result<Result<(), String>, CallError> {
-        self.bring_back(key, sink);
         let index = *self.by_key.get(&key).ok_or(CallError::NoScene)?;
         let scene = self.places[index as usize].scene.as_deref_mut().ok_or(CallError::NoScene)?;
         if scene.finished {
@@ -464,7 +236,7 @@ impl Worker {
     ///
     /// When there is no such scene, it has finished, or its inbox is full.
     pub fn deliver(&mut self, key: SceneKey, event: Event, now: Duration) -> Result<(), DeliverError> {
-        let Some((place, scene)) = self.scene_mut(key) else { return self.deliver_away(key, event) };
+        let (place, scene) = self.scene_mut(key).ok_or(DeliverError::NoScene)?;
         if scene.finished {
             return Err(DeliverError::Finished);
         }
@@ -478,20 +250,19 @@ impl Worker {
         Ok(())
     }
 
-    /// Makes the steps that are due, each scene's at most once, and returns how many. `clock` is read around each. Those
-    /// that are made aside are told, and count, in the run after.
+    /// Makes the steps that are due, each scene's at most once, and returns how many. `clock` is read around each.
     pub fn run_due(&mut self, clock: impl Fn() -> Duration, sink: &mut impl Sink) -> u32 {
-        let mut steps = self.take_back(sink);
         let Some(Reverse(first)) = self.heap.peek() else {
-            return steps;
+            return 0;
         };
         let horizon_ns = ns(clock()) + ns(self.options.quantum);
         if first.due_ns > horizon_ns {
-            return steps;
+            return 0;
         }
+        let mut steps = 0;
         let mut batch = Vec::with_capacity(LOOKAHEAD);
         loop {
-            let left = self.options.steps_per_run_max.saturating_sub(steps) as usize;
+            let left = (self.options.steps_per_run_max - steps) as usize;
             self.take_due(horizon_ns, left.min(LOOKAHEAD), &mut batch);
             if batch.is_empty() {
                 self.failed.clear();
@@ -499,7 +270,8 @@ impl Worker {
             }
             self.prefetch(&batch);
             for entry in batch.drain(..) {
-                steps += u32::from(self.step(entry, horizon_ns, &clock, sink));
+                self.step(entry, horizon_ns, &clock, sink);
+                steps += 1;
             }
         }
     }
@@ -525,33 +297,19 @@ impl Worker {
         scenes().for_each(|scene| scene.instance.prefetch());
     }
 
-    /// Makes a step, or gives it away; whether it was made here.
-    fn step(&mut self, entry: Entry, horizon_ns: u64, clock: &impl Fn() -> Duration, sink: &mut impl Sink) -> bool {
-        let begun = clock();
-        if self.step_aside(entry, horizon_ns, begun) {
-            return false;
-        }
-        let Some(scene) = &mut self.places[entry.place as usize].scene else {
-            return false;
-        };
-        let made = scene.step(entry.due_ns, ns(begun), horizon_ns, &mut self.journal);
-        let timing = Timing { due_ns: entry.due_ns, begun, took: clock().saturating_sub(begun) };
-        if timing.took >= LONG {
-            let digest = scene.instance.plugin().digest();
-            self.was_long(digest, begun);
-        }
-        self.made(entry.place, made, timing, sink);
-        true
-    }
-
-    /// Tells what a step has come to, and sees to the next one. What belongs into the journal is there already.
-    fn made(&mut self, index: u32, made: Made, timing: Timing, sink: &mut impl Sink) {
-        let place = &mut self.places[index as usize];
+    fn step(&mut self, entry: Entry, horizon_ns: u64, clock: &impl Fn() -> Duration, sink: &mut impl Sink) {
+        let place = &mut self.places[entry.place as usize];
         let key = SceneKey(place.key);
         let Some(scene) = &mut place.scene else {
             return;
         };
+        let begun = clock();
+        let made = scene.step(entry.due_ns, ns(begun), horizon_ns, &mut self.journal);
+        let took = clock().saturating_sub(begun);
         let (next_due_ns, memory_bytes) = (scene.due_ns, scene.instance.memory_bytes());
+        let used = StepUse { took, memory_bytes, messages_in: made.messages_in, bytes_in: made.bytes_in };
+        let commands = made.commands.as_ref().map_or(&[][..], Vec::as_slice);
+        scene.usage.stepped(&used, commands, &mut self.groups[scene.group.0 as usize]);
         let (log, wants_snapshot) = (scene.instance.take_log(), scene.wants_snapshot());
         if log.is_some() || made.commands.is_err() || made.swapped.is_some() {
             sink.in_step(key, made.at.tick);
@@ -565,13 +323,12 @@ impl Worker {
         match made.commands {
             Ok(commands) => {
                 if let Some(due_ns) = next_due_ns {
-                    self.schedule(index, due_ns);
+                    self.schedule(entry.place, due_ns);
                 }
-                let Timing { due_ns, begun, took } = timing;
-                let late_by = begun.saturating_sub(Duration::from_nanos(due_ns));
+                let late_by = begun.saturating_sub(Duration::from_nanos(entry.due_ns));
                 sink.stepped(key, Stepped { tick: made.at.tick, commands, late_by, took, memory_bytes });
                 if wants_snapshot {
-                    self.snapshot(index, key, sink);
+                    self.snapshot(entry.place, key, sink);
                 }
             }
             Err(failure) => self.fail(key, failure, sink),
@@ -590,7 +347,7 @@ impl Worker {
         if let Some(recorder) = scene.recorder() {
             recorder.flush(&mut self.journal);
         }
-        let result = scene.save(&mut self.journal);
+        let result = scene.save(&mut self.groups[scene.group.0 as usize], &mut self.journal);
         let log = scene.instance.take_log();
         let (head, kept) = (scene.journal_head().unwrap_or_default(), scene.keep());
         self.pass_on(key, log, sink);
@@ -623,35 +380,6 @@ impl Worker {
             self.heap.pop();
         }
         None
-    }
-
-    /// Ends a scene; its slot is free at once. `false` if there was none.
-    pub fn remove(&mut self, key: SceneKey) -> bool {
-        let is_there = self.contains(key);
-        self.take(key);
-        is_there
-    }
-
-    fn take(&mut self, key: SceneKey) -> Option<Box<Scene>> {
-        let index = self.by_key.remove(&key)?;
-        let place = &mut self.places[index as usize];
-        place.generation = place.generation.wrapping_add(1);
-        self.free.push(index);
-        place.away = None;
-        place.scene.take()
-    }
-
-    fn put(&mut self, key: SceneKey, scene: Box<Scene>) -> u32 {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Place::default());
-            // The engine's pool ends long before this does.
-            u32::try_from(self.places.len() - 1).expect("fewer scenes than 2^32")
-        });
-        let place = &mut self.places[index as usize];
-        place.scene = Some(scene);
-        place.key = key.0;
-        self.by_key.insert(key, index);
-        index
     }
 
     fn scene_mut(&mut self, key: SceneKey) -> Option<(u32, &mut Scene)> {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use scenehost_core::config::Keep;
 use scenehost_core::record::{FLEET_PREFIX, decode, encode, fleet_key};
@@ -15,7 +15,6 @@ use scenehost_core::scene_master::{Builds, Canary, SceneMaster};
 use scenehost_core::{Build, FleetName, GameName, Message, NodeId, Write, scene_master, scene_service};
 use scenehost_engine::{Digest, Plugin};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Mutex;
 
 use crate::bus::Bus;
 use crate::config::{Config, FleetConfig};
@@ -68,7 +67,7 @@ struct Parts {
     current: RwLock<BTreeMap<FleetName, (Builds, scenehost_core::config::Fleet)>>,
     /// What is used now.
     configured: RwLock<BTreeMap<FleetName, FleetConfig>>,
-    state: Mutex<State>,
+    state: tokio::sync::Mutex<State>,
 }
 
 /// What fleets are, by where that comes from.
@@ -114,7 +113,7 @@ impl Fleets {
             used: RwLock::default(),
             current: RwLock::default(),
             configured: RwLock::default(),
-            state: Mutex::default(),
+            state: tokio::sync::Mutex::default(),
         }));
         let mut built = fleets.compile(&of_file, &Choice::Lenient)?;
         let mut of_operators = BTreeMap::new();
@@ -270,6 +269,16 @@ impl Fleets {
         of_plugin.map(|(name, fleet)| (name.clone(), fleet.clone())).collect()
     }
 
+    /// The failures of a component's scenes until now do not count any more.
+    pub fn forget_failures(&self, digest: Digest) {
+        self.0.runs.forget_failures(digest);
+    }
+
+    /// How scenes run, and what they have used: each build that is known of a fleet.
+    pub fn known_runs(&self) -> Vec<Arc<FleetRun>> {
+        self.0.runs.known()
+    }
+
     /// How many scenes run with each component.
     pub fn scenes_by_digest(&self) -> BTreeMap<Digest, usize> {
         self.0.runs.scenes_by_digest()
@@ -306,7 +315,8 @@ impl Fleets {
             // The same version cannot be its own canary.
             let canary = loaded.canary.as_ref().filter(|(plugin, _)| plugin.digest() != loaded.plugin.digest());
             let canary = canary.map(|(plugin, percent)| (run(plugin), *percent));
-            built.insert(name.clone(), Made { fleet: fleet.clone(), run: run(&loaded.plugin), canary });
+            let (run, in_quarantine) = (run(&loaded.plugin), loaded.in_quarantine);
+            built.insert(name.clone(), Made { fleet: fleet.clone(), run, canary, in_quarantine });
         }
         Ok(built)
     }
@@ -333,7 +343,7 @@ impl Fleets {
                 None
             }
         });
-        Ok(Loaded { plugin, canary })
+        Ok(Loaded { plugin, canary, in_quarantine: chosen.in_quarantine })
     }
 
     /// A host that starts does so with what it has: an operator can mend the rest only while it runs.
@@ -408,12 +418,13 @@ struct Made {
     run: Arc<FleetRun>,
     /// The canary, and how many of a hundred new scenes it gets.
     canary: Option<(Arc<FleetRun>, u8)>,
+    in_quarantine: bool,
 }
 
 impl Made {
     fn builds(&self) -> Builds {
         let canary = self.canary.as_ref().map(|(run, percent)| Canary { build: run.build, percent: *percent });
-        Builds { build: self.run.build, canary }
+        Builds { build: self.run.build, canary, in_quarantine: self.in_quarantine }
     }
 }
 
@@ -421,6 +432,8 @@ impl Made {
 struct Loaded {
     plugin: Plugin,
     canary: Option<(Plugin, u8)>,
+    /// It has failed too often: there are no new scenes.
+    in_quarantine: bool,
 }
 
 /// Which versions of plugins are used.
@@ -442,7 +455,10 @@ fn run_of(name: &FleetName, fleet: &FleetConfig, plugin: &Plugin) -> FleetRun {
         configuration: fleet.configuration_json(),
         limits: fleet.limits.limits(),
         tick_when_empty: fleet.tick_when_empty,
+        quarantine: fleet.scene.quarantine,
         scenes: AtomicUsize::new(0),
+        failures: Mutex::default(),
+        used: Mutex::default(),
     }
 }
 

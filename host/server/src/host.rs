@@ -97,7 +97,7 @@ pub async fn run(
     let (scene_threads, seeds) = SceneThreads::new(threads)?;
     let (bus, inboxes, to_host) = Bus::new(scene_threads.clone(), store.clone());
     let saves = Room::new();
-    let runs = FleetRuns::default();
+    let (runs, failing) = FleetRuns::new();
     let logs = GameLogs::new();
     let joins = scene_thread::spawn(seeds, engine, &runs, &bus, clock, &saves, (&journals, &logs))?;
 
@@ -122,6 +122,7 @@ pub async fn run(
     let (domains, mut new_domains) =
         Domains::open(&config, (registry.clone(), rules, streams), fleets.clone(), bus.clone(), store.clone())?;
     let plugins = Plugins::new(registry, domains.clone());
+    tokio::spawn(plugins.clone().keep_away(failing));
     tokio::spawn(domains.clone().keep_current(file, edge::tls::Served::hang_ups()?));
     let mut services = start_services(&config, inboxes, &shell, offer.clone(), &domains, catalogue);
     forget_saves(&store, &bus, &journals)?;

@@ -18,11 +18,13 @@ mod ratings;
 mod reports;
 mod scene_list;
 mod scenes;
+mod usage;
 
 use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, State};
+use axum::http::request::Parts as RequestParts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
@@ -129,13 +131,15 @@ impl Ops {
             .route("/v1/plugins/{plugin}", get(plugins::show))
             .route("/v1/plugins/{plugin}/active", post(plugins::activate))
             .route("/v1/plugins/{plugin}/rollback", post(plugins::roll_back))
+            .route("/v1/plugins/{plugin}/usage", get(usage::of_plugin))
             .route("/v1/plugins/{plugin}/versions", post(plugins::upload))
             .route("/v1/plugins/{plugin}/versions/{version}", delete(plugins::remove))
             .route("/v1/plugins/{plugin}/versions/{version}/component", get(plugins::component))
+            .route("/v1/plugins/{plugin}/versions/{version}/release", post(plugins::release))
             .route("/v1/reservations", post(scenes::reserve))
             .route("/v1/reservations/{scene}", delete(scenes::release))
             .route("/v1/scenes", get(scene_list::list).post(scenes::start))
-            .route("/v1/scenes/{scene}", delete(scenes::stop))
+            .route("/v1/scenes/{scene}", get(usage::of_scene).delete(scenes::stop))
             .route("/v1/scenes/{scene}/users/{user}", delete(scene_list::kick))
             .route("/v1/store/backup", post(backups::make))
             .route("/v1/users/{user}", get(show_user))
@@ -168,6 +172,17 @@ impl Ops {
     }
 }
 
+/// Who calls, where only operators may: a call without a right token ends here, before its body is read.
+struct By(Arc<str>);
+
+impl FromRequestParts<Ops> for By {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut RequestParts, ops: &Ops) -> Result<Self, Response> {
+        ops.authorise(&parts.headers).map(Self)
+    }
+}
+
 /// Whether the host can serve; for load balancers and supervisors.
 async fn health(State(ops): State<Ops>) -> Response {
     if *ops.0.stopping.borrow() {
@@ -184,7 +199,8 @@ async fn health(State(ops): State<Ops>) -> Response {
 }
 
 async fn show_metrics(State(ops): State<Ops>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], ops.0.metrics.render()).into_response()
+    let text = ops.0.metrics.render() + &ops.0.plugins.usage_metrics();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
 /// All that is kept about a user.

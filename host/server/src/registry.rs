@@ -2,7 +2,7 @@
 //!
 //! Invariants: a component is compiled, checked and tried before it is a version, and its bytes are on the disk before
 //! its record is, and its record before anybody uses it. Versions live side by side; what is chosen for new scenes is
-//! one record, so a change of it is whole or not at all. A few uploads are looked at at once, one of them compiled, by
+//! one record, so a change of it is whole or not at all. A version whose scenes keep failing is taken out of it. A few uploads are looked at at once, one of them compiled, by
 //! threads that leave the processor to the games; more are refused.
 //!
 //! Main type: [`Registry`], which keeps plugins. What is done with them while the host runs, fleets and domains
@@ -11,16 +11,18 @@
 mod error;
 mod files;
 mod plugins;
+mod quarantine;
 mod record;
 mod signature;
 mod uploaded;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use scenehost_core::Write;
 use scenehost_core::record::{PLUGIN_PREFIX, decode, encode, plugin_key};
+use scenehost_core::{Time, Write};
 use scenehost_engine::scratch;
 use scenehost_engine::{CodeCache, Digest, Engine, Plugin, Rejected, rule};
 use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
@@ -32,11 +34,12 @@ use crate::store::Store;
 
 pub use error::Error;
 use files::Files;
-pub use plugins::{Activation, Plugins, Shown};
+pub use plugins::{Activation, Plugins, Shown, ShownVersion};
 pub use record::{Chosen, Kind, PluginRecord, VersionRecord};
 use signature::Publishers;
 pub use signature::Signed;
 pub use uploaded::Uploaded;
+pub use usage::{ShownUse, VersionUse};
 
 /// How many plugins there may be.
 const PLUGINS_MAX: usize = 256;
@@ -147,6 +150,11 @@ impl Registry {
         })))
     }
 
+    /// The time, as records have it.
+    pub(crate) fn now(&self) -> Time {
+        self.0.clock.now()
+    }
+
     /// What compiles games.
     pub fn engine(&self) -> &Engine {
         &self.0.engine
@@ -175,6 +183,12 @@ impl Registry {
     pub fn chosen(&self, name: &str) -> Chosen {
         let plugins = self.0.plugins.read().unwrap_or_else(PoisonError::into_inner);
         plugins.get(name).map(PluginRecord::chosen).unwrap_or_default()
+    }
+
+    /// Which version of a plugin a component is.
+    pub fn version_of(&self, name: &str, digest: Digest) -> Option<u32> {
+        let plugins = self.0.plugins.read().unwrap_or_else(PoisonError::into_inner);
+        plugins.get(name)?.of_digest(digest).map(|version| version.version)
     }
 
     /// The component of a version. Blocks.
@@ -288,6 +302,7 @@ impl Registry {
             by: upload.by.clone(),
             publisher: tried.publisher,
             scratch: tried.report.into(),
+            quarantine: None,
         };
         self.keep(&upload.plugin, plugin.with(version.clone())).await?;
         Ok((version, true))

@@ -15,6 +15,7 @@ mod runs;
 mod saves;
 mod socket;
 mod turn;
+mod usage;
 
 use std::io;
 use std::sync::Arc;
@@ -22,10 +23,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use mio::{Poll, Waker};
-use rustix::process::setpriority_process;
 use scenehost_core::scene_service::ToScene;
 use scenehost_core::{Incarnation, SceneId};
-use scenehost_engine::{Aside, Engine};
+use scenehost_engine::Engine;
+use tokio::sync::oneshot;
 
 use crate::bus::Bus;
 use crate::clock::Clock;
@@ -33,12 +34,11 @@ use crate::game_logs::GameLogs;
 use crate::journals::{Journals, Writer};
 pub use connection::NewSocket;
 use logs::SceneLogs;
-pub use runs::{FleetRun, FleetRuns, Targets};
+pub use runs::{Failing, FleetRun, FleetRuns, Targets};
 use saves::Made;
 pub use saves::Room;
+pub use usage::SceneUse;
 
-/// How nice the threads are that make long steps: about a tenth of a core's time if others want all of it.
-const NICE_ASIDE: i32 = 10;
 /// How many orders may wait for a thread.
 const ORDERS_MAX: usize = 65_536;
 
@@ -50,6 +50,8 @@ enum Order {
     Saved(Incarnation, u64, Made),
     /// Running scenes of these fleets change to these builds.
     Swap(Arc<Targets>),
+    /// What a scene has used is wanted; without an answer it is not here.
+    Usage(SceneId, oneshot::Sender<SceneUse>),
     /// Close every socket and end.
     Stop,
 }
@@ -75,8 +77,6 @@ pub struct Seed {
     orders: std::sync::mpsc::Receiver<Order>,
     threads: SceneThreads,
     index: usize,
-    /// Who makes the steps of games that had long ones.
-    aside: Option<Aside>,
 }
 
 impl SceneThreads {
@@ -98,7 +98,7 @@ impl SceneThreads {
             parts.push((poll, receiver));
         }
         let threads = Self(handles.into());
-        let seed = |(index, (poll, orders))| Seed { poll, orders, threads: threads.clone(), index, aside: None };
+        let seed = |(index, (poll, orders))| Seed { poll, orders, threads: threads.clone(), index };
         let seeds = parts.into_iter().enumerate().map(seed).collect();
         Ok((threads, seeds))
     }
@@ -111,6 +111,13 @@ impl SceneThreads {
     /// Passes a user's socket to the thread of a scene; false if its inbox is full.
     pub fn socket(&self, scene: SceneId, socket: NewSocket) -> bool {
         self.handle(scene).put(Order::Socket(scene, socket)).is_ok()
+    }
+
+    /// What a scene has used; the answer never comes where there is no such scene, or its thread's inbox is full.
+    pub fn usage(&self, scene: SceneId) -> oneshot::Receiver<SceneUse> {
+        let (answer, heard) = oneshot::channel();
+        let _ = self.handle(scene).put(Order::Usage(scene, answer)); // Dropping it is an answer, too.
+        heard
     }
 
     /// Tells every thread to change its scenes of these fleets. One whose inbox is full is reported: its scenes keep what
@@ -177,22 +184,6 @@ impl Drop for Running {
     }
 }
 
-/// Starts the thread beside one of scenes, which is woken after each step that was made for it.
-fn aside(seed: &Seed, stack_bytes: usize) -> io::Result<Aside> {
-    let (threads, index) = (seed.threads.clone(), seed.index);
-    let begin = || {
-        // Without this it is heard all the same, but those beside it wait longer.
-        if let Err(error) = setpriority_process(None, NICE_ASIDE) {
-            tracing::warn!(%error, "the steps of games that had long ones are as urgent as all others");
-        }
-    };
-    let wake = move || {
-        // Without this it is seen at the thread's next sweep.
-        let _ = threads.0[index].waker.wake();
-    };
-    Aside::spawn(format!("aside-{index}"), stack_bytes, begin, wake)
-}
-
 /// Starts the threads.
 pub fn spawn(
     seeds: Vec<Seed>,
@@ -205,14 +196,14 @@ pub fn spawn(
 ) -> io::Result<Vec<std::thread::JoinHandle<()>>> {
     let runtime = tokio::runtime::Handle::current();
     let mut joins = Vec::with_capacity(seeds.len());
-    // Guests run on these stacks; running out of one would end the process.
-    let stack_bytes = engine.thread_stack_bytes_min().max(2 << 20);
-    for mut seed in seeds {
-        seed.aside = Some(aside(&seed, stack_bytes)?);
+    for seed in seeds {
         let (fleets, bus, runtime) = (fleets.clone(), bus.clone(), runtime.clone());
         let (saves, journals) = (saves.clone(), Writer::new(journals.clone()));
         let logs = SceneLogs::new(logs.clone());
-        let builder = std::thread::Builder::new().name(format!("scenes-{}", seed.index)).stack_size(stack_bytes);
+        let builder = std::thread::Builder::new()
+            .name(format!("scenes-{}", seed.index))
+            // Guests run on this stack; running out of it would end the process.
+            .stack_size(engine.thread_stack_bytes_min().max(2 << 20));
         joins.push(builder.spawn(move || {
             let _running = Running { threads: seed.threads.clone(), index: seed.index };
             turn::SceneThread::new(seed, fleets, bus, clock, runtime, saves, (journals, logs)).run();

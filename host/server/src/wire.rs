@@ -46,7 +46,7 @@ fn code(refusal: &Refusal) -> v1::Code {
         Refusal::TimedOut(_) | Refusal::NoMatch => v1::Code::TimedOut,
         Refusal::Busy(_) => v1::Code::Busy,
         Refusal::SearchStopped(_) => v1::Code::Cancelled,
-        Refusal::Closed { .. } => v1::Code::Closed,
+        Refusal::Closed { .. } | Refusal::Quarantined => v1::Code::Closed,
         Refusal::Stopping => v1::Code::Stopping,
         Refusal::Internal(_) => v1::Code::Internal,
         Refusal::TakenOver => v1::Code::TakenOver,

@@ -134,6 +134,9 @@ impl Scene for Gomoku {
     }
 
     fn message(&mut self, ctx: &mut Context, from: Seat, request: Request) {
+        if from > 1 {
+            return; // was never admitted
+        }
         let done = match request {
             Request::Place { x, y } => self.place(ctx, from, (x, y)),
             Request::Resign => self.resign(ctx, from),

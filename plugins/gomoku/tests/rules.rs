@@ -424,3 +424,21 @@ fn the_list_of_games_tells_who_plays_and_how_far_they_are() {
     table.play(&[(7, 7), (3, 3)]);
     assert_eq!(table.game.label(), Some(r#"{"players":"player 0 – player 1","game":1,"moves":2}"#));
 }
+
+#[test]
+fn who_was_never_admitted_changes_nothing() {
+    let mut table = Table::seated();
+    table.play(&[(7, 7)]);
+    let asked = [
+        Request::Place { x: 8, y: 8 },
+        Request::Resign,
+        Request::OfferDraw,
+        Request::AnswerDraw { accept: true },
+        Request::Rematch,
+        Request::NewOpponent,
+    ];
+    for request in asked {
+        table.game.send(2, &request);
+    }
+    assert!(table.game.received_bytes(0).is_empty() && table.game.received_bytes(1).is_empty());
+}

@@ -88,6 +88,16 @@ pub struct Version {
     /// Running scenes of this version.
     #[serde(default)]
     pub scenes: u64,
+    /// Why new scenes do not run it, if it has failed too often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Quarantine>,
+}
+
+/// Since when and why a version is in quarantine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Quarantine {
+    pub since_ms: u64,
+    pub reason: String,
 }
 
 /// A plugin with its versions.
@@ -111,6 +121,60 @@ pub struct Plugin {
 pub struct Canary {
     pub version: u64,
     pub percent: u64,
+}
+
+/// What a plugin's scenes use.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PluginUse {
+    pub plugin: String,
+    pub usage: Vec<VersionUse>,
+}
+
+/// What the scenes of a version have used in a fleet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VersionUse {
+    pub fleet: String,
+    /// Nothing of a component that was not uploaded.
+    pub version: Option<u64>,
+    pub digest: String,
+    pub scenes: u64,
+    #[serde(flatten)]
+    pub used: Used,
+    pub step_us_p50: f64,
+    pub step_us_p99: f64,
+    /// How many steps took up to 1 us, 2 us, 4 us and so on, and longer.
+    pub step_times: Vec<u64>,
+}
+
+/// What a scene has used.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SceneUse {
+    pub scene: String,
+    pub fleet: String,
+    pub plugin: String,
+    pub version: Option<u64>,
+    pub digest: String,
+    #[serde(flatten)]
+    pub used: Used,
+}
+
+/// What was used, by one scene or by many.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Used {
+    pub steps: u64,
+    pub step_ms: f64,
+    pub step_us_mean: f64,
+    pub step_us_max: f64,
+    pub memory_bytes: u64,
+    pub memory_bytes_max: u64,
+    pub messages_in: u64,
+    pub bytes_in: u64,
+    pub messages_out: u64,
+    pub bytes_out: u64,
+    pub log_bytes: u64,
+    pub snapshots: u64,
+    pub snapshot_bytes: u64,
+    pub snapshot_bytes_max: u64,
 }
 
 /// What goes with an upload.
@@ -202,6 +266,30 @@ impl Host {
     pub async fn rollback(&self, name: &str, swap: bool) -> Done<Plugin> {
         let body = serde_json::json!({ "swap": swap });
         self.ask(self.json(Method::POST, &format!("/v1/plugins/{name}/rollback"), &body)).await
+    }
+
+    /// A version is out of quarantine.
+    ///
+    /// # Errors
+    /// When the host is not there or refuses, as where the version is in none.
+    pub async fn release(&self, name: &str, version: u64) -> Done<Plugin> {
+        self.ask(self.request(Method::POST, &format!("/v1/plugins/{name}/versions/{version}/release"))).await
+    }
+
+    /// What the scenes of a plugin have used.
+    ///
+    /// # Errors
+    /// When the host is not there, refuses, or has no such plugin.
+    pub async fn usage(&self, name: &str) -> Done<PluginUse> {
+        self.ask(self.request(Method::GET, &format!("/v1/plugins/{name}/usage"))).await
+    }
+
+    /// What a scene has used.
+    ///
+    /// # Errors
+    /// When the host is not there, refuses, or runs no such scene.
+    pub async fn scene(&self, scene: &str) -> Done<SceneUse> {
+        self.ask(self.request(Method::GET, &format!("/v1/scenes/{scene}"))).await
     }
 
     /// The component of a version.

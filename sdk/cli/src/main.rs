@@ -94,6 +94,14 @@ enum Command {
     /// Let the version before be the active one again.
     #[command(after_help = "Example: scenectl rollback --swap")]
     Rollback(command::rollback::Arguments),
+    /// Let a version be used again that the host has put into quarantine, because its scenes kept failing.
+    #[command(after_help = "Example: scenectl release 3")]
+    Release(command::release::Arguments),
+    /// Show what the scenes of a plugin use: time, memory, messages; or one scene.
+    #[command(after_help = "Examples:
+  scenectl usage                             by fleet and version
+  scenectl usage 3f9a04c1d2e8b765            one scene that runs now")]
+    Usage(command::usage::Arguments),
     /// Show what scenes have logged, and how they failed.
     #[command(after_help = "Example: scenectl logs --follow --level warn")]
     Logs(command::logs::Arguments),
@@ -143,6 +151,8 @@ fn run(cli: &Cli, say: Say) -> Done {
         Command::Versions(arguments) => block_on(command::versions::run(arguments, project(), say)),
         Command::Activate(arguments) => block_on(command::activate::run(arguments, project(), say)),
         Command::Rollback(arguments) => block_on(command::rollback::run(arguments, project(), say)),
+        Command::Release(arguments) => block_on(command::release::run(arguments, project(), say)),
+        Command::Usage(arguments) => block_on(command::usage::run(arguments, project(), say)),
         Command::Logs(arguments) => block_on(command::logs::run(arguments, project(), say)),
         Command::Replay(arguments) => block_on(command::replay::run(arguments, project(), say)),
         Command::Verify(arguments) => command::verify::run(arguments, project(), say),

@@ -100,7 +100,7 @@ impl ArenaPlayer {
         self.inputs += 1;
         let turn = self.inputs as f32 * 0.1;
         let (y, x) = turn.sin_cos();
-        let fire = self.inputs / 10 % 2 == 0;
+        let fire = (self.inputs / 10).is_multiple_of(2);
         let body = format!(
             r#"{{"type":"input","n":{},"move":[{x:.3},{y:.3}],"aim":{:.3},"fire":{fire}}}"#,
             self.inputs,

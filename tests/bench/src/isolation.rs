@@ -30,7 +30,8 @@ const DOMAIN: &str = "neighbour";
 const PLAYERS: usize = 4;
 const TICK_MS: f64 = 50.0;
 /// What hostile scenes do, at the end of a step, half a second after they have begun, for who fails before that is not given
-/// to anybody; each is a fleet with the usual limits.
+/// to anybody; each is a fleet with the usual limits, but without quarantine: they are one component, whose quarantine would
+/// end all of them.
 const MISDEEDS: [&str; 8] = ["loop", "trap", "memory", "flood", "giant", "recursion", "log", "fail"];
 /// The limit of a scene's memory, which is the usual one.
 const MEMORY_MB_PER_SCENE: f64 = 16.0;
@@ -278,7 +279,7 @@ fn start(program: &Path, plugins: &Path, out: &Path) -> Result<Server> {
         format!(
             "\n[fleets.{misdeed}]\nplugin = \"hostile\"\ntick_when_empty = true\n\
              configuration = {{ misbehave = \"{misdeed}\", when = \"tick\", after_ticks = 10 }}\n\
-             scene = {{ tick_rate_hz = 20, token_ms = 600_000, stop_grace_ms = 0 }}\n"
+             scene = {{ tick_rate_hz = 20, token_ms = 600_000, stop_grace_ms = 0, quarantine = {{ scenes = 0 }} }}\n"
         )
     };
     let config = out.join("isolation.toml");

@@ -206,6 +206,8 @@ impl Match {
         let Some(group) = self.groups.remove(&match_id) else { return };
         match result {
             Ok(entries) => self.tell_made(match_id, group, entries, cx),
+            // Trying again does not help until operators have done something.
+            Err(refusal @ Refusal::Quarantined) => self.give_up_all(group.tickets, &refusal, cx),
             Err(refusal) if group.attempts >= PLACE_ATTEMPTS_MAX || !self.down.is_empty() => {
                 let refusal = self.down.first().map_or(refusal, |service| Refusal::ServiceDown(*service));
                 self.give_up_all(group.tickets, &refusal, cx);

@@ -4,7 +4,8 @@
 //! `start = "provision"` there are `standby_min` of the fleet's build ready or being made so, as far as there is room.
 //! A scene that could not be made ready is tried again later each time, and at most [`PROVISION_MAX`] are under way.
 //! A scene keeps the rules that it began with. Which of a fleet's builds a new scene is made of is decided once, when it
-//! gets its place; of any hundred new scenes in a row the canary has exactly its share.
+//! gets its place; of any hundred new scenes in a row the canary has exactly its share. While the build is in quarantine
+//! there are no new scenes of the fleet.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +33,8 @@ pub struct Builds {
     pub build: Build,
     /// A build that is tried with some of them.
     pub canary: Option<Canary>,
+    /// The build has failed too often: there are no new scenes, of the canary neither, until there is another one.
+    pub in_quarantine: bool,
 }
 
 /// A build of which a part of a fleet's new scenes is made, to see how it does.
@@ -45,7 +48,7 @@ pub struct Canary {
 
 impl From<Build> for Builds {
     fn from(build: Build) -> Self {
-        Self { build, canary: None }
+        Self { build, ..Self::default() }
     }
 }
 
@@ -53,6 +56,11 @@ impl Builds {
     /// Whether new scenes are made of this one.
     fn have(&self, build: Build) -> bool {
         self.build == build || self.canary.is_some_and(|canary| canary.build == build)
+    }
+
+    /// Whether a scene of this one that nobody uses may get users.
+    fn want(&self, build: Build) -> bool {
+        !self.in_quarantine && self.have(build)
     }
 }
 
@@ -168,7 +176,7 @@ impl SceneMaster {
         for id in replaced {
             let scene = &self.scenes[&id];
             let fleet = &self.fleets[&scene.fleet];
-            if fleet.is_gone || !fleet.builds.have(scene.build) {
+            if fleet.is_gone || !fleet.builds.want(scene.build) {
                 self.stop(id, EndReason::Replaced, Vec::new(), cx);
             }
         }
@@ -190,7 +198,8 @@ impl SceneMaster {
             return Err(Refusal::ServiceDown(ServiceName::Db));
         }
         let fleet = self.fleets.get(name).filter(|fleet| !fleet.is_gone);
-        fleet.ok_or_else(|| Refusal::NotFound(format!("fleet named {:?}", name.as_str())))
+        let fleet = fleet.ok_or_else(|| Refusal::NotFound(format!("fleet named {:?}", name.as_str())))?;
+        if fleet.builds.in_quarantine { Err(Refusal::Quarantined) } else { Ok(fleet) }
     }
 
     /// The scene of a fleet that is ready for the longest time, of those that are so near.
@@ -304,7 +313,7 @@ impl SceneMaster {
             Some(EndReason::Stopped)
         } else if self.nodes.get(&scene.node).is_none_or(|node| node.is_draining) {
             Some(EndReason::Drained)
-        } else if fleet.is_gone || !fleet.builds.have(scene.build) {
+        } else if fleet.is_gone || !fleet.builds.want(scene.build) {
             Some(EndReason::Replaced)
         } else if others >= fleet.rules.standby_max as usize {
             Some(EndReason::Idle)

@@ -20,7 +20,7 @@ const ACTIVE: Build = Build(1);
 const TRIED: Build = Build(2);
 
 fn builds(build: Build, canary: Option<(Build, u8)>) -> Builds {
-    Builds { build, canary: canary.map(|(build, percent)| Canary { build, percent }) }
+    Builds { canary: canary.map(|(build, percent)| Canary { build, percent }), ..Builds::from(build) }
 }
 
 fn fleets(fleet: &Fleet, builds: Builds) -> Event {

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use scenehost_core::config::{AfterSession, Fleet, StartOn};
 use scenehost_core::message::PlayerResult;
 use scenehost_core::record::{self, SceneRecord};
-use scenehost_core::scene_master::{Answer, Ask, Capacity, Event, FleetView, Idle, Matched, Order, SceneMaster};
+use scenehost_core::scene_master::{
+    Answer, Ask, Builds, Capacity, Event, FleetView, Idle, Matched, Order, SceneMaster,
+};
 use scenehost_core::scene_service::Event as ToNode;
 use scenehost_core::{
     AllocationId, Build, Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, UserId, Write, db, matching,
@@ -199,7 +201,11 @@ impl Farm {
     }
 
     pub fn set_build(&mut self, build: u64, fleet: Fleet) {
-        self.tell(Event::Fleets { fleets: BTreeMap::from([(FLEET.into(), (Build(build).into(), fleet))]) });
+        self.set_builds(Build(build).into(), fleet);
+    }
+
+    pub fn set_builds(&mut self, builds: Builds, fleet: Fleet) {
+        self.tell(Event::Fleets { fleets: BTreeMap::from([(FLEET.into(), (builds, fleet))]) });
     }
 }
 

@@ -40,6 +40,7 @@ mod one_user;
 mod party;
 mod party_search;
 mod presence;
+mod quarantine;
 mod ranking;
 mod rate;
 mod rating;

@@ -296,6 +296,16 @@ fn users_hear_of_a_scene_that_cannot_be_made_only_after_several_attempts() {
 }
 
 #[test]
+fn users_hear_at_once_of_a_game_that_is_in_quarantine() {
+    let mut world = pairs();
+    world.tell(ask(1, 1500));
+    let group = groups(&world.tell(ask(2, 1500)))[0].0;
+    let told = world.tell(Event::ResCreateScene { match_id: group, result: Err(Refusal::Quarantined) });
+    assert_eq!(shorts(&told), ["Lobby ResMatch ✗Quarantined"; 2]);
+    assert_eq!(world.service.waiting(), 0);
+}
+
+#[test]
 fn searches_wait_while_scene_master_is_down() {
     let scene_master = |up| Event::Service { service: ServiceName::SceneMaster, up };
     let mut world = pairs();

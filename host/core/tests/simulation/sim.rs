@@ -615,7 +615,7 @@ pub fn fleets() -> BTreeMap<FleetName, Fleet> {
 /// The same with what they are made of; every other time with a canary, which is what they are made of next.
 pub fn builds(build: u64) -> BTreeMap<FleetName, (Builds, Fleet)> {
     let canary = (build % 2 == 1).then_some(Canary { build: Build(build + 1), percent: 30 });
-    let builds = Builds { build: Build(build), canary };
+    let builds = Builds { canary, ..Builds::from(Build(build)) };
     fleets().into_iter().map(|(name, fleet)| (name, (builds, fleet))).collect()
 }
 

@@ -1,7 +1,6 @@
 //! What the engine promises, through its public interface. One binary; `support` has the guests and a table to run
 //! scenes on.
 
-mod aside;
 mod cache;
 mod collection;
 mod hostile;
@@ -14,3 +13,4 @@ mod sessions;
 mod support;
 mod swaps;
 mod uploads;
+mod usage;

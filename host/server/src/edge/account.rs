@@ -236,6 +236,7 @@ pub fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::ServiceDown(_)
         | Refusal::ProviderDown
         | Refusal::Closed { .. }
+        | Refusal::Quarantined
         | Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
         Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -26,6 +26,8 @@ struct Shown {
     /// What some of them are made of, to see how it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     canary: Option<Canary>,
+    /// What they are made of has failed too often: there are none.
+    in_quarantine: bool,
     rules: Fleet,
     /// How many scenes are in each state.
     scenes: BTreeMap<Cow<'static, str>, u32>,
@@ -46,6 +48,7 @@ impl From<FleetView> for Shown {
             fleet: view.fleet,
             build: view.builds.build.to_string(),
             canary: view.builds.canary.map(|it| Canary { build: it.build.to_string(), percent: it.percent }),
+            in_quarantine: view.builds.in_quarantine,
             rules: (*view.rules).clone(),
             scenes: view.scenes,
             of_canary: view.of_canary,

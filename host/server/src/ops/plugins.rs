@@ -5,14 +5,14 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{FromRequest, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Ops, problem, problem_of_kind};
-use crate::registry::{Activation, Error, Shown, Signed, Upload};
+use super::{By, Ops, problem, problem_of_kind};
+use crate::registry::{Activation, Error, Shown, ShownVersion, Signed, Upload};
 
 /// How long a client may take with the bytes of a component.
 const UPLOAD_MAX: Duration = Duration::from_secs(60);
@@ -35,7 +35,7 @@ pub struct Uploaded {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Active {
+pub struct Active {
     version: u32,
     #[serde(default = "all")]
     percent: u8,
@@ -49,7 +49,7 @@ fn all() -> u8 {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Rollback {
+pub struct Rollback {
     swap: bool,
 }
 
@@ -59,91 +59,85 @@ struct All {
 }
 
 /// All plugins.
-pub async fn list(State(ops): State<Ops>, headers: HeaderMap) -> Response {
-    match ops.authorise(&headers) {
-        Ok(_) => Json(All { plugins: ops.0.plugins.all() }).into_response(),
-        Err(refused) => refused,
-    }
+pub async fn list(State(ops): State<Ops>, _by: By) -> Response {
+    Json(All { plugins: ops.0.plugins.all() }).into_response()
 }
 
 /// One plugin.
-pub async fn show(State(ops): State<Ops>, headers: HeaderMap, Path(name): Path<String>) -> Response {
-    match ops.authorise(&headers) {
-        Ok(_) => answer(ops.0.plugins.one(&name).map(Json)),
-        Err(refused) => refused,
-    }
+pub async fn show(State(ops): State<Ops>, _by: By, Path(name): Path<String>) -> Response {
+    answer(ops.0.plugins.one(&name).map(Json))
 }
 
 /// Makes a version of a component.
 pub async fn upload(
     State(ops): State<Ops>,
-    headers: HeaderMap,
+    By(by): By,
     Path(name): Path<String>,
     query: Result<Query<Uploaded>, QueryRejection>,
     request: Request,
 ) -> Response {
-    let by = match ops.authorise(&headers) {
-        Ok(by) => by,
-        Err(refused) => return refused,
-    };
-    let Uploaded { label, activate } = match query {
+    let uploaded = match query {
         Ok(Query(query)) => query,
         Err(rejection) => return problem(rejection.status(), &rejection.body_text()),
     };
-    let registry = ops.0.plugins.registry();
-    let place = match registry.place() {
-        Ok(place) => place,
-        Err(error) => return failed(&error),
-    };
-    let bytes = match read(&headers, request.into_body(), registry.upload_bytes_max()).await {
-        Ok(bytes) => bytes,
-        Err(refused) => return refused,
-    };
-    let text = |header| headers.get(header).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let signed = Signed { publisher: text(PUBLISHER), signature: text(SIGNATURE) };
-    let upload = Upload { plugin: name.clone(), label, bytes, by: by.to_string(), signed };
     // It goes on when the asker hangs up: what was begun is found out, and said in the log.
-    let plugins = ops.0.plugins.clone();
-    let looked_at = tokio::spawn(async move {
-        let (version, is_new) = plugins.upload(place, upload).await?;
-        if activate {
-            plugins.activate(&name, Activation { version: version.version(), percent: 100, swap: false }).await?;
-        }
-        let (number, digest) = (version.version(), version.digest().to_string());
-        Ok((name, number, digest, is_new, version, activate))
+    let audited = tokio::spawn(async move {
+        let result = accept(&ops, &by, &name, &uploaded, request).await;
+        audit(&by, &name, uploaded.activate, &result);
+        result
     });
-    let result = looked_at.await.unwrap_or(Err(Error::Stopping));
+    match audited.await.unwrap_or(Err(Error::Stopping)) {
+        Ok((shown, is_new)) => (if is_new { StatusCode::CREATED } else { StatusCode::OK }, Json(shown)).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+/// What has come of an upload stands in the log, whatever it was.
+fn audit(by: &str, plugin: &str, activated: bool, result: &Result<(ShownVersion, bool), Error>) {
     let outcome = result.as_ref().map_or_else(Error::kind, |_| "accepted");
     metrics::counter!("scenehost_plugin_uploads_total", "outcome" => outcome).increment(1);
     match result {
-        Ok((plugin, version, digest, is_new, shown, activated)) => {
-            tracing::info!(target: "audit", by = &*by, plugin, version, digest, is_new, activated, "an operator uploads a plugin");
-            (if is_new { StatusCode::CREATED } else { StatusCode::OK }, Json(shown)).into_response()
+        Ok((shown, is_new)) => {
+            let (version, digest) = (shown.version(), shown.digest().to_string());
+            tracing::info!(target: "audit", by, plugin, version, digest, is_new, activated, "an operator uploads a plugin");
         }
         Err(error) => {
-            tracing::info!(target: "audit", by = &*by, refused = %error, "an operator uploads a plugin");
-            failed(&error)
+            tracing::info!(target: "audit", by, plugin, refused = %error, "an operator uploads a plugin");
         }
     }
 }
 
+/// Reads an upload and makes a version of it; and whether it is a new one.
+async fn accept(
+    ops: &Ops,
+    by: &str,
+    plugin: &str,
+    Uploaded { label, activate }: &Uploaded,
+    request: Request,
+) -> Result<(ShownVersion, bool), Error> {
+    let plugins = &ops.0.plugins;
+    let place = plugins.registry().place()?;
+    let (head, body) = request.into_parts();
+    let bytes = read(&head.headers, body, plugins.registry().upload_bytes_max()).await?;
+    let text = |header| head.headers.get(header).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let signed = Signed { publisher: text(PUBLISHER), signature: text(SIGNATURE) };
+    let upload = Upload { plugin: plugin.to_owned(), label: label.clone(), bytes, by: by.to_owned(), signed };
+    let (shown, is_new) = plugins.upload(place, upload).await?;
+    if *activate {
+        plugins.activate(plugin, Activation { version: shown.version(), percent: 100, swap: false }).await?;
+    }
+    Ok((shown, is_new))
+}
+
 /// Reads a body of a bounded size in a bounded time.
-#[expect(clippy::result_large_err, reason = "the error is the answer, made once an upload")]
-async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Vec<u8>, Response> {
-    let too_large = || {
-        let text = format!(
-            "the component has more than {bytes_max} bytes: build it in release mode, strip its debug information, and keep \
-             assets out of it; or an operator raises [plugins] upload_bytes_max"
-        );
-        problem_of_kind(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &text)
-    };
+async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Vec<u8>, Error> {
     let said = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     let whole = async {
         let mut bytes = Vec::with_capacity(said.unwrap_or(0).min(bytes_max));
         let mut size = 0;
         let mut parts = body.into_data_stream();
         while let Some(part) = parts.next().await {
-            let part = part.map_err(|error| problem(StatusCode::BAD_REQUEST, &error.to_string()))?;
+            let part = part.map_err(|error| Error::CutOff(error.to_string()))?;
             size += part.len();
             match size {
                 _ if size <= bytes_max => bytes.extend_from_slice(&part),
@@ -152,30 +146,21 @@ async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Vec<u
                 _ => break,
             }
         }
-        if size > bytes_max { Err(too_large()) } else { Ok(bytes) }
+        if size > bytes_max { Err(Error::TooLarge { bytes_max }) } else { Ok(bytes) }
     };
-    let text = format!("the component was not there whole after {} s", UPLOAD_MAX.as_secs());
-    let late = |_| Err(problem_of_kind(StatusCode::REQUEST_TIMEOUT, "too_slow", &text));
+    let late = |_| Err(Error::TooSlow { s: UPLOAD_MAX.as_secs() });
     tokio::time::timeout(UPLOAD_MAX, whole).await.unwrap_or_else(late)
 }
 
 /// Makes new scenes of a version, all or some; and running ones, if that is wanted.
 pub async fn activate(
     State(ops): State<Ops>,
-    headers: HeaderMap,
+    By(by): By,
     Path(name): Path<String>,
-    request: Request,
+    Asked(asked): Asked<Active>,
 ) -> Response {
-    let by = match ops.authorise(&headers) {
-        Ok(by) => by,
-        Err(refused) => return refused,
-    };
-    let Active { version, percent, swap } = match body(request).await {
-        Ok(Some(asked)) => asked,
-        Ok(None) => {
-            return problem_of_kind(StatusCode::BAD_REQUEST, "malformed", "say which version: {\"version\": 3}");
-        }
-        Err(refused) => return refused,
+    let Some(Active { version, percent, swap }) = asked else {
+        return problem_of_kind(StatusCode::BAD_REQUEST, "malformed", "say which version: {\"version\": 3}");
     };
     let result = ops.0.plugins.activate(&name, Activation { version, percent, swap }).await;
     let refused = result.as_ref().err().map(ToString::to_string);
@@ -188,34 +173,30 @@ pub async fn activate(
 /// Makes new scenes of the version that was active before.
 pub async fn roll_back(
     State(ops): State<Ops>,
-    headers: HeaderMap,
+    By(by): By,
     Path(name): Path<String>,
-    request: Request,
+    Asked(asked): Asked<Rollback>,
 ) -> Response {
-    let by = match ops.authorise(&headers) {
-        Ok(by) => by,
-        Err(refused) => return refused,
-    };
-    let Rollback { swap } = match body(request).await {
-        Ok(asked) => asked.unwrap_or_default(),
-        Err(refused) => return refused,
-    };
+    let Rollback { swap } = asked.unwrap_or_default();
     let result = ops.0.plugins.roll_back(&name, swap).await;
     let refused = result.as_ref().err().map(ToString::to_string);
     tracing::info!(target: "audit", by = &*by, plugin = name, swap, refused, "an operator rolls a plugin back");
     answer(result.map(Json))
 }
 
-/// Removes a version that nobody uses.
-pub async fn remove(
-    State(ops): State<Ops>,
-    headers: HeaderMap,
-    Path((name, version)): Path<(String, String)>,
-) -> Response {
-    let by = match ops.authorise(&headers) {
-        Ok(by) => by,
-        Err(refused) => return refused,
+/// Takes a version out of quarantine.
+pub async fn release(State(ops): State<Ops>, By(by): By, Path((name, version)): Path<(String, String)>) -> Response {
+    let result = match number(&version) {
+        Ok(version) => ops.0.plugins.release(&name, version).await,
+        Err(error) => Err(error),
     };
+    let refused = result.as_ref().err().map(ToString::to_string);
+    tracing::info!(target: "audit", by = &*by, plugin = name, version, refused, "an operator releases a version");
+    answer(result.map(Json))
+}
+
+/// Removes a version that nobody uses.
+pub async fn remove(State(ops): State<Ops>, By(by): By, Path((name, version)): Path<(String, String)>) -> Response {
     let result = match number(&version) {
         Ok(version) => ops.0.plugins.remove(&name, version).await,
         Err(error) => Err(error),
@@ -226,14 +207,7 @@ pub async fn remove(
 }
 
 /// The bytes of a version.
-pub async fn component(
-    State(ops): State<Ops>,
-    headers: HeaderMap,
-    Path((name, version)): Path<(String, String)>,
-) -> Response {
-    if let Err(refused) = ops.authorise(&headers) {
-        return refused;
-    }
+pub async fn component(State(ops): State<Ops>, _by: By, Path((name, version)): Path<(String, String)>) -> Response {
     let registry = ops.0.plugins.registry().clone();
     let read = move || number(&version).and_then(|version| registry.component(&name, version));
     let read = tokio::task::spawn_blocking(read).await.unwrap_or(Err(Error::Stopping));
@@ -245,18 +219,25 @@ fn number(text: &str) -> Result<u32, Error> {
 }
 
 /// The body of a call as JSON, whatever its type is said to be; `None`: it is empty.
-async fn body<T: for<'a> Deserialize<'a>>(request: Request) -> Result<Option<T>, Response> {
-    let malformed = |text: String| problem_of_kind(StatusCode::BAD_REQUEST, "malformed", &text);
-    let bytes = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await;
-    let bytes =
-        bytes.map_err(|_| malformed(format!("the body has more than {BODY_BYTES_MAX} bytes, or was cut off")))?;
-    if bytes.is_empty() {
-        return Ok(None);
+pub struct Asked<T>(Option<T>);
+
+impl<S: Sync, T: for<'a> Deserialize<'a>> FromRequest<S> for Asked<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
+        let malformed = |text: String| problem_of_kind(StatusCode::BAD_REQUEST, "malformed", &text);
+        let bytes = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await;
+        let bytes =
+            bytes.map_err(|_| malformed(format!("the body has more than {BODY_BYTES_MAX} bytes, or was cut off")))?;
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        let asked = serde_json::from_slice(&bytes);
+        asked.map(|asked| Self(Some(asked))).map_err(|error| malformed(format!("the body is not right: {error}")))
     }
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| malformed(format!("the body is not right: {error}")))
 }
 
-fn answer(result: Result<impl IntoResponse, Error>) -> Response {
+pub fn answer(result: Result<impl IntoResponse, Error>) -> Response {
     match result {
         Ok(answer) => answer.into_response(),
         Err(error) => failed(&error),
@@ -265,7 +246,11 @@ fn answer(result: Result<impl IntoResponse, Error>) -> Response {
 
 fn failed(error: &Error) -> Response {
     let status = match error {
-        Error::Rejected(scenehost_engine::Rejected::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::Rejected(scenehost_engine::Rejected::TooLarge { .. }) | Error::TooLarge { .. } => {
+            StatusCode::PAYLOAD_TOO_LARGE
+        }
+        Error::CutOff(_) => StatusCode::BAD_REQUEST,
+        Error::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
         Error::Scratch(scenehost_engine::scratch::Fault::Busy(_)) => StatusCode::SERVICE_UNAVAILABLE,
         Error::Rejected(_)
         | Error::Scratch(_)
@@ -274,7 +259,11 @@ fn failed(error: &Error) -> Response {
         | Error::Fleets(_)
         | Error::Domains(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::UnknownPlugin(_) | Error::UnknownVersion { .. } => StatusCode::NOT_FOUND,
-        Error::NoneBefore(_) | Error::InUse { .. } | Error::Full { .. } => StatusCode::CONFLICT,
+        Error::NoneBefore(_)
+        | Error::InUse { .. }
+        | Error::Full { .. }
+        | Error::Quarantined { .. }
+        | Error::NotQuarantined { .. } => StatusCode::CONFLICT,
         Error::Busy => StatusCode::TOO_MANY_REQUESTS,
         Error::Unsigned | Error::UnknownPublisher(_) | Error::BadSignature(_) => StatusCode::FORBIDDEN,
         Error::Damaged { .. } => StatusCode::INTERNAL_SERVER_ERROR,

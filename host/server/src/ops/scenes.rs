@@ -188,7 +188,7 @@ pub(super) async fn answer<T>(
     match answer {
         Ok(answer) => shown(answer),
         // Nothing of it is wrong: it does not go now.
-        Err(refusal @ (Refusal::Overloaded(_) | Refusal::Busy(_))) => {
+        Err(refusal @ (Refusal::Overloaded(_) | Refusal::Busy(_) | Refusal::Quarantined)) => {
             problem(StatusCode::CONFLICT, &refusal.to_string())
         }
         Err(refusal) => problem(status(&refusal), &refusal.to_string()),

@@ -22,12 +22,25 @@ pub enum Error {
     UnknownVersion { plugin: String, version: u32 },
     #[error("no other version of {0:?} was active before")]
     NoneBefore(String),
+    #[error("version {version} is in quarantine ({reason}): upload a better one, or release it first")]
+    Quarantined { version: u32, reason: String },
+    #[error("version {version} is not in quarantine")]
+    NotQuarantined { version: u32 },
     #[error("version {version} is in use: {why}")]
     InUse { version: u32, why: String },
     #[error("{what}: remove versions that are not used any more")]
     Full { what: String },
     #[error("as many uploads as may be are being looked at: try again in some seconds")]
     Busy,
+    #[error(
+        "the component has more than {bytes_max} bytes: build it in release mode, strip its debug information, and keep \
+         assets out of it; or an operator raises [plugins] upload_bytes_max"
+    )]
+    TooLarge { bytes_max: usize },
+    #[error("the component was not there whole after {s} s")]
+    TooSlow { s: u64 },
+    #[error("the upload was cut off: {0}")]
+    CutOff(String),
     #[error(
         "uploads to this host have to be signed: send x-scenehost-publisher with a name of [plugins] publishers, and \
          x-scenehost-signature with its ed25519 signature of the component's SHA-256, in base64"
@@ -73,9 +86,14 @@ impl Error {
             Self::OtherKind { .. } => "other_kind",
             Self::UnknownPlugin(_) | Self::UnknownVersion { .. } => "not_found",
             Self::NoneBefore(_) => "none_before",
+            Self::Quarantined { .. } => "quarantined",
+            Self::NotQuarantined { .. } => "not_quarantined",
             Self::InUse { .. } => "in_use",
             Self::Full { .. } => "full",
             Self::Busy => "busy",
+            Self::TooLarge { .. } => "too_large",
+            Self::TooSlow { .. } => "too_slow",
+            Self::CutOff(_) => "malformed",
             Self::Unsigned => "unsigned",
             Self::UnknownPublisher(_) => "unknown_publisher",
             Self::BadSignature(_) => "bad_signature",

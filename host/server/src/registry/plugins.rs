@@ -10,7 +10,7 @@ use scenehost_engine::Digest;
 use scenehost_engine::scratch::Setting;
 use serde::Serialize;
 
-use super::record::{CanaryRecord, Scratch, hex};
+use super::record::{CanaryRecord, Quarantined, Scratch, hex};
 use super::{Error, Kind, Place, PluginRecord, Registry, Trials, Upload, VersionRecord};
 use crate::domains::Domains;
 use crate::fleets::Fleets;
@@ -72,6 +72,21 @@ pub struct ShownVersion {
     scratch: Scratch,
     /// How many scenes run with it now.
     scenes: usize,
+    /// Since when and why it is not used for new scenes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantine: Option<ShownQuarantine>,
+}
+
+#[derive(Serialize)]
+struct ShownQuarantine {
+    since_ms: u64,
+    reason: String,
+}
+
+impl From<Quarantined> for ShownQuarantine {
+    fn from(Quarantined { since, reason }: Quarantined) -> Self {
+        Self { since_ms: since.0, reason }
+    }
 }
 
 impl ShownVersion {
@@ -173,8 +188,13 @@ impl Plugins {
         self.change(name, next, swap).await
     }
 
+    /// The fleets that use them.
+    pub fn fleets(&self) -> &Fleets {
+        &self.fleets
+    }
+
     /// The registry's turn is held.
-    async fn change(&self, name: &str, next: PluginRecord, swap: bool) -> Result<Shown, Error> {
+    pub(super) async fn change(&self, name: &str, next: PluginRecord, swap: bool) -> Result<Shown, Error> {
         let mut asked = 0;
         match next.kind {
             Kind::Scene => {
@@ -233,5 +253,6 @@ fn show_version(kind: Kind, version: VersionRecord, scenes: &BTreeMap<Digest, us
         publisher: version.publisher,
         scratch: version.scratch,
         scenes: scenes.get(&version.digest).copied().unwrap_or(0),
+        quarantine: version.quarantine.map(ShownQuarantine::from),
     }
 }

@@ -1,7 +1,8 @@
 //! What is kept of a plugin, and how its versions change places.
 //!
 //! Invariants: the active version, the canary and those that were active before are versions that are there. A number
-//! of a version is never given twice.
+//! of a version is never given twice. A version in quarantine is no canary and is not made active; it may be so from
+//! before, if there was no other one, and then there are no new scenes.
 
 use scenehost_core::Time;
 use scenehost_engine::Digest;
@@ -74,6 +75,41 @@ pub struct VersionRecord {
     #[serde(default)]
     pub publisher: Option<String>,
     pub scratch: Scratch,
+    /// It has failed too often, and is not used for new scenes until operators release it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Quarantined>,
+}
+
+/// Since when and why a version is in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    pub since: Time,
+    pub reason: String,
+}
+
+/// What a quarantine changes for new scenes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consequence {
+    /// The version was not used for them.
+    Nothing,
+    /// It was the canary, which there is not any more.
+    CanaryEnded,
+    /// It was active, and this one is again.
+    RolledBack(u32),
+    /// It was active, and no other one can be: there are none.
+    Closed,
+}
+
+impl Consequence {
+    /// For operators.
+    pub fn text(self) -> String {
+        match self {
+            Self::Nothing => "it was not used for new scenes".to_owned(),
+            Self::CanaryEnded => "the canary has ended".to_owned(),
+            Self::RolledBack(version) => format!("rolled back to version {version}"),
+            Self::Closed => "no other version was active before: there are no new scenes".to_owned(),
+        }
+    }
 }
 
 /// What the scratch run has shown; see [`Report`].
@@ -109,6 +145,8 @@ pub struct Chosen {
     pub canary: Option<(Digest, u8)>,
     /// What was active before, the newest first.
     pub before: Vec<Digest>,
+    /// The active version is in quarantine: there are no new scenes.
+    pub in_quarantine: bool,
 }
 
 impl PluginRecord {
@@ -126,11 +164,17 @@ impl PluginRecord {
 
     pub fn chosen(&self) -> Chosen {
         let digest = |version: u32| self.version(version).map(|it| it.digest);
+        let before = self.before.iter().rev().filter(|version| !self.is_in_quarantine(**version));
         Chosen {
             active: self.active.and_then(digest),
             canary: self.canary.and_then(|canary| Some((digest(canary.version)?, canary.percent))),
-            before: self.before.iter().rev().filter_map(|version| digest(*version)).collect(),
+            before: before.filter_map(|version| digest(*version)).collect(),
+            in_quarantine: self.active.is_some_and(|version| self.is_in_quarantine(version)),
         }
+    }
+
+    fn is_in_quarantine(&self, version: u32) -> bool {
+        self.version(version).is_some_and(|it| it.quarantine.is_some())
     }
 
     /// With one version more.
@@ -143,9 +187,12 @@ impl PluginRecord {
     /// With this version for so many of a hundred new scenes; with all of them it is the active one.
     ///
     /// # Errors
-    /// A version that there is not, or a share that means nothing.
+    /// A version that there is not or that is in quarantine, or a share that means nothing.
     pub fn activate(mut self, plugin: &str, version: u32, percent: u8) -> Result<Self, Error> {
-        self.version(version).ok_or_else(|| Error::unknown_version(plugin, version))?;
+        let found = self.version(version).ok_or_else(|| Error::unknown_version(plugin, version))?;
+        if let Some(Quarantined { reason, .. }) = &found.quarantine {
+            return Err(Error::Quarantined { version, reason: reason.clone() });
+        }
         match percent {
             100 => {
                 let before = self.active.replace(version).filter(|before| *before != version);
@@ -168,13 +215,61 @@ impl PluginRecord {
         Ok(self)
     }
 
-    /// With the version that was active before this one, and without a canary.
+    /// With the version that was active before this one, and without a canary. Those in quarantine are passed over.
     ///
     /// # Errors
     /// When no other one was.
     pub fn roll_back(mut self, plugin: &str) -> Result<Self, Error> {
-        self.active = Some(self.before.pop().ok_or_else(|| Error::NoneBefore(plugin.to_owned()))?);
+        let before = self.pop_before(|_| true).ok_or_else(|| Error::NoneBefore(plugin.to_owned()))?;
+        self.active = Some(before);
         self.canary = None;
+        Ok(self)
+    }
+
+    /// The last version that was active before, is not in quarantine and can be used.
+    fn pop_before(&mut self, is_usable: impl Fn(Digest) -> bool) -> Option<u32> {
+        while let Some(before) = self.before.pop() {
+            let found = self.version(before).filter(|it| it.quarantine.is_none() && Some(before) != self.active);
+            if found.is_some_and(|it| is_usable(it.digest)) {
+                return Some(before);
+            }
+        }
+        None
+    }
+
+    /// With this version in quarantine, and what that changes. If it was active, the one before that can be used is so
+    /// again; if there is none, nothing is.
+    pub fn quarantine(
+        mut self,
+        version: u32,
+        why: Quarantined,
+        is_usable: impl Fn(Digest) -> bool,
+    ) -> (Self, Consequence) {
+        self.versions.iter_mut().filter(|it| it.version == version).for_each(|it| it.quarantine = Some(why.clone()));
+        if self.canary.is_some_and(|canary| canary.version == version) {
+            self.canary = None;
+            return (self, Consequence::CanaryEnded);
+        }
+        if self.active != Some(version) {
+            return (self, Consequence::Nothing);
+        }
+        match self.pop_before(is_usable) {
+            Some(before) => {
+                self.active = Some(before);
+                (self, Consequence::RolledBack(before))
+            }
+            None => (self, Consequence::Closed),
+        }
+    }
+
+    /// With this version out of quarantine: it may be used for new scenes, and is so if it still is the active one.
+    ///
+    /// # Errors
+    /// A version that there is not, or that is not in quarantine.
+    pub fn release(mut self, plugin: &str, version: u32) -> Result<Self, Error> {
+        let found = self.versions.iter_mut().find(|it| it.version == version);
+        let found = found.ok_or_else(|| Error::unknown_version(plugin, version))?;
+        found.quarantine.take().ok_or(Error::NotQuarantined { version })?;
         Ok(self)
     }
 
@@ -235,6 +330,7 @@ mod tests {
                     refused: None,
                 }
                 .into(),
+                quarantine: None,
             })
         })
     }
@@ -276,6 +372,47 @@ mod tests {
         assert_eq!((plugin.versions.len(), plugin.next), (2, 5), "its number is not given again");
     }
 
+    fn why() -> Quarantined {
+        Quarantined { since: Time(7), reason: "it fails".to_owned() }
+    }
+
+    #[test]
+    fn a_quarantine_goes_back_to_the_last_version_that_can_be_used() {
+        let plugin = [1, 2, 3, 4].into_iter().fold(plugin(4), |plugin, version| activated(plugin, version, 100));
+        let (plugin, consequence) = plugin.quarantine(3, why(), |_| true);
+        assert_eq!((plugin.active, consequence), (Some(4), Consequence::Nothing));
+        let damaged = Digest([2; 32]);
+        let (plugin, consequence) = plugin.quarantine(4, why(), |digest| digest != damaged);
+        assert_eq!((plugin.active, consequence), (Some(1), Consequence::RolledBack(1)), "3 failed, 2 is damaged");
+        assert!(!plugin.chosen().in_quarantine);
+        let (plugin, consequence) = plugin.quarantine(1, why(), |_| true);
+        assert_eq!((plugin.active, consequence), (Some(1), Consequence::Closed));
+        assert!(plugin.chosen().in_quarantine);
+        assert_eq!(kind(plugin.clone().roll_back("arena")), "none_before");
+        assert!(!activated(plugin, 2, 100).chosen().in_quarantine, "another one opens it again");
+    }
+
+    #[test]
+    fn a_canary_in_quarantine_has_ended() {
+        let plugin = activated(activated(plugin(2), 1, 100), 2, 10);
+        let (plugin, consequence) = plugin.quarantine(2, why(), |_| true);
+        assert_eq!((plugin.active, plugin.canary, consequence), (Some(1), None, Consequence::CanaryEnded));
+    }
+
+    #[test]
+    fn what_is_in_quarantine_is_not_chosen_until_it_is_released() {
+        let plugin = activated(activated(plugin(3), 1, 100), 2, 100);
+        let (plugin, _) = plugin.quarantine(1, why(), |_| true);
+        for percent in [10, 100] {
+            assert_eq!(kind(plugin.clone().activate("arena", 1, percent)), "quarantined");
+        }
+        assert_eq!(kind(plugin.clone().roll_back("arena")), "none_before");
+        assert_eq!(kind(plugin.clone().release("arena", 2)), "not_quarantined");
+        assert_eq!(kind(plugin.clone().release("arena", 9)), "not_found");
+        let plugin = plugin.release("arena", 1).expect("it is in quarantine");
+        assert_eq!(plugin.roll_back("arena").expect("it was active before").active, Some(1));
+    }
+
     #[test]
     fn a_share_that_means_nothing_is_refused() {
         let plugin = activated(plugin(2), 1, 100);
@@ -289,7 +426,7 @@ mod tests {
 
     #[test]
     fn a_record_is_read_as_it_was_written() {
-        let plugin = activated(activated(plugin(3), 1, 100), 2, 7);
+        let (plugin, _) = activated(activated(plugin(3), 1, 100), 2, 7).quarantine(1, why(), |_| true);
         let bytes = scenehost_core::record::encode(&plugin);
         assert_eq!(scenehost_core::record::decode::<PluginRecord>("plugin/arena", &bytes).expect("JSON"), plugin);
         assert!(String::from_utf8(bytes).expect("text").contains("\"step_us_mean\":1.2,"));

@@ -4,6 +4,7 @@ mod connections;
 mod going_on;
 mod save;
 mod swap;
+mod used;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -20,8 +21,8 @@ use scenehost_core::scene::{self, Effect, Scene};
 use scenehost_core::scene_service::{self, ToScene};
 use scenehost_core::{DomainName, Incarnation, Message, Refusal, SceneId, Time};
 use scenehost_engine::{
-    Aside, CallError, Command, CreateError, DeliverError, Failure, Log, NextMatch, Outgoing, SceneKey, Showing, Sink,
-    Stepped, Worker, WorkerOptions, journal::Journaled,
+    CallError, Command, CreateError, DeliverError, Failure, Log, NextMatch, Outgoing, SceneKey, Showing, Sink, Stepped,
+    Worker, WorkerOptions, journal::Journaled,
 };
 use scenehost_protocol::SharedEvent;
 use scenehost_protocol::v1::{self, server_frame::Body};
@@ -33,6 +34,7 @@ use super::ledger::Ledger;
 use super::logs::SceneLogs;
 use super::runs::{FleetRun, InUse};
 use super::saves::{Room, Saves};
+use super::usage::Groups;
 use super::{FleetRuns, Order, SceneThreads, Seed, game};
 use crate::bus::Bus;
 use crate::clock::Clock;
@@ -90,6 +92,7 @@ pub struct SceneThread {
     logs: SceneLogs,
     /// What the scenes are made of.
     runs: HashMap<SceneId, InUse>,
+    groups: Groups,
     /// The scenes that are to change what they are made of.
     swaps: VecDeque<(SceneId, Arc<FleetRun>)>,
     /// The same that have changed and not made a step since.
@@ -166,14 +169,6 @@ impl Sink for Outcomes {
     }
 }
 
-fn worker(aside: Option<Aside>) -> Worker {
-    let options = WorkerOptions { quantum: QUANTUM, ..WorkerOptions::default() };
-    match aside {
-        Some(aside) => Worker::with_aside(options, aside),
-        None => Worker::new(options),
-    }
-}
-
 impl SceneThread {
     pub fn new(
         seed: Seed,
@@ -187,6 +182,7 @@ impl SceneThread {
         Self {
             saves: Saves::new(saves, runtime, bus.clone(), seed.threads.clone()),
             runs: HashMap::new(),
+            groups: Groups::default(),
             swaps: VecDeque::new(),
             swapping: HashMap::new(),
             ledgers: HashMap::new(),
@@ -196,7 +192,7 @@ impl SceneThread {
             fleets,
             bus,
             clock,
-            worker: worker(seed.aside),
+            worker: Worker::new(WorkerOptions { quantum: QUANTUM, ..WorkerOptions::default() }),
             scenes: HashMap::new(),
             deadlines: BinaryHeap::new(),
             connections: Slab::new(),
@@ -291,6 +287,7 @@ impl SceneThread {
                 Ok(Order::Socket(id, socket)) => self.open(id, socket),
                 Ok(Order::Saved(id, save, made)) => self.made(id, save, made),
                 Ok(Order::Swap(targets)) => self.plan_swaps(&targets),
+                Ok(Order::Usage(id, answer)) => self.tell_usage(id, answer),
                 Ok(Order::Stop) => self.stopping = true,
                 Err(_) => return,
             }
@@ -333,18 +330,19 @@ impl SceneThread {
         self.logs.begin(id, &fleet);
         let ordered = start.build;
         self.swapping.remove(&id);
-        self.runs.insert(id, InUse::new(Arc::clone(&fleet)));
         self.scenes.insert(id, Scene::start(id, start));
         let key = SceneKey(id.0);
         let created = match reuse {
             true => self.worker.restart(key, &fleet.plugin, &spec, began, &mut self.outcomes),
             false => self.worker.create(key, &fleet.plugin, &spec, began, &mut self.outcomes),
         };
+        self.uses(id, &fleet);
         let now = self.clock.now();
         let result = created.map_err(|error| {
             tracing::warn!(scene = %id, fleet = %fleet_name, %error, "a scene could not start");
             if let CreateError::Failed(failure) = &error {
                 self.logs.failed(now, id, None, failure);
+                self.fleets.failed(&fleet, id, now, failure);
             }
             Refusal::Invalid("the game could not start: its operators find the reason in the log".to_owned())
         });
@@ -508,6 +506,9 @@ impl SceneThread {
         tracing::warn!(scene = %id, tick, kind = failure.kind(), %failure, "a scene failed");
         self.logs.failed(self.clock.now(), id, tick, failure);
         self.meters.failed(failure.kind());
+        if let Some(run) = self.runs.get(&id) {
+            self.fleets.failed(run, id, self.clock.now(), failure);
+        }
         failure.public_text().to_owned()
     }
 
@@ -582,6 +583,7 @@ impl SceneThread {
         }
         self.sweep_at = now + SWEEP;
         self.meters.report(self.scenes.len(), self.connections.len());
+        self.groups.report(&mut self.worker);
         self.look_through(now);
     }
 }

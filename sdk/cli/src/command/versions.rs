@@ -45,10 +45,13 @@ pub fn show(plugin: &Plugin) {
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     for version in plugin.versions.iter().rev() {
         let canary = plugin.canary.as_ref().filter(|canary| canary.version == version.version);
-        let state = match canary {
-            Some(canary) => format!("canary {} %", canary.percent),
-            None if plugin.active == Some(version.version) => "active".to_owned(),
-            None => String::new(),
+        let is_active = plugin.active == Some(version.version);
+        let state = match (&version.quarantine, canary) {
+            (Some(_), _) if is_active => "active, in quarantine".to_owned(),
+            (Some(_), _) => "in quarantine".to_owned(),
+            (None, Some(canary)) => format!("canary {} %", canary.percent),
+            (None, None) if is_active => "active".to_owned(),
+            (None, None) => String::new(),
         };
         let by = version.publisher.as_ref().or(version.by.as_ref());
         rows.push(vec![
@@ -63,6 +66,12 @@ pub fn show(plugin: &Plugin) {
         ]);
     }
     say::table(&rows);
+    for version in &plugin.versions {
+        if let Some(quarantine) = &version.quarantine {
+            let (number, since) = (version.version, say::utc(quarantine.since_ms));
+            println!("version {number} is in quarantine since {since}: {}", quarantine.reason);
+        }
+    }
     if !plugin.fleets.is_empty() {
         println!("fleets: {}", plugin.fleets.join(", "));
     }

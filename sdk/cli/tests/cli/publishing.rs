@@ -131,6 +131,25 @@ fn versions_are_shown_and_chosen() {
 }
 
 #[test]
+fn a_quarantine_is_shown_and_lifted() {
+    let folder = TempDir::new().unwrap();
+    let mut kept_away = plugin(2, Value::Null);
+    kept_away["versions"][1]["quarantine"] =
+        json!({ "since_ms": 1_767_225_599_999_u64, "reason": "5 scenes of the fleet \"duel\" failed" });
+    let answers = [kept_away, plugin(2, Value::Null)];
+    let (url, asked) = host(answers.map(|answer| (200, answer.to_string().into_bytes())).to_vec());
+    let of_game = ["--plugin", "game", "--host", &url];
+    let shown = scenectl(folder.path(), &[&["versions"][..], &of_game].concat()).ended(0).out;
+    assert!(shown.contains("2        active, in quarantine  1 & 2"), "{shown}");
+    let why = "version 2 is in quarantine since 2025-12-31 23:59:59: 5 scenes of the fleet \"duel\" failed";
+    assert!(shown.contains(why), "{shown}");
+    let released = scenectl(folder.path(), &[&["release", "2"][..], &of_game].concat()).ended(0).out;
+    assert!(!released.contains("quarantine"), "{released}");
+    asked.recv().unwrap();
+    assert_eq!(asked.recv().unwrap().line, "POST /v1/plugins/game/versions/2/release");
+}
+
+#[test]
 fn a_refusal_is_told_in_the_hosts_words() {
     let folder = TempDir::new().unwrap();
     let (url, _asked) =

@@ -227,6 +227,11 @@ pub const REFUSALS: &[(&str, &str, &str)] = &[
         "Forbidden: \"you may not watch this game\"",
         "few are stopped from watching while the way to that is still being opened for them",
     ),
+    (
+        "scene-master",
+        "Quarantined",
+        "whether a version has failed too often its registry knows, and simulated hosts have none",
+    ),
     ("scene-master", "NotFound: \"user \"", "simulated operators remove nobody"),
     (
         "scene-master",

@@ -1,8 +1,8 @@
 //! Scenes that go on where their journals end, after their host has died.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 
 use scenehost_core::scene::{self, Scene, Whereabouts};
 use scenehost_core::scene_service::Start;
@@ -12,7 +12,7 @@ use scenehost_engine::{Event, Player as GamePlayer, Presence, RecoverError, Reco
 
 use super::super::game;
 use super::super::ledger::{Ledger, Left};
-use super::super::runs::{FleetRun, InUse};
+use super::super::runs::FleetRun;
 use super::SceneThread;
 
 impl SceneThread {
@@ -59,7 +59,7 @@ impl SceneThread {
         self.scenes.insert(id, scene);
         let run = self.run_of(id, start, begun.as_ref());
         run.iter().for_each(|run| self.logs.begin(id, run));
-        self.runs.extend(run.clone().map(|run| (id, InUse::new(run))));
+        run.iter().for_each(|run| self.uses(id, run));
         self.ledgers.insert(id, Ledger::of(&left));
         self.scene_event(id, scene::Event::Started(Ok(())));
         if let Some(run) = run.filter(|run| run.build != start.build) {
@@ -90,7 +90,10 @@ impl SceneThread {
             configuration: header.init.configuration.clone(),
             limits: header.limits,
             tick_when_empty: header.tick_when_empty,
+            quarantine: start.limits.quarantine,
             scenes: AtomicUsize::new(0),
+            failures: Mutex::default(),
+            used: Mutex::default(),
         }))
     }
 

@@ -7,7 +7,7 @@ use scenehost_core::scene::{self, Scene};
 use scenehost_engine::{Level, SceneKey, SwapError};
 
 use super::super::Targets;
-use super::super::runs::{FleetRun, InUse};
+use super::super::runs::FleetRun;
 use super::{QUANTUM, SceneThread};
 
 impl SceneThread {
@@ -63,7 +63,7 @@ impl SceneThread {
                 self.logs.begin(id, &target);
                 self.logs.said(self.clock.now(), id, Level::Info, "the scene runs this version from here".to_owned());
                 self.is_made_of(id, &target);
-                self.runs.insert(id, InUse::new(target));
+                self.uses(id, &target);
             }
             Err(reason) => self.not_swapped(id, &target, &reason),
         }
