@@ -57,7 +57,17 @@ struct Table {
     worker: Worker,
     now: Duration,
     seats: u32,
+    limits: Limits,
     said: Played,
+}
+
+/// In some matches messages may not be as long as the game would have them, so that it fails in the middle of it.
+fn limits(rng: &mut StdRng) -> Limits {
+    let message_bytes_max = match rng.random_bool(0.3) {
+        true => rng.random_range(300..1_000),
+        false => Limits::default().message_bytes_max,
+    };
+    Limits { step_ms_max: STEP_MS_MAX, start_ms_max: STEP_MS_MAX, message_bytes_max, ..Limits::default() }
 }
 
 impl Sink for Played {
@@ -95,7 +105,7 @@ impl Table {
         };
         let snapshot_steps = [1, 5, 40, 1_000_000][rng.random_range(0..4)];
         let journal = JournalSpec { about: About { scene: seed, epoch: 1, ..About::default() }, snapshot_steps };
-        let limits = Limits { step_ms_max: STEP_MS_MAX, start_ms_max: STEP_MS_MAX, ..Limits::default() };
+        let limits = limits(&mut rng);
         let spec = SceneSpec { limits, journal: Some(journal), ..SceneSpec::new(init) };
         let mut table = Self {
             game,
@@ -103,6 +113,7 @@ impl Table {
             worker: Worker::new(WorkerOptions::default()),
             now: Duration::ZERO,
             seats,
+            limits,
             said: Played::default(),
         };
         table.worker.create(KEY, plugin, &spec, table.now, &mut table.said).expect("the game starts");
@@ -168,8 +179,7 @@ impl Table {
 
     /// Another instance goes on.
     fn changes(&mut self, plugin: &Plugin) {
-        let limits = Limits { step_ms_max: STEP_MS_MAX, start_ms_max: STEP_MS_MAX, ..Limits::default() };
-        match self.worker.swap(KEY, plugin, limits, &mut self.said) {
+        match self.worker.swap(KEY, plugin, self.limits, &mut self.said) {
             Ok(()) => self.said.swaps += 1,
             Err(SwapError::Failed(failure)) => self.said.failure = Some(failure),
             Err(error) => panic!("{error}"),

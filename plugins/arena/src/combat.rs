@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use glam::Vec2;
 use scenehost_sdk::prelude::*;
 
-use crate::geometry::{Rect, circle_entered_by};
-use crate::messages::Request;
+use crate::geometry::{Rect, circle_entered_by, lesser};
+use crate::messages::Input;
 use crate::world::{Hit, SHIP_RADIUS, SIZE, Shot, WALLS, World};
 
 /// Units per second of a shot.
@@ -33,8 +33,8 @@ struct Trigger {
     ready_ms: u64,
 }
 
-impl System<World, Request> for Combat {
-    fn message(&mut self, _: &mut World, _: &mut Context, from: Seat, Request::Input(input): &Request) {
+impl System<World, Input> for Combat {
+    fn message(&mut self, _: &mut World, _: &mut Context, from: Seat, input: &Input) {
         self.triggers.entry(from).or_default().held = input.fire;
     }
 
@@ -84,10 +84,13 @@ fn fly(world: &mut World, shot: Shot, now_ms: u64, step_s: f32) -> Option<Shot> 
         return None;
     }
     let (from, path) = (shot.position, shot.velocity * step_s);
-    let wall = WALLS.iter().filter_map(|wall: &Rect| wall.entered_by(from, path));
-    let wall = wall.fold(f32::INFINITY, f32::min);
-    let ships = world.ships.iter().filter(|(seat, ship)| **seat != shot.seat && ship.is_alive());
-    let target = ships
+    let way = Rect::around(from, from + path);
+    let walls = WALLS.iter().filter(|wall| wall.meets(&way));
+    let wall = walls.filter_map(|wall| wall.entered_by(from, path)).fold(f32::INFINITY, lesser);
+    let near = way.grown(SHIP_RADIUS);
+    let enemies = world.ships.iter().filter(|(seat, ship)| **seat != shot.seat && ship.is_alive());
+    let target = enemies
+        .filter(|(_, ship)| near.has(ship.position))
         .filter_map(|(&seat, ship)| Some((circle_entered_by(ship.position, SHIP_RADIUS, from, path)?, seat)))
         .min_by(|one, other| one.0.total_cmp(&other.0));
     if let Some((at, target)) = target.filter(|&(at, _)| at < wall) {

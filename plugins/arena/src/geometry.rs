@@ -17,6 +17,29 @@ impl Rect {
         Rect { min: Vec2::new(x, y), max: Vec2::new(x + width, y + height) }
     }
 
+    /// The smallest one that has both points.
+    pub fn around(one: Vec2, other: Vec2) -> Rect {
+        let min = Vec2::new(lesser(one.x, other.x), lesser(one.y, other.y));
+        let max = Vec2::new(greater(one.x, other.x), greater(one.y, other.y));
+        Rect { min, max }
+    }
+
+    /// The same, larger by so much on each side.
+    pub const fn grown(self, by: f32) -> Rect {
+        Rect { min: Vec2::new(self.min.x - by, self.min.y - by), max: Vec2::new(self.max.x + by, self.max.y + by) }
+    }
+
+    /// Whether a point is in it or on its edge. This and [`Rect::meets`] only compare, which is what rules out nearly
+    /// everything: calculating costs more, in a component twice as much, whose results must be the same on every machine.
+    pub fn has(&self, point: Vec2) -> bool {
+        self.min.x <= point.x && point.x <= self.max.x && self.min.y <= point.y && point.y <= self.max.y
+    }
+
+    /// Whether the two have a point in common.
+    pub fn meets(&self, other: &Rect) -> bool {
+        self.min.x <= other.max.x && other.min.x <= self.max.x && self.min.y <= other.max.y && other.min.y <= self.max.y
+    }
+
     /// Left, top, width and height.
     pub fn sides(&self) -> [f32; 4] {
         let size = self.max - self.min;
@@ -35,21 +58,32 @@ impl Rect {
 
     /// How far along `path` (0 to 1) a point that starts at `from` enters the rectangle.
     pub fn entered_by(&self, from: Vec2, path: Vec2) -> Option<f32> {
+        let (min, max) = (self.min - from, self.max - from);
         let (mut enters, mut exits) = (0.0_f32, 1.0_f32);
-        for axis in 0..2 {
-            let (min, max) = (self.min[axis] - from[axis], self.max[axis] - from[axis]);
-            if path[axis] == 0.0 {
+        for (min, max, path) in [(min.x, max.x, path.x), (min.y, max.y, path.y)] {
+            if path == 0.0 {
                 if min > 0.0 || max < 0.0 {
                     return None;
                 }
                 continue;
             }
-            let (one, other) = (min / path[axis], max / path[axis]);
-            enters = enters.max(one.min(other));
-            exits = exits.min(one.max(other));
+            let (one, other) = (min / path, max / path);
+            enters = greater(enters, lesser(one, other));
+            exits = lesser(exits, greater(one, other));
         }
         (enters <= exits).then_some(enters)
     }
+}
+
+/// The lesser of two numbers; none of them is a NaN. `f32::min` takes those into account, for which WebAssembly has no
+/// instruction: it is a call there, this is not.
+pub fn lesser(one: f32, other: f32) -> f32 {
+    if one < other { one } else { other }
+}
+
+/// The greater of two numbers; none of them is a NaN. See [`lesser`].
+pub fn greater(one: f32, other: f32) -> f32 {
+    if one > other { one } else { other }
 }
 
 /// How far along `path` (0 to 1) a point that starts at `from` enters a circle.

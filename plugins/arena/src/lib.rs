@@ -15,7 +15,7 @@ pub mod view;
 pub mod world;
 
 use combat::Combat;
-use messages::Request;
+use messages::Input;
 use movement::Movement;
 use scenehost_sdk::prelude::*;
 use score::Score;
@@ -68,7 +68,7 @@ impl Arena {
 }
 
 impl Scene for Arena {
-    type Message = Request;
+    type Message = Input;
 
     fn start(init: &Init, _: &mut Random) -> Result<Self, Fault> {
         let config: Config = init.configured()?;

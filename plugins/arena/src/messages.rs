@@ -4,17 +4,13 @@
 use scenehost_sdk::Seat;
 use serde::{Deserialize, Serialize};
 
-/// What a player sends.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Request {
-    /// The controls, whenever they change.
-    Input(Input),
-}
-
-/// The state of a player's controls. It holds until the next one.
+/// What a player sends, whenever it changes: the state of the controls. It holds until the next one. There is no other
+/// message, so this is a plain struct, which is read in one go; an enum with a tag is read twice, once to find the tag.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Input {
+    /// What this is.
+    #[serde(rename = "type")]
+    pub kind: InputKind,
     /// The client's counter; snapshots give the last one back.
     pub n: u32,
     /// The direction to move in; longer than 1 is shortened to 1.
@@ -24,6 +20,15 @@ pub struct Input {
     pub aim: f32,
     /// Whether the trigger is held.
     pub fire: bool,
+}
+
+/// The `type` of an input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputKind {
+    /// `"input"`.
+    #[default]
+    Input,
 }
 
 /// What the scene sends.
@@ -81,7 +86,9 @@ pub struct Here {
     pub present: bool,
 }
 
-/// The world in one tick. Positions are rounded to tenths.
+/// The world in one tick. Positions and speeds are whole tenths, angles whole thousandths: to write and to read a number
+/// with a fraction takes several times as long, most of all in WebAssembly, and this is nearly all that a game of this kind
+/// has to write.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The number of the step.
@@ -96,14 +103,15 @@ pub struct Snapshot {
     pub hits: Vec<HitRow>,
 }
 
-/// Seat, x, y, aim, hp, milliseconds to respawn (0: alive), kills, deaths, `n` of the last input.
-pub type ShipRow = (Seat, f32, f32, f32, u32, u64, u32, u32, u32);
+/// Seat; x and y in tenths of a unit; aim in thousandths of a radian; hp; milliseconds to respawn (0: alive); kills; deaths;
+/// `n` of the last input.
+pub type ShipRow = (Seat, i32, i32, i32, u32, u64, u32, u32, u32);
 
-/// Id, seat of the shooter, x, y, and the speed in x and y, units per second.
-pub type ShotRow = (u32, Seat, f32, f32, f32, f32);
+/// Id; seat of the shooter; x and y in tenths of a unit; the speed in x and y in tenths of a unit per second.
+pub type ShotRow = (u32, Seat, i32, i32, i32, i32);
 
-/// Seat of the shooter, seat of the target, x, y, whether it killed.
-pub type HitRow = (Seat, Seat, f32, f32, bool);
+/// Seat of the shooter; seat of the target; x and y in tenths of a unit; whether it killed.
+pub type HitRow = (Seat, Seat, i32, i32, bool);
 
 /// How the list of games describes a round.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use glam::Vec2;
 use scenehost_sdk::prelude::*;
 
-use crate::messages::Request;
+use crate::geometry::Rect;
+use crate::messages::Input;
 use crate::world::{SHIP_RADIUS, SIZE, WALLS, World};
 
 /// Units per second of a ship at full speed.
@@ -14,14 +15,25 @@ pub const SPEED: f32 = 260.0;
 /// A ship is moved in pieces of at most this length, so that its centre cannot pass into a wall.
 const PIECE: f32 = SHIP_RADIUS / 2.0;
 
+/// Where a ship may be so close to a wall that it touches it.
+const NEAR_WALLS: [Rect; WALLS.len()] = {
+    let mut near = WALLS;
+    let mut wall = 0;
+    while wall < near.len() {
+        near[wall] = near[wall].grown(SHIP_RADIUS);
+        wall += 1;
+    }
+    near
+};
+
 /// Where each player steers; at most of length 1.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Movement {
     steering: BTreeMap<Seat, Vec2>,
 }
 
-impl System<World, Request> for Movement {
-    fn message(&mut self, world: &mut World, _: &mut Context, from: Seat, Request::Input(input): &Request) {
+impl System<World, Input> for Movement {
+    fn message(&mut self, world: &mut World, _: &mut Context, from: Seat, input: &Input) {
         let direction = Vec2::from(input.direction);
         let direction = if direction.is_finite() { direction } else { Vec2::ZERO };
         self.steering.insert(from, direction.clamp_length_max(1.0));
@@ -53,8 +65,10 @@ fn moved(mut position: Vec2, path: Vec2) -> Vec2 {
     let pieces = (path.length() / PIECE).ceil();
     for _ in 0..pieces as u32 {
         position += path / pieces;
-        for wall in &WALLS {
-            position = wall.push_out(position, SHIP_RADIUS);
+        for (wall, near) in WALLS.iter().zip(&NEAR_WALLS) {
+            if near.has(position) {
+                position = wall.push_out(position, SHIP_RADIUS);
+            }
         }
         position = position.clamp(Vec2::splat(SHIP_RADIUS), SIZE - SHIP_RADIUS);
     }

@@ -3,14 +3,14 @@
 
 use scenehost_sdk::prelude::*;
 
-use crate::messages::{Reply, Request, Standing};
+use crate::messages::{Input, Reply, Standing};
 use crate::world::{Tally, World};
 
 /// Has no state of its own; the tallies are for all to see.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Score;
 
-impl System<World, Request> for Score {
+impl System<World, Input> for Score {
     fn joined(&mut self, world: &mut World, _: &mut Context, player: &Player) {
         world.tallies.entry(player.seat).or_default().name.clone_from(&player.name);
     }

@@ -3,7 +3,7 @@
 use glam::Vec2;
 use scenehost_sdk::prelude::*;
 
-use crate::messages::Request;
+use crate::messages::Input;
 use crate::world::{HP_FULL, Ship, World};
 
 /// Where ships appear; none is near a wall.
@@ -25,7 +25,7 @@ const CHOICES: usize = 3;
 #[derive(Default, Serialize, Deserialize)]
 pub struct Spawn;
 
-impl System<World, Request> for Spawn {
+impl System<World, Input> for Spawn {
     /// The round begins with the first player; who comes later spawns at once.
     fn joined(&mut self, world: &mut World, ctx: &mut Context, player: &Player) {
         world.ends_ms.get_or_insert(ctx.now_ms() + world.round_ms);

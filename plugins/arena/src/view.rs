@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use glam::Vec2;
 use scenehost_sdk::prelude::*;
 
-use crate::messages::{Here, HitRow, Label, Reply, Request, ShipRow, ShotRow, Snapshot};
+use crate::messages::{Here, HitRow, Input, Label, Reply, ShipRow, ShotRow, Snapshot};
 use crate::world::{Hit, SIZE, Ship, Shot, WALLS, World};
 
 /// What is kept to show the world.
@@ -21,7 +22,7 @@ pub struct View {
     label: Label,
 }
 
-impl System<World, Request> for View {
+impl System<World, Input> for View {
     fn joined(&mut self, world: &mut World, ctx: &mut Context, player: &Player) {
         self.came(world, ctx, player.seat);
     }
@@ -46,7 +47,7 @@ impl System<World, Request> for View {
         (self.is_watched, self.whole) = (true, true);
     }
 
-    fn message(&mut self, _: &mut World, _: &mut Context, from: Seat, Request::Input(input): &Request) {
+    fn message(&mut self, _: &mut World, _: &mut Context, from: Seat, input: &Input) {
         self.inputs.insert(from, input.n);
     }
 
@@ -120,8 +121,8 @@ impl View {
     }
 
     fn ship_row(&self, world: &World, seat: Seat, ship: &Ship, now_ms: u64) -> ShipRow {
-        let (x, y) = tenths(ship.position).into();
-        let aim = (ship.aim * 1000.0).round() / 1000.0;
+        let (x, y) = tenths(ship.position);
+        let aim = whole(ship.aim * 1000.0);
         let respawn_ms = match ship.is_alive() {
             true => 0,
             false => ship.respawns_ms.saturating_sub(now_ms),
@@ -133,17 +134,22 @@ impl View {
 }
 
 fn shot_row(shot: &Shot) -> ShotRow {
-    let ((x, y), (vx, vy)) = (tenths(shot.position).into(), tenths(shot.velocity).into());
+    let ((x, y), (vx, vy)) = (tenths(shot.position), tenths(shot.velocity));
     (shot.id, shot.seat, x, y, vx, vy)
 }
 
 fn hit_row(hit: &Hit) -> HitRow {
-    let (x, y) = tenths(hit.position).into();
+    let (x, y) = tenths(hit.position);
     (hit.shooter, hit.target, x, y, hit.killed)
 }
 
-fn tenths(value: glam::Vec2) -> glam::Vec2 {
-    (value * 10.0).round() / 10.0
+fn tenths(value: Vec2) -> (i32, i32) {
+    (whole(value.x * 10.0), whole(value.y * 10.0))
+}
+
+/// The nearest whole number.
+fn whole(value: f32) -> i32 {
+    (value + 0.5_f32.copysign(value)) as i32
 }
 
 fn round_s(world: &World) -> u32 {

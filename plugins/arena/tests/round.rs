@@ -3,7 +3,7 @@
 use std::f32::consts::PI;
 
 use arena::Arena;
-use arena::messages::{Here, HitRow, Input, Reply, Request, ShipRow, ShotRow, Snapshot};
+use arena::messages::{Here, HitRow, Input, Reply, ShipRow, ShotRow, Snapshot};
 use arena::spawn::POINTS;
 use glam::Vec2;
 use scenehost_sdk::testing::{SceneTest, players};
@@ -44,7 +44,7 @@ fn duel() -> SceneTest<Arena> {
 }
 
 fn steer(round: &mut SceneTest<Arena>, seat: Seat, direction: [f32; 2], aim: f32, fire: bool) {
-    round.send(seat, &Request::Input(Input { n: 7, direction, aim, fire }));
+    round.send(seat, &Input { n: 7, direction, aim, fire, ..Input::default() });
 }
 
 fn position(round: &SceneTest<Arena>, seat: Seat) -> Vec2 {
@@ -129,7 +129,7 @@ fn a_shot_hits_what_is_in_its_way() {
         panic!("{hits:?}");
     };
     let edge = position(&round, 1) - Vec2::new(18.0, 0.0);
-    assert!(Vec2::new(x, y).abs_diff_eq(edge, 0.1));
+    assert!((Vec2::new(x as f32, y as f32) / 10.0).abs_diff_eq(edge, 0.1));
     let last = told.last().unwrap();
     assert_eq!(last.ships[1].4, 75, "hp");
     assert!(last.shots.is_empty(), "the shot is used up");
@@ -156,7 +156,7 @@ fn a_shot_fades_after_its_life() {
     steer(&mut round, 0, [0.0, 0.0], 0.0, false);
     round.ticks(23);
     let shots: Vec<ShotRow> = snapshots(&mut round, 0).pop().unwrap().shots;
-    assert_eq!(shots, [(0, 0, 920.0, 80.0, 700.0, 0.0)], "after 24 steps of 35 units");
+    assert_eq!(shots, [(0, 0, 9_200, 800, 7_000, 0)], "after 24 steps of 35 units");
     round.ticks(1);
     assert!(snapshots(&mut round, 0).pop().unwrap().shots.is_empty());
 }
@@ -167,7 +167,7 @@ fn a_wall_stops_shots() {
     steer(&mut round, 0, [0.0, 0.0], 0.0, true);
     round.ticks(30);
     for snapshot in snapshots(&mut round, 0) {
-        assert!(snapshot.shots.iter().all(|shot| shot.2 < 180.0), "{snapshot:?}");
+        assert!(snapshot.shots.iter().all(|shot| shot.2 < 1_800), "{snapshot:?}");
     }
 }
 
@@ -342,8 +342,8 @@ fn messages_have_the_documented_form() {
     assert_eq!(
         text,
         concat!(
-            r#"{"type":"snapshot","tick":1,"left_ms":179950,"ships":[[0,86.5,80.0,1.5,100,0,0,0,3]],"#,
-            r#""shots":[[0,0,89.0,114.9,49.5,698.2]],"hits":[]}"#
+            r#"{"type":"snapshot","tick":1,"left_ms":179950,"ships":[[0,865,800,1500,100,0,0,0,3]],"#,
+            r#""shots":[[0,0,890,1149,495,6982]],"hits":[]}"#
         )
     );
 }

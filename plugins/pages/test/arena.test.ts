@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Prediction } from "../src/arena/prediction.js";
 import { Timeline } from "../src/arena/timeline.js";
-import { moveShip, type Snapshot, type World } from "../src/arena/world.js";
+import { inUnits, moveShip, type Snapshot, type World } from "../src/arena/world.js";
 
 const world: World = { width: 1600, height: 900, walls: [[400, 0, 100, 400]] };
 
@@ -37,6 +37,21 @@ test("a ship is shown between two snapshots, two ticks in the past", () => {
   near(timeline.ships(1_150)[0]?.x, 10);
   near(timeline.ships(1_175)[0]?.x, 15);
   near(timeline.ships(9_000)[0]?.x, 30);
+});
+
+test("what a scene tells in whole tenths and thousandths is units and radians here", () => {
+  const told: Snapshot = {
+    type: "snapshot",
+    tick: 1,
+    left_ms: 1_000,
+    ships: [[2, 865, 800, 1_500, 100, 0, 3, 1, 7]],
+    shots: [[4, 2, 890, 1_149, 495, -6_982]],
+    hits: [[2, 0, 15, 9_000, true]],
+  };
+  const { ships, shots, hits } = inUnits(told);
+  assert.deepEqual(ships, [[2, 86.5, 80, 1.5, 100, 0, 3, 1, 7]]);
+  assert.deepEqual(shots, [[4, 2, 89, 114.9, 49.5, -698.2]]);
+  assert.deepEqual(hits, [[2, 0, 1.5, 900, true]]);
 });
 
 test("a ship that was put elsewhere does not fly there", () => {

@@ -13,6 +13,10 @@ use crate::{
     Random, SaveOperation, SaveRequest, Seat, Showing, Target, Timer,
 };
 
+/// Room for a message of which nothing is known, in bytes; and the most that is made ready for one.
+const BODY_BYTES: usize = 112;
+const BODY_BYTES_MAX: usize = 16 << 10;
+
 /// The part of a context that outlives a step.
 pub(crate) struct Kept {
     pub(crate) random: Random,
@@ -60,6 +64,8 @@ pub struct Context {
     tick_rate_hz: u32,
     pub(crate) kept: Kept,
     commands: Vec<Command>,
+    /// The length of the last message in bytes. The next one is probably about as long.
+    body_bytes: usize,
     failure: Option<String>,
     finished: bool,
 }
@@ -71,6 +77,7 @@ impl Context {
             tick_rate_hz: init.tick_rate_hz,
             kept,
             commands: Vec::new(),
+            body_bytes: BODY_BYTES,
             failure: None,
             finished: false,
         }
@@ -289,12 +296,15 @@ impl Context {
     }
 
     fn json<M: Serialize + ?Sized>(&mut self, message: &M) -> Option<Vec<u8>> {
-        serde_json::to_vec(message)
-            .map_err(|error| {
-                let name = std::any::type_name::<M>();
-                self.fail(format!("{name} cannot be sent as JSON: {error}"));
-            })
-            .ok()
+        // With room for a message that is a little longer: a body that grows is copied each time.
+        let mut body = Vec::with_capacity(self.body_bytes + self.body_bytes / 8);
+        if let Err(error) = serde_json::to_writer(&mut body, message) {
+            let name = std::any::type_name::<M>();
+            self.fail(format!("{name} cannot be sent as JSON: {error}"));
+            return None;
+        }
+        self.body_bytes = body.len().clamp(BODY_BYTES, BODY_BYTES_MAX);
+        Some(body)
     }
 }
 

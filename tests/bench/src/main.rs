@@ -1,6 +1,7 @@
 //! The benchmarks, on loopback: `arena`, the same load against Scenehost, Colyseus and a bare relay; `sign-in`;
 //! `lobby`, what players do between games; `match`, how fast matches are found; `match-quality`, how good they are;
-//! `scenes`, their lives; `plugin`, what it costs that games are components; `model`, what a million users would take.
+//! `scenes`, their lives; `plugin`, what it costs that games are components; `isolation`, what hostile scenes do to their
+//! neighbours; `recovery`, from kill -9 to playing again; `model`, what a million users would take.
 //!
 //! - `arena.rs`: what is measured, in which order. `ramp.rs`: the search for the limit.
 //! - `sign_in.rs`: sign-ins over HTTP. `lobby.rs` and its folder: leaderboards, chat, purchases.
@@ -9,6 +10,7 @@
 //! - `scenes.rs` and its folder: scenes made, held, failing, ended.
 //! - `plugin_speed.rs` and its folder: a game's logic as a component and as part of this program.
 //! - `model.rs` and its folder: what follows from the others' files.
+//! - `isolation.rs`, `recovery.rs`: with `arena_player.rs`, players by the client that games use.
 //! - `generator.rs`: the players. `connection.rs`, `websocket.rs`, `http.rs`: how they talk.
 //! - `contender.rs` and its folder: the servers. `relay.rs`: the one that is part of this program.
 //! - `process.rs`: servers as processes. `report.rs`: the table and the file.
@@ -16,10 +18,12 @@
 //! Invariant: servers run on one core and the generator on another, and no server outlives it.
 
 mod arena;
+mod arena_player;
 mod connection;
 mod contender;
 mod generator;
 mod http;
+mod isolation;
 mod lobby;
 mod match_quality;
 mod match_speed;
@@ -27,6 +31,7 @@ mod model;
 mod plugin_speed;
 mod process;
 mod ramp;
+mod recovery;
 mod relay;
 mod report;
 mod scenes;
@@ -35,7 +40,7 @@ mod websocket;
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -65,6 +70,10 @@ enum Cli {
     Plugin(PluginArguments),
     /// What so and so many users would take, by what the others have measured, and what is full first.
     Model(Box<ModelArguments>),
+    /// What hostile scenes do to a neighbour on their thread.
+    Isolation(HostArguments),
+    /// From kill -9 of the host until its games are played again.
+    Recovery(HostArguments),
     #[command(flatten)]
     Internal(Internal),
 }
@@ -219,6 +228,23 @@ struct ModelArguments {
     out: PathBuf,
 }
 
+/// What benchmarks of a whole host have in common.
+#[derive(Args)]
+struct HostArguments {
+    /// Small and short: whether everything works.
+    #[arg(long)]
+    quick: bool,
+    /// The program `scenehost`.
+    #[arg(long, default_value = "target/release/scenehost")]
+    scenehost: PathBuf,
+    /// The folder with the components `arena.wasm` and `hostile.wasm`.
+    #[arg(long, default_value = "target/plugins")]
+    plugins: PathBuf,
+    /// Where the file with the figures and the server's log go.
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+}
+
 /// What the bench starts itself.
 #[derive(Subcommand)]
 enum Internal {
@@ -255,6 +281,12 @@ fn main() -> Result<()> {
         Cli::Scenes(arguments) => scenes(arguments),
         Cli::Plugin(arguments) => plugin_speed(&arguments),
         Cli::Model(arguments) => model(&arguments),
+        Cli::Isolation(arguments) => of_host(&arguments, |quick, scenehost, plugins, out| {
+            isolation::run(&isolation::Settings::of(quick), scenehost, plugins, out)
+        }),
+        Cli::Recovery(arguments) => of_host(&arguments, |quick, scenehost, plugins, out| {
+            recovery::run(&recovery::Settings::of(quick), scenehost, plugins, out)
+        }),
         Cli::Internal(Internal::Relay { address }) => relay::run(address),
         Cli::Internal(Internal::ScenesInside(arguments)) => scenes::inside::run(&arguments),
         Cli::Internal(Internal::OnAllCores { program, arguments }) => process::exec_on_all_cores(&program, &arguments),
@@ -352,6 +384,16 @@ fn model(arguments: &ModelArguments) -> Result<()> {
     let ModelArguments { assumptions, from, scenehost: _, plugins: _, out } = arguments;
     fs::create_dir_all(out)?;
     let file = model::run(assumptions, from.as_ref().unwrap_or(out), out)?;
+    println!("\nwritten to {}", file.display());
+    Ok(())
+}
+
+fn of_host(arguments: &HostArguments, run: impl FnOnce(bool, &Path, &Path, &Path) -> Result<PathBuf>) -> Result<()> {
+    fs::create_dir_all(&arguments.out)?;
+    process::raise_file_limit()?;
+    process::pin(process::GENERATOR_CORE)?;
+    let HostArguments { quick, scenehost, plugins, out } = arguments;
+    let file = run(*quick, scenehost, plugins, &fs::canonicalize(out)?)?;
     println!("\nwritten to {}", file.display());
     Ok(())
 }

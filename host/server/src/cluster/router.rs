@@ -261,3 +261,30 @@ pub fn lost(to: &'static str, why: Unsent) {
 fn refused(why: &'static str) {
     counter!("scenehost_cluster_refused_messages_total", "why" => why).increment(1);
 }
+
+#[cfg(test)]
+mod tests {
+    use scenehost_core::message::{Notice, ToUsers};
+    use scenehost_core::{NodeId, ServiceName, db, scene_master};
+
+    use super::*;
+
+    #[test]
+    fn a_number_tells_its_node_and_messages_find_it() {
+        assert_eq!(node_of(numbered(65_535, u64::MAX)), 65_535);
+        assert_eq!(numbered(0, 17), 17, "a host that is all there is has the numbers as they are");
+        let answer = |number| Message::Operator(number, Ok(Box::new(scene_master::Answer::Done)));
+        assert_eq!(place(&answer(numbered(3, 9))), Place::Node(3));
+        assert_eq!(place(&db::Event::Service { service: ServiceName::Match, up: true }.into()), Place::Unit(Unit::Db));
+        assert_eq!(place(&Message::NodeIdle(NodeId(70_000))), Place::Here, "no node has that number");
+    }
+
+    #[test]
+    fn what_is_for_many_users_goes_to_each_node_once() {
+        let connections = [(2, 1), (1, 1), (2, 2)].map(|(node, number)| ConnectionId(numbered(node, number)));
+        let notice = Notice::SynService(ServiceName::Db, true);
+        let split = by_node(ToUsers { connections: connections.to_vec(), notice });
+        let numbers: Vec<(u16, usize)> = split.iter().map(|(node, users)| (*node, users.connections.len())).collect();
+        assert_eq!(numbers, [(1, 1), (2, 2)]);
+    }
+}

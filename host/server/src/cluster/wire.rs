@@ -7,7 +7,8 @@
 use bytes::Bytes;
 use scenehost_core::Message;
 use scenehost_core::scene_master::Offer;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::unit::{Role, Unit};
 
@@ -21,8 +22,11 @@ pub struct Hello {
     pub version: u32,
     /// Of the binary, for operators.
     pub release: String,
+    /// Those that this version knows.
+    #[serde(deserialize_with = "known")]
     pub roles: Vec<Role>,
-    /// The units that it runs.
+    /// The units that it runs; those that this version knows.
+    #[serde(deserialize_with = "known")]
     pub holds: Vec<Held>,
     /// What it offers to SceneMaster, if it runs scenes.
     pub offer: Option<Offer>,
@@ -64,6 +68,22 @@ pub enum Changed {
     Plugins,
 }
 
+/// Those of a list that can be read: a node of a later version may have roles and units that this one does not know.
+fn known<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<T>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Entry<T> {
+        Known(T),
+        Unknown(IgnoredAny),
+    }
+    let entries = Vec::<Entry<T>>::deserialize(from)?;
+    let known = entries.into_iter().filter_map(|entry| match entry {
+        Entry::Known(known) => Some(known),
+        Entry::Unknown(IgnoredAny) => None,
+    });
+    Ok(known.collect())
+}
+
 /// Bytes that are no message of this version.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} of another version, or damaged: {cause}")]
@@ -99,4 +119,90 @@ impl Envelope {
 
 fn encode(plain: &impl Serialize) -> Bytes {
     rmp_serde::to_vec_named(plain).expect("plain data can always be written").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use scenehost_core::message::{EndReason, Notice, SceneEnded, ToUser};
+    use scenehost_core::scene_master::Capacity;
+    use scenehost_core::{ConnectionId, Epoch, Message, NodeId, Refusal, SceneId, ServiceName, scene_service};
+    use serde::Serialize;
+
+    use super::*;
+
+    fn to_service(message: Message) -> Envelope {
+        Envelope { from: Some((Unit::SceneMaster, 3)), to: To::Service { epoch: 7, message: Box::new(message) } }
+    }
+
+    fn end(reason: EndReason) -> Message {
+        let (scene, epoch) = (SceneId(u64::MAX), Epoch(2));
+        let event = scene_service::Event::ReqDestroyScene { scene, epoch, reason, results: Vec::new(), keep: false };
+        Message::SceneService(NodeId(4), event)
+    }
+
+    #[test]
+    fn what_is_said_is_heard() {
+        let ended = SceneEnded { scene: SceneId(1), reason: EndReason::Finished, results: Vec::new() };
+        let notices = [
+            Notice::SynSceneEnded(ended),
+            Notice::Refused(Refusal::Busy("one at a time".into())),
+            Notice::Refused(Refusal::TooOften { what: "tries".into(), ms: 5 }),
+            Notice::SynService(ServiceName::SceneMaster, false),
+        ];
+        let to_users =
+            notices.map(|notice| Message::User(ToUser { connection: ConnectionId(9), seq: 1, request: 2, notice }));
+        let others =
+            [end(EndReason::Crashed("a fault".to_owned())), end(EndReason::Left), Message::NodeDrained(NodeId(1))];
+        for message in to_users.into_iter().chain(others) {
+            let said = to_service(message);
+            let bytes = said.encode().expect("it may leave its process");
+            assert_eq!(Envelope::decode(&bytes).expect("it is whole"), said);
+        }
+        let said = Envelope { from: None, to: To::Changed(Changed::Domains) };
+        assert_eq!(Envelope::decode(&said.encode().expect("it may leave")).expect("it is whole"), said);
+    }
+
+    #[test]
+    fn what_stays_in_its_process_is_not_written() {
+        let load = scenehost_core::read::Load { job: 1, keys: Vec::new() };
+        assert_eq!(to_service(Message::Load(load)).encode(), None);
+    }
+
+    #[test]
+    fn bytes_that_are_damaged_cut_or_of_no_message_are_refused() {
+        let bytes = to_service(end(EndReason::Idle)).encode().expect("it may leave its process");
+        for length in 0..bytes.len() {
+            assert!(Envelope::decode(&bytes[..length]).is_err(), "{length}");
+        }
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.to_vec();
+            damaged[at] ^= 0xc1;
+            let _ = Envelope::decode(&damaged); // Refused, or another message; nothing panics.
+        }
+    }
+
+    #[test]
+    fn a_node_of_a_later_version_may_say_more_of_itself() {
+        #[derive(Serialize)]
+        struct Later {
+            mood: &'static str,
+            version: u32,
+            release: &'static str,
+            roles: Vec<&'static str>,
+            holds: Vec<Held>,
+            offer: Option<Offer>,
+        }
+        let held = Held { unit: Unit::Match("duel".into()), epoch: 5, serves: true };
+        let offer = Offer { url: "ws://a".to_owned(), capacity: Capacity::scenes(3), idle: None, region: None };
+        let later = Later {
+            mood: "well",
+            version: VERSION,
+            release: "9",
+            roles: vec!["match", "oracle"],
+            holds: vec![held.clone()],
+            offer: Some(offer.clone()),
+        };
+        let heard = Hello::decode(&rmp_serde::to_vec_named(&later).expect("plain data")).expect("it can be read");
+        assert_eq!((heard.roles, heard.holds, heard.offer), (vec![Role::Match], vec![held], Some(offer)));
+    }
 }

@@ -60,6 +60,9 @@ const REST: Duration = Duration::from_millis(1);
 /// thread costs more than many steps, so scenes that tick share turns; the numbers of their ticks and
 /// the times that the games see are exact all the same.
 const QUANTUM: Duration = Duration::from_millis(5);
+/// When to ask again for a scene whose journal is about to be read. That takes milliseconds, and people wait for it; so this
+/// is far below what a host asks for that is at a limit.
+const GOES_ON_MS: u32 = 100;
 /// How many messages in a turn's span of [`REST`] make a thread busy.
 const BUSY_MESSAGES: u32 = 2;
 
@@ -373,11 +376,7 @@ impl SceneThread {
                 if let scene::Event::ReqJoinScene { connection, request, .. }
                 | scene::Event::ReqWatchScene { connection, request, .. } = event
                 {
-                    let refusal = match self.outcomes.journals.journals().awaits(id) {
-                        true => Refusal::Overloaded("the scene goes on in a moment".into()),
-                        false => Refusal::SceneEnded,
-                    };
-                    self.answer(connection, request, Body::Refused(wire::refused(&refusal)));
+                    self.answer(connection, request, Body::Refused(self.not_here(id)));
                 }
                 return;
             };
@@ -388,6 +387,15 @@ impl SceneThread {
         if let Some(deadline) = self.scenes.get(&id).and_then(Scene::deadline) {
             self.deadlines.push(Reverse((deadline, id)));
         }
+    }
+
+    /// Why nobody can enter a scene that is not here.
+    fn not_here(&self, id: SceneId) -> v1::Refused {
+        if !self.outcomes.journals.journals().awaits(id) {
+            return wire::refused(&Refusal::SceneEnded);
+        }
+        let refused = wire::refused(&Refusal::Overloaded("the scene goes on in a moment".into()));
+        v1::Refused { retry_after_ms: GOES_ON_MS, ..refused }
     }
 
     fn carry_out(&mut self, id: SceneId, effect: Effect<Told>, waiting: &mut VecDeque<scene::Event>) {

@@ -5,7 +5,15 @@
 import { Effects } from "./effects.js";
 import { cameraFor, colorOf, paint, type Camera } from "./painter.js";
 import { Timeline } from "./timeline.js";
-import type { Event, Player, Snapshot, Standing, Vec, World } from "./world.js";
+import {
+  inUnits,
+  type Event,
+  type Player,
+  type Snapshot,
+  type Standing,
+  type Vec,
+  type World,
+} from "./world.js";
 
 export interface Row {
   seat: number;
@@ -96,13 +104,13 @@ export class Picture {
         const [width, height] = event.world;
         this.#world = { width, height, walls: event.walls };
         this.#players = event.players;
-        return this.#hearSnapshot({ ...event.snapshot, type: "snapshot" }, nowMs);
+        return this.#hearSnapshot(inUnits({ ...event.snapshot, type: "snapshot" }), nowMs);
       }
       case "players":
         this.#players = event.players;
         return;
       case "snapshot":
-        return this.#hearSnapshot(event, nowMs);
+        return this.#hearSnapshot(inUnits(event), nowMs);
       case "over":
         if (this.#hud) this.#hud = { ...this.#hud, leftMs: 0, over: event.standings };
     }

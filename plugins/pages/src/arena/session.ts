@@ -7,7 +7,7 @@ import { Controls, type Intent } from "./controls.js";
 import { toScreen, type Camera } from "./painter.js";
 import { NOBODY, Picture, type Hud } from "./picture.js";
 import { Prediction } from "./prediction.js";
-import { TICK_MS, type Command, type Event, type Vec } from "./world.js";
+import { inUnits, TICK_MS, type Command, type Event, type Vec } from "./world.js";
 
 /** A smaller turn is not worth a message. */
 const AIM_STEP = 0.01;
@@ -63,7 +63,7 @@ export class Session {
     const before = picture.hud;
     picture.hear(event, nowMs);
     if (event.type === "welcome" && picture.world) this.#prediction = new Prediction(picture.world);
-    const mine = event.type === "snapshot" ? picture.ownRow(event) : undefined;
+    const mine = event.type === "snapshot" ? picture.ownRow(inUnits(event)) : undefined;
     if (mine) {
       const [, x, y, , , , , , n] = mine;
       this.#prediction?.receive({ x, y }, n, nowMs);

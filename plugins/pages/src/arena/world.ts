@@ -17,6 +17,10 @@ export interface Standing {
   deaths: number;
 }
 
+/**
+ * As the scene tells it, positions and speeds are whole tenths of a unit and angles whole thousandths of a radian;
+ * `inUnits` gives the same in units and radians.
+ */
 export interface Snapshot {
   type: "snapshot";
   tick: number;
@@ -47,6 +51,38 @@ export interface Snapshot {
     y: number,
     killed: boolean,
   ])[];
+}
+
+const UNIT = 10;
+const RADIAN = 1_000;
+
+/** What a scene has told, in units and radians. */
+export function inUnits(told: Snapshot): Snapshot {
+  return {
+    ...told,
+    ships: told.ships.map(([seat, x, y, aim, ...rest]) => [
+      seat,
+      x / UNIT,
+      y / UNIT,
+      aim / RADIAN,
+      ...rest,
+    ]),
+    shots: told.shots.map(([id, seat, x, y, vx, vy]) => [
+      id,
+      seat,
+      x / UNIT,
+      y / UNIT,
+      vx / UNIT,
+      vy / UNIT,
+    ]),
+    hits: told.hits.map(([shooter, target, x, y, killed]) => [
+      shooter,
+      target,
+      x / UNIT,
+      y / UNIT,
+      killed,
+    ]),
+  };
 }
 
 export type Event =

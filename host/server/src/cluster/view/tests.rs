@@ -12,7 +12,8 @@ struct Node {
 
 impl Node {
     fn new(me: u16, roles: &[Role]) -> Self {
-        let view = View::new(me, 1, roles.iter().copied().collect(), None);
+        let mut view = View::new(me, 1, roles.iter().copied().collect(), None);
+        assert_eq!(view.acts(0), [Act::Service(ServiceName::Match, true)], "without domains all of them are served");
         Self { view, now_ms: 10_000, rows: Vec::new(), nodes: vec![alive(me)] }
     }
 
@@ -184,7 +185,7 @@ fn a_service_is_up_when_all_its_units_serve_and_down_for_a_moment_when_one_is_an
         acts.into_iter().filter_map(of).collect::<Vec<_>>()
     };
     node.up(2, &[Role::Match], &[(a.clone(), 1)]);
-    assert_eq!(services(node.acts_after(0)), [], "they were down from the beginning");
+    assert_eq!(services(node.acts_after(0)), [(ServiceName::Match, false)], "nobody has the other one");
     assert!(node.view.down().contains(&ServiceName::Match));
     node.up(3, &[Role::Match], &[(b.clone(), 1)]);
     assert_eq!(services(node.acts_after(0)), [(ServiceName::Match, true)]);
