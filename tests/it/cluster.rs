@@ -27,7 +27,11 @@ pub struct Cluster {
 impl Cluster {
     /// Starts a node for each of these roles, and waits until all services are up. The configuration is what all have.
     pub async fn start(config: &str, roles: &[&str]) -> Self {
-        let server = Server::shared();
+        Self::start_on(Server::shared(), config, roles).await
+    }
+
+    /// The same on a database server that others do not use.
+    pub async fn start_on(server: &Server, config: &str, roles: &[&str]) -> Self {
         let name = format!("c{:016x}", rand::rng().random::<u64>());
         server.sql(&format!("CREATE SCHEMA {name}"));
         let nats = NatsServer::start();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use passing_postgres::{Server, Stop};
 use scenehost_client::{Encoding, Lobby, LobbyEvent, Match, Scene};
 
 use crate::cluster::{ALL, Cluster, status, until};
@@ -245,4 +246,26 @@ async fn games_go_on_while_nats_is_away_and_all_is_as_before_when_it_is_back() {
         assert_eq!(status(cluster.node(0)).await["units"], before, "nothing has moved");
         talk(&mut table(&cluster, [0, 1]).await).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn games_go_on_while_the_database_is_away_for_longer_than_a_lease_and_nothing_moves() {
+    let server = Server::start(&[]);
+    let cluster = Cluster::start_on(&server, CONFIG, &[ALL, SERVICES]).await;
+    let mut players = table(&cluster, [0, 1]).await;
+    let before = status(cluster.node(0)).await["units"].clone();
+    server.stop(Stop::Immediate);
+    for _ in 0..8 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        talk(&mut players).await;
+    }
+    server.restart();
+    until("the store is up on both nodes", async || {
+        let health = join_all([0, 1].map(async |node| cluster.node(node).health().await.0)).await;
+        health == [200, 200]
+    })
+    .await;
+    cluster.settled().await;
+    assert_eq!(status(cluster.node(0)).await["units"], before, "nothing has moved");
+    talk(&mut table(&cluster, [0, 1]).await).await;
 }

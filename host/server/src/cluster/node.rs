@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use metrics::gauge;
 use scenehost_bus::peers;
 use scenehost_core::scene_master::{self, Offer};
 use scenehost_core::{Message, NodeId, lobby};
@@ -164,6 +165,7 @@ impl Node {
             if without > HOLD && !self.router.view().hears_all() {
                 return Err(Error::CutOff(without));
             }
+            self.measure(without);
             self.act();
         }
     }
@@ -261,6 +263,13 @@ impl Node {
             }
         }
         Ok(())
+    }
+
+    fn measure(&self, without: Duration) {
+        let view = self.router.view();
+        gauge!("scenehost_cluster_nodes").set(1.0 + view.others().len() as f64);
+        gauge!("scenehost_cluster_units").set(view.own().len() as f64);
+        gauge!("scenehost_cluster_lease_age_ms").set(without.as_millis() as f64);
     }
 
     fn act(&mut self) {
