@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use passing_postgres::{Server, Stop};
-use scenehost_client::{Encoding, Lobby, LobbyEvent, Match, Scene};
+use scenehost_client::v1::Code;
+use scenehost_client::{Encoding, Error, Lobby, LobbyEvent, Match, Scene};
 
 use crate::cluster::{ALL, Cluster, status, until};
 use crate::host::{OPS_TOKEN, within};
 use crate::journals::list;
-use crate::player::{Player, device, enter, matched, options, sign_in, sign_in_as};
+use crate::player::{Player, device, matched, options, sign_in, sign_in_as};
 
 const CONFIG: &str = r#"
 [server]
@@ -43,7 +44,31 @@ const SCENES: &str = r#""scene-service""#;
 async fn table(cluster: &Cluster, nodes: [usize; 2]) -> Vec<Player> {
     let lobbies =
         join_all(nodes.map(async |node| sign_in(cluster.node(node), &format!("Guest of {node}")).await)).await;
-    enter(lobbies, "echo").await
+    let seats = join_all(lobbies.iter().map(search)).await;
+    assert_eq!(seats[0].scene_id, seats[1].scene_id, "they are matched with each other");
+    let mut players = Vec::new();
+    for (lobby, seat) in lobbies.into_iter().zip(seats) {
+        let scene = Scene::join(&seat, &options(Encoding::Proto)).await.expect("the token lets them in");
+        players.push(Player { lobby, seat, scene });
+    }
+    players.sort_by_key(|player| player.scene.info().seat);
+    players
+}
+
+/// A match, for which a user asks again as long as what a node had is being taken over.
+async fn search(lobby: &Lobby) -> Match {
+    within("a match", async {
+        loop {
+            match lobby.find_match("echo").await {
+                Ok(seat) => return seat,
+                Err(Error::Refused(refused)) if matches!(refused.code(), Code::Busy | Code::ServiceDown) => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                Err(error) => panic!("no match: {error}"),
+            }
+        }
+    })
+    .await
 }
 
 async fn talk(players: &mut [Player]) {
