@@ -294,3 +294,24 @@ async fn games_go_on_while_the_database_is_away_for_longer_than_a_lease_and_noth
     assert_eq!(status(cluster.node(0)).await["units"], before, "nothing has moved");
     talk(&mut table(&cluster, [0, 1]).await).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_domain_that_operators_set_on_one_node_is_there_on_all() {
+    let cluster = Cluster::start(CONFIG, &[SERVICES, SERVICES, SCENES]).await;
+    let lobby = cluster.runs("lobby").await.expect("it runs");
+    let authorization = format!("Bearer {OPS_TOKEN}");
+    let headers = [("Authorization", authorization.as_str()), ("Content-Type", "application/json")];
+    let domain = r#"{"fleet": "echo", "players_min": 1, "players_max": 1}"#;
+    let answer = cluster.node(1 - lobby).ops("PUT", "/v1/domains/alone", &headers, domain).await;
+    assert!((200..300).contains(&answer.status), "{}", answer.body);
+    until("all nodes know of it, and one runs it", async || {
+        let of = |status: &serde_json::Value| {
+            let units = status["units"].as_array().cloned().unwrap_or_default();
+            units.iter().any(|it| it["unit"] == "match/alone" && it["serves"] == true)
+        };
+        of(&status(cluster.node(0)).await) && of(&status(cluster.node(1)).await)
+    })
+    .await;
+    cluster.settled().await;
+    matched(&[sign_in(cluster.node(lobby), "Ada").await], "alone").await;
+}

@@ -205,6 +205,8 @@ impl Node {
                 let Some(hello) = read_hello(node, &hello) else { return };
                 tracing::info!(node, incarnation, release = %hello.release, "a node is up");
                 self.router.view().peer_up(node, (incarnation, link), hello, now_ms);
+                // What was changed there while it was not heard was told to nobody here.
+                Changed::ALL.into_iter().for_each(|what| self.read_again(what));
             }
             peers::Event::Hello { node, hello } => {
                 if let Some(hello) = read_hello(node, &hello) {
@@ -217,12 +219,16 @@ impl Node {
             }
             peers::Event::Message { node, bytes, .. } => match self.router.received(node, &bytes) {
                 Some(To::Service { message, .. }) => self.deliver(*message),
-                Some(To::Changed(what)) => {
-                    // With so many waiting this one is read with them.
-                    let _ = self.changed.try_send(what);
-                }
+                Some(To::Changed(what)) => self.read_again(what),
                 None => {}
             },
+        }
+    }
+
+    /// Something may have been changed on another node.
+    fn read_again(&self, what: Changed) {
+        if self.changed.try_send(what).is_err() {
+            tracing::warn!(?what, "too many changes wait to be read: this one is read with the next");
         }
     }
 

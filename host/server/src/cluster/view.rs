@@ -198,9 +198,9 @@ impl View {
         self.acts.extend(gone.into_iter().map(Act::Stop));
     }
 
-    /// This node is going to end: it has no roles any more, and gets no new scenes.
+    /// This node is going to end: it may run no units any more. Its scenes still do, and SceneMaster asks for them.
     pub fn claim_nothing(&mut self) {
-        self.roles.clear();
+        self.roles.retain(|role| *role == Role::SceneService);
     }
 
     pub fn peer_up(&mut self, node: u16, (incarnation, link): (u64, u64), hello: Hello, now_ms: u64) {

@@ -92,6 +92,10 @@ pub struct Unreadable {
     cause: rmp_serde::decode::Error,
 }
 
+impl Changed {
+    pub const ALL: [Self; 3] = [Self::Plugins, Self::Fleets, Self::Domains];
+}
+
 impl Hello {
     pub fn encode(&self) -> Bytes {
         encode(self)

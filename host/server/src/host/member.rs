@@ -45,8 +45,6 @@ pub struct Member {
 /// One that takes part.
 pub struct Running {
     pub node: Node,
-    /// Other nodes say that operators have changed something.
-    pub changes: mpsc::Receiver<Changed>,
     leave: oneshot::Sender<()>,
     bus: tokio::task::JoinHandle<Result<(), peers::Error>>,
 }
@@ -100,15 +98,15 @@ impl Member {
         NodeId(self.router.me().into())
     }
 
-    /// Takes part from now on.
-    pub fn run(self, bus: &Bus, start: Start) -> Running {
+    /// Takes part from now on; and what may have been changed by operators on other nodes.
+    pub fn run(self, bus: &Bus, start: Start) -> (Running, mpsc::Receiver<Changed>) {
         let (leave, left) = oneshot::channel::<()>();
         let (changed, changes) = mpsc::channel(CHANGES_MAX);
         let runner = self.runner.run(async {
             let _ = left.await; // Its sender gone means the same.
         });
         let node = Node::new((self.router, bus.clone()), self.keeper, self.events, changed, start);
-        Running { node, changes, leave, bus: tokio::spawn(runner) }
+        (Running { node, leave, bus: tokio::spawn(runner) }, changes)
     }
 }
 

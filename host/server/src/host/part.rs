@@ -30,7 +30,7 @@ pub enum Part {
     /// This host is all there is.
     All { services: Services, new_domains: mpsc::Receiver<NewDomain>, domains: Domains, shell: Shell },
     /// It is a node.
-    OfNode { running: Box<Running>, services: Services, node: NodeId, domains: Domains },
+    OfNode { running: Box<Running>, services: Services, node: NodeId },
 }
 
 impl Part {
@@ -66,8 +66,15 @@ impl Part {
             });
         }
         let units = Units { config: config.clone(), shell: shell.clone(), domains: domains.clone(), catalogue };
-        let running = Box::new(member.run(&shell.bus, units.start()));
-        Self::OfNode { running, services, node, domains: domains.clone() }
+        let (running, mut changes) = member.run(&shell.bus, units.start());
+        let domains = domains.clone();
+        // Beside the node, which must not wait: what has changed may have to be compiled.
+        tokio::spawn(async move {
+            while let Some(what) = changes.recv().await {
+                domains.read_changed(what).await;
+            }
+        });
+        Self::OfNode { running: Box::new(running), services, node }
     }
 
     /// Runs until something fails that the host cannot do without; what that is. Dropping the future loses nothing.
@@ -79,16 +86,15 @@ impl Part {
                     ended = services.join_next() => return failure(ended),
                 }
             },
-            Self::OfNode { running, services, domains, .. } => loop {
+            Self::OfNode { running, services, .. } => {
                 tokio::select! {
-                    Some(what) = running.changes.recv() => domains.read_changed(what).await,
-                    Some(ended) = services.join_next() => return failure(Some(ended)),
+                    Some(ended) = services.join_next() => failure(Some(ended)),
                     ended = running.node.run() => match ended {
-                        Err(error) => return error.into(),
-                        Ok(()) => return anyhow!("this node takes no part any more"),
+                        Err(error) => error.into(),
+                        Ok(()) => anyhow!("this node takes no part any more"),
                     },
                 }
-            },
+            }
         }
     }
 

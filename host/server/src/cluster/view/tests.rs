@@ -73,6 +73,14 @@ fn a_node_that_is_alone_claims_what_its_roles_allow_once_it_has_read_the_store()
 }
 
 #[test]
+fn a_node_that_is_going_to_end_claims_nothing_and_still_has_its_scenes() {
+    let mut node = Node::new(1, &[Role::Auth, Role::SceneService]);
+    node.view.claim_nothing();
+    assert_eq!(node.claims_after(LEAVE_MS), []);
+    assert_eq!(node.view.hello().roles, [Role::SceneService], "a SceneMaster that takes over asks for them");
+}
+
+#[test]
 fn each_free_unit_falls_to_one_node_and_to_any_if_that_one_does_not_take_it() {
     let domains = (0..40).map(|number| DomainName::from(format!("d{number}").as_str()));
     let units: Vec<Unit> = domains.clone().map(Unit::Match).collect();

@@ -9,6 +9,9 @@ use super::SceneThread;
 impl SceneThread {
     /// Lets a scene go, if where it goes on can have its journal.
     pub(super) fn release(&mut self, id: SceneId, epoch: Epoch) {
+        if !self.scenes.contains_key(&id) {
+            return; // It is being let go already, which is said when its journal is in the store.
+        }
         let journals = &self.outcomes.journals;
         if !journals.journals().has_copies() || !journals.has(id) {
             let text = "this game has no journal that other nodes can read: it plays on where it is";
