@@ -103,10 +103,14 @@ pub async fn run<S: Service>(
                     service = again();
                     told_up = true;
                     commits_of_before = usize::from(under_way.is_some()) + usize::from(!out.writes.is_empty());
+                    // Db is no more up than the store is: everybody has heard of that, and hears when it is up again, past
+                    // the inboxes, which this could not overtake.
+                    if name == ServiceName::Db && !*store_up.borrow() {
+                        continue;
+                    }
                     bus.announce(name, false);
-                    // Db is no more up than the store is; that it is again is told by the store. One that has to find
-                    // out first what there is tells by itself.
-                    if service.is_up() && (name != ServiceName::Db || *store_up.borrow()) {
+                    // One that has to find out first what there is tells by itself.
+                    if service.is_up() {
                         bus.announce(name, true);
                     }
                 }
