@@ -220,6 +220,11 @@ pub trait Service {
         true
     }
 
+    /// Whether it has nothing to do any more: its loop ends once all that it has said has left.
+    fn is_over(&self) -> bool {
+        false
+    }
+
     /// What operators may watch of it.
     fn meters(&self) -> Vec<Meter> {
         Vec::new()

@@ -12,18 +12,20 @@
 mod chat;
 mod connections;
 mod event;
+mod handlers;
 mod party;
 mod presence;
 mod requests;
 mod scenes;
 mod search;
 mod seats;
+mod services;
 mod wish;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::auth::{self, Identity};
+use crate::auth::Identity;
 use crate::backlog::Backlog;
 use crate::db::Entered;
 use crate::deadlines::Deadlines;
@@ -38,6 +40,7 @@ use crate::refusal::Refusal;
 use crate::{Context, Service, scene_master};
 pub use chat::MODERATED_AT_ONCE_MAX;
 pub use event::Event;
+pub use handlers::NEXT_HANDLER_MS_MAX;
 pub use party::{CHANGES_PER_10_S, CHECK_MS, CODES_PER_MINUTE, PARTY_PRESENCE_MS_MIN, REMOVALS_MAX};
 pub use presence::{PRESENCE_DELAY_MS, PRESENCE_MS_MIN, Presence};
 pub use requests::{CHANGES_PER_MINUTE, REQUESTS_PER_USER_MAX};
@@ -87,6 +90,7 @@ enum Phase {
     Searching {
         domain: DomainName,
         ticket: u64,
+        since: Time,
         asked: u32,
         cancel: Option<u32>,
     },
@@ -150,6 +154,8 @@ enum Due {
     Removals,
     /// SceneMaster is to be asked for more seats.
     Seats,
+    /// A domain was handed over, and its next handler is not there yet.
+    Handler(DomainName),
 }
 
 /// The service.
@@ -162,6 +168,8 @@ pub struct Lobby {
     entering: BTreeSet<(UserId, ConnectionId)>,
     deadlines: Deadlines<Due>,
     services_down: BTreeSet<ServiceName>,
+    /// The match handlers that do not serve.
+    handlers: BTreeMap<DomainName, handlers::Away>,
     tickets: u64,
     /// Whom this step has something to tell about whom.
     touched: Vec<(UserId, UserId)>,
@@ -227,7 +235,9 @@ impl Service for Lobby {
             Event::SynParty { party, now, change, about } => self.syn_party(party, now, change, about, cx),
             Event::Recovered { parties } => self.recovered(parties, cx),
             Event::Moderated { number, verdict } => self.moderated(number, verdict, cx),
-            Event::Domains(domains) => self.domains = shared(domains),
+            Event::Domains(domains) => self.set_domains(domains, cx),
+            Event::Handler { domain, up } => self.handler(domain, up, cx),
+            Event::ReqHandOver { domain } => self.req_hand_over(domain, cx),
             Event::Service { service, up } => self.service(service, up, cx),
             Event::Stopping => self.stop(cx),
             Event::Tick => self.expire(cx),
@@ -260,6 +270,7 @@ impl Lobby {
             entering: BTreeSet::new(),
             deadlines: Deadlines::default(),
             services_down: BTreeSet::new(),
+            handlers: BTreeMap::new(),
             tickets: 0,
             touched: Vec::new(),
             requests: 0,
@@ -294,6 +305,14 @@ impl Lobby {
             State::Connected { .. } | State::Resumed { .. } => phase.to_owned(),
             State::Dropped { .. } => format!("{phase}, dropped"),
             State::Connecting { .. } | State::Closed(_) => format!("{phase}, away"),
+        }
+    }
+
+    /// The search that a user is in, for tables and logs: where, and its number.
+    pub fn search_name(&self, user: UserId) -> Option<(&DomainName, u64)> {
+        match &self.users.get(&user)?.phase {
+            Phase::Searching { domain, ticket, .. } => Some((domain, *ticket)),
+            _ => None,
         }
     }
 
@@ -394,77 +413,13 @@ impl Lobby {
         }
     }
 
-    fn service(&mut self, service: ServiceName, up: bool, cx: &mut Context<'_>) {
-        let changed = if up { self.services_down.remove(&service) } else { self.services_down.insert(service) };
-        if !changed {
-            return;
-        }
-        let mut ids: Vec<UserId> = self.users.keys().copied().collect();
-        ids.sort();
-        for id in ids {
-            self.tell(id, 0, Notice::SynService(service, up), cx);
-        }
-        if !up {
-            self.service_down(service, cx);
-        } else if service == ServiceName::Db {
-            self.db_up(cx);
-        } else if service == ServiceName::SceneMaster {
-            self.ask_for_seats(cx);
-        } else if service == ServiceName::Auth {
-            // A fresh Auth does not know who is here.
-            for id in self.users_where(|user| !matches!(user.line.state(), State::Closed(_))) {
-                cx.send(auth::Event::SynOnline { user: id, session: Some(self.users[&id].session) });
-            }
-        }
-    }
-
-    /// The Down event drives everyone who waits for the service out of that wait.
-    fn service_down(&mut self, service: ServiceName, cx: &mut Context<'_>) {
-        let refusal = Refusal::ServiceDown(service);
-        match service {
-            ServiceName::Match => {
-                for id in self.users_where(|user| matches!(user.phase, Phase::Searching { .. })) {
-                    self.deadlines.clear(&Due::User(id));
-                    self.end_search(id, Some(refusal.clone()), cx);
-                }
-            }
-            ServiceName::SceneMaster => {
-                for id in self.users_where(|user| matches!(user.phase, Phase::InScene { rejoin: Some(_), .. })) {
-                    self.res_rejoin(id, Err(refusal.clone()), cx);
-                }
-                self.scenes_down(service, cx);
-                self.seats_unknown();
-            }
-            ServiceName::Auth => {
-                let mut waiting: Vec<ConnectionId> = self
-                    .connections
-                    .iter()
-                    .filter(|(_, state)| matches!(state, Connection::SigningIn { .. }))
-                    .map(|(id, _)| *id)
-                    .collect();
-                waiting.sort();
-                for connection in waiting {
-                    self.res_sign_in(connection, Err(refusal.clone()), cx);
-                }
-                for id in self.users_where(|user| user.sign_out.is_some()) {
-                    self.sign_out_failed(id, refusal.clone(), cx);
-                }
-            }
-            ServiceName::Db => {
-                self.db_down(cx);
-                self.scenes_down(service, cx);
-            }
-            ServiceName::Lobby | ServiceName::SceneService => {}
-        }
-    }
-
     fn stop(&mut self, cx: &mut Context<'_>) {
         self.stopping = true;
         for id in self.users_where(|user| matches!(user.phase, Phase::Searching { cancel: None, .. })) {
+            self.deadlines.set(Due::User(id), cx.now.plus_ms(ANSWER_MS_MAX));
             if let Some(ticket) = self.ticket_of(id) {
                 self.take_search_back(id, ticket, 0, Refusal::Stopping, cx);
             }
-            self.deadlines.set(Due::User(id), cx.now.plus_ms(ANSWER_MS_MAX));
         }
     }
 
@@ -500,6 +455,7 @@ impl Lobby {
                 Due::Absent(id) => self.absent(id),
                 Due::Removals => {} // Done at the end of every step.
                 Due::Seats => self.ask_for_seats(cx),
+                Due::Handler(domain) => self.no_next_handler(domain, cx),
                 Due::User(id) => match self.users.get(&id).map(|user| &user.phase) {
                     Some(Phase::Searching { .. }) => {
                         self.end_search(id, Some(Refusal::TimedOut("the search".into())), cx)

@@ -13,6 +13,7 @@
 //! | `care` | whom users met lately, and who did not accept |
 //! | [`backfill`], `filling` | running scenes get the players that they want |
 //! | `change` | the domain is changed while tickets wait, or they all end |
+//! | `handing` | the domain is given to the handler of another node |
 //! | `work` | how much is done in one step |
 //! | `waits`, `telling` | what users are told of their search |
 //! | `quality` | what operators see of waits and matches |
@@ -36,6 +37,7 @@ mod change;
 pub mod domain;
 mod filling;
 mod glance;
+mod handing;
 pub mod hours;
 mod judge;
 mod placing;
@@ -68,6 +70,7 @@ use care::{Blocks, Declined, Met};
 use change::{Ending, Leaving};
 use domain::Domain;
 use filling::{Requests, Wanted};
+use handing::Handing;
 use judge::Judge;
 use placing::Group;
 use pool::{Pool, Slot};
@@ -79,6 +82,7 @@ use waits::Waits;
 use wheel::Wheel;
 use work::Work;
 
+pub use handing::{HAND_OVER_MS_MAX, HEARD_MS_MAX};
 pub use judge::{FAULTS_MAX, REST_MS};
 pub use placing::{PLACE_ATTEMPTS_MAX, PLACE_MS_MAX};
 pub use search::{ROUND_MS, ROUND_MS_MAX};
@@ -93,6 +97,12 @@ pub enum Event {
         ticket: u64,
         /// Who: one or more.
         seekers: Vec<Seeker>,
+        /// How long they have waited already, in milliseconds: with a handler before this one.
+        #[serde(default)]
+        waited_ms: u64,
+        /// Who of them is not here now.
+        #[serde(default)]
+        away: BTreeSet<UserId>,
     },
     /// A user takes the search back, for all of its users; answered by [`lobby::Event::ResCancelMatch`].
     ReqCancelMatch {
@@ -159,7 +169,12 @@ pub enum Event {
     },
     /// The domain is no more: whoever waits in it is told so.
     Removed,
-    /// A service went up or down.
+    /// The domain goes to the handler of another node: this one makes no new groups, and says
+    /// [`lobby::Event::ReqHandOver`] when those that it has made have their scenes.
+    HandOver,
+    /// The lobby has heard all that this handler has said, and puts the searches to the next one.
+    ResHandOver,
+    /// A service went up or down; handlers do not concern each other.
     Service {
         /// Which.
         service: ServiceName,
@@ -213,6 +228,7 @@ pub struct Match {
     counts: Counts,
     /// What a match needs and is down.
     down: BTreeSet<ServiceName>,
+    handing: Handing,
 }
 
 /// What has happened since the handler began, for its meters.
@@ -228,8 +244,11 @@ impl Service for Match {
     type Event = Event;
 
     fn step(&mut self, event: Event, cx: &mut Context<'_>) {
+        let Some(event) = self.unless_handed_over(event, cx) else { return };
         match event {
-            Event::ReqMatch { ticket, seekers } => self.req_match(ticket, seekers, cx),
+            Event::ReqMatch { ticket, seekers, waited_ms, away } => {
+                self.req_match(ticket, seekers, (waited_ms, away), cx);
+            }
             Event::ReqCancelMatch { user, ticket, others } => self.req_cancel_match(user, ticket, &others, cx),
             Event::ReqAcceptMatch { user, ticket, accepts } => self.req_accept_match(user, ticket, accepts, cx),
             Event::SynHere { user, ticket, here } => self.syn_here(user, ticket, here, cx),
@@ -240,16 +259,18 @@ impl Service for Match {
             Event::SynBackfillEnded { lease } => self.backfill_ended(lease),
             Event::Domain { domain, rule } => self.change(*domain, rule, cx),
             Event::Service {
-                service:
-                    service @ (ServiceName::SceneMaster | ServiceName::Db | ServiceName::Match | ServiceName::Lobby),
+                service: service @ (ServiceName::SceneMaster | ServiceName::Db | ServiceName::Lobby),
                 up,
             } => {
                 self.service(service, up, cx);
             }
             Event::Service { .. } => {}
             Event::Removed => self.removed(cx),
+            Event::HandOver => self.begin_hand_over(cx),
+            Event::ResHandOver => {} // Nobody has asked.
             Event::Tick => self.tick_at(cx),
         }
+        self.hand_over_if_ready(cx);
     }
 
     fn tick() -> Event {
@@ -257,17 +278,22 @@ impl Service for Match {
     }
 
     fn deadline(&self) -> Option<Time> {
+        if self.handing.is_silent() {
+            return self.handing.until();
+        }
         // What was left over for the next step is to be done at once.
         let is_left = !(self.due.is_empty() && self.refiling.is_empty() && self.ending.is_empty());
         let left = is_left.then_some(Time(0));
-        [left, self.wheel.next(), self.group_until.next(), self.away_until.next(), self.requests.next()]
-            .into_iter()
-            .flatten()
-            .min()
+        let of_groups = [self.group_until.next(), self.requests.next(), self.handing.until()];
+        [left, self.wheel.next(), self.away_until.next()].into_iter().chain(of_groups).flatten().min()
     }
 
     fn store(up: bool) -> Option<Event> {
         Some(Event::Service { service: ServiceName::Db, up })
+    }
+
+    fn is_over(&self) -> bool {
+        self.handing == Handing::Over
     }
 
     fn meters(&self) -> Vec<Meter> {
@@ -320,6 +346,7 @@ impl Match {
             quality: Quality::default(),
             counts: Counts::default(),
             down: BTreeSet::new(),
+            handing: Handing::default(),
         }
     }
 
@@ -347,12 +374,19 @@ impl Match {
         }
     }
 
-    fn req_match(&mut self, number: u64, seekers: Vec<Seeker>, cx: &mut Context<'_>) {
+    fn req_match(
+        &mut self,
+        number: u64,
+        seekers: Vec<Seeker>,
+        (waited_ms, away): (u64, BTreeSet<UserId>),
+        cx: &mut Context<'_>,
+    ) {
         if self.tickets.contains_key(&number) {
             return self.tell_state(number, cx);
         }
-        let ticket = match self.may_wait(&seekers, cx.now) {
-            Ok(()) => self.ticket(number, seekers, cx.now, cx),
+        let since = Time(cx.now.0.saturating_sub(waited_ms));
+        let ticket = match self.may_wait(&seekers, since, cx.now) {
+            Ok(()) => self.ticket(number, seekers, since, cx),
             Err(refusal) => return end(&seekers, number, &refusal, cx),
         };
         let mut ticket = match ticket {
@@ -370,20 +404,25 @@ impl Match {
         ticket.avoids.retain(|user| !ticket.seekers.iter().any(|seeker| seeker.user == *user));
         ticket.told_ms = self.waits.usual_ms(ticket.rating);
         self.of.extend(ticket.seekers.iter().map(|seeker| (seeker.user, number)));
+        let away: BTreeSet<UserId> = away.into_iter().filter(|user| ticket.has(*user)).collect();
         self.tickets.insert(number, Box::new(ticket));
-        self.wait(number, cx.now);
+        if away.is_empty() {
+            self.wait(number, cx.now);
+        } else {
+            self.wait_away(number, away);
+        }
         self.tell_update(number, cx);
         self.seek(number, cx);
     }
 
-    /// Whether these may wait for a match.
-    fn may_wait(&self, seekers: &[Seeker], now: Time) -> Result<(), Refusal> {
+    /// Whether these may wait for a match, for which they have asked then.
+    fn may_wait(&self, seekers: &[Seeker], since: Time, now: Time) -> Result<(), Refusal> {
         let ticket = |seeker: &Seeker| self.of.get(&seeker.user).and_then(|number| self.tickets.get(number));
         if seekers.iter().filter_map(ticket).any(|ticket| !self.is_in_no_group(ticket)) {
             return Err(Refusal::Busy("your last match is still being made".into()));
         }
         self.fits(seekers)?;
-        if let Some(opens) = hours::opens(&self.domain.open, now) {
+        if let Some(opens) = hours::opens(&self.domain.open, since) {
             return Err(Refusal::Closed { opens });
         }
         let left_ms = seekers.iter().map(|seeker| self.declined.left_ms(seeker.user, now)).max().unwrap_or(0);
@@ -435,12 +474,10 @@ impl Match {
     /// A ticket whose users are not all here stays, with its age, and is in no match.
     fn syn_here(&mut self, user: UserId, number: u64, here: bool, cx: &mut Context<'_>) {
         let Some(ticket) = self.tickets.get(&number).filter(|ticket| ticket.has(user)) else { return };
-        let until = ticket.since.plus_ms(self.domain.wait_ms_max);
         match (here, ticket.state) {
             (false, State::Waiting(_)) => {
                 self.stop_waiting(number);
-                self.away_until.set(number, until);
-                self.away.insert(number, BTreeSet::from([user]));
+                self.wait_away(number, BTreeSet::from([user]));
             }
             (false, State::Away) => _ = self.away.get_mut(&number).map(|users| users.insert(user)),
             (true, State::Away) => {
@@ -454,31 +491,6 @@ impl Match {
             }
             // Who does not come back does not accept either; and a match that is made is waited for in its scene.
             (_, State::Grouped(_)) | (true, State::Waiting(_)) => {}
-        }
-    }
-
-    /// Whoever waits is told that no scene can be made, but for SceneMaster, which is up again soon: tickets wait for
-    /// that, and groups whose scenes it was making ask it again. While the store is down they are only late, and what
-    /// was not accepted yet ends. If the handler of any domain was down, the lobby has ended the searches in all of
-    /// them: nobody waits any more. Nor does anybody if the lobby is gone; one that asks is up.
-    fn service(&mut self, service: ServiceName, up: bool, cx: &mut Context<'_>) {
-        if up {
-            self.down.remove(&service);
-            if service == ServiceName::SceneMaster {
-                self.scene_master_up(cx);
-            }
-            return;
-        }
-        let why = Refusal::ServiceDown(service);
-        if service == ServiceName::Lobby {
-            self.cancel_all(cx);
-            return self.end_all_and_groups(why, cx);
-        }
-        self.down.insert(service);
-        match service {
-            ServiceName::SceneMaster => {}
-            ServiceName::Match => self.end_all_and_groups(why, cx),
-            _ => self.end_all(why, cx),
         }
     }
 
@@ -537,6 +549,14 @@ impl Match {
         let slot = self.pool.insert(waiting, &ticket.marks, &ticket.round_trips);
         ticket.state = State::Waiting(slot);
         self.plan(slot, now);
+    }
+
+    /// A ticket waits without being in a match as long as these of its users are not here.
+    fn wait_away(&mut self, number: u64, users: BTreeSet<UserId>) {
+        let Some(ticket) = self.tickets.get_mut(&number) else { return };
+        ticket.state = State::Away;
+        self.away_until.set(number, ticket.since.plus_ms(self.domain.wait_ms_max));
+        self.away.insert(number, users);
     }
 
     /// Where a ticket is in the pool, if it is there.

@@ -198,6 +198,13 @@ pub enum Notice {
     ResWatch(Entry, u64),
     /// A service went up or down.
     SynService(ServiceName, bool),
+    /// Matching in a domain went up or down, of which the user has heard or is to hear.
+    SynHandler {
+        /// Where.
+        domain: DomainName,
+        /// Whether it is up now.
+        up: bool,
+    },
     /// The user's scene is over for the user.
     SynSceneEnded(SceneEnded),
     /// Db has done what was asked. Shared by the frame that leaves and the one that is kept for a return.
@@ -254,6 +261,9 @@ pub struct SignedIn {
     pub scene: Option<SceneId>,
     /// The services that are down.
     pub services_down: Vec<ServiceName>,
+    /// The domains without matching.
+    #[serde(default)]
+    pub domains_down: Vec<DomainName>,
 }
 
 /// How a search for a match stands.

@@ -353,7 +353,8 @@ impl Service for SceneMaster {
                 self.seek_all_anew(cx);
             }
             Event::Service { service: ServiceName::Lobby, up } => self.lobby(up, cx),
-            Event::Service { service: ServiceName::Match, up: false } => self.match_down(cx),
+            Event::Handler { domain, up: true } => self.tell_searches(&domain, cx),
+            Event::Handler { domain, up: false } => self.handler_down(&domain, cx),
             Event::Service { .. } => {}
             Event::Stopping => self.stop_all(cx),
             Event::Tick => self.expire(cx),

@@ -77,7 +77,7 @@ pub enum Frame {
 #[derive(Clone)]
 pub struct Bus {
     senders: Arc<Senders>,
-    /// In a cluster: which unit sends with this handle, and in which epoch.
+    /// Which unit sends with this handle, and in a cluster in which epoch.
     from: Option<Arc<(Unit, u64)>>,
 }
 
@@ -417,12 +417,20 @@ impl Bus {
         match (&self.senders.router, self.from.as_deref()) {
             // The cluster's node tells it, here and on the others.
             (Some(router), Some((unit, _))) => router.serves(unit, up),
-            _ => self.tell_service(service, up),
+            (None, Some((unit, _))) => self.tell_unit(unit, up),
+            (_, None) => self.tell_service(service, up),
         }
     }
 
-    /// Tells the services here that one of them, or of another node, went up or down.
-    pub fn tell_service(&self, service: ServiceName, up: bool) {
+    /// Tells the services here that a unit, here or on another node, went up or down.
+    pub fn tell_unit(&self, unit: &Unit, up: bool) {
+        let Unit::Match(domain) = unit else { return self.tell_service(unit.service(), up) };
+        let (lobby, scene_master) = (&self.senders.lobby, &self.senders.scene_master);
+        scene_master.put(scene_master::Event::Handler { domain: domain.clone(), up }, "scene-master");
+        lobby.put(lobby::Event::Handler { domain: domain.clone(), up }, "lobby");
+    }
+
+    fn tell_service(&self, service: ServiceName, up: bool) {
         let senders = &*self.senders;
         senders.db.put(db::Event::Service { service, up }, "db");
         senders.auth.put(auth::Event::Service { service, up }, "auth");

@@ -121,6 +121,10 @@ impl Service for Recorded {
         self.handler.is_up()
     }
 
+    fn is_over(&self) -> bool {
+        self.handler.is_over()
+    }
+
     fn meters(&self) -> Vec<Meter> {
         self.handler.meters()
     }
@@ -238,7 +242,12 @@ mod tests {
 
     fn asks(user: u64) -> Event {
         let seeker = Seeker { user: UserId(user), name: "Ada".to_owned(), rating: 1_500, ..Seeker::default() };
-        Event::ReqMatch { ticket: user, seekers: vec![Seeker { wish: Wish::default(), ..seeker }] }
+        Event::ReqMatch {
+            ticket: user,
+            seekers: vec![Seeker { wish: Wish::default(), ..seeker }],
+            waited_ms: 0,
+            away: <_>::default(),
+        }
     }
 
     fn line(user: u64) -> Line {
@@ -282,7 +291,7 @@ mod tests {
             Some(Stream::parse(text.lines()).expect("it is well-formed"))
         });
         let stream = stream.expect("it is written soon");
-        let Event::ReqMatch { ticket: 2, seekers } = stream.lines[0].happened.event() else { panic!("{stream:?}") };
+        let Event::ReqMatch { ticket: 2, seekers, .. } = stream.lines[0].happened.event() else { panic!("{stream:?}") };
         assert_eq!((stream.lines[0].at_ms, seekers[0].rating, seekers[0].name.as_str()), (77, 1_500, ""));
         assert_ne!(seekers[0].user, UserId(2), "nobody knows who it was");
     }

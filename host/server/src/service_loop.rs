@@ -42,7 +42,7 @@ pub enum Error {
     Randomness(rand::rngs::SysError),
 }
 
-/// Runs a service until every sender of its inbox is gone. A step that panics makes the service
+/// Runs a service until every sender of its inbox is gone, or it is over by itself. A step that panics makes the service
 /// fail: with `again` a fresh one takes over and everyone hears Down and Up, without it the host
 /// has to stop, because others rely on what is lost.
 pub async fn run<S: Service>(
@@ -135,6 +135,9 @@ pub async fn run<S: Service>(
                     under_way = Some(UnderWay { commit, messages });
                 }
             }
+        }
+        if service.is_over() && under_way.is_none() {
+            return Ok(());
         }
     }
 }

@@ -11,7 +11,7 @@ use scenehost_core::economy::catalogue::Catalogue;
 use scenehost_core::lobby::{self, Lobby};
 use scenehost_core::party::{self, Party};
 use scenehost_core::scene_master;
-use scenehost_core::{Message, PartyId, Service, ServiceName, matching};
+use scenehost_core::{DomainName, Message, PartyId, Service, ServiceName, matching};
 use tokio::sync::{mpsc, watch};
 
 use crate::cluster::node::{Start, Work};
@@ -47,7 +47,7 @@ impl Units {
             Unit::Auth => {
                 let auth = Auth::new(self.config.auth.accounts.clone()).numbered_after(epoch << 32);
                 let inbox = shell.bus.open_auth();
-                hear_of_down(|service| auth::Event::Service { service, up: false }.into(), &shell);
+                hear_of_down(&shell, |service| auth::Event::Service { service, up: false }.into(), |_| None);
                 Box::pin(serve(auth, inbox, shell, ServiceName::Auth))
             }
             Unit::Db => {
@@ -55,14 +55,18 @@ impl Units {
                 rules.economy.catalogue = self.catalogue.borrow().clone();
                 rules.results.rated = self.domains.rated();
                 let inbox = shell.bus.open_db();
-                hear_of_down(|service| db::Event::Service { service, up: false }.into(), &shell);
+                hear_of_down(&shell, |service| db::Event::Service { service, up: false }.into(), |_| None);
                 Box::pin(serve(Db::new(rules).numbered_after(epoch << 32), inbox, shell, ServiceName::Db))
             }
             Unit::Lobby => Box::pin(lobby(lobby_of(&self.config, &self.domains).taking_over(epoch << 32), shell)),
             Unit::SceneMaster => {
                 let scene_master = self.domains.fleets().next_scene_master();
                 let inbox = shell.bus.open_scene_master();
-                hear_of_down(|service| scene_master::Event::Service { service, up: false }.into(), &shell);
+                hear_of_down(
+                    &shell,
+                    |service| scene_master::Event::Service { service, up: false }.into(),
+                    |domain| Some(scene_master::Event::Handler { domain, up: false }.into()),
+                );
                 Box::pin(serve(scene_master, inbox, shell, ServiceName::SceneMaster))
             }
             Unit::Match(domain) => {
@@ -72,7 +76,7 @@ impl Units {
                     return Box::pin(async move { anyhow::bail!("there is no domain {domain} here") });
                 };
                 let message = |service| Message::Match(domain.clone(), matching::Event::Service { service, up: false });
-                hear_of_down(message, &shell);
+                hear_of_down(&shell, message, |_| None);
                 Box::pin(serve(handler, inbox, shell, ServiceName::Match))
             }
         }
@@ -84,16 +88,28 @@ async fn lobby(lobby: Lobby, shell: Shell) -> anyhow::Result<()> {
     let parties: Vec<(PartyId, Party)> = recover(&shell.store, party::PREFIX).await?;
     let inbox = shell.bus.open_lobby();
     shell.bus.deliver(lobby::Event::Recovered { parties }.into());
-    hear_of_down(|service| lobby::Event::Service { service, up: false }.into(), &shell);
+    hear_of_down(
+        &shell,
+        |service| lobby::Event::Service { service, up: false }.into(),
+        |domain| Some(lobby::Event::Handler { domain, up: false }.into()),
+    );
     serve(lobby, inbox, shell, ServiceName::Lobby).await
 }
 
 /// A fresh unit, whose inbox is open, hears of what is down. The view is held meanwhile: what changes after it is told
 /// after this.
-fn hear_of_down(event: impl Fn(ServiceName) -> Message, shell: &Shell) {
+fn hear_of_down(
+    shell: &Shell,
+    of_service: impl Fn(ServiceName) -> Message,
+    of_handler: impl Fn(DomainName) -> Option<Message>,
+) {
     let Some(router) = shell.bus.router() else { return };
     let view = router.view();
-    view.down().into_iter().for_each(|service| shell.bus.deliver(event(service)));
+    let messages = view.down().into_iter().filter_map(|unit| match unit {
+        Unit::Match(domain) => of_handler(domain),
+        sole => Some(of_service(sole.service())),
+    });
+    messages.for_each(|message| shell.bus.deliver(message));
 }
 
 async fn serve<S: Service>(

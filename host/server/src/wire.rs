@@ -68,6 +68,10 @@ pub fn closing(refusal: &Refusal) -> Body {
     Body::SynClosing(v1::SynClosing { code, text })
 }
 
+fn syn_service(name: ServiceName, up: bool, domains: Vec<String>) -> Body {
+    Body::SynService(v1::SynService { service: service(name).into(), up, domains })
+}
+
 /// What a lobby connection is told.
 pub fn lobby_notice(notice: &Notice) -> Body {
     match notice {
@@ -76,6 +80,7 @@ pub fn lobby_notice(notice: &Notice) -> Body {
             name: signed_in.name.clone(),
             scene_id: signed_in.scene.map(|scene| scene.to_string()).unwrap_or_default(),
             services_down: signed_in.services_down.iter().map(|it| service(*it).into()).collect(),
+            domains_down: signed_in.domains_down.iter().map(ToString::to_string).collect(),
             resumed: signed_in.resumed,
             after_seq: signed_in.after_seq,
             grace_ms: signed_in.grace_ms.try_into().unwrap_or(u32::MAX),
@@ -89,7 +94,8 @@ pub fn lobby_notice(notice: &Notice) -> Body {
         Notice::ResDomains(told) => Body::ResDomains(matching::domains(told)),
         Notice::ResFindScenes(page) => Body::ResScenes(scenes::found(page)),
         Notice::ResWatch(entry, delay_ms) => Body::ResWatch(scenes::watch(entry, *delay_ms)),
-        Notice::SynService(name, up) => Body::SynService(v1::SynService { service: service(*name).into(), up: *up }),
+        Notice::SynService(name, up) => syn_service(*name, *up, Vec::new()),
+        Notice::SynHandler { domain, up } => syn_service(ServiceName::Match, *up, vec![domain.to_string()]),
         Notice::SynSceneEnded(ended) => Body::SynSceneEnded(scene_ended(ended)),
         Notice::Answer(answer) => db::answer(answer),
         Notice::News(news) => db::news(news),

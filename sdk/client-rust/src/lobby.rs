@@ -106,7 +106,7 @@ pub enum LobbyEvent {
     MatchState(v1::SynMatchState),
     /// The match is made, and no [`Lobby::find_match`] waits for it.
     Match(Match),
-    /// A service is available again, or no longer.
+    /// A service is available again, or no longer; of matching only in some domains, if it names them.
     Service(v1::SynService),
     /// The scene that the user was in has ended, or the user has left it.
     SceneEnded(v1::SynSceneEnded),

@@ -81,8 +81,12 @@ export interface LobbyEvents {
   matchState: MatchState;
   /** A match is made; `findMatch` and `rejoin` give it, too. */
   match: Match;
-  /** A service went down or is back. */
-  service: { readonly service: ServiceName; readonly up: boolean };
+  /** A service went down or is back; of matching only in some domains, if it names them. */
+  service: {
+    readonly service: ServiceName;
+    readonly up: boolean;
+    readonly domains?: readonly string[];
+  };
   /** Somebody has said something, or who may speak has changed. */
   chat: ChatEvent;
   /** Something has changed between the user and another. */
@@ -144,6 +148,7 @@ export class Lobby {
   readonly #ask: Ask;
   readonly #events = new Emitter<LobbyEvents>();
   readonly #servicesDown = new Set<ServiceName>();
+  readonly #domainsDown = new Set<string>();
   /** Rooms, direct messages, the chat of the guild and the party. */
   readonly chat: Chat;
   /** Friends and what they are doing. */
@@ -226,6 +231,11 @@ export class Lobby {
   /** The services that are not available now. */
   get servicesDown(): ReadonlySet<ServiceName> {
     return this.#servicesDown;
+  }
+
+  /** The domains in which matching is not available now, as far as the user was told. */
+  get domainsDown(): ReadonlySet<string> {
+    return this.#domainsDown;
   }
 
   /**
@@ -462,6 +472,7 @@ export class Lobby {
     this.#heldSceneId = signIn.sceneId;
     if (first) {
       for (const service of signIn.servicesDown) this.#servicesDown.add(serviceName(service));
+      for (const domain of signIn.domainsDown) this.#domainsDown.add(domain);
       if (signIn.matchState) this.#matchState = toMatchState(signIn.matchState);
     }
     const { resumed, afterSeq, graceMs, lastRequest } = signIn;
@@ -484,6 +495,12 @@ export class Lobby {
     for (const service of down) {
       if (!this.#servicesDown.has(service)) this.#receiveService(service, false);
     }
+    const domainsUp = [...this.#domainsDown].filter(
+      (domain) => !signIn.domainsDown.includes(domain),
+    );
+    const domainsDown = signIn.domainsDown.filter((domain) => !this.#domainsDown.has(domain));
+    if (domainsUp.length > 0) this.#receiveService("MATCH", true, domainsUp);
+    if (domainsDown.length > 0) this.#receiveService("MATCH", false, domainsDown);
     const search = this.#search;
     if (signIn.matchState) {
       // Whatever the search had been told, this is what became of it.
@@ -509,7 +526,11 @@ export class Lobby {
         return this.#events.emit("match", match);
       }
       case "synService":
-        return this.#receiveService(serviceName(body.value.service), body.value.up);
+        return this.#receiveService(
+          serviceName(body.value.service),
+          body.value.up,
+          body.value.domains,
+        );
       case "synChat": {
         const event = toChatEvent(body.value);
         return event && this.#events.emit("chat", event);
@@ -542,7 +563,14 @@ export class Lobby {
     }
   }
 
-  #receiveService(service: ServiceName, up: boolean): void {
+  #receiveService(service: ServiceName, up: boolean, domains: readonly string[] = []): void {
+    if (domains.length > 0) {
+      for (const domain of domains) {
+        if (up) this.#domainsDown.delete(domain);
+        else this.#domainsDown.add(domain);
+      }
+      return this.#events.emit("service", { service, up, domains });
+    }
     if (up) this.#servicesDown.delete(service);
     else this.#servicesDown.add(service);
     this.#events.emit("service", { service, up });

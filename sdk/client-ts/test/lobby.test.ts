@@ -253,6 +253,28 @@ test("services that come and go are told", async () => {
   lobby.close();
 });
 
+test("matching that is down in some domains is told with their names", async () => {
+  const lobby = await lobbyAt(
+    play((frame, peer) => {
+      if (frame.body.case !== "ping") return;
+      const value = { service: Service.MATCH, up: host.received.length > 2, domains: ["duel"] };
+      peer.send({ case: "synService", value });
+      peer.send({ case: "pong", value: { payload: frame.body.value.payload! } }, 0, 0);
+    }),
+  );
+  const told: unknown[] = [];
+  lobby.on("service", (event) => told.push(event));
+  const down = [];
+  for (let pings = 0; pings < 2; pings += 1) {
+    await lobby.ping();
+    down.push([...lobby.domainsDown]);
+  }
+  lobby.close();
+  const of = (up: boolean) => ({ service: "MATCH", up, domains: ["duel"] });
+  assert.deepEqual(told, [of(false), of(true)]);
+  assert.deepEqual([down, [...lobby.servicesDown]], [[["duel"], []], []]);
+});
+
 test("the server's reason for closing reaches waiting calls and the last event", async () => {
   const lobby = await lobbyAt(
     play((_, peer) => {

@@ -131,6 +131,7 @@ fn lobby_body() -> impl Strategy<Value = server_frame::Body> {
     prop_oneof![
         ([text(), text(), text(), text()], any::<u64>(), vec(0..=6, 0..4)).prop_map(
             |([user_id, name, session_token, scene_id], expires_ms, services_down)| {
+                let domains_down = services_down.iter().map(i32::to_string).collect();
                 Body::ResSignIn(v1::ResSignIn {
                     user_id,
                     name,
@@ -138,6 +139,7 @@ fn lobby_body() -> impl Strategy<Value = server_frame::Body> {
                     session_expires_ms: expires_ms,
                     scene_id,
                     services_down,
+                    domains_down,
                     created: true,
                     resumed: false,
                     last_request: 7,
@@ -159,7 +161,11 @@ fn lobby_body() -> impl Strategy<Value = server_frame::Body> {
                 Body::ResMatch(v1::ResMatch { scene_id, domain, scene_url, scene_token, token_expires_in_ms })
             }
         ),
-        (0..=6, any::<bool>()).prop_map(|(service, up)| Body::SynService(v1::SynService { service, up })),
+        (0..=6, any::<bool>(), vec(text(), 0..3)).prop_map(|(service, up, domains)| Body::SynService(v1::SynService {
+            service,
+            up,
+            domains
+        })),
     ]
 }
 
@@ -294,6 +300,7 @@ fn json_is_protobufs_mapping() {
         body: Some(server_frame::Body::SynService(v1::SynService {
             service: v1::Service::SceneMaster.into(),
             up: true,
+            domains: Vec::new(),
         })),
     };
     let payload = Encoding::Json.encode_server(&frame);
@@ -304,7 +311,8 @@ fn json_is_protobufs_mapping() {
 fn a_newer_peer_is_understood() {
     let text = r#"{"seq":1,"mood":"new","synService":{"service":"WEATHER","up":true,"x":[1]}}"#;
     let frame = Encoding::Json.decode_server(text).unwrap();
-    let body = server_frame::Body::SynService(v1::SynService { service: v1::Service::Unspecified.into(), up: true });
+    let (service, domains) = (v1::Service::Unspecified.into(), Vec::new());
+    let body = server_frame::Body::SynService(v1::SynService { service, up: true, domains });
     assert_eq!(frame.body, Some(body));
 }
 

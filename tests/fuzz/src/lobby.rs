@@ -132,7 +132,9 @@ impl World {
             22 => Event::Service { service: service(script), up: script.chance() },
             _ => match script.below(8) {
                 0 => Event::Stopping,
-                1..=3 => return None,
+                1 => Event::Handler { domain: "gomoku".into(), up: script.chance() },
+                2 => Event::ReqHandOver { domain: "gomoku".into() },
+                3 => return None,
                 _ => {
                     self.now = self.now.plus_ms(script.span_ms());
                     Event::Tick

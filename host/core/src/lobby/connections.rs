@@ -67,8 +67,8 @@ impl Lobby {
                 let (ticket, why) = (*ticket, format!("{} is gone: look for a match again", user.record.name));
                 // Nobody waits for the answer any more. It decides: taken back, or already on the way into a scene.
                 *cancel = cancel.map(|_| 0);
-                self.take_search_back(id, ticket, 0, Refusal::SearchStopped(why), cx);
                 self.deadlines.set(Due::User(id), cx.now.plus_ms(ANSWER_MS_MAX));
+                self.take_search_back(id, ticket, 0, Refusal::SearchStopped(why), cx);
             }
             Phase::Joining { asked, .. } => *asked = 0,
             Phase::InScene { rejoin, .. } => *rejoin = None,
@@ -260,6 +260,7 @@ impl Lobby {
         self.connections.insert(connection, Connection::Of(identity.user));
         self.deadlines.clear(&Due::Connection(connection));
         let Identity { user: id, record, session, tokens, created } = *identity;
+        let domains_down = self.domains_down_for(id);
         let same_line = self.take_line(id, connection, &line, cx);
         let seat = if held.is_some() { Seat::Known } else { self.seat_of_newcomer() };
         let user = self.users.entry(id).or_insert_with(|| User {
@@ -316,6 +317,7 @@ impl Lobby {
                 _ => None,
             },
             services_down: self.services_down.iter().copied().collect(),
+            domains_down,
         };
         tell_connection(connection, request, Notice::ResSignIn(signed_in), cx);
         let mut is_late = false;

@@ -309,7 +309,20 @@ pub enum Event {
     /// What domains there are now.
     #[serde(skip)]
     Domains(BTreeMap<DomainName, Domain>),
-    /// A service went up or down.
+    /// The match handler of a domain went up or down.
+    Handler {
+        /// Of which.
+        domain: DomainName,
+        /// Whether it is up now.
+        up: bool,
+    },
+    /// The match handler of a domain has said all that it had to say, and gives the domain to the next one; answered by
+    /// [`crate::matching::Event::ResHandOver`]. Whoever waits there is put to the next one as soon as that is up.
+    ReqHandOver {
+        /// Which.
+        domain: DomainName,
+    },
+    /// A service went up or down; that of Match is that of all handlers.
     Service {
         /// Which.
         service: ServiceName,

@@ -464,9 +464,9 @@ impl Lobby {
         let members: Vec<UserId> = party.members.iter().map(|member| member.user).collect();
         self.end_check(id, Change::AllReady, None, cx);
         if let Some(domain) = domain
-            && let Err(refusal) = self.begin_search(leader, 0, domain, cx)
+            && let Err(refusal) = self.begin_search(leader, 0, domain.clone(), cx)
         {
-            members.into_iter().for_each(|member| self.search_refused(member, &refusal, cx));
+            members.into_iter().for_each(|member| self.search_refused(member, &domain, &refusal, cx));
         }
     }
 

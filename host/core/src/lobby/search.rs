@@ -25,7 +25,8 @@ impl Lobby {
         // Of a party's search all its members are told.
         let allowed = if self.parties.of(id).is_some() { self.take_change(id, cx) } else { Ok(()) };
         let allowed = allowed.and_then(|()| wish.map_or(Ok(()), |wish| self.take_wish(id, &domain, *wish)));
-        if let Err(refusal) = allowed.and_then(|()| self.begin_search(id, request, domain, cx)) {
+        if let Err(refusal) = allowed.and_then(|()| self.begin_search(id, request, domain.clone(), cx)) {
+            self.note_refused(id, &domain, &refusal);
             self.tell(id, request, Notice::Refused(refusal), cx);
         }
     }
@@ -83,15 +84,16 @@ impl Lobby {
         if users.len() > 1 {
             users.iter().try_for_each(|user| self.is_free(*user))?;
         }
-        let seekers = users.iter().map(|user| self.seeker(*user, &domain, &rules)).collect::<Result<Vec<_>, _>>()?;
+        let seekers = self.seekers(&users, &domain, &rules)?;
         self.tickets += 1;
         let ticket = self.tickets;
         for user in users {
             let asked = asked_by.filter(|(id, _)| *id == user).map_or(0, |(_, request)| request);
-            self.set_phase(user, Phase::Searching { domain: domain.clone(), ticket, asked, cancel: None });
+            let (domain, since) = (domain.clone(), cx.now);
+            self.set_phase(user, Phase::Searching { domain, ticket, since, asked, cancel: None });
             self.deadlines.set(Due::User(user), cx.now.plus_ms(rules.wait_ms_max + SEARCH_MARGIN_MS));
         }
-        cx.send(Message::Match(domain, matching::Event::ReqMatch { ticket, seekers }));
+        self.put_search(domain, ticket, seekers, cx);
         Ok(())
     }
 
@@ -110,8 +112,8 @@ impl Lobby {
             self.users.get(user).is_some_and(|it| is_idle(it) && !(together && it.line.connection().is_none()))
         });
         if together && here.len() > 1 {
-            if let Err(refusal) = self.search_together(here.clone(), None, domain, cx) {
-                here.into_iter().for_each(|user| self.search_refused(user, &refusal, cx));
+            if let Err(refusal) = self.search_together(here.clone(), None, domain.clone(), cx) {
+                here.into_iter().for_each(|user| self.search_refused(user, &domain, &refusal, cx));
             }
             return;
         }
@@ -121,7 +123,7 @@ impl Lobby {
             if self.users.get(&user).is_some_and(is_idle)
                 && let Err(refusal) = self.begin_search(user, 0, domain.clone(), cx)
             {
-                self.search_refused(user, &refusal, cx);
+                self.search_refused(user, &domain, &refusal, cx);
             }
         }
     }
@@ -133,7 +135,8 @@ impl Lobby {
         }
         let known = self.domain(domain)?;
         let players_max = known.players_max;
-        let needed = [ServiceName::Match, ServiceName::SceneMaster, ServiceName::Db];
+        self.has_handler(domain)?;
+        let needed = [ServiceName::SceneMaster, ServiceName::Db];
         if let Some(down) = needed.into_iter().find(|it| self.services_down.contains(it)) {
             return Err(Refusal::ServiceDown(down));
         }
@@ -143,7 +146,7 @@ impl Lobby {
         }
     }
 
-    fn domain(&self, name: &DomainName) -> Result<&Arc<Domain>, Refusal> {
+    pub(super) fn domain(&self, name: &DomainName) -> Result<&Arc<Domain>, Refusal> {
         if name.as_str().chars().count() > DOMAIN_CHARS_MAX {
             return Err(Refusal::Invalid(format!("the name of a domain has at most {DOMAIN_CHARS_MAX} characters")));
         }
@@ -151,7 +154,7 @@ impl Lobby {
     }
 
     /// A user as Match has to know them.
-    fn seeker(&self, id: UserId, domain: &DomainName, rules: &Domain) -> Result<Seeker, Refusal> {
+    pub(super) fn seeker(&self, id: UserId, domain: &DomainName, rules: &Domain) -> Result<Seeker, Refusal> {
         let user = self.users.get(&id).ok_or(Refusal::Unauthenticated)?;
         // Db has told nothing of the user yet: not whom the user has blocked.
         let known = user.entered.as_ref().ok_or(Refusal::ServiceDown(ServiceName::Db))?;
@@ -167,8 +170,9 @@ impl Lobby {
     }
 
     /// A search that was not asked for by a request could not begin. Who does something else needs no word of it.
-    pub(super) fn search_refused(&mut self, id: UserId, refusal: &Refusal, cx: &mut Context<'_>) {
+    pub(super) fn search_refused(&mut self, id: UserId, domain: &DomainName, refusal: &Refusal, cx: &mut Context<'_>) {
         if self.users.get(&id).is_some_and(|user| user.phase == Phase::Idle) {
+            self.note_refused(id, domain, refusal);
             self.tell(id, 0, Notice::SynMatchState(MatchState::Idle(Some(refusal.clone()))), cx);
         }
     }
@@ -222,14 +226,18 @@ impl Lobby {
         };
         if *ticket == of_ticket && cancel.is_none() {
             *cancel = Some(request);
+            let domain = domain.clone();
+            if self.is_handed_over(&domain) {
+                return self.end_handed_over(&domain, of_ticket, id, &others, cx);
+            }
             let event = matching::Event::ReqCancelMatch { user: id, ticket: of_ticket, others };
-            cx.send(Message::Match(domain.clone(), event));
+            cx.send(Message::Match(domain, event));
         }
     }
 
     pub(super) fn syn_match_state(&mut self, id: UserId, of_ticket: u64, state: MatchState, cx: &mut Context<'_>) {
         let Some(user) = self.users.get_mut(&id) else { return };
-        let Phase::Searching { ticket, asked, domain, cancel } = &mut user.phase else { return };
+        let Phase::Searching { ticket, asked, domain, cancel, .. } = &mut user.phase else { return };
         if *ticket != of_ticket {
             return;
         }

@@ -16,7 +16,7 @@ use crate::ids::{ConnectionId, DomainName, RoleName, Time, UserId};
 use crate::matching::domain::{Domain, NAME_BYTES_MAX, REGIONS_MAX};
 use crate::matching::ticket::OPPONENTS_MAX;
 use crate::matching::{self, Wish};
-use crate::message::{MatchState, Message, Notice};
+use crate::message::{MatchState, Notice};
 use crate::rate::Buckets;
 use crate::refusal::Refusal;
 use crate::{Context, db};
@@ -106,7 +106,7 @@ impl Lobby {
         const NOTHING: Refusal = Refusal::OutOfOrder(Cow::Borrowed("no match waits for your answer"));
         let user = self.users.get_mut(&id).ok_or(Refusal::Unauthenticated)?;
         let known = user.match_state_at(cx.now);
-        let (Phase::Searching { domain, ticket, asked, cancel }, Some(MatchState::Found(found))) =
+        let (Phase::Searching { domain, ticket, asked, cancel, .. }, Some(MatchState::Found(found))) =
             (&mut user.phase, known)
         else {
             return Err(NOTHING);
@@ -118,8 +118,8 @@ impl Lobby {
             return Ok(Some(Notice::SynMatchState(MatchState::Found(found))));
         }
         *asked = request;
-        let event = matching::Event::ReqAcceptMatch { user: id, ticket: *ticket, accepts };
-        cx.send(Message::Match(domain.clone(), event));
+        let (domain, event) = (domain.clone(), matching::Event::ReqAcceptMatch { user: id, ticket: *ticket, accepts });
+        self.tell_handler(domain, event, cx);
         Ok(None)
     }
 
@@ -150,7 +150,7 @@ impl Lobby {
     pub(super) fn tell_here(&self, id: UserId, here: bool, cx: &mut Context<'_>) {
         if let Some(User { phase: Phase::Searching { domain, ticket, .. }, .. }) = self.users.get(&id) {
             let event = matching::Event::SynHere { user: id, ticket: *ticket, here };
-            cx.send(Message::Match(domain.clone(), event));
+            self.tell_handler(domain.clone(), event, cx);
         }
     }
 }

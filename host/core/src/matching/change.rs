@@ -19,6 +19,7 @@ use super::wheel::Wheel;
 use super::work::Work;
 use crate::Context;
 use crate::ids::{MatchId, Time};
+use crate::message::ServiceName;
 use crate::refusal::Refusal;
 
 /// Tickets that are to be gone through, the oldest first. They are put in their order in parts, too.
@@ -103,6 +104,29 @@ impl Match {
         self.due.clear();
         self.wheel = Wheel::default();
         Leaving { pools: vec![pool], away: self.away.keys().copied().collect(), ..Leaving::default() }
+    }
+
+    /// Whoever waits is told that no scene can be made, but for SceneMaster, which is up again soon: tickets wait for
+    /// that, and groups whose scenes it was making ask it again. While the store is down they are only late, and what
+    /// was not accepted yet ends. If the lobby is gone nobody waits any more; one that asks is up.
+    pub(super) fn service(&mut self, service: ServiceName, up: bool, cx: &mut Context<'_>) {
+        if up {
+            self.down.remove(&service);
+            if service == ServiceName::SceneMaster {
+                self.scene_master_up(cx);
+            }
+            return;
+        }
+        let why = Refusal::ServiceDown(service);
+        if service == ServiceName::Lobby {
+            self.cancel_all(cx);
+            return self.end_all_and_groups(why, cx);
+        }
+        self.down.insert(service);
+        match service {
+            ServiceName::SceneMaster => {}
+            _ => self.end_all(why, cx),
+        }
     }
 
     /// The domain is no more. Matches that are made already are played.

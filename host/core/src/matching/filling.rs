@@ -159,7 +159,7 @@ impl Match {
 
     /// Sends tickets to a scene that wants some: this one, or the oldest that may; whether any were sent.
     fn fill(&mut self, allocation: AllocationId, only: Option<u64>, cx: &mut Context<'_>) -> bool {
-        if self.down.contains(&ServiceName::SceneMaster) {
+        if self.down.contains(&ServiceName::SceneMaster) || self.handing.has_begun() {
             return false;
         }
         let Some(request) = self.requests.of.get(&allocation).filter(|request| request.wants_any()) else {

@@ -86,8 +86,8 @@ impl Match {
 
     /// Makes a group around this ticket if there is one to be made.
     pub(super) fn seek(&mut self, number: u64, cx: &mut Context<'_>) {
-        if self.down.contains(&ServiceName::SceneMaster) {
-            return; // It waits until scenes can be made again.
+        if self.down.contains(&ServiceName::SceneMaster) || self.handing.has_begun() {
+            return; // It waits until scenes can be made again, or for the next handler.
         }
         let Some(slot) = self.slot_of(number) else { return };
         if self.fill_with(number, cx) {

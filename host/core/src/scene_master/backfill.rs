@@ -121,6 +121,12 @@ impl Backfill {
         Some((id, self.seeking.get_mut(&id)?.fills.get_mut(&match_id)?))
     }
 
+    /// Whether the handler of this domain has sent that match.
+    pub fn is_of(&self, match_id: MatchId, domain: &DomainName) -> bool {
+        let seeking = self.fills.get(&match_id).and_then(|id| self.seeking.get(id));
+        seeking.and_then(|seeking| seeking.fills.get(&match_id)).is_some_and(|fill| fill.domain == *domain)
+    }
+
     fn remove_fill(&mut self, match_id: MatchId) -> Option<(SceneId, Fill)> {
         let id = self.fills.remove(&match_id)?;
         Some((id, self.seeking.get_mut(&id)?.fills.remove(&match_id)?))
@@ -261,6 +267,18 @@ impl SceneMaster {
         let rating = self.scenes.get(&id).and_then(mean_rating);
         let event = matching::Event::ReqBackfill { lease, openings, region, players, rating, since };
         cx.send(Message::Match(domain, event));
+    }
+
+    /// Tells a handler that has just begun what the scenes of its domain want.
+    pub(super) fn tell_searches(&mut self, domain: &DomainName, cx: &mut Context<'_>) {
+        let wants = |seeking: &Seeking| {
+            seeking.search.as_ref().is_some_and(|search| search.lease.is_some() && search.domain == *domain)
+        };
+        let all = self.backfill.seeking.iter().filter(|(_, seeking)| wants(seeking));
+        let all: Vec<SceneId> = all.map(|(id, _)| *id).collect();
+        for id in all {
+            self.tell_search(id, cx);
+        }
     }
 
     fn end_lease(&mut self, id: SceneId, domain: DomainName, lease: Lease, cx: &mut Context<'_>) {

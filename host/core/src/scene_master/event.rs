@@ -381,6 +381,13 @@ pub enum Event {
         /// [`Refusal::Invalid`]: it never will.
         result: Result<(), Refusal>,
     },
+    /// The match handler of a domain went up, or down: it is another one then.
+    Handler {
+        /// Of which.
+        domain: DomainName,
+        /// Whether it is up now.
+        up: bool,
+    },
     /// A service went up or down.
     Service {
         /// Which.

@@ -120,6 +120,7 @@ impl SceneMaster {
             Event::Fleets { .. }
             | Event::NodeUp { .. }
             | Event::NodeDown { .. }
+            | Event::Handler { .. }
             | Event::Service { .. }
             | Event::ResRecord { .. } => return Some(event),
             // Who has said these says them again, or reports them.

@@ -128,10 +128,12 @@ impl SceneMaster {
         }
     }
 
-    /// A match handler is down, and all of them have ended what was under way: nobody waits for the scenes and seats
-    /// that are made for them.
-    pub(super) fn match_down(&mut self, cx: &mut Context<'_>) {
-        let is_asked = |scene: &super::Scene| scene.match_id.filter(|_| scene.asked == Some(Asked::Match));
+    /// The match handler of a domain is down, or another one: nobody waits for the scenes and seats that are made for it.
+    pub(super) fn handler_down(&mut self, domain: &DomainName, cx: &mut Context<'_>) {
+        let is_asked = |scene: &super::Scene| {
+            let is_of_domain = scene.asked == Some(Asked::Match) && scene.domain.as_ref() == Some(domain);
+            scene.match_id.filter(|_| is_of_domain)
+        };
         let mut made: Vec<(SceneId, MatchId)> =
             self.scenes.iter().filter_map(|(id, scene)| Some((*id, is_asked(scene)?))).collect();
         made.sort();
@@ -139,7 +141,9 @@ impl SceneMaster {
             self.req_cancel_scene(id, match_id, cx);
         }
         for match_id in self.newcomers.matches() {
-            self.cancel_fill(match_id, cx);
+            if self.backfill.is_of(match_id, domain) {
+                self.cancel_fill(match_id, cx);
+            }
         }
     }
 }

@@ -149,6 +149,16 @@ fn a_search_is_said_to_match_again_and_again_until_it_ends() {
 }
 
 #[test]
+fn the_next_handler_of_a_domain_hears_of_its_searches_at_once() {
+    let (mut world, _, lease) = seeking(fleet(), &[any(2)]);
+    let handler = |domain: &str, up| Event::Handler { domain: domain.into(), up };
+    assert_eq!(world.tell(handler("duel", true)), [], "they are none of its");
+    assert_eq!(world.tell(handler("arena", false)), []);
+    let (again, openings, ..) = sought(&world.tell(handler("arena", true))).expect("it hears of them");
+    assert_eq!((again, openings), (lease, vec![any(2)]));
+}
+
+#[test]
 fn a_new_search_takes_the_place_of_the_one_before_and_keeps_its_age() {
     let (mut world, scene, lease) = seeking(fleet(), &[any(2)]);
     let since = world.now;

@@ -18,7 +18,8 @@ use scenehost_core::party::{Ask, Limits, News, Request, View};
 use scenehost_core::record::UserRecord;
 use scenehost_core::token::Secret;
 use scenehost_core::{
-    ConnectionId, DomainName, Message, Refusal, SceneId, ServiceName, SessionId, Time, UserId, scene_master,
+    ConnectionId, DomainName, Message, Refusal, SceneId, Service as _, ServiceName, SessionId, Time, UserId,
+    scene_master,
 };
 
 use crate::desk::Desk;
@@ -38,10 +39,14 @@ pub struct Club {
     pub lobby: World<Lobby>,
     pub desk: Desk,
     pub matching: World<Match>,
+    /// What the domain is.
+    rules: config::Domain,
     /// What each user was told since the test has looked last.
     told: BTreeMap<u64, Vec<(u32, Notice)>>,
     /// Who was put into a scene together.
     pub scenes: Vec<Vec<u64>>,
+    /// How many scenes were called off.
+    pub called_off: usize,
     /// Scenes that are not made yet, if that takes long.
     pub making: Option<Vec<matching::Event>>,
     /// What does not reach Db or its asker yet, if it is held.
@@ -68,12 +73,15 @@ impl Club {
     pub fn playing(trio: config::Domain, limits: Limits) -> Self {
         let rules = Rules { parties: limits.clone(), ..Rules::default() };
         let lobby = Lobby::new(BTreeMap::from([(domain(), trio.clone())]), GRACE_MS).with_parties(limits);
+        let handler = Match::new(domain(), trio.clone(), None);
         Self {
             lobby: World::new(lobby),
             desk: Desk::new(rules),
-            matching: World::new(Match::new(domain(), trio, None)),
+            matching: World::new(handler),
+            rules: trio,
             told: BTreeMap::new(),
             scenes: Vec::new(),
+            called_off: 0,
             making: None,
             held: None,
             connections: BTreeMap::new(),
@@ -247,6 +255,25 @@ impl Club {
         self.tell(Event::Service { service: ServiceName::Db, up });
     }
 
+    /// The handler is to give the domain to the next one.
+    pub fn begin_hand_over(&mut self) {
+        let messages = self.matching.tell(matching::Event::HandOver);
+        self.carry(messages);
+    }
+
+    /// The handler that has handed over is gone, and the next one is there.
+    pub fn next_handler(&mut self) {
+        assert!(self.matching.service.is_over(), "it has nothing to do any more");
+        self.tell(Event::Handler { domain: domain(), up: false });
+        self.matching.service = Match::new(domain(), self.rules.clone(), None);
+        self.tell(Event::Handler { domain: domain(), up: true });
+    }
+
+    pub fn hand_over(&mut self) {
+        self.begin_hand_over();
+        self.next_handler();
+    }
+
     /// Nothing reaches Db from now on until [`Club::let_go`].
     pub fn hold(&mut self) {
         self.held = Some(VecDeque::new());
@@ -313,6 +340,7 @@ impl Club {
                         None => queue.extend(self.matching.tell(event)),
                     }
                 }
+                Message::SceneMaster(scene_master::Event::ReqCancelScene { .. }) => self.called_off += 1,
                 Message::User(to_user) => self.hears(to_user.connection, to_user.request, to_user.notice),
                 Message::Users(to_users) => {
                     for connection in to_users.connections {

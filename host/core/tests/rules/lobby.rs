@@ -26,11 +26,11 @@ fn a_connection_without_sign_in_is_closed() {
 #[test]
 fn a_search_whose_match_service_is_lost_ends_and_the_door_is_closed_until_it_is_back() {
     let mut world = searching();
-    let told = world.tell(Event::Service { service: ServiceName::Match, up: false });
-    assert_eq!(shorts(&told), ["User SynService", "User SynMatchState Idle"]);
+    let told = world.tell(Event::Handler { domain: domain(), up: false });
+    assert_eq!(shorts(&told), ["User SynHandler", "User SynMatchState Idle"]);
     assert_eq!(shorts(&world.tell(req_match())), ["User Refused ServiceDown"]);
-    let told = world.tell(Event::Service { service: ServiceName::Match, up: true });
-    assert_eq!(shorts(&told), ["User SynService"]);
+    let told = world.tell(Event::Handler { domain: domain(), up: true });
+    assert_eq!(shorts(&told), ["User SynHandler"]);
     assert_eq!(shorts(&world.tell(req_match())), ["Match ReqMatch"]);
 }
 
@@ -59,7 +59,7 @@ fn a_search_that_ends_before_its_first_answer_answers_all_who_wait() {
         let told = numbered(&told, CONNECTION).into_iter();
         told.map(|(_, request, _)| request).filter(|request| *request != 0).collect::<Vec<_>>()
     };
-    let down = Event::Service { service: ServiceName::Match, up: false };
+    let down = Event::Handler { domain: domain(), up: false };
     assert_eq!(answered(cancelling().tell(down)), [2, 3]);
     let made = Event::ResMatch { user: USER, ticket: 1, result: Ok(entry(1)) };
     assert_eq!(answered(cancelling().tell(made)), [3, 2], "the match is made");
@@ -158,6 +158,7 @@ fn every_state_and_event() {
     };
     let (away, leaving) = (after(in_scene(), left()), after(searching(), left()));
     let (idle_dropped, searching_dropped) = (after(idle(), lost()), after(searching(), lost()));
+    let handed_over = after(searching(), Event::ReqHandOver { domain: domain() });
     let refused = || Err(Refusal::NotFound("x".to_owned()));
     let state = Searching {
         domain: domain(),
@@ -181,6 +182,7 @@ fn every_state_and_event() {
             ("Idle", idle()),
             ("Idle, asking", asking),
             ("Searching", searching()),
+            ("Searching, handed over", handed_over),
             ("Cancelling", cancelling),
             ("Idle, dropped", idle_dropped),
             ("Searching, dropped", searching_dropped),
@@ -258,12 +260,15 @@ fn every_state_and_event() {
                 Event::ResJoinInProgress { user: USER, number: 1, result: Err(Refusal::SceneEnded) },
             ),
             ("Auth down", service(ServiceName::Auth, false)),
+            ("Handler down", Event::Handler { domain: domain(), up: false }),
+            ("Handler up", Event::Handler { domain: domain(), up: true }),
+            ("ReqHandOver", Event::ReqHandOver { domain: domain() }),
             ("Match down", service(ServiceName::Match, false)),
             ("SceneMaster down", service(ServiceName::SceneMaster, false)),
             ("SceneService down", service(ServiceName::SceneService, false)),
             ("SceneMaster up again", service(ServiceName::SceneMaster, true)),
             ("Db down", service(ServiceName::Db, false)),
-            ("up, was up", service(ServiceName::Match, true)),
+            ("up, was up", service(ServiceName::Db, true)),
             ("Stopping", Event::Stopping),
             ("Tick at the deadline", Event::Tick),
         ],

@@ -21,6 +21,7 @@ mod forgotten;
 mod friends;
 mod given;
 mod guild;
+mod handing;
 mod held;
 mod inbox;
 mod joining;

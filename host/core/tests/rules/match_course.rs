@@ -181,11 +181,12 @@ fn many_who_wait_are_told_in_parts_that_it_is_over_the_oldest_first() {
 fn who_asks_anew_while_the_others_are_told_that_it_is_over_waits_on() {
     let mut matching = many();
     for up in [false, true] {
-        let told = matching.world.tell(Event::Service { service: ServiceName::Match, up });
+        let told = matching.world.tell(Event::Service { service: ServiceName::Lobby, up });
         assert!(!ended(&told).contains_key(&2_999), "not in the first step");
     }
     // The lobby has ended all searches by itself: for it this is a new one.
-    let again = Event::ReqMatch { ticket: 5_000, seekers: vec![seeker(2_999, 2_999)] };
+    let again =
+        Event::ReqMatch { ticket: 5_000, seekers: vec![seeker(2_999, 2_999)], waited_ms: 0, away: <_>::default() };
     matching.world.tell(again);
     matching.world.pass_ms(100);
     assert_eq!((matching.state(2_999), matching.world.service.waiting()), ("Waiting", 1));

@@ -34,7 +34,7 @@ fn ask(user: u64, rating: i32) -> Event {
 
 /// The same, by a user who will not play with these.
 fn ask_without(user: u64, rating: i32, blocked: &[u64]) -> Event {
-    Event::ReqMatch { ticket: user, seekers: vec![seeker(user, rating, blocked)] }
+    Event::ReqMatch { ticket: user, seekers: vec![seeker(user, rating, blocked)], waited_ms: 0, away: <_>::default() }
 }
 
 fn seeker(user: u64, rating: i32, blocked: &[u64]) -> Seeker {
@@ -78,7 +78,7 @@ fn who_has_no_place_in_a_match_that_was_made_is_told_so() {
 /// A party of these, with their ratings; its ticket is the first one's.
 fn ask_as_party(users: &[(u64, i32)]) -> Event {
     let seekers = users.iter().map(|(user, rating)| seeker(*user, *rating, &[])).collect();
-    Event::ReqMatch { ticket: users[0].0, seekers }
+    Event::ReqMatch { ticket: users[0].0, seekers, waited_ms: 0, away: <_>::default() }
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_partys_rating_is_the_mean_and_each_plays_with_the_own() {
 fn a_block_of_one_is_a_block_of_the_party_but_not_within_it() {
     let mut world = World::new(Match::new("arena".into(), domain(3, 3), None));
     let seekers = vec![seeker(1, 1500, &[2]), seeker(2, 1500, &[3])];
-    world.tell(Event::ReqMatch { ticket: 1, seekers });
+    world.tell(Event::ReqMatch { ticket: 1, seekers, waited_ms: 0, away: <_>::default() });
     assert!(groups(&world.tell(ask(3, 1500))).is_empty());
     assert!(groups(&world.tell(ask_without(4, 1500, &[1, 3]))).is_empty());
     assert_eq!(groups(&world.tell(ask(5, 1500)))[0].1, [1, 2, 5]);
@@ -140,7 +140,12 @@ fn one_member_takes_the_search_back_for_all_and_a_newer_one_ends_it() {
     assert_eq!(shorts(&told), ["Lobby ResMatch ✗SearchStopped", "Lobby ResCancelMatch"]);
 
     world.tell(ask_as_party(&[(1, 1500), (2, 1500)]));
-    let told = world.tell(Event::ReqMatch { ticket: 7, seekers: vec![seeker(2, 1500, &[])] });
+    let told = world.tell(Event::ReqMatch {
+        ticket: 7,
+        seekers: vec![seeker(2, 1500, &[])],
+        waited_ms: 0,
+        away: <_>::default(),
+    });
     assert_eq!(shorts(&told)[..2], ["Lobby ResMatch ✗Busy", "Lobby ResMatch ✗Busy"]);
     assert_eq!(world.service.waiting(), 1);
 }
@@ -226,7 +231,9 @@ fn a_hundred_thousand_choices_are_uniform_over_those_in_range() {
     let others: Vec<u64> = (0..RATINGS.len() as u64).collect();
     let wait = |world: &mut World<Match>, user: u64, ticket: u64| {
         let seekers = vec![seeker(user, RATINGS[user as usize], &others)];
-        assert!(groups(&world.tell(Event::ReqMatch { ticket, seekers })).is_empty());
+        assert!(
+            groups(&world.tell(Event::ReqMatch { ticket, seekers, waited_ms: 0, away: <_>::default() })).is_empty()
+        );
     };
     others.iter().for_each(|user| wait(&mut world, *user, *user));
     let mut chosen = [0_u32; RATINGS.len()];
@@ -350,20 +357,6 @@ fn a_scene_that_was_made_for_a_group_that_is_over_is_called_off() {
 }
 
 #[test]
-fn when_the_handler_of_some_domain_was_lost_searches_end_in_all_for_the_lobby_has_ended_them() {
-    let mut world = pairs();
-    world.tell(ask(1, 1500));
-    let group = groups(&world.tell(ask(2, 1500)))[0].0;
-    world.tell(ask(3, 1500));
-    world.tell(Event::Service { service: ServiceName::Match, up: false });
-    world.tell(Event::Service { service: ServiceName::Match, up: true });
-    assert_eq!(world.service.waiting(), 0, "nobody is matched who has not asked since");
-    let late = Event::ResCreateScene { match_id: group, result: Err(Refusal::Overloaded("scenes".into())) };
-    assert_eq!(shorts(&world.tell(late)), [] as [&str; 0]);
-    assert_eq!(shorts(&world.tell(ask(3, 1500))), ["Lobby SynMatchState"]);
-}
-
-#[test]
 fn while_the_store_is_down_searches_end_and_a_match_that_is_being_made_is_waited_for() {
     let db = |up| Event::Service { service: ServiceName::Db, up };
     let mut world = pairs();
@@ -479,14 +472,31 @@ fn every_state_and_event() {
         world
     };
     let accepts = |accepts| Event::ReqAcceptMatch { user: UserId(1), ticket: 1, accepts };
+    let after = |mut world: World<Match>, event: Event| {
+        world.tell(event);
+        world
+    };
+    let (handing_over, handed_over) =
+        (after(placing.clone(), Event::HandOver), after(waiting.clone(), Event::HandOver));
     let cancel = |ticket| Event::ReqCancelMatch { user: UserId(1), ticket, others: Refusal::Stopping };
     let entries = || vec![(UserId(1), entry()), (UserId(2), entry())];
     table::check(
         "match",
-        &[("none", pairs()), ("Waiting", waiting), ("Away", away), ("Accepting", accepting), ("Placing", placing)],
+        &[
+            ("none", pairs()),
+            ("Waiting", waiting),
+            ("Away", away),
+            ("Accepting", accepting),
+            ("Placing", placing),
+            ("Placing, handing over", handing_over),
+            ("Waiting, handed over", handed_over),
+        ],
         &[
             ("ReqMatch, the same", ask(1, 1500)),
-            ("ReqMatch, a newer one", Event::ReqMatch { ticket: 9, seekers: vec![seeker(1, 1500, &[])] }),
+            (
+                "ReqMatch, a newer one",
+                Event::ReqMatch { ticket: 9, seekers: vec![seeker(1, 1500, &[])], waited_ms: 0, away: <_>::default() },
+            ),
             ("ReqMatch of another", ask(5, 1500)),
             ("ReqCancelMatch", cancel(1)),
             ("ReqCancelMatch, an older one", cancel(0)),
@@ -505,7 +515,8 @@ fn every_state_and_event() {
             ("SceneMaster down", Event::Service { service: ServiceName::SceneMaster, up: false }),
             ("SceneMaster up", Event::Service { service: ServiceName::SceneMaster, up: true }),
             ("Db down", Event::Service { service: ServiceName::Db, up: false }),
-            ("Match down", Event::Service { service: ServiceName::Match, up: false }),
+            ("HandOver", Event::HandOver),
+            ("ResHandOver, not asked for", Event::ResHandOver),
             ("Lobby down", Event::Service { service: ServiceName::Lobby, up: false }),
             ("Tick at the limit of waiting", Event::Tick),
         ],

@@ -69,7 +69,7 @@ impl Matchmaker {
 
     /// These ask together; the ticket has the number of the first of them.
     pub fn ask(&mut self, seekers: Vec<Seeker>) -> Vec<Message> {
-        self.world.tell(Event::ReqMatch { ticket: seekers[0].user.0, seekers })
+        self.world.tell(Event::ReqMatch { ticket: seekers[0].user.0, seekers, waited_ms: 0, away: <_>::default() })
     }
 
     /// The scenes that were asked for when this user asks.

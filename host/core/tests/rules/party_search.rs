@@ -258,20 +258,6 @@ fn who_comes_in_while_looking_for_a_match_alone_looks_for_it_no_more() {
     club.search(ADA).unwrap();
 }
 
-#[test]
-fn when_the_handler_of_another_domain_fails_no_ticket_stays_behind() {
-    let mut club = searching();
-    let service = scenehost_core::ServiceName::Match;
-    for up in [false, true] {
-        // The lobby has told their users itself.
-        club.matching.tell(scenehost_core::matching::Event::Service { service, up });
-    }
-    assert_eq!(club.matching.service.waiting(), 0);
-    club.search(CY).unwrap();
-    club.pass_ms(5_000);
-    assert!(club.scenes.is_empty(), "nobody plays with those who are not there");
-}
-
 /// A game has sent these users on to their next match.
 fn sent_on(club: &mut Club, users: &[u64], together: bool) {
     club.forget_told();

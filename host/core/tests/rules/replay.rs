@@ -60,7 +60,7 @@ fn what_a_handler_is_told_is_recorded_without_names_and_read_again() {
         Seeker { user: UserId(1), name: "Ada".to_owned(), rating: 1_512, games: 40, blocked: [UserId(3)].into(), wish };
     let bob = Seeker { user: UserId(2), rating: 1_400, ..Seeker::default() };
     let events = [
-        Event::ReqMatch { ticket: 7, seekers: vec![ada, bob] },
+        Event::ReqMatch { ticket: 7, seekers: vec![ada, bob], waited_ms: 0, away: <_>::default() },
         Event::SynHere { user: UserId(2), ticket: 7, here: false },
         Event::ReqCancelMatch { user: UserId(2), ticket: 7, others: Refusal::SearchStopped("Bob".to_owned()) },
     ];
@@ -76,7 +76,7 @@ fn what_a_handler_is_told_is_recorded_without_names_and_read_again() {
 
     let read = stream(&lines);
     assert_eq!((read.domain.as_str(), read.lines.len()), ("duel", 3));
-    let Event::ReqMatch { ticket: 7, seekers } = read.lines[0].happened.event() else { panic!("{read:?}") };
+    let Event::ReqMatch { ticket: 7, seekers, .. } = read.lines[0].happened.event() else { panic!("{read:?}") };
     let Event::ReqMatch { seekers: told, .. } = &events[0] else { panic!("the first one enters") };
     assert_eq!((seekers[0].user, seekers[0].name.as_str(), seekers[0].rating), (UserId(0xa1), "", 1_512));
     assert_eq!((&seekers[0].wish.has, &seekers[0].wish.round_trips), (&told[0].wish.has, &told[0].wish.round_trips));

@@ -663,7 +663,7 @@ fn every_state_and_event() {
             ("Db down", Event::Service { service: ServiceName::Db, up: false }),
             ("Db up", Event::Service { service: ServiceName::Db, up: true }),
             ("Lobby down", Event::Service { service: ServiceName::Lobby, up: false }),
-            ("Match down", Event::Service { service: ServiceName::Match, up: false }),
+            ("Handler down", Event::Handler { domain: "gomoku".into(), up: false }),
             ("Stopping", Event::Stopping),
             ("Tick at the deadline", Event::Tick),
         ],

@@ -28,7 +28,7 @@ fn shorts(messages: &[Message]) -> Vec<String> {
 const LOBBY_DOWN: Event = Event::Service { service: ServiceName::Lobby, up: false };
 const LOBBY_UP: Event = Event::Service { service: ServiceName::Lobby, up: true };
 
-fn master() -> World<SceneMaster> {
+pub fn master() -> World<SceneMaster> {
     let fleet = Fleet { join_in_progress: true, seats_max: 4, spectators_max: 4, ..Fleet::default() };
     let mut world = World::new(SceneMaster::new(BTreeMap::from([(FleetName::from("gomoku"), fleet)])));
     let (url, capacity) = ("/v1/scene".to_owned(), Capacity::scenes(10));
@@ -122,12 +122,15 @@ fn seats_and_ways_that_a_lobby_has_asked_for_are_given_up_with_it() {
 
 #[test]
 fn scenes_that_are_made_for_a_match_handler_that_is_gone_are_given_up() {
+    let down = |domain: &str| Event::Handler { domain: domain.into(), up: false };
     let mut world = master();
     let scene = create(&mut world);
-    world.tell(Event::Service { service: ServiceName::Match, up: false });
+    world.tell(down("chess"));
+    assert_eq!(world.service.state_name(scene), "Placing", "that is another one");
+    world.tell(down("gomoku"));
     assert_eq!(world.service.state_name(scene), "Stopped");
     let (mut world, scene) = running();
-    world.tell(Event::Service { service: ServiceName::Match, up: false });
+    world.tell(down("gomoku"));
     assert_eq!(world.service.state_name(scene), "Running", "its users were told");
 }
 
@@ -139,7 +142,12 @@ fn seeker(user: u64) -> Seeker {
 #[test]
 fn a_match_handler_ends_what_users_of_a_lobby_wanted_that_is_gone() {
     let mut world = World::new(Match::new(domain(), rules(), None));
-    let ask = |ticket, user| matching::Event::ReqMatch { ticket, seekers: vec![seeker(user)] };
+    let ask = |ticket, user| matching::Event::ReqMatch {
+        ticket,
+        seekers: vec![seeker(user)],
+        waited_ms: 0,
+        away: <_>::default(),
+    };
     [ask(1, 1), ask(2, 2), ask(3, 3)].into_iter().for_each(|event| _ = world.tell(event));
     assert_eq!([1, 3].map(|user| world.service.ticket_name(UserId(user))), ["Placing", "Waiting"]);
     let told = world.tell(matching::Event::Service { service: ServiceName::Lobby, up: false });

@@ -221,7 +221,8 @@ pub fn of_lobby(lobby: &Lobby, event: &Event, watch: &mut Watch) {
         }
         Event::ResJoinInProgress { user, result: Ok(_), .. } => ("ResJoinInProgress", of_user(lobby, *user)),
         Event::ResJoinInProgress { user, .. } => ("ResJoinInProgress, refused", of_user(lobby, *user)),
-        Event::Service { service: ServiceName::Match, up: false } => ("Match down", "Idle".to_owned()),
+        Event::Handler { up: false, .. } => ("Handler down", "Idle".to_owned()),
+        Event::ReqHandOver { .. } => ("ReqHandOver", "Idle".to_owned()),
         Event::Service { service: ServiceName::Db, up: false } => ("Db down", "Idle".to_owned()),
         Event::Service { up: true, .. } => ("up, was up", "Idle".to_owned()),
         Event::Stopping => ("Stopping", "Idle".to_owned()),

@@ -20,17 +20,15 @@ const SETTLED_MS: u64 = 15_000;
 /// How long it is until it is tried again while there is no store.
 const AGAIN_MS: u64 = 500;
 
-impl Unit {
-    fn service(self) -> ServiceName {
-        match self {
-            Self::Auth => ServiceName::Auth,
-            Self::Db => ServiceName::Db,
-            Self::Lobby => ServiceName::Lobby,
-            Self::Master => ServiceName::SceneMaster,
-            Self::Match(_) => ServiceName::Match,
-        }
-    }
+/// A domain that is being handed over: the life of the lobby when that began, and when the others hear that the
+/// handler is gone, and of the next one.
+pub struct Handing {
+    lobby: u32,
+    heard_ms: u64,
+    next_ms: u64,
+}
 
+impl Unit {
     fn place(self) -> Place {
         match self {
             Self::Auth => Place::World,
@@ -68,9 +66,48 @@ impl Sim {
         }
     }
 
+    /// The handler of a domain is to give it to the one of another machine.
+    pub fn hand_over(&mut self, domain: usize, heard_ms: u64, next_ms: u64) {
+        let lobby = self.life_of(Place::Lobby);
+        self.handing.insert(domain, Handing { lobby, heard_ms, next_ms });
+        self.send(
+            Place::World,
+            Place::Match(domain),
+            Message::Match(DOMAINS[domain].into(), matching::Event::HandOver),
+        );
+    }
+
+    /// It has nothing to do any more: it goes, and the next one comes.
+    pub fn handed_over(&mut self, domain: usize) {
+        let unit = Unit::Match(domain);
+        let Some(Handing { lobby, heard_ms, next_ms }) = self.handing.remove(&domain) else { return };
+        self.dead.insert(unit, false);
+        self.after(heard_ms, Due::Undo(Undo::Heard(unit, self.host.life)));
+        self.after(heard_ms + next_ms, Due::Undo(Undo::Dead(unit, self.host.life)));
+        // A lobby that was there all the time has heard of it.
+        if lobby == self.life_of(Place::Lobby) && !self.is_dead(Place::Lobby) {
+            self.watch.handed_over.insert(domain);
+        }
+    }
+
     pub fn dead_heard(&mut self, unit: Unit) {
         self.dead.insert(unit, true);
-        self.announce(unit.service(), false);
+        self.announce_unit(unit, false);
+    }
+
+    /// Says to everyone concerned that a unit went up or down.
+    pub fn announce_unit(&mut self, unit: Unit, up: bool) {
+        match unit {
+            Unit::Auth => self.announce(ServiceName::Auth, up),
+            Unit::Db => self.announce(ServiceName::Db, up),
+            Unit::Lobby => self.announce(ServiceName::Lobby, up),
+            Unit::Master => self.announce(ServiceName::SceneMaster, up),
+            Unit::Match(domain) => {
+                let domain = || DOMAINS[domain].into();
+                self.send(Place::World, Place::Lobby, lobby::Event::Handler { domain: domain(), up }.into());
+                self.send(Place::World, Place::Master, scene_master::Event::Handler { domain: domain(), up }.into());
+            }
+        }
     }
 
     /// A fresh service begins, if there is a store.
@@ -94,6 +131,7 @@ impl Sim {
             }
             Unit::Lobby => {
                 self.host.lobby.begin_elsewhere(new_lobby(generation));
+                self.watch.handed_over.clear();
                 let parties = recovered(&self.store, party::PREFIX);
                 self.deliver(Place::Lobby, lobby::Event::Recovered { parties }.into());
             }
@@ -113,25 +151,43 @@ impl Sim {
         }
         // SceneMaster says so itself.
         if unit != Unit::Master {
-            self.announce(unit.service(), true);
+            self.announce_unit(unit, true);
         }
         self.plan_all();
     }
 
     fn tell_who_is_down(&mut self, unit: Unit) {
-        let down: Vec<ServiceName> =
-            self.dead.iter().filter(|(_, heard)| **heard).map(|(unit, _)| unit.service()).collect();
-        for service in down {
-            let message: Message = match unit {
-                Unit::Auth => return,
-                Unit::Db => db::Event::Service { service, up: false }.into(),
-                Unit::Lobby => lobby::Event::Service { service, up: false }.into(),
-                Unit::Master => scene_master::Event::Service { service, up: false }.into(),
-                Unit::Match(domain) => {
-                    Message::Match(DOMAINS[domain].into(), matching::Event::Service { service, up: false })
-                }
-            };
-            self.deliver(unit.place(), message);
+        let down: Vec<Unit> = self.dead.iter().filter(|(_, heard)| **heard).map(|(unit, _)| *unit).collect();
+        for down in down {
+            if let Some(message) = word_of_down(unit, down) {
+                self.deliver(unit.place(), message);
+            }
         }
+    }
+}
+
+/// What a unit that has just begun is told of another that is down, if it concerns it.
+fn word_of_down(unit: Unit, down: Unit) -> Option<Message> {
+    let up = false;
+    let service = match down {
+        Unit::Auth => ServiceName::Auth,
+        Unit::Db => ServiceName::Db,
+        Unit::Lobby => ServiceName::Lobby,
+        Unit::Master => ServiceName::SceneMaster,
+        Unit::Match(domain) => {
+            let domain = DOMAINS[domain].into();
+            return match unit {
+                Unit::Lobby => Some(lobby::Event::Handler { domain, up }.into()),
+                Unit::Master => Some(scene_master::Event::Handler { domain, up }.into()),
+                _ => None,
+            };
+        }
+    };
+    match unit {
+        Unit::Auth => None,
+        Unit::Db => Some(db::Event::Service { service, up }.into()),
+        Unit::Lobby => Some(lobby::Event::Service { service, up }.into()),
+        Unit::Master => Some(scene_master::Event::Service { service, up }.into()),
+        Unit::Match(domain) => Some(Message::Match(DOMAINS[domain].into(), matching::Event::Service { service, up })),
     }
 }

@@ -48,7 +48,7 @@ impl Sim {
     pub fn fault(&mut self, fault: Fault) {
         // What is gone already does not fail once more.
         let unit = match fault {
-            Fault::FreshMatch(domain) => Some(Unit::Match(domain)),
+            Fault::FreshMatch(domain) | Fault::HandsOver { domain, .. } => Some(Unit::Match(domain)),
             Fault::FreshDb => Some(Unit::Db),
             Fault::FreshMaster => Some(Unit::Master),
             Fault::Dies(unit) => Some(unit),
@@ -98,14 +98,16 @@ impl Sim {
             Fault::FreshMatch(domain) => {
                 self.host.matches[domain].replace(new_match(domain));
                 self.watch.tickets.retain(|(of, _), _| *of != domain);
-                self.fresh(ServiceName::Match);
+                self.announce_unit(Unit::Match(domain), false);
+                self.announce_unit(Unit::Match(domain), true);
                 self.plan(Place::Match(domain));
             }
+            Fault::HandsOver { domain, heard_ms, next_ms } => self.hand_over(domain, heard_ms, next_ms),
             Fault::FreshDb => {
                 self.generations += 1;
                 // Each life of the host has numbers of its own.
                 self.host.db.replace(new_db((u64::from(self.host.life) << 8) + self.generations % 256));
-                self.fresh(ServiceName::Db);
+                self.fresh_db();
                 self.plan(Place::Db);
             }
             Fault::FreshMaster => self.fresh_master(),
@@ -183,11 +185,11 @@ impl Sim {
         }
     }
 
-    /// A service has panicked, and a fresh one has taken over.
-    fn fresh(&mut self, service: ServiceName) {
-        self.announce(service, false);
-        if service != ServiceName::Db || !self.store.is_down {
-            self.announce(service, true);
+    /// Db has panicked, and a fresh one has taken over. While the store is down everybody knows that Db is.
+    fn fresh_db(&mut self) {
+        if !self.store.is_down {
+            self.announce(ServiceName::Db, false);
+            self.announce(ServiceName::Db, true);
         }
     }
 

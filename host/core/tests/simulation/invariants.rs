@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
+use scenehost_core::lobby::Lobby;
 use scenehost_core::matching::{PLACE_ATTEMPTS_MAX, Seeker};
 use scenehost_core::results::finished::{Ratings, ratings_key};
 use scenehost_core::scene_master::{self, Matched, SceneMaster};
@@ -33,6 +34,7 @@ pub const AWAY: &str = "who has logged out looks for no match";
 pub const GRACE: &str = "the seat of who does not come back is given up in time";
 pub const ANSWERED: &str = "every request is answered, or its connection ends";
 pub const ONE_TICKET: &str = "members of a party that look for a match have one ticket";
+pub const KEPT: &str = "a handler that goes ends no searches but those in its domain, and none if it has handed over";
 pub const TOGETHER: &str = "who has one ticket comes into one scene";
 pub const GROUP_SIZE: &str = "a group is as large as its domain says";
 pub const RECORDED_ONCE: &str = "the results of a decided game are recorded exactly once";
@@ -208,12 +210,47 @@ pub fn after_match(effects: &Effects, place: Place, watch: &mut Watch) {
     }
 }
 
+/// What the lobby is told: of the searches that there are, those go on that a handler does not take along.
+pub fn before_lobby(lobby: &Lobby, event: &lobby::Event, watch: &mut Watch) {
+    let lobby::Event::Handler { domain, up } = event else { return };
+    let is_handed_over = watch.handed_over.contains(&domain_of(domain));
+    let users: BTreeSet<UserId> = watch.asked.values().flatten().copied().collect();
+    let searches = users.into_iter().filter_map(|user| Some((user, lobby.search_name(user)?)));
+    for (user, (of, ticket)) in searches {
+        if of != domain || *up || is_handed_over {
+            watch.goes_on.insert(user, (of.clone(), ticket));
+        }
+        if of == domain && *up && is_handed_over {
+            watch.put_again.insert(ticket);
+        }
+    }
+    if *up {
+        watch.handed_over.remove(&domain_of(domain));
+    }
+}
+
 /// What the lobby has just done.
-pub fn after_lobby(effects: &Effects, watch: &mut Watch) {
+pub fn after_lobby(lobby: &Lobby, effects: &Effects, watch: &mut Watch) {
+    for (user, (domain, ticket)) in std::mem::take(&mut watch.goes_on) {
+        let is_on = lobby.search_name(user) == Some((&domain, ticket));
+        watch.check(KEPT, is_on, || format!("the search {ticket} of user {user} in {domain} has ended"));
+    }
+    for ticket in std::mem::take(&mut watch.put_again) {
+        let is_put = effects
+            .messages
+            .iter()
+            .any(|it| matches!(it, Message::Match(_, matching::Event::ReqMatch { ticket: of, .. }) if *of == ticket));
+        watch.check(KEPT, is_put, || format!("the search {ticket} was not put to the next handler"));
+        watch.kept += 1;
+    }
     for message in &effects.messages {
-        let Message::Match(domain, matching::Event::ReqMatch { ticket, seekers }) = message else { continue };
+        let Message::Match(domain, matching::Event::ReqMatch { ticket, seekers, waited_ms, .. }) = message else {
+            continue;
+        };
         let users: BTreeSet<UserId> = seekers.iter().map(|seeker| seeker.user).collect();
         let torn = watch.parties.values().find(|members| !members.is_disjoint(&users) && **members != users);
+        // Somebody may have come into the party while it went on.
+        let torn = torn.filter(|_| *waited_ms == 0);
         let text = torn.map(|members| format!("ticket {ticket} is of {users:?}, the party is {members:?}"));
         watch.check(ONE_TICKET, text.is_none(), || text.unwrap_or_default());
         let domain = domain_of(domain);

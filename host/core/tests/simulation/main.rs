@@ -74,7 +74,7 @@ fn every_invariant_holds_whatever_fails() {
     let one = number("SCENEHOST_SIM_SEED");
     let hours = number("SCENEHOST_SIM_HOURS");
     let (mut coverage, mut simulated_ms, mut steps, mut scenes) = (Coverage::default(), 0, 0, 0);
-    let mut told = BTreeMap::new();
+    let (mut told, mut kept) = (BTreeMap::new(), 0);
     for seed in one.map_or(1..u64::MAX, |seed| seed..seed + 1) {
         let plan = Plan::of_seed(seed);
         let outcome = run(&plan, None, false);
@@ -83,6 +83,7 @@ fn every_invariant_holds_whatever_fails() {
         simulated_ms += BUSY_MS; // The peace after it does not count.
         steps += outcome.watch.steps;
         scenes += outcome.watch.scenes_made;
+        kept += outcome.watch.kept;
         for (text, count) in outcome.watch.faults {
             *told.entry(text).or_insert(0) += count;
         }
@@ -94,13 +95,15 @@ fn every_invariant_holds_whatever_fails() {
     }
     let hours = simulated_ms as f64 / HOUR_MS as f64;
     println!(
-        "{hours:.1} simulated hours with faults, {steps} steps, {scenes} scenes; reached of the tables:\n{coverage}"
+        "{hours:.1} simulated hours with faults, {steps} steps, {scenes} scenes, {kept} searches that went on with \
+         another handler; reached of the tables:\n{coverage}"
     );
     println!("what the operators were told:");
     told.iter().for_each(|(text, count)| println!("  {count} times: {text}"));
     if one.is_none() && hours >= DEFAULT_HOURS {
         let missing = coverage.missing();
         assert!(missing.is_empty(), "these are not reached:\n{}", missing.join("\n"));
+        assert!(kept > 0, "domains were handed over while somebody searched");
     }
 }
 
@@ -217,6 +220,11 @@ fn a_player_who_is_left_out_is_caught() {
 #[test]
 fn reports_that_are_never_heard_are_caught() {
     check(Sabotage::ReportsAreLost, invariants::KNOWN);
+}
+
+#[test]
+fn searches_that_are_not_handed_over_are_caught() {
+    check(Sabotage::HandOversAreLost, invariants::KEPT);
 }
 
 #[test]

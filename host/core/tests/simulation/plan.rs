@@ -74,6 +74,13 @@ pub enum Fault {
         for_ms: u64,
     },
     FreshMatch(usize),
+    /// A domain goes to the handler of another machine, as planned: the others hear that the one before is gone, and
+    /// then of the next one.
+    HandsOver {
+        domain: usize,
+        heard_ms: u64,
+        next_ms: u64,
+    },
     FreshDb,
     FreshMaster,
     /// The machine of one service is gone, with all that was on the way to it and from it; after a while it runs on
@@ -212,9 +219,30 @@ impl Plan {
             actions.push(at(at_ms, Action::Fault(fault(rng, kind.unwrap_or_default(), users))));
             at_ms += between(rng, 100, 2 * pause_ms);
         }
+        actions.extend(hand_overs(seed));
         actions.sort_by_key(|planned| planned.at_ms);
         Self { seed, users, actions }
     }
+}
+
+/// How long it is from one handing over to the next, about.
+const HAND_OVERS_MS: [u64; 4] = [BUSY_MS, 120_000, 30_000, 8_000];
+
+/// Domains that are handed over, by a generator of their own: the rest of a plan is as it is without.
+fn hand_overs(seed: u64) -> Vec<Planned> {
+    let rng = &mut stream(seed, 3);
+    let pause_ms = HAND_OVERS_MS[below(rng, HAND_OVERS_MS.len() as u64) as usize];
+    let mut planned = Vec::new();
+    let mut at_ms = between(rng, 5_000, 5_000 + pause_ms);
+    while at_ms < BUSY_MS {
+        let domain = below(rng, DOMAINS.len() as u64) as usize;
+        let heard_ms = between(rng, 1, 200);
+        // Now and then there is none for longer than the lobby waits.
+        let next_ms = if chance(rng, 5) { 12_000 } else { between(rng, 1, 1_500) };
+        planned.push(at(at_ms, Action::Fault(Fault::HandsOver { domain, heard_ms, next_ms })));
+        at_ms += between(rng, 100, 2 * pause_ms);
+    }
+    planned
 }
 
 fn at(at_ms: u64, action: Action) -> Planned {

@@ -41,6 +41,8 @@ pub enum Sabotage {
     MatchesAreLost,
     /// SceneMaster never hears what nodes report.
     ReportsAreLost,
+    /// The lobby never hears that a domain is handed over.
+    HandOversAreLost,
 }
 
 impl Sabotage {
@@ -56,6 +58,7 @@ impl Sim {
         match (self.sabotage, message) {
             (Some(Sabotage::EndsAreSwallowed), Message::SceneMaster(scene_master::Event::ResDestroyScene { .. }))
             | (Some(Sabotage::ReportsAreLost), Message::SceneMaster(scene_master::Event::SynReport(_)))
+            | (Some(Sabotage::HandOversAreLost), Message::Lobby(lobby::Event::ReqHandOver { .. }))
             | (
                 Some(Sabotage::OrdersAreSwallowed),
                 Message::SceneService(_, scene_service::Event::ReqDestroyScene { .. }),
@@ -93,12 +96,13 @@ impl Sim {
                 true
             }
             (Some(Sabotage::RecordedTwice | Sabotage::NeverRecorded), Message::Db(event)) => self.record(to, event),
-            (Some(Sabotage::PartiesAreTorn), Message::Match(domain, matching::Event::ReqMatch { ticket, seekers }))
-                if seekers.len() > 1 =>
-            {
+            (
+                Some(Sabotage::PartiesAreTorn),
+                Message::Match(domain, matching::Event::ReqMatch { ticket, seekers, .. }),
+            ) if seekers.len() > 1 => {
                 for (number, seeker) in seekers.iter().enumerate() {
                     let (ticket, seekers) = (ticket + number as u64 * 1_000_000, vec![seeker.clone()]);
-                    let event = matching::Event::ReqMatch { ticket, seekers };
+                    let event = matching::Event::ReqMatch { ticket, seekers, waited_ms: 0, away: <_>::default() };
                     self.deliver_later(1, to, Message::Match(domain.clone(), event));
                 }
                 true

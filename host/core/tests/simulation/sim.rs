@@ -20,10 +20,11 @@ use scenehost_core::record::{self, SceneRecord};
 use scenehost_core::results::Finished;
 use scenehost_core::scene_master::{self, Builds, Canary, SceneMaster};
 use scenehost_core::{
-    AllocationId, Build, ConnectionId, DomainName, Epoch, FleetName, Message, PartyId, SceneId, Seat, Time, UserId,
-    Write, party, results, scene,
+    AllocationId, Build, ConnectionId, DomainName, Epoch, FleetName, Message, PartyId, SceneId, Seat, Service as _,
+    Time, UserId, Write, party, results, scene,
 };
 
+use crate::deaths::Handing;
 use crate::faults::Undo;
 use crate::game::{MEMORY_KIB_MAX, STEP_MS_MAX};
 use crate::invariants;
@@ -32,7 +33,7 @@ use crate::plan::{Action, BUSY_MS, DOMAINS, FLEETS, NODES, PLAYERS, Plan, Unit, 
 use crate::process::{Process, Store};
 use crate::sabotage::Sabotage;
 use crate::user::{Other, User};
-use crate::watch::{Place, Violation, Watch};
+use crate::watch::{Place, Row, Violation, Watch};
 
 /// When simulations begin.
 pub const START: Time = Time(1_000_000);
@@ -175,6 +176,7 @@ pub struct Sim {
     pub dead: BTreeMap<Unit, bool>,
     /// How often each service has begun on another machine.
     pub moved: BTreeMap<Place, u32>,
+    pub handing: BTreeMap<usize, Handing>,
 }
 
 /// What came of a simulation.
@@ -236,6 +238,7 @@ impl Sim {
             generations: 0,
             dead: BTreeMap::new(),
             moved: BTreeMap::new(),
+            handing: BTreeMap::new(),
         };
         for planned in &plan.actions {
             sim.after(planned.at_ms, Due::Act(planned.action));
@@ -249,6 +252,8 @@ impl Sim {
     /// A host begins with what the store has.
     pub fn start_host(&mut self) {
         self.dead.clear();
+        self.handing.clear();
+        self.watch.handed_over.clear();
         self.host = Host::new(self.seed, self.host.life + 1);
         self.is_stopping = false;
         self.is_sync_planned = false;
@@ -389,7 +394,10 @@ impl Sim {
             0 => self.watch.scenes.keys().copied().collect(),
             _ => self.watch.playing().collect(),
         };
-        let scene = (!playing.is_empty()).then(|| playing[user % playing.len()]);
+        // Who wants into a game that goes on wants into one that is just being moved, if there is one, for that is seldom.
+        let is_moved = |(_, row): &(&SceneId, &Row)| will == Will::JoinGame && row.state == "Releasing";
+        let moved = self.watch.scenes.iter().find(is_moved).map(|(id, _)| *id);
+        let scene = moved.or_else(|| (!playing.is_empty()).then(|| playing[user % playing.len()]));
         let other = Other { user: other.id, code: other.code.clone(), scene };
         let connection = ConnectionId(self.owners.len() as u64);
         self.owners.push(user);
@@ -427,6 +435,11 @@ impl Sim {
         self.say(place, said);
         self.plan(place);
         self.plan_sync();
+        if let Place::Match(domain) = place
+            && self.host.matches[domain].service.is_over()
+        {
+            self.handed_over(domain);
+        }
         if matches!(place, Place::Master | Place::Node(_)) {
             invariants::one_epoch(self);
         }

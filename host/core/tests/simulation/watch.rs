@@ -14,8 +14,8 @@ use scenehost_core::results::Finished;
 use scenehost_core::scene_master::{self, SceneMaster};
 use scenehost_core::scene_service::{self, Report, SceneService};
 use scenehost_core::{
-    AllocationId, Effects, Epoch, FleetName, MatchId, Message, NodeId, PartyId, SceneId, Service, ServiceName, Time,
-    UserId, Write,
+    AllocationId, DomainName, Effects, Epoch, FleetName, MatchId, Message, NodeId, PartyId, SceneId, Service,
+    ServiceName, Time, UserId, Write,
 };
 
 use crate::coverage::Coverage;
@@ -120,6 +120,13 @@ pub struct Watch {
     pub groups: BTreeMap<MatchId, Vec<UserId>>,
     /// The groups that were sent to running scenes.
     pub fills: BTreeSet<MatchId>,
+    /// The domains whose handlers have handed over, until the next one is there.
+    pub handed_over: BTreeSet<usize>,
+    /// The searches that are to go on after this step of the lobby, and those that are to be put to a handler in it.
+    pub goes_on: BTreeMap<UserId, (DomainName, u64)>,
+    pub put_again: BTreeSet<u64>,
+    /// How many searches were put to a next handler.
+    pub kept: u64,
     /// The scenes that these were given, and the group for which one is asked just now.
     pub by_match: BTreeMap<MatchId, SceneId>,
     asking: Option<MatchId>,
@@ -242,6 +249,18 @@ impl Watch {
         // It is about no scene, too.
         if scenes.is_empty() || node.is_none() {
             self.reached("scene-master", row, "(none)");
+        }
+    }
+
+    /// The handler of a domain is down; its scenes are those of the fleet of its name.
+    fn handler_down(&mut self, domain: &DomainName) {
+        let scenes = self.scenes.iter().filter(|(_, row)| row.fleet.as_str() == domain.as_str());
+        let scenes: Vec<SceneId> = scenes.map(|(id, _)| *id).collect();
+        for column in scenes.iter().map(|scene| self.column(Some(scene))).collect::<BTreeSet<_>>() {
+            self.reached("scene-master", "Handler down", &column);
+        }
+        if scenes.is_empty() {
+            self.reached("scene-master", "Handler down", "(none)");
         }
     }
 
@@ -458,7 +477,8 @@ impl Observed for SceneMaster {
                 return watch.of_all(if *up { "Db up" } else { "Db down" }, None);
             }
             Event::Service { service: ServiceName::Lobby, up: false } => return watch.of_all("Lobby down", None),
-            Event::Service { service: ServiceName::Match, up: false } => return watch.of_all("Match down", None),
+            Event::Handler { domain, up: false } => return watch.handler_down(domain),
+            Event::Handler { .. } => return,
             Event::Service { .. } => return,
             Event::ReqSeat { user, .. } => ("ReqSeat".to_owned(), watch.scene_of(*user)),
             Event::ResReleaseScene { scene, result: Ok(()), .. } => ("ResReleaseScene".to_owned(), Some(*scene)),
@@ -565,7 +585,7 @@ impl Observed for Match {
     fn before(&self, event: &matching::Event, place: Place, _: Time, watch: &mut Watch) {
         use matching::Event;
         let (row, column) = match event {
-            Event::ReqMatch { ticket, seekers } => {
+            Event::ReqMatch { ticket, seekers, .. } => {
                 crate::invariants::one_ticket(place, *ticket, seekers, watch);
                 let column = seekers.first().map_or("none", |seeker| self.ticket_name(seeker.user));
                 ("ReqMatch, a newer one", column)
@@ -583,15 +603,9 @@ impl Observed for Match {
                     (column, Err(_)) => ("ResCreateScene, refused", column),
                 }
             }
-            Event::Service {
-                service: service @ (ServiceName::Db | ServiceName::Match | ServiceName::Lobby),
-                up: false,
-            } => {
-                let row = match service {
-                    ServiceName::Db => "Db down",
-                    ServiceName::Match => "Match down",
-                    _ => "Lobby down",
-                };
+            Event::HandOver => ("HandOver", if self.waiting() > 0 { "Waiting" } else { "none" }),
+            Event::Service { service: service @ (ServiceName::Db | ServiceName::Lobby), up: false } => {
+                let row = if *service == ServiceName::Db { "Db down" } else { "Lobby down" };
                 (row, if self.waiting() > 0 { "Waiting" } else { "none" })
             }
             Event::Service { service: ServiceName::SceneMaster, up } => {
@@ -603,6 +617,7 @@ impl Observed for Match {
             | Event::ReqBackfill { .. }
             | Event::SynBackfillEnded { .. }
             | Event::Removed
+            | Event::ResHandOver
             | Event::Domain { .. } => return,
         };
         watch.reached("match", row, column);
@@ -681,6 +696,7 @@ impl Observed for SceneService {
 impl Observed for Lobby {
     fn before(&self, event: &lobby::Event, _: Place, _: Time, watch: &mut Watch) {
         crate::coverage::of_lobby(self, event, watch);
+        crate::invariants::before_lobby(self, event, watch);
         if let lobby::Event::SynParty { party, now, .. } = event {
             match now {
                 Some(now) => {
@@ -697,7 +713,7 @@ impl Observed for Lobby {
     }
 
     fn after(&self, effects: &Effects, _: Place, watch: &mut Watch) {
-        crate::invariants::after_lobby(effects, watch);
+        crate::invariants::after_lobby(self, effects, watch);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Runs this node of a cluster: keeps its lease, hears of the others, and starts and stops units.
 //!
-//! Invariant: a node whose lease has run out, and that does not hear all the others, ends: everything it runs may be
+//! Invariants: the units here hear that one elsewhere is gone before they hear anything of its successor. A node whose lease has run out, and that does not hear all the others, ends: everything it runs may be
 //! another node's by then. It says so and exits, to be started anew as a node without a past.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,9 +11,9 @@ use bytes::Bytes;
 use metrics::gauge;
 use scenehost_bus::peers;
 use scenehost_core::scene_master::{self, Offer};
-use scenehost_core::{Message, NodeId, lobby};
+use scenehost_core::{Message, NodeId, lobby, matching};
 use scenehost_store::lease::{self, Leases};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::router::{Place, Router, place};
@@ -34,10 +34,12 @@ const HOLD: Duration = Duration::from_secs(4);
 const WORD_MAX: Duration = Duration::from_secs(3);
 /// How often it looks at what time brings.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long a node leaves a unit alone that has failed on it; others may take it meanwhile.
+/// How long a node leaves a unit alone that has ended on it; others may take it meanwhile.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// How many answers of the store may wait.
 const WORDS_MAX: usize = 256;
+/// How long domains that are handed over because the node stops may take; their handlers have deadlines below that.
+const HAND_OVER_MAX: Duration = Duration::from_millis(matching::HAND_OVER_MS_MAX + matching::HEARD_MS_MAX + 500);
 /// How long giving back takes at most when the node stops.
 const RELEASE_MAX: Duration = Duration::from_secs(2);
 
@@ -111,10 +113,13 @@ pub struct Node {
     /// What the store was asked and has not answered.
     claiming: BTreeSet<Unit>,
     ending: BTreeSet<u16>,
-    /// When units have failed here last.
+    /// When the work of units has ended here last by itself.
     failed: BTreeMap<Unit, Duration>,
     work: JoinSet<(Unit, u64, anyhow::Result<()>)>,
     running: BTreeMap<Unit, (u64, AbortHandle)>,
+    /// Since when the node hands its units over because it is to end, and whether that is done.
+    leaving: Option<Duration>,
+    has_left: watch::Sender<bool>,
 }
 
 impl Node {
@@ -140,6 +145,8 @@ impl Node {
             failed: BTreeMap::new(),
             work: JoinSet::new(),
             running: BTreeMap::new(),
+            leaving: None,
+            has_left: watch::Sender::new(false),
         }
     }
 
@@ -167,18 +174,45 @@ impl Node {
             }
             self.measure(without);
             self.act();
+            self.leave_if_ready();
         }
     }
 
-    /// The units here go to other nodes, and this one claims none any more.
+    /// The units here go to other nodes, and this one claims none any more: first the domains, whose handlers have to
+    /// come to an end with what they have begun, then all others.
     pub fn hand_over(&mut self) {
         self.router.view().claim_nothing();
+        self.router.announce();
+        self.leaving = Some(self.keeper.clock.elapsed());
+        self.running.keys().for_each(|unit| self.have_handed_over(unit));
+        self.leave_if_ready();
+    }
+
+    /// Whether the units here were handed over.
+    pub fn has_left(&self) -> watch::Receiver<bool> {
+        self.has_left.subscribe()
+    }
+
+    /// Has the handler of a domain hand over; its work ends when that is done.
+    fn have_handed_over(&self, unit: &Unit) {
+        if let Unit::Match(domain) = unit {
+            self.bus.deliver(Message::Match(domain.clone(), matching::Event::HandOver));
+        }
+    }
+
+    fn leave_if_ready(&mut self) {
+        let Some(since) = self.leaving.filter(|_| !*self.has_left.borrow()) else { return };
+        let is_late = self.keeper.clock.elapsed() - since > HAND_OVER_MAX;
+        if !is_late && self.running.keys().any(|unit| matches!(unit, Unit::Match(_))) {
+            return;
+        }
         let units: Vec<(Unit, u64)> = self.running.iter().map(|(unit, (epoch, _))| (unit.clone(), *epoch)).collect();
         for (unit, epoch) in units {
             self.stop(&unit);
             self.give_back(unit, epoch);
         }
         self.router.announce();
+        self.has_left.send_replace(true);
     }
 
     /// Gives everything back, so that others have it at once.
@@ -218,7 +252,12 @@ impl Node {
                 self.router.view().peer_down(node, now_ms);
             }
             peers::Event::Message { node, bytes, .. } => match self.router.received(node, &bytes) {
-                Some(To::Service { message, .. }) => self.deliver(*message),
+                Some(To::Service { message, .. }) => {
+                    if self.router.view().has_heard_higher() {
+                        self.act();
+                    }
+                    self.deliver(*message);
+                }
                 Some(To::Changed(what)) => self.read_again(what),
                 None => {}
             },
@@ -290,9 +329,13 @@ impl Node {
                     self.stop(&unit);
                     has_changed = true;
                 }
-                Act::Service(service, up) => {
-                    tracing::info!(?service, up, "a service");
-                    self.bus.tell_service(service, up);
+                Act::HandOver(unit) => {
+                    tracing::info!(%unit, "a node that has come is given a unit");
+                    self.have_handed_over(&unit);
+                }
+                Act::Tell(unit, up) => {
+                    tracing::info!(%unit, up, "a unit");
+                    self.bus.tell_unit(&unit, up);
                 }
                 Act::NodeUp(node, Offer { url, capacity, idle, region }) => {
                     let node = NodeId(node.into());
@@ -342,6 +385,8 @@ impl Node {
     fn begin(&mut self, unit: Unit, epoch: u64) {
         tracing::info!(%unit, epoch, "this node runs a unit");
         self.router.view().claimed(unit.clone(), epoch);
+        // Whoever is here hears of the one before before this one says anything.
+        self.act();
         let work = (self.start)(&unit, epoch);
         let of = unit.clone();
         let handle = self.work.spawn(async move { (of, epoch, work.await) });
@@ -360,12 +405,13 @@ impl Node {
         }
     }
 
-    /// A unit's work has ended by itself: it has failed, and whoever claims it begins anew.
+    /// A unit's work has ended by itself: it was handed over, or it has failed; whoever claims it begins anew.
     fn work_ended(&mut self, ended: Result<(Unit, u64, anyhow::Result<()>), tokio::task::JoinError>) {
         let (unit, epoch) = match ended {
             Ok((unit, epoch, result)) => {
-                if let Err(error) = result {
-                    tracing::error!(%unit, epoch, %error, "a unit has failed");
+                match result {
+                    Ok(()) => tracing::info!(%unit, epoch, "a unit was handed over"),
+                    Err(error) => tracing::error!(%unit, epoch, %error, "a unit has failed"),
                 }
                 (unit, epoch)
             }

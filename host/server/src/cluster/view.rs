@@ -10,8 +10,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use scenehost_core::DomainName;
 use scenehost_core::scene_master::Offer;
-use scenehost_core::{DomainName, ServiceName};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -23,6 +23,12 @@ use super::wire::{Held, Hello};
 pub const CLAIM_AFTER_MS: u64 = 3_000;
 /// How long a unit that is free is left to the node that it falls to.
 pub const LEAVE_MS: u64 = 2_000;
+/// How long a node has to be there before it is given domains that fall to it. As long as a lease lasts: by then it has
+/// renewed its own several times, and one that fails as soon as it has begun, again and again, gets none.
+pub const STAYS_MS: u64 = 5_000;
+/// How long the next domain waits for the one that is being handed over to serve elsewhere. Longer than a handler takes
+/// for it, and a node that it falls to leaves it free.
+pub const HANDED_MS_MAX: u64 = 10_000;
 
 /// Where a unit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +72,10 @@ pub enum Act {
     Claim(Unit),
     /// Stop running a unit: somebody else has it, or there is no such domain any more.
     Stop(Unit),
-    /// Tell the units here that a service is up or down.
-    Service(ServiceName, bool),
+    /// Have a unit end as soon as what it has begun is done: it falls to another node.
+    HandOver(Unit),
+    /// Tell the units here that one is up or down.
+    Tell(Unit, bool),
     /// Tell SceneMaster, which is here, of a node that runs scenes.
     NodeUp(u16, Offer),
     /// Tell SceneMaster, which is here, that what ran on a node is gone.
@@ -88,8 +96,8 @@ pub struct Status {
     roles: Vec<Role>,
     units: Vec<UnitStatus>,
     others: Vec<NodeStatus>,
-    /// Services of which a unit does not serve.
-    down: Vec<ServiceName>,
+    /// The units that do not serve.
+    down: Vec<Unit>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -139,12 +147,17 @@ pub struct View {
     nodes: BTreeMap<u16, NodeRow>,
     /// The store has been read at least once.
     has_read: bool,
-    /// The highest epoch of each unit that was heard of.
+    /// The highest epoch of each unit that was heard of, and whether there was a higher one since the last look.
     highest: BTreeMap<Unit, u64>,
+    has_heard_higher: bool,
     /// Since when each unit could be claimed.
     free_since: BTreeMap<Unit, u64>,
-    /// What the units here know of each service, and at whom it was.
-    told: BTreeMap<ServiceName, Vec<Option<Holder>>>,
+    /// What the units here know of each unit: at whom it serves. Of one that is not here they think that it does.
+    told: BTreeMap<Unit, Option<Holder>>,
+    /// The domain that is handed over, and since when; and the node, with its incarnation, that each was given to: a
+    /// node that does not take what it is given is not given it again.
+    handing: Option<(Unit, u64)>,
+    given: BTreeMap<Unit, (u16, u64)>,
     /// What SceneMaster here knows of nodes.
     told_nodes: BTreeMap<u16, u64>,
     /// Nodes of which it knows that they are gone, by incarnation.
@@ -156,8 +169,6 @@ pub struct View {
 impl View {
     /// A node that has nothing yet, with what the cluster has besides domains.
     pub fn new(me: u16, incarnation: u64, roles: BTreeSet<Role>, offer: Option<Offer>) -> Self {
-        let told =
-            [ServiceName::Auth, ServiceName::Db, ServiceName::Lobby, ServiceName::SceneMaster, ServiceName::Match];
         Self {
             me,
             incarnation,
@@ -170,8 +181,11 @@ impl View {
             nodes: BTreeMap::new(),
             has_read: false,
             highest: BTreeMap::new(),
+            has_heard_higher: false,
             free_since: BTreeMap::new(),
-            told: told.into_iter().map(|service| (service, vec![None])).collect(),
+            told: Unit::SOLE.into_iter().map(|unit| (unit, None)).collect(),
+            handing: None,
+            given: BTreeMap::new(),
             told_nodes: BTreeMap::new(),
             told_gone: BTreeMap::new(),
             lobby: None,
@@ -194,6 +208,7 @@ impl View {
     /// The domains that the cluster has.
     pub fn set_domains(&mut self, domains: impl IntoIterator<Item = DomainName>) {
         self.units = Unit::SOLE.into_iter().chain(domains.into_iter().map(Unit::Match)).collect();
+        self.told.retain(|unit, _| self.units.contains(unit));
         let gone: Vec<Unit> = self.own.keys().filter(|unit| !self.units.contains(*unit)).cloned().collect();
         self.acts.extend(gone.into_iter().map(Act::Stop));
     }
@@ -278,6 +293,11 @@ impl View {
         self.highest.get(unit) == Some(&epoch)
     }
 
+    /// Whether a unit is another one than at the last look: what is to be told of that comes before what it says.
+    pub fn has_heard_higher(&self) -> bool {
+        self.has_heard_higher
+    }
+
     /// Where a unit is.
     pub fn holder(&self, unit: &Unit) -> Option<Holder> {
         let here = self.own.get(unit).map(|own| Holder::Here { epoch: own.epoch });
@@ -305,10 +325,9 @@ impl View {
         self.up().map(|(node, peer)| (node, peer.link)).collect()
     }
 
-    /// Services that do not serve.
-    pub fn down(&self) -> Vec<ServiceName> {
-        let is_down = |(_, holders): &(&ServiceName, &Vec<Option<Holder>>)| holders.contains(&None);
-        self.told.iter().filter(is_down).map(|(service, _)| *service).collect()
+    /// The units that do not serve, as the others here were told.
+    pub fn down(&self) -> Vec<Unit> {
+        self.told.iter().filter(|(_, holder)| holder.is_none()).map(|(unit, _)| unit.clone()).collect()
     }
 
     /// Whether this node hears all others that were there when it could read the store last: then it is the store that
@@ -353,10 +372,12 @@ impl View {
     /// What is to be done now.
     pub fn acts(&mut self, now_ms: u64) -> Vec<Act> {
         let mut acts = std::mem::take(&mut self.acts);
-        self.look_at_services(&mut acts);
+        self.has_heard_higher = false;
+        self.look_at_units(&mut acts);
         self.look_at_lobby(&mut acts);
         self.look_at_nodes(now_ms, &mut acts);
         self.look_for_free(now_ms, &mut acts);
+        self.look_for_newcomers(now_ms, &mut acts);
         acts
     }
 
@@ -371,9 +392,10 @@ impl View {
     }
 
     fn hear_epoch(&mut self, unit: &Unit, epoch: u64) {
-        match self.highest.get_mut(unit) {
-            Some(highest) => *highest = epoch.max(*highest),
-            None => _ = self.highest.insert(unit.clone(), epoch),
+        let highest = self.highest.get(unit);
+        if highest.is_none_or(|highest| epoch > *highest) {
+            self.highest.insert(unit.clone(), epoch);
+            self.has_heard_higher = true;
         }
     }
 
@@ -390,20 +412,21 @@ impl View {
         serves.then_some(holder)
     }
 
-    fn look_at_services(&mut self, acts: &mut Vec<Act>) {
-        let services: Vec<ServiceName> = self.told.keys().copied().collect();
-        for service in services {
-            let of_service = self.units.iter().filter(|unit| unit.service() == service);
-            let now: Vec<Option<Holder>> = of_service.map(|unit| self.serving(unit)).collect();
-            let before = self.told.insert(service, now.clone()).unwrap_or_default();
-            let (was_up, is_up) = (!before.contains(&None), !now.contains(&None));
-            // Whatever was said to one that is another now may be lost.
-            let is_another = before.iter().flatten().any(|holder| !now.contains(&Some(*holder)));
-            if was_up && (!is_up || is_another) {
-                acts.push(Act::Service(service, false));
+    fn look_at_units(&mut self, acts: &mut Vec<Act>) {
+        let all: Vec<Unit> = self.units.iter().cloned().collect();
+        for unit in all {
+            let now = self.serving(&unit);
+            let (goes, comes) = match self.told.insert(unit.clone(), now) {
+                Some(before) if before == now => (false, false),
+                None if now.is_some() => (false, false),
+                // Whatever was said to one that is another now may be lost.
+                before => (before != Some(None), now.is_some()),
+            };
+            if goes {
+                acts.push(Act::Tell(unit.clone(), false));
             }
-            if is_up && (!was_up || is_another) {
-                acts.push(Act::Service(service, true));
+            if comes {
+                acts.push(Act::Tell(unit, true));
             }
         }
     }
@@ -489,14 +512,47 @@ impl View {
         is_another || node == self.me || self.is_silent(node, now_ms)
     }
 
-    /// The node that a free unit falls to, of those that are there and may run it: by rendezvous hashing, so that few
-    /// units move when nodes come and go (Thaler and Ravishankar, 1998).
+    /// A domain here that falls to a node which has come later is given to it, one after the other.
+    fn look_for_newcomers(&mut self, now_ms: u64, acts: &mut Vec<Act>) {
+        if let Some((unit, since)) = &self.handing {
+            let is_there = !self.own.contains_key(unit) && self.serving(unit).is_some();
+            if !is_there && now_ms.saturating_sub(*since) < HANDED_MS_MAX {
+                return;
+            }
+        }
+        self.handing = None;
+        let settled: BTreeMap<u16, u64> = self
+            .up()
+            .filter(|(_, peer)| peer.hello.roles.contains(&Role::Match))
+            .filter(|(_, peer)| now_ms.saturating_sub(peer.since_ms) >= STAYS_MS)
+            .map(|(node, peer)| (node, peer.incarnation))
+            .collect();
+        let here = self.roles.contains(&Role::Match).then_some(self.me);
+        let next =
+            self.own.iter().filter(|(unit, own)| matches!(unit, Unit::Match(_)) && own.serves).find_map(|(unit, _)| {
+                let to = heaviest(unit, here.into_iter().chain(settled.keys().copied()))?;
+                let to = (to, *settled.get(&to)?);
+                (self.given.get(unit) != Some(&to)).then(|| (unit.clone(), to))
+            });
+        if let Some((unit, to)) = next {
+            self.given.insert(unit.clone(), to);
+            self.handing = Some((unit.clone(), now_ms));
+            acts.push(Act::HandOver(unit));
+        }
+    }
+
+    /// The node that a free unit falls to, of those that are there and may run it.
     fn falls_to(&self, unit: &Unit) -> Option<u16> {
         let here = self.roles.contains(&unit.role()).then_some(self.me);
         let there = self.with_role(unit.role()).into_iter().map(|(node, _)| node);
-        let weight = |node: &u16| Sha256::digest(format!("{unit} {node}"));
-        here.into_iter().chain(there).max_by_key(weight)
+        heaviest(unit, here.into_iter().chain(there))
     }
+}
+
+/// The node that a unit falls to: by rendezvous hashing, so that few units move when nodes come and go (Thaler and
+/// Ravishankar, 1998).
+fn heaviest(unit: &Unit, nodes: impl Iterator<Item = u16>) -> Option<u16> {
+    nodes.max_by_key(|node| Sha256::digest(format!("{unit} {node}")))
 }
 
 #[cfg(test)]

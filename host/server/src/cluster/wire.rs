@@ -152,6 +152,7 @@ mod tests {
             Notice::Refused(Refusal::Busy("one at a time".into())),
             Notice::Refused(Refusal::TooOften { what: "tries".into(), ms: 5 }),
             Notice::SynService(ServiceName::SceneMaster, false),
+            Notice::SynHandler { domain: "duel".into(), up: false },
         ];
         let to_users =
             notices.map(|notice| Message::User(ToUser { connection: ConnectionId(9), seq: 1, request: 2, notice }));

@@ -106,25 +106,18 @@ impl Part {
         }
     }
 
-    /// The scenes here are told to come to their end.
+    /// The units here go to others, and the scenes are told to come to their end.
     pub fn drain(&self, bus: &Bus) -> impl Future<Output = ()> + use<> {
-        let node = match self {
+        let of_node = match self {
             Self::All { .. } => None,
-            Self::OfNode { node, .. } => Some(*node),
+            Self::OfNode { node, running, .. } => Some((*node, running.node.has_left())),
         };
         let bus = bus.clone();
         async move {
-            let Some(node) = node else { return };
-            for _ in 0..ASKS_MAX {
-                let order = Order::DrainNode { node, exits: false };
-                let asked = bus.ask_scene_master(|number| scene_master::Event::ReqOperator { number, order });
-                match asked.await {
-                    Ok(_) => return,
-                    Err(refusal) if refusal.is_passing() => tokio::time::sleep(ASK_EVERY).await,
-                    Err(refusal) => return tracing::warn!(%refusal, "this node's scenes are not drained"),
-                }
-            }
-            tracing::warn!("there is no SceneMaster to drain this node: its scenes end with it");
+            let Some((node, mut has_left)) = of_node else { return };
+            // The SceneMaster that is asked is to be the one that stays. Without the node there is nothing to wait for.
+            let _ = has_left.wait_for(|has_left| *has_left).await;
+            drain_scenes(node, &bus).await;
         }
     }
 
@@ -143,6 +136,20 @@ impl Part {
             }
         }
     }
+}
+
+/// Has SceneMaster drain the scenes of a node, as soon as there is one.
+async fn drain_scenes(node: NodeId, bus: &Bus) {
+    for _ in 0..ASKS_MAX {
+        let order = Order::DrainNode { node, exits: false };
+        let asked = bus.ask_scene_master(|number| scene_master::Event::ReqOperator { number, order });
+        match asked.await {
+            Ok(_) => return,
+            Err(refusal) if refusal.is_passing() => tokio::time::sleep(ASK_EVERY).await,
+            Err(refusal) => return tracing::warn!(%refusal, "this node's scenes are not drained"),
+        }
+    }
+    tracing::warn!("there is no SceneMaster to drain this node: its scenes end with it");
 }
 
 fn failure<E: std::error::Error + Send + Sync + 'static>(

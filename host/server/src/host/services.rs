@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use super::recover;
 use crate::bus::{Bus, Inboxes};
+use crate::cluster::unit::Unit;
 use crate::config::Config;
 use crate::domains::{Domains, New as NewDomain};
 use crate::journals::Journals;
@@ -174,6 +175,7 @@ pub fn lobby_of(config: &Config, domains: &Domains) -> Lobby {
 
 /// Runs the handler of a domain that was not there before.
 pub fn start_match(services: &mut Services, (name, inbox): NewDomain, domains: &Domains, shell: &Shell) {
-    let Some(new) = domains.handlers(name) else { return };
-    services.spawn(service_loop::run(ServiceName::Match, new(), Some(new), inbox, shell.clone()));
+    let Some(new) = domains.handlers(name.clone()) else { return };
+    let shell = Shell { bus: shell.bus.of_unit(Unit::Match(name), 0), ..shell.clone() };
+    services.spawn(service_loop::run(ServiceName::Match, new(), Some(new), inbox, shell));
 }

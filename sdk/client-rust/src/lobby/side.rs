@@ -283,7 +283,7 @@ impl Side for LobbySide {
                 Some(Asked { answer: Answer::Asker(_), .. }) => None,
                 Some(Asked { answer: Answer::Search, .. }) | None => self.on_match(self.server.resolve(made)?),
             },
-            server_frame::Body::SynService(service) => Some(LobbyEvent::Service(*service)),
+            server_frame::Body::SynService(service) => Some(LobbyEvent::Service(service.clone())),
             server_frame::Body::SynSceneEnded(ended) => Some(LobbyEvent::SceneEnded(ended.clone())),
             server_frame::Body::Refused(refused) => {
                 if let Some(Asked { answer: Answer::Search, .. }) = asked {

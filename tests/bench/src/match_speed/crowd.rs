@@ -189,7 +189,7 @@ impl Crowd {
 
     fn search(&mut self, seekers: Vec<Seeker>) -> Event {
         self.ticket += 1;
-        Event::ReqMatch { ticket: self.ticket, seekers }
+        Event::ReqMatch { ticket: self.ticket, seekers, waited_ms: 0, away: <_>::default() }
     }
 
     /// These together: friends live near each other, want the same and are about as good.

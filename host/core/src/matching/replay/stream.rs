@@ -264,7 +264,8 @@ impl Happened {
     pub fn event(&self) -> Event {
         match self {
             Self::Enter(enter) => {
-                Event::ReqMatch { ticket: enter.ticket, seekers: enter.seekers.iter().map(Seek::seeker).collect() }
+                let seekers = enter.seekers.iter().map(Seek::seeker).collect();
+                Event::ReqMatch { ticket: enter.ticket, seekers, waited_ms: 0, away: <_>::default() }
             }
             Self::Cancel(cancel) => Event::ReqCancelMatch {
                 user: cancel.user.0,
@@ -282,7 +283,7 @@ impl Line {
     pub fn of(event: &Event, now: Time, pseudonym: &dyn Fn(UserId) -> UserId) -> Option<Self> {
         let someone = |user: &UserId| Someone(pseudonym(*user));
         let happened = match event {
-            Event::ReqMatch { ticket, seekers } => {
+            Event::ReqMatch { ticket, seekers, .. } => {
                 let seek = |seeker: &Seeker| Seek::of(seeker, pseudonym);
                 Happened::Enter(Enter { ticket: *ticket, seekers: seekers.iter().map(seek).collect() })
             }

@@ -12,8 +12,7 @@ struct Node {
 
 impl Node {
     fn new(me: u16, roles: &[Role]) -> Self {
-        let mut view = View::new(me, 1, roles.iter().copied().collect(), None);
-        assert_eq!(view.acts(0), [Act::Service(ServiceName::Match, true)], "without domains all of them are served");
+        let view = View::new(me, 1, roles.iter().copied().collect(), None);
         Self { view, now_ms: 10_000, rows: Vec::new(), nodes: vec![alive(me)] }
     }
 
@@ -47,6 +46,23 @@ impl Node {
         self.now_ms += ms;
         self.view.read(self.rows.clone(), self.nodes.clone());
         self.view.acts(self.now_ms)
+    }
+
+    /// The units that are handed over.
+    fn handed_over_after(&mut self, ms: u64) -> Vec<Unit> {
+        let handed = |act| match act {
+            Act::HandOver(unit) => Some(unit),
+            _ => None,
+        };
+        self.acts_after(ms).into_iter().filter_map(handed).collect()
+    }
+
+    fn owns(&mut self, units: &[Unit]) {
+        for unit in units {
+            self.view.claimed(unit.clone(), 1);
+            self.view.serves(unit, true);
+            self.has(unit.clone(), self.view.me, 1);
+        }
     }
 
     fn claims_after(&mut self, ms: u64) -> Vec<Unit> {
@@ -180,32 +196,107 @@ fn a_unit_that_the_store_gave_to_another_is_stopped_and_its_earlier_owner_counts
     assert_eq!(node.view.holder(&Unit::Db), None, "it does not know yet that it has lost it");
 }
 
+/// What is told of units.
+fn told(acts: Vec<Act>) -> Vec<(Unit, bool)> {
+    let of = |act| match act {
+        Act::Tell(unit, up) => Some((unit, up)),
+        _ => None,
+    };
+    acts.into_iter().filter_map(of).collect()
+}
+
 #[test]
-fn a_service_is_up_when_all_its_units_serve_and_down_for_a_moment_when_one_is_another() {
+fn each_unit_is_up_when_it_serves_and_down_for_a_moment_when_it_is_another_whatever_the_others_are() {
     let mut node = Node::new(1, &[]);
+    assert_eq!(node.view.down(), Unit::SOLE, "that is what units that begin here are told");
     node.view.set_domains([DomainName::from("a"), DomainName::from("b")]);
     let (a, b) = (Unit::Match("a".into()), Unit::Match("b".into()));
-    let services = |acts: Vec<Act>| {
-        let of = |act| match act {
-            Act::Service(service, up) => Some((service, up)),
-            _ => None,
-        };
-        acts.into_iter().filter_map(of).collect::<Vec<_>>()
-    };
     node.up(2, &[Role::Match], &[(a.clone(), 1)]);
-    assert_eq!(services(node.acts_after(0)), [(ServiceName::Match, false)], "nobody has the other one");
-    assert!(node.view.down().contains(&ServiceName::Match));
+    assert_eq!(told(node.acts_after(0)), [(b.clone(), false)], "nobody has the other one");
+    assert!(node.view.down().contains(&b) && !node.view.down().contains(&a));
     node.up(3, &[Role::Match], &[(b.clone(), 1)]);
-    assert_eq!(services(node.acts_after(0)), [(ServiceName::Match, true)]);
+    assert_eq!(told(node.acts_after(0)), [(b.clone(), true)]);
     // It was away for a moment: what was said to it may be lost.
     node.up_as(3, (1, LINK + 1), &[Role::Match], &[(b.clone(), 1)]);
-    assert_eq!(services(node.acts_after(0)), [(ServiceName::Match, false), (ServiceName::Match, true)]);
+    assert_eq!(told(node.acts_after(0)), [(b.clone(), false), (b.clone(), true)]);
     node.view.peer_down(3, node.now_ms);
-    assert_eq!(services(node.acts_after(0)), [(ServiceName::Match, false)]);
+    assert_eq!(told(node.acts_after(0)), [(b.clone(), false)]);
     node.view.claimed(b.clone(), 2);
-    assert_eq!(services(node.acts_after(0)), [], "it does not serve yet");
+    assert_eq!(told(node.acts_after(0)), [], "it does not serve yet");
     node.view.serves(&b, true);
-    assert_eq!(services(node.acts_after(0)), [(ServiceName::Match, true)]);
+    assert_eq!(told(node.acts_after(0)), [(b.clone(), true)]);
+    // A domain that is no more is told of by its handler.
+    node.view.set_domains([DomainName::from("a")]);
+    assert_eq!(told(node.acts_after(0)), []);
+    node.view.stopped(&b);
+    node.view.set_domains([DomainName::from("a"), DomainName::from("b")]);
+    assert_eq!(told(node.acts_after(0)), [(b, false)], "a new one that nobody has yet");
+}
+
+#[test]
+fn that_a_unit_is_another_is_told_before_it_is_heard() {
+    let mut node = Node::new(1, &[]);
+    node.view.set_domains([DomainName::from("a")]);
+    let a = Unit::Match("a".into());
+    node.up(2, &[Role::Match], &[(a.clone(), 1)]);
+    node.acts_after(0);
+    assert!(node.view.counts(&a, 1) && !node.view.has_heard_higher());
+    // Its next owner speaks before it has said that it has it.
+    assert!(node.view.counts(&a, 2) && node.view.has_heard_higher());
+    assert_eq!(told(node.acts_after(0)), [(a.clone(), false)]);
+    assert!(!node.view.has_heard_higher() && !node.view.counts(&a, 1));
+}
+
+#[test]
+fn a_node_that_comes_is_given_the_domains_that_fall_to_it_one_at_a_time_once_it_has_stayed() {
+    let domains: Vec<DomainName> = (0..12).map(|number| DomainName::from(format!("d{number}").as_str())).collect();
+    let mut node = Node::new(1, &[Role::Match]);
+    node.view.set_domains(domains.clone());
+    let units: Vec<Unit> = domains.into_iter().map(Unit::Match).collect();
+    node.owns(&units);
+    assert_eq!(node.handed_over_after(60_000), [], "nobody else is there");
+    node.up(2, &[Role::Match], &[]);
+    node.up(3, &[Role::Lobby], &[]);
+    assert_eq!(node.handed_over_after(STAYS_MS - 1), []);
+    let mut moved = Vec::new();
+    let mut next = node.handed_over_after(1);
+    while let [unit] = &next[..] {
+        assert_eq!(node.handed_over_after(HANDED_MS_MAX - 1), [], "one at a time");
+        moved.push(unit.clone());
+        // It serves there.
+        node.view.stopped(unit);
+        node.has(unit.clone(), 2, 2);
+        let holds: Vec<(Unit, u64)> = moved.iter().map(|unit| (unit.clone(), 2)).collect();
+        node.view.peers.get_mut(&2).expect("it is up").hello.holds =
+            holds.iter().map(|(unit, epoch)| Held { unit: unit.clone(), epoch: *epoch, serves: true }).collect();
+        holds.iter().for_each(|(unit, epoch)| _ = node.view.counts(unit, *epoch));
+        next = node.handed_over_after(0);
+    }
+    assert!((3..=9).contains(&moved.len()), "{} of 12 fall to one of two", moved.len());
+    let mine: Vec<Unit> = units.iter().filter(|unit| !moved.contains(unit)).cloned().collect();
+    assert!(mine.iter().all(|unit| node.view.falls_to(unit) == Some(1)));
+    assert!(moved.iter().all(|unit| node.view.falls_to(unit) == Some(2)));
+}
+
+#[test]
+fn what_a_node_has_not_taken_is_given_it_again_only_when_it_has_begun_anew() {
+    let mut node = Node::new(1, &[Role::Match]);
+    // One that falls to the other.
+    let to_other = (0..).map(|number| DomainName::from(format!("d{number}").as_str())).find(|domain| {
+        let unit = Unit::Match(domain.clone());
+        heaviest(&unit, [1, 2].into_iter()) == Some(2)
+    });
+    let domain = to_other.expect("every other one does");
+    let unit = Unit::Match(domain.clone());
+    node.view.set_domains([domain]);
+    node.owns(std::slice::from_ref(&unit));
+    node.up(2, &[Role::Match], &[]);
+    assert_eq!(node.handed_over_after(STAYS_MS), [unit.clone()]);
+    // Nobody has taken it, and it is back here.
+    node.owns(std::slice::from_ref(&unit));
+    assert_eq!(node.handed_over_after(10 * HANDED_MS_MAX), []);
+    node.up_as(2, (2, LINK + 1), &[Role::Match], &[]);
+    assert_eq!(node.handed_over_after(STAYS_MS), [unit]);
 }
 
 #[test]
@@ -213,9 +304,9 @@ fn users_are_cut_off_when_the_lobby_is_another_and_the_lobby_hears_of_edges_that
     let mut node = Node::new(1, &[Role::Lobby]);
     node.up(2, &[Role::Lobby], &[(Unit::Lobby, 1)]);
     node.has(Unit::Lobby, 2, 1);
-    assert_eq!(node.acts_after(0), [Act::Service(ServiceName::Lobby, true)]);
+    assert_eq!(node.acts_after(0), [Act::Tell(Unit::Lobby, true)]);
     node.view.peer_down(2, node.now_ms);
-    assert_eq!(node.acts_after(0), [Act::Service(ServiceName::Lobby, false), Act::LobbyLost]);
+    assert_eq!(node.acts_after(0), [Act::Tell(Unit::Lobby, false), Act::LobbyLost]);
     node.view.claimed(Unit::Lobby, 2);
     assert_eq!(node.acts_after(0), [], "nobody of here was with another lobby");
     node.up(3, &[Role::Lobby], &[]);
