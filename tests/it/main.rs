@@ -64,6 +64,7 @@ mod logs;
 mod match_replay;
 mod matching;
 mod next_match;
+mod node_domains;
 mod nodes;
 mod oidc;
 mod on_postgres;
