@@ -111,8 +111,9 @@ impl Router {
 
     /// Tells the others what this node runs now.
     pub fn announce(&self) {
-        let hello = self.view().hello().encode();
-        if let Err(error) = self.0.peers.announce(hello) {
+        // The view is held meanwhile: what is said last is how it is.
+        let view = self.view();
+        if let Err(error) = self.0.peers.announce(view.hello().encode()) {
             tracing::error!(%error, "the other nodes are not told what this one runs");
         }
     }
