@@ -283,7 +283,8 @@ impl Node {
         match word {
             Word::Renewed { sent, read: Ok((rows, nodes)) } => {
                 self.renewed = sent;
-                self.router.view().read(rows, nodes);
+                let now_ms = self.now_ms();
+                self.router.view().read(rows, nodes, now_ms);
             }
             Word::Renewed { read: Err(error @ lease::Error::Lost(_)), .. } => return Err(Error::Lost(error)),
             Word::Renewed { read: Err(error), .. } => tracing::warn!(%error, "the lease was not renewed"),
@@ -432,11 +433,16 @@ impl Node {
         self.give_back(unit, epoch);
     }
 
+    /// Tells the store that a unit is free, until it has heard that: nobody else can have it before.
     fn give_back(&self, unit: Unit, epoch: u64) {
         let (leases, lease) = (self.keeper.leases.clone(), self.keeper.lease);
         tokio::spawn(async move {
-            if let Err(error) = in_time(leases.release_unit(&unit.to_string(), &lease, epoch)).await {
+            while let Err(error) = in_time(leases.release_unit(&unit.to_string(), &lease, epoch)).await {
                 tracing::warn!(%unit, %error, "a unit was not given back");
+                if !matches!(error, lease::Error::Store(_)) {
+                    return; // It is not this node's any more.
+                }
+                tokio::time::sleep(RENEW_EVERY).await;
             }
         });
     }

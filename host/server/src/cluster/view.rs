@@ -26,6 +26,9 @@ pub const LEAVE_MS: u64 = 2_000;
 /// How long a node has to be there before it is given domains that fall to it. As long as a lease lasts: by then it has
 /// renewed its own several times, and one that fails as soon as it has begun, again and again, gets none.
 pub const STAYS_MS: u64 = 5_000;
+/// How long ago the store may have been read last for a domain to be handed over: twice as long as it is from one read to
+/// the next. Without the store nobody could take it.
+pub const READ_MS_MAX: u64 = 2_000;
 /// How long the next domain waits for the one that is being handed over to serve elsewhere. Longer than a handler takes
 /// for it, and a node that it falls to leaves it free.
 pub const HANDED_MS_MAX: u64 = 10_000;
@@ -145,8 +148,8 @@ pub struct View {
     peers: BTreeMap<u16, Peer>,
     rows: BTreeMap<Unit, Row>,
     nodes: BTreeMap<u16, NodeRow>,
-    /// The store has been read at least once.
-    has_read: bool,
+    /// When the store was read last.
+    read_at_ms: Option<u64>,
     /// The highest epoch of each unit that was heard of, and whether there was a higher one since the last look.
     highest: BTreeMap<Unit, u64>,
     has_heard_higher: bool,
@@ -179,7 +182,7 @@ impl View {
             peers: BTreeMap::new(),
             rows: BTreeMap::new(),
             nodes: BTreeMap::new(),
-            has_read: false,
+            read_at_ms: None,
             highest: BTreeMap::new(),
             has_heard_higher: false,
             free_since: BTreeMap::new(),
@@ -240,8 +243,8 @@ impl View {
     }
 
     /// What the store says.
-    pub fn read(&mut self, rows: Vec<Row>, nodes: Vec<NodeRow>) {
-        self.has_read = true;
+    pub fn read(&mut self, rows: Vec<Row>, nodes: Vec<NodeRow>, now_ms: u64) {
+        self.read_at_ms = Some(now_ms);
         for row in &rows {
             self.hear_epoch(&row.unit, row.epoch);
             let is_mine = row.holder == Some((self.me, self.incarnation));
@@ -485,7 +488,7 @@ impl View {
     }
 
     fn look_for_free(&mut self, now_ms: u64, acts: &mut Vec<Act>) {
-        if !self.has_read {
+        if self.read_at_ms.is_none() {
             return;
         }
         let wanted: Vec<Unit> = self.units.iter().filter(|unit| !self.own.contains_key(*unit)).cloned().collect();
@@ -521,6 +524,9 @@ impl View {
             }
         }
         self.handing = None;
+        if self.read_at_ms.is_none_or(|at| now_ms.saturating_sub(at) > READ_MS_MAX) {
+            return;
+        }
         let settled: BTreeMap<u16, u64> = self
             .up()
             .filter(|(_, peer)| peer.hello.roles.contains(&Role::Match))

@@ -44,7 +44,7 @@ impl Node {
 
     fn acts_after(&mut self, ms: u64) -> Vec<Act> {
         self.now_ms += ms;
-        self.view.read(self.rows.clone(), self.nodes.clone());
+        self.view.read(self.rows.clone(), self.nodes.clone(), self.now_ms);
         self.view.acts(self.now_ms)
     }
 
@@ -279,9 +279,16 @@ fn a_node_that_comes_is_given_the_domains_that_fall_to_it_one_at_a_time_once_it_
 }
 
 #[test]
-fn what_a_node_has_not_taken_is_given_it_again_only_when_it_has_begun_anew() {
+fn while_the_store_is_away_no_domain_moves_for_nobody_could_take_it() {
+    let (mut node, unit) = owner_of_what_falls_to_another();
+    node.now_ms += READ_MS_MAX + STAYS_MS;
+    assert_eq!(node.view.acts(node.now_ms), []);
+    assert_eq!(node.handed_over_after(0), [unit]);
+}
+
+/// Node 1, with a domain that falls to node 2, which has just come.
+fn owner_of_what_falls_to_another() -> (Node, Unit) {
     let mut node = Node::new(1, &[Role::Match]);
-    // One that falls to the other.
     let to_other = (0..).map(|number| DomainName::from(format!("d{number}").as_str())).find(|domain| {
         let unit = Unit::Match(domain.clone());
         heaviest(&unit, [1, 2].into_iter()) == Some(2)
@@ -291,7 +298,14 @@ fn what_a_node_has_not_taken_is_given_it_again_only_when_it_has_begun_anew() {
     node.view.set_domains([domain]);
     node.owns(std::slice::from_ref(&unit));
     node.up(2, &[Role::Match], &[]);
-    assert_eq!(node.handed_over_after(STAYS_MS), [unit.clone()]);
+    node.acts_after(0);
+    (node, unit)
+}
+
+#[test]
+fn what_a_node_has_not_taken_is_given_it_again_only_when_it_has_begun_anew() {
+    let (mut node, unit) = owner_of_what_falls_to_another();
+    assert_eq!(node.handed_over_after(STAYS_MS), std::slice::from_ref(&unit));
     // Nobody has taken it, and it is back here.
     node.owns(std::slice::from_ref(&unit));
     assert_eq!(node.handed_over_after(10 * HANDED_MS_MAX), []);
