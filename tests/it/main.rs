@@ -10,6 +10,7 @@
 //! | [`door`] | deadlines, sizes, limits per address, proxies, ten thousand connections |
 //! | [`secure`] | TLS, and certificates that change |
 //! | [`hostile`], [`restart`] | what components may not do, that their neighbours do not notice, and what follows |
+//! | [`slow`] | games that are slow: nobody else waits, and they lose nothing |
 //! | [`resume`] | that cut connections lose nothing, by the Rust client |
 //! | [`bots`] | a hundred players, every message accounted for |
 //! | [`matching`] | what users bring to a search and want of it, and matches that have to be accepted |
@@ -85,6 +86,7 @@ mod scenes;
 mod secure;
 mod sessions;
 mod shop;
+mod slow;
 mod standing;
 mod startup;
 mod stop;

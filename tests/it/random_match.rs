@@ -116,7 +116,7 @@ impl Table {
             limits,
             said: Played::default(),
         };
-        table.worker.create(KEY, plugin, &spec, table.now, &mut table.said).expect("the game starts");
+        table.worker.create(KEY, plugin, &spec, || table.now, &mut table.said).expect("the game starts");
         for seat in 0..seats {
             table.comes(seat);
         }
@@ -169,7 +169,7 @@ impl Table {
     }
 
     fn comes(&mut self, seat: u32) {
-        match self.worker.admit(KEY, &player(seat), &mut self.said) {
+        match self.worker.admit(KEY, &player(seat), || self.now, &mut self.said) {
             Ok(Ok(())) => self.give(Event::Joined(player(seat))),
             Ok(Err(_)) => {}
             Err(CallError::Failed(failure)) => self.said.failure = Some(failure),

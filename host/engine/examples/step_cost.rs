@@ -124,7 +124,7 @@ fn turns(plugin: &Plugin) {
     for key in 0..u64::from(SCENES) {
         let spec = SceneSpec { tick_when_empty: true, ..SceneSpec::new(init()) };
         let start = Duration::from_micros(key * 10);
-        worker.create(SceneKey(key), plugin, &spec, start, &mut sink).unwrap();
+        worker.create(SceneKey(key), plugin, &spec, || start, &mut sink).unwrap();
     }
     let mut now = Duration::ZERO;
     let mut turn = |sink: &mut Count| {
@@ -148,7 +148,7 @@ fn worker(plugin: &Plugin) {
         let before = Memory::now();
         for key in 0..5_000 {
             let spec = SceneSpec { tick_when_empty, ..SceneSpec::new(init()) };
-            worker.create(SceneKey(key), plugin, &spec, epoch.elapsed(), &mut sink).unwrap();
+            worker.create(SceneKey(key), plugin, &spec, || epoch.elapsed(), &mut sink).unwrap();
         }
         Memory::now().print_since_of(&before, "in a worker", 5_000);
         let (begun, cpu, mut runs) = (Instant::now(), cpu_time(), 0);

@@ -34,6 +34,7 @@ mod presence;
 pub mod rule;
 mod scene;
 pub mod scratch;
+mod slow;
 mod swap;
 mod ticker;
 mod timers;
@@ -56,5 +57,6 @@ pub use swap::SwapError;
 pub use upload::{Digest, NoDigest, Rejected};
 pub use usage::{Group, GroupUsage, Peaks, STEP_TIMES, Sums, Usage, step_time_us_max};
 pub use worker::{
-    CallError, CreateError, DeliverError, RecoverError, Recovered, SceneKey, Sink, Stepped, Worker, WorkerOptions,
+    Aside, CallError, CreateError, DeliverError, RecoverError, Recovered, SceneKey, Sink, Stepped, Worker,
+    WorkerOptions,
 };

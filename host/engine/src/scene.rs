@@ -3,7 +3,7 @@
 //! The order of a step's events: first the timers that are due, by (due time, id); then everything delivered since the
 //! last step, in the order of its delivery.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use crate::{
     bindings::{Command, Event, Incoming, Init, Moment, Player},
@@ -15,6 +15,7 @@ use crate::{
     pace::Pace,
     plugin::Plugin,
     presence::Presence,
+    slow::Record,
     swap::SwapError,
     timers::Timers,
     usage::{Group, GroupUsage, Usage},
@@ -42,6 +43,8 @@ pub struct SceneSpec {
     pub inbox_bytes_max: usize,
     /// How its journal is kept, if it has one.
     pub journal: Option<JournalSpec>,
+    /// With which others it is counted, and judged.
+    pub group: Group,
 }
 
 impl SceneSpec {
@@ -54,6 +57,7 @@ impl SceneSpec {
             inbox_events_max: 1_024,
             inbox_bytes_max: 256 << 10,
             journal: None,
+            group: Group::default(),
         }
     }
 }
@@ -78,6 +82,8 @@ pub struct Scene {
     pub usage: Usage,
     /// With which others it is counted.
     pub group: Group,
+    /// Whether others have to be kept from waiting for it.
+    pub record: Record,
 }
 
 /// What a step has come to.
@@ -90,6 +96,38 @@ pub struct Made {
     pub commands: Result<Vec<Command>, Failure>,
     /// Whether another version of the game has made its first step, or why it is not used.
     pub swapped: Option<Swapped>,
+}
+
+/// When a step is due, and until when the next one is not.
+#[derive(Clone, Copy)]
+pub struct Due {
+    pub at_ns: u64,
+    pub horizon_ns: u64,
+}
+
+/// A step with what it took.
+pub struct Timed {
+    pub begun: Duration,
+    pub took: Duration,
+    pub made: Made,
+    pub log: Option<Log>,
+}
+
+/// What the game has said of a player who wants to enter.
+pub struct Admitted {
+    pub result: Result<Answer, Failure>,
+    /// Why another version of the game is not used, if that failed when asked.
+    pub kept: Option<Kept>,
+    pub log: Option<Log>,
+    pub took: Duration,
+}
+
+/// A scene's whole state for its journal.
+pub struct Snapshot {
+    pub result: Result<Result<Vec<u8>, String>, Failure>,
+    pub head: Vec<u8>,
+    pub kept: journal::Kept,
+    pub log: Option<Log>,
 }
 
 /// Whether another version of the game is used from now on.
@@ -120,7 +158,8 @@ impl Scene {
             finished: false,
             recorder: recorder.map(Box::new),
             usage: Usage::default(),
-            group: Group::default(),
+            group: spec.group,
+            record: Record::default(),
         }
     }
 
@@ -170,7 +209,7 @@ impl Scene {
 
     /// Runs the step that was due at `due_ns` and finds out when the next one is. What belongs into its journal is put
     /// behind `journal`.
-    pub fn step(&mut self, due_ns: u64, now_ns: u64, horizon_ns: u64, journal: &mut Vec<u8>) -> Made {
+    fn step(&mut self, due_ns: u64, now_ns: u64, horizon_ns: u64, journal: &mut Vec<u8>) -> Made {
         let at = self.pace.begin(due_ns, now_ns);
         let timer_now_ms = self.pace.timer_now_ms();
         if self.timers.first_due_ms().is_some_and(|due_ms| due_ms <= timer_now_ms) {
@@ -186,6 +225,20 @@ impl Scene {
             Ok(commands)
         });
         Made { at, messages_in, bytes_in, commands, swapped }
+    }
+
+    /// A step that begins now. What it takes is the difference of `metered` and what `meter` says then.
+    pub fn timed_step(
+        &mut self,
+        due: Due,
+        begun: Duration,
+        metered: Duration,
+        meter: impl Fn() -> Duration,
+        journal: &mut Vec<u8>,
+    ) -> Timed {
+        let made = self.step(due.at_ns, begun.as_nanos() as u64, due.horizon_ns, journal);
+        let took = meter().saturating_sub(metered);
+        Timed { begun, took, made, log: self.instance.take_log() }
     }
 
     /// If another version of the game fails in its first step, the one before makes it.
@@ -228,8 +281,9 @@ impl Scene {
         }
     }
 
-    /// Asks the game whether a player may enter; and why another version of it is not used, if that failed when asked.
-    pub fn admit(&mut self, player: &Player, journal: &mut Vec<u8>) -> (Result<Answer, Failure>, Option<Kept>) {
+    /// Asks the game whether a player may enter. What that takes is read off `meter`.
+    pub fn admit(&mut self, player: &Player, meter: impl Fn() -> Duration, journal: &mut Vec<u8>) -> Admitted {
+        let metered = meter();
         let mut result = self.instance.admit(player);
         let mut kept = None;
         if let Err(failure) = &result
@@ -247,15 +301,21 @@ impl Scene {
             (Some(recorder), Err(failure)) => recorder.failed(During::Admit(Cow::Borrowed(player)), failure, journal),
             (None, _) => {}
         }
-        (result, kept)
+        Admitted { result, kept, log: self.instance.take_log(), took: meter().saturating_sub(metered) }
+    }
+
+    /// Its whole state, if its journal is to have that now.
+    pub fn snapshot(&mut self, journal: &mut Vec<u8>) -> Option<Snapshot> {
+        let recorder = self.recorder.as_mut().filter(|recorder| !self.finished && recorder.wants_snapshot())?;
+        recorder.flush(journal);
+        let result = self.save(journal);
+        let head = self.journal_head().unwrap_or_default();
+        Some(Snapshot { result, head, kept: self.keep(), log: self.instance.take_log() })
     }
 
     /// The scene's whole state as bytes. The journal is told of it by the caller, who knows what it is for.
-    pub fn save(&mut self, group: &mut GroupUsage, journal: &mut Vec<u8>) -> Result<Result<Vec<u8>, String>, Failure> {
+    fn save(&mut self, journal: &mut Vec<u8>) -> Result<Result<Vec<u8>, String>, Failure> {
         let result = self.instance.save();
-        if let Ok(Ok(state)) = &result {
-            self.usage.saved(state.len(), group);
-        }
         if let (Some(recorder), Err(failure)) = (&mut self.recorder, &result) {
             recorder.failed(During::Save, failure, journal);
         }
@@ -270,8 +330,11 @@ impl Scene {
         group: &mut GroupUsage,
         journal: &mut Vec<u8>,
     ) -> Result<(), SwapError> {
-        let next = match self.save(group, journal)? {
-            Ok(state) => self.loaded(plugin, limits, &state),
+        let next = match self.save(journal)? {
+            Ok(state) => {
+                self.usage.saved(state.len(), group);
+                self.loaded(plugin, limits, &state)
+            }
             Err(text) => Err(format!("the running version cannot be saved: {text}")),
         };
         match next {
@@ -296,11 +359,6 @@ impl Scene {
         let mut next = Instance::new(plugin, limits).map_err(|failure| failure.to_string())?;
         next.load(&self.init, state).map_err(|failure| format!("the new version cannot go on from it: {failure}"))?;
         Ok(next)
-    }
-
-    /// Whether its whole state is to be put into its journal now.
-    pub fn wants_snapshot(&self) -> bool {
-        !self.finished && self.recorder.as_ref().is_some_and(|recorder| recorder.wants_snapshot())
     }
 
     /// Messages that wait for the next step.

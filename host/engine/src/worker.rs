@@ -8,7 +8,11 @@
 //!
 //! Under overload ticks come later and slow down; no tick is left out and none is made up for in a burst. A scene is
 //! stepped at most once a run.
+//!
+//! Calls of scenes that are slow are given to the owner as an [`Aside`], which another thread can make meanwhile. Until
+//! [`Worker::back`] such a scene is away: nothing can be done with it but to remove it.
 
+mod aside;
 mod life;
 mod outcome;
 
@@ -25,10 +29,12 @@ use crate::{
     log::Log,
     plugin::Plugin,
     prefetch::prefetch,
-    scene::{Kept, Scene},
+    scene::{Admitted, Due, Kept, Scene, Snapshot, Timed},
+    slow::{self, GroupRecord},
     usage::{Group, GroupUsage, StepUse, Usage},
 };
 
+pub use aside::Aside;
 pub use outcome::{CallError, CreateError, DeliverError, RecoverError, Recovered, Sink, Stepped};
 
 /// Stale heap entries that are not worth a sweep.
@@ -73,6 +79,16 @@ struct Place {
     generation: u32,
     scene: Option<Box<Scene>>,
     key: u64,
+    /// The number of the call for which the scene is away; 0: it is not.
+    away: u64,
+}
+
+/// The scenes of a group together.
+#[derive(Default)]
+struct GroupState {
+    /// What they have used since its owner asked last.
+    usage: GroupUsage,
+    record: GroupRecord,
 }
 
 /// Owns the scenes of one core.
@@ -88,8 +104,12 @@ pub struct Worker {
     failed: Vec<Box<Scene>>,
     /// What belongs into the journal of the scene at hand.
     journal: Vec<u8>,
-    /// What the scenes of each group have used since its owner asked last.
-    groups: Vec<GroupUsage>,
+    groups: Vec<GroupState>,
+    /// What the owner's thread had worked when this run began, and what its steps have taken since.
+    run_worked: Option<Duration>,
+    run_took: Duration,
+    /// How many calls were given away.
+    asides: u64,
 }
 
 impl Worker {
@@ -102,7 +122,10 @@ impl Worker {
             heap: BinaryHeap::new(),
             failed: Vec::new(),
             journal: Vec::new(),
-            groups: vec![GroupUsage::default()],
+            groups: vec![GroupState::default()],
+            run_worked: None,
+            run_took: Duration::ZERO,
+            asides: 0,
         }
     }
 
@@ -128,18 +151,33 @@ impl Worker {
     pub fn set_group(&mut self, key: SceneKey, group: Group) {
         let Some(&index) = self.by_key.get(&key) else { return };
         let Some(scene) = self.places[index as usize].scene.as_deref_mut() else { return };
-        let (before, now) = (std::mem::replace(&mut scene.group, group).0 as usize, group.0 as usize);
-        if self.groups.len() <= now {
-            self.groups.resize_with(now + 1, GroupUsage::default);
-        }
+        let before = std::mem::replace(&mut scene.group, group).0 as usize;
         let memory_bytes = scene.instance.memory_bytes();
-        scene.usage.has(0, &mut self.groups[before]);
-        scene.usage.has(memory_bytes, &mut self.groups[now]);
+        scene.usage.has(0, &mut self.groups[before].usage);
+        let now = group.0 as usize;
+        if self.groups.len() <= now {
+            self.groups.resize_with(now + 1, GroupState::default);
+        }
+        scene.usage.has(memory_bytes, &mut self.groups[now].usage);
+    }
+
+    fn group(&mut self, Group(group): Group) -> &mut GroupState {
+        if self.groups.len() <= group as usize {
+            self.groups.resize_with(group as usize + 1, GroupState::default);
+        }
+        &mut self.groups[group as usize]
+    }
+
+    /// Nothing is held any more against the scenes of a group, which is another one from now on.
+    pub fn reset_group(&mut self, group: Group) {
+        if let Some(state) = self.groups.get_mut(group.0 as usize) {
+            *state = GroupState::default();
+        }
     }
 
     /// What the scenes of a group have used since this was asked last.
     pub fn take_used(&mut self, group: Group) -> GroupUsage {
-        self.groups.get_mut(group.0 as usize).map(std::mem::take).unwrap_or_default()
+        self.groups.get_mut(group.0 as usize).map(|state| std::mem::take(&mut state.usage)).unwrap_or_default()
     }
 
     /// What a scene has used since it began here.
@@ -191,7 +229,7 @@ impl Worker {
         let Some(&index) = self.by_key.get(&key) else { return };
         if let Some(scene) = self.places[index as usize].scene.as_deref_mut() {
             let group = scene.group.0 as usize;
-            count(scene, &mut self.groups[group]);
+            count(scene, &mut self.groups[group].usage);
         }
     }
 
@@ -204,6 +242,7 @@ impl Worker {
         &mut self,
         key: SceneKey,
         player: &Player,
+        clock: impl Fn() -> Duration,
         sink: &mut impl Sink,
     ) -> Result<Result<(), String>, CallError> {
         let index = *self.by_key.get(&key).ok_or(CallError::NoScene)?;
@@ -211,14 +250,27 @@ impl Worker {
         if scene.finished {
             return Err(CallError::Finished);
         }
-        let (result, kept) = scene.admit(player, &mut self.journal);
-        let log = scene.instance.take_log();
+        let meter = || sink.worked().unwrap_or_else(&clock);
+        let admitted = scene.admit(player, meter, &mut self.journal);
+        Ok(self.admitted(index, key, admitted, sink)?)
+    }
+
+    fn admitted(
+        &mut self,
+        place: u32,
+        key: SceneKey,
+        Admitted { result, kept, log, took }: Admitted,
+        sink: &mut impl Sink,
+    ) -> Result<Result<(), String>, Failure> {
+        if let Some(scene) = self.places[place as usize].scene.as_deref_mut() {
+            scene.record.called(took, &mut self.groups[scene.group.0 as usize].record);
+        }
         self.tell_kept(key, kept, sink);
         self.pass_on(key, log, sink);
         if result.is_err() {
             self.remove(key);
         }
-        Ok(result?)
+        result
     }
 
     fn tell_kept(&self, key: SceneKey, kept: Option<Kept>, sink: &mut impl Sink) {
@@ -259,6 +311,7 @@ impl Worker {
         if first.due_ns > horizon_ns {
             return 0;
         }
+        (self.run_worked, self.run_took) = (sink.worked(), Duration::ZERO);
         let mut steps = 0;
         let mut batch = Vec::with_capacity(LOOKAHEAD);
         loop {
@@ -303,14 +356,50 @@ impl Worker {
         let Some(scene) = &mut place.scene else {
             return;
         };
-        let begun = clock();
-        let made = scene.step(entry.due_ns, ns(begun), horizon_ns, &mut self.journal);
-        let took = clock().saturating_sub(begun);
+        if scene.record.is_slow() {
+            let due = Due { at_ns: entry.due_ns, horizon_ns };
+            return self.step_aside(entry.place, key, due, clock, sink);
+        }
+        let (due, begun) = (Due { at_ns: entry.due_ns, horizon_ns }, clock());
+        let step = scene.timed_step(due, begun, begun, clock, &mut self.journal);
+        let worked = self.worked(step.took, sink);
+        if self.stepped(entry.place, key, entry.due_ns, step, worked, sink) {
+            let scene = self.places[entry.place as usize].scene.as_deref_mut();
+            if let Some(snapshot) = scene.and_then(|scene| scene.snapshot(&mut self.journal)) {
+                self.snapshot(entry.place, key, snapshot, sink);
+            }
+        }
+    }
+
+    /// How much of a step of this run was work, at most; looked at only if it was long.
+    fn worked(&mut self, took: Duration, sink: &impl Sink) -> Duration {
+        let before = self.run_took;
+        self.run_took += took;
+        if !slow::is_slow(took) {
+            return took;
+        }
+        let (Some(then), Some(now)) = (self.run_worked, sink.worked()) else { return took };
+        now.saturating_sub(then).saturating_sub(before).min(took)
+    }
+
+    /// A step was made, which was so much work. Whether the scene goes on.
+    fn stepped(
+        &mut self,
+        place: u32,
+        key: SceneKey,
+        due_at_ns: u64,
+        step: Timed,
+        worked: Duration,
+        sink: &mut impl Sink,
+    ) -> bool {
+        let Timed { begun, took, made, log } = step;
+        let Some(scene) = self.places[place as usize].scene.as_deref_mut() else { return false };
         let (next_due_ns, memory_bytes) = (scene.due_ns, scene.instance.memory_bytes());
         let used = StepUse { took, memory_bytes, messages_in: made.messages_in, bytes_in: made.bytes_in };
         let commands = made.commands.as_ref().map_or(&[][..], Vec::as_slice);
-        scene.usage.stepped(&used, commands, &mut self.groups[scene.group.0 as usize]);
-        let (log, wants_snapshot) = (scene.instance.take_log(), scene.wants_snapshot());
+        let group = &mut self.groups[scene.group.0 as usize];
+        scene.usage.stepped(&used, commands, &mut group.usage);
+        scene.record.stepped(worked, &mut group.record);
         if log.is_some() || made.commands.is_err() || made.swapped.is_some() {
             sink.in_step(key, made.at.tick);
         }
@@ -323,15 +412,16 @@ impl Worker {
         match made.commands {
             Ok(commands) => {
                 if let Some(due_ns) = next_due_ns {
-                    self.schedule(entry.place, due_ns);
+                    self.schedule(place, due_ns);
                 }
-                let late_by = begun.saturating_sub(Duration::from_nanos(entry.due_ns));
+                let late_by = begun.saturating_sub(Duration::from_nanos(due_at_ns));
                 sink.stepped(key, Stepped { tick: made.at.tick, commands, late_by, took, memory_bytes });
-                if wants_snapshot {
-                    self.snapshot(entry.place, key, sink);
-                }
+                true
             }
-            Err(failure) => self.fail(key, failure, sink),
+            Err(failure) => {
+                self.fail(key, failure, sink);
+                false
+            }
         }
     }
 
@@ -341,22 +431,19 @@ impl Worker {
         sink.failed(key, failure);
     }
 
-    /// Puts a scene's whole state into its journal.
-    fn snapshot(&mut self, place: u32, key: SceneKey, sink: &mut impl Sink) {
-        let Some(scene) = &mut self.places[place as usize].scene else { return };
-        if let Some(recorder) = scene.recorder() {
-            recorder.flush(&mut self.journal);
-        }
-        let result = scene.save(&mut self.groups[scene.group.0 as usize], &mut self.journal);
-        let log = scene.instance.take_log();
-        let (head, kept) = (scene.journal_head().unwrap_or_default(), scene.keep());
+    /// A scene's whole state was asked for, to be put into its journal.
+    fn snapshot(&mut self, place: u32, key: SceneKey, snapshot: Snapshot, sink: &mut impl Sink) {
+        let Snapshot { result, head, kept, log } = snapshot;
         self.pass_on(key, log, sink);
         let state = match result {
             Ok(state) => state,
             Err(failure) => return self.fail(key, failure, sink),
         };
-        let scene = self.places[place as usize].scene.as_deref_mut();
-        let Some(recorder) = scene.and_then(Scene::recorder) else { return };
+        let Some(scene) = self.places[place as usize].scene.as_deref_mut() else { return };
+        if let Ok(state) = &state {
+            scene.usage.saved(state.len(), &mut self.groups[scene.group.0 as usize].usage);
+        }
+        let Some(recorder) = scene.recorder() else { return };
         match state {
             Ok(state) => {
                 recorder.snapshot(&state, &kept, &mut self.journal);

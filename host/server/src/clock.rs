@@ -5,7 +5,14 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rustix::time::{ClockId, clock_gettime};
 use scenehost_core::Time;
+
+/// How much the calling thread has worked, which is less than the time that has passed for it.
+pub fn worked() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
 
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {

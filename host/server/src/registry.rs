@@ -155,6 +155,7 @@ impl Registry {
         }));
         if is_shared {
             registry.fetch(&known).await?;
+            registry.share(&known).await?;
         }
         Ok(registry)
     }
@@ -401,6 +402,22 @@ impl Registry {
             match shared::get(&self.0.store, *digest).await? {
                 Some(bytes) => self.write_file(*digest, bytes).await?,
                 None => tracing::error!(%digest, "a component is not in the store that others have"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the components into the store that are only here: those of a host that has become a node of many.
+    async fn share(&self, digests: &BTreeSet<Digest>) -> Result<(), Error> {
+        for digest in digests {
+            if !self.0.files.has(*digest) || shared::has(&self.0.store, *digest).await? {
+                continue;
+            }
+            let (files, digest) = (self.0.files.clone(), *digest);
+            let read = tokio::task::spawn_blocking(move || files.read(digest)).await.map_err(|_| Error::Stopping)?;
+            match read {
+                Ok(bytes) => shared::put(&self.0.store, digest, &bytes).await?,
+                Err(error) => tracing::error!(%digest, %error, "a component cannot be given to the other nodes"),
             }
         }
         Ok(())

@@ -9,6 +9,7 @@
 
 mod connection;
 mod game;
+mod lane;
 mod ledger;
 mod logs;
 mod runs;
@@ -25,7 +26,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use mio::{Poll, Waker};
 use scenehost_core::scene_service::ToScene;
 use scenehost_core::{Incarnation, SceneId};
-use scenehost_engine::Engine;
+use scenehost_engine::{Aside, Engine};
 use tokio::sync::oneshot;
 
 use crate::bus::Bus;
@@ -33,6 +34,7 @@ use crate::clock::Clock;
 use crate::game_logs::GameLogs;
 use crate::journals::{Journals, Writer};
 pub use connection::NewSocket;
+use lane::Lane;
 use logs::SceneLogs;
 pub use runs::{Failing, FleetRun, FleetRuns, Targets};
 use saves::Made;
@@ -52,8 +54,21 @@ enum Order {
     Swap(Arc<Targets>),
     /// What a scene has used is wanted; without an answer it is not here.
     Usage(SceneId, oneshot::Sender<SceneUse>),
+    /// A slow scene's call was made.
+    Back(Box<Aside>),
     /// Close every socket and end.
     Stop,
+}
+
+impl Order {
+    /// The scene that has to be there for it.
+    fn scene(&self) -> Option<SceneId> {
+        match self {
+            Self::Scene(id, _) | Self::Usage(id, _) => Some(*id),
+            Self::Saved(of, ..) => Some(of.scene),
+            Self::Socket(..) | Self::Swap(_) | Self::Back(_) | Self::Stop => None,
+        }
+    }
 }
 
 /// The threads' inboxes. Cheap to clone. A scene's thread follows from its id, so that everyone
@@ -200,13 +215,13 @@ pub fn spawn(
         let (fleets, bus, runtime) = (fleets.clone(), bus.clone(), runtime.clone());
         let (saves, journals) = (saves.clone(), Writer::new(journals.clone()));
         let logs = SceneLogs::new(logs.clone());
-        let builder = std::thread::Builder::new()
-            .name(format!("scenes-{}", seed.index))
-            // Guests run on this stack; running out of it would end the process.
-            .stack_size(engine.thread_stack_bytes_min().max(2 << 20));
+        // Guests run on these stacks; running out of one would end the process.
+        let stack_bytes = engine.thread_stack_bytes_min().max(2 << 20);
+        let lane = Lane::spawn(seed.index, stack_bytes, seed.threads.clone(), clock)?;
+        let builder = std::thread::Builder::new().name(format!("scenes-{}", seed.index)).stack_size(stack_bytes);
         joins.push(builder.spawn(move || {
             let _running = Running { threads: seed.threads.clone(), index: seed.index };
-            turn::SceneThread::new(seed, fleets, bus, clock, runtime, saves, (journals, logs)).run();
+            turn::SceneThread::new(seed, fleets, bus, clock, runtime, saves, (journals, logs, lane)).run();
         })?);
     }
     Ok(joins)

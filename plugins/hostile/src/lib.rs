@@ -19,6 +19,9 @@ const FLOOD_BYTES: usize = 1024;
 /// The length of one giant message or snapshot, and of the pieces that memory is taken in.
 const GIANT_BYTES: usize = 8 * 1024 * 1024;
 
+/// How far a slow scene counts.
+const SLOW_COUNT: u64 = 10_000_000;
+
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -39,6 +42,8 @@ pub enum Misdeed {
     Log,
     /// Return an error.
     Fail,
+    /// Work for some milliseconds, and go on.
+    Slow,
 }
 
 /// When to do it.
@@ -227,6 +232,7 @@ fn commit(misdeed: Misdeed) {
             let line = "l".repeat(FLOOD_BYTES);
             (0..FLOOD_COUNT).for_each(|_| log::warn(&line));
         }
+        Misdeed::Slow => (0..SLOW_COUNT).for_each(|count| _ = black_box(count)),
         Misdeed::Flood | Misdeed::Giant | Misdeed::Fail => {}
     }
 }

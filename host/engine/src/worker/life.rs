@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::aside::Begun;
 use super::{CreateError, Place, RecoverError, Recovered, SceneKey, Sink, Worker, ns};
 use crate::{
     instance::Instance,
@@ -9,6 +10,7 @@ use crate::{
     limits::Limits,
     plugin::Plugin,
     scene::{Scene, SceneSpec, TICK_RATE_HZ_MAX},
+    slow::Record,
     swap::SwapError,
     upload::Digest,
 };
@@ -25,18 +27,11 @@ impl Worker {
         key: SceneKey,
         plugin: &Plugin,
         spec: &SceneSpec,
-        now: Duration,
+        clock: impl Fn() -> Duration,
         sink: &mut impl Sink,
     ) -> Result<(), CreateError> {
-        if self.contains(key) {
-            return Err(CreateError::Exists);
-        }
-        let tick_rate_hz = spec.init.tick_rate_hz;
-        if tick_rate_hz > TICK_RATE_HZ_MAX {
-            return Err(CreateError::TickRate { tick_rate_hz });
-        }
-        let instance = Instance::new(plugin, spec.limits)?;
-        self.begin(key, instance, spec, now, sink)
+        self.check_new(key, spec)?;
+        self.begin(key, None, plugin, spec, clock, sink)
     }
 
     /// Begins the next session of a scene: in its instance, if that is of this plugin with these limits and has not
@@ -51,19 +46,23 @@ impl Worker {
         key: SceneKey,
         plugin: &Plugin,
         spec: &SceneSpec,
-        now: Duration,
+        clock: impl Fn() -> Duration,
         sink: &mut impl Sink,
     ) -> Result<(), CreateError> {
-        match self.take(key).map(|scene| scene.instance) {
-            Some(instance) if spec.journal.is_none() && instance.is_of(plugin, &spec.limits) => {
-                self.begin(key, instance, spec, now, sink)
-            }
-            other => {
-                // Its slot of the pool is free before the fresh one needs one.
-                drop(other);
-                self.create(key, plugin, spec, now, sink)
-            }
+        let older = self.take(key).map(|scene| scene.instance);
+        self.check_new(key, spec)?;
+        self.begin(key, older, plugin, spec, clock, sink)
+    }
+
+    pub(super) fn check_new(&self, key: SceneKey, spec: &SceneSpec) -> Result<(), CreateError> {
+        if self.contains(key) {
+            return Err(CreateError::Exists);
         }
+        let tick_rate_hz = spec.init.tick_rate_hz;
+        if tick_rate_hz > TICK_RATE_HZ_MAX {
+            return Err(CreateError::TickRate { tick_rate_hz });
+        }
+        Ok(())
     }
 
     /// A scene does nothing until it begins its next session or is removed. `false`: there is none.
@@ -78,17 +77,32 @@ impl Worker {
     fn begin(
         &mut self,
         key: SceneKey,
-        mut instance: Instance,
+        older: Option<Instance>,
+        plugin: &Plugin,
         spec: &SceneSpec,
-        now: Duration,
+        clock: impl Fn() -> Duration,
         sink: &mut impl Sink,
     ) -> Result<(), CreateError> {
-        let started = instance.start(&spec.init);
-        if let Some(log) = instance.take_log() {
+        let meter = || sink.worked().unwrap_or_else(&clock);
+        let begun = Begun::call(older, plugin, spec, clock(), meter(), meter);
+        self.begun(key, spec, begun, sink)
+    }
+
+    pub(super) fn begun(
+        &mut self,
+        key: SceneKey,
+        spec: &SceneSpec,
+        begun: Begun,
+        sink: &mut impl Sink,
+    ) -> Result<(), CreateError> {
+        let record = &mut self.group(spec.group).record;
+        record.started(begun.took);
+        let record = Record::in_group(record);
+        if let Some(log) = begun.log {
             sink.logged(key, log);
         }
-        started?;
-        let scene = Box::new(Scene::new(instance, spec, ns(now)));
+        let mut scene = Box::new(Scene::new(begun.result?, spec, ns(begun.at)));
+        scene.record = record;
         if let Some(head) = scene.journal_head() {
             sink.journaled(key, Journaled::Begun(&head));
         }
@@ -159,7 +173,7 @@ impl Worker {
         if scene.finished {
             return Err(SwapError::Finished);
         }
-        let group = &mut self.groups[scene.group.0 as usize];
+        let group = &mut self.groups[scene.group.0 as usize].usage;
         let result = scene.swap(plugin, limits, group, &mut self.journal);
         let log = scene.instance.take_log();
         self.pass_on(key, log, sink);
@@ -178,24 +192,29 @@ impl Worker {
         let index = self.by_key.remove(&key)?;
         let place = &mut self.places[index as usize];
         place.generation = place.generation.wrapping_add(1);
+        place.away = 0;
         self.free.push(index);
         let mut scene = place.scene.take()?;
-        let group = scene.group.0 as usize;
-        scene.usage.has(0, &mut self.groups[group]);
+        scene.usage.has(0, &mut self.groups[scene.group.0 as usize].usage);
         Some(scene)
     }
 
     fn put(&mut self, key: SceneKey, mut scene: Box<Scene>) -> u32 {
         let memory_bytes = scene.instance.memory_bytes();
-        scene.usage.has(memory_bytes, &mut self.groups[scene.group.0 as usize]);
+        scene.usage.has(memory_bytes, &mut self.group(scene.group).usage);
+        let index = self.place_for(key);
+        self.places[index as usize].scene = Some(scene);
+        index
+    }
+
+    /// An empty place, which is this scene's from now on.
+    pub(super) fn place_for(&mut self, key: SceneKey) -> u32 {
         let index = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place::default());
             // The engine's pool ends long before this does.
             u32::try_from(self.places.len() - 1).expect("fewer scenes than 2^32")
         });
-        let place = &mut self.places[index as usize];
-        place.scene = Some(scene);
-        place.key = key.0;
+        self.places[index as usize].key = key.0;
         self.by_key.insert(key, index);
         index
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::SceneKey;
+use super::{Aside, SceneKey};
 use crate::{
     bindings::Command,
     failure::Failure,
@@ -26,6 +26,23 @@ pub trait Sink {
     /// Another version of the game has made its first step in a scene; or it has failed, for this reason, before it did,
     /// and the version before goes on as if nothing had been.
     fn swapped(&mut self, _key: SceneKey, _result: Result<(), String>) {}
+    /// How much this thread has worked since any moment, by which a scene is found slow: others may have had the processor
+    /// during a call. Without it the clock has to do.
+    fn worked(&self) -> Option<Duration> {
+        None
+    }
+    /// A call of a slow scene is to be made, which another thread can do: see [`Aside`].
+    ///
+    /// # Errors
+    ///
+    /// When there is none that could take it: the worker makes the call itself, and the others wait.
+    fn aside(&mut self, aside: Box<Aside>) -> Result<(), Box<Aside>> {
+        Err(aside)
+    }
+    /// What has come of [`Worker::create_aside`](super::Worker::create_aside).
+    fn created(&mut self, _key: SceneKey, _result: Result<(), CreateError>) {}
+    /// What has come of [`Worker::admit_aside`](super::Worker::admit_aside).
+    fn admitted(&mut self, _key: SceneKey, _result: Result<Result<(), String>, CallError>) {}
 }
 
 /// One step that was made.
@@ -48,6 +65,9 @@ pub enum CreateError {
     Exists,
     #[error("a tick rate of {tick_rate_hz} Hz is more than {TICK_RATE_HZ_MAX}")]
     TickRate { tick_rate_hz: u32 },
+    /// It was to begin on another thread, which has ended before.
+    #[error("the scene has not begun")]
+    NotBegun,
     #[error(transparent)]
     Failed(#[from] Failure),
 }

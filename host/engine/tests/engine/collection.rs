@@ -216,7 +216,7 @@ fn outcome(hostile: &Hostile) -> Outcome {
 }
 
 fn run(table: &mut Table, plugin: &Plugin, deed: &Deed) -> Outcome {
-    match table.worker.create(A, plugin, &spec(), table.now, &mut table.said) {
+    match table.worker.create(A, plugin, &spec(), || table.now, &mut table.said) {
         Ok(()) => {}
         Err(CreateError::Failed(failure)) => return Stillborn(failure.kind()),
         Err(other) => panic!("{other}"),
@@ -224,7 +224,8 @@ fn run(table: &mut Table, plugin: &Plugin, deed: &Deed) -> Outcome {
     match deed {
         Deed::Start => {}
         Deed::Admit => {
-            let _ = table.worker.admit(A, &player(0), &mut table.said).map_err(|error| note(table, error));
+            let _ =
+                table.worker.admit(A, &player(0), || table.now, &mut table.said).map_err(|error| note(table, error));
         }
         Deed::Say(body) => {
             table.deliver(A, Event::Joined(player(0)));

@@ -143,11 +143,11 @@ fn a_scene_that_fails_to_start_does_not_exist() {
 fn a_scene_that_fails_to_admit_is_removed() {
     let mut table = Table::new();
     table.create_joined(A, 20);
-    let refusal = table.worker.admit(A, &player(7), &mut table.said).unwrap();
+    let refusal = table.worker.admit(A, &player(7), || table.now, &mut table.said).unwrap();
     assert_eq!(refusal, Err("nobody may sit on seat 7".to_owned()));
-    let error = table.worker.admit(A, &player(8), &mut table.said).unwrap_err();
+    let error = table.worker.admit(A, &player(8), || table.now, &mut table.said).unwrap_err();
     assert!(matches!(error, CallError::Failed(Failure::Trap { .. })), "{error}");
-    let error = table.worker.admit(A, &player(0), &mut table.said).unwrap_err();
+    let error = table.worker.admit(A, &player(0), || table.now, &mut table.said).unwrap_err();
     assert_eq!(error, CallError::NoScene);
 }
 

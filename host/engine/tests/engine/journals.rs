@@ -18,7 +18,7 @@ pub fn spec(tick_rate_hz: u32, snapshot_steps: u32) -> SceneSpec {
 pub fn recorded(tick_rate_hz: u32, snapshot_steps: u32) -> Table {
     let mut table = Table::new();
     table.try_create(A, &spec(tick_rate_hz, snapshot_steps)).unwrap();
-    table.worker.admit(A, &player(0), &mut table.said).unwrap().unwrap();
+    table.worker.admit(A, &player(0), || table.now, &mut table.said).unwrap().unwrap();
     table.deliver(A, Event::Joined(player(0)));
     table
 }
@@ -30,7 +30,10 @@ fn play(table: &mut Table) {
     table.say(A, &[b'T', 1, 20]);
     table.say(A, b"d");
     table.run_for(ms(330));
-    assert_eq!(table.worker.admit(A, &player(7), &mut table.said).unwrap().unwrap_err(), "nobody may sit on seat 7");
+    assert_eq!(
+        table.worker.admit(A, &player(7), || table.now, &mut table.said).unwrap().unwrap_err(),
+        "nobody may sit on seat 7"
+    );
     table.deliver(A, Event::Dropped(0));
     table.say(A, &[b'T', 2, 200]);
     table.run_for(ms(1_000));
@@ -201,7 +204,7 @@ fn a_failure_is_in_the_journal_with_what_has_caused_it() {
         assert_eq!((tick, found.as_str(), text), (2, kind, table.said.failures[0].1.to_string()));
     }
     let mut table = recorded(20, 100);
-    table.worker.admit(A, &player(8), &mut table.said).unwrap_err();
+    table.worker.admit(A, &player(8), || table.now, &mut table.said).unwrap_err();
     assert!(matches!(replay(whole(&table)).unwrap().ended, Ended::Failed { kind, .. } if kind == "trap"));
 }
 
@@ -224,7 +227,7 @@ fn a_game_that_cannot_be_saved_is_recorded_from_its_beginning() {
           (return (call $err (i32.const 0) (i32.const 19)))",
     );
     let mut table = Table::new();
-    table.worker.create(A, &plugin, &spec(20, 2), table.now, &mut table.said).unwrap();
+    table.worker.create(A, &plugin, &spec(20, 2), || table.now, &mut table.said).unwrap();
     table.deliver(A, Event::Joined(player(0)));
     table.run_for(ms(1_500));
     assert!(table.said.failures.is_empty());
@@ -339,7 +342,7 @@ fn a_session_with_a_journal_has_an_instance_of_its_own() {
     let mut table = Table::new();
     let spec = spec(20, 100);
     table.try_create(A, &spec).unwrap();
-    table.worker.restart(A, &PLUGIN, &spec, table.now, &mut table.said).unwrap();
+    table.worker.restart(A, &PLUGIN, &spec, || table.now, &mut table.said).unwrap();
     table.deliver(A, Event::Joined(player(0)));
     table.say(A, b"n");
     table.run_for(ms(100));

@@ -1,6 +1,7 @@
 //! What the engine promises, through its public interface. One binary; `support` has the guests and a table to run
 //! scenes on.
 
+mod asides;
 mod cache;
 mod collection;
 mod hostile;

@@ -251,7 +251,7 @@ fn after_finish_nothing_follows() {
     assert_eq!(commands[1], sent(b"e last words"));
     assert!(matches!(commands[2], Command::Finish(_)));
     assert_eq!(table.try_deliver(A, say(b"e")), Err(DeliverError::Finished));
-    let admitted = table.worker.admit(A, &player(1), &mut table.said);
+    let admitted = table.worker.admit(A, &player(1), || table.now, &mut table.said);
     assert_eq!(admitted, Err(CallError::Finished));
     assert_eq!(table.worker.next_due(), None);
     assert!(table.worker.remove(A));

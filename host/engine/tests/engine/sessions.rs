@@ -29,7 +29,7 @@ fn starts(table: &mut Table) -> u8 {
 
 /// How often the instance of the next session was started.
 fn starts_after(table: &mut Table, plugin: &Plugin, spec: &SceneSpec) -> u8 {
-    table.worker.restart(A, plugin, spec, table.now, &mut table.said).unwrap();
+    table.worker.restart(A, plugin, spec, || table.now, &mut table.said).unwrap();
     starts(table)
 }
 
@@ -56,7 +56,7 @@ fn the_next_session_begins_at_its_first_tick_with_nothing_of_the_one_before() {
     table.take_steps(A);
     table.worker.park(A);
     table.run_for(ms(30));
-    table.worker.restart(A, &PLUGIN, &spec(), table.now, &mut table.said).unwrap();
+    table.worker.restart(A, &PLUGIN, &spec(), || table.now, &mut table.said).unwrap();
     assert_eq!(table.worker.next_due(), None, "nobody is inside");
     table.deliver(A, Event::Joined(player(1)));
     table.run_for(ms(300));
@@ -70,7 +70,7 @@ fn a_session_draws_its_numbers_from_its_own_seed() {
     let draws = |seed, table: &mut Table| {
         let mut spec = spec();
         spec.init.seed = seed;
-        table.worker.restart(A, &PLUGIN, &spec, table.now, &mut table.said).unwrap();
+        table.worker.restart(A, &PLUGIN, &spec, || table.now, &mut table.said).unwrap();
         table.say(A, b"d");
         table.run();
         table.take_commands(A)
@@ -103,7 +103,7 @@ fn a_session_that_does_not_start_leaves_no_scene() {
     let mut table = scene();
     let mut broken = spec();
     "E".clone_into(&mut broken.init.configuration);
-    let error = table.worker.restart(A, &PLUGIN, &broken, table.now, &mut table.said).unwrap_err();
+    let error = table.worker.restart(A, &PLUGIN, &broken, || table.now, &mut table.said).unwrap_err();
     assert!(matches!(error, CreateError::Failed(_)), "{error}");
     assert!(!table.worker.contains(A));
     table.create(A, 20);

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use scenehost_engine::{
-    Command, CreateError, DeliverError, Engine, Event, Failure, Incoming, Init, Log, Options, Outgoing, Player, Plugin,
-    SceneKey, SceneSpec, Sink, Stepped, Target, Worker, WorkerOptions, journal::Journaled,
+    Aside, CallError, Command, CreateError, DeliverError, Engine, Event, Failure, Incoming, Init, Log, Options,
+    Outgoing, Player, Plugin, SceneKey, SceneSpec, Sink, Stepped, Target, Worker, WorkerOptions, journal::Journaled,
 };
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
@@ -94,12 +94,22 @@ pub struct Table {
     pub said: Recorder,
 }
 
+/// What a game says to who would enter.
+pub type Answer = Result<(), String>;
+
 #[derive(Default)]
 pub struct Recorder {
     pub steps: Vec<(SceneKey, Duration, Stepped)>,
     pub failures: Vec<(SceneKey, Failure)>,
     pub logs: Vec<(SceneKey, Log)>,
     pub swaps: Vec<(SceneKey, Result<(), String>)>,
+    pub created: Vec<(SceneKey, Result<(), CreateError>)>,
+    pub admitted: Vec<(SceneKey, Result<Answer, CallError>)>,
+    /// Calls that another thread is to make; `None` where there is no such thread.
+    #[expect(clippy::vec_box, reason = "they are kept as they are given")]
+    pub lane: Option<Vec<Box<Aside>>>,
+    /// How much the thread has worked, if that is to count.
+    pub worked: Option<Duration>,
     /// The whole journals, and what is left of them behind the last snapshot.
     pub journals: BTreeMap<SceneKey, [Vec<u8>; 2]>,
     /// What was told in which order.
@@ -136,6 +146,26 @@ impl Sink for Recorder {
         self.swaps.push((key, result));
     }
 
+    fn worked(&self) -> Option<Duration> {
+        self.worked
+    }
+
+    fn aside(&mut self, aside: Box<Aside>) -> Result<(), Box<Aside>> {
+        match &mut self.lane {
+            Some(lane) => lane.push(aside),
+            None => return Err(aside),
+        }
+        Ok(())
+    }
+
+    fn created(&mut self, key: SceneKey, result: Result<(), CreateError>) {
+        self.created.push((key, result));
+    }
+
+    fn admitted(&mut self, key: SceneKey, result: Result<Result<(), String>, CallError>) {
+        self.admitted.push((key, result));
+    }
+
     fn failed(&mut self, key: SceneKey, failure: Failure) {
         self.failures.push((key, failure));
     }
@@ -162,7 +192,7 @@ impl Table {
     }
 
     pub fn try_create(&mut self, key: SceneKey, spec: &SceneSpec) -> Result<(), CreateError> {
-        self.worker.create(key, &PLUGIN, spec, self.now, &mut self.said)
+        self.worker.create(key, &PLUGIN, spec, || self.now, &mut self.said)
     }
 
     /// Makes a scene with the player of seat 0 inside.

@@ -99,7 +99,7 @@ fn a_version_that_fails_when_it_is_asked_to_let_somebody_in_is_left_too() {
     table.run_for(ms(100));
     let closed = version("(if (i32.eq (local.get $seat) (i32.const 8)) (then (call $panic)))", "(call $panic)");
     swap(&mut table, &closed).unwrap();
-    assert_eq!(table.worker.admit(A, &player(1), &mut table.said).unwrap(), Ok(()));
+    assert_eq!(table.worker.admit(A, &player(1), || table.now, &mut table.said).unwrap(), Ok(()));
     assert!(table.said.swaps.pop().unwrap().1.is_err());
     table.deliver(A, Event::Joined(player(1)));
     assert_eq!(echo(&mut table).last(), Some(&sent(b"e!")));

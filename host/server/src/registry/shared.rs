@@ -12,12 +12,19 @@ fn prefix(digest: Digest) -> String {
     format!("component/{digest}/")
 }
 
+fn key(digest: Digest, part: usize) -> String {
+    format!("{}{part:08}", prefix(digest))
+}
+
+/// Whether a component is there.
+pub async fn has(store: &Store, digest: Digest) -> Result<bool, Error> {
+    Ok(store.get(&key(digest, 0)).await?.is_some())
+}
+
 /// Writes a component, once.
 pub async fn put(store: &Store, digest: Digest, bytes: &[u8]) -> Result<(), Error> {
-    let prefix = prefix(digest);
     // The last part is written with the others or not at all.
-    let part =
-        |(number, part): (usize, &[u8])| Write::Put { key: format!("{prefix}{number:08}"), value: part.to_vec() };
+    let part = |(number, part): (usize, &[u8])| Write::Put { key: key(digest, number), value: part.to_vec() };
     let writes = bytes.chunks(PART_BYTES).enumerate().map(part).collect();
     store.begin(writes).await?.synced().await
 }

@@ -13,7 +13,7 @@ use scenehost_engine::journal::{About, JournalSpec};
 use super::FleetRun;
 
 /// What a component begins with.
-pub fn spec(id: SceneId, start: &Start, fleet: &FleetRun, now: Time) -> engine::SceneSpec {
+pub fn spec(id: SceneId, start: &Start, fleet: &FleetRun, group: engine::Group, now: Time) -> engine::SceneSpec {
     let init = engine::Init {
         seed: start.seed,
         tick_rate_hz: start.limits.tick_rate_hz,
@@ -26,6 +26,7 @@ pub fn spec(id: SceneId, start: &Start, fleet: &FleetRun, now: Time) -> engine::
     let mut spec = engine::SceneSpec::new(init);
     spec.limits = fleet.limits;
     spec.tick_when_empty = fleet.tick_when_empty;
+    spec.group = group;
     let rules = start.limits.journal;
     spec.journal = (rules.keep != Keep::Off).then(|| JournalSpec {
         about: About {

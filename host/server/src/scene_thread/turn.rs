@@ -1,9 +1,11 @@
 //! The turns of a scene thread. Main type: [`SceneThread`].
 
+mod away;
 mod connections;
 mod going_on;
 mod release;
 mod save;
+mod start;
 mod swap;
 mod used;
 
@@ -16,14 +18,12 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use mio::{Events, Poll, Token};
-use scenehost_core::config::Strikes;
-use scenehost_core::message::EndReason;
-use scenehost_core::scene::{self, Effect, Scene};
-use scenehost_core::scene_service::{self, Event::ResRelease, ToScene};
-use scenehost_core::{DomainName, Incarnation, Message, Refusal, SceneId, Time};
+use scenehost_core::scene::{self, Effect, GameEvent, Scene};
+use scenehost_core::scene_service::{Event::ResRelease, ToScene};
+use scenehost_core::{DomainName, Message, Refusal, SceneId, Time};
 use scenehost_engine::{
-    CallError, Command, CreateError, DeliverError, Failure, Log, NextMatch, Outgoing, SceneKey, Showing, Sink, Stepped,
-    Worker, WorkerOptions, journal::Journaled,
+    Aside, CallError, Command, CreateError, DeliverError, Failure, Log, NextMatch, Outgoing, SceneKey, Showing, Sink,
+    Stepped, Worker, WorkerOptions, journal::Journaled,
 };
 use scenehost_protocol::SharedEvent;
 use scenehost_protocol::v1::{self, server_frame::Body};
@@ -31,6 +31,7 @@ use slab::Slab;
 use tokio::runtime::Handle;
 
 use super::connection::Connection;
+use super::lane::Lane;
 use super::ledger::Ledger;
 use super::logs::SceneLogs;
 use super::runs::{FleetRun, InUse};
@@ -38,10 +39,11 @@ use super::saves::{Room, Saves};
 use super::usage::Groups;
 use super::{FleetRuns, Order, SceneThreads, Seed, game};
 use crate::bus::Bus;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::journals::Writer;
 use crate::meters::SceneMeters;
 use crate::wire;
+use away::{Called, Deferred, Waiting};
 
 pub use connections::CONNECTIONS_MAX;
 
@@ -103,6 +105,8 @@ pub struct SceneThread {
     swapping: HashMap<SceneId, Arc<FleetRun>>,
     /// What is held of the scenes that have journals.
     ledgers: HashMap<SceneId, Ledger>,
+    /// What the calls are for that are made elsewhere and are no steps.
+    called: HashMap<SceneId, Called>,
     outcomes: Outcomes,
     /// The least that is a strike in any fleet: a step below both is looked at no further.
     strike_step: Duration,
@@ -119,6 +123,9 @@ pub struct SceneThread {
 /// What the worker said, to be dealt with when it has returned.
 struct Outcomes {
     queue: VecDeque<(SceneId, Outcome)>,
+    /// Who makes the calls of slow scenes, which are away meanwhile.
+    lane: Lane,
+    away: HashMap<SceneId, Waiting>,
     /// Written at once.
     journals: Writer,
     /// The step of which the worker tells now, when it has something to tell besides its commands.
@@ -133,6 +140,8 @@ enum Outcome {
     Snapshot,
     /// Another version of its game is used from now on, or why not.
     Swapped(Result<(), String>),
+    Created(Result<(), CreateError>),
+    Admitted(Result<Result<(), String>, CallError>),
 }
 
 impl Outcomes {
@@ -149,28 +158,44 @@ impl Sink for Outcomes {
 
     fn stepped(&mut self, key: SceneKey, stepped: Stepped) {
         self.tick = None;
-        self.queue.push_back((SceneId(key.0), Outcome::Stepped(stepped)));
+        self.push(key, Outcome::Stepped(stepped));
     }
 
     fn failed(&mut self, key: SceneKey, failure: Failure) {
         self.journals.failed(SceneId(key.0));
-        self.queue.push_back((SceneId(key.0), Outcome::Failed(self.tick_of(key), failure)));
+        self.push(key, Outcome::Failed(self.tick_of(key), failure));
         self.tick = None;
     }
 
     fn journaled(&mut self, key: SceneKey, part: Journaled<'_>) {
         self.journals.write(SceneId(key.0), part);
         if let Journaled::Snapshot { .. } = part {
-            self.queue.push_back((SceneId(key.0), Outcome::Snapshot));
+            self.push(key, Outcome::Snapshot);
         }
     }
 
     fn logged(&mut self, key: SceneKey, log: Log) {
-        self.queue.push_back((SceneId(key.0), Outcome::Logged(self.tick_of(key), log)));
+        self.push(key, Outcome::Logged(self.tick_of(key), log));
     }
 
     fn swapped(&mut self, key: SceneKey, result: Result<(), String>) {
-        self.queue.push_back((SceneId(key.0), Outcome::Swapped(result)));
+        self.push(key, Outcome::Swapped(result));
+    }
+
+    fn worked(&self) -> Option<Duration> {
+        Some(clock::worked())
+    }
+
+    fn aside(&mut self, call: Box<Aside>) -> Result<(), Box<Aside>> {
+        self.put_aside(call)
+    }
+
+    fn created(&mut self, key: SceneKey, result: Result<(), CreateError>) {
+        self.push(key, Outcome::Created(result));
+    }
+
+    fn admitted(&mut self, key: SceneKey, result: Result<Result<(), String>, CallError>) {
+        self.push(key, Outcome::Admitted(result));
     }
 }
 
@@ -182,7 +207,7 @@ impl SceneThread {
         clock: Clock,
         runtime: Handle,
         saves: Room,
-        (journals, logs): (Writer, SceneLogs),
+        (journals, logs, lane): (Writer, SceneLogs, Lane),
     ) -> Self {
         Self {
             saves: Saves::new(saves, runtime.clone(), bus.clone(), seed.threads.clone()),
@@ -192,6 +217,7 @@ impl SceneThread {
             swaps: VecDeque::new(),
             swapping: HashMap::new(),
             ledgers: HashMap::new(),
+            called: HashMap::new(),
             poll: seed.poll,
             orders: seed.orders,
             orders_left: false,
@@ -206,7 +232,7 @@ impl SceneThread {
             touched: Vec::new(),
             unread: Vec::new(),
             logs,
-            outcomes: Outcomes { queue: VecDeque::new(), journals, tick: None },
+            outcomes: Outcomes { queue: VecDeque::new(), lane, away: HashMap::new(), journals, tick: None },
             strike_step: Duration::MAX,
             strike_bytes: usize::MAX,
             sweep_at: clock.elapsed() + SWEEP,
@@ -258,7 +284,8 @@ impl SceneThread {
     }
 
     fn wait(&mut self) -> Duration {
-        if self.orders_left || !self.unread.is_empty() || !self.swaps.is_empty() {
+        let left = self.orders_left || !self.outcomes.queue.is_empty();
+        if left || !self.unread.is_empty() || !self.swaps.is_empty() {
             return Duration::ZERO; // What they had to say has been said: no event will follow.
         }
         let now = self.clock.elapsed();
@@ -274,103 +301,52 @@ impl SceneThread {
         self.threads.0[self.index].woken.swap(false, Ordering::AcqRel);
         self.orders_left = false;
         for _ in 0..ORDERS_PER_TURN_MAX {
-            match self.orders.try_recv() {
-                Ok(Order::Scene(id, ToScene::Start(start))) => {
-                    self.start(id, *start);
-                    // That takes as long as many steps: those that are due go first.
-                    let now = self.clock.elapsed();
-                    if self.worker.next_due().is_some_and(|due| due <= now) {
-                        break;
-                    }
-                }
-                Ok(Order::Scene(id, ToScene::Release { epoch })) => self.release(id, epoch),
-                Ok(Order::Scene(id, order)) => {
-                    if let ToScene::End { reason, .. } = &order {
-                        let reason = format!("{reason:?}");
-                        self.worker.end_journal(SceneKey(id.0), &reason, &mut self.outcomes);
-                    }
-                    self.scene_event(id, scene::Event::Order(order));
-                }
-                Ok(Order::Socket(id, socket)) => self.open(id, socket),
-                Ok(Order::Saved(id, save, made)) => self.made(id, save, made),
-                Ok(Order::Swap(targets)) => self.plan_swaps(&targets),
-                Ok(Order::Usage(id, answer)) => self.tell_usage(id, answer),
-                Ok(Order::Stop) => self.stopping = true,
-                Err(_) => return,
+            let Ok(order) = self.orders.try_recv() else { return };
+            if self.order(order) {
+                break;
             }
         }
         self.orders_left = true;
     }
 
-    fn start(&mut self, id: SceneId, start: scenehost_core::scene_service::Start) {
-        if let Some(older) = self.scenes.get(&id).map(Scene::incarnation) {
-            if !start.reuse || older.epoch >= start.epoch {
-                return; // Ordered twice; the first one answers.
+    /// Whether that took so long that others go first.
+    fn order(&mut self, order: Order) -> bool {
+        if let Some(waiting) = order.scene().and_then(|id| self.waiting(id)) {
+            waiting.wait(Deferred::Order(order));
+            return false;
+        }
+        match order {
+            Order::Scene(id, ToScene::Start(start)) => {
+                self.start(id, *start);
+                // That takes as long as many steps: those that are due go first.
+                let now = self.clock.elapsed();
+                return self.worker.next_due().is_some_and(|due| due <= now);
             }
-            self.end_older(older);
-        }
-        let epoch = start.epoch;
-        if self.goes_on(id, &start) {
-            return;
-        }
-        let Some(fleet) = self.fleets.get(&start.fleet, start.build) else {
-            // There is no such fleet any more.
-            let result = Err(Refusal::Overloaded("scenes of a fleet that has just changed".into()));
-            let answer = scene_service::Event::ResStart { scene: id, epoch, result };
-            return self.bus.send(Message::OwnSceneService(answer));
-        };
-        let began = self.clock.elapsed();
-        self.outcomes.journals.expect(Incarnation { scene: id, epoch }, start.limits.journal);
-        if self.outcomes.journals.has(id) {
-            self.ledgers.insert(id, Ledger::default());
-        }
-        let spec = game::spec(id, &start, &fleet, self.clock.now());
-        let (fleet_name, reuse) = (start.fleet.clone(), start.reuse);
-        let Strikes { step_ms, memory_kib, .. } = start.limits.strikes;
-        if step_ms > 0 {
-            self.strike_step = self.strike_step.min(Duration::from_millis(step_ms));
-        }
-        if memory_kib > 0 {
-            self.strike_bytes =
-                self.strike_bytes.min(usize::try_from(memory_kib).unwrap_or(usize::MAX).saturating_mul(1_024));
-        }
-        self.logs.begin(id, &fleet);
-        let ordered = start.build;
-        self.swapping.remove(&id);
-        self.scenes.insert(id, Scene::start(id, start));
-        let key = SceneKey(id.0);
-        let created = match reuse {
-            true => self.worker.restart(key, &fleet.plugin, &spec, began, &mut self.outcomes),
-            false => self.worker.create(key, &fleet.plugin, &spec, began, &mut self.outcomes),
-        };
-        self.uses(id, &fleet);
-        let now = self.clock.now();
-        let result = created.map_err(|error| {
-            tracing::warn!(scene = %id, fleet = %fleet_name, %error, "a scene could not start");
-            if let CreateError::Failed(failure) = &error {
-                self.logs.failed(now, id, None, failure);
-                self.fleets.failed(&fleet, id, now, failure);
+            Order::Scene(id, ToScene::Release { epoch }) => self.release(id, epoch),
+            Order::Scene(id, order) => {
+                if let ToScene::End { reason, .. } = &order {
+                    let reason = format!("{reason:?}");
+                    self.worker.end_journal(SceneKey(id.0), &reason, &mut self.outcomes);
+                }
+                self.scene_event(id, scene::Event::Order(order));
             }
-            Refusal::Invalid("the game could not start: its operators find the reason in the log".to_owned())
-        });
-        self.meters.started(self.clock.elapsed() - began);
-        self.scene_event(id, scene::Event::Started(result));
-        if fleet.build != ordered {
-            tracing::warn!(scene = %id, fleet = %fleet_name, %ordered, used = %fleet.build, "its build is not known any more");
-            self.is_made_of(id, &fleet);
+            Order::Socket(id, socket) => self.open(id, socket),
+            Order::Saved(id, save, made) => self.made(id, save, made),
+            Order::Swap(targets) => self.plan_swaps(&targets),
+            Order::Usage(id, answer) => self.tell_usage(id, answer),
+            Order::Back(call) => self.back(call),
+            Order::Stop => self.stopping = true,
         }
-    }
-
-    /// The incarnation before has no users any more; if it has all the same, they are told.
-    fn end_older(&mut self, Incarnation { scene, epoch }: Incarnation) {
-        let end = ToScene::End { epoch, reason: EndReason::Expired, results: Vec::new(), keep: true };
-        self.scene_event(scene, scene::Event::Order(end));
-        self.scenes.remove(&scene);
+        false
     }
 
     fn scene_event(&mut self, id: SceneId, event: scene::Event) {
         let mut waiting = VecDeque::from([event]);
         while let Some(event) = waiting.pop_front() {
+            if let Some(away) = self.waiting(id) {
+                away.wait(Deferred::Event(event));
+                continue;
+            }
             let now = self.clock.now();
             let Some(scene) = self.scenes.get_mut(&id) else {
                 if let scene::Event::ReqJoinScene { connection, request, .. }
@@ -401,26 +377,24 @@ impl SceneThread {
     fn carry_out(&mut self, id: SceneId, effect: Effect<Told>, waiting: &mut VecDeque<scene::Event>) {
         match effect {
             Effect::Admit { player, connection, request } => {
-                let seat = player.seat;
-                let asked = self.worker.admit(SceneKey(id.0), &game::player(&player), &mut self.outcomes);
-                let result = match asked {
-                    Ok(result) => result,
-                    Err(CallError::NoScene | CallError::Finished) => Err("the game is over".to_owned()),
-                    Err(CallError::Failed(failure)) => {
-                        let text = self.failed(id, None, &failure);
-                        waiting.push_back(scene::Event::Failed(text));
-                        Err("the game has failed".to_owned())
+                let (seat, player) = (player.seat, game::player(&player));
+                let (key, clock) = (SceneKey(id.0), self.clock);
+                let clock = || clock.elapsed();
+                let asked = if self.is_to_step_aside(id) {
+                    match self.worker.admit_aside(key, player, clock, &mut self.outcomes) {
+                        Ok(()) => {
+                            self.called.insert(id, Called::Admit { seat, connection, request });
+                            return;
+                        }
+                        Err(error) => Err(error),
                     }
+                } else {
+                    self.worker.admit(key, &player, clock, &mut self.outcomes)
                 };
+                let result = self.answered(id, asked, waiting);
                 waiting.push_back(scene::Event::Admitted { seat, connection, request, result });
             }
-            Effect::Game(event) => {
-                let now = self.clock.elapsed();
-                if self.worker.deliver(SceneKey(id.0), game::event(event), now) == Err(DeliverError::InboxFull) {
-                    self.worker.remove(SceneKey(id.0));
-                    waiting.push_back(scene::Event::Failed("it has lost track of its players".to_owned()));
-                }
-            }
+            Effect::Game(event) => self.tell_game(id, event, waiting),
             Effect::Tell { connection, notice: scene::Notice::Closing(refusal), .. } => {
                 self.cut_off(connection, &refusal);
             }
@@ -468,6 +442,35 @@ impl SceneThread {
         }
     }
 
+    /// The answer to who wants to enter, whatever the game has said.
+    fn answered(
+        &mut self,
+        id: SceneId,
+        asked: Result<Result<(), String>, CallError>,
+        waiting: &mut VecDeque<scene::Event>,
+    ) -> Result<(), String> {
+        match asked {
+            Ok(result) => result,
+            Err(CallError::NoScene | CallError::Finished) => Err("the game is over".to_owned()),
+            Err(CallError::Failed(failure)) => {
+                let text = self.failed(id, None, &failure);
+                waiting.push_back(scene::Event::Failed(text));
+                Err("the game has failed".to_owned())
+            }
+        }
+    }
+
+    fn tell_game(&mut self, id: SceneId, event: GameEvent, waiting: &mut VecDeque<scene::Event>) {
+        if let Some(away) = self.waiting(id) {
+            return away.wait(Deferred::Game(event));
+        }
+        let now = self.clock.elapsed();
+        if self.worker.deliver(SceneKey(id.0), game::event(event), now) == Err(DeliverError::InboxFull) {
+            self.worker.remove(SceneKey(id.0));
+            waiting.push_back(scene::Event::Failed("it has lost track of its players".to_owned()));
+        }
+    }
+
     fn lives_no_more(&mut self, id: SceneId) {
         self.worker.remove(SceneKey(id.0));
         self.logs.gone(id);
@@ -486,6 +489,11 @@ impl SceneThread {
     fn step_due(&mut self) {
         let clock = self.clock;
         self.worker.run_due(|| clock.elapsed(), &mut self.outcomes);
+        self.deal();
+    }
+
+    /// Deals with what the worker has said.
+    fn deal(&mut self) {
         // An outcome may lead to calls with outcomes of their own; those come to the end.
         while let Some((id, outcome)) = self.outcomes.queue.pop_front() {
             match outcome {
@@ -513,6 +521,8 @@ impl SceneThread {
                 Outcome::Logged(tick, log) => self.logs.logged(self.clock.now(), id, tick, log),
                 Outcome::Snapshot => self.note(id),
                 Outcome::Swapped(result) => self.swapped(id, result),
+                Outcome::Created(result) => self.created(id, result),
+                Outcome::Admitted(result) => self.admitted(id, result),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What the scenes of a thread use, gathered for each build of a fleet.
 //!
-//! Invariant: a build is a group of the worker for as long as scenes of it are there, and its counts are handed over once
-//! a second: no thread waits for another one with each step.
+//! Invariant: a build is a group of the worker for as long as it is known, so that what its scenes have done is not
+//! forgotten, and its counts are handed over once a second: no thread waits for another one with each step.
 
 use std::sync::{Arc, PoisonError};
 
@@ -45,8 +45,9 @@ impl Groups {
             let Some(run) = place else { continue };
             let used = worker.take_used(group(index));
             run.used.lock().unwrap_or_else(PoisonError::into_inner).add(&used);
-            if run.has_no_scenes() {
+            if Arc::strong_count(run) == 1 {
                 *place = None;
+                worker.reset_group(group(index));
             }
         }
     }

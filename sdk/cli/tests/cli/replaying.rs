@@ -59,7 +59,7 @@ fn recorded(folder: &Path) -> PathBuf {
     let plugin = engine.compile(&std::fs::read(component("gomoku")).unwrap()).unwrap();
     let (mut worker, mut journal, key) = (Worker::new(WorkerOptions::default()), Journal::default(), SceneKey(1));
     let mut now = Duration::from_secs(1);
-    worker.create(key, &plugin, &spec, now, &mut journal).unwrap();
+    worker.create(key, &plugin, &spec, || now, &mut journal).unwrap();
     let message = |from, body: &str| Event::Message(Incoming { from, body: body.as_bytes().to_vec() });
     let events = [
         Event::Joined(player(0)),

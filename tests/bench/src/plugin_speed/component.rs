@@ -114,7 +114,7 @@ impl Hosted {
                 JournalSpec { about: About { scene, ..About::default() }, snapshot_steps: rules.snapshot_steps }
             });
             let spec = SceneSpec { journal, ..SceneSpec::new(init(&game, scene)) };
-            hosted.worker.create(SceneKey(scene), plugin, &spec, Duration::ZERO, &mut hosted.said)?;
+            hosted.worker.create(SceneKey(scene), plugin, &spec, || Duration::ZERO, &mut hosted.said)?;
         }
         Ok(hosted)
     }

@@ -71,6 +71,10 @@ impl SceneThread {
         let now = self.clock.elapsed();
         for _ in 0..FRAMES_PER_TURN_MAX {
             let Some(connection) = self.connections.get_mut(index) else { return };
+            if let Some(away) = self.outcomes.away.get_mut(&connection.scene) {
+                connection.queued = true;
+                return away.wait_to_be_read(index);
+            }
             match connection.read(now) {
                 Incoming::Frame(_) if connection.closing.is_some() => {}
                 Incoming::Frame(frame) => self.frame(index, now, frame),
@@ -293,7 +297,9 @@ impl SceneThread {
                 None if !connection.is_inside() && now.saturating_sub(connection.opened) >= FIRST_FRAME_MAX => {
                     self.cut_off(id, &Refusal::TimedOut("entering the scene".into()));
                 }
-                None if silent >= SILENCE_MAX => self.drop_connection(index),
+                None if silent >= SILENCE_MAX && !self.outcomes.away.contains_key(&connection.scene) => {
+                    self.drop_connection(index);
+                }
                 None if silent >= PING_AFTER && !connection.pinged => {
                     connection.ping();
                     connection.touched = true;

@@ -8,6 +8,7 @@ use scenehost_engine::{Level, SceneKey, SwapError};
 
 use super::super::Targets;
 use super::super::runs::FleetRun;
+use super::away::Deferred;
 use super::{QUANTUM, SceneThread};
 
 impl SceneThread {
@@ -36,10 +37,13 @@ impl SceneThread {
         }
     }
 
-    fn swap(&mut self, id: SceneId, target: Arc<FleetRun>) {
+    pub(super) fn swap(&mut self, id: SceneId, target: Arc<FleetRun>) {
         // It may have ended since, or begun anew with it.
         if self.runs.get(&id).is_none_or(|run| run.build == target.build) {
             return;
+        }
+        if let Some(away) = self.waiting(id) {
+            return away.wait(Deferred::Swap(target));
         }
         match self.worker.swap(SceneKey(id.0), &target.plugin, target.limits, &mut self.outcomes) {
             Ok(()) => _ = self.swapping.insert(id, target),
