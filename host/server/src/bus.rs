@@ -3,6 +3,11 @@
 //! Invariant: every inbox has a limit, and sending never waits, or two services could wait for
 //! each other. A message that meets a full inbox is dropped, counted and logged; the deadline of
 //! its sender ends the wait for an answer. Users' requests are refused at the door instead.
+//!
+//! - `bus/asking.rs`: questions from outside of the services. `bus/users.rs`: frames for the users who are connected here.
+
+mod asking;
+mod users;
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
@@ -11,13 +16,13 @@ use std::time::Duration;
 
 use scenehost_core::chat::Moderate;
 use scenehost_core::config::Keep;
-use scenehost_core::message::{Notice, ToUser, ToUsers};
+use scenehost_core::message::ToUser;
 use scenehost_core::read::{Load, Scan, ScanRecords};
 use scenehost_core::scene_service::{Start, ToScene};
 use scenehost_core::{ConnectionId, DomainName, Epoch, Incarnation, Message, Refusal, SceneId, ServiceName};
 use scenehost_core::{auth, db, lobby, matching, scene_master};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 
 use crate::cluster::router::{self, Place, Router, Unsent};
 use crate::cluster::unit::{Role, Unit};
@@ -25,29 +30,18 @@ use crate::edge::SharedFrame;
 use crate::in_place::InPlace;
 use crate::scene_thread::SceneThreads;
 use crate::store::Store;
+use asking::Waiting;
 
 /// How many events may wait for a service.
 pub const INBOX_LEN_MAX: usize = 65_536;
 /// How many frames may wait for one lobby connection before it is closed as too slow.
 pub const USER_FRAMES_MAX: usize = 256;
 
-/// With so many frames waiting, what is for many is left out.
-const USER_FRAMES_BUSY: usize = USER_FRAMES_MAX / 2;
 /// How many messages may wait to be moderated; the lobby has a limit below that.
 const MODERATED_LEN_MAX: usize = 2 * lobby::MODERATED_AT_ONCE_MAX;
 
-/// With so many askers waiting, those who have hung up are looked for.
-const WAITING_SWEPT: usize = 4_096;
 /// How long what the lobby of another node must hear waits for room before it is tried again.
 const RETRY: Duration = Duration::from_millis(20);
-/// How long Auth may take in any case; its own deadline is shorter.
-const AUTH_MAX: Duration = Duration::from_millis(auth::REQUEST_MS_MAX + 1_000);
-
-/// How long what an operator orders of SceneMaster may take; many scenes at once take that long.
-const OPERATOR_MAX: Duration = Duration::from_secs(30);
-
-/// How long Db may take in any case; its own deadline is shorter.
-const DB_MAX: Duration = Duration::from_millis(db::REQUEST_MS_MAX + 1_000);
 
 /// The receiving ends, one for each service that has a loop.
 pub struct Inboxes {
@@ -154,43 +148,6 @@ pub enum Question {
 
 /// Fetches what an incarnation of a scene goes on from, before it begins.
 pub type Fetch = Box<dyn Fn(Incarnation) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
-
-/// Those outside of the services who wait for an answer, by number.
-struct Waiting<T> {
-    last: u64,
-    waiting: HashMap<u64, oneshot::Sender<Result<T, Refusal>>>,
-}
-
-impl<T> Default for Waiting<T> {
-    fn default() -> Self {
-        Self { last: 0, waiting: HashMap::new() }
-    }
-}
-
-impl<T> Waiting<T> {
-    /// The number begins with that of the node.
-    fn add(&mut self, node: u16) -> (u64, oneshot::Receiver<Result<T, Refusal>>) {
-        // Who has hung up is forgotten now and then, in case its answer was lost.
-        if self.waiting.len() >= WAITING_SWEPT && self.last.is_multiple_of(1_024) {
-            self.waiting.retain(|_, answer| !answer.is_closed());
-        }
-        let (answer, receiver) = oneshot::channel();
-        self.last += 1;
-        let number = router::numbered(node, self.last);
-        self.waiting.insert(number, answer);
-        (number, receiver)
-    }
-
-    fn forget(&mut self, number: u64) {
-        self.waiting.remove(&number);
-    }
-
-    fn answer(&mut self, number: u64, result: Result<T, Refusal>) {
-        if let Some(asker) = self.waiting.remove(&number) {
-            let _ = asker.send(result); // The asker has hung up: fine.
-        }
-    }
-}
 
 impl Bus {
     /// A bus without services: [`Bus::open`] or the cluster's node opens the ways to them. Has to be called in a runtime.
@@ -452,142 +409,14 @@ impl Bus {
         Some(inbox)
     }
 
-    /// Opens the way for frames to a lobby connection.
-    pub fn open_user(&self, connection: ConnectionId) -> mpsc::Receiver<Frame> {
-        let (sender, frames) = mpsc::channel(USER_FRAMES_MAX);
-        lock(&self.senders.users).insert(connection, sender);
-        frames
-    }
-
-    pub fn close_user(&self, connection: ConnectionId) {
-        lock(&self.senders.users).remove(&connection);
-    }
-
-    /// Asks SceneMaster for an operator: what, with the number of the question. Refused at once if its inbox is full.
-    ///
-    /// # Errors
-    /// As SceneMaster says; [`Refusal::TimedOut`] after [`OPERATOR_MAX`].
-    pub async fn ask_scene_master(
-        &self,
-        what: impl FnOnce(u64) -> scene_master::Event,
-    ) -> Result<scene_master::Answer, Refusal> {
-        self.ask(&self.senders.operators, OPERATOR_MAX, "making scenes", |number| what(number).into()).await
-    }
-
     /// Waits until this node is drained and may exit.
     pub async fn drained(&self) {
         self.senders.drained.notified().await;
     }
 
-    /// Asks Auth; refused at once if its inbox is full.
-    ///
-    /// # Errors
-    /// As Auth says; [`Refusal::TimedOut`] after [`AUTH_MAX`], for Auth has its own deadline, so it has failed.
-    pub async fn ask_auth(&self, request: auth::Request) -> Result<auth::Answer, Refusal> {
-        let event = |number| auth::Event::Req { asker: auth::Asker::Door(number), request: Box::new(request) };
-        self.ask(&self.senders.doors, AUTH_MAX, "signing in", |number| event(number).into()).await
-    }
-
-    /// Asks Db; refused at once if its inbox is full.
-    ///
-    /// # Errors
-    /// As Db says; [`Refusal::TimedOut`] after [`DB_MAX`].
-    pub async fn ask_db(&self, caller: db::Caller, request: db::Request) -> Result<db::Answer, Refusal> {
-        let event = |number| db::Event::Req { caller, asker: db::Asker::Door(number), request: Box::new(request) };
-        self.ask(&self.senders.db_doors, DB_MAX, "the store", |number| event(number).into()).await
-    }
-
-    async fn ask<T>(
-        &self,
-        waiting: &Mutex<Waiting<T>>,
-        limit: Duration,
-        what: &'static str,
-        question: impl FnOnce(u64) -> Message,
-    ) -> Result<T, Refusal> {
-        let (number, answer) = lock(waiting).add(self.senders.router.as_ref().map_or(0, Router::me));
-        if let Err(refusal) = self.say(question(number), what) {
-            lock(waiting).forget(number);
-            return Err(refusal);
-        }
-        match tokio::time::timeout(limit, answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) | Err(_) => {
-                lock(waiting).forget(number);
-                Err(Refusal::TimedOut(what.into()))
-            }
-        }
-    }
-
-    /// Says something to a unit for somebody who waits.
-    fn say(&self, message: Message, what: &'static str) -> Result<(), Refusal> {
-        let full = || Refusal::Overloaded(format!("requests: {what}").into());
-        let place = router::place(&message);
-        match (&self.senders.router, place) {
-            (Some(router), Place::Unit(unit)) if !router.is_here(&unit) => {
-                router.to_unit(&unit, None, message).map_err(|why| match why {
-                    Unsent::Down => Refusal::ServiceDown(unit.service()),
-                    Unsent::Full => full(),
-                })
-            }
-            _ => {
-                let Senders { auth, db, scene_master, .. } = &*self.senders;
-                let is_said = match message {
-                    Message::Auth(event) => auth.offer(event),
-                    Message::Db(event) => db.offer(event),
-                    Message::SceneMaster(event) => scene_master.offer(event),
-                    other => {
-                        self.deliver(other);
-                        true
-                    }
-                };
-                is_said.then_some(()).ok_or_else(full)
-            }
-        }
-    }
-
-    /// Ends all users' connections at this node: the Lobby that knew them is no more.
-    pub fn cut_users_off(&self) {
-        for (connection, frames) in lock(&self.senders.users).drain() {
-            let notice = Notice::SynClosing(Refusal::ServiceDown(ServiceName::Lobby));
-            // One with no room hears nothing; its queue ends with this, and the connection with that.
-            let _ = frames.try_send(Frame::One(ToUser { connection, seq: 0, request: 0, notice }));
-        }
-    }
-
     pub fn scene_threads(&self) -> &SceneThreads {
         &self.senders.scene_threads
     }
-
-    fn to_user(&self, to_user: ToUser) {
-        let mut users = lock(&self.senders.users);
-        let connection = to_user.connection;
-        let Some(sender) = users.get(&connection) else { return }; // Gone meanwhile.
-        if sender.try_send(Frame::One(to_user)).is_err() {
-            // Its end of the queue closes with this, and the connection with it.
-            users.remove(&connection);
-            metrics::counter!("scenehost_slow_connections_total", "kind" => "lobby").increment(1);
-        }
-    }
-
-    /// The same frame to many; left out where much waits already, for it is nothing that must not be missed.
-    fn to_users(&self, ToUsers { connections, notice }: ToUsers) {
-        let frame = Arc::new(SharedFrame::new(notice));
-        let mut left_out = 0;
-        let users = lock(&self.senders.users);
-        for connection in connections {
-            let Some(sender) = users.get(&connection) else { continue }; // Gone meanwhile.
-            left_out += u64::from(!offer(sender, &frame));
-        }
-        drop(users);
-        if left_out > 0 {
-            metrics::counter!("scenehost_left_out_frames_total").increment(left_out);
-        }
-    }
-}
-
-/// Whether a connection takes a frame that may be left out: it has to leave room for what may not.
-fn offer(sender: &mpsc::Sender<Frame>, frame: &Arc<SharedFrame>) -> bool {
-    sender.capacity() > USER_FRAMES_BUSY && sender.try_send(Frame::Shared(Arc::clone(frame))).is_ok()
 }
 
 fn put<T>(inbox: &mpsc::Sender<T>, event: T, service: &'static str) {
@@ -608,22 +437,4 @@ fn lock_to_read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_may_be_left_out_leaves_room_for_what_may_not() {
-        let (sender, mut frames) = mpsc::channel(USER_FRAMES_MAX);
-        let shared = Arc::new(SharedFrame::new(Notice::SynService(ServiceName::Db, true)));
-        let taken = (0..2 * USER_FRAMES_MAX).filter(|_| offer(&sender, &shared)).count();
-        assert_eq!(taken, USER_FRAMES_MAX - USER_FRAMES_BUSY);
-        let notice = Notice::SynService(ServiceName::Db, true);
-        let own = ToUser { connection: ConnectionId(1), seq: 1, request: 0, notice };
-        assert!((0..USER_FRAMES_BUSY).all(|_| sender.try_send(Frame::One(own.clone())).is_ok()));
-        frames.try_recv().expect("it is read");
-        assert!(!offer(&sender, &shared), "still busy");
-    }
 }

@@ -2,36 +2,35 @@
 //! that the rest of the host sees only what can work.
 
 mod cluster;
+mod fleet;
 mod plugins;
 mod provider;
+mod server;
 mod store;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use scenehost_core::address::Network;
 use scenehost_core::auth::identity::{PROVIDER_CHARS_MAX, is_provider_name};
 use scenehost_core::config::{self, Domain, Fleet};
 use scenehost_core::matching::domain::Record;
 use scenehost_core::results::{self, board::Board};
-use scenehost_core::{DomainName, FleetName, GameName, chat, db, economy, guild, party, rate, storage};
-use serde::{Deserialize, Serialize};
+use scenehost_core::{DomainName, FleetName, GameName, chat, db, economy, guild, party, storage};
+use serde::Deserialize;
 
 use crate::catalogue;
-use crate::edge::tls;
 use crate::fleets::is_plain;
 use crate::journals;
 use crate::moderation;
 
 pub use crate::cluster::unit::Role;
 pub use cluster::Cluster;
+pub use fleet::{FleetConfig, LimitsConfig};
 pub use plugins::{Plugins, Signatures};
 pub use provider::{KeysFrom, Provider, is_loopback};
+pub use server::{PerAddress, Server, Tls};
 pub use store::StoreConfig;
-
-/// The longest message that a game may send; every client can take it, in either encoding.
-const MESSAGE_BYTES_MAX: usize = 64 * 1_024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -86,83 +85,6 @@ pub struct Config {
     pub domains: BTreeMap<DomainName, Domain>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Server {
-    /// Where clients connect.
-    pub listen: SocketAddr,
-    /// Where the store lives.
-    pub data_dir: PathBuf,
-    /// Where backups of the store go, instead of `backups` in `data_dir`.
-    pub backup_dir: Option<PathBuf>,
-    /// Where `<plugin>.wasm` of each fleet lies, of which nothing was uploaded.
-    pub plugins_dir: PathBuf,
-    /// Pages that are served at `/`, if any.
-    pub pages_dir: Option<PathBuf>,
-    /// How many threads run scenes; 0: one for each core.
-    pub scene_threads: usize,
-    /// The most scenes at once.
-    pub scenes_max: u32,
-    /// The most client connections at once.
-    pub connections_max: usize,
-    /// Pages of other sites that may connect, such as `https://example.org`; the host's own always may.
-    pub allowed_origins: Vec<String>,
-    /// Whose `X-Forwarded-For` is believed: addresses and networks of the proxies in front of the host.
-    pub trusted_proxies: Vec<Network>,
-    /// How long a client may get nowhere with what is its turn: the handshake of TLS, the head of a
-    /// request (from its connection, or the answer before it), taking what is sent.
-    pub idle_ms: u64,
-    /// What one client address may do.
-    pub per_address: PerAddress,
-    /// With it clients connect by TLS, and only so.
-    pub tls: Option<Tls>,
-    /// How long running games have to end when the host stops.
-    pub drain_ms: u64,
-}
-
-impl Default for Server {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 7350)),
-            data_dir: PathBuf::from("scenehost-data"),
-            plugins_dir: PathBuf::from("plugins"),
-            backup_dir: None,
-            pages_dir: None,
-            scene_threads: 0,
-            scenes_max: 10_000,
-            connections_max: 20_000,
-            allowed_origins: Vec::new(),
-            trusted_proxies: Vec::new(),
-            idle_ms: 10_000,
-            per_address: PerAddress::default(),
-            tls: None,
-            drain_ms: 10_000,
-        }
-    }
-}
-
-impl Server {
-    fn check(&self) -> Result<(), Error> {
-        let wrong = |place: &str, what: String| Err(Error::Wrong { place: place.to_owned(), what });
-        if self.scenes_max == 0 || self.connections_max == 0 {
-            return wrong("[server]", "scenes_max and connections_max need at least 1".to_owned());
-        }
-        if self.idle_ms < 100 {
-            return wrong("[server]", "idle_ms is below 100: clients need the time to answer".to_owned());
-        }
-        let PerAddress { connections, sign_ins_per_minute } = self.per_address;
-        if connections == 0 || sign_ins_per_minute == 0 || sign_ins_per_minute > rate::PER_MINUTE_MAX {
-            let most = rate::PER_MINUTE_MAX;
-            let what = format!("connections needs at least 1, and sign_ins_per_minute 1 to {most}");
-            return wrong("[server.per_address]", what);
-        }
-        match self.tls.as_ref().map(tls::load) {
-            Some(Err(error)) => wrong("[server.tls]", error.to_string()),
-            Some(Ok(_)) | None => Ok(()),
-        }
-    }
-}
-
 /// What this machine gives to scenes, and what becomes of it when nobody needs it.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -214,54 +136,6 @@ impl Node {
             return Err(format!("region is 1 to {REGION_CHARS_MAX} of a to z, 0 to 9 and -, such as \"eu-west\""));
         }
         Ok(())
-    }
-}
-
-/// The limits of one client address; IPv6 addresses count by their /64.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PerAddress {
-    /// The most connections at once.
-    pub connections: u32,
-    /// The most tries to sign in, of any kind, in a minute.
-    pub sign_ins_per_minute: u32,
-}
-
-impl Default for PerAddress {
-    fn default() -> Self {
-        Self { connections: 256, sign_ins_per_minute: 300 }
-    }
-}
-
-/// Where the certificate lies; both files are PEM.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tls {
-    /// The server's certificate, then those that lead to its issuer.
-    pub certificate: PathBuf,
-    /// The private key of the first of them.
-    pub key: PathBuf,
-}
-
-impl Server {
-    /// Where the store is.
-    pub fn store_dir(&self) -> PathBuf {
-        self.data_dir.join("store")
-    }
-
-    /// Where uploaded components are.
-    pub fn uploads_dir(&self) -> PathBuf {
-        self.data_dir.join("plugins")
-    }
-
-    /// Where compiled code is kept.
-    pub fn code_dir(&self) -> PathBuf {
-        self.data_dir.join("code")
-    }
-
-    /// Where its backups are.
-    pub fn backup_dir(&self) -> PathBuf {
-        self.backup_dir.clone().unwrap_or_else(|| self.data_dir.join("backups"))
     }
 }
 
@@ -382,87 +256,6 @@ impl Ops {
 impl Default for Ops {
     fn default() -> Self {
         Self { listen: SocketAddr::from(([127, 0, 0, 1], 7351)), token: None, tokens: BTreeMap::new() }
-    }
-}
-
-/// How scenes of one plugin run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FleetConfig {
-    /// The name of a plugin that was uploaded; else of the component's file, without `.wasm`.
-    pub plugin: String,
-    /// The game's own configuration, passed on as JSON.
-    #[serde(default)]
-    pub configuration: serde_json::Map<String, serde_json::Value>,
-    /// Steps on with nobody inside.
-    #[serde(default)]
-    pub tick_when_empty: bool,
-    #[serde(default)]
-    pub scene: Fleet,
-    #[serde(default)]
-    pub limits: LimitsConfig,
-}
-
-impl FleetConfig {
-    /// What is wrong with it, if anything.
-    pub fn check(&self) -> Result<(), String> {
-        self.scene.check()?;
-        if self.limits.message_bytes > MESSAGE_BYTES_MAX {
-            return Err(format!("limits.message_bytes is above {MESSAGE_BYTES_MAX}"));
-        }
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if self.plugin.is_empty() || !self.plugin.chars().all(plain) {
-            return Err("plugin needs a name of letters, digits, - and _".to_owned());
-        }
-        Ok(())
-    }
-
-    /// The game's own configuration, JSON text.
-    pub fn configuration_json(&self) -> String {
-        serde_json::Value::Object(self.configuration.clone()).to_string()
-    }
-}
-
-/// What a component may use; see `scenehost_engine::Limits`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitsConfig {
-    pub memory_kib: usize,
-    pub step_ms: u32,
-    pub start_ms: u32,
-    pub message_bytes: usize,
-    pub messages_per_step: u32,
-    pub output_bytes_per_step: usize,
-    pub log_bytes_per_step: usize,
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        let limits = scenehost_engine::Limits::default();
-        Self {
-            memory_kib: limits.memory_bytes_max / 1_024,
-            step_ms: limits.step_ms_max,
-            start_ms: limits.start_ms_max,
-            message_bytes: limits.message_bytes_max,
-            messages_per_step: limits.messages_per_step_max,
-            output_bytes_per_step: limits.output_bytes_per_step_max,
-            log_bytes_per_step: limits.log_bytes_per_step_max,
-        }
-    }
-}
-
-impl LimitsConfig {
-    pub fn limits(&self) -> scenehost_engine::Limits {
-        scenehost_engine::Limits {
-            memory_bytes_max: self.memory_kib * 1_024,
-            step_ms_max: self.step_ms,
-            start_ms_max: self.start_ms,
-            message_bytes_max: self.message_bytes,
-            messages_per_step_max: self.messages_per_step,
-            output_bytes_per_step_max: self.output_bytes_per_step,
-            log_bytes_per_step_max: self.log_bytes_per_step,
-            ..scenehost_engine::Limits::default()
-        }
     }
 }
 

@@ -148,11 +148,11 @@ impl Machine {
 
     fn packet(&mut self, packet: Packet, now_ms: u64) {
         let End { node, incarnation, .. } = packet.from;
-        if packet.to.node != self.settings.node || !self.admits(node, incarnation) {
+        if packet.to.node != self.settings.node {
             self.counters.refused += 1;
             return;
         }
-        if !self.know(node, incarnation, now_ms) {
+        if !self.admits(node, incarnation) || !self.know(node, incarnation, now_ms) {
             return;
         }
         if let Body::Open { revision, hello } = &packet.body {

@@ -3,6 +3,7 @@
 
 mod conformance;
 mod frames;
+mod limits;
 mod links;
 mod over_nats;
 mod peers;
