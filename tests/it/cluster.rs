@@ -54,27 +54,20 @@ impl Cluster {
     }
 
     fn host(&self, index: usize, flags: &[&str]) -> Host {
-        let (name, port) = (&self.name, self.ports[index]);
-        let (nats, store, roles) = (&self.nats_url, &self.store_url, &self.roles[index]);
-        let config = format!(
-            r#"{}
-[store]
-kind = "postgres"
-url = "{store}"
-schema = "{name}"
-connections = 4
+        let listen = format!("127.0.0.1:{}", self.ports[index]);
+        Host::start_with(&self.node_config(index), &[&["--listen", &listen], flags].concat())
+    }
 
-[cluster]
-name = "{name}"
-node = {}
-roles = [{roles}]
-url = "ws://127.0.0.1:{port}"
-nats.servers = ["{nats}"]
-"#,
-            self.config,
-            index + 1,
-        );
-        Host::start_with(&config, &[&["--listen", &format!("127.0.0.1:{port}")], flags].concat())
+    fn node_config(&self, index: usize) -> String {
+        node_config(&NodeConfig {
+            config: &self.config,
+            cluster: &self.name,
+            node: index + 1,
+            roles: &self.roles[index],
+            url: &format!("ws://127.0.0.1:{}", self.ports[index]),
+            nats: &self.nats_url,
+            store: &self.store_url,
+        })
     }
 
     /// A node that runs.
@@ -133,6 +126,40 @@ nats.servers = ["{nats}"]
     }
 }
 
+/// What is different from node to node, and from cluster to cluster.
+pub struct NodeConfig<'a> {
+    /// What all have.
+    pub config: &'a str,
+    /// The cluster's name, and its schema's.
+    pub cluster: &'a str,
+    pub node: usize,
+    pub roles: &'a str,
+    /// Where users connect for scenes.
+    pub url: &'a str,
+    pub nats: &'a str,
+    pub store: &'a str,
+}
+
+/// The configuration of a node.
+pub fn node_config(NodeConfig { config, cluster, node, roles, url, nats, store }: &NodeConfig<'_>) -> String {
+    format!(
+        r#"{config}
+[store]
+kind = "postgres"
+url = "{store}"
+schema = "{cluster}"
+connections = 4
+
+[cluster]
+name = "{cluster}"
+node = {node}
+roles = [{roles}]
+url = "{url}"
+nats.servers = ["{nats}"]
+"#
+    )
+}
+
 /// What a node says of the cluster.
 pub async fn status(host: &Host) -> Value {
     let authorization = format!("Bearer {OPS_TOKEN}");
@@ -142,7 +169,7 @@ pub async fn status(host: &Host) -> Value {
 }
 
 /// A port that is free now.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
     listener.local_addr().expect("it has one").port()
 }

@@ -148,6 +148,25 @@ impl Host {
         (self.process, self.serving) = Process::serve(self.folder.path(), &["--listen", &address]);
     }
 
+    /// The same with these flags; whether it serves then. If not, its log says why.
+    pub fn try_restart_with(&mut self, flags: &[&str]) -> bool {
+        match Process::try_serves(Process::spawn(self.folder.path(), flags, &[])) {
+            Ok((process, serving)) => {
+                (self.process, self.serving) = (process, serving);
+                true
+            }
+            Err((process, _)) => {
+                self.process = process;
+                false
+            }
+        }
+    }
+
+    /// How it ended, if it has.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.process.has_ended()
+    }
+
     /// Runs `scenehost replay` on its journals, whether it runs or not: whether that went well, and what it said.
     pub fn replay(&self, arguments: &[&str]) -> (bool, String) {
         replay(&self.data_dir(), arguments)
@@ -388,11 +407,16 @@ impl Process {
         Self::serves(Self::spawn(folder, &[], &variables))
     }
 
-    fn serves((process, serving): (Self, Receiver<Serving>)) -> (Self, Serving) {
+    fn serves(started: (Self, Receiver<Serving>)) -> (Self, Serving) {
+        // The process shows its log while this panics.
+        Self::try_serves(started).unwrap_or_else(|(_process, why)| panic!("{why}"))
+    }
+
+    fn try_serves((process, serving): (Self, Receiver<Serving>)) -> Result<(Self, Serving), (Self, &'static str)> {
         match serving.recv_timeout(PATIENCE) {
-            Ok(serving) => (process, serving),
-            Err(RecvTimeoutError::Timeout) => panic!("the host did not serve in time"),
-            Err(RecvTimeoutError::Disconnected) => panic!("the host did not start"),
+            Ok(serving) => Ok((process, serving)),
+            Err(RecvTimeoutError::Timeout) => Err((process, "the host did not serve in time")),
+            Err(RecvTimeoutError::Disconnected) => Err((process, "the host did not start")),
         }
     }
 
@@ -511,17 +535,20 @@ pub async fn http_bytes(
         request += &format!("{name}: {value}\r\n");
     }
     request += &format!("content-length: {}\r\n\r\n", body.len());
-    let mut answer = within("an HTTP answer", async {
-        let mut stream = TcpStream::connect(address).await.expect("the host listens");
-        stream.write_all(&[request.as_bytes(), body].concat()).await.expect("the host reads");
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.expect("the host answers");
-        answer
-    })
-    .await;
+    let exchanged = within("an HTTP answer", exchange(address, &[request.as_bytes(), body].concat())).await;
+    let mut answer = exchanged.expect("the host answers");
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head and a body");
     let body = answer.split_off(end + 4);
     (String::from_utf8(answer).expect("a head is text"), body)
+}
+
+/// Says something on a connection of its own, and hears all that is answered.
+pub async fn exchange(address: SocketAddr, request: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(request).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    Ok(answer)
 }
 
 /// Waits for something that is about to happen.

@@ -29,6 +29,7 @@
 //! | [`match_replay`] | searches that are recorded, and replayed |
 //! | [`ops`], [`store`] | what operators see and do; backups and checks of the store |
 //! | [`on_postgres`] | a host whose store is in PostgreSQL |
+//! | [`nodes`], [`soak`] | many nodes, whatever fails; bots that play through faults (`cargo xtask soak` for longer) |
 //! | [`full_disk`], [`saves`] | a store that cannot be written for a while, and what games save meanwhile |
 //! | [`scenes`] | games that are found, joined in progress and watched; users who are taken out of one |
 //! | [`chat`], [`guild`], [`party`] | what users say, and the groups they are in |
@@ -87,6 +88,7 @@ mod secure;
 mod sessions;
 mod shop;
 mod slow;
+mod soak;
 mod standing;
 mod startup;
 mod stop;

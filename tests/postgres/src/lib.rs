@@ -43,7 +43,7 @@ impl Drop for Server {
 }
 
 /// How a server is stopped.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// In order: connections are closed.
     Fast,

@@ -1,4 +1,4 @@
-//! `cargo xtask play | test | bench | fuzz | mutants`: all set-up, then the thing itself.
+//! `cargo xtask play | test | soak | bench | fuzz | mutants`: all set-up, then the thing itself.
 //!
 //! Invariant: on a machine that has everything, set-up costs nothing and touches nothing.
 //! Every build names the whole workspace, since the packages that are named decide the features of
@@ -44,6 +44,17 @@ enum Command {
     },
     /// Runs every check and every test.
     Test,
+    /// Lets bots play on three nodes through fault after fault: prints a table, and writes target/soak/SEED.
+    Soak {
+        /// How many faults.
+        #[arg(long, default_value_t = 200)]
+        episodes: u64,
+        #[arg(long, default_value_t = 200)]
+        bots: u64,
+        /// Faults and bots follow from it; without it another one each time.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Measures: prints a table and writes target/bench/NAME.json.
     Bench {
         /// What to measure.
@@ -78,6 +89,9 @@ const GAMES: [&str; 2] = ["gomoku", "arena"];
 /// The guests of the tests besides.
 const TEST_GUESTS: [&str; 5] = ["bench-room", "hostile", "hostile-import", "hostile-rule", "squads-rule"];
 
+/// The test that is the soak, and a short run of it if nothing else is said.
+const SOAK: &str = "soak::bots_play_on_through_faults_and_nothing_is_doubled_or_lost";
+
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let folders = Folders::find()?;
@@ -85,6 +99,7 @@ fn main() -> anyhow::Result<()> {
         Command::Play { listen } => play::play(&folders, listen),
         Command::PlayLate { listen } => play::play_late(&folders, listen),
         Command::Test => test(&folders),
+        Command::Soak { episodes, bots, seed } => soak(&folders, episodes, bots, seed),
         Command::Bench { name, options } => bench(&folders, &name, &options),
         Command::Fuzz { target, seconds, keep, inputs } => {
             machine::set_up(&[Need::Store])?;
@@ -122,6 +137,21 @@ fn test(folders: &Folders) -> anyhow::Result<()> {
     shell::step("tests");
     shell::cargo(folders, &["test", "--workspace"])?;
     fuzz::short(folders)
+}
+
+fn soak(folders: &Folders, episodes: u64, bots: u64, seed: Option<u64>) -> anyhow::Result<()> {
+    machine::set_up(&[Need::Store, Need::Postgres, Need::Nats])?;
+    build_guests(folders, &["arena", "gomoku", "hostile"])?;
+    shell::step("building the host and the soak");
+    shell::cargo(folders, &["build", "--workspace", "--bin", "scenehost"])?;
+    let mut command = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(&folders.workspace).args(["test", "--workspace", "--test", "it"]);
+    command.env("SCENEHOST_SOAK_EPISODES", episodes.to_string()).env("SCENEHOST_SOAK_BOTS", bots.to_string());
+    if let Some(seed) = seed {
+        command.env("SCENEHOST_SOAK_SEED", seed.to_string());
+    }
+    command.args(["--", "--nocapture", "--exact", SOAK]);
+    shell::run(command)
 }
 
 fn bench(folders: &Folders, name: &str, options: &[String]) -> anyhow::Result<()> {
