@@ -21,6 +21,7 @@ use crate::inbox::{self, Inbox};
 use crate::profile::Profile;
 use crate::record::{
     self, DRAIN_PREFIX, DrainRecord, EXPIRY_PREFIX, FINISHED_PREFIX, SCENE_PREFIX, SceneRecord, UserRecord,
+    live_journal_of,
 };
 use crate::results::Finished;
 use crate::save::{self, Saved};
@@ -162,6 +163,13 @@ impl<E, G: Fn(&str) -> Result<Option<Vec<u8>>, E>> Check<G> {
                 self.readable::<Saved>(key, value);
                 if save::saved_scene(key).is_none() {
                     self.problem(key, "is no scene's: delete it");
+                }
+                Ok(())
+            }
+            // Its bytes are the host's matter; one that is not needed any more is removed with the game's end.
+            "live-journal" => {
+                if live_journal_of(key).is_none() {
+                    self.problem(key, "is no game's: delete it");
                 }
                 Ok(())
             }

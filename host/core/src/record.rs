@@ -5,7 +5,9 @@ use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::ids::{AllocationId, Build, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Time, UserId};
+use crate::ids::{
+    AllocationId, Build, DomainName, Epoch, FleetName, Incarnation, MatchId, NodeId, SceneId, Time, UserId,
+};
 use crate::message::{Arranged, EndReason, Player, PlayerResult};
 use crate::scene_master::Asked;
 
@@ -182,6 +184,14 @@ pub const SCENE_PREFIX: &str = "scene/";
 /// The key of a scene's record.
 pub fn scene_key(scene: SceneId) -> String {
     format!("{SCENE_PREFIX}{scene}")
+}
+
+/// The keys of the copies of running games' journals begin with this, then the incarnation and the part.
+pub const LIVE_JOURNAL_PREFIX: &str = "live-journal/";
+
+/// Of which game's journal this is a part.
+pub fn live_journal_of(key: &str) -> Option<Incarnation> {
+    key.strip_prefix(LIVE_JOURNAL_PREFIX)?.split_once('/')?.0.parse().ok()
 }
 
 /// Where the fleets begin that operators have set.

@@ -68,10 +68,17 @@ fn every_kind_of_damage_is_found_and_named() {
     assert_eq!(found(&elsewhere).problems_count, 2, "neither leads to the other");
 
     let mut strange = whole.clone();
-    for key in ["", "account/x", "user/x", "scene/x", "expiry/x", "fish/1"] {
+    for key in ["", "account/x", "user/x", "scene/x", "expiry/x", "live-journal/x/0", "fish/1"] {
         strange.insert(key.to_owned(), b"{}".to_vec());
     }
-    assert!(found(&strange).problems_count >= 6);
+    assert!(found(&strange).problems_count >= 7);
+}
+
+#[test]
+fn the_journal_of_a_game_that_other_nodes_may_go_on_with_is_no_damage() {
+    let part = format!("{}00000000000000a1-0000000000000002/0000000000000000", record::LIVE_JOURNAL_PREFIX);
+    let report = found(&BTreeMap::from([(part, vec![0xff])]));
+    assert_eq!((report.problems, report.records["live-journal"]), (Vec::new(), 1));
 }
 
 #[test]
