@@ -4,7 +4,8 @@
 //! the scenes nothing. What a node has not copied when its machine is gone is lost: the last moment before it, after
 //! which users are told everything anew.
 //!
-//! Invariant: the copy of a journal is a part of it from its beginning, or nothing.
+//! Invariant: the copy of a journal is a part of it from its beginning, or nothing; of one process, since a process does
+//! not know how far the one before it has come, nor the node that a scene comes from.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,6 +14,7 @@ use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
+use scenehost_core::record::{LIVE_JOURNAL_PREFIX, live_journal_of};
 use scenehost_core::{Incarnation, SceneId, Write};
 
 use tokio::sync::{mpsc, oneshot};
@@ -28,6 +30,9 @@ const LET_GO_MAX: usize = 256;
 const RECORD_BYTES_MAX: u64 = 1 << 20;
 /// How many bytes are copied at once; the rest follows at once.
 const ROUND_BYTES_MAX: u64 = 8 << 20;
+
+/// What no file has.
+const NO_INODE: u64 = 0;
 
 /// How much of a file is in the store.
 struct Copied {
@@ -59,14 +64,16 @@ struct Round {
     writes: Vec<Write>,
     bytes: u64,
     is_whole: bool,
+    /// Journals that are new here: it has to be known first what the store has of them.
+    unknown: Vec<Incarnation>,
 }
 
 fn prefix_of(scene: SceneId) -> String {
-    format!("live-journal/{scene}-")
+    format!("{LIVE_JOURNAL_PREFIX}{scene}-")
 }
 
 fn key(of: Incarnation, number: u64) -> String {
-    format!("live-journal/{of}/{number:016x}")
+    format!("{LIVE_JOURNAL_PREFIX}{of}/{number:016x}")
 }
 
 impl Copies {
@@ -126,10 +133,29 @@ impl Copies {
                 tracing::error!(%error, "journals are not copied any more");
                 return None;
             }
+            if let Err(error) = self.meet(round.unknown).await {
+                tracing::warn!(%error, "what the store has of journals is not known yet");
+                return Some((self, false));
+            }
             if round.is_whole {
                 return Some((self, true));
             }
         }
+    }
+
+    /// Learns what the store has of these journals, which the next look replaces by the files that are here.
+    async fn meet(&mut self, unknown: Vec<Incarnation>) -> Result<(), store::Error> {
+        for of in unknown {
+            let parts = self.store.scan(&format!("{LIVE_JOURNAL_PREFIX}{of}/")).await?;
+            let number = |(key, _): &(String, Vec<u8>)| u64::from_str_radix(key.rsplit_once('/')?.1, 16).ok();
+            let numbers: Vec<u64> = parts.iter().filter_map(number).collect();
+            let records = match (numbers.first(), numbers.last()) {
+                (Some(first), Some(last)) => *first..last + 1,
+                _ => 0..0,
+            };
+            self.copied.insert(of, Copied { inode: NO_INODE, bytes: 0, records });
+        }
+        Ok(())
     }
 
     /// What is new in the files since the last time. Blocks.
@@ -159,7 +185,11 @@ impl Copies {
     fn look_at(&mut self, of: Incarnation, round: &mut Round) -> io::Result<()> {
         let mut file = File::open(self.folder.live(of))?;
         let (inode, length) = (file.metadata()?.ino(), file.metadata()?.len());
-        let copied = self.copied.entry(of).or_insert(Copied { inode, bytes: 0, records: 0..0 });
+        let Some(copied) = self.copied.get_mut(&of) else {
+            round.unknown.push(of);
+            round.is_whole = false;
+            return Ok(());
+        };
         if copied.inode != inode || length < copied.bytes {
             round.writes.extend(deletes(of, copied.records.clone()));
             *copied = Copied { inode, bytes: 0, records: copied.records.end..copied.records.end };
@@ -193,8 +223,7 @@ async fn write(store: &Store, writes: Vec<Write>) -> Result<(), store::Error> {
 pub async fn get(store: &Store, next: Incarnation) -> Result<Option<(Incarnation, Vec<u8>)>, store::Error> {
     let mut lives: BTreeMap<Incarnation, Vec<u8>> = BTreeMap::new();
     for (key, part) in store.scan(&prefix_of(next.scene)).await? {
-        let life = key.strip_prefix("live-journal/").and_then(|rest| rest.split_once('/'));
-        if let Some(life) = life.and_then(|(life, _)| life.parse::<Incarnation>().ok()) {
+        if let Some(life) = live_journal_of(&key) {
             lives.entry(life).or_default().extend(part);
         }
     }
@@ -203,10 +232,7 @@ pub async fn get(store: &Store, next: Incarnation) -> Result<Option<(Incarnation
 
 /// A scene goes on with another copy: those of its lives before this one are not needed any more.
 pub async fn forget(store: &Store, next: Incarnation) -> Result<(), store::Error> {
-    let is_older = |key: &String| {
-        let life = key.strip_prefix("live-journal/").and_then(|rest| rest.split_once('/'));
-        life.and_then(|(life, _)| life.parse::<Incarnation>().ok()).is_some_and(|life| life.epoch < next.epoch)
-    };
+    let is_older = |key: &String| live_journal_of(key).is_some_and(|life| life.epoch < next.epoch);
     let keys = store.scan(&prefix_of(next.scene)).await?.into_iter().map(|(key, _)| key).filter(is_older);
     let writes: Vec<Write> = keys.map(|key| Write::Delete { key }).collect();
     if writes.is_empty() { Ok(()) } else { write(store, writes).await }
@@ -252,9 +278,14 @@ mod tests {
         }
 
         async fn copy(&mut self) {
-            let round = self.copies.look().expect("it can be read");
-            assert!(round.is_whole);
-            write(&self.copies.store, round.writes).await.expect("it can be written");
+            loop {
+                let round = self.copies.look().expect("it can be read");
+                write(&self.copies.store, round.writes).await.expect("it can be written");
+                self.copies.meet(round.unknown).await.expect("it can be read");
+                if round.is_whole {
+                    return;
+                }
+            }
         }
 
         async fn found(&self, next: Incarnation) -> Option<(Incarnation, Vec<u8>)> {
@@ -294,6 +325,22 @@ mod tests {
         fs::remove_file(node.path(life(3))).expect("it is there");
         node.copy().await;
         assert_eq!(node.found(life(4)).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_a_process_before_has_copied_is_copied_anew_in_its_place() {
+        let mut node = Node::new();
+        node.write(life(1), b"begin");
+        node.copy().await;
+        node.write(life(1), b"begin and go on");
+        node.copy().await;
+        // The process is killed and started again, with its files.
+        node.copies.copied.clear();
+        node.copy().await;
+        assert_eq!(node.found(life(2)).await, Some((life(1), b"begin and go on".to_vec())));
+        fs::remove_file(node.path(life(1))).expect("it is there");
+        node.copy().await;
+        assert_eq!(node.found(life(2)).await, None, "nothing of it is left");
     }
 
     #[tokio::test]
