@@ -62,8 +62,9 @@ impl Client {
     }
 
     /// The text that a GET is answered with.
-    pub fn get(&mut self, path: &str) -> Result<String> {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+    pub fn get(&mut self, path: &str, token: Option<&str>) -> Result<String> {
+        let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{authorization}\r\n", self.address);
         self.stream.write_all(request.as_bytes())?;
         let (status, body) = self.response().with_context(|| format!("no answer to GET {path}"))?;
         let text = String::from_utf8_lossy(&body).into_owned();

@@ -264,7 +264,7 @@ async fn end(scenes: &[String]) -> Result<()> {
 
 /// How many scenes have failed so far.
 fn failed() -> Result<u64> {
-    let metrics = Client::connect(OPS)?.get("/metrics")?;
+    let metrics = Client::connect(OPS)?.get("/metrics", None)?;
     let lines = metrics.lines().filter(|line| line.starts_with(FAILED));
     Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64)
 }

@@ -1,7 +1,8 @@
 //! The benchmarks, on loopback: `arena`, the same load against Scenehost, Colyseus and a bare relay; `sign-in`;
 //! `lobby`, what players do between games; `match`, how fast matches are found; `match-quality`, how good they are;
 //! `scenes`, their lives; `plugin`, what it costs that games are components; `isolation`, what hostile scenes do to their
-//! neighbours; `recovery`, from kill -9 to playing again; `model`, what a million users would take.
+//! neighbours; `recovery`, from kill -9 to playing again; `cluster`, what it costs that services are in many processes;
+//! `model`, what a million users would take.
 //!
 //! - `arena.rs`: what is measured, in which order. `ramp.rs`: the search for the limit.
 //! - `sign_in.rs`: sign-ins over HTTP. `lobby.rs` and its folder: leaderboards, chat, purchases.
@@ -9,22 +10,26 @@
 //! - `match_speed.rs` and its folder: the index, the handler and clients of Match.
 //! - `scenes.rs` and its folder: scenes made, held, failing, ended.
 //! - `plugin_speed.rs` and its folder: a game's logic as a component and as part of this program.
+//! - `cluster.rs` and its folder: the bus, the stores, matches through one process and through many.
 //! - `model.rs` and its folder: what follows from the others' files.
 //! - `isolation.rs`, `recovery.rs`: with `arena_player.rs`, players by the client that games use.
-//! - `generator.rs`: the players. `connection.rs`, `websocket.rs`, `http.rs`: how they talk.
+//! - `generator.rs`: the players. `lobby_clients.rs`: users who search. `connection.rs`, `websocket.rs`, `http.rs`: how they talk.
 //! - `contender.rs` and its folder: the servers. `relay.rs`: the one that is part of this program.
 //! - `process.rs`: servers as processes. `report.rs`: the table and the file.
 //!
-//! Invariant: servers run on one core and the generator on another, and no server outlives it.
+//! Invariant: servers run on one core and the generator on another, but where there are more than two; and no server
+//! outlives it.
 
 mod arena;
 mod arena_player;
+mod cluster;
 mod connection;
 mod contender;
 mod generator;
 mod http;
 mod isolation;
 mod lobby;
+mod lobby_clients;
 mod match_quality;
 mod match_speed;
 mod model;
@@ -68,6 +73,8 @@ enum Cli {
     Scenes(ScenesArguments),
     /// What it costs that games are components: steps, journals, instances, states, swaps.
     Plugin(PluginArguments),
+    /// Many nodes: calls over the bus, commits, matches through one process and through four, domains over processes.
+    Cluster(ClusterArguments),
     /// What so and so many users would take, by what the others have measured, and what is full first.
     Model(Box<ModelArguments>),
     /// What hostile scenes do to a neighbour on their thread.
@@ -211,6 +218,25 @@ struct PluginArguments {
 }
 
 #[derive(Args)]
+struct ClusterArguments {
+    /// Small and short: whether everything works.
+    #[arg(long)]
+    quick: bool,
+    /// Measure only this.
+    #[arg(long)]
+    only: Option<cluster::Part>,
+    /// The program `scenehost`.
+    #[arg(long, default_value = "target/release/scenehost")]
+    scenehost: PathBuf,
+    /// The folder with the component `bench-room.wasm`.
+    #[arg(long, default_value = "target/plugins")]
+    plugins: PathBuf,
+    /// Where `cluster.json` and the servers' logs go.
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+}
+
+#[derive(Args)]
 struct ModelArguments {
     #[command(flatten)]
     assumptions: model::assumptions::Assumptions,
@@ -280,6 +306,7 @@ fn main() -> Result<()> {
         Cli::MatchQuality(arguments) => match_quality(&arguments),
         Cli::Scenes(arguments) => scenes(arguments),
         Cli::Plugin(arguments) => plugin_speed(&arguments),
+        Cli::Cluster(arguments) => cluster(&arguments),
         Cli::Model(arguments) => model(&arguments),
         Cli::Isolation(arguments) => of_host(&arguments, |quick, scenehost, plugins, out| {
             isolation::run(&isolation::Settings::of(quick), scenehost, plugins, out)
@@ -376,6 +403,15 @@ fn plugin_speed(arguments: &PluginArguments) -> Result<()> {
     process::pin(process::GENERATOR_CORE)?;
     let PluginArguments { quick, scenehost: _, plugins, out } = arguments;
     let file = plugin_speed::run(&plugin_speed::Settings::of(*quick), plugins, out)?;
+    println!("\nwritten to {}", file.display());
+    Ok(())
+}
+
+fn cluster(arguments: &ClusterArguments) -> Result<()> {
+    let ClusterArguments { quick, only, scenehost, plugins, out } = arguments;
+    fs::create_dir_all(out)?;
+    process::raise_file_limit()?;
+    let file = cluster::run(&cluster::Settings::of(*quick), *only, (scenehost, plugins, out))?;
     println!("\nwritten to {}", file.display());
     Ok(())
 }

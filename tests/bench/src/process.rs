@@ -34,10 +34,19 @@ pub struct Server {
 impl Server {
     /// Starts a program on the server's core, its output in `log`.
     pub fn start(program: &Path, configure: impl FnOnce(&mut Command), log: &Path) -> Result<Self> {
+        Self::spawn(&["pinned", &SERVER_CORE.to_string()], program, configure, log)
+    }
+
+    /// The same on all cores, for what is more than one server.
+    pub fn start_on_all_cores(program: &Path, configure: impl FnOnce(&mut Command), log: &Path) -> Result<Self> {
+        Self::spawn(&["on-all-cores"], program, configure, log)
+    }
+
+    fn spawn(how: &[&str], program: &Path, configure: impl FnOnce(&mut Command), log: &Path) -> Result<Self> {
         let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let errors = output.try_clone()?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("pinned").arg(SERVER_CORE.to_string()).arg(program);
+        command.args(how).arg(program);
         configure(&mut command);
         let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
         let child = child.with_context(|| format!("cannot start {}", program.display()))?;
@@ -63,12 +72,7 @@ impl Server {
 
     /// The processor time of all its threads since its start.
     pub fn cpu(&self) -> Result<Duration> {
-        let stat = fs::read_to_string(self.proc("stat"))?;
-        // After the name, which is in brackets and may hold anything: state is field 3.
-        let fields = stat.rsplit_once(')').context("no name in stat")?.1;
-        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-        let ticks: u64 = ticks.sum::<Result<u64, _>>()?;
-        Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+        cpu_of(self.child.id())
     }
 
     /// The same of the threads that run, to the nanosecond: for what takes little.
@@ -161,6 +165,16 @@ pub fn exec_pinned(core: usize, program: &Path, arguments: &[String]) -> Result<
     pin(core)?;
     let error = Command::new(program).args(arguments).exec();
     Err(error).with_context(|| format!("cannot run {}", program.display()))
+}
+
+/// The processor time of all threads of a process since its start.
+pub fn cpu_of(process: u32) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // After the name, which is in brackets and may hold anything: state is field 3.
+    let fields = stat.rsplit_once(')').context("no name in stat")?.1;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+    let ticks: u64 = ticks.sum::<Result<u64, _>>()?;
+    Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
 
 /// Pins this thread, and what it starts, to a core.

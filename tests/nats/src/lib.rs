@@ -3,10 +3,13 @@
 //! Invariant: it ends with the value, and with the thread that has started it, however that ends.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
+
+use rustix::process::{Signal, set_parent_process_death_signal};
 
 /// How long a server may take to listen.
 const START_MAX: Duration = Duration::from_secs(20);
@@ -29,12 +32,14 @@ impl NatsServer {
         let given = port.map_or("-1".to_owned(), |port| port.to_string());
         let beside = Path::new("/usr/sbin/nats-server");
         let program = if beside.exists() { beside } else { Path::new("nats-server") };
-        let mut child = Command::new(program)
-            .args(["--addr", "127.0.0.1", "--port", &given])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+        let mut command = Command::new(program);
+        command.args(["--addr", "127.0.0.1", "--port", &given]).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        // SAFETY: between fork and exec only this one system call is made, which is allowed there.
+        unsafe {
+            command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
+        }
+        let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("nats-server: {error}; install it, on Debian: apt install nats-server"));
         let ports = listening(child.stderr.take().expect("it is piped"));
@@ -49,6 +54,11 @@ impl NatsServer {
     /// How it is reached.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Kills it and gives its port.

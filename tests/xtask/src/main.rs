@@ -156,6 +156,9 @@ fn soak(folders: &Folders, episodes: u64, bots: u64, seed: Option<u64>) -> anyho
 
 fn bench(folders: &Folders, name: &str, options: &[String]) -> anyhow::Result<()> {
     machine::set_up(&[Need::Store, Need::Node])?;
+    if name == "cluster" {
+        machine::set_up(&[Need::Postgres, Need::Nats])?;
+    }
     build_guests(folders, &["bench-room", "arena", "gomoku", "hostile"])?;
     shell::step("building the host and the benchmark, optimised");
     shell::cargo(folders, &["build", "--release", "--workspace", "--bin", "scenehost", "--bin", "scenehost-bench"])?;

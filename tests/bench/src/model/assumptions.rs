@@ -75,10 +75,13 @@ pub struct Assumptions {
     /// Memory of a user in the Lobby, in KiB. Not measured by a bench.
     #[arg(long, default_value_t = 4.0)]
     pub lobby_kib: f64,
+    /// Cores that the NATS servers have together.
+    #[arg(long, default_value_t = 6.0)]
+    pub nats_cores: f64,
     /// Payloads that a NATS server takes and gives away in a second, if `cluster.json` does not say it.
     #[arg(long, default_value_t = 500_000.0)]
     pub nats_per_s: f64,
-    /// Commits that the database takes in a second, of which many are in one transaction. Not measured by a bench.
+    /// Commits that the database takes in a second, of which many are in one transaction, if `cluster.json` does not say it.
     #[arg(long, default_value_t = 10_000.0)]
     pub postgres_per_s: f64,
 }
@@ -100,6 +103,7 @@ impl Assumptions {
             ("node-gib", self.node_gib),
             ("used", self.used),
             ("node-connections", self.node_connections),
+            ("nats-cores", self.nats_cores),
             ("nats-per-s", self.nats_per_s),
             ("postgres-per-s", self.postgres_per_s),
         ];

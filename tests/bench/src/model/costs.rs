@@ -8,6 +8,8 @@ use serde_json::Value;
 /// What a player of the arena bench sends and is sent in a second; see `generator.rs` and the bench's README.
 const ARENA_FRAMES_PER_ROOM: f64 = 4.0 * 10.0 + 4.0 * 20.0;
 const ARENA_TICKS_PER_S: f64 = 20.0;
+/// Users of a match of the cluster bench.
+const USERS_PER_MATCH: f64 = 2.0;
 
 /// A figure and where it is from.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -30,6 +32,12 @@ pub struct Costs {
     /// A search that becomes part of a match.
     pub ticket_us: Option<Measured>,
     pub ticket_bytes: Option<Measured>,
+    /// A search that becomes part of a match, at the edge and the Lobby; and at Match, messages included. Both with few who
+    /// wait, in processes of their own.
+    pub lobby_search_us: Option<Measured>,
+    pub match_search_us: Option<Measured>,
+    /// A match's scene, at SceneMaster in a process of its own.
+    pub scene_master_us: Option<Measured>,
     /// A scene, from the wish for it to its being there: SceneMaster, SceneService, store, the component's start.
     pub scene_us: Option<Measured>,
     pub scene_kib: Option<Measured>,
@@ -37,8 +45,10 @@ pub struct Costs {
     pub step_us: Option<Measured>,
     /// A message of a game from or to a socket.
     pub frame_us: Option<Measured>,
-    /// Requests that NATS carries in a second, each with its answer.
-    pub nats_calls_per_s: Option<Measured>,
+    /// A payload that a NATS server takes and gives away.
+    pub nats_payload_us: Option<Measured>,
+    /// Commits that PostgreSQL takes in a second, of a few owners with many at once.
+    pub postgres_commits_per_s: Option<Measured>,
 }
 
 /// A cost that is not known, and the command that measures it.
@@ -65,6 +75,9 @@ impl Costs {
         let plain = |file: &'static str, names: &[&str], from: &'static str| {
             names.iter().find_map(|name| figure(file, name)).map(|value| Measured { value, from })
         };
+        let of_cluster = |name: &'static str, parts: f64, from: &'static str| {
+            plain("cluster", &[name], from).map(|measured| Measured { value: measured.value / parts, ..measured })
+        };
         let sizes = ["tickets_per_s_1m", "tickets_per_s_100k", "tickets_per_s_10k", "tickets_per_s_1k"];
         let held = plain("scenes", &["kb_per_scene"], "scenes.json kb_per_scene");
         let idle = plain("arena", &["kb_per_idle_room"], "arena.json kb_per_idle_room");
@@ -76,11 +89,20 @@ impl Costs {
             leaderboard_us: plain("lobby", &["leaderboard_update_p50_us"], "lobby.json leaderboard_update_p50_us"),
             ticket_us: per_s("match", &sizes, "match.json tickets_per_s"),
             ticket_bytes: plain("match", &["bytes_per_ticket"], "match.json bytes_per_ticket"),
+            lobby_search_us: of_cluster("lobby_us_per_match", USERS_PER_MATCH, "cluster.json lobby_us_per_match"),
+            match_search_us: of_cluster("match_us_per_match", USERS_PER_MATCH, "cluster.json match_us_per_match"),
+            scene_master_us: of_cluster("scene_master_us_per_match", 1.0, "cluster.json scene_master_us_per_match"),
             scene_us: per_s("scenes", &["created_on_one_core_per_s"], "scenes.json created_on_one_core_per_s"),
             scene_kib: held.or(idle),
             step_us,
             frame_us: step_us.and_then(|step| frame_us(files, step.value)),
-            nats_calls_per_s: plain("cluster", &["nats_calls_per_s"], "cluster.json nats_calls_per_s"),
+            // A call is a request and its answer.
+            nats_payload_us: of_cluster("nats_server_us_per_call", 2.0, "cluster.json nats_server_us_per_call"),
+            postgres_commits_per_s: plain(
+                "cluster",
+                &["postgres_commits_per_s"],
+                "cluster.json postgres_commits_per_s",
+            ),
         }
     }
 
@@ -90,6 +112,7 @@ impl Costs {
         const LOBBY: &str = "cargo xtask bench lobby";
         const MATCH: &str = "cargo xtask bench match";
         const SCENES: &str = "cargo xtask bench scenes";
+        const CLUSTER: &str = "cargo xtask bench cluster";
         const ARENA: &str = "cargo xtask bench arena --only scenehost (and bench plugin)";
         [
             (self.guest_us, "guest_us", SIGN_IN),
@@ -102,7 +125,11 @@ impl Costs {
             (self.scene_kib, "scene_kib", SCENES),
             (self.step_us, "step_us", "cargo xtask bench plugin"),
             (self.frame_us, "frame_us", ARENA),
-            (self.nats_calls_per_s, "nats_calls_per_s", "cargo xtask bench cluster"),
+            (self.lobby_search_us, "lobby_search_us", CLUSTER),
+            (self.match_search_us, "match_search_us", CLUSTER),
+            (self.scene_master_us, "scene_master_us", CLUSTER),
+            (self.nats_payload_us, "nats_payload_us", CLUSTER),
+            (self.postgres_commits_per_s, "postgres_commits_per_s", CLUSTER),
         ]
         .into_iter()
         .filter(|(measured, ..)| measured.is_none())
@@ -171,6 +198,7 @@ mod tests {
             ),
             ("lobby", json!({"figures": {"purchases_per_s": 20_000.0}})),
             ("match", json!({"figures": {"tickets_per_s_1k": 400_000.0, "tickets_per_s_100k": 100_000.0}})),
+            ("cluster", json!({"figures": {"lobby_us_per_match": 300.0, "scene_master_us_per_match": 200.0}})),
         ]);
         let costs = Costs::read(&files);
         let value = |measured: Option<Measured>| measured.map(|measured| (measured.value * 1e6).round() / 1e6);
@@ -180,6 +208,8 @@ mod tests {
         assert_eq!(value(costs.frame_us), Some(6.0));
         assert_eq!(value(costs.purchase_us), Some(50.0));
         assert_eq!(value(costs.ticket_us), Some(10.0), "of the most who wait");
+        assert_eq!(value(costs.lobby_search_us), Some(150.0), "of one of two");
+        assert_eq!((value(costs.match_search_us), value(costs.scene_master_us)), (None, Some(200.0)));
         assert_eq!(costs.scene_kib.map(|kib| kib.from), Some("arena.json kb_per_idle_room"));
     }
 
@@ -187,14 +217,14 @@ mod tests {
     fn what_was_not_measured_is_named_with_its_command_and_nonsense_counts_as_that() {
         let nothing = Costs::read(&Files::new());
         assert_eq!(nothing, Costs::default());
-        assert_eq!(nothing.missing().len(), 11);
+        assert_eq!(nothing.missing().len(), 15);
         let files = Files::from([
             ("lobby", json!({"figures": {"purchases_per_s": 0.0, "leaderboard_update_p50_us": "3"}})),
             ("sign-in", json!({"rows": [{"what": "resumes", "per_s": 0.0, "server_cpu_percent": 100.0}]})),
             ("match", json!([])),
         ]);
         assert_eq!(Costs::read(&files), Costs::default());
-        let of_nats = |missing: &Missing| missing.what == "nats_calls_per_s";
+        let of_nats = |missing: &Missing| missing.what == "nats_payload_us";
         let command = nothing.missing().into_iter().find(of_nats).map(|missing| missing.command);
         assert_eq!(command, Some("cargo xtask bench cluster"));
     }

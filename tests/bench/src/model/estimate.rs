@@ -17,6 +17,8 @@ pub const NODES_MAX: f64 = 1_024.0;
 const SIGNS_OF_LIFE_PER_S: f64 = 2.0 + 2.0;
 /// Acknowledgements of a link in a second, at most: one every 20 ms (`ACK_MS_MAX`).
 const ACKS_PER_S_MAX: f64 = 50.0;
+/// How many of three NATS servers a payload passes: one, or two if sender and receiver are connected to different ones.
+const SERVERS_PASSED: f64 = 1.0 / 3.0 + 2.0 * 2.0 / 3.0;
 /// Scenes of a node at most: the default of `server.scenes_max`.
 const NODE_SCENES: f64 = 10_000.0;
 const KIB_PER_GIB: f64 = 1_048_576.0;
@@ -143,7 +145,7 @@ fn at_once(it: &Assumptions, costs: &Costs) -> Model {
         unit("Lobby", lobby(&rates, costs), 1.0, it.users * it.lobby_kib / KIB_PER_GIB, it),
         unit("Auth", auth(it, &rates, costs), 1.0, 0.0, it),
         unit("Db", db(&rates, costs), 1.0, 0.0, it),
-        unit("SceneMaster", vec![work("scenes", rates.games, costs.scene_us)], 1.0, 0.0, it),
+        unit("SceneMaster", vec![work("scenes", rates.games, costs.scene_master_us.or(costs.scene_us))], 1.0, 0.0, it),
         matching(it, &rates, costs),
         scenes(it, &rates, costs),
     ];
@@ -188,11 +190,14 @@ fn edges(it: &Assumptions, rates: &Rates, costs: &Costs) -> Service {
 }
 
 fn lobby(rates: &Rates, costs: &Costs) -> Vec<Work> {
+    // A search and its match are two things that a user hears of.
+    let twice = |cost: Measured| Measured { value: 2.0 * cost.value, ..cost };
+    let search = costs.lobby_search_us.or(costs.purchase_us.map(twice));
     vec![
         work("requests", rates.requests, costs.purchase_us),
         work("chat", rates.chats, costs.purchase_us),
         work("purchases", rates.purchases, costs.purchase_us),
-        work("searches and their matches", 2.0 * rates.tickets, costs.purchase_us),
+        work("searches and their matches", rates.tickets, search),
         work("users who come and go", 2.0 * rates.sessions, costs.purchase_us),
         work("friends who are told", rates.notices, costs.purchase_us),
     ]
@@ -219,7 +224,11 @@ fn db(rates: &Rates, costs: &Costs) -> Vec<Work> {
 fn matching(it: &Assumptions, rates: &Rates, costs: &Costs) -> Service {
     let waiting = rates.tickets * it.search_s;
     let memory_gib = costs.ticket_bytes.map_or(0.0, |bytes| waiting * bytes.value / BYTES_PER_GIB);
-    unit("Match", vec![work("searches", rates.tickets, costs.ticket_us)], it.domains, memory_gib, it)
+    let work = vec![
+        work("searches among many who wait", rates.tickets, costs.ticket_us),
+        work("searches and their messages", rates.tickets, costs.match_search_us),
+    ];
+    unit("Match", work, it.domains, memory_gib, it)
 }
 
 fn scenes(it: &Assumptions, rates: &Rates, costs: &Costs) -> Service {
@@ -293,10 +302,12 @@ fn limits(
         service.units.map(|units| limit(service.name, service.cores, units, "cores", !service.is_whole))
     };
     let mut limits: Vec<Limit> = services.iter().filter_map(of_unit).collect();
-    // Each call is a request and its answer, each of them in and out.
-    let nats_per_s = costs.nats_calls_per_s.map_or(it.nats_per_s, |calls| 2.0 * calls.value);
-    limits.push(limit("NATS", sum(nats), nats_per_s, "payloads/s", costs.nats_calls_per_s.is_none()));
-    limits.push(limit("PostgreSQL", sum(postgres), it.postgres_per_s, "commits/s", true));
+    let nats_per_s =
+        costs.nats_payload_us.map_or(it.nats_per_s, |us| it.nats_cores * 1e6 / (us.value * SERVERS_PASSED));
+    limits.push(limit("NATS", sum(nats), nats_per_s, "payloads/s", costs.nats_payload_us.is_none()));
+    let postgres_per_s = costs.postgres_commits_per_s.map_or(it.postgres_per_s, |commits| commits.value);
+    let is_assumed = costs.postgres_commits_per_s.is_none();
+    limits.push(limit("PostgreSQL", sum(postgres), postgres_per_s, "commits/s", is_assumed));
     if let Some(lobby) = services.iter().find(|service| service.name == "Lobby") {
         limits.push(limit("memory of the Lobby's node", lobby.memory_gib, it.node_gib * it.used, "GiB", true));
     }

@@ -94,7 +94,7 @@ fn stop(scenes: &[String]) -> Result<()> {
 }
 
 fn look() -> Result<Look> {
-    let metrics = Client::connect(OPS)?.get("/metrics")?;
+    let metrics = Client::connect(OPS)?.get("/metrics", None)?;
     let values = |name: &'static str| {
         let lines = metrics.lines().filter(move |line| line.starts_with(name));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())

@@ -27,7 +27,11 @@ fn costs() -> Costs {
         scene_kib: us(40.0),
         step_us: us(7.0),
         frame_us: us(3.0),
-        nats_calls_per_s: us(100_000.0),
+        lobby_search_us: us(80.0),
+        match_search_us: us(40.0),
+        scene_master_us: us(150.0),
+        nats_payload_us: us(6.0),
+        postgres_commits_per_s: us(20_000.0),
     }
 }
 
@@ -92,11 +96,23 @@ fn signs_of_life_grow_with_the_square_of_the_nodes_and_their_number_has_a_limit(
 #[test]
 fn what_was_not_measured_is_not_counted_and_what_hangs_on_it_is_said_to_be_rough() {
     let whole = model(&assumptions(&[]), &costs());
-    let part = model(&assumptions(&[]), &Costs { purchase_us: None, nats_calls_per_s: None, ..costs() });
+    let part = model(&assumptions(&[]), &Costs { purchase_us: None, nats_payload_us: None, ..costs() });
     assert!(service(&whole, "Db").is_whole && !service(&part, "Db").is_whole);
     assert!(service(&part, "Db").cores < service(&whole, "Db").cores);
     assert!(limit(&part, "Lobby").is_rough && !limit(&whole, "Lobby").is_rough);
-    assert!(is_near(limit(&part, "NATS").most, 500_000.0) && is_near(limit(&whole, "NATS").most, 200_000.0));
+    // Six cores, and a payload passes five servers in three.
+    assert!(is_near(limit(&part, "NATS").most, 500_000.0) && is_near(limit(&whole, "NATS").most, 600_000.0));
+    assert!(is_near(limit(&whole, "PostgreSQL").most, 20_000.0));
+    // Where the nearer cost is not known, the one for a longer way is taken.
+    let rough = model(&assumptions(&[]), &Costs { lobby_search_us: None, scene_master_us: None, ..costs() });
+    let cost = |model: &Model, name: &str, what: &str| {
+        let work = service(model, name).work.iter().find(|work| work.what == what).and_then(|work| work.cost);
+        work.map(|cost| cost.value)
+    };
+    let search = "searches and their matches";
+    assert_eq!((cost(&whole, "Lobby", search), cost(&rough, "Lobby", search)), (Some(80.0), Some(60.0)));
+    let scenes = |model| cost(model, "SceneMaster", "scenes");
+    assert_eq!((scenes(&whole), scenes(&rough)), (Some(150.0), Some(200.0)));
     let nothing = model(&assumptions(&[]), &Costs::default());
     assert!(limit(&nothing, "Lobby").users.is_infinite(), "nobody knows");
 }
