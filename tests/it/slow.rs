@@ -12,7 +12,7 @@ use crate::player::{Player, enter, gather, lobby_ended, matched, options, refusa
 const CALL_MS: u32 = 600;
 /// Ticks of the neighbour, of which it would miss all but one or two if it waited.
 const TICKS: u64 = 5;
-const MESSAGES: usize = 30;
+const MESSAGES: usize = 10;
 
 /// One thread runs them all.
 fn config() -> String {

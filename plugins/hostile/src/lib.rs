@@ -20,7 +20,7 @@ const FLOOD_BYTES: usize = 1024;
 const GIANT_BYTES: usize = 8 * 1024 * 1024;
 
 /// How far a slow scene counts.
-const SLOW_COUNT: u64 = 10_000_000;
+const SLOW_COUNT: u64 = 4_000_000;
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
