@@ -105,7 +105,7 @@ impl Writer {
 
     /// Makes a group, whatever it takes, and tells what has become of its batches; `None` if it was given up.
     async fn make(&mut self, group: &[Batch]) -> Option<Vec<Decision>> {
-        let (mut tries, mut wait) = (0, RETRY);
+        let (mut tries, mut wait, mut is_noted) = (0, RETRY, false);
         // What was decided in the last try. If that was made, it stays so.
         let mut decided = None;
         while !self.is_fenced {
@@ -122,7 +122,7 @@ impl Writer {
                     self.is_fenced = true;
                     self.party.set(None);
                 }
-                Ok(Tried::Noted) if tries == 0 => tries = 1,
+                Ok(Tried::Noted) if !is_noted => is_noted = true,
                 Ok(Tried::Noted) => return None, // Somebody removes it, whose database this is not any more.
                 Err(failure) => {
                     tracing::warn!(%failure, tries, "a commit of the store failed");

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{mpsc, watch};
 
-use crate::place::{commit, delete, put, settings, text, within};
+use crate::place::{behind, commit, delete, put, settings, text, within};
 
 /// How many connections are killed in a stream of commits.
 const KILLS: u32 = 40;
@@ -65,6 +65,40 @@ async fn connections_that_are_killed_again_and_again_cost_nothing_and_double_not
     let last = within("the stream", work).await.expect("nobody panics");
     assert!(last > KILLS, "only {last} were counted");
     check(&store, last).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_commit_of_a_handle_is_made_too_when_its_connections_are_killed() {
+    let server = Server::start(&["fsync=off"]);
+    let settings = settings(&server);
+    let behind = behind(&settings).await;
+    for (plain, kills) in [(true, 1), (true, 3), (false, 1), (false, 3)] {
+        // Each handle has a writer of its own, which is not known to the database before this.
+        let store = Store::connect(&settings).await.expect("it is there");
+        behind.batch_execute("BEGIN; LOCK TABLE writers").await.expect("it is there");
+        let work = tokio::spawn({
+            let store = store.clone();
+            async move {
+                let write = vec![put("first", kills.to_string())];
+                match plain {
+                    true => commit(&store, write).await,
+                    false => {
+                        let condition = Expected { key: "nothing".to_owned(), value: None };
+                        store.commit_if(vec![condition], write).await.map(|_| ())
+                    }
+                }
+            }
+        });
+        for _ in 0..kills {
+            let kill = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted";
+            let killed = async { while behind.query(kill, &[]).await.expect("it is there").is_empty() {} };
+            within("a try", killed).await;
+        }
+        behind.batch_execute("COMMIT").await.expect("it is there");
+        within("the commit", work).await.expect("nobody panics").expect("it is made in the end");
+        assert_eq!(text(&store, "first").await, Some(kills.to_string()));
+        store.finish(Duration::from_secs(5)).await.expect("nothing is left");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

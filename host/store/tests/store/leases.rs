@@ -7,7 +7,7 @@ use scenehost_store::lease::{Error as LeaseError, Leases, Node, Unit};
 use scenehost_store::postgres::Settings;
 use scenehost_store::{Error, Store};
 
-use crate::place::{Place, commit, put, settings, text, within};
+use crate::place::{Place, behind, commit, put, settings, text, within};
 
 const LONG: Duration = Duration::from_secs(60);
 /// What has to wait for something has not ended by then.
@@ -109,15 +109,6 @@ async fn stores(settings: &Settings, count: usize) -> Vec<Store> {
         stores.push(Store::connect(settings).await.expect("it is there"));
     }
     stores
-}
-
-/// A connection that changes rows behind the store's back.
-async fn behind(settings: &Settings) -> tokio_postgres::Client {
-    let url = settings.url.as_deref().expect("it has one");
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("it is there");
-    tokio::spawn(connection);
-    client.batch_execute(&format!("SET search_path TO {}", settings.schema)).await.expect("it is there");
-    client
 }
 
 async fn run_out(behind: &tokio_postgres::Client, node: &Node) {

@@ -87,3 +87,12 @@ pub async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
         Err(_) => panic!("{what}: not in time"),
     }
 }
+
+/// A connection that changes rows behind the store's back.
+pub async fn behind(settings: &Settings) -> tokio_postgres::Client {
+    let url = settings.url.as_deref().expect("it has one");
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("it is there");
+    tokio::spawn(connection);
+    client.batch_execute(&format!("SET search_path TO {}", settings.schema)).await.expect("it is there");
+    client
+}
