@@ -57,6 +57,6 @@ pub use swap::SwapError;
 pub use upload::{Digest, NoDigest, Rejected};
 pub use usage::{Group, GroupUsage, Peaks, STEP_TIMES, Sums, Usage, step_time_us_max};
 pub use worker::{
-    Aside, CallError, CreateError, DeliverError, RecoverError, Recovered, SceneKey, Sink, Stepped, Worker,
+    Aside, CallError, CreateError, DeliverError, NotTaken, RecoverError, Recovered, SceneKey, Sink, Stepped, Worker,
     WorkerOptions,
 };

@@ -10,7 +10,8 @@
 //! stepped at most once a run.
 //!
 //! Calls of scenes that are slow are given to the owner as an [`Aside`], which another thread can make meanwhile. Until
-//! [`Worker::back`] such a scene is away: nothing can be done with it but to remove it.
+//! [`Worker::back`] such a scene is away: nothing can be done with it but to remove it. Where too many such calls wait
+//! already, the ticks of slow scenes come later, like all under overload.
 
 mod aside;
 mod life;
@@ -35,7 +36,7 @@ use crate::{
 };
 
 pub use aside::Aside;
-pub use outcome::{CallError, CreateError, DeliverError, RecoverError, Recovered, Sink, Stepped};
+pub use outcome::{CallError, CreateError, DeliverError, NotTaken, RecoverError, Recovered, Sink, Stepped};
 
 /// Stale heap entries that are not worth a sweep.
 const STALE_ENTRIES_MAX: usize = 1_024;

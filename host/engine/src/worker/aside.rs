@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{CallError, CreateError, SceneKey, Sink, Worker};
+use super::{CallError, CreateError, NotTaken, SceneKey, Sink, Worker};
 use crate::{
     bindings::Player,
     instance::Instance,
@@ -13,6 +13,9 @@ use crate::{
     plugin::Plugin,
     scene::{Admitted, Due, Scene, SceneSpec, Snapshot, Timed},
 };
+
+/// How much later a step is due for which there was no room.
+const POSTPONED_NS: u64 = 5_000_000;
 
 /// One call of a scene, and the scene, which is away until it is given to [`Worker::back`].
 pub struct Aside {
@@ -193,10 +196,25 @@ impl Worker {
         self.asides += 1;
         self.places[place as usize].away = self.asides;
         let aside = Box::new(Aside { key, number: self.asides, call, journal: Vec::new() });
-        if let Err(mut aside) = sink.aside(aside) {
-            aside.run(clock, clock);
-            self.back(aside, sink);
+        let (mut aside, is_full) = match sink.aside(aside) {
+            Ok(()) => return,
+            Err(NotTaken::Nobody(aside)) => (aside, false),
+            Err(NotTaken::Full(aside)) => (aside, true),
+        };
+        match aside.call {
+            Call::Step { scene, due, .. } if is_full => self.postpone(place, scene, due),
+            _ => {
+                aside.run(clock, clock);
+                self.back(aside, sink);
+            }
         }
+    }
+
+    fn postpone(&mut self, place: u32, mut scene: Box<Scene>, due: Due) {
+        let due_ns = due.horizon_ns + POSTPONED_NS;
+        scene.due_ns = Some(due_ns);
+        self.is_back(place, scene);
+        self.schedule(place, due_ns);
     }
 
     /// Takes a scene back, and tells what has come of its call. If that was not made, it is to be made again: a step

@@ -35,9 +35,9 @@ pub trait Sink {
     ///
     /// # Errors
     ///
-    /// When there is none that could take it: the worker makes the call itself, and the others wait.
-    fn aside(&mut self, aside: Box<Aside>) -> Result<(), Box<Aside>> {
-        Err(aside)
+    /// When it was not taken.
+    fn aside(&mut self, aside: Box<Aside>) -> Result<(), NotTaken> {
+        Err(NotTaken::Nobody(aside))
     }
     /// What has come of [`Worker::create_aside`](super::Worker::create_aside).
     fn created(&mut self, _key: SceneKey, _result: Result<(), CreateError>) {}
@@ -119,4 +119,12 @@ pub enum RecoverError {
     /// It has failed, was ended, or has said `finish`, as its last command tells.
     #[error("the scene was over already")]
     Over(Box<journal::Kept>),
+}
+
+/// A call that nobody else makes.
+pub enum NotTaken {
+    /// There is no other thread: the worker makes the call itself, and the others wait.
+    Nobody(Box<Aside>),
+    /// Too many calls wait already: a step is made later, and of other calls the worker makes this one itself.
+    Full(Box<Aside>),
 }

@@ -223,12 +223,31 @@ fn a_slow_game_is_asked_elsewhere_who_may_enter() {
 }
 
 #[test]
-fn where_there_is_no_room_elsewhere_everybody_waits() {
+fn where_there_is_no_other_thread_everybody_waits() {
     let mut table = slow_beside_quick(&spec(0, 100));
     table.said.lane = None;
     table.say(A, b"ehello");
     table.run();
     assert_eq!(table.take_commands(A).len(), 1);
+}
+
+#[test]
+fn where_too_many_calls_wait_steps_of_slow_scenes_come_later_and_none_is_left_out() {
+    let mut table = slow_beside_quick(&spec(0, 100));
+    table.said.lane_is_full = true;
+    table.say(A, b"ehello");
+    table.say(B, b"ehello");
+    table.run_for(ms(100));
+    assert_eq!((table.take_steps(A).len(), table.take_steps(B).len(), waiting(&table)), (0, 1, 0));
+    // It is here, not away: what is said to it meanwhile comes with the same step.
+    table.say(A, b"eagain");
+    table.said.lane_is_full = false;
+    table.run_for(ms(5));
+    assert_eq!(waiting(&table), 1);
+    make(&mut table, ms(1));
+    let steps = table.take_steps(A);
+    assert_eq!(steps.len(), 1);
+    assert_eq!((steps[0].1.tick, steps[0].1.commands.len()), (1, 2));
 }
 
 #[test]

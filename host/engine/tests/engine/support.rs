@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use scenehost_engine::{
-    Aside, CallError, Command, CreateError, DeliverError, Engine, Event, Failure, Incoming, Init, Log, Options,
-    Outgoing, Player, Plugin, SceneKey, SceneSpec, Sink, Stepped, Target, Worker, WorkerOptions, journal::Journaled,
+    Aside, CallError, Command, CreateError, DeliverError, Engine, Event, Failure, Incoming, Init, Log, NotTaken,
+    Options, Outgoing, Player, Plugin, SceneKey, SceneSpec, Sink, Stepped, Target, Worker, WorkerOptions,
+    journal::Journaled,
 };
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
@@ -108,6 +109,7 @@ pub struct Recorder {
     /// Calls that another thread is to make; `None` where there is no such thread.
     #[expect(clippy::vec_box, reason = "they are kept as they are given")]
     pub lane: Option<Vec<Box<Aside>>>,
+    pub lane_is_full: bool,
     /// How much the thread has worked, if that is to count.
     pub worked: Option<Duration>,
     /// The whole journals, and what is left of them behind the last snapshot.
@@ -150,10 +152,11 @@ impl Sink for Recorder {
         self.worked
     }
 
-    fn aside(&mut self, aside: Box<Aside>) -> Result<(), Box<Aside>> {
+    fn aside(&mut self, aside: Box<Aside>) -> Result<(), NotTaken> {
         match &mut self.lane {
-            Some(lane) => lane.push(aside),
-            None => return Err(aside),
+            Some(lane) if !self.lane_is_full => lane.push(aside),
+            Some(_) => return Err(NotTaken::Full(aside)),
+            None => return Err(NotTaken::Nobody(aside)),
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! scene thread goes on with the others.
 //!
 //! It has less of a claim to the processor than those who play and are not slow. At most one call of a scene is in it, and
-//! at most [`CALLS_MAX`] altogether; where there is no room the scene thread makes the call itself.
+//! at most [`CALLS_MAX`] altogether; where there is no room steps come later, and the scene thread makes other calls itself.
 
 use std::io;
 use std::sync::Arc;
@@ -12,13 +12,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::nice;
-use scenehost_engine::Aside;
+use scenehost_engine::{Aside, NotTaken};
 
 use super::{Order, Running, SceneThreads};
 use crate::clock::{self, Clock};
 
-/// How many calls may wait.
-const CALLS_MAX: usize = 1_024;
+/// How many calls may wait. Each may take as long as the limits of its fleet allow, and nobody is to be away for so long
+/// that it is taken for hung.
+const CALLS_MAX: usize = 64;
 /// How much nicer it is than its scene thread, which so gets the processor first. Not so much that games that are slow for a
 /// while would starve where the processor is short.
 const NICER: i32 = 4;
@@ -54,14 +55,21 @@ impl Lane {
         self.waiting.load(Ordering::Relaxed) < CALLS_MAX
     }
 
-    /// Puts a call behind those that wait; it comes back if there is no room.
-    pub fn put(&self, call: Box<Aside>) -> Result<(), Box<Aside>> {
-        let Some(calls) = &self.calls else { return Err(call) };
+    /// Puts a call behind those that wait, if there is room.
+    pub fn put(&self, call: Box<Aside>) -> Result<(), NotTaken> {
+        let Some(calls) = &self.calls else { return Err(NotTaken::Nobody(call)) };
         // Counted before: the other side may be quicker.
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        calls.try_send(call).map_err(|(TrySendError::Full(call) | TrySendError::Disconnected(call))| {
+        let counted = || metrics::counter!("scenehost_slow_calls_total").increment(1);
+        calls.try_send(call).map(|()| counted()).map_err(|error| {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            call
+            match error {
+                TrySendError::Full(call) => {
+                    metrics::counter!("scenehost_slow_calls_put_off_total").increment(1);
+                    NotTaken::Full(call)
+                }
+                TrySendError::Disconnected(call) => NotTaken::Nobody(call),
+            }
         })
     }
 }

@@ -22,8 +22,8 @@ use scenehost_core::scene::{self, Effect, GameEvent, Scene};
 use scenehost_core::scene_service::{Event::ResRelease, ToScene};
 use scenehost_core::{DomainName, Message, Refusal, SceneId, Time};
 use scenehost_engine::{
-    Aside, CallError, Command, CreateError, DeliverError, Failure, Log, NextMatch, Outgoing, SceneKey, Showing, Sink,
-    Stepped, Worker, WorkerOptions, journal::Journaled,
+    Aside, CallError, Command, CreateError, DeliverError, Failure, Log, NextMatch, NotTaken, Outgoing, SceneKey,
+    Showing, Sink, Stepped, Worker, WorkerOptions, journal::Journaled,
 };
 use scenehost_protocol::SharedEvent;
 use scenehost_protocol::v1::{self, server_frame::Body};
@@ -186,7 +186,7 @@ impl Sink for Outcomes {
         Some(clock::worked())
     }
 
-    fn aside(&mut self, call: Box<Aside>) -> Result<(), Box<Aside>> {
+    fn aside(&mut self, call: Box<Aside>) -> Result<(), NotTaken> {
         self.put_aside(call)
     }
 

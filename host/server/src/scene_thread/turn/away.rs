@@ -2,8 +2,8 @@
 //!
 //! Invariant: what has come of the call is dealt with before anything that has waited for it.
 //!
-//! What waits is bounded by what is said to one scene without waiting for an answer: an order of each kind, and an event
-//! for each of its connections and deadlines.
+//! What waits is bounded by how long a scene can be away, see [`super::super::lane`], and by what is said to one scene
+//! without waiting for an answer: an order of each kind, and an event for each of its connections and deadlines.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use scenehost_core::scene::{self, GameEvent};
 use scenehost_core::{Build, ConnectionId, SceneId, Seat};
-use scenehost_engine::{Aside, CallError, CreateError, SceneKey};
+use scenehost_engine::{Aside, CallError, CreateError, NotTaken, SceneKey};
 
 use super::super::Order;
 use super::super::runs::FleetRun;
@@ -108,8 +108,8 @@ impl SceneThread {
 }
 
 impl super::Outcomes {
-    /// A call is to be made elsewhere; it comes back if there is no room.
-    pub(super) fn put_aside(&mut self, call: Box<Aside>) -> Result<(), Box<Aside>> {
+    /// A call is to be made elsewhere, if there is room.
+    pub(super) fn put_aside(&mut self, call: Box<Aside>) -> Result<(), NotTaken> {
         let id = SceneId(call.key().0);
         self.lane.put(call)?;
         self.away.insert(id, Waiting::default());
