@@ -29,6 +29,7 @@
 //! | [`match_replay`] | searches that are recorded, and replayed |
 //! | [`ops`], [`store`] | what operators see and do; backups and checks of the store |
 //! | [`on_postgres`] | a host whose store is in PostgreSQL |
+//! | [`growing`] | a host that becomes the first of many nodes |
 //! | [`nodes`], [`soak`] | many nodes, whatever fails; bots that play through faults (`cargo xtask soak` for longer) |
 //! | [`full_disk`], [`saves`] | a store that cannot be written for a while, and what games save meanwhile |
 //! | [`scenes`] | games that are found, joined in progress and watched; users who are taken out of one |
@@ -57,6 +58,7 @@ mod flow;
 mod frames;
 mod friends;
 mod full_disk;
+mod growing;
 mod guild;
 mod hostile;
 mod journals;

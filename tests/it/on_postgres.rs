@@ -64,7 +64,7 @@ async fn wallet(lobby: &Lobby) -> Vec<(String, u64)> {
 }
 
 /// Runs `scenehost store copy`: whether that went well, and what it said.
-fn copy(arguments: &[&str]) -> (bool, String) {
+pub fn copy(arguments: &[&str]) -> (bool, String) {
     let output = std::process::Command::new(binary()).args(["store", "copy"]).args(arguments).output();
     let output = output.expect("the binary can be run");
     let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("text"));

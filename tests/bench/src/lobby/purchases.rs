@@ -30,8 +30,8 @@ const OPS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7461);
 const TOKEN: &str = "a-token-of-the-bench";
 /// How many purchases are under way at once, each of another user.
 const AT_ONCE: usize = 64;
-/// Users take turns, for one connection may send 50 frames a second only.
-const USERS: usize = 40 * AT_ONCE;
+/// So many users take turns, for one connection may send 50 frames a second only.
+const SHARE: usize = 40;
 /// How many writes the disk itself is timed with.
 const SYNCS: u32 = 1_000;
 const MICROSECONDS_MAX: u64 = 60_000_000;
@@ -85,10 +85,9 @@ pub(super) fn run(settings: &Settings, program: &Path, out: &Path) -> Result<Par
     };
     let mut server = Server::start(&program, configure, &out.join("lobby.log"))?;
     server.wait_until_ready(OPS, "/health")?;
-    let mut buyers = (0..USERS).map(Buyer::new).collect::<Result<Vec<_>>>()?;
     println!("  durable purchases, one at a time with a synced write each, against {AT_ONCE} that share them:");
-    let alone = measure(settings, &mut buyers, 1)?;
-    let together = measure(settings, &mut buyers, AT_ONCE)?;
+    let alone = measure(settings, 1)?;
+    let together = measure(settings, AT_ONCE)?;
     let sync_us = disk_sync_us(out)?;
     println!("  the disk alone takes {sync_us:.0} us for a synced write: sharing gains what that costs");
     let figures = BTreeMap::from([
@@ -115,7 +114,21 @@ fn disk_sync_us(out: &Path) -> Result<f64> {
     Ok(times.value_at_quantile(0.5) as f64)
 }
 
-fn measure(settings: &Settings, buyers: &mut [Buyer], at_once: usize) -> Result<Row> {
+/// A share of users for each purchase that is under way. They come together and only now, for the host gives up who is
+/// silent for long.
+fn buyers(at_once: usize) -> Result<Vec<Vec<Buyer>>> {
+    let share = |share: usize| {
+        let names = (0..SHARE).map(|number| format!("buyer-{at_once:04}-{share:04}-{number:04}"));
+        names.map(|name| Buyer::new(&name)).collect::<Result<Vec<_>>>()
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..at_once).map(|number| scope.spawn(move || share(number))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("it does not panic")).collect()
+    })
+}
+
+fn measure(settings: &Settings, at_once: usize) -> Result<Row> {
+    let mut buyers = buyers(at_once)?;
     let (warm, over) = (AtomicBool::new(false), AtomicBool::new(false));
     let start = Barrier::new(at_once + 1);
     let one = |buyers: &mut [Buyer]| -> Result<Histogram<u64>> {
@@ -135,9 +148,8 @@ fn measure(settings: &Settings, buyers: &mut [Buyer], at_once: usize) -> Result<
     let mut took = Duration::ZERO;
     let mut times = Histogram::new_with_bounds(1, MICROSECONDS_MAX, 3)?;
     thread::scope(|scope| -> Result<()> {
-        let shares = buyers.chunks_mut(USERS / at_once);
         let one = &one;
-        let threads: Vec<_> = shares.map(|share| scope.spawn(move || one(share))).collect();
+        let threads: Vec<_> = buyers.iter_mut().map(|share| scope.spawn(move || one(share))).collect();
         start.wait();
         thread::sleep(settings.warm_up);
         warm.store(true, Ordering::Relaxed);
@@ -159,10 +171,10 @@ fn measure(settings: &Settings, buyers: &mut [Buyer], at_once: usize) -> Result<
 
 impl Buyer {
     /// Signs a guest in, and lets the operator give enough coins.
-    fn new(number: usize) -> Result<Self> {
+    fn new(device: &str) -> Result<Self> {
         let connection = Connection::open(CLIENTS, "/v1/lobby", Some(Encoding::Proto.subprotocol()))?;
         let mut buyer = Self { connection, user: String::new(), request: 0, seen: 0 };
-        let guest = req_sign_in::Guest { device_id: format!("bench-device-{number:012}"), ..Default::default() };
+        let guest = req_sign_in::Guest { device_id: device.to_owned(), ..Default::default() };
         let credential = Some(req_sign_in::Credential::Guest(guest));
         let sign_in = v1::ReqSignIn { credential, ..Default::default() };
         match buyer.ask(client_frame::Body::ReqSignIn(sign_in))? {

@@ -14,8 +14,11 @@ const FILES_MAX: usize = 10_000;
 /// What is no source: results, tools, and what is not built.
 const NO_SOURCES: [&str; 7] = ["target", "node_modules", "build", "dist", "scripts", "test", "tests"];
 
-/// What is a source wherever it lies; in `src` everything is. Cargo.lock is none, for cargo itself writes it.
+/// What is a source wherever it lies; in `src` everything is. Cargo.lock is none, for cargo itself writes it, and for the
+/// same reason npm's is not.
 const SOURCES: [&str; 13] = ["css", "html", "js", "json", "jsx", "mjs", "mts", "rs", "svg", "toml", "ts", "tsx", "wit"];
+
+const LOCK_OF_NPM: &str = "package-lock.json";
 
 /// The files of a project, as they were last seen.
 pub struct Sources {
@@ -64,6 +67,9 @@ fn look(root: &Path, page: Option<&Path>) -> BTreeMap<PathBuf, (Option<SystemTim
 
 fn is_source(root: &Path, path: &Path) -> bool {
     let end = path.extension().unwrap_or_default().to_string_lossy();
+    if path.file_name().is_some_and(|name| name == LOCK_OF_NPM) {
+        return false;
+    }
     // Not the backups of editors.
     SOURCES.contains(&&*end) || (path.starts_with(root.join("src")) && !end.ends_with('~'))
 }
@@ -78,7 +84,7 @@ mod tests {
         for source in ["src/lib.rs", "Cargo.toml", "src/map.png", "rules/src/board.rs", "page/main.ts"] {
             assert!(is_source(root, &root.join(source)), "{source}");
         }
-        for other in ["Cargo.lock", "dev.log", "src/lib.rs~", "notes.md"] {
+        for other in ["Cargo.lock", "package-lock.json", "dev.log", "src/lib.rs~", "notes.md"] {
             assert!(!is_source(root, &root.join(other)), "{other}");
         }
     }
