@@ -7,7 +7,7 @@ use passing_postgres::Server;
 use rand::RngExt;
 use serde_json::Value;
 
-use crate::host::{Host, OPS_TOKEN, PATIENCE, within};
+use crate::host::{Failed, Host, OPS_TOKEN, PATIENCE, within};
 
 /// What every node may do.
 pub const ALL: &str = r#""auth", "lobby", "match", "scene-master", "scene-service", "db""#;
@@ -68,6 +68,21 @@ impl Cluster {
             nats: &self.nats_url,
             store: &self.store_url,
         })
+    }
+
+    /// The schema that its nodes share.
+    pub fn schema(&self) -> &str {
+        &self.name
+    }
+
+    /// Starts one more node that is expected to refuse that; what it has left.
+    pub fn add_fails(&mut self, roles: &str) -> Failed {
+        self.roles.push(roles.to_owned());
+        self.ports.push(free_port());
+        let failed = Host::fails(&self.node_config(self.nodes.len()), &[]);
+        self.roles.pop();
+        self.ports.pop();
+        failed
     }
 
     /// A node that runs.
