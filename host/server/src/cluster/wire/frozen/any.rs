@@ -24,6 +24,15 @@ impl Any {
         rmp_serde::from_slice(bytes).expect("it is MessagePack")
     }
 
+    /// What comes one after the other.
+    pub fn read_all(mut bytes: &[u8]) -> Vec<Self> {
+        let mut all = Vec::new();
+        while !bytes.is_empty() {
+            all.push(rmp_serde::from_read(&mut bytes).expect("it is MessagePack"));
+        }
+        all
+    }
+
     pub fn write(&self) -> Vec<u8> {
         rmp_serde::to_vec(self).expect("plain data can be written")
     }
@@ -60,6 +69,34 @@ impl Any {
                 inside + 1
             }
             _ => 0,
+        }
+    }
+}
+
+impl Any {
+    /// Gives another name to one of the variants, counted from 0 in the order in which they are written; whether there are
+    /// so many.
+    pub fn rename_variant(&mut self, place: usize, is_variant: &impl Fn(&str) -> bool) -> bool {
+        self.rename(&mut { place }, is_variant)
+    }
+
+    fn rename(&mut self, left: &mut usize, is_variant: &impl Fn(&str) -> bool) -> bool {
+        match self {
+            Self::Text(text) if is_variant(text) => {
+                let is_here = *left == 0;
+                if is_here {
+                    *text = "of-later".to_owned();
+                }
+                *left = left.saturating_sub(1);
+                is_here
+            }
+            Self::List(list) => list.iter_mut().any(|any| any.rename(left, is_variant)),
+            Self::Map(map) => {
+                let has_one = map.len() == 1;
+                map.iter_mut()
+                    .any(|(key, value)| (has_one && key.rename(left, is_variant)) || value.rename(left, is_variant))
+            }
+            _ => false,
         }
     }
 }

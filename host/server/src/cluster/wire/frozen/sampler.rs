@@ -1,5 +1,8 @@
 //! Makes values of a type, by what its `Deserialize` asks for: enough of them that each variant of each enum in it is in
-//! one. What is a value otherwise is always the same.
+//! one. What is a value otherwise is always the same, except for texts: some types take only some of them, so each place
+//! has the first one of a list that was not refused there.
+//!
+//! Invariant: the values of a type are the same at each run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
@@ -10,8 +13,9 @@ use serde::de::{
     SeqAccess, VariantAccess, Visitor,
 };
 
-/// A text that is also a unit, a role and a name.
-const TEXT: &str = "auth";
+/// A text that is also a unit, a name, and bytes as base64; the hash of a secret; a time of day; a moment.
+const TEXTS: [&str; 4] =
+    ["auth", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "18:00", "2026-12-24T18:00:00Z"];
 /// Below this, what may be left out is.
 const DEPTH_MAX: usize = 24;
 /// Below this nothing is made.
@@ -19,6 +23,8 @@ const DEPTH_END: usize = 48;
 /// So many values in a row without anything new, and there is nothing new any more.
 const WITHOUT_NEW_MAX: usize = 20_000;
 
+/// Where a value is: the fields of its struct, or its variant, and which of these it is.
+type Place = (&'static [&'static str], &'static str);
 /// An enum by what it is in the source: its name, and its variants.
 type Enum = (&'static str, &'static [&'static str]);
 
@@ -31,6 +37,12 @@ pub struct Sampler {
     structs: BTreeSet<BTreeSet<&'static str>>,
     /// The variants in the value that is being made.
     inside: Vec<(Enum, &'static str)>,
+    /// Which text a place takes, by the number in the list.
+    texts: BTreeMap<Place, usize>,
+    /// Where the last text was made, if nothing was made since.
+    last_text: Option<Place>,
+    /// How many choices were made.
+    choices: u64,
 }
 
 impl Sampler {
@@ -40,7 +52,12 @@ impl Sampler {
         while without_new < WITHOUT_NEW_MAX {
             without_new += 1;
             self.inside.clear();
-            let made = T::deserialize(Maker { sampler: self, depth: 0 });
+            self.last_text = None;
+            let made = T::deserialize(Maker { sampler: self, depth: 0, place: (&[], "") });
+            if let (Err(_), Some(place)) = (&made, self.last_text) {
+                // It was refused as soon as it was made.
+                *self.texts.entry(place).or_default() += 1;
+            }
             let Some(made) = made.ok().filter(|made| wanted(made)) else { continue };
             let mut has_new = false;
             for (of, variant) in std::mem::take(&mut self.inside) {
@@ -72,16 +89,36 @@ impl Sampler {
         variants.filter(is_missing).map(|(of, variant)| (of.0, variant)).collect()
     }
 
-    /// Whether these are the names of the fields of a struct.
+    /// Whether a map with these keys is a struct: neither a variant with what is in it, nor a map of the type itself.
     pub fn is_struct(&self, keys: &[&str]) -> bool {
-        self.structs.iter().any(|fields| fields.len() == keys.len() && keys.iter().all(|key| fields.contains(key)))
+        let has_all = |fields: &BTreeSet<&str>| keys.iter().all(|key| fields.contains(key));
+        match keys {
+            [] => false,
+            [key] if TEXTS.contains(key) => false,
+            [key] if self.is_variant(key) => self.structs.iter().any(|fields| fields.len() == 1 && has_all(fields)),
+            _ => self.structs.iter().any(has_all),
+        }
+    }
+
+    /// Whether a variant of an enum is called so.
+    pub fn is_variant(&self, text: &str) -> bool {
+        !TEXTS.contains(&text) && self.made.keys().any(|(_, variants)| variants.contains(&text))
     }
 
     fn choose(&mut self, of: Enum) -> &'static str {
         let made = self.made.entry(of).or_insert_with(|| vec![0; of.1.len()]);
         let rarest = (0..made.len()).min_by_key(|variant| made[*variant]).unwrap_or_default();
-        made[rarest] += 1;
-        let variant = of.1.get(rarest).copied().unwrap_or_default();
+        self.choices += 1;
+        // Not always the rarest: two enums in one value would keep step, and some pairs would never be.
+        let mixed = self.choices.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+        let chosen = match made.len() as u64 {
+            len if len > 0 && mixed.is_multiple_of(3) => (mixed / 3 % len) as usize,
+            _ => rarest,
+        };
+        if let Some(made) = made.get_mut(chosen) {
+            *made += 1;
+        }
+        let variant = of.1.get(chosen).copied().unwrap_or_default();
         self.inside.push((of, variant));
         variant
     }
@@ -107,11 +144,23 @@ impl serde::de::Error for Cannot {
 struct Maker<'a> {
     sampler: &'a mut Sampler,
     depth: usize,
+    place: Place,
 }
 
 impl Maker<'_> {
     fn inner(&mut self) -> Maker<'_> {
-        Maker { sampler: self.sampler, depth: self.depth + 1 }
+        self.inner_at(self.place)
+    }
+
+    fn inner_at(&mut self, place: Place) -> Maker<'_> {
+        self.sampler.last_text = None;
+        Maker { sampler: self.sampler, depth: self.depth + 1, place }
+    }
+
+    fn text(self) -> &'static str {
+        self.sampler.last_text = Some(self.place);
+        let refused = self.sampler.texts.get(&self.place).copied().unwrap_or_default();
+        TEXTS[refused % TEXTS.len()]
     }
 }
 
@@ -127,7 +176,6 @@ impl<'de> Deserializer<'de> for Maker<'_> {
     type Error = Cannot;
 
     always! {
-        deserialize_any gives visit_u64(1);
         deserialize_bool gives visit_bool(true);
         deserialize_i8 gives visit_i8(-3);
         deserialize_i16 gives visit_i16(-3);
@@ -140,13 +188,24 @@ impl<'de> Deserializer<'de> for Maker<'_> {
         deserialize_f32 gives visit_f32(0.5);
         deserialize_f64 gives visit_f64(0.25);
         deserialize_char gives visit_char('a');
-        deserialize_str gives visit_str(TEXT);
-        deserialize_string gives visit_str(TEXT);
-        deserialize_bytes gives visit_bytes(TEXT.as_bytes());
-        deserialize_byte_buf gives visit_bytes(TEXT.as_bytes());
+        deserialize_bytes gives visit_bytes(&[7, 250]);
+        deserialize_byte_buf gives visit_bytes(&[7, 250]);
         deserialize_unit gives visit_unit();
         deserialize_ignored_any gives visit_unit();
-        deserialize_identifier gives visit_str(TEXT);
+        deserialize_identifier gives visit_str(TEXTS[0]);
+    }
+
+    /// Asked for by what looks at it first: an enum without tags, or JSON.
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Cannot> {
+        visitor.visit_str(self.text())
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Cannot> {
+        visitor.visit_str(self.text())
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Cannot> {
+        visitor.visit_str(self.text())
     }
 
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Cannot> {
@@ -204,7 +263,7 @@ impl<'de> Deserializer<'de> for Maker<'_> {
             return Err(Cannot::custom("it has no end"));
         }
         let variant = self.sampler.choose((name, variants));
-        visitor.visit_enum(Variant { maker: self, variant })
+        visitor.visit_enum(Variant { maker: self, variants, variant })
     }
 }
 
@@ -245,6 +304,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
 struct Fields<'a> {
     maker: Maker<'a>,
     fields: &'static [&'static str],
+    /// How many keys were made.
     next: usize,
 }
 
@@ -259,12 +319,14 @@ impl<'de> MapAccess<'de> for Fields<'_> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Cannot> {
-        seed.deserialize(self.maker.inner())
+        let field = self.next.checked_sub(1).and_then(|made| self.fields.get(made)).copied().unwrap_or_default();
+        seed.deserialize(self.maker.inner_at((self.fields, field)))
     }
 }
 
 struct Variant<'a> {
     maker: Maker<'a>,
+    variants: &'static [&'static str],
     variant: &'static str,
 }
 
@@ -274,7 +336,7 @@ impl<'de, 'a> EnumAccess<'de> for Variant<'a> {
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Maker<'a>), Cannot> {
         let variant: StrDeserializer<'_, Cannot> = self.variant.into_deserializer();
-        Ok((seed.deserialize(variant)?, self.maker))
+        Ok((seed.deserialize(variant)?, Maker { place: (self.variants, self.variant), ..self.maker }))
     }
 }
 
