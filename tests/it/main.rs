@@ -29,7 +29,7 @@
 //! | [`match_replay`] | searches that are recorded, and replayed |
 //! | [`ops`], [`store`] | what operators see and do; backups and checks of the store |
 //! | [`on_postgres`] | a host whose store is in PostgreSQL |
-//! | [`growing`] | a host that becomes the first of many nodes |
+//! | [`growing`], [`node_operators`] | a host that becomes the first of many nodes; what operators change there |
 //! | [`nodes`], [`soak`] | many nodes, whatever fails; bots that play through faults (`cargo xtask soak` for longer) |
 //! | [`full_disk`], [`saves`] | a store that cannot be written for a while, and what games save meanwhile |
 //! | [`scenes`] | games that are found, joined in progress and watched; users who are taken out of one |
@@ -69,6 +69,7 @@ mod match_replay;
 mod matching;
 mod next_match;
 mod node_domains;
+mod node_operators;
 mod nodes;
 mod oidc;
 mod on_postgres;

@@ -274,13 +274,16 @@ impl Domains {
     /// Operators have changed something on another node: what is in the store is read again. What cannot be used is
     /// reported, and changes nothing here.
     pub async fn read_changed(&self, what: Changed) {
-        let read = match what {
+        let read = match &what {
             Changed::Fleets => self.0.fleets.read_stored().await.map_err(|error| error.to_string()),
             Changed::Domains => self.read_stored().await.map_err(|error| error.to_string()),
-            Changed::Plugins => self.read_plugins().await.map_err(|error| error.to_string()),
+            Changed::Plugins | Changed::Swap(_) => self.read_plugins().await.map_err(|error| error.to_string()),
         };
         if let Err(error) = read {
-            tracing::error!(?what, %error, "what operators have changed on another node is not used here");
+            return tracing::error!(?what, %error, "what operators have changed on another node is not used here");
+        }
+        if let Changed::Swap(plugin) = what {
+            self.0.fleets.swap(&plugin);
         }
     }
 

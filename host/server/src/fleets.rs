@@ -226,7 +226,8 @@ impl Fleets {
         Ok(())
     }
 
-    fn tell_others(&self, what: Changed) {
+    /// Other nodes of the cluster hear that something was changed here.
+    pub fn tell_others(&self, what: Changed) {
         if let Some(router) = self.0.bus.router() {
             router.changed(what);
         }

@@ -31,7 +31,7 @@ use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
 use crate::clock::Clock;
 use crate::config;
 use crate::fleets::is_plain;
-use crate::store::Store;
+use crate::store::{Expected, Outcome, Store};
 
 pub use error::Error;
 use files::Files;
@@ -436,12 +436,20 @@ impl Registry {
     /// Writes what a plugin is from now on, and knows it then. With nothing left of it, it is no more.
     ///
     /// # Errors
-    /// When the store has ended.
+    /// When the store has ended, or somebody has changed the plugin on another node, and this one has not heard of it yet.
     pub async fn keep(&self, name: &str, plugin: PluginRecord) -> Result<(), Error> {
         let key = plugin_key(name);
         let is_over = plugin.versions.is_empty();
+        let value = self.0.store.get(&key).await?;
+        // One that is damaged is known to nobody, and mended by this.
+        let stored = value.as_deref().and_then(|bytes| decode::<PluginRecord>(&key, bytes).ok());
+        let expected = Expected { key: key.clone(), value };
         let write = if is_over { Write::Delete { key } } else { Write::Put { key, value: encode(&plugin) } };
-        self.0.store.begin(vec![write]).await?.synced().await?;
+        if stored != self.plugin(name).ok()
+            || self.0.store.commit_if(vec![expected], vec![write]).await? == Outcome::Conflict
+        {
+            return Err(Error::Outdated { plugin: name.to_owned() });
+        }
         let mut plugins = self.0.plugins.write().unwrap_or_else(PoisonError::into_inner);
         if is_over {
             plugins.remove(name);

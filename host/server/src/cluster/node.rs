@@ -266,7 +266,8 @@ impl Node {
 
     /// Something may have been changed on another node.
     fn read_again(&self, what: Changed) {
-        if self.changed.try_send(what).is_err() {
+        if let Err(full) = self.changed.try_send(what) {
+            let what = full.into_inner();
             tracing::warn!(?what, "too many changes wait to be read: this one is read with the next");
         }
     }

@@ -66,12 +66,14 @@ pub enum To {
 }
 
 /// What operators change on one node, and all have to read again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Changed {
     Fleets,
     Domains,
     Plugins,
+    /// The plugins, and running scenes of this one change to what their fleets are then.
+    Swap(String),
 }
 
 /// Those of a list that can be read: a node of a later version may have roles and units that this one does not know.
@@ -105,6 +107,7 @@ pub enum Unreadable {
 }
 
 impl Changed {
+    /// All that there is to read.
     pub const ALL: [Self; 3] = [Self::Plugins, Self::Fleets, Self::Domains];
 }
 

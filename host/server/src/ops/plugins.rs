@@ -261,6 +261,7 @@ fn failed(error: &Error) -> Response {
         Error::UnknownPlugin(_) | Error::UnknownVersion { .. } => StatusCode::NOT_FOUND,
         Error::NoneBefore(_)
         | Error::InUse { .. }
+        | Error::Outdated { .. }
         | Error::Full { .. }
         | Error::Quarantined { .. }
         | Error::NotQuarantined { .. } => StatusCode::CONFLICT,

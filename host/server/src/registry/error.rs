@@ -26,6 +26,8 @@ pub enum Error {
     Quarantined { version: u32, reason: String },
     #[error("version {version} is not in quarantine")]
     NotQuarantined { version: u32 },
+    #[error("{plugin:?} was changed on another node at the same time: look at what it is now, and try again")]
+    Outdated { plugin: String },
     #[error("version {version} is in use: {why}")]
     InUse { version: u32, why: String },
     #[error("{what}: remove versions that are not used any more")]
@@ -89,6 +91,7 @@ impl Error {
             Self::Quarantined { .. } => "quarantined",
             Self::NotQuarantined { .. } => "not_quarantined",
             Self::InUse { .. } => "in_use",
+            Self::Outdated { .. } => "outdated",
             Self::Full { .. } => "full",
             Self::Busy => "busy",
             Self::TooLarge { .. } => "too_large",

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::record::{CanaryRecord, Quarantined, Scratch, hex};
 use super::{Error, Kind, Place, PluginRecord, Registry, Trials, Upload, VersionRecord};
+use crate::cluster::wire::Changed;
 use crate::domains::Domains;
 use crate::fleets::Fleets;
 
@@ -146,6 +147,7 @@ impl Plugins {
     pub async fn upload(&self, place: Place, upload: Upload) -> Result<(ShownVersion, bool), Error> {
         let (plugin, trials) = (upload.plugin.clone(), self.trials(&upload.plugin));
         let (version, is_new) = self.registry.upload(place, upload, trials).await?;
+        self.fleets.tell_others(Changed::Plugins);
         let kind = self.registry.plugin(&plugin)?.kind;
         Ok((show_version(kind, version, &self.fleets.scenes_by_digest()), is_new))
     }
@@ -208,6 +210,7 @@ impl Plugins {
                 self.fleets.use_plugin(name, next).await?;
                 if swap {
                     asked = self.fleets.swap(name);
+                    self.fleets.tell_others(Changed::Swap(name.to_owned()));
                 }
             }
             // Whoever waits in a domain is matched by the new rule; there is nothing to swap.
@@ -233,6 +236,7 @@ impl Plugins {
             return Err(Error::InUse { version, why });
         }
         self.registry.keep(name, next).await?;
+        self.fleets.tell_others(Changed::Plugins);
         match digest {
             Some(digest) => self.registry.forget_file(digest).await,
             None => Ok(()),

@@ -10,6 +10,8 @@ use super::record::{Consequence, Quarantined};
 use super::{Error, Plugins, Shown};
 use crate::scene_thread::Failing;
 
+/// How often it is tried while others change the same plugin on other nodes.
+const TRIES: u32 = 3;
 /// The longest reason.
 const REASON_BYTES_MAX: usize = 1_024;
 
@@ -17,20 +19,30 @@ impl Plugins {
     /// Puts versions into quarantine as they come, for as long as scene threads tell of any.
     pub async fn keep_away(self, mut failing: mpsc::Receiver<Failing>) {
         while let Some(failing) = failing.recv().await {
-            let (plugin, digest) = (failing.plugin.clone(), failing.digest);
-            if let Err(error) = self.put_into_quarantine(failing).await {
+            let mut done = self.put_into_quarantine(&failing).await;
+            for _ in 1..TRIES {
+                if !matches!(done, Err(Error::Outdated { .. })) {
+                    break;
+                }
+                done = match self.registry().read_again().await {
+                    Ok(_) => self.put_into_quarantine(&failing).await,
+                    Err(error) => Err(error),
+                };
+            }
+            if let Err(error) = done {
+                let Failing { plugin, digest, .. } = failing;
                 tracing::error!(%plugin, %digest, %error, "a version keeps failing and could not be put into quarantine");
             }
         }
     }
 
     /// A component of a file is no version: it stays what its operators have put there.
-    async fn put_into_quarantine(&self, failing: Failing) -> Result<(), Error> {
+    async fn put_into_quarantine(&self, failing: &Failing) -> Result<(), Error> {
         let name = failing.plugin.as_str();
         let _turn = self.registry().turn().await;
         let Ok(plugin) = self.registry().plugin(name) else { return Ok(()) };
         let Some(found) = plugin.of_digest(failing.digest).filter(|it| it.quarantine.is_none()) else { return Ok(()) };
-        let (version, reason) = (found.version, reason(&failing));
+        let (version, reason) = (found.version, reason(failing));
         let why = Quarantined { since: self.registry().now(), reason: reason.clone() };
         let registry = self.registry().clone();
         let choose = move || plugin.quarantine(version, why, |digest| registry.game(digest).is_ok());
