@@ -110,7 +110,7 @@ impl Sampler {
         let rarest = (0..made.len()).min_by_key(|variant| made[*variant]).unwrap_or_default();
         self.choices += 1;
         // Not always the rarest: two enums in one value would keep step, and some pairs would never be.
-        let mixed = self.choices.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+        let mixed = mix(self.choices);
         let chosen = match made.len() as u64 {
             len if len > 0 && mixed.is_multiple_of(3) => (mixed / 3 % len) as usize,
             _ => rarest,
@@ -122,6 +122,14 @@ impl Sampler {
         self.inside.push((of, variant));
         variant
     }
+}
+
+/// SplitMix64: <https://prng.di.unimi.it/splitmix64.c>.
+fn mix(number: u64) -> u64 {
+    let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 #[derive(Debug)]
