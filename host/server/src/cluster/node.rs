@@ -1,7 +1,8 @@
 //! Runs this node of a cluster: keeps its lease, hears of the others, and starts and stops units.
 //!
-//! Invariants: the units here hear that one elsewhere is gone before they hear anything of its successor. A node whose lease has run out, and that does not hear all the others, ends: everything it runs may be
-//! another node's by then. It says so and exits, to be started anew as a node without a past.
+//! Invariants: the units here hear that one elsewhere is gone before they hear anything of its successor. A node that is cut
+//! off ends: everything it runs may be another node's by then, or is to be. It says so and exits, to be started anew as a
+//! node without a past.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -18,6 +19,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::router::{Place, Router, place};
 use super::unit::Unit;
+use super::view::cut_off::{CutOff, HOLD_MS, REACHES_MS};
 use super::view::{Act, NodeRow, Row};
 use super::wire::{Changed, Hello, To};
 use crate::bus::Bus;
@@ -27,9 +29,6 @@ use crate::clock::Clock;
 pub const LEASE: Duration = Duration::from_secs(5);
 /// How often it is renewed.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
-/// How long after a renewal was sent that was granted the node goes on without another. Less than [`LEASE`], for clocks
-/// run at different speeds and a last act takes time.
-const HOLD: Duration = Duration::from_secs(4);
 /// How long the store may take for one word about leases.
 const WORD_MAX: Duration = Duration::from_secs(3);
 /// How often it looks at what time brings.
@@ -54,6 +53,17 @@ pub enum Error {
         .0.as_millis()
     )]
     CutOff(Duration),
+    #[error(
+        "this node is cut off from the store: it has not reached it for {} ms, and node {reached_by} does; it ends, so that \
+         what it ran is had elsewhere",
+        .without.as_millis()
+    )]
+    CutOffFromStore { without: Duration, reached_by: u16 },
+    #[error(
+        "this node is cut off from the other nodes: others that it does not hear go on without it; it ends, so that what \
+         it ran is had elsewhere"
+    )]
+    CutOffFromNodes,
     #[error("this node takes no part any more: the bus has ended")]
     Bus,
 }
@@ -88,14 +98,17 @@ pub struct Keeper {
     clock: Clock,
     taken: Duration,
     words: (mpsc::Sender<Word>, mpsc::Receiver<Word>),
+    /// Which nodes this one hears; `None` as long as it does not take part.
+    hears: watch::Sender<Option<BTreeSet<u16>>>,
     _renewing: AbortOnDrop,
 }
 
 impl Keeper {
     pub fn spawn(leases: Leases, lease: lease::Node, clock: Clock, taken: Duration) -> Self {
         let words = mpsc::channel(WORDS_MAX);
-        let renewing = tokio::spawn(renew(leases.clone(), lease, clock, words.0.clone()));
-        Self { leases, lease, clock, taken, words, _renewing: AbortOnDrop(renewing.abort_handle()) }
+        let hears = watch::Sender::new(None);
+        let renewing = tokio::spawn(renew(leases.clone(), lease, clock, words.0.clone(), hears.subscribe()));
+        Self { leases, lease, clock, taken, words, hears, _renewing: AbortOnDrop(renewing.abort_handle()) }
     }
 }
 
@@ -162,19 +175,42 @@ impl Node {
                 event = self.events.recv() => self.heard(event.ok_or(Error::Bus)?),
                 Some(word) = self.keeper.words.1.recv() => self.told(word)?,
                 Some(ended) = self.work.join_next() => self.work_ended(ended),
-                _ = look.tick() => {}
+                _ = look.tick() => {
+                    self.keeper.hears.send_replace(Some(self.router.hears()));
+                }
             }
             // What has come while the host was starting, or busy.
             while let Ok(word) = self.keeper.words.1.try_recv() {
                 self.told(word)?;
             }
-            let without = self.keeper.clock.elapsed().saturating_sub(self.renewed);
-            if without > HOLD && !self.router.view().hears_all() {
-                return Err(Error::CutOff(without));
-            }
+            let without = self.without();
+            self.go_on(without)?;
             self.measure(without);
             self.act();
             self.leave_if_ready();
+        }
+    }
+
+    /// How long ago the last renewal was sent that was granted.
+    fn without(&self) -> Duration {
+        self.keeper.clock.elapsed().saturating_sub(self.renewed)
+    }
+
+    /// Says whether the store is reached, and whether this node can go on.
+    fn go_on(&self, without: Duration) -> Result<(), Error> {
+        let (without_ms, now_ms) = (without.as_millis() as u64, self.now_ms());
+        let (is_news, cut_off) = {
+            let mut view = self.router.view();
+            (view.set_reaches_store(without_ms <= REACHES_MS), view.cut_off(without_ms, now_ms))
+        };
+        if is_news {
+            self.router.announce();
+        }
+        match cut_off {
+            None => Ok(()),
+            Some(CutOff::Both) => Err(Error::CutOff(without)),
+            Some(CutOff::Store { reached_by }) => Err(Error::CutOffFromStore { without, reached_by }),
+            Some(CutOff::Nodes) => Err(Error::CutOffFromNodes),
         }
     }
 
@@ -220,6 +256,9 @@ impl Node {
         let units: Vec<Unit> = self.running.keys().cloned().collect();
         units.iter().for_each(|unit| self.stop(unit));
         self.work.shutdown().await;
+        if self.without().as_millis() as u64 > HOLD_MS {
+            return; // The store is not there to hear it.
+        }
         let give_back = async {
             if let Err(error) = self.keeper.leases.release_node(&self.keeper.lease).await {
                 tracing::warn!(%error, "the lease was not given back: the others wait until it has run out");
@@ -244,7 +283,7 @@ impl Node {
             }
             peers::Event::Hello { node, hello } => {
                 if let Some(hello) = read_hello(node, &hello) {
-                    self.router.view().peer_hello(node, hello);
+                    self.router.view().peer_hello(node, hello, now_ms);
                 }
             }
             peers::Event::Down { node, why } => {
@@ -457,15 +496,22 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Renews the lease and reads what the store says, for ever.
-async fn renew(leases: Leases, lease: lease::Node, clock: Clock, words: mpsc::Sender<Word>) {
+/// Renews the lease, with which nodes are heard, and reads what the store says, for ever.
+async fn renew(
+    leases: Leases,
+    lease: lease::Node,
+    clock: Clock,
+    words: mpsc::Sender<Word>,
+    hears: watch::Receiver<Option<BTreeSet<u16>>>,
+) {
     let mut every = tokio::time::interval(RENEW_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         every.tick().await;
         let sent = clock.elapsed();
         let read = in_time(async {
-            leases.renew(&lease, LEASE).await?;
+            let hears = hears.borrow().clone();
+            leases.renew_saying(&lease, LEASE, hears.as_ref()).await?;
             Ok((rows(leases.units().await?), nodes(&leases.nodes().await?)))
         });
         if words.send(Word::Renewed { sent, read: read.await }).await.is_err() {
@@ -491,7 +537,7 @@ fn rows(units: Vec<lease::Unit>) -> Vec<Row> {
 fn nodes(leases: &[lease::Lease]) -> Vec<NodeRow> {
     let row = |lease: &lease::Lease| {
         let lease::Node { number, incarnation } = lease.node;
-        NodeRow { node: number, incarnation, is_alive: !lease.left.is_zero() }
+        NodeRow { node: number, incarnation, is_alive: !lease.left.is_zero(), hears: lease.hears.clone() }
     };
     leases.iter().map(row).collect()
 }

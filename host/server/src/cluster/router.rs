@@ -109,6 +109,12 @@ impl Router {
         self.0.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The nodes that this one hears: itself, too, if the bus brings back what it says.
+    pub fn hears(&self) -> BTreeSet<u16> {
+        let others = self.view().others().into_iter().map(|(node, _)| node);
+        others.chain(self.0.peers.hears_itself().then_some(self.0.me)).collect()
+    }
+
     /// Tells the others what this node runs now.
     pub fn announce(&self) {
         // The view is held meanwhile: what is said last is how it is.

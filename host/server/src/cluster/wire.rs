@@ -30,6 +30,9 @@ pub struct Hello {
     pub holds: Vec<Held>,
     /// What it offers to SceneMaster, if it runs scenes.
     pub offer: Option<Offer>,
+    /// It reaches the store. One of a version that does not say so is not counted on.
+    #[serde(default)]
+    pub reaches_store: bool,
 }
 
 /// A unit that a node runs.
@@ -212,5 +215,6 @@ mod tests {
         };
         let heard = Hello::decode(&rmp_serde::to_vec_named(&later).expect("plain data")).expect("it can be read");
         assert_eq!((heard.roles, heard.holds, heard.offer), (vec![Role::Match], vec![held], Some(offer)));
+        assert!(!heard.reaches_store, "it has not said so");
     }
 }

@@ -10,7 +10,8 @@ use super::{Error, Settings};
 /// What each version adds to the one before it.
 ///
 /// Keys are bytes, so their order is that of bytes whatever the database's collation is.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     CREATE TABLE records (
         key bytea PRIMARY KEY,
         value bytea NOT NULL
@@ -32,7 +33,10 @@ const STEPS: [&str; 1] = ["
         node integer,
         incarnation bigint
     );
-"];
+",
+    // Which other nodes each one hears; see lease.rs.
+    "ALTER TABLE nodes ADD COLUMN hears integer[];",
+];
 /// Which version of the tables this is.
 #[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "there are few")]
 const VERSION: i32 = STEPS.len() as i32;
