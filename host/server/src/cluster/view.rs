@@ -473,6 +473,13 @@ impl View {
                 }
             }
         }
+        // What has another's number by now cannot come back, also if the other one never gets as far as being heard.
+        let is_before = |row: &&NodeRow| self.told_nodes.get(&row.node).is_some_and(|told| *told < row.incarnation);
+        let replaced = self.nodes.values().filter(is_before).filter(|row| self.is_silent(row.node, now_ms));
+        for node in replaced.map(|row| row.node).collect::<Vec<_>>() {
+            self.told_nodes.remove(&node);
+            acts.push(Act::NodeDown(node));
+        }
         let of_store = self.nodes.values().filter(|row| self.is_gone(row, now_ms));
         let untold = of_store.filter(|row| self.told_gone.get(&row.node) != Some(&row.incarnation));
         acts.extend(untold.map(|row| Act::End(row.node, row.incarnation)));

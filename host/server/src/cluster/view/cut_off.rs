@@ -57,7 +57,8 @@ impl View {
     fn is_outside_for_good(&self, now_ms: u64) -> bool {
         let reads = self.read_at_ms.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) <= READ_MS_MAX);
         let is_long = |since: u64| now_ms.saturating_sub(since) >= OTHERS_MS;
-        reads && self.outside_since_ms.is_some_and(is_long)
+        // It may hear the others again, and they not have said so yet.
+        reads && self.outside_since_ms.is_some_and(is_long) && !self.hears_all()
     }
 
     /// The store was read: whom the nodes hear may be another.

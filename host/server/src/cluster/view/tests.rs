@@ -344,9 +344,19 @@ fn scene_master_hears_of_nodes_with_scenes_and_that_one_is_gone_only_when_its_le
     node.up_as(2, (2, LINK + 1), &[Role::SceneService], &[]);
     node.view.peers.get_mut(&2).expect("it is up").hello.offer = Some(offer("two"));
     assert_eq!(node.acts_after(0), [Act::NodeUp(2, offer("two"))]);
-    // And again, so fast that nobody has missed it.
+    // It is cut off, and whoever starts it again and again does not get it as far as being heard.
+    node.view.peer_down(2, node.now_ms);
     node.nodes[1].incarnation = 3;
-    node.up_as(2, (3, LINK + 2), &[Role::SceneService], &[]);
+    assert_eq!(node.acts_after(CLAIM_AFTER_MS - 1), []);
+    assert_eq!(node.acts_after(1), [Act::NodeDown(2)]);
+    node.nodes[1].incarnation = 4;
+    assert_eq!(node.acts_after(60_000), []);
+    node.up_as(2, (4, LINK + 2), &[Role::SceneService], &[]);
+    node.view.peers.get_mut(&2).expect("it is up").hello.offer = Some(offer("two"));
+    assert_eq!(node.acts_after(0), [Act::NodeUp(2, offer("two"))]);
+    // And again, so fast that nobody has missed it.
+    node.nodes[1].incarnation = 5;
+    node.up_as(2, (5, LINK + 3), &[Role::SceneService], &[]);
     node.view.peers.get_mut(&2).expect("it is up").hello.offer = Some(offer("two"));
     assert_eq!(node.acts_after(0), [Act::NodeDown(2), Act::NodeUp(2, offer("two"))]);
 }

@@ -78,6 +78,14 @@ fn a_node_ends_only_when_others_went_on_without_it_for_long_enough_by_all_that_w
     assert_eq!(node.view.cut_off(0, node.now_ms), None);
     assert_eq!(node.cut_off_after(OTHERS_MS), None);
     assert_eq!(node.cut_off_after(1_000), Some(CutOff::Nodes));
+    // It hears them again, and they have not said yet that they hear it.
+    let mut node = Node::new(1, &[Role::Db]);
+    node.hear(cut);
+    node.cut_off_after(OTHERS_MS);
+    [2, 3].into_iter().for_each(|other| node.up_as(other, (1, LINK), &[], &[]));
+    assert_eq!(node.cut_off_after(1_000), None);
+    node.view.peer_down(3, node.now_ms);
+    assert_eq!(node.cut_off_after(1_000), Some(CutOff::Nodes));
     // Others that die have gone on for as long as their leases last.
     let mut node = Node::new(1, &[Role::Db]);
     node.hear(cut);
