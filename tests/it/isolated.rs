@@ -1,8 +1,16 @@
 //! Nodes that are cut off from NATS or from the database while others are not: they end, and what they ran is had at the
-//! others. That nothing ends while either is away for all is shown in [`crate::nodes`].
+//! others. That nothing ends while either is away for all is shown in [`crate::nodes`]. And a node that was paused, which is
+//! as cut off.
+
+use futures_util::future::join_all;
+use scenehost_client::{Encoding, LobbyEvent};
+use tokio::io::AsyncReadExt as _;
 
 use crate::cluster::{ALL, Cluster, status, until};
+use crate::host::within;
 use crate::nodes::{CONFIG, SCENES, SERVICES, table, talk};
+use crate::player::{matched, sign_in};
+use crate::raw::{Raw, message};
 use crate::way::State;
 
 /// From what a node is cut off.
@@ -65,4 +73,34 @@ async fn a_node_that_is_cut_off_from_the_database_ends_while_another_reaches_it(
     let lobby = cluster.runs("lobby").await.expect("it runs");
     let cut_off = (From::Store, State::Silent, "this node is cut off from the store");
     cluster.loses(lobby, cut_off, 1 - lobby).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_game_on_a_node_that_was_paused_says_nothing_over_its_old_connections() {
+    let mut cluster = Cluster::start(CONFIG, &[SERVICES, SCENES, SCENES]).await;
+    let lobbies = join_all([0, 0].map(async |node| sign_in(cluster.node(node), "Guest").await)).await;
+    let seats = matched(&lobbies, "echo").await;
+    let runs = [1, 2].into_iter().find(|node| seats[0].scene_url.contains(&cluster.node(*node).address().to_string()));
+    let runs = runs.expect("it runs on one of them");
+    let mut inside = Vec::new();
+    for seat in &seats {
+        inside.push(Raw::inside(cluster.node(runs), seat, Encoding::Proto).await);
+    }
+    let mut paused = cluster.nodes[runs].take().expect("it runs");
+    paused.pause(true);
+    let word: &[u8] = b"is anybody there?";
+    for raw in &mut inside {
+        raw.tell(message(word)).await;
+    }
+    within("the game to be over, or elsewhere", async {
+        while !matches!(lobbies[0].next().await, Some(LobbyEvent::Match(_) | LobbyEvent::SceneEnded(_))) {}
+    })
+    .await;
+    paused.pause(false);
+    for raw in inside {
+        let mut said = Vec::new();
+        let _ = within("its end", raw.into_inner().read_to_end(&mut said)).await; // A reset is an end, too.
+        assert!(!said.windows(word.len()).any(|part| part == word), "it was another's by then");
+    }
+    assert!(!paused.ended().await.success(), "{}", paused.log());
 }

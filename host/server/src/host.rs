@@ -181,7 +181,7 @@ pub async fn run(
     if let Some(error) = failed {
         // Users come back elsewhere, and find what ran here at another node as soon as it has been given back.
         let _ = stopping.send(true); // Nobody is connected: fine.
-        end_scenes(&scene_threads, joins).await;
+        end_scenes(&scene_threads, joins, &bus).await;
         // Meanwhile the last of the journals is copied.
         tokio::time::sleep(LAST_FRAMES).await;
         part.end().await;
@@ -200,7 +200,7 @@ pub async fn run(
     // The services still tell users in the lobby how their games ended.
     tokio::time::sleep(LAST_FRAMES).await;
     let _ = stopping.send(true);
-    end_scenes(&scene_threads, joins).await;
+    end_scenes(&scene_threads, joins, &bus).await;
     tokio::time::sleep(LAST_FRAMES).await;
     let never_made = saves.cleared(LAST_SAVES).await;
     if never_made > 0 {
@@ -219,8 +219,10 @@ pub async fn run(
 }
 
 /// Ends all threads of scenes, and what runs on them.
-async fn end_scenes(threads: &SceneThreads, joins: Vec<std::thread::JoinHandle<()>>) {
+async fn end_scenes(threads: &SceneThreads, joins: Vec<std::thread::JoinHandle<()>>, bus: &Bus) {
     threads.stop();
+    // One that waits for a lease that is over waits no more.
+    bus.router().into_iter().for_each(|router| router.grant().end());
     for join in joins {
         let _ = tokio::task::spawn_blocking(move || join.join()).await; // Its panic is told of by the thread.
     }

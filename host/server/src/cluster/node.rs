@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use metrics::gauge;
+use scenehost_bus::link::SILENCE_MS_MAX;
 use scenehost_bus::peers;
 use scenehost_core::scene_master::{self, Offer};
 use scenehost_core::{Message, NodeId, lobby, matching};
@@ -17,6 +18,7 @@ use scenehost_store::lease::{self, Leases};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::grant::Grant;
 use super::router::{Place, Router, place};
 use super::unit::Unit;
 use super::view::cut_off::{CutOff, HOLD_MS, REACHES_MS};
@@ -27,12 +29,18 @@ use crate::clock::Clock;
 
 /// How long a lease lasts that is not renewed.
 pub const LEASE: Duration = Duration::from_secs(5);
+/// How long a node goes on after a renewal was sent that was granted.
+pub const HOLD: Duration = Duration::from_millis(HOLD_MS);
 /// How often it is renewed.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// How long the store may take for one word about leases.
 const WORD_MAX: Duration = Duration::from_secs(3);
 /// How often it looks at what time brings.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// A node that has not looked for so long did not run: whom it hears is how it was before.
+const LOOKS_MAX: Duration = Duration::from_secs(1);
+/// After so long it knows again whom it hears. Longer than it takes until a node is found silent.
+const HEARS_AFTER: Duration = Duration::from_millis(SILENCE_MS_MAX + 500);
 /// How long a node leaves a unit alone that has ended on it; others may take it meanwhile.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// How many answers of the store may wait.
@@ -104,10 +112,11 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    pub fn spawn(leases: Leases, lease: lease::Node, clock: Clock, taken: Duration) -> Self {
+    /// The grant is extended with the lease.
+    pub fn spawn(leases: Leases, lease: lease::Node, (clock, taken): (Clock, Duration), grant: Grant) -> Self {
         let words = mpsc::channel(WORDS_MAX);
         let hears = watch::Sender::new(None);
-        let renewing = tokio::spawn(renew(leases.clone(), lease, clock, words.0.clone(), hears.subscribe()));
+        let renewing = tokio::spawn(renew(leases.clone(), lease, (clock, grant), words.0.clone(), hears.subscribe()));
         Self { leases, lease, clock, taken, words, hears, _renewing: AbortOnDrop(renewing.abort_handle()) }
     }
 }
@@ -123,6 +132,9 @@ pub struct Node {
     began: Duration,
     /// When the last renewal was sent that was granted.
     renewed: Duration,
+    /// When it has looked last, and since when it does without a break.
+    looked: Duration,
+    awake_since: Duration,
     /// What the store was asked and has not answered.
     claiming: BTreeSet<Unit>,
     ending: BTreeSet<u16>,
@@ -149,6 +161,8 @@ impl Node {
             bus,
             began: keeper.clock.elapsed(),
             renewed: keeper.taken,
+            looked: keeper.clock.elapsed(),
+            awake_since: keeper.clock.elapsed(),
             keeper,
             events,
             changed,
@@ -197,7 +211,12 @@ impl Node {
     }
 
     /// Says whether the store is reached, and whether this node can go on.
-    fn go_on(&self, without: Duration) -> Result<(), Error> {
+    fn go_on(&mut self, without: Duration) -> Result<(), Error> {
+        let now = self.keeper.clock.elapsed();
+        if now.saturating_sub(self.looked) > LOOKS_MAX {
+            self.awake_since = now;
+        }
+        self.looked = now;
         let (without_ms, now_ms) = (without.as_millis() as u64, self.now_ms());
         let (is_news, cut_off) = {
             let mut view = self.router.view();
@@ -207,7 +226,13 @@ impl Node {
             self.router.announce();
         }
         match cut_off {
-            None => Ok(()),
+            None => {
+                // The store is away for all, as far as this node hears.
+                if without > HOLD && now.saturating_sub(self.awake_since) >= HEARS_AFTER {
+                    self.router.grant().extend(now + LOOKS_MAX);
+                }
+                Ok(())
+            }
             Some(CutOff::Both) => Err(Error::CutOff(without)),
             Some(CutOff::Store { reached_by }) => Err(Error::CutOffFromStore { without, reached_by }),
             Some(CutOff::Nodes) => Err(Error::CutOffFromNodes),
@@ -256,7 +281,7 @@ impl Node {
         let units: Vec<Unit> = self.running.keys().cloned().collect();
         units.iter().for_each(|unit| self.stop(unit));
         self.work.shutdown().await;
-        if self.without().as_millis() as u64 > HOLD_MS {
+        if self.without() > HOLD {
             return; // The store is not there to hear it.
         }
         let give_back = async {
@@ -500,7 +525,7 @@ impl Drop for AbortOnDrop {
 async fn renew(
     leases: Leases,
     lease: lease::Node,
-    clock: Clock,
+    (clock, grant): (Clock, Grant),
     words: mpsc::Sender<Word>,
     hears: watch::Receiver<Option<BTreeSet<u16>>>,
 ) {
@@ -514,7 +539,11 @@ async fn renew(
             leases.renew_saying(&lease, LEASE, hears.as_ref()).await?;
             Ok((rows(leases.units().await?), nodes(&leases.nodes().await?)))
         });
-        if words.send(Word::Renewed { sent, read: read.await }).await.is_err() {
+        let read = read.await;
+        if read.is_ok() {
+            grant.extend(sent + HOLD);
+        }
+        if words.send(Word::Renewed { sent, read }).await.is_err() {
             return;
         }
     }
