@@ -9,7 +9,7 @@ use passing_postgres::{Server, USER};
 use rand::RngExt;
 use serde_json::Value;
 
-use crate::host::{Host, OPS_TOKEN, PATIENCE, within};
+use crate::host::{Failed, Host, OPS_TOKEN, PATIENCE, within};
 use crate::way::{End, Way, listen};
 
 /// What every node may do.
@@ -96,6 +96,21 @@ impl Cluster {
             nats: ways.map_or(&self.nats_url, |ways| &ways.nats_url),
             store: ways.map_or(&self.store_url, |ways| &ways.store_url),
         })
+    }
+
+    /// The schema that its nodes share.
+    pub fn schema(&self) -> &str {
+        &self.name
+    }
+
+    /// Starts one more node that is expected to refuse that; what it has left.
+    pub fn add_fails(&mut self, roles: &str) -> Failed {
+        self.roles.push(roles.to_owned());
+        self.ports.push(free_port());
+        let failed = Host::fails(&self.node_config(self.nodes.len()), &[]);
+        self.roles.pop();
+        self.ports.pop();
+        failed
     }
 
     /// A node that runs.

@@ -135,11 +135,13 @@ async fn what_is_not_right_changes_nothing_and_says_what_to_change() {
     let host = Host::start(CONFIG);
     let long = "x".repeat(65);
     let with_rule = json!({ "fleet": "echo", "players_min": 2, "players_max": 2, "rule": { "plugin": "hostile" } });
+    let misspelt = json!({ "fleet": "echo", "players_min": 2, "players_max": 2, "recent": { "opponent": 1 } });
     for (path, body, text) in [
         ("/v1/domains/pair", json!({ "fleet": "echo" }), "players_min"),
         ("/v1/domains/pair", json!({ "fleet": "none", "players_min": 2, "players_max": 2 }), "add [fleets.none]"),
         ("/v1/domains/pair", json!({ "fleet": "echo", "players_min": 3, "players_max": 2 }), "players_min is 3"),
         ("/v1/domains/pair", with_rule, "refused"),
+        ("/v1/domains/pair", misspelt, "unknown field `opponent` in recent.opponent: correct its name"),
         (&format!("/v1/domains/{long}"), of(2), "1 to 64"),
     ] {
         let (status, answer) = call(&host, "PUT", path, &body).await;

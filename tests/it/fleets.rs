@@ -235,7 +235,8 @@ async fn what_is_not_right_about_a_fleet_is_refused_with_the_reason() {
     let host = Host::start(CONFIG);
     for (path, body, status, word) in [
         ("/v1/fleets/x", json!({}), 422, "plugin"),
-        ("/v1/fleets/x", json!({"plugin": "hostile", "more": 1}), 422, "more"),
+        ("/v1/fleets/x", json!({"plugin": "hostile", "more": 1}), 422, "unknown field `more`"),
+        ("/v1/fleets/x", json!({"plugin": "hostile", "scene": {"journal": {"kep": 1}}}), 422, "in scene.journal.kep"),
         ("/v1/fleets/x", json!({"plugin": "missing"}), 422, "cannot be read"),
         ("/v1/fleets/x", json!({"plugin": "../hostile"}), 422, "letters, digits"),
         ("/v1/fleets/x", json!({"plugin": "hostile", "scene": {"standby_min": 1}}), 422, "provision"),

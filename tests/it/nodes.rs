@@ -324,3 +324,27 @@ async fn a_domain_that_operators_set_on_one_node_is_there_on_all() {
     cluster.settled().await;
     matched(&[sign_in(cluster.node(lobby), "Ada").await], "alone").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_version_cannot_work_with_one_that_is_there_is_refused_at_its_start() {
+    let mut cluster = Cluster::start(CONFIG, &[ALL]).await;
+    let nodes = format!("{}.nodes", cluster.schema());
+    // A node of a later version, as the others know it.
+    Server::shared().sql(&format!(
+        "INSERT INTO {nodes} (number, incarnation, until, speaks, speaks_oldest)
+         VALUES (9, 1, now() + interval '1 hour', 9, 8)"
+    ));
+    let refused = cluster.add_fails(ALL);
+    let why = "node 9 (incarnation 1), which is there, speaks version 9 and works with 8 and later";
+    assert!(refused.code == Some(1) && refused.text.contains(why), "{}", refused.text);
+    let left = format!("SELECT count(*) FROM {nodes} WHERE number = 2 AND until > now()");
+    assert_eq!(Server::shared().sql(&left), "0", "its number is free at once");
+
+    // One of a version that still knows this one is worked with, and so is nobody.
+    for change in ["speaks_oldest = 1", "speaks_oldest = 8, until = to_timestamp(0)"] {
+        Server::shared().sql(&format!("UPDATE {nodes} SET {change} WHERE number = 9"));
+        cluster.add_with(SCENES, &[]);
+    }
+    cluster.settled().await;
+    talk(&mut table(&cluster, [0, 0]).await).await;
+}

@@ -41,6 +41,8 @@ fn a_configuration_that_cannot_be_read_is_refused_with_its_place() {
     refused(&with("scenes_max = 16", "scenes_max = -1"), &[], &["line 3", "scenes_max = -1"]);
     refused(&with("scenes_max = 16", "listen = 'here'"), &[], &["listen = 'here'", "socket address"]);
     refused(&with(r#"plugin = "gomoku""#, ""), &[], &["fleets.gomoku", "plugin"]);
+    let misspelt = format!("{GOOD}\n[fleets.gomoku.scene]\nprovison = \"fast\"\n");
+    refused(&misspelt, &[], &["unknown field `provison` in fleets.gomoku.scene.provison", "correct its name"]);
     let unknown = format!("{GOOD}\n[fleets.gomoku.scene]\non_db_down = \"never\"\n");
     refused(&unknown, &[], &["on_db_down = \"never\"", "`wait` or `end`"]);
     let (code, _, errors) = run(&["serve", "--config", "/nowhere/host.toml"]);

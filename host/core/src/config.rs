@@ -93,7 +93,7 @@ impl Auth {
 
 /// What the lobby grants its users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Lobby {
     /// How long everything is kept for a user whose connection was lost.
     pub grace_ms: u64,
@@ -110,7 +110,7 @@ pub const PLAYERS_MAX: u32 = 200;
 
 /// The time limits of a fleet's scenes that SceneMaster and Scene keep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Fleet {
     /// Steps per second; 0: only when something happened.
     pub tick_rate_hz: u32,
@@ -174,7 +174,7 @@ pub struct Fleet {
 
 /// What is written down of a game: everything that it was given, from which it can be made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Journal {
     /// For what.
     pub keep: Keep,
@@ -224,7 +224,7 @@ impl Journal {
 /// When a scene misbehaves, and how often it may before it is stopped from outside. These limits are soft: one that
 /// passes a hard one fails at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Strikes {
     /// With so many strikes within the window it is stopped; 0: never, they are only counted.
     pub max: u32,
@@ -267,7 +267,7 @@ impl Strikes {
 
 /// When a version of a game has failed so often that it gets no more new scenes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Quarantine {
     /// So many of the fleet's scenes that fail within the window are one too many, 1 to [`QUARANTINE_SCENES_MAX`]; 0: it
     /// is never put into quarantine.
@@ -304,7 +304,7 @@ pub const SPECTATORS_MAX: u32 = 10_000;
 pub const SPECTATOR_DELAY_MS_MAX: u64 = 600_000;
 /// What a scene takes of its node, on average. A part that is 0 is not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Usage {
     /// Microseconds of one core in each second.
     pub cpu_us_per_s: u32,

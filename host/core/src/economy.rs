@@ -36,7 +36,7 @@ pub const HISTORY_MAX: u64 = 32;
 
 /// Limits, from the operators' configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Limits {
     /// How many entries of the ledger are kept of each user one by one; of those before them the sums are kept. A
     /// request is known as a repetition for as long as its entry is kept.

@@ -47,7 +47,7 @@ pub const INVITES_PER_USER_MAX: usize = 16;
 
 /// Limits, from the operators' configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Limits {
     /// The most members of any guild.
     pub members_max: usize,

@@ -42,7 +42,7 @@ const CODES_TRIED: u64 = 4;
 
 /// Limits, from the operators' configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Limits {
     /// The most members of a party. What a game takes, its domain says.
     pub members_max: usize,

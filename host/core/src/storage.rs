@@ -26,7 +26,7 @@ pub const ANSWER_BYTES_MAX: usize = 64 * 1_024;
 
 /// Limits, from the operators' configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Limits {
     /// The largest value, in bytes.
     pub value_bytes: usize,

@@ -12,6 +12,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 
 use crate::bus::Bus;
+use crate::strict::Strict;
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -37,7 +38,8 @@ pub fn load(path: &Path) -> Result<Arc<Catalogue>, Error> {
         return Err(Error::TooLarge { path: path.to_owned() });
     }
     let text = std::fs::read_to_string(path).map_err(read_error)?;
-    let catalogue: Catalogue = toml::from_str(&text).map_err(|cause| Error::Parse { path: path.to_owned(), cause })?;
+    let parse_error = |cause| Error::Parse { path: path.to_owned(), cause };
+    let Strict(catalogue) = toml::from_str::<Strict<Catalogue>>(&text).map_err(parse_error)?;
     catalogue.check().map_err(|cause| Error::Wrong { path: path.to_owned(), cause })?;
     Ok(Arc::new(catalogue))
 }

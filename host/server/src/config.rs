@@ -23,6 +23,7 @@ use crate::catalogue;
 use crate::fleets::is_plain;
 use crate::journals;
 use crate::moderation;
+use crate::strict::Strict;
 
 pub use crate::cluster::unit::Role;
 pub use cluster::Cluster;
@@ -287,7 +288,8 @@ impl Config {
     /// Reads the file; its relative paths are seen from its folder.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
-        let mut config: Self = toml::from_str(&text).map_err(|cause| Error::Parse { path: path.to_owned(), cause })?;
+        let parse_error = |cause| Error::Parse { path: path.to_owned(), cause };
+        let Strict(mut config) = toml::from_str::<Strict<Self>>(&text).map_err(parse_error)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for relative in [&mut config.server.data_dir, &mut config.server.plugins_dir] {
             *relative = folder.join(&*relative);
@@ -400,7 +402,7 @@ mod tests {
             page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).expect("it has an example");
         let others = "[fleets.arena]\nplugin = \"arena\"\n\
                       [domains.arena]\nfleet = \"arena\"\nplayers_min = 2\nplayers_max = 2\n";
-        let config: Config = toml::from_str(&format!("{others}{example}")).expect("it can be read");
+        let Strict(config) = toml::from_str::<Strict<Config>>(&format!("{others}{example}")).expect("it can be read");
         config.check().expect("it can work");
         assert_eq!(config.domains.len(), 2);
     }

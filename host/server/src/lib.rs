@@ -26,6 +26,7 @@
 //! | `match_streams`, [`match_command`] | records searches; replays them from the command line |
 //! | `moderation` | asks the operator's service about what users say |
 //! | `id_tokens` | checks the ID tokens of OpenID Connect providers |
+//! | `strict` | reads what humans write, and refuses names that are not known |
 //! | `wire` | the services' words in the client protocol |
 
 pub mod bus;
@@ -57,6 +58,7 @@ mod scene_thread;
 mod service_loop;
 mod sole;
 pub mod store;
+mod strict;
 mod units;
 mod wire;
 

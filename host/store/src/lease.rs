@@ -41,11 +41,35 @@ impl std::fmt::Display for Node {
     }
 }
 
+/// Which version of what nodes say to each other a node speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Speaks {
+    /// What it says.
+    pub version: u32,
+    /// The oldest version that it can work with.
+    pub oldest: u32,
+}
+
+impl Speaks {
+    /// Whether both can work together: each as the other, or as one of the versions that the other knows.
+    pub fn works_with(self, other: Self) -> bool {
+        self.version >= other.oldest && other.version >= self.oldest
+    }
+}
+
+impl std::fmt::Display for Speaks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "speaks version {} and works with {} and later", self.version, self.oldest)
+    }
+}
+
 /// The lease of a node, as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// Whose it is.
     pub node: Node,
+    /// What it has said that it speaks, if it has.
+    pub speaks: Option<Speaks>,
     /// Which nodes it heard when it was renewed last, as its node has said; `None`: it has not said.
     pub hears: Option<BTreeSet<u16>>,
     /// For how much longer; nothing if it has run out or was given back.
@@ -158,6 +182,18 @@ impl Leases {
             // It has nobody to hear.
             Driver::Rocks(rocks) => rocks.renew(node).await,
             Driver::Postgres(postgres) => postgres.renew(node, ttl, hears).await,
+        }
+    }
+
+    /// Notes what the node speaks, for others to know before they work with it.
+    ///
+    /// # Errors
+    /// As of [`Leases::renew`].
+    pub async fn note_speaks(&self, node: &Node, speaks: Speaks) -> Result<(), Error> {
+        match &self.0 {
+            // It has nobody to speak with.
+            Driver::Rocks(rocks) => rocks.renew(node).await,
+            Driver::Postgres(postgres) => postgres.note_speaks(node, speaks).await,
         }
     }
 

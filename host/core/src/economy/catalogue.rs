@@ -4,8 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Time;
@@ -57,7 +55,6 @@ fn count_max() -> u64 {
 
 /// Something that the shop sells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Offer {
     /// What users read.
     pub title: String,
@@ -73,16 +70,15 @@ pub struct Offer {
     /// How often it is sold, to all users together.
     pub stock: Option<u64>,
     /// From when on it is sold.
-    #[serde(default, deserialize_with = "moment")]
+    #[serde(default, with = "moment")]
     pub from: Option<Time>,
     /// Until when it is sold.
-    #[serde(default, deserialize_with = "moment")]
+    #[serde(default, with = "moment")]
     pub until: Option<Time>,
 }
 
 /// A limit that begins anew with each period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PerPeriod {
     /// How often in one period.
     pub count: u64,
@@ -121,12 +117,30 @@ impl Period {
     }
 }
 
-/// Reads a moment such as `2026-12-24T18:00:00Z`.
-fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Time>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let wrong = || D::Error::custom("a moment is written as \"2026-12-24T18:00:00Z\", and is after 1970");
-    let timestamp: Timestamp = text.parse().map_err(|_| wrong())?;
-    u64::try_from(timestamp.as_millisecond()).map(|ms| Some(Time(ms))).map_err(|_| wrong())
+/// A moment as operators write it, such as `2026-12-24T18:00:00Z`; it is said so to other nodes, too.
+mod moment {
+    use jiff::Timestamp;
+    use serde::de::Error as _;
+    use serde::ser::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use crate::ids::Time;
+
+    pub fn serialize<S: Serializer>(moment: &Option<Time>, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = |time: &Time| {
+            let ms = i64::try_from(time.0).ok();
+            let timestamp = ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+            timestamp.map(|it| it.to_string()).ok_or_else(|| S::Error::custom("a moment after the year 9999"))
+        };
+        moment.as_ref().map(text).transpose()?.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Time>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+        let wrong = || D::Error::custom("a moment is written as \"2026-12-24T18:00:00Z\", and is after 1970");
+        let timestamp: Timestamp = text.parse().map_err(|_| wrong())?;
+        u64::try_from(timestamp.as_millisecond()).map(|ms| Some(Time(ms))).map_err(|_| wrong())
+    }
 }
 
 /// A place in the catalogue and what is wrong there.

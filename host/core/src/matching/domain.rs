@@ -29,7 +29,6 @@ pub const ROUND_TRIP_MS_MAX: u16 = 10_000;
 
 /// How users of one domain are matched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Domain {
     /// The fleet that runs this domain's scenes.
     pub fleet: FleetName,
@@ -134,7 +133,6 @@ impl Default for Record {
 
 /// A point of a widening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Point {
     /// After so much waiting.
     pub after_ms: u64,
@@ -144,7 +142,6 @@ pub struct Point {
 
 /// The last step of a ticket that has too few players around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Bots {
     /// After so much waiting.
     pub after_ms: u64,
@@ -165,7 +162,6 @@ pub enum PartyRating {
 
 /// Where scenes of a domain can run, and how far that may be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Ping {
     /// The regions, 1 to [`REGIONS_MAX`].
     pub regions: Vec<String>,
@@ -184,7 +180,6 @@ pub struct Ping {
 
 /// Something that users may have and want of the others: a language, a map, whether they speak.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Property {
     /// Its name.
     pub name: String,
@@ -201,7 +196,7 @@ pub struct Property {
 
 /// What becomes of users who do not accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Decline {
     /// For so long they cannot search the first time.
     pub ms: u64,
@@ -219,7 +214,7 @@ impl Default for Decline {
 
 /// Whom users do not meet again at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Recent {
     /// How many of the last opponents, 0 to [`RECENT_MAX`]; 0: they are not avoided.
     pub opponents: usize,

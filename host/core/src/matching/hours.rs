@@ -11,7 +11,6 @@ const DAY_MIN: u32 = 24 * 60;
 
 /// Hours in which searches are taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Hours {
     /// On which days they begin; without any: on all.
     #[serde(default)]

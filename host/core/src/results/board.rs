@@ -16,7 +16,6 @@ pub const NAME_CHARS_MAX: usize = 64;
 
 /// A leaderboard, as it is configured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Board {
     /// Whose games count.
     pub domain: DomainName,

@@ -21,7 +21,6 @@ const DEVIATIONS: RangeInclusive<u32> = DEVIATION_LIMITS.0 as u32..=DEVIATION_LI
 
 /// How strong a user is said to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Given {
     /// The likeliest strength, 100 to 4000; 1500 is a newcomer's.
     pub rating: u32,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use scenehost_core::db::{Answer as DbAnswer, Caller, Event, News, Request as DbRequest, Rules};
-use scenehost_core::economy::catalogue::{AMOUNT_MAX, Amounts, Catalogue, Period};
+use scenehost_core::economy::catalogue::{AMOUNT_MAX, Amounts, Catalogue, Offer, Period};
 use scenehost_core::economy::offers::{View, Why};
 use scenehost_core::economy::wallet::{Account, By, Entry, Kind, Wallet};
 use scenehost_core::economy::{self, Answer, COUNT_AT_ONCE_MAX, HISTORY_MAX, Limits, Order, Request};
@@ -159,7 +159,6 @@ fn a_catalogue_that_cannot_work_is_refused_with_its_place() {
         ("/offers/hat/price", json!({ "gem": AMOUNT_MAX + 1 }), "[offers.hat]: price: an amount needs"),
         ("/offers/hat/stock", json!(0), "[offers.hat]: per_user, per_period.count and stock need"),
         ("/offers/hat/from", json!("tomorrow"), "a moment is written as"),
-        ("/offers/hat/colour", json!("red"), "unknown field `colour`"),
         ("/offers/daily/per_period/period", json!("year"), "unknown variant `year`"),
     ] {
         let told = changed(pointer, value).expect_err(pointer);
@@ -169,6 +168,17 @@ fn a_catalogue_that_cannot_work_is_refused_with_its_place() {
     all["offers"]["hat"]["from"] = json!("2026-12-24T18:00:00Z");
     all["offers"]["hat"]["until"] = json!("2026-12-24T18:00:00Z");
     assert!(read(all).unwrap_err().contains("until is not after from"));
+}
+
+#[test]
+fn an_offer_is_to_other_nodes_what_it_is_here() {
+    for moments in [json!({}), json!({"from": "2026-12-01T00:00:00Z", "until": "2026-12-24T18:00:00.5Z"})] {
+        let mut all = json!({"items": {"hat": {}}, "offers": {"hat": {"title": "A hat", "gives": {"hat": 1}}}});
+        all["offers"]["hat"].as_object_mut().unwrap().extend(moments.as_object().unwrap().clone());
+        let offer = read(all).unwrap().offers.remove("hat").unwrap();
+        let said = serde_json::to_string(&offer).unwrap();
+        assert_eq!(serde_json::from_str::<Offer>(&said).unwrap(), offer, "{said}");
+    }
 }
 
 #[test]

@@ -573,11 +573,7 @@ fn nodes(leases: &[lease::Lease]) -> Vec<NodeRow> {
 
 fn read_hello(node: u16, bytes: &Bytes) -> Option<Hello> {
     match Hello::decode(bytes) {
-        Ok(hello) if hello.version == super::wire::VERSION => Some(hello),
-        Ok(hello) => {
-            tracing::error!(node, version = hello.version, "a node speaks another version: it is passed over");
-            None
-        }
+        Ok(hello) => Some(hello),
         Err(error) => {
             tracing::error!(node, %error, "a node is passed over");
             None

@@ -278,10 +278,34 @@ fn refused(why: &'static str) {
 
 #[cfg(test)]
 mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use scenehost_bus::driver::local::LocalBus;
+    use scenehost_bus::peers::Settings;
     use scenehost_core::message::{Notice, ToUsers};
     use scenehost_core::{NodeId, ServiceName, db, scene_master};
 
     use super::*;
+
+    #[test]
+    fn what_this_version_does_not_know_is_passed_over_and_counted() {
+        #[derive(serde::Serialize)]
+        struct Later {
+            from: (),
+            to: BTreeMap<&'static str, u8>,
+        }
+        let (prefix, hello) = ("test".to_owned(), Bytes::new());
+        let settings = Settings { prefix, node: 1, incarnation: 1, process: 1, hello };
+        let (peers, ..) = Peers::new(Arc::new(LocalBus::default().node()), settings).expect("the settings are good");
+        let router = Router::new(1, peers, View::new(1, 1, BTreeSet::new(), None));
+        let later = Later { from: (), to: [("of-later", 7)].into() };
+        let bytes = Bytes::from(rmp_serde::to_vec_named(&later).expect("plain data"));
+
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let heard = metrics::with_local_recorder(&recorder, || router.received(2, &bytes));
+        assert!(heard.is_none());
+        let counted = "scenehost_cluster_refused_messages_total{why=\"unreadable\"} 1";
+        assert!(recorder.handle().render().contains(counted), "{}", recorder.handle().render());
+    }
 
     #[test]
     fn a_number_tells_its_node_and_messages_find_it() {

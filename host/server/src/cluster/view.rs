@@ -213,7 +213,8 @@ impl View {
     pub fn hello(&self) -> Hello {
         let held = |(unit, own): (&Unit, &Own)| Held { unit: unit.clone(), epoch: own.epoch, serves: own.serves };
         Hello {
-            version: super::wire::VERSION,
+            version: super::wire::SPEAKS.version,
+            oldest: super::wire::SPEAKS.oldest,
             release: env!("CARGO_PKG_VERSION").to_owned(),
             roles: self.roles.iter().copied().collect(),
             holds: self.own.iter().map(held).collect(),

@@ -2,7 +2,8 @@
 //!
 //! Two versions of the binary talk while a cluster is being upgraded. So a field that is new has a default, a field that
 //! is not known is passed over, and a message that is not known is refused, and counted, where it comes in: its sender
-//! has a deadline.
+//! has a deadline. `wire/frozen` has messages as they are now, which later versions have to understand. Where that is not
+//! possible [`SPEAKS`] is raised, and nodes of both kinds do not work together; see [`super::node`].
 
 use bytes::Bytes;
 use scenehost_core::Message;
@@ -11,15 +12,20 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::unit::{Role, Unit};
+use crate::store::lease::Speaks;
 
-/// Raised when a node of the version before could not go on with what this one says.
-pub const VERSION: u32 = 1;
+/// What this version of the binary says, and the oldest version that it can work with. Raised when a node of the version
+/// before could not go on with what this one says.
+pub const SPEAKS: Speaks = Speaks { version: 1, oldest: 1 };
 
 /// What a node says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// See [`VERSION`].
+    /// What it says; see [`SPEAKS`].
     pub version: u32,
+    /// The oldest version that it can work with.
+    #[serde(default = "first")]
+    pub oldest: u32,
     /// Of the binary, for operators.
     pub release: String,
     /// Those that this version knows.
@@ -89,12 +95,18 @@ fn known<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<
     Ok(known.collect())
 }
 
+/// The version of those that do not say what they can work with.
+fn first() -> u32 {
+    1
+}
+
 /// Bytes that are no message of this version.
 #[derive(Debug, thiserror::Error)]
-#[error("{what} of another version, or damaged: {cause}")]
-pub struct Unreadable {
-    what: &'static str,
-    cause: rmp_serde::decode::Error,
+pub enum Unreadable {
+    #[error("{what} of another version, or damaged: {cause}")]
+    Bytes { what: &'static str, cause: rmp_serde::decode::Error },
+    #[error("it {0}, and this node {SPEAKS}: they cannot work together")]
+    Foreign(Speaks),
 }
 
 impl Changed {
@@ -108,9 +120,21 @@ impl Hello {
     }
 
     /// # Errors
-    /// Bytes that are none.
+    /// Bytes that are none, or a node that this one cannot work with.
     pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        rmp_serde::from_slice(bytes).map_err(|cause| Unreadable { what: "what a node says of itself", cause })
+        #[derive(Deserialize)]
+        struct Versions {
+            version: u32,
+            #[serde(default = "first")]
+            oldest: u32,
+        }
+        // Alone, for the rest may not be readable then.
+        let Versions { version, oldest } = decode("what a node says of itself", bytes)?;
+        let speaks = Speaks { version, oldest };
+        if !SPEAKS.works_with(speaks) {
+            return Err(Unreadable::Foreign(speaks));
+        }
+        decode("what a node says of itself", bytes)
     }
 }
 
@@ -123,8 +147,12 @@ impl Envelope {
     /// # Errors
     /// Bytes that are none.
     pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        rmp_serde::from_slice(bytes).map_err(|cause| Unreadable { what: "a message between nodes", cause })
+        decode("a message between nodes", bytes)
     }
+}
+
+fn decode<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, Unreadable> {
+    rmp_serde::from_slice(bytes).map_err(|cause| Unreadable::Bytes { what, cause })
 }
 
 fn encode(plain: &impl Serialize) -> Bytes {
@@ -132,89 +160,6 @@ fn encode(plain: &impl Serialize) -> Bytes {
 }
 
 #[cfg(test)]
-mod tests {
-    use scenehost_core::message::{EndReason, Notice, SceneEnded, ToUser};
-    use scenehost_core::scene_master::Capacity;
-    use scenehost_core::{ConnectionId, Epoch, Message, NodeId, Refusal, SceneId, ServiceName, scene_service};
-    use serde::Serialize;
-
-    use super::*;
-
-    fn to_service(message: Message) -> Envelope {
-        Envelope { from: Some((Unit::SceneMaster, 3)), to: To::Service { epoch: 7, message: Box::new(message) } }
-    }
-
-    fn end(reason: EndReason) -> Message {
-        let (scene, epoch) = (SceneId(u64::MAX), Epoch(2));
-        let event = scene_service::Event::ReqDestroyScene { scene, epoch, reason, results: Vec::new(), keep: false };
-        Message::SceneService(NodeId(4), event)
-    }
-
-    #[test]
-    fn what_is_said_is_heard() {
-        let ended = SceneEnded { scene: SceneId(1), reason: EndReason::Finished, results: Vec::new() };
-        let notices = [
-            Notice::SynSceneEnded(ended),
-            Notice::Refused(Refusal::Busy("one at a time".into())),
-            Notice::Refused(Refusal::TooOften { what: "tries".into(), ms: 5 }),
-            Notice::SynService(ServiceName::SceneMaster, false),
-            Notice::SynHandler { domain: "duel".into(), up: false },
-        ];
-        let to_users =
-            notices.map(|notice| Message::User(ToUser { connection: ConnectionId(9), seq: 1, request: 2, notice }));
-        let others =
-            [end(EndReason::Crashed("a fault".to_owned())), end(EndReason::Left), Message::NodeDrained(NodeId(1))];
-        for message in to_users.into_iter().chain(others) {
-            let said = to_service(message);
-            let bytes = said.encode().expect("it may leave its process");
-            assert_eq!(Envelope::decode(&bytes).expect("it is whole"), said);
-        }
-        let said = Envelope { from: None, to: To::Changed(Changed::Domains) };
-        assert_eq!(Envelope::decode(&said.encode().expect("it may leave")).expect("it is whole"), said);
-    }
-
-    #[test]
-    fn what_stays_in_its_process_is_not_written() {
-        let load = scenehost_core::read::Load { job: 1, keys: Vec::new() };
-        assert_eq!(to_service(Message::Load(load)).encode(), None);
-    }
-
-    #[test]
-    fn bytes_that_are_damaged_cut_or_of_no_message_are_refused() {
-        let bytes = to_service(end(EndReason::Idle)).encode().expect("it may leave its process");
-        for length in 0..bytes.len() {
-            assert!(Envelope::decode(&bytes[..length]).is_err(), "{length}");
-        }
-        for at in 0..bytes.len() {
-            let mut damaged = bytes.to_vec();
-            damaged[at] ^= 0xc1;
-            let _ = Envelope::decode(&damaged); // Refused, or another message; nothing panics.
-        }
-    }
-
-    #[test]
-    fn a_node_of_a_later_version_may_say_more_of_itself() {
-        #[derive(Serialize)]
-        struct Later {
-            mood: &'static str,
-            version: u32,
-            release: &'static str,
-            roles: Vec<&'static str>,
-            holds: Vec<Held>,
-            offer: Option<Offer>,
-        }
-        let held = Held { unit: Unit::Match("duel".into()), epoch: 5, serves: true };
-        let offer = Offer { url: "ws://a".to_owned(), capacity: Capacity::scenes(3), idle: None, region: None };
-        let later = Later {
-            mood: "well",
-            version: VERSION,
-            release: "9",
-            roles: vec!["match", "oracle"],
-            holds: vec![held.clone()],
-            offer: Some(offer.clone()),
-        };
-        let heard = Hello::decode(&rmp_serde::to_vec_named(&later).expect("plain data")).expect("it can be read");
-        assert_eq!((heard.roles, heard.holds, heard.offer), (vec![Role::Match], vec![held], Some(offer)));
-        assert!(!heard.reaches_store, "it has not said so");
-    }
-}
+mod frozen;
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,6 @@ const MESSAGE_BYTES_MAX: usize = 64 * 1_024;
 
 /// How scenes of one plugin run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FleetConfig {
     /// The name of a plugin that was uploaded; else of the component's file, without `.wasm`.
     pub plugin: String,
@@ -46,7 +45,7 @@ impl FleetConfig {
 
 /// What a component may use; see `scenehost_engine::Limits`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct LimitsConfig {
     pub memory_kib: usize,
     pub step_ms: u32,

@@ -21,10 +21,10 @@ use crate::cluster::node::{HOLD, Keeper, LEASE, Node, Start};
 use crate::cluster::router::Router;
 use crate::cluster::unit::Role;
 use crate::cluster::view::View;
-use crate::cluster::wire::Changed;
+use crate::cluster::wire::{Changed, SPEAKS};
 use crate::config::{self, Config, StoreConfig};
 use crate::store::Store;
-use crate::store::lease::{self, Leases};
+use crate::store::lease::{self, Lease, Leases};
 
 /// How long it is from one look at a lease that somebody has to the next.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -64,6 +64,11 @@ impl Member {
         let leases = store.leases();
         let taken = clock.elapsed();
         let lease = take(&leases, of.node).await.context("[cluster]")?;
+        if let Err(refused) = meet(&leases, lease).await {
+            // So that who works with the others can have the number at once; else it runs out by itself.
+            let _ = leases.release_node(&lease).await;
+            return Err(refused.context("[cluster]"));
+        }
         let grant = Grant::new(clock, taken + HOLD);
         let keeper = Keeper::spawn(leases, lease, (clock, taken), grant.clone());
         let name = format!("scenehost {} node {}", of.name, lease.number);
@@ -131,6 +136,22 @@ async fn take(leases: &Leases, preferred: Option<u16>) -> Result<lease::Node, le
         }
     }
     leases.take_node(preferred, LEASE).await
+}
+
+/// Tells what this node speaks, and looks whether all that are there can work with it. Of two that come at once each has
+/// told before it looks, so they do not miss each other.
+async fn meet(leases: &Leases, me: lease::Node) -> anyhow::Result<()> {
+    leases.note_speaks(&me, SPEAKS).await?;
+    for Lease { node, left, speaks } in leases.nodes().await? {
+        let is_there = node != me && !left.is_zero();
+        if let Some(speaks) = speaks.filter(|speaks| is_there && !SPEAKS.works_with(*speaks)) {
+            bail!(
+                "this binary {SPEAKS} of what nodes say to each other, and node {node}, which is there, {speaks}: they cannot \
+                 work together. Stop all nodes before the first of this binary is started, or use one in between"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Where the scenes' connections of users go.

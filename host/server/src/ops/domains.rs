@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::{Ops, problem};
 use crate::domains::{Error, Used};
+use crate::strict::Strict;
 
 #[derive(Serialize)]
 struct Shown {
@@ -63,14 +64,14 @@ pub async fn put(
     State(ops): State<Ops>,
     headers: HeaderMap,
     Path(name): Path<String>,
-    body: Result<Json<Domain>, JsonRejection>,
+    body: Result<Json<Strict<Domain>>, JsonRejection>,
 ) -> Response {
     let by = match ops.authorise(&headers) {
         Ok(by) => by,
         Err(refused) => return refused,
     };
     let domain = match body {
-        Ok(Json(domain)) => domain,
+        Ok(Json(Strict(domain))) => domain,
         Err(rejection) => return problem(rejection.status(), &rejection.body_text()),
     };
     let result = ops.0.domains.put(DomainName::from(name.as_str()), domain).await;

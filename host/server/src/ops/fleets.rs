@@ -17,6 +17,7 @@ use super::{Ops, problem};
 use crate::config::FleetConfig;
 use crate::edge::status;
 use crate::fleets::Error;
+use crate::strict::Strict;
 
 #[derive(Serialize)]
 struct Shown {
@@ -105,14 +106,14 @@ pub async fn put(
     State(ops): State<Ops>,
     headers: HeaderMap,
     Path(name): Path<String>,
-    body: Result<Json<FleetConfig>, JsonRejection>,
+    body: Result<Json<Strict<FleetConfig>>, JsonRejection>,
 ) -> Response {
     let by = match ops.authorise(&headers) {
         Ok(by) => by,
         Err(refused) => return refused,
     };
     let fleet = match body {
-        Ok(Json(fleet)) => fleet,
+        Ok(Json(Strict(fleet))) => fleet,
         Err(rejection) => return problem(rejection.status(), &rejection.body_text()),
     };
     let result = ops.0.fleets.put(FleetName::from(name.as_str()), fleet).await;

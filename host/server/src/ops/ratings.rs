@@ -12,14 +12,15 @@ use scenehost_core::results::{self, Given};
 
 use super::{Ops, problem};
 use crate::edge::status;
+use crate::strict::Strict;
 
 pub async fn put(
     State(ops): State<Ops>,
     headers: HeaderMap,
     Path(path): Path<(String, String)>,
-    body: Result<Json<Given>, JsonRejection>,
+    body: Result<Json<Strict<Given>>, JsonRejection>,
 ) -> Response {
-    let given = || body.map(|Json(given)| Some(given)).map_err(|rejection| rejection.body_text());
+    let given = || body.map(|Json(Strict(given))| Some(given)).map_err(|rejection| rejection.body_text());
     carry_out(&ops, &headers, path, given).await
 }
 

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use passing_postgres::Server;
-use scenehost_store::lease::{Error as LeaseError, Leases, Node, Unit};
+use scenehost_store::lease::{Error as LeaseError, Leases, Node, Speaks, Unit};
 use scenehost_store::postgres::Settings;
 use scenehost_store::{Error, Store};
 
 use crate::place::{Place, behind, commit, put, settings, text, within};
 
 const LONG: Duration = Duration::from_secs(60);
+const SPEAKS: Speaks = Speaks { version: 7, oldest: 5 };
 /// What has to wait for something has not ended by then.
 const A_WHILE: Duration = Duration::from_millis(300);
 
@@ -30,6 +31,8 @@ async fn one_after_the_other(place: Place) {
     leases.renew(&first, LONG).await.expect("it lasts");
     let nodes = leases.nodes().await.expect("it can be read");
     assert!(nodes.len() == 1 && nodes[0].node == first && nodes[0].left > LONG / 2, "{nodes:?}");
+    assert_eq!(nodes[0].speaks, None, "it has not said");
+    leases.note_speaks(&first, SPEAKS).await.expect("it lasts");
 
     let epoch = leases.claim_unit("lobby", &first).await.expect("it is up").expect("it is free");
     let ours = store.fenced("lobby", epoch);
@@ -189,6 +192,36 @@ async fn a_lease_that_has_run_out_is_renewed_until_it_is_ended_and_what_its_node
     ours.release_unit("db", &again, epoch + 1).await.expect("what is another's is not given back");
     assert_eq!(text(&stores[1], "a").await.as_deref(), Some("1"));
     commit(&stores[1].fenced("db", epoch + 1), vec![put("a", "3")]).await.expect("it is the other's");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_node_speaks_is_known_to_others_as_long_as_it_has_its_lease() {
+    let settings = settings(Server::shared());
+    let stores = stores(&settings, 2).await;
+    let (ours, others) = (stores[0].leases(), stores[1].leases());
+    let node = ours.take_node(Some(3), LONG).await.expect("it is free");
+    let speaks = async || others.nodes().await.expect("it can be read")[0].speaks;
+    assert_eq!(speaks().await, None);
+    ours.note_speaks(&node, SPEAKS).await.expect("it lasts");
+    assert_eq!(speaks().await, Some(SPEAKS));
+    ours.release_node(&node).await.expect("it is up");
+    assert!(matches!(ours.note_speaks(&node, SPEAKS).await, Err(LeaseError::Lost(_))));
+    ours.take_node(Some(3), LONG).await.expect("it is free");
+    assert_eq!(speaks().await, None, "another process may speak something else");
+}
+
+#[test]
+fn nodes_work_together_that_know_each_other_s_versions() {
+    let speaks = |oldest, version| Speaks { version, oldest };
+    for (one, other, together) in [
+        (speaks(1, 1), speaks(1, 1), true),
+        (speaks(1, 1), speaks(1, 2), true),
+        (speaks(1, 1), speaks(2, 2), false),
+        (speaks(2, 3), speaks(3, 4), true),
+        (speaks(2, 3), speaks(4, 5), false),
+    ] {
+        assert_eq!((one.works_with(other), other.works_with(one)), (together, together), "{one}; {other}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

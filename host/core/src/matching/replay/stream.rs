@@ -6,6 +6,9 @@
 //! recording. Each other line is something that happened at a moment, in milliseconds since 1970:
 //! `{"at_ms":5,"enter":{"ticket":7,"seekers":[{"user":"000000000000002a","rating":1512}]}}` or
 //! `{"at_ms":9,"cancel":{"ticket":7,"user":"000000000000002a"}}`.
+//!
+//! A name that is not known is refused, as of a file that was written by hand: to pass over something that a search had
+//! would be to replay another one.
 
 use std::collections::BTreeMap;
 

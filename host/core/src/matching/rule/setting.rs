@@ -13,7 +13,6 @@ const CONFIGURATION_BYTES_MAX: usize = 16 * 1_024;
 
 /// Which component is the rule of a domain, and how it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Setting {
     /// The name of the component's file, without `.wasm`.
     pub plugin: String,

@@ -22,7 +22,6 @@ pub struct Layout {
 
 /// A team, or several of a kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Team {
     /// How many teams of this kind there are, 1 or more.
     #[serde(default = "default_count")]
@@ -128,8 +127,7 @@ impl Layout {
 }
 
 /// How evenly players are divided into teams. May change from match to match, as when rules relax with waiting.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Balance {
     /// How many points of rating it is worth to play with one's own party, for each member after the first: a party
     /// of 3 with a bonus of 20 counts as if its ratings were 40 higher together.

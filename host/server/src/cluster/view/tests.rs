@@ -27,6 +27,7 @@ impl Node {
         let held = |(unit, epoch): &(Unit, u64)| Held { unit: unit.clone(), epoch: *epoch, serves: true };
         let hello = Hello {
             version: 1,
+            oldest: 1,
             release: "1".to_owned(),
             roles: roles.to_vec(),
             holds: holds.iter().map(held).collect(),
