@@ -1,13 +1,16 @@
 //! Hosts that are nodes of one cluster: over a NATS server and a PostgreSQL schema of their own.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use passing_nats::NatsServer;
-use passing_postgres::Server;
+use passing_postgres::{Server, USER};
 use rand::RngExt;
 use serde_json::Value;
 
 use crate::host::{Failed, Host, OPS_TOKEN, PATIENCE, within};
+use crate::way::{End, Way, listen};
 
 /// What every node may do.
 pub const ALL: &str = r#""auth", "lobby", "match", "scene-master", "scene-service", "db""#;
@@ -22,6 +25,16 @@ pub struct Cluster {
     config: String,
     roles: Vec<String>,
     ports: Vec<u16>,
+    /// The ways of each node that was there from the beginning; none if they go straight.
+    pub ways: Vec<Ways>,
+}
+
+/// The ways of one node, which can be cut.
+pub struct Ways {
+    pub nats: Arc<Way>,
+    pub store: Arc<Way>,
+    nats_url: String,
+    store_url: String,
 }
 
 impl Cluster {
@@ -32,6 +45,15 @@ impl Cluster {
 
     /// The same on a database server that others do not use.
     pub async fn start_on(server: &Server, config: &str, roles: &[&str]) -> Self {
+        Self::start_by(server, config, roles, false).await
+    }
+
+    /// The same with ways that can be cut.
+    pub async fn start_with_ways(config: &str, roles: &[&str]) -> Self {
+        Self::start_by(Server::shared(), config, roles, true).await
+    }
+
+    async fn start_by(server: &Server, config: &str, roles: &[&str], by_ways: bool) -> Self {
         let name = format!("c{:016x}", rand::rng().random::<u64>());
         server.sql(&format!("CREATE SCHEMA {name}"));
         let nats = NatsServer::start();
@@ -44,7 +66,12 @@ impl Cluster {
             config: config.to_owned(),
             roles: roles.iter().map(|roles| (*roles).to_owned()).collect(),
             ports: roles.iter().map(|_| free_port()).collect(),
+            ways: Vec::new(),
         };
+        for _ in roles.iter().filter(|_| by_ways) {
+            let ways = Ways::to(&cluster, server).await;
+            cluster.ways.push(ways);
+        }
         for index in 0..roles.len() {
             let host = cluster.host(index, &[]);
             cluster.nodes.push(Some(host));
@@ -59,14 +86,15 @@ impl Cluster {
     }
 
     fn node_config(&self, index: usize) -> String {
+        let ways = self.ways.get(index);
         node_config(&NodeConfig {
             config: &self.config,
             cluster: &self.name,
             node: index + 1,
             roles: &self.roles[index],
             url: &format!("ws://127.0.0.1:{}", self.ports[index]),
-            nats: &self.nats_url,
-            store: &self.store_url,
+            nats: ways.map_or(&self.nats_url, |ways| &ways.nats_url),
+            store: ways.map_or(&self.store_url, |ways| &ways.store_url),
         })
     }
 
@@ -138,6 +166,17 @@ impl Cluster {
         let port = self.nats.take().expect("it runs").kill();
         tokio::time::sleep(time).await;
         self.nats = Some(NatsServer::start_with(Some(port), &[]));
+    }
+}
+
+impl Ways {
+    async fn to(cluster: &Cluster, server: &Server) -> Self {
+        let port = cluster.nats.as_ref().expect("it runs").port;
+        let nats = Way::to(End::Tcp(SocketAddr::from(([127, 0, 0, 1], port))));
+        let store = Way::to(End::Unix(server.folder().join(".s.PGSQL.5432")));
+        let nats_url = format!("nats://{}", listen(vec![Arc::clone(&nats)]).await);
+        let store_url = format!("postgres://{USER}@{}/postgres", listen(vec![Arc::clone(&store)]).await);
+        Self { nats, store, nats_url, store_url }
     }
 }
 

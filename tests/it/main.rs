@@ -30,7 +30,7 @@
 //! | [`ops`], [`store`] | what operators see and do; backups and checks of the store |
 //! | [`on_postgres`] | a host whose store is in PostgreSQL |
 //! | [`growing`], [`node_operators`] | a host that becomes the first of many nodes; what operators change there |
-//! | [`nodes`], [`soak`] | many nodes, whatever fails; bots that play through faults (`cargo xtask soak` for longer) |
+//! | [`nodes`], [`isolated`], [`soak`] | many nodes, whatever fails; nodes that are cut off; bots that play through faults (`cargo xtask soak` for longer) |
 //! | [`full_disk`], [`saves`] | a store that cannot be written for a while, and what games save meanwhile |
 //! | [`scenes`] | games that are found, joined in progress and watched; users who are taken out of one |
 //! | [`chat`], [`guild`], [`party`] | what users say, and the groups they are in |
@@ -39,7 +39,7 @@
 //! | [`typescript`] | a game in TypeScript |
 //!
 //! Help: [`host`] runs the binary, [`player`] plays by the Rust client, [`raw`] speaks the bare
-//! protocol, [`random_match`] plays a game by the engine alone, [`issuer`] makes ID tokens, [`tls`] certificates. `cargo xtask test` builds what they need.
+//! protocol, [`random_match`] plays a game by the engine alone, [`issuer`] makes ID tokens, [`tls`] certificates, [`way`] cuts connections. `cargo xtask test` builds what they need.
 
 mod accounts;
 mod bots;
@@ -102,8 +102,10 @@ mod tokens;
 mod transcript;
 mod typescript;
 mod usage;
+mod way;
 
 mod host;
+mod isolated;
 mod issuer;
 mod player;
 mod plugins;

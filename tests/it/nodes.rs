@@ -12,7 +12,7 @@ use crate::host::{OPS_TOKEN, within};
 use crate::journals::list;
 use crate::player::{Player, device, matched, options, sign_in, sign_in_as};
 
-const CONFIG: &str = r#"
+pub const CONFIG: &str = r#"
 [server]
 scenes_max = 32
 scene_threads = 1
@@ -37,13 +37,13 @@ players_max = 2
 "#;
 
 /// All but scenes.
-const SERVICES: &str = r#""auth", "lobby", "match", "scene-master", "db""#;
-const SCENES: &str = r#""scene-service""#;
+pub const SERVICES: &str = r#""auth", "lobby", "match", "scene-master", "db""#;
+pub const SCENES: &str = r#""scene-service""#;
 /// No domain moves to it.
 const NO_DOMAINS: &str = r#""auth", "lobby", "scene-master", "db""#;
 
 /// Two guests, at these nodes, at one table.
-async fn table(cluster: &Cluster, nodes: [usize; 2]) -> Vec<Player> {
+pub async fn table(cluster: &Cluster, nodes: [usize; 2]) -> Vec<Player> {
     let lobbies =
         join_all(nodes.map(async |node| sign_in(cluster.node(node), &format!("Guest of {node}")).await)).await;
     let seats = join_all(lobbies.iter().map(search)).await;
@@ -76,7 +76,7 @@ async fn search(lobby: &Lobby) -> Match {
     .await
 }
 
-async fn talk(players: &mut [Player]) {
+pub async fn talk(players: &mut [Player]) {
     for (index, player) in players.iter_mut().enumerate() {
         player.echo(&format!("a word of seat {index}")).await;
     }
@@ -273,7 +273,7 @@ async fn games_go_on_while_nats_is_away_and_all_is_as_before_when_it_is_back() {
     let mut cluster = Cluster::start(CONFIG, &[ALL, NO_DOMAINS]).await;
     let mut players = table(&cluster, [0, 0]).await;
     let before = status(cluster.node(0)).await["units"].clone();
-    for away in [Duration::from_millis(500), Duration::from_secs(6)] {
+    for away in [Duration::from_millis(500), Duration::from_secs(10)] {
         cluster.nats_away(away).await;
         talk(&mut players).await;
         cluster.settled().await;
@@ -289,7 +289,7 @@ async fn games_go_on_while_the_database_is_away_for_longer_than_a_lease_and_noth
     let mut players = table(&cluster, [0, 1]).await;
     let before = status(cluster.node(0)).await["units"].clone();
     server.stop(Stop::Immediate);
-    for _ in 0..8 {
+    for _ in 0..12 {
         tokio::time::sleep(Duration::from_secs(1)).await;
         talk(&mut players).await;
     }

@@ -4,7 +4,7 @@
 //! user be in two games, a game be served by two incarnations, or an acknowledged purchase be lost or made twice. What each
 //! bot was told, and the nodes' logs, are in `target/soak/SEED`.
 //!
-//! - [`plan`]: which faults, from the seed. [`nodes`], [`way`]: what they are done to. [`bot`], [`game`], [`shopping`]: who
+//! - [`plan`]: which faults, from the seed. [`nodes`]: what they are done to. [`bot`], [`game`], [`shopping`]: who
 //!   plays. [`watch`]: what must not be seen.
 
 mod bot;
@@ -13,7 +13,6 @@ mod nodes;
 mod plan;
 mod shopping;
 mod watch;
-mod way;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -251,6 +251,13 @@ impl Peers {
         self.machine().peers()
     }
 
+    /// Whether the bus brings back what this node says to all; if not, it is this node that is cut off, or the bus that
+    /// is away.
+    pub fn hears_itself(&self) -> bool {
+        let now_ms = self.now_ms();
+        self.machine().hears_itself(now_ms)
+    }
+
     /// What has happened so far.
     pub fn counters(&self) -> Counters {
         self.machine().counters()

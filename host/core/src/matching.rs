@@ -84,7 +84,7 @@ use work::Work;
 
 pub use handing::{HAND_OVER_MS_MAX, HEARD_MS_MAX};
 pub use judge::{FAULTS_MAX, REST_MS};
-pub use placing::{PLACE_ATTEMPTS_MAX, PLACE_MS_MAX};
+pub use placing::{LATE_MS_MAX, PLACE_ATTEMPTS_MAX, PLACE_MS_MAX};
 pub use search::{ROUND_MS, ROUND_MS_MAX};
 pub use ticket::{Seeker, Wish};
 

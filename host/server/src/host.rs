@@ -179,7 +179,12 @@ pub async fn run(
         error = part.run() => Some(error),
     };
     if let Some(error) = failed {
-        scene_threads.stop();
+        // Users come back elsewhere, and find what ran here at another node as soon as it has been given back.
+        let _ = stopping.send(true); // Nobody is connected: fine.
+        end_scenes(&scene_threads, joins, &bus).await;
+        // Meanwhile the last of the journals is copied.
+        tokio::time::sleep(LAST_FRAMES).await;
+        part.end().await;
         return Err(error);
     }
 
@@ -195,10 +200,7 @@ pub async fn run(
     // The services still tell users in the lobby how their games ended.
     tokio::time::sleep(LAST_FRAMES).await;
     let _ = stopping.send(true);
-    scene_threads.stop();
-    for join in joins {
-        let _ = tokio::task::spawn_blocking(move || join.join()).await;
-    }
+    end_scenes(&scene_threads, joins, &bus).await;
     tokio::time::sleep(LAST_FRAMES).await;
     let never_made = saves.cleared(LAST_SAVES).await;
     if never_made > 0 {
@@ -214,6 +216,16 @@ pub async fn run(
     written?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Ends all threads of scenes, and what runs on them.
+async fn end_scenes(threads: &SceneThreads, joins: Vec<std::thread::JoinHandle<()>>, bus: &Bus) {
+    threads.stop();
+    // One that waits for a lease that is over waits no more.
+    bus.router().into_iter().for_each(|router| router.grant().end());
+    for join in joins {
+        let _ = tokio::task::spawn_blocking(move || join.join()).await; // Its panic is told of by the thread.
+    }
 }
 
 /// By what right this host writes.

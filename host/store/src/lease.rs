@@ -13,6 +13,7 @@
 //! RocksDB belongs to one process, which the lock of its folder sees to. There the process is the only node, its lease
 //! lasts until it ends, and its incarnation grows with every start.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::postgres::Postgres;
@@ -63,12 +64,14 @@ impl std::fmt::Display for Speaks {
 }
 
 /// The lease of a node, as it is now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// Whose it is.
     pub node: Node,
     /// What it has said that it speaks, if it has.
     pub speaks: Option<Speaks>,
+    /// Which nodes it heard when it was renewed last, as its node has said; `None`: it has not said.
+    pub hears: Option<BTreeSet<u16>>,
     /// For how much longer; nothing if it has run out or was given back.
     pub left: Duration,
 }
@@ -166,10 +169,19 @@ impl Leases {
     /// [`Error::Lost`] if it was ended or given back, or somebody else has taken the number, and then it stays so; a
     /// database that does not answer. What was claimed meanwhile by others is theirs.
     pub async fn renew(&self, node: &Node, ttl: Duration) -> Result<(), Error> {
+        self.renew_saying(node, ttl, None).await
+    }
+
+    /// The same, and notes for the others which nodes this one hears; `None`: it does not say.
+    ///
+    /// # Errors
+    /// As of [`Leases::renew`].
+    pub async fn renew_saying(&self, node: &Node, ttl: Duration, hears: Option<&BTreeSet<u16>>) -> Result<(), Error> {
         check_ttl(ttl)?;
         match &self.0 {
+            // It has nobody to hear.
             Driver::Rocks(rocks) => rocks.renew(node).await,
-            Driver::Postgres(postgres) => postgres.renew(node, ttl).await,
+            Driver::Postgres(postgres) => postgres.renew(node, ttl, hears).await,
         }
     }
 

@@ -65,6 +65,8 @@ pub struct Bot {
     stop: watch::Receiver<bool>,
     user: String,
     now: Now,
+    /// The game that was over as far as the lobby knew when the bot came back, which may not have found it yet.
+    before: Option<(String, Game)>,
     basket: Basket,
 }
 
@@ -87,6 +89,8 @@ struct Seat {
     speaks_at: Instant,
     /// When the game itself has said that it is over.
     over: Option<Instant>,
+    /// The bot has had enough of it and has asked to leave: then it ends as the last one leaves.
+    leaves: bool,
 }
 
 /// An answer to the one request that a bot has made.
@@ -126,6 +130,7 @@ impl Bot {
             stop,
             user: String::new(),
             now: Now::Free,
+            before: None,
             basket: Basket::new(number),
         }
     }
@@ -250,12 +255,19 @@ impl Bot {
             if let Some(scene) = in_scene {
                 self.note("ended-meanwhile", json!(scene));
             }
-            self.now = Now::Free;
+            self.has_no_seat();
             *asking = None;
         } else if in_scene.as_ref() != Some(&session.scene_id) {
             self.note("seat-found", json!({ "scene": session.scene_id, "before": in_scene }));
             self.now = Now::Free;
             self.rejoin(lobby, asking);
+        }
+    }
+
+    /// As far as the lobby knows.
+    fn has_no_seat(&mut self) {
+        if let Now::Seated(seat) = std::mem::replace(&mut self.now, Now::Free) {
+            self.before = Some((seat.way.scene_id, seat.game));
         }
     }
 
@@ -304,7 +316,9 @@ impl Bot {
                     let what = format!("bot {} is in {} and is given {}", self.number, seat.way.scene_id, way.scene_id);
                     self.watch.broken(what);
                 }
-                let (since, game) = (Instant::now(), Game::new(&way.domain, &mut self.rng));
+                let before = self.before.take().filter(|(scene, _)| *scene == way.scene_id);
+                let game = before.map_or_else(|| Game::new(&way.domain, &mut self.rng), |(_, game)| game);
+                let since = Instant::now();
                 *now = Now::Seated(Box::new(Seat {
                     way: way.clone(),
                     since,
@@ -314,6 +328,7 @@ impl Bot {
                     is_fresh: true,
                     speaks_at: since,
                     over: None,
+                    leaves: false,
                 }));
             }
         }
@@ -328,9 +343,9 @@ impl Bot {
         if let Now::Seated(seat) = &self.now
             && seat.way.scene_id == ended.scene_id
         {
-            let is_own = matches!(ended.reason(), Reason::Finished | Reason::Left);
+            let is_own = seat.leaves || matches!(ended.reason(), Reason::Finished | Reason::Left);
             if !is_own {
-                self.watch.count(format!("cut short: {} {reason}", seat.way.domain));
+                self.watch.count(format!("cut short: {} {reason}: {}", seat.way.domain, ended.text));
             }
             self.now = Now::Free;
             *asking = None;
@@ -410,7 +425,7 @@ impl Bot {
                 self.note(&format!("no way back: {}", short(&error)), json!(error.to_string()));
                 let code = if let Error::Refused(refused) = &error { refused.code() } else { Code::Unspecified };
                 match code {
-                    Code::NoSeat => self.now = Now::Free,
+                    Code::NoSeat => self.has_no_seat(),
                     // A way in, or the end, comes by itself.
                     Code::SceneEnded | Code::Restarting => {}
                     _ => self.rejoin(lobby, asking),
@@ -474,6 +489,7 @@ impl Bot {
                     && asking.is_none()
                     && let Some(scene) = seat.scene.take()
                 {
+                    seat.leaves = true;
                     *asking = Some(Box::pin(async move { Answered::Leave(scene.leave().await) }));
                     return;
                 }

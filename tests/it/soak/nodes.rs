@@ -17,9 +17,9 @@ use tokio::task::block_in_place;
 
 use super::NODES;
 use super::plan::{Episode, Fault, From, How};
-use super::way::{End, State, Way, listen};
 use crate::cluster::{ALL, NodeConfig, free_port, node_config};
 use crate::host::{Host, OPS_TOKEN, exchange};
+use crate::way::{End, State, Way, listen};
 
 const CLUSTER: &str = "soak";
 /// How long systemd waits before it starts a service again; see `host/server/deploy/systemd`.

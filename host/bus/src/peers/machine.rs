@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::{Error, Event, HEARTBEAT_MS, HELLO_BYTES_MAX, PEERS_MAX, Peer, SendError, Settings};
 use crate::link::frame::{Body, End, Heartbeat, Packet, Payload};
-use crate::link::{Counters, Link, PushError, Receipt, Why};
+use crate::link::{Counters, Link, PushError, Receipt, SILENCE_MS_MAX, Why};
 
 /// Heartbeats are never sent more often than this, whatever asks for them.
 const HEARTBEAT_MS_MIN: u64 = 20;
@@ -41,6 +41,8 @@ pub struct Machine {
     told_last: u16,
     heartbeat_ms: u64,
     beaten_ms: Option<u64>,
+    /// When one of our own heartbeats came back last.
+    mirrored_ms: Option<u64>,
     counters: Counters,
 }
 
@@ -92,6 +94,7 @@ impl Machine {
             told_last: 0,
             heartbeat_ms: 0,
             beaten_ms: None,
+            mirrored_ms: None,
             counters: Counters::default(),
         })
     }
@@ -102,7 +105,7 @@ impl Machine {
     /// [`Error::NumberTaken`] if another process has this node's number, and the better claim.
     pub fn receive(&mut self, bytes: Bytes, now_ms: u64) -> Result<(), Error> {
         match Payload::decode(bytes) {
-            Ok(Payload::Heartbeat(heartbeat)) if heartbeat.node == self.settings.node => self.mirror(heartbeat),
+            Ok(Payload::Heartbeat(heartbeat)) if heartbeat.node == self.settings.node => self.mirror(heartbeat, now_ms),
             Ok(Payload::Heartbeat(heartbeat)) => {
                 self.heartbeat(heartbeat, now_ms);
                 Ok(())
@@ -120,7 +123,7 @@ impl Machine {
 
     /// A heartbeat with our number: our own, or of another process that believes it is us. The
     /// highest incarnation stays; of two with one incarnation who hears of the other goes.
-    fn mirror(&mut self, heartbeat: Heartbeat) -> Result<(), Error> {
+    fn mirror(&mut self, heartbeat: Heartbeat, now_ms: u64) -> Result<(), Error> {
         let Settings { node, incarnation, process, .. } = self.settings;
         if heartbeat.incarnation < incarnation {
             self.counters.refused += 1;
@@ -129,6 +132,8 @@ impl Machine {
             }
         } else if heartbeat.incarnation > incarnation || heartbeat.process != process {
             return Err(Error::NumberTaken { node, incarnation, other: heartbeat.incarnation });
+        } else {
+            self.mirrored_ms = Some(now_ms);
         }
         Ok(())
     }
@@ -412,6 +417,11 @@ impl Machine {
             Some(Peer { node: *node, incarnation, link, hello, unacked })
         })
         .collect()
+    }
+
+    /// Whether what this node says to all reaches those who can hear: it does hear itself.
+    pub fn hears_itself(&self, now_ms: u64) -> bool {
+        self.mirrored_ms.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) < SILENCE_MS_MAX)
     }
 
     /// How many frames wait to be acknowledged, of all links.

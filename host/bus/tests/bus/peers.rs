@@ -116,6 +116,21 @@ async fn nodes_find_each_other_and_talk() {
 }
 
 #[tokio::test]
+async fn a_node_hears_itself_as_long_as_the_bus_brings_back_what_it_says() {
+    let alone = node(&LocalBus::default(), 1, 1);
+    let peers = alone.peers.clone();
+    let hears = async |so: bool| {
+        while peers.hears_itself() != so {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(!peers.hears_itself(), "nothing was said yet");
+    soon(hears(true)).await;
+    alone.kill();
+    soon(hears(false)).await;
+}
+
+#[tokio::test]
 async fn what_a_node_says_of_itself_is_told_when_it_changes() {
     let bus = LocalBus::default();
     let (mut a, b) = two(&bus).await;

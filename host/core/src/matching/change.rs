@@ -107,8 +107,8 @@ impl Match {
     }
 
     /// Whoever waits is told that no scene can be made, but for SceneMaster, which is up again soon: tickets wait for
-    /// that, and groups whose scenes it was making ask it again. While the store is down they are only late, and what
-    /// was not accepted yet ends. If the lobby is gone nobody waits any more; one that asks is up.
+    /// that, and groups whose scenes it was making ask it again. While the store is down they are only late, if that is
+    /// not for long, and what was not accepted yet ends. If the lobby is gone nobody waits any more; one that asks is up.
     pub(super) fn service(&mut self, service: ServiceName, up: bool, cx: &mut Context<'_>) {
         if up {
             self.down.remove(&service);
@@ -125,7 +125,10 @@ impl Match {
         self.down.insert(service);
         match service {
             ServiceName::SceneMaster => {}
-            _ => self.end_all(why, cx),
+            _ => {
+                self.wait_for_store(cx);
+                self.end_all(why, cx);
+            }
         }
     }
 

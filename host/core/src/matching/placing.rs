@@ -23,6 +23,8 @@ use crate::{Context, lobby, scene_master};
 
 /// How long SceneMaster may take to make a scene.
 pub const PLACE_MS_MAX: u64 = 15_000;
+/// How long a match that is being made waits for a store that is down: its scene is there only when that is up again.
+pub const LATE_MS_MAX: u64 = 5_000;
 /// How often a group may fail to get its scene before its users are told.
 pub const PLACE_ATTEMPTS_MAX: u32 = 3;
 /// How long a group waits that SceneMaster has refused because it was not up, if it is up by now.
@@ -302,6 +304,16 @@ impl Match {
         }
     }
 
+    /// The store is down: scenes that are being made are late, and nobody waits for long.
+    pub(super) fn wait_for_store(&mut self, cx: &Context<'_>) {
+        let until = cx.now.plus_ms(LATE_MS_MAX);
+        for (match_id, _) in self.groups.iter().filter(|(_, group)| !group.is_accepting()) {
+            if self.group_until.get(match_id).is_none_or(|planned| planned > until) {
+                self.group_until.set(*match_id, until);
+            }
+        }
+    }
+
     /// Groups that have no scene ask again. It counts as an attempt, in case it is their request that has brought
     /// SceneMaster down.
     pub(super) fn scene_master_up(&mut self, cx: &mut Context<'_>) {
@@ -333,6 +345,10 @@ impl Match {
             // Whether it was done is not known: seats that are held are given back, before their users get others.
             cx.send(scene_master::Event::ReqCancelScene { match_id });
             self.not_filled(match_id, lease, cx);
+        } else if self.down.contains(&ServiceName::Db) {
+            // A scene that is there after all ends when it is told of.
+            let tickets = self.groups.remove(&match_id).map(|group| group.tickets).unwrap_or_default();
+            self.give_up_all(tickets, &Refusal::ServiceDown(ServiceName::Db), cx);
         } else if self.down.contains(&ServiceName::SceneMaster) {
             self.group_until.set(match_id, cx.now.plus_ms(PLACE_MS_MAX));
         } else if group.ask_again {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use scenehost_core::config::Domain;
 use scenehost_core::matching::domain::Recent;
-use scenehost_core::matching::{Event, Match, PLACE_ATTEMPTS_MAX, PLACE_MS_MAX, ROUND_MS, Seeker, Wish};
+use scenehost_core::matching::{Event, LATE_MS_MAX, Match, PLACE_ATTEMPTS_MAX, PLACE_MS_MAX, ROUND_MS, Seeker, Wish};
 use scenehost_core::message::Entry;
 use scenehost_core::token::Secret;
 use scenehost_core::{MatchId, Message, Refusal, SceneId, ServiceName, UserId, lobby, scene_master};
@@ -357,7 +357,7 @@ fn a_scene_that_was_made_for_a_group_that_is_over_is_called_off() {
 }
 
 #[test]
-fn while_the_store_is_down_searches_end_and_a_match_that_is_being_made_is_waited_for() {
+fn while_the_store_is_down_searches_end_and_a_match_that_is_being_made_is_waited_for_for_a_while() {
     let db = |up| Event::Service { service: ServiceName::Db, up };
     let mut world = pairs();
     world.tell(ask(1, 1500));
@@ -369,11 +369,34 @@ fn while_the_store_is_down_searches_end_and_a_match_that_is_being_made_is_waited
     let entries = vec![(UserId(1), entry()), (UserId(2), entry())];
     let told = world.tell(Event::ResCreateScene { match_id: group, result: Ok(entries) });
     assert_eq!(shorts(&told), ["Lobby ResMatch", "Lobby ResMatch"], "its record was written in time");
-    let told = late.pass_ms(PLACE_MS_MAX);
+    assert!(late.pass_ms(LATE_MS_MAX - 1).is_empty());
+    let told = late.pass_ms(1);
     assert_eq!(shorts(&told), ["Lobby ResMatch ✗ServiceDown", "Lobby ResMatch ✗ServiceDown"], "it was not");
     assert_eq!(shorts(&late.tell(ask(1, 1500))), ["Lobby ResMatch ✗ServiceDown"]);
     late.tell(db(true));
     assert_eq!(shorts(&late.tell(ask(1, 1500))), ["Lobby SynMatchState"]);
+}
+
+#[test]
+fn however_often_the_store_goes_down_nobody_waits_longer_for_a_match_that_was_being_made_when_it_did() {
+    let service = |service, up| Event::Service { service, up };
+    let db = |up| service(ServiceName::Db, up);
+    let mut world = pairs();
+    world.tell(ask(1, 1500));
+    world.tell(ask(2, 1500));
+    world.tell(db(false));
+    world.pass_ms(1_000);
+    world.tell(db(true));
+    world.tell(ask(3, 1500));
+    world.tell(ask(4, 1500));
+    assert_eq!(shorts(&world.tell(ask(5, 1500))), ["Lobby SynMatchState"]);
+    world.pass_ms(1_000);
+    assert_eq!(shorts(&world.tell(db(false))), ["Lobby ResMatch ✗ServiceDown"], "who waits ends at once, again");
+    // SceneMaster, which is waited for else, has nothing to say without the store either.
+    world.tell(service(ServiceName::SceneMaster, false));
+    assert_eq!(shorts(&world.pass_ms(LATE_MS_MAX - 2_000)), ["Lobby ResMatch ✗ServiceDown"; 2], "since the first time");
+    assert_eq!(shorts(&world.pass_ms(2_000)), ["Lobby ResMatch ✗ServiceDown"; 2], "since the second");
+    assert_eq!(world.service.ticket_name(UserId(3)), "none");
 }
 
 proptest! {

@@ -1,7 +1,8 @@
 //! Runs this node of a cluster: keeps its lease, hears of the others, and starts and stops units.
 //!
-//! Invariants: the units here hear that one elsewhere is gone before they hear anything of its successor. A node whose lease has run out, and that does not hear all the others, ends: everything it runs may be
-//! another node's by then. It says so and exits, to be started anew as a node without a past.
+//! Invariants: the units here hear that one elsewhere is gone before they hear anything of its successor. A node that is cut
+//! off ends: everything it runs may be another node's by then, or is to be. It says so and exits, to be started anew as a
+//! node without a past.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use metrics::gauge;
+use scenehost_bus::link::SILENCE_MS_MAX;
 use scenehost_bus::peers;
 use scenehost_core::scene_master::{self, Offer};
 use scenehost_core::{Message, NodeId, lobby, matching};
@@ -16,8 +18,10 @@ use scenehost_store::lease::{self, Leases};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::grant::Grant;
 use super::router::{Place, Router, place};
 use super::unit::Unit;
+use super::view::cut_off::{CutOff, HOLD_MS, REACHES_MS};
 use super::view::{Act, NodeRow, Row};
 use super::wire::{Changed, Hello, To};
 use crate::bus::Bus;
@@ -25,15 +29,18 @@ use crate::clock::Clock;
 
 /// How long a lease lasts that is not renewed.
 pub const LEASE: Duration = Duration::from_secs(5);
+/// How long a node goes on after a renewal was sent that was granted.
+pub const HOLD: Duration = Duration::from_millis(HOLD_MS);
 /// How often it is renewed.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
-/// How long after a renewal was sent that was granted the node goes on without another. Less than [`LEASE`], for clocks
-/// run at different speeds and a last act takes time.
-const HOLD: Duration = Duration::from_secs(4);
 /// How long the store may take for one word about leases.
 const WORD_MAX: Duration = Duration::from_secs(3);
 /// How often it looks at what time brings.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// A node that has not looked for so long did not run: whom it hears is how it was before.
+const LOOKS_MAX: Duration = Duration::from_secs(1);
+/// After so long it knows again whom it hears. Longer than it takes until a node is found silent.
+const HEARS_AFTER: Duration = Duration::from_millis(SILENCE_MS_MAX + 500);
 /// How long a node leaves a unit alone that has ended on it; others may take it meanwhile.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// How many answers of the store may wait.
@@ -54,6 +61,17 @@ pub enum Error {
         .0.as_millis()
     )]
     CutOff(Duration),
+    #[error(
+        "this node is cut off from the store: it has not reached it for {} ms, and node {reached_by} does; it ends, so that \
+         what it ran is had elsewhere",
+        .without.as_millis()
+    )]
+    CutOffFromStore { without: Duration, reached_by: u16 },
+    #[error(
+        "this node is cut off from the other nodes: others that it does not hear go on without it; it ends, so that what \
+         it ran is had elsewhere"
+    )]
+    CutOffFromNodes,
     #[error("this node takes no part any more: the bus has ended")]
     Bus,
 }
@@ -88,14 +106,18 @@ pub struct Keeper {
     clock: Clock,
     taken: Duration,
     words: (mpsc::Sender<Word>, mpsc::Receiver<Word>),
+    /// Which nodes this one hears; `None` as long as it does not take part.
+    hears: watch::Sender<Option<BTreeSet<u16>>>,
     _renewing: AbortOnDrop,
 }
 
 impl Keeper {
-    pub fn spawn(leases: Leases, lease: lease::Node, clock: Clock, taken: Duration) -> Self {
+    /// The grant is extended with the lease.
+    pub fn spawn(leases: Leases, lease: lease::Node, (clock, taken): (Clock, Duration), grant: Grant) -> Self {
         let words = mpsc::channel(WORDS_MAX);
-        let renewing = tokio::spawn(renew(leases.clone(), lease, clock, words.0.clone()));
-        Self { leases, lease, clock, taken, words, _renewing: AbortOnDrop(renewing.abort_handle()) }
+        let hears = watch::Sender::new(None);
+        let renewing = tokio::spawn(renew(leases.clone(), lease, (clock, grant), words.0.clone(), hears.subscribe()));
+        Self { leases, lease, clock, taken, words, hears, _renewing: AbortOnDrop(renewing.abort_handle()) }
     }
 }
 
@@ -110,6 +132,9 @@ pub struct Node {
     began: Duration,
     /// When the last renewal was sent that was granted.
     renewed: Duration,
+    /// When it has looked last, and since when it does without a break.
+    looked: Duration,
+    awake_since: Duration,
     /// What the store was asked and has not answered.
     claiming: BTreeSet<Unit>,
     ending: BTreeSet<u16>,
@@ -136,6 +161,8 @@ impl Node {
             bus,
             began: keeper.clock.elapsed(),
             renewed: keeper.taken,
+            looked: keeper.clock.elapsed(),
+            awake_since: keeper.clock.elapsed(),
             keeper,
             events,
             changed,
@@ -162,19 +189,53 @@ impl Node {
                 event = self.events.recv() => self.heard(event.ok_or(Error::Bus)?),
                 Some(word) = self.keeper.words.1.recv() => self.told(word)?,
                 Some(ended) = self.work.join_next() => self.work_ended(ended),
-                _ = look.tick() => {}
+                _ = look.tick() => {
+                    self.keeper.hears.send_replace(Some(self.router.hears()));
+                }
             }
             // What has come while the host was starting, or busy.
             while let Ok(word) = self.keeper.words.1.try_recv() {
                 self.told(word)?;
             }
-            let without = self.keeper.clock.elapsed().saturating_sub(self.renewed);
-            if without > HOLD && !self.router.view().hears_all() {
-                return Err(Error::CutOff(without));
-            }
+            let without = self.without();
+            self.go_on(without)?;
             self.measure(without);
             self.act();
             self.leave_if_ready();
+        }
+    }
+
+    /// How long ago the last renewal was sent that was granted.
+    fn without(&self) -> Duration {
+        self.keeper.clock.elapsed().saturating_sub(self.renewed)
+    }
+
+    /// Says whether the store is reached, and whether this node can go on.
+    fn go_on(&mut self, without: Duration) -> Result<(), Error> {
+        let now = self.keeper.clock.elapsed();
+        if now.saturating_sub(self.looked) > LOOKS_MAX {
+            self.awake_since = now;
+        }
+        self.looked = now;
+        let (without_ms, now_ms) = (without.as_millis() as u64, self.now_ms());
+        let (is_news, cut_off) = {
+            let mut view = self.router.view();
+            (view.set_reaches_store(without_ms <= REACHES_MS), view.cut_off(without_ms, now_ms))
+        };
+        if is_news {
+            self.router.announce();
+        }
+        match cut_off {
+            None => {
+                // The store is away for all, as far as this node hears.
+                if without > HOLD && now.saturating_sub(self.awake_since) >= HEARS_AFTER {
+                    self.router.grant().extend(now + LOOKS_MAX);
+                }
+                Ok(())
+            }
+            Some(CutOff::Both) => Err(Error::CutOff(without)),
+            Some(CutOff::Store { reached_by }) => Err(Error::CutOffFromStore { without, reached_by }),
+            Some(CutOff::Nodes) => Err(Error::CutOffFromNodes),
         }
     }
 
@@ -220,6 +281,9 @@ impl Node {
         let units: Vec<Unit> = self.running.keys().cloned().collect();
         units.iter().for_each(|unit| self.stop(unit));
         self.work.shutdown().await;
+        if self.without() > HOLD {
+            return; // The store is not there to hear it.
+        }
         let give_back = async {
             if let Err(error) = self.keeper.leases.release_node(&self.keeper.lease).await {
                 tracing::warn!(%error, "the lease was not given back: the others wait until it has run out");
@@ -244,7 +308,7 @@ impl Node {
             }
             peers::Event::Hello { node, hello } => {
                 if let Some(hello) = read_hello(node, &hello) {
-                    self.router.view().peer_hello(node, hello);
+                    self.router.view().peer_hello(node, hello, now_ms);
                 }
             }
             peers::Event::Down { node, why } => {
@@ -457,18 +521,29 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Renews the lease and reads what the store says, for ever.
-async fn renew(leases: Leases, lease: lease::Node, clock: Clock, words: mpsc::Sender<Word>) {
+/// Renews the lease, with which nodes are heard, and reads what the store says, for ever.
+async fn renew(
+    leases: Leases,
+    lease: lease::Node,
+    (clock, grant): (Clock, Grant),
+    words: mpsc::Sender<Word>,
+    hears: watch::Receiver<Option<BTreeSet<u16>>>,
+) {
     let mut every = tokio::time::interval(RENEW_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         every.tick().await;
         let sent = clock.elapsed();
         let read = in_time(async {
-            leases.renew(&lease, LEASE).await?;
+            let hears = hears.borrow().clone();
+            leases.renew_saying(&lease, LEASE, hears.as_ref()).await?;
             Ok((rows(leases.units().await?), nodes(&leases.nodes().await?)))
         });
-        if words.send(Word::Renewed { sent, read: read.await }).await.is_err() {
+        let read = read.await;
+        if read.is_ok() {
+            grant.extend(sent + HOLD);
+        }
+        if words.send(Word::Renewed { sent, read }).await.is_err() {
             return;
         }
     }
@@ -491,7 +566,7 @@ fn rows(units: Vec<lease::Unit>) -> Vec<Row> {
 fn nodes(leases: &[lease::Lease]) -> Vec<NodeRow> {
     let row = |lease: &lease::Lease| {
         let lease::Node { number, incarnation } = lease.node;
-        NodeRow { node: number, incarnation, is_alive: !lease.left.is_zero() }
+        NodeRow { node: number, incarnation, is_alive: !lease.left.is_zero(), hears: lease.hears.clone() }
     };
     leases.iter().map(row).collect()
 }

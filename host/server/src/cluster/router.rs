@@ -14,6 +14,7 @@ use scenehost_bus::peers::SendError;
 use scenehost_core::message::{ToUser, ToUsers};
 use scenehost_core::{ConnectionId, Message, lobby};
 
+use super::grant::Grant;
 use super::unit::{Role, Unit};
 use super::view::{Holder, View};
 use super::wire::{Changed, Envelope, To};
@@ -82,6 +83,7 @@ struct Parts {
     me: u16,
     peers: Peers,
     view: Mutex<View>,
+    grant: Grant,
     /// The users' connections at other nodes, as far as the Lobby here has heard of them.
     edges: Mutex<BTreeMap<u16, BTreeSet<ConnectionId>>>,
 }
@@ -96,8 +98,8 @@ pub enum Unsent {
 }
 
 impl Router {
-    pub fn new(me: u16, peers: Peers, view: View) -> Self {
-        Self(Arc::new(Parts { me, peers, view: Mutex::new(view), edges: Mutex::default() }))
+    pub fn new(me: u16, peers: Peers, view: View, grant: Grant) -> Self {
+        Self(Arc::new(Parts { me, peers, view: Mutex::new(view), grant, edges: Mutex::default() }))
     }
 
     /// This node's number.
@@ -105,8 +107,19 @@ impl Router {
         self.0.me
     }
 
+    /// Until when what runs here may be heard.
+    pub fn grant(&self) -> &Grant {
+        &self.0.grant
+    }
+
     pub fn view(&self) -> MutexGuard<'_, View> {
         self.0.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The nodes that this one hears: itself, too, if the bus brings back what it says.
+    pub fn hears(&self) -> BTreeSet<u16> {
+        let others = self.view().others().into_iter().map(|(node, _)| node);
+        others.chain(self.0.peers.hears_itself().then_some(self.0.me)).collect()
     }
 
     /// Tells the others what this node runs now.

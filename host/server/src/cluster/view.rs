@@ -7,6 +7,8 @@
 //! claimed only if its node is not heard any more, and has not been for [`CLAIM_AFTER_MS`]: so nodes that have lost the
 //! store, but not each other, go on. Whoever has lost a node with which there were messages under way hears Down of the
 //! services on it, even if it is back at once.
+//!
+//! - [`cut_off`]: when this node is the one that nobody reaches.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +19,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::unit::{Role, Unit};
 use super::wire::{Held, Hello};
+
+pub mod cut_off;
 
 /// How long a node has not been heard before what it had is claimed. Longer than the time in which it notices itself that
 /// it hears nobody.
@@ -60,12 +64,14 @@ pub struct Row {
 }
 
 /// What the store says of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeRow {
     pub node: u16,
     pub incarnation: u64,
     /// Its lease holds.
     pub is_alive: bool,
+    /// Which nodes it hears, if it has said: itself, too, if the bus brings back what it says.
+    pub hears: Option<BTreeSet<u16>>,
 }
 
 /// What is to be done.
@@ -128,6 +134,8 @@ struct Peer {
     is_up: bool,
     /// Since when it is so.
     since_ms: u64,
+    /// Since when it has said that it reaches the store.
+    reaches_store_since_ms: Option<u64>,
     hello: Hello,
 }
 
@@ -142,6 +150,7 @@ pub struct View {
     incarnation: u64,
     roles: BTreeSet<Role>,
     offer: Option<Offer>,
+    reaches_store: bool,
     /// All that the cluster has.
     units: BTreeSet<Unit>,
     own: BTreeMap<Unit, Own>,
@@ -150,6 +159,8 @@ pub struct View {
     nodes: BTreeMap<u16, NodeRow>,
     /// When the store was read last.
     read_at_ms: Option<u64>,
+    /// Since when others go on without this node, by all that was read since.
+    outside_since_ms: Option<u64>,
     /// The highest epoch of each unit that was heard of, and whether there was a higher one since the last look.
     highest: BTreeMap<Unit, u64>,
     has_heard_higher: bool,
@@ -177,12 +188,14 @@ impl View {
             incarnation,
             roles,
             offer,
+            reaches_store: true,
             units: Unit::SOLE.into_iter().collect(),
             own: BTreeMap::new(),
             peers: BTreeMap::new(),
             rows: BTreeMap::new(),
             nodes: BTreeMap::new(),
             read_at_ms: None,
+            outside_since_ms: None,
             highest: BTreeMap::new(),
             has_heard_higher: false,
             free_since: BTreeMap::new(),
@@ -206,7 +219,13 @@ impl View {
             roles: self.roles.iter().copied().collect(),
             holds: self.own.iter().map(held).collect(),
             offer: self.offer.clone(),
+            reaches_store: self.reaches_store,
         }
+    }
+
+    /// Notes whether this node reaches the store; whether that is news.
+    pub fn set_reaches_store(&mut self, reaches: bool) -> bool {
+        std::mem::replace(&mut self.reaches_store, reaches) != reaches
     }
 
     /// The domains that the cluster has.
@@ -224,13 +243,16 @@ impl View {
 
     pub fn peer_up(&mut self, node: u16, (incarnation, link): (u64, u64), hello: Hello, now_ms: u64) {
         self.hear_epochs(&hello);
-        let peer = Peer { incarnation, link, is_up: true, since_ms: now_ms, hello };
+        let reaches_store_since_ms = hello.reaches_store.then_some(now_ms);
+        let peer = Peer { incarnation, link, is_up: true, since_ms: now_ms, reaches_store_since_ms, hello };
         self.peers.insert(node, peer);
     }
 
-    pub fn peer_hello(&mut self, node: u16, hello: Hello) {
+    pub fn peer_hello(&mut self, node: u16, hello: Hello, now_ms: u64) {
         self.hear_epochs(&hello);
         if let Some(peer) = self.peers.get_mut(&node) {
+            let since_ms = peer.reaches_store_since_ms.unwrap_or(now_ms);
+            peer.reaches_store_since_ms = hello.reaches_store.then_some(since_ms);
             peer.hello = hello;
         }
     }
@@ -245,7 +267,7 @@ impl View {
 
     /// What the store says.
     pub fn read(&mut self, rows: Vec<Row>, nodes: Vec<NodeRow>, now_ms: u64) {
-        self.read_at_ms = Some(now_ms);
+        let read_before_ms = self.read_at_ms.replace(now_ms);
         for row in &rows {
             self.hear_epoch(&row.unit, row.epoch);
             let is_mine = row.holder == Some((self.me, self.incarnation));
@@ -256,6 +278,7 @@ impl View {
         }
         self.rows = rows.into_iter().map(|row| (row.unit.clone(), row)).collect();
         self.nodes = nodes.into_iter().map(|row| (row.node, row)).collect();
+        self.look_whether_outside(read_before_ms, now_ms);
     }
 
     /// The store has given a unit to this node.
@@ -332,16 +355,6 @@ impl View {
     /// The units that do not serve, as the others here were told.
     pub fn down(&self) -> Vec<Unit> {
         self.told.iter().filter(|(_, holder)| holder.is_none()).map(|(unit, _)| unit.clone()).collect()
-    }
-
-    /// Whether this node hears all others that were there when it could read the store last: then it is the store that
-    /// is away, and not this node that is cut off.
-    pub fn hears_all(&self) -> bool {
-        let others = self.nodes.values().filter(|row| row.is_alive && row.node != self.me);
-        others.into_iter().all(|row| {
-            let peer = self.peers.get(&row.node);
-            peer.is_some_and(|peer| peer.is_up && peer.incarnation == row.incarnation)
-        })
     }
 
     /// For operators.
@@ -460,6 +473,13 @@ impl View {
                     acts.push(Act::NodeUp(node, offer));
                 }
             }
+        }
+        // What has another's number by now cannot come back, also if the other one never gets as far as being heard.
+        let is_before = |row: &&NodeRow| self.told_nodes.get(&row.node).is_some_and(|told| *told < row.incarnation);
+        let replaced = self.nodes.values().filter(is_before).filter(|row| self.is_silent(row.node, now_ms));
+        for node in replaced.map(|row| row.node).collect::<Vec<_>>() {
+            self.told_nodes.remove(&node);
+            acts.push(Act::NodeDown(node));
         }
         let of_store = self.nodes.values().filter(|row| self.is_gone(row, now_ms));
         let untold = of_store.filter(|row| self.told_gone.get(&row.node) != Some(&row.incarnation));

@@ -36,6 +36,9 @@ pub struct Hello {
     pub holds: Vec<Held>,
     /// What it offers to SceneMaster, if it runs scenes.
     pub offer: Option<Offer>,
+    /// It reaches the store. One of a version that does not say so is not counted on.
+    #[serde(default)]
+    pub reaches_store: bool,
 }
 
 /// A unit that a node runs.

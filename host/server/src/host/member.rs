@@ -16,7 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::cluster::node::{Keeper, LEASE, Node, Start};
+use crate::cluster::grant::Grant;
+use crate::cluster::node::{HOLD, Keeper, LEASE, Node, Start};
 use crate::cluster::router::Router;
 use crate::cluster::unit::Role;
 use crate::cluster::view::View;
@@ -68,7 +69,8 @@ impl Member {
             let _ = leases.release_node(&lease).await;
             return Err(refused.context("[cluster]"));
         }
-        let keeper = Keeper::spawn(leases, lease, clock, taken);
+        let grant = Grant::new(clock, taken + HOLD);
+        let keeper = Keeper::spawn(leases, lease, (clock, taken), grant.clone());
         let name = format!("scenehost {} node {}", of.name, lease.number);
         let settings = of.nats.settings(name).map_err(anyhow::Error::msg).context("[cluster.nats]")?;
         let driver: Arc<dyn Driver> = Arc::new(Nats::connect(settings).await.context("[cluster.nats]")?);
@@ -84,7 +86,7 @@ impl Member {
         };
         let (peers, runner, events) = Peers::new(driver, settings).context("[cluster]")?;
         tracing::info!(node = %lease, cluster = of.name, "this host is a node");
-        let router = Router::new(lease.number, peers, view);
+        let router = Router::new(lease.number, peers, view, grant);
         Ok(Self { router, roles: of.roles.clone(), scene_url, keeper, runner, events })
     }
 

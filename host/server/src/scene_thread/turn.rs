@@ -259,6 +259,9 @@ impl SceneThread {
                 tracing::error!(%error, "the sockets cannot be polled");
                 return;
             }
+            if !self.may_speak() {
+                return;
+            }
             for index in std::mem::take(&mut self.unread) {
                 if let Some(connection) = self.connections.get_mut(index) {
                     connection.queued = false;
@@ -274,6 +277,9 @@ impl SceneThread {
             self.swap_some();
             self.take_orders();
             self.expire();
+            if !self.may_speak() {
+                return;
+            }
             self.flush();
             self.sweep();
             let handle = &self.threads.0[self.index];
@@ -281,6 +287,11 @@ impl SceneThread {
             handle.connections.store(self.connections.len(), Ordering::Relaxed);
         }
         self.close_all();
+    }
+
+    /// Waits as long as it is not known whether these scenes are still this node's; false: they are not.
+    fn may_speak(&self) -> bool {
+        self.bus.router().is_none_or(|router| router.grant().wait())
     }
 
     fn wait(&mut self) -> Duration {

@@ -4,6 +4,7 @@
 //! compared with. A claim holds the rows of the unit, of its holder's lease and of its own, so a renewal that is under
 //! way is waited for, and so is what is being written for the unit.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio_postgres::Row;
@@ -25,7 +26,7 @@ const TAKE: &str = "
     VALUES ($1, 1, clock_timestamp() + make_interval(secs => $2))
     ON CONFLICT (number) DO UPDATE
     SET incarnation = held.incarnation + 1, until = clock_timestamp() + make_interval(secs => $2),
-        speaks = NULL, speaks_oldest = NULL
+        speaks = NULL, speaks_oldest = NULL, hears = NULL
     WHERE held.until <= clock_timestamp()
     RETURNING incarnation";
 /// The lowest number that nobody has. The first is 1; else one that has run out, or follows one that was ever taken.
@@ -69,12 +70,13 @@ impl Postgres {
         Ok(number.and_then(|number| u16::try_from(number).ok()))
     }
 
-    pub async fn renew(&self, node: &Node, ttl: Duration) -> Result<(), Error> {
+    pub async fn renew(&self, node: &Node, ttl: Duration, hears: Option<&BTreeSet<u16>>) -> Result<(), Error> {
         // Zero is the mark of one that was ended or given back.
-        let sql = "UPDATE nodes SET until = clock_timestamp() + make_interval(secs => $3) \
+        let sql = "UPDATE nodes SET until = clock_timestamp() + make_interval(secs => $3), hears = $4 \
                    WHERE number = $1 AND incarnation = $2 AND until > to_timestamp(0) RETURNING 1";
         let (number, incarnation) = parts(node);
-        match self.of_nodes(sql, &[&number, &incarnation, &ttl.as_secs_f64()]).await?.is_empty() {
+        let hears: Option<Vec<i32>> = hears.map(|hears| hears.iter().copied().map(i32::from).collect());
+        match self.of_nodes(sql, &[&number, &incarnation, &ttl.as_secs_f64(), &hears]).await?.is_empty() {
             true => Err(Error::Lost(*node)),
             false => Ok(()),
         }
@@ -136,11 +138,13 @@ impl Postgres {
     }
 
     pub async fn nodes(&self) -> Result<Vec<Lease>, Error> {
-        let sql = format!("SELECT number, incarnation, {LEFT}, speaks, speaks_oldest FROM nodes ORDER BY number");
+        let sql =
+            format!("SELECT number, incarnation, {LEFT}, speaks, speaks_oldest, hears FROM nodes ORDER BY number");
         let lease = |row: &Row| Lease {
             node: node(row.get(0), row.get(1)),
             left: Duration::from_secs_f64(row.get(2)),
             speaks: row.get::<_, Option<i64>>(3).zip(row.get::<_, Option<i64>>(4)).map(speaks),
+            hears: row.get::<_, Option<Vec<i32>>>(5).map(numbers),
         };
         Ok(self.of_nodes(&sql, &[]).await?.iter().map(lease).collect())
     }
@@ -212,6 +216,11 @@ fn node(number: i32, incarnation: i64) -> Node {
 fn speaks((version, oldest): (i64, i64)) -> Speaks {
     let number = |number| u32::try_from(number).unwrap_or_default();
     Speaks { version: number(version), oldest: number(oldest) }
+}
+
+/// Those that are numbers of nodes.
+fn numbers(hears: Vec<i32>) -> BTreeSet<u16> {
+    hears.into_iter().filter_map(|number| u16::try_from(number).ok()).collect()
 }
 
 fn parts(node: &Node) -> (i32, i64) {

@@ -10,7 +10,7 @@ use super::{Error, Settings};
 /// What each version adds to the one before it.
 ///
 /// Keys are bytes, so their order is that of bytes whatever the database's collation is.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
     CREATE TABLE records (
         key bytea PRIMARY KEY,
@@ -36,6 +36,8 @@ const STEPS: [&str; 2] = [
 ",
     // What each node says that it speaks with others; see lease.rs.
     "ALTER TABLE nodes ADD COLUMN speaks bigint, ADD COLUMN speaks_oldest bigint;",
+    // Which other nodes each one hears; see lease.rs.
+    "ALTER TABLE nodes ADD COLUMN hears integer[];",
 ];
 /// Which version of the tables this is.
 #[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "there are few")]

@@ -225,6 +225,24 @@ fn nodes_work_together_that_know_each_other_s_versions() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whom_a_node_hears_is_known_to_others_from_its_last_renewal() {
+    let settings = settings(Server::shared());
+    let stores = stores(&settings, 2).await;
+    let (ours, others) = (stores[0].leases(), stores[1].leases());
+    let node = ours.take_node(Some(3), LONG).await.expect("it is free");
+    let hears = async || others.nodes().await.expect("it can be read")[0].hears.clone();
+    assert_eq!(hears().await, None, "it has not said");
+    for heard in [vec![], vec![1, 3, 65_535]] {
+        let heard = heard.into_iter().collect();
+        ours.renew_saying(&node, LONG, Some(&heard)).await.expect("it lasts");
+        assert_eq!(hears().await, Some(heard));
+    }
+    ours.release_node(&node).await.expect("it is up");
+    ours.take_node(Some(3), LONG).await.expect("it is free");
+    assert_eq!(hears().await, None, "another process has not said");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_waits_for_what_is_being_written_and_its_owner_finds_all_of_that() {
     let settings = settings(Server::shared());
     let stores = stores(&settings, 2).await;

@@ -1,5 +1,7 @@
 use super::*;
 
+mod cut_off;
+
 const LINK: u64 = 7;
 
 /// A node that hears of the others what it is told.
@@ -30,6 +32,7 @@ impl Node {
             roles: roles.to_vec(),
             holds: holds.iter().map(held).collect(),
             offer: None,
+            reaches_store: true,
         };
         self.view.peer_up(node, of, hello, self.now_ms);
     }
@@ -76,7 +79,7 @@ impl Node {
 }
 
 fn alive(node: u16) -> NodeRow {
-    NodeRow { node, incarnation: 1, is_alive: true }
+    NodeRow { node, incarnation: 1, is_alive: true, hears: None }
 }
 
 #[test]
@@ -158,27 +161,13 @@ fn a_node_that_has_just_begun_to_listen_takes_nobody_for_silent() {
 }
 
 #[test]
-fn a_node_knows_whether_it_hears_all_that_were_there_when_it_read_the_store_last() {
-    let mut node = Node::new(1, &[Role::Auth]);
-    node.up(2, &[Role::Auth], &[]);
-    node.acts_after(0);
-    assert!(node.view.hears_all());
-    node.view.peer_down(2, node.now_ms);
-    assert!(!node.view.hears_all());
-    node.up_as(2, (2, LINK), &[Role::Auth], &[]);
-    assert!(!node.view.hears_all(), "that is another");
-    node.up_as(2, (1, LINK), &[Role::Auth], &[]);
-    assert!(node.view.hears_all());
-}
-
-#[test]
 fn what_was_given_back_is_claimed_at_once_and_a_node_that_began_anew_has_nothing_of_before() {
     let mut node = Node::new(1, &[Role::Db, Role::Auth]);
     node.up(2, &[Role::SceneService], &[]);
     node.rows.push(Row { unit: Unit::Db, epoch: 3, holder: None });
     node.has(Unit::Auth, 2, 5);
     assert_eq!(node.claims_after(0), [Unit::Db]);
-    node.nodes = vec![alive(1), NodeRow { node: 2, incarnation: 2, is_alive: true }];
+    node.nodes = vec![alive(1), NodeRow { incarnation: 2, ..alive(2) }];
     assert_eq!(node.claims_after(0), [Unit::Auth, Unit::Db]);
 }
 
@@ -352,13 +341,23 @@ fn scene_master_hears_of_nodes_with_scenes_and_that_one_is_gone_only_when_its_le
     node.view.ended(2);
     assert_eq!(node.acts_after(0), []);
     // It is back with nothing.
-    node.nodes = vec![alive(1), NodeRow { node: 2, incarnation: 2, is_alive: true }];
+    node.nodes = vec![alive(1), NodeRow { incarnation: 2, ..alive(2) }];
     node.up_as(2, (2, LINK + 1), &[Role::SceneService], &[]);
     node.view.peers.get_mut(&2).expect("it is up").hello.offer = Some(offer("two"));
     assert_eq!(node.acts_after(0), [Act::NodeUp(2, offer("two"))]);
-    // And again, so fast that nobody has missed it.
+    // It is cut off, and whoever starts it again and again does not get it as far as being heard.
+    node.view.peer_down(2, node.now_ms);
     node.nodes[1].incarnation = 3;
-    node.up_as(2, (3, LINK + 2), &[Role::SceneService], &[]);
+    assert_eq!(node.acts_after(CLAIM_AFTER_MS - 1), []);
+    assert_eq!(node.acts_after(1), [Act::NodeDown(2)]);
+    node.nodes[1].incarnation = 4;
+    assert_eq!(node.acts_after(60_000), []);
+    node.up_as(2, (4, LINK + 2), &[Role::SceneService], &[]);
+    node.view.peers.get_mut(&2).expect("it is up").hello.offer = Some(offer("two"));
+    assert_eq!(node.acts_after(0), [Act::NodeUp(2, offer("two"))]);
+    // And again, so fast that nobody has missed it.
+    node.nodes[1].incarnation = 5;
+    node.up_as(2, (5, LINK + 3), &[Role::SceneService], &[]);
     node.view.peers.get_mut(&2).expect("it is up").hello.offer = Some(offer("two"));
     assert_eq!(node.acts_after(0), [Act::NodeDown(2), Act::NodeUp(2, offer("two"))]);
 }

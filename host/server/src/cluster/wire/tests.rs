@@ -83,6 +83,7 @@ fn a_node_of_a_later_version_may_say_more_of_itself() {
     };
     let heard = Hello::decode(&rmp_serde::to_vec_named(&later).expect("plain data")).expect("it can be read");
     assert_eq!((heard.roles, heard.holds, heard.offer), (vec![Role::Match], vec![held], Some(offer)));
+    assert!(!heard.reaches_store, "it has not said so");
 }
 
 #[test]
