@@ -278,6 +278,8 @@ fn refused(why: &'static str) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use metrics_exporter_prometheus::PrometheusBuilder;
     use scenehost_bus::driver::local::LocalBus;
     use scenehost_bus::peers::Settings;
@@ -285,6 +287,7 @@ mod tests {
     use scenehost_core::{NodeId, ServiceName, db, scene_master};
 
     use super::*;
+    use crate::clock::Clock;
 
     #[test]
     fn what_this_version_does_not_know_is_passed_over_and_counted() {
@@ -296,7 +299,8 @@ mod tests {
         let (prefix, hello) = ("test".to_owned(), Bytes::new());
         let settings = Settings { prefix, node: 1, incarnation: 1, process: 1, hello };
         let (peers, ..) = Peers::new(Arc::new(LocalBus::default().node()), settings).expect("the settings are good");
-        let router = Router::new(1, peers, View::new(1, 1, BTreeSet::new(), None));
+        let grant = Grant::new(Clock::start(), Duration::ZERO);
+        let router = Router::new(1, peers, View::new(1, 1, BTreeSet::new(), None), grant);
         let later = Later { from: (), to: [("of-later", 7)].into() };
         let bytes = Bytes::from(rmp_serde::to_vec_named(&later).expect("plain data"));
 

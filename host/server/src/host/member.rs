@@ -142,7 +142,7 @@ async fn take(leases: &Leases, preferred: Option<u16>) -> Result<lease::Node, le
 /// told before it looks, so they do not miss each other.
 async fn meet(leases: &Leases, me: lease::Node) -> anyhow::Result<()> {
     leases.note_speaks(&me, SPEAKS).await?;
-    for Lease { node, left, speaks } in leases.nodes().await? {
+    for Lease { node, left, speaks, .. } in leases.nodes().await? {
         let is_there = node != me && !left.is_zero();
         if let Some(speaks) = speaks.filter(|speaks| is_there && !SPEAKS.works_with(*speaks)) {
             bail!(

@@ -47,6 +47,7 @@ fn hello() -> Hello {
         roles: Role::ALL.to_vec(),
         holds: units.map(|unit| Held { unit, epoch: 5_000_000_000, serves: true }).collect(),
         offer: Some(offer),
+        reaches_store: true,
     }
 }
 
