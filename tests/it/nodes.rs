@@ -63,10 +63,7 @@ async fn search(lobby: &Lobby) -> Match {
         loop {
             match lobby.find_match("echo").await {
                 Ok(seat) => return seat,
-                // A SceneMaster that has just taken over knows of no room before its nodes have told it.
-                Err(Error::Refused(refused))
-                    if matches!(refused.code(), Code::Busy | Code::ServiceDown | Code::Overloaded) =>
-                {
+                Err(Error::Refused(refused)) if matches!(refused.code(), Code::Busy | Code::ServiceDown) => {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 Err(error) => panic!("no match: {error}"),

@@ -446,9 +446,10 @@ impl Fleets {
         self.0.bus.deliver(scene_master::Event::Fleets { fleets }.into());
     }
 
-    /// A SceneMaster that takes over with the fleets of now.
-    pub fn next_scene_master(&self) -> SceneMaster {
-        SceneMaster::taking_over(self.0.current.read().unwrap_or_else(PoisonError::into_inner).clone())
+    /// A SceneMaster that takes over with the fleets of now, while these nodes are there.
+    pub fn next_scene_master(&self, nodes: impl IntoIterator<Item = NodeId>) -> SceneMaster {
+        let fleets = self.0.current.read().unwrap_or_else(PoisonError::into_inner).clone();
+        SceneMaster::taking_over(fleets).awaiting(nodes)
     }
 }
 

@@ -60,7 +60,8 @@ impl Units {
             }
             Unit::Lobby => Box::pin(lobby(lobby_of(&self.config, &self.domains).taking_over(epoch << 32), shell)),
             Unit::SceneMaster => {
-                let scene_master = self.domains.fleets().next_scene_master();
+                let nodes = shell.bus.router().map(|router| router.view().scene_nodes()).unwrap_or_default();
+                let scene_master = self.domains.fleets().next_scene_master(nodes);
                 let inbox = shell.bus.open_scene_master();
                 hear_of_down(
                     &shell,

@@ -6,8 +6,8 @@
 //! before.
 //!
 //! Invariants: a fresh SceneMaster decides nothing before it has all records and every node that its records name has
-//! reported, or was silent for [`RECONCILE_MS_MAX`]; what it is asked for meanwhile is refused, or held if nobody
-//! would ask again. A seat goes only forward, from expected to held to gone, so a report that comes late changes
+//! reported, or was silent for [`RECONCILE_MS_MAX`], and every other node that is there, or it was silent for
+//! [`OFFER_MS_MAX`]; what it is asked for meanwhile is refused, or held if nobody would ask again. A seat goes only forward, from expected to held to gone, so a report that comes late changes
 //! nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +28,9 @@ use crate::{Context, Service as _, lobby};
 
 /// How long a fresh SceneMaster waits for the reports of nodes, from when it has its records.
 pub const RECONCILE_MS_MAX: u64 = 10_000;
+/// How long it waits for those of which its records name no scene. Nothing is lost with them, but nobody who asks for a
+/// scene shall be told that there is no room only because it has not heard of it yet.
+pub const OFFER_MS_MAX: u64 = 2_000;
 /// How long it waits for a node's next part before it asks again, and before it asks a store again that has refused.
 const ASK_AGAIN_MS: u64 = 1_000;
 /// How long it waits for the store's answer before it asks again.
@@ -54,14 +57,16 @@ pub(super) struct Reconcile {
     drained: BTreeMap<NodeId, DrainRecord>,
     /// The scenes of which only the session ends.
     kept: BTreeSet<SceneId>,
+    /// The nodes that were there when it began.
+    there: BTreeSet<NodeId>,
 }
 
 #[derive(Debug, Clone)]
 enum Stage {
     /// The records of this prefix from this key on are to come; the number is that of the question, not 0.
     Loading { job: u64, prefix: usize, from: String },
-    /// The nodes are to report: from which id on each.
-    Asking { number: u64, until: Time, awaited: BTreeMap<NodeId, SceneId> },
+    /// The nodes are to report: from which id on each. Those of which the records name no scene have less time.
+    Asking { number: u64, offers_until: Time, until: Time, awaited: BTreeMap<NodeId, SceneId> },
 }
 
 impl Reconcile {
@@ -75,7 +80,14 @@ impl Reconcile {
 impl Default for Reconcile {
     fn default() -> Self {
         let stage = Stage::Loading { job: 0, prefix: 0, from: PREFIXES[0].to_owned() };
-        Self { stage, at: Time(0), held: Vec::new(), drained: BTreeMap::new(), kept: BTreeSet::new() }
+        Self {
+            stage,
+            at: Time(0),
+            held: Vec::new(),
+            drained: BTreeMap::new(),
+            kept: BTreeSet::new(),
+            there: BTreeSet::new(),
+        }
     }
 }
 
@@ -85,6 +97,14 @@ impl SceneMaster {
     pub fn taking_over(fleets: BTreeMap<FleetName, (Builds, Fleet)>) -> Self {
         let fleets = fleets.into_iter().map(|(name, (builds, rules))| (name, FleetState::of(builds, rules))).collect();
         Self { fleets, reconcile: Some(Reconcile::default()), ..Self::new(BTreeMap::new()) }
+    }
+
+    /// The nodes that are there when it begins: they, too, have reported before it is up.
+    pub fn awaiting(mut self, nodes: impl IntoIterator<Item = NodeId>) -> Self {
+        if let Some(reconcile) = &mut self.reconcile {
+            reconcile.there = nodes.into_iter().collect();
+        }
+        self
     }
 
     /// What is to be done with an event now; `None`: nothing more.
@@ -135,9 +155,25 @@ impl SceneMaster {
         match self.reconcile.as_mut().map(|it| &mut it.stage) {
             Some(Stage::Loading { .. }) => self.ask_store(cx),
             Some(Stage::Asking { until, .. }) if *until <= cx.now => self.go_on(cx),
+            Some(Stage::Asking { offers_until, .. }) if *offers_until <= cx.now => self.await_scenes_only(cx),
             Some(Stage::Asking { .. }) => self.ask_nodes(cx),
             None => {}
         }
+    }
+
+    /// Nodes of which no scene is in the books are waited for no longer: what they offer is known when they report.
+    fn await_scenes_only(&mut self, cx: &mut Context<'_>) {
+        let of_scenes = self.nodes_of_scenes();
+        if let Some(Reconcile { stage: Stage::Asking { awaited, .. }, .. }) = &mut self.reconcile {
+            awaited.retain(|node, _| of_scenes.contains(node));
+        }
+        self.ask_nodes(cx);
+        self.go_on_if_complete(cx);
+    }
+
+    /// The nodes on which scenes of the books have a slot.
+    fn nodes_of_scenes(&self) -> BTreeSet<NodeId> {
+        self.scenes.values().filter(|scene| scene.usage.is_some()).map(|scene| scene.node).collect()
     }
 
     fn ask_store(&mut self, cx: &mut Context<'_>) {
@@ -272,13 +308,15 @@ impl SceneMaster {
     }
 
     fn begin_asking(&mut self, cx: &mut Context<'_>) {
-        let of_scenes = self.scenes.values().filter(|scene| scene.usage.is_some()).map(|scene| scene.node);
-        let nodes = of_scenes.chain(self.nodes.keys().copied()).filter(|node| !self.gone.contains(node));
-        let awaited = nodes.map(|node| (node, SceneId(0))).collect();
+        let mut nodes = self.nodes_of_scenes();
+        nodes.extend(self.nodes.keys());
+        nodes.extend(self.reconcile.iter().flat_map(|it| &it.there));
+        let awaited = nodes.difference(&self.gone).map(|node| (*node, SceneId(0))).collect();
         // Drawn, too.
         let number = cx.rng.next_u64() | 1;
         if let Some(reconcile) = &mut self.reconcile {
-            reconcile.stage = Stage::Asking { number, until: cx.now.plus_ms(RECONCILE_MS_MAX), awaited };
+            let (offers_until, until) = (cx.now.plus_ms(OFFER_MS_MAX), cx.now.plus_ms(RECONCILE_MS_MAX));
+            reconcile.stage = Stage::Asking { number, offers_until, until, awaited };
         }
         // Those, too, that nobody here has heard of.
         cx.send(Message::EverySceneService(scene_service::Event::ReqReport { number, from: SceneId(0) }));
@@ -287,8 +325,9 @@ impl SceneMaster {
     }
 
     fn plan_asking(&mut self, cx: &Context<'_>) {
-        if let Some(Reconcile { stage: Stage::Asking { until, .. }, at, .. }) = &mut self.reconcile {
-            *at = cx.now.plus_ms(ASK_AGAIN_MS).min(*until);
+        if let Some(Reconcile { stage: Stage::Asking { offers_until, until, .. }, at, .. }) = &mut self.reconcile {
+            let last = if cx.now < *offers_until { *offers_until } else { *until };
+            *at = cx.now.plus_ms(ASK_AGAIN_MS).min(last);
         }
     }
 

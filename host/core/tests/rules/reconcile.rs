@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use scenehost_core::config::{AfterSession, Fleet, StartOn};
 use scenehost_core::matching::backfill::Opening;
 use scenehost_core::message::{Arranged, EndReason, PlayerResult, ServiceName};
-use scenehost_core::scene_master::{Ask, Capacity, Event, Matched, Offer, Order, RECONCILE_MS_MAX, SceneMaster};
+use scenehost_core::scene_master::{
+    Ask, Capacity, Event, Matched, OFFER_MS_MAX, Offer, Order, RECONCILE_MS_MAX, SceneMaster,
+};
 use scenehost_core::scene_service::{self, Event as ToNode, Life, Report, Reported, Round, SceneService, SeatNow};
 use scenehost_core::{
     Build, Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, Time, UserId, Write, lobby, matching,
@@ -74,9 +76,14 @@ impl Books {
 
     /// SceneMaster fails, and a fresh one takes over and reads what there is, until it has asked the nodes.
     fn fail(&mut self) {
+        self.fail_with_nodes(&[]);
+    }
+
+    /// The same while these nodes are there; what it says with its question to them.
+    fn fail_with_nodes(&mut self, nodes: &[NodeId]) -> Vec<Message> {
         let now = self.world.now;
         let fleets = BTreeMap::from([(FLEET.into(), (BUILD.into(), self.fleet.clone()))]);
-        self.world = World::seeded(SceneMaster::taking_over(fleets), 8);
+        self.world = World::seeded(SceneMaster::taking_over(fleets).awaiting(nodes.iter().copied()), 8);
         self.world.now = now;
         let mut said = self.tell(Event::Tick);
         for _ in 0..10 {
@@ -88,7 +95,7 @@ impl Books {
                 }
                 [Message::EverySceneService(ToNode::ReqReport { number, .. }), ..] => {
                     self.asked = *number;
-                    return;
+                    return said;
                 }
                 other => panic!("{other:?}"),
             }
@@ -445,6 +452,40 @@ fn a_node_that_says_nothing_is_given_up() {
     assert_eq!(shorts(&said).last().map(String::as_str), Some("SceneMaster up"));
     assert_eq!(books.state(scene), "Restarting");
     assert_eq!(shorts(&books.req_create(MatchId(51), [12, 13])), ["Match ResCreateScene ✗Overloaded"]);
+}
+
+#[test]
+fn a_fresh_one_is_up_when_it_has_heard_what_each_node_that_is_there_offers() {
+    let mut books = Books::new(Fleet::default());
+    assert_eq!(shorts(&books.fail_with_nodes(&[NODE])), ["SceneService ReqReport"]);
+    assert_eq!(shorts(&books.req_create(MATCH, [10, 11])), ["Match ResCreateScene ✗ServiceDown"]);
+    assert_eq!(shorts(&books.answers(Vec::new())), ["SceneMaster up"]);
+    placed(&books.req_create(MATCH, [10, 11]));
+}
+
+#[test]
+fn a_node_of_no_scenes_that_says_nothing_is_not_waited_for_as_long_as_one_with_scenes() {
+    const SILENT: NodeId = NodeId(2);
+    let (mut books, scene) = Books::running(Fleet::default());
+    books.fail_with_nodes(&[NODE, SILENT]);
+    let said = books.pass_ms(OFFER_MS_MAX);
+    assert!(said.iter().all(|message| short(message) == "SceneService ReqReport"), "both are asked again: {said:?}");
+    assert_eq!(shorts(&books.answers(vec![lives(scene, 1, Life::Running)])), ["SceneMaster up"]);
+
+    let mut books = Books::new(Fleet::default());
+    books.fail_with_nodes(&[NODE]);
+    assert!(!shorts(&books.pass_ms(OFFER_MS_MAX - 1)).contains(&"SceneMaster up".to_owned()));
+    assert_eq!(shorts(&books.pass_ms(1)), ["SceneMaster up"]);
+    assert_eq!(shorts(&books.req_create(MATCH, [10, 11])), ["Match ResCreateScene ✗Overloaded"]);
+    books.reports(Vec::new());
+    placed(&books.req_create(MatchId(51), [10, 11]));
+}
+
+#[test]
+fn a_node_that_goes_before_it_has_said_what_it_offers_is_not_waited_for() {
+    let mut books = Books::new(Fleet::default());
+    books.fail_with_nodes(&[NODE]);
+    assert_eq!(shorts(&books.tell(Event::NodeDown { node: NODE })), ["SceneMaster up"]);
 }
 
 #[test]

@@ -10,8 +10,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scenehost_core::DomainName;
 use scenehost_core::scene_master::Offer;
+use scenehost_core::{DomainName, NodeId};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -321,6 +321,13 @@ impl View {
     pub fn with_role(&self, role: Role) -> Vec<(u16, u64)> {
         let with_role = self.up().filter(|(_, peer)| peer.hello.roles.contains(&role));
         with_role.map(|(node, peer)| (node, peer.link)).collect()
+    }
+
+    /// The nodes that are up and run scenes, this one among them if it does.
+    pub fn scene_nodes(&self) -> Vec<NodeId> {
+        let own = self.offer.as_ref().map(|_| self.me);
+        let others = self.up().filter(|(_, peer)| peer.hello.offer.is_some()).map(|(node, _)| node);
+        own.into_iter().chain(others).map(|node| NodeId(node.into())).collect()
     }
 
     /// All other nodes that are up.

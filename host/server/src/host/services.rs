@@ -153,7 +153,7 @@ fn start_services(
     services.spawn(service_loop::run(
         ServiceName::SceneMaster,
         scene_master,
-        Some(move || next_fleets.next_scene_master()),
+        Some(move || next_fleets.next_scene_master([NODE])),
         inboxes.scene_master,
         shell.clone(),
     ));
