@@ -59,6 +59,10 @@ mod tests {
             "[domains.b]\nfleet = \"duel\"\nplayers_min = 1\nplayers_max = 1\nteams = [{ size = 1, sise = 1 }]",
             "domains.b.teams.0.sise",
         );
+        refused(
+            "[domains.b]\nfleet = \"duel\"\nplayers_min = 1\nplayers_max = 1\nrule = { plugin = \"a\", fuels = 1 }",
+            "domains.b.rule.fuels",
+        );
         let refused = serde_json::from_str::<Strict<FleetConfig>>(r#"{"plugin":"duel","scene":{"sizee":1}}"#);
         assert!(refused.expect_err("it is not known").to_string().contains("unknown field `sizee` in scene.sizee"));
         let catalogue = "[offers.hat]\ntitle = \"A hat\"\ngives = { hat = 1 }\ncolour = \"red\"\n";

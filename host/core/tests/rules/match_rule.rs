@@ -207,6 +207,4 @@ fn a_setting_that_cannot_work_is_refused_with_what_to_change() {
     refused(r#"{"plugin":"a","memory_kib":16385}"#, "16384");
     let long = "x".repeat(16 * 1_024);
     refused(&format!(r#"{{"plugin":"a","configuration":{{"text":"{long}"}}}}"#), "16384 bytes as JSON");
-    let unknown = serde_json::from_str::<Setting>(r#"{"plugin":"a","fuels":1}"#).unwrap_err();
-    assert!(unknown.to_string().contains("fuels"));
 }
