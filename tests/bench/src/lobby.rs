@@ -53,7 +53,7 @@ pub fn run(quick: bool, program: &Path, out: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
-fn chat(settings: &Settings, program: &Path, out: &Path) -> Result<[(&'static str, f64); 2]> {
+fn chat(settings: &Settings, program: &Path, out: &Path) -> Result<[(&'static str, f64); 3]> {
     let fanout = chat::chat_fanout(settings, program, out)?;
     println!(
         "  chat: {} messages to {} connections, {} receipts, at most {:.1} ms; host {:.0} %, generator {:.0} % of a core",
@@ -64,5 +64,9 @@ fn chat(settings: &Settings, program: &Path, out: &Path) -> Result<[(&'static st
         fanout.server_cpu_percent,
         fanout.generator_cpu_percent
     );
-    Ok([("chat_fanout_p50_ms", fanout.p50_ms), ("chat_fanout_p99_ms", fanout.p99_ms)])
+    Ok([
+        ("chat_fanout_p50_ms", fanout.p50_ms),
+        ("chat_fanout_p99_ms", fanout.p99_ms),
+        ("chat_host_us_per_receipt", fanout.host_us_per_receipt),
+    ])
 }

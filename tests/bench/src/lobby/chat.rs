@@ -61,6 +61,8 @@ pub struct Fanout {
     pub p99_ms: f64,
     pub max_ms: f64,
     pub server_cpu_percent: f64,
+    /// What the host worked for each receipt: Lobby and edge.
+    pub host_us_per_receipt: f64,
     pub generator_cpu_percent: f64,
 }
 
@@ -147,11 +149,11 @@ impl Crowd {
         let end = settings.warm_up + settings.window;
         self.window_us = micros(settings.warm_up)..micros(end);
         self.talk(Duration::ZERO, settings.warm_up)?;
-        let (cpu, own, began) = (server.cpu()?, process::own_cpu(), Instant::now());
+        let (cpu, own, began) = (server.cpu_exact()?, process::own_cpu(), Instant::now());
         self.talk(settings.warm_up, end)?;
         let took = began.elapsed();
         let percent = |time: Duration| 100.0 * time.div_duration_f64(took);
-        let (cpu, own) = (percent(server.cpu()? - cpu), percent(process::own_cpu() - own));
+        let (worked, own) = (server.cpu_exact()? - cpu, percent(process::own_cpu() - own));
         let expected = self.sent * (CONNECTIONS as u64 - 1);
         while self.received < expected {
             ensure!(self.epoch.elapsed() < end + DRAIN, "{} of {expected} messages have arrived", self.received);
@@ -165,7 +167,8 @@ impl Crowd {
             p50_ms: ms(0.5),
             p99_ms: ms(0.99),
             max_ms: self.latency_us.max() as f64 / 1e3,
-            server_cpu_percent: cpu,
+            server_cpu_percent: percent(worked),
+            host_us_per_receipt: worked.as_secs_f64() * 1e6 / expected.max(1) as f64,
             generator_cpu_percent: own,
         })
     }

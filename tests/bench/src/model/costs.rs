@@ -27,6 +27,8 @@ pub struct Costs {
     pub resume_us: Option<Measured>,
     /// A purchase: edge, Lobby, Db and store.
     pub purchase_us: Option<Measured>,
+    /// Something that a user is told of another: Lobby and edge.
+    pub told_us: Option<Measured>,
     /// A result on a leaderboard.
     pub leaderboard_us: Option<Measured>,
     /// A search that becomes part of a match.
@@ -86,6 +88,7 @@ impl Costs {
             guest_us: sign_in_us(files, "new guests"),
             resume_us: sign_in_us(files, "resumes"),
             purchase_us: plain("lobby", &["purchase_host_us"], "lobby.json purchase_host_us"),
+            told_us: plain("lobby", &["chat_host_us_per_receipt"], "lobby.json chat_host_us_per_receipt"),
             leaderboard_us: plain("lobby", &["leaderboard_update_p50_us"], "lobby.json leaderboard_update_p50_us"),
             ticket_us: per_s("match", &sizes, "match.json tickets_per_s"),
             ticket_bytes: plain("match", &["bytes_per_ticket"], "match.json bytes_per_ticket"),
@@ -118,6 +121,7 @@ impl Costs {
             (self.guest_us, "guest_us", SIGN_IN),
             (self.resume_us, "resume_us", SIGN_IN),
             (self.purchase_us, "purchase_us", LOBBY),
+            (self.told_us, "told_us", LOBBY),
             (self.leaderboard_us, "leaderboard_us", LOBBY),
             (self.ticket_us, "ticket_us", MATCH),
             (self.ticket_bytes, "ticket_bytes", MATCH),
@@ -196,7 +200,7 @@ mod tests {
                 "at_limit": {"rooms": 1000, "server_cpu_percent": 82.0},
             }], "figures": {"kb_per_idle_room": 30.0}}),
             ),
-            ("lobby", json!({"figures": {"purchase_host_us": 50.0}})),
+            ("lobby", json!({"figures": {"purchase_host_us": 50.0, "chat_host_us_per_receipt": 2.0}})),
             ("match", json!({"figures": {"tickets_per_s_1k": 400_000.0, "tickets_per_s_100k": 100_000.0}})),
             ("cluster", json!({"figures": {"lobby_us_per_match": 300.0, "scene_master_us_per_match": 200.0}})),
         ]);
@@ -206,7 +210,7 @@ mod tests {
         assert_eq!(value(costs.step_us), Some(5.0), "of the most scenes");
         // 820 us in a second for a room, of which 100 are steps, for 120 messages.
         assert_eq!(value(costs.frame_us), Some(6.0));
-        assert_eq!(value(costs.purchase_us), Some(50.0));
+        assert_eq!((value(costs.purchase_us), value(costs.told_us)), (Some(50.0), Some(2.0)));
         assert_eq!(value(costs.ticket_us), Some(10.0), "of the most who wait");
         assert_eq!(value(costs.lobby_search_us), Some(150.0), "of one of two");
         assert_eq!((value(costs.match_search_us), value(costs.scene_master_us)), (None, Some(200.0)));
@@ -217,7 +221,7 @@ mod tests {
     fn what_was_not_measured_is_named_with_its_command_and_nonsense_counts_as_that() {
         let nothing = Costs::read(&Files::new());
         assert_eq!(nothing, Costs::default());
-        assert_eq!(nothing.missing().len(), 15);
+        assert_eq!(nothing.missing().len(), 16);
         let files = Files::from([
             ("lobby", json!({"figures": {"purchase_host_us": 0.0, "leaderboard_update_p50_us": "3"}})),
             ("sign-in", json!({"rows": [{"what": "resumes", "per_s": 0.0, "server_cpu_percent": 100.0}]})),

@@ -199,7 +199,7 @@ fn lobby(rates: &Rates, costs: &Costs) -> Vec<Work> {
         work("purchases", rates.purchases, costs.purchase_us),
         work("searches and their matches", rates.tickets, search),
         work("users who come and go", 2.0 * rates.sessions, costs.purchase_us),
-        work("friends who are told", rates.notices, costs.purchase_us),
+        work("friends who are told", rates.notices, costs.told_us),
     ]
 }
 
