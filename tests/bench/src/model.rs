@@ -155,7 +155,7 @@ mod tests {
         let written = run(&assumptions, &folder, &folder).expect("nothing was measured, which is said");
         let report: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(written).expect("it is there")).expect("it is JSON");
-        assert_eq!(report["missing"].as_array().map(Vec::len), Some(15));
+        assert_eq!(report["missing"].as_array().map(Vec::len), Some(16));
         assert!(report["figures"]["model_nodes"].as_f64().is_some_and(|nodes| nodes > 0.0));
         fs::write(folder.join("lobby.json"), "{").expect("a file");
         let refused = run(&assumptions, &folder, &folder).expect_err("that is no report").to_string();

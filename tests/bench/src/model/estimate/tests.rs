@@ -20,6 +20,7 @@ fn costs() -> Costs {
         guest_us: us(30.0),
         resume_us: us(20.0),
         purchase_us: us(30.0),
+        told_us: us(30.0),
         leaderboard_us: us(4.0),
         ticket_us: us(5.0),
         ticket_bytes: us(300.0),
