@@ -161,6 +161,12 @@ pub const CELLS: &[Excused] = &[
     excused("scene-service", "ResStart", &["none"], "a start that is given up is ended before it is answered"),
     excused("scene-service", "ReqDestroyScene, kept", &["none", "Starting"], "only what runs is kept"),
     excused("scene-service", "ResEnd", &["Starting", "Running", "Kept"], "scenes end nothing by themselves"),
+    excused(
+        "scene-service",
+        "ResEnd, kept",
+        &["none"],
+        "few sessions are given up before it is said that they are kept",
+    ),
     excused("scene-service", "ReqDrainScene", &["Starting", "Ending", "Kept"], "games are told while they run"),
     excused(
         "scene-service",
