@@ -201,7 +201,7 @@ fn a_rule_that_cannot_be_used_is_refused_with_what_to_change() {
         ("plugin = \"../squads\"", ["[domains.gomoku]", "letters, digits"]),
         ("plugin = \"squads-rule\"\nfuel = 1", ["[domains.gomoku]", "rule.fuel is 1: use 10000"]),
         ("plugin = \"squads-rule\"\nmemory_kib = 1", ["[domains.gomoku]", "rule.memory_kib is 1"]),
-        ("plugin = \"squads-rule\"\nfule = 1", ["fule", "fuel"]),
+        ("plugin = \"squads-rule\"\nfule = 1", ["unknown field `fule`", "domains.gomoku.rule.fule"]),
     ] {
         refused(&rule(lines), &[], &words);
     }

@@ -111,8 +111,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "store-lease-renewed-by-who-was-before",
         "postgres/leases.rs",
-        "let (number, incarnation) = parts(node);\n        match self.of_nodes(",
-        "let (number, incarnation) = parts(node);\n        let sql = &sql.replace(\"incarnation = $2\", if MUTANT { \"incarnation >= $2\" } else { \"incarnation = $2\" });\n        match self.of_nodes(",
+        "let (number, incarnation) = parts(node);\n        let hears:",
+        "let (number, incarnation) = parts(node);\n        let sql = &sql.replace(\"incarnation = $2\", if MUTANT { \"incarnation >= $2\" } else { \"incarnation = $2\" });\n        let hears:",
     ),
     mutant(
         "store-lease-ended-while-it-lasts",
