@@ -7,23 +7,10 @@ use serde_json::json;
 
 use crate::cluster::{NodeConfig, free_port, node_config, status};
 use crate::host::{Host, until, within};
+use crate::node_operators::CONFIG;
 use crate::on_postgres::copy;
 use crate::player::{device, enter, sign_in_as};
 use crate::plugins::{activate, component, show, version};
-
-const CONFIG: &str = r#"
-[server]
-scenes_max = 32
-scene_threads = 1
-
-[fleets.echo]
-plugin = "hostile"
-
-[domains.pair]
-fleet = "echo"
-players_min = 2
-players_max = 2
-"#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_and_uploaded_plugins_of_a_host_are_there_on_every_node_that_it_grows_to() {

@@ -11,7 +11,8 @@ use crate::host::{Host, until, within};
 use crate::player::{enter, sign_in};
 use crate::plugins::{activate, component, scenes, show, upload, version};
 
-const CONFIG: &str = r#"
+/// A game whose plugin is uploaded.
+pub const CONFIG: &str = r#"
 [server]
 scenes_max = 32
 scene_threads = 1

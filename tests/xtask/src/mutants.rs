@@ -228,7 +228,7 @@ mod tests {
     /// Whoever changes a source that has a bug in the list learns of it here, and not when the bugs are run.
     #[test]
     fn every_bug_has_a_name_of_its_own_and_a_place_in_its_source() {
-        // Asked for now: who builds in one target folder from several clones may run what was built in another one.
+        // Not of when it was built: several clones may build in one target folder, and some may be gone.
         let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo says it");
         let workspace = Path::new(&package).ancestors().nth(2).expect("it is two folders down");
         let mut names = Vec::new();

@@ -7,11 +7,10 @@
 //!
 //! Invariants: a fresh SceneMaster decides nothing before it has all records and every node that its records name has
 //! reported, or was silent for [`RECONCILE_MS_MAX`], and every other node that is there, or it was silent for
-//! [`OFFER_MS_MAX`]; what it is asked for meanwhile is refused, or held if nobody would ask again. A seat goes only forward, from expected to held to gone, so a report that comes late changes
-//! nothing.
+//! [`OFFER_MS_MAX`]; what it is asked for meanwhile is refused, or held if nobody would ask again. A seat goes only
+//! forward, from expected to held to gone, so a report that comes late changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-
 use std::sync::Arc;
 
 use super::fleets::{Builds, FleetState, Standing};
