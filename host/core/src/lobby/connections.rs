@@ -319,6 +319,8 @@ impl Lobby {
             services_down: self.services_down.iter().copied().collect(),
             domains_down,
         };
+        // Before the user can do anything of which Auth would hear first.
+        cx.send(auth::Event::SynOnline { user: id, session: Some(session) });
         tell_connection(connection, request, Notice::ResSignIn(signed_in), cx);
         let mut is_late = false;
         for (seq, (request, notice)) in missed.into_iter().flatten() {
@@ -331,7 +333,6 @@ impl Lobby {
         self.tell_rooms(id, cx);
         self.tell_own_party(id, cx);
         self.look_for_seat(id, cx);
-        cx.send(auth::Event::SynOnline { user: id, session: Some(session) });
         self.touch(id);
         self.plan_watch(id, cx);
     }

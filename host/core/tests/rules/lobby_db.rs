@@ -81,7 +81,7 @@ fn a_user_comes_in_without_db_and_is_made_known_when_it_is_back() {
     world.tell(Event::Opened { connection: CONNECTION });
     world.tell(sign_in(CONNECTION));
     let told = world.tell(Event::ResSignIn { connection: CONNECTION, result: Ok(identity(USER)) });
-    assert_eq!(shorts(&told), ["User ResSignIn", "Auth SynOnline"]);
+    assert_eq!(shorts(&told), ["Auth SynOnline", "User ResSignIn"]);
     let told = world.tell(Event::Service { service: ServiceName::Db, up: true });
     assert_eq!(shorts(&told), ["User SynService", "Db Req"]);
     world.tell(Event::ResEnter { user: USER, connection: None, result: Ok(entered()) });
@@ -94,7 +94,7 @@ fn a_user_comes_in_without_db_and_is_made_known_when_it_is_back() {
         let told = world.tell(Event::ResSignIn { connection: CONNECTION, result: Ok(identity(USER)) });
         assert_eq!(shorts(&told), ["Db Req"]);
         world.now = world.now.plus_ms(ANSWER_MS_MAX);
-        assert_eq!(shorts(&world.tell(end)), ["User ResSignIn", "Auth SynOnline"]);
+        assert_eq!(shorts(&world.tell(end)), ["Auth SynOnline", "User ResSignIn"]);
     }
 }
 

@@ -17,7 +17,7 @@ fn a_second_connection_takes_over_and_keeps_the_search() {
     world.tell(Event::Opened { connection: newer });
     world.tell(sign_in(newer));
     let told = world.tell(Event::ResSignIn { connection: newer, result: Ok(identity(USER)) });
-    assert_eq!(shorts(&told), ["User SynClosing TakenOver", "User ResSignIn", "Auth SynOnline"]);
+    assert_eq!(shorts(&told), ["User SynClosing TakenOver", "Auth SynOnline", "User ResSignIn"]);
     let state = MatchState::Placing { domain: domain() };
     let told = world.tell(Event::SynMatchState { user: USER, ticket: 1, state });
     assert!(matches!(&told[..], [scenehost_core::Message::User(to)] if to.request == 0), "not its request: {told:?}");
@@ -154,7 +154,7 @@ fn an_answer_that_was_lost_with_the_connection_comes_again() {
     world.tell(lost()); // And the answer with it.
     let told = come_back(&mut world, ConnectionId(2), Some(0));
     assert_eq!(numbered(&told, ConnectionId(2))[1], (1, 5, "User SynMatchState Idle".to_owned()));
-    let Message::User(ToUser { notice: Notice::ResSignIn(signed_in), .. }) = &told[0] else { panic!("{told:?}") };
+    let Message::User(ToUser { notice: Notice::ResSignIn(signed_in), .. }) = &told[1] else { panic!("{told:?}") };
     assert_eq!(signed_in.last_request, 5, "so that the client does not ask again");
 }
 
