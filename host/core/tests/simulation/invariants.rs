@@ -203,7 +203,6 @@ pub fn after_match(effects: &Effects, place: Place, watch: &mut Watch) {
                 let users: Vec<UserId> = players.iter().map(|player| player.user).collect();
                 whole(domain, &users, watch);
                 watch.groups.insert(*match_id, users);
-                watch.fills.insert(*match_id);
             }
             _ => {}
         }

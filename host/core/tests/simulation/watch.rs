@@ -112,14 +112,10 @@ pub struct Watch {
     pub unrecorded: BTreeMap<AllocationId, SceneId>,
     /// Up to which incarnation of a scene SceneMaster has ordered the end.
     pub ordered: BTreeMap<SceneId, Epoch>,
-    /// The lobby's number of what users have asked who had no seat and wanted one.
-    pub joins: BTreeMap<UserId, u64>,
     /// Who was told that a scene is over.
     pub told: BTreeSet<(UserId, SceneId)>,
     /// The users of the groups for which a scene was asked.
     pub groups: BTreeMap<MatchId, Vec<UserId>>,
-    /// The groups that were sent to running scenes.
-    pub fills: BTreeSet<MatchId>,
     /// The domains whose handlers have handed over, until the next one is there.
     pub handed_over: BTreeSet<usize>,
     /// The searches that are to go on after this step of the lobby, and those that are to be put to a handler in it.
@@ -208,7 +204,6 @@ impl Watch {
         self.ordered.clear();
         self.groups.clear();
         self.by_match.clear();
-        self.joins.clear();
         self.asked.clear();
         self.tickets.clear();
         self.parties.clear();
@@ -304,30 +299,16 @@ impl Watch {
         }
     }
 
-    /// Those who were sent to a running scene have no seats there, or none any more: they were never told of them.
-    fn taken_back(&mut self, match_id: MatchId) {
-        if !self.fills.remove(&match_id) {
-            return;
-        }
-        for user in self.groups.remove(&match_id).unwrap_or_default() {
-            let told = |scene: &SceneId| self.told.contains(&(user, *scene));
-            let untold = self.scenes.iter().find(|(scene, row)| row.users.contains(&user) && !told(scene));
-            if let Some(scene) = untold.map(|(scene, _)| *scene) {
-                self.scenes.entry(scene).and_modify(|row| _ = row.users.remove(&user));
-            }
-        }
-    }
-
     /// SceneMaster has written a scene's record.
     fn wrote(&mut self, id: SceneId, record: &SceneRecord) {
         let is_new = !self.scenes.contains_key(&id);
         self.scenes_made += u64::from(is_new);
         let row = self.scenes.entry(id).or_insert_with(|| Row::new(record.fleet.clone()));
         let is_given = record.state == "Placing" && matches!(row.state.as_str(), "Ready" | "Reserved");
+        // Some may have given their seats up.
+        let of_seats = record.seats.iter().filter(|seat| seat.state != SeatState::Gone);
+        row.users = of_seats.map(|seat| seat.player.user).collect();
         if is_new || is_given {
-            // One that goes on from before may have had users who have given their seats up.
-            let of_seats = record.seats.iter().filter(|seat| seat.state != SeatState::Gone);
-            row.users = of_seats.map(|seat| seat.player.user).collect();
             row.has_players = !row.users.is_empty();
             if let Some(match_id) = self.asking.take_if(|_| !record.users.is_empty()) {
                 self.by_match.insert(match_id, id);
@@ -337,7 +318,6 @@ impl Watch {
         }
         // Who has joined in progress.
         for user in record.users.iter().skip(if is_new || is_given { usize::MAX } else { row.seats }) {
-            row.users.insert(*user);
             self.told.remove(&(*user, id));
         }
         row.seats = record.users.len();
@@ -428,12 +408,7 @@ impl Observed for SceneMaster {
             | Event::ReqFillSeats { .. }
             | Event::SynSeekPlayers { .. }
             | Event::SynMatchAgain { .. } => return,
-            Event::ReqJoinInProgress { number, scene, joiner } => {
-                if watch.scene_of(joiner.user).is_none() {
-                    watch.joins.insert(joiner.user, *number);
-                }
-                ("ReqJoinInProgress".to_owned(), Some(*scene))
-            }
+            Event::ReqJoinInProgress { scene, .. } => ("ReqJoinInProgress".to_owned(), Some(*scene)),
             Event::ResAddSeat { scene, result: Ok(()), .. } => ("ResAddSeat".to_owned(), Some(*scene)),
             Event::ResAddSeat { scene, .. } => ("ResAddSeat, refused".to_owned(), Some(*scene)),
             Event::ReqWatch { scene, user, .. } => {
@@ -496,10 +471,7 @@ impl Observed for SceneMaster {
             Event::SynMisbehaved { scene, epoch, .. } => {
                 (format!("SynMisbehaved{}", known(scene, epoch)), Some(*scene))
             }
-            Event::ReqCancelScene { match_id } => {
-                watch.taken_back(*match_id);
-                ("ReqCancelScene".to_owned(), watch.by_match.get(match_id).copied())
-            }
+            Event::ReqCancelScene { match_id } => ("ReqCancelScene".to_owned(), watch.by_match.get(match_id).copied()),
             Event::ReqGiveUpSeat { scene, .. } => ("ReqGiveUpSeat".to_owned(), Some(*scene)),
             Event::SynReport(report) => return watch.reported(report),
             Event::Scanned { .. } => return,
@@ -510,13 +482,6 @@ impl Observed for SceneMaster {
     }
 
     fn after(&self, effects: &Effects, _: Place, watch: &mut Watch) {
-        for fault in &effects.faults {
-            // Who is matched again has given up the seat before, and nobody is told: nobody knew.
-            let user = fault.strip_prefix("user ").and_then(|text| text.strip_suffix(MATCHED_WITH_A_SEAT));
-            if let Some(user) = user.and_then(|user| user.parse().ok()) {
-                watch.scenes.values_mut().for_each(|row| _ = row.users.remove(&user));
-            }
-        }
         for write in &effects.writes {
             let (key, value) = match write {
                 Write::Put { key, value } => (key, Some(value)),
@@ -541,27 +506,9 @@ impl Observed for SceneMaster {
         }
         watch.scenes.retain(|id, row| row.state != "Stopped" || self.state_name(*id) != "unknown");
         for message in &effects.messages {
-            match message {
-                Message::SceneService(_, scene_service::Event::ReqDestroyScene { scene, epoch, .. }) => {
-                    let ordered = watch.ordered.entry(*scene).or_insert(*epoch);
-                    *ordered = (*ordered).max(*epoch);
-                }
-                Message::Match(_, matching::Event::ResCreateScene { match_id, result: Err(_) }) => {
-                    watch.taken_back(*match_id);
-                }
-                Message::Lobby(lobby::Event::SynSceneEnded { user, ended, .. }) => {
-                    if let Some(row) = watch.scenes.get_mut(&ended.scene) {
-                        row.users.remove(user);
-                    }
-                }
-                Message::Lobby(lobby::Event::ResJoinInProgress { user, number, result: Err(_) })
-                    if watch.joins.get(user) == Some(number) =>
-                {
-                    if let Some(scene) = watch.scene_of(*user) {
-                        watch.scenes.entry(scene).and_modify(|row| _ = row.users.remove(user));
-                    }
-                }
-                _ => {}
+            if let Message::SceneService(_, scene_service::Event::ReqDestroyScene { scene, epoch, .. }) = message {
+                let ordered = watch.ordered.entry(*scene).or_insert(*epoch);
+                *ordered = (*ordered).max(*epoch);
             }
         }
         watch.asking = None;
