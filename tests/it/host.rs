@@ -186,10 +186,29 @@ impl Host {
         kill_process(pid, Signal::KILL).expect("it runs");
     }
 
-    /// Stops it in its tracks, or lets it go on.
-    pub fn pause(&self, is_paused: bool) {
-        let pid = Pid::from_child(&self.process.child);
-        kill_process(pid, if is_paused { Signal::STOP } else { Signal::CONT }).expect("it runs");
+    /// Stops it in its tracks: when this returns none of its threads runs (or it has ended).
+    pub fn pause(&self) {
+        kill_process(Pid::from_child(&self.process.child), Signal::STOP).expect("it runs");
+        let deadline = Instant::now() + PATIENCE;
+        while self.states_of_threads().any(|state| !matches!(state, 'T' | 'Z')) {
+            assert!(Instant::now() < deadline, "its threads should have stopped");
+            sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        kill_process(Pid::from_child(&self.process.child), Signal::CONT).expect("it runs");
+    }
+
+    fn states_of_threads(&self) -> impl Iterator<Item = char> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.process.child.id())).expect("it runs");
+        threads.filter_map(|thread| {
+            // One that is not there any more has ended meanwhile.
+            let stat = std::fs::read_to_string(thread.ok()?.path().join("stat")).ok()?;
+            // The name before it may have anything in it.
+            Some(stat.rsplit(") ").next().and_then(|rest| rest.chars().next()).expect("the system tells"))
+        })
     }
 
     /// Asks it to stop.

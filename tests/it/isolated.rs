@@ -87,7 +87,7 @@ async fn a_game_on_a_node_that_was_paused_says_nothing_over_its_old_connections(
         inside.push(Raw::inside(cluster.node(runs), seat, Encoding::Proto).await);
     }
     let mut paused = cluster.nodes[runs].take().expect("it runs");
-    paused.pause(true);
+    paused.pause();
     let word: &[u8] = b"is anybody there?";
     for raw in &mut inside {
         raw.tell(message(word)).await;
@@ -96,7 +96,7 @@ async fn a_game_on_a_node_that_was_paused_says_nothing_over_its_old_connections(
         while !matches!(lobbies[0].next().await, Some(LobbyEvent::Match(_) | LobbyEvent::SceneEnded(_))) {}
     })
     .await;
-    paused.pause(false);
+    paused.go_on();
     for raw in inside {
         let mut said = Vec::new();
         let _ = within("its end", raw.into_inner().read_to_end(&mut said)).await; // A reset is an end, too.

@@ -251,7 +251,7 @@ async fn a_node_that_was_paused_has_lost_its_units_and_ends_by_itself() {
     let lobby = cluster.runs("lobby").await.expect("it runs");
     let other = 1 - lobby;
     let mut paused = cluster.nodes[lobby].take().expect("it runs");
-    paused.pause(true);
+    paused.pause();
     until("the other takes over", async || {
         status(cluster.node(other)).await["units"]
             .as_array()
@@ -259,7 +259,7 @@ async fn a_node_that_was_paused_has_lost_its_units_and_ends_by_itself() {
     })
     .await;
     talk(&mut table(&cluster, [other, other]).await).await;
-    paused.pause(false);
+    paused.go_on();
     assert!(!paused.ended().await.success(), "{}", paused.log());
     assert!(paused.log().contains("lease"), "{}", paused.log());
     talk(&mut table(&cluster, [other, other]).await).await;

@@ -52,7 +52,8 @@ struct Node {
 enum Order {
     Kill,
     Terminate,
-    Pause(bool),
+    Pause,
+    GoOn,
     /// It is to stop for good.
     End,
 }
@@ -78,9 +79,9 @@ impl Nodes {
             Fault::Kill => node.order(Order::Kill),
             Fault::Restart => node.order(Order::Terminate),
             Fault::Pause => {
-                node.order(Order::Pause(true));
+                node.order(Order::Pause);
                 tokio::time::sleep(lasts).await;
-                node.order(Order::Pause(false));
+                node.order(Order::GoOn);
             }
             Fault::Cut(from, how) => {
                 let cut = match how {
@@ -238,7 +239,8 @@ impl Keeper {
                 Ok(_) if host.has_ended().is_some() => {}
                 Ok(Order::Kill) => host.kill_now(),
                 Ok(Order::Terminate) => host.terminate(),
-                Ok(Order::Pause(is_paused)) => host.pause(is_paused),
+                Ok(Order::Pause) => host.pause(),
+                Ok(Order::GoOn) => host.go_on(),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if let Some(status) = host.has_ended() {
