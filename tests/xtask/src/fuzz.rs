@@ -117,10 +117,9 @@ fn build(folders: &Folders) -> anyhow::Result<PathBuf> {
     let platform =
         about.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc does not tell its host")?;
     let target = folders.target.join("fuzz");
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(&folders.workspace).env("CARGO_TARGET_DIR", &target);
-    command.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f"));
-    command.args(["build", "--release", "--package", "scenehost-fuzz", "--bins", "--target", platform]);
+    let what = ["build", "--release", "--package", "scenehost-fuzz", "--bins", "--target", platform];
+    let mut command = shell::of_cargo(folders, &what);
+    command.env("CARGO_TARGET_DIR", &target).env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f"));
     shell::run(command)?;
     Ok(target.join(platform).join("release"))
 }

@@ -135,7 +135,10 @@ fn test(folders: &Folders) -> anyhow::Result<()> {
     shell::cargo(folders, &["build", "--workspace", "--bin", "scenehost", "--bin", "scenectl"])?;
     shell::cargo(folders, &["test", "--workspace", "--no-run"])?;
     shell::step("tests");
-    shell::cargo(folders, &["test", "--workspace"])?;
+    let mut tests = shell::of_cargo(folders, &["test", "--workspace"]);
+    // What a test says of its failure is enough, and would not be seen among the frames of its runtime.
+    tests.env("RUST_BACKTRACE", "0");
+    shell::run(tests)?;
     fuzz::short(folders)
 }
 
@@ -144,8 +147,7 @@ fn soak(folders: &Folders, episodes: u64, bots: u64, seed: Option<u64>) -> anyho
     build_guests(folders, &["arena", "gomoku", "hostile"])?;
     shell::step("building the host and the soak");
     shell::cargo(folders, &["build", "--workspace", "--bin", "scenehost"])?;
-    let mut command = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(&folders.workspace).args(["test", "--workspace", "--test", "it"]);
+    let mut command = shell::of_cargo(folders, &["test", "--workspace", "--test", "it"]);
     command.env("SCENEHOST_SOAK_EPISODES", episodes.to_string()).env("SCENEHOST_SOAK_BOTS", bots.to_string());
     if let Some(seed) = seed {
         command.env("SCENEHOST_SOAK_SEED", seed.to_string());

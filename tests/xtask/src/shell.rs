@@ -32,10 +32,14 @@ pub fn step(text: &str) {
 
 /// Runs cargo in the workspace.
 pub fn cargo(folders: &Folders, arguments: &[&str]) -> anyhow::Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    run(of_cargo(folders, arguments))
+}
+
+/// Cargo with these arguments in the workspace.
+pub fn of_cargo(folders: &Folders, arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(&folders.workspace).args(arguments);
-    run(command)
+    command
 }
 
 /// Runs a program to its end; anything but success is an error.
