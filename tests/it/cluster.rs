@@ -208,6 +208,7 @@ connections = 4
 name = "{cluster}"
 node = {node}
 roles = [{roles}]
+scene_master_partitions = 2
 url = "{url}"
 nats.servers = ["{nats}"]
 "#

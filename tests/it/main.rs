@@ -70,6 +70,7 @@ mod matching;
 mod next_match;
 mod node_domains;
 mod node_operators;
+mod node_partitions;
 mod nodes;
 mod oidc;
 mod on_postgres;

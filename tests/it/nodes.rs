@@ -82,8 +82,8 @@ pub async fn talk(players: &mut [Player]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_of_different_nodes_play_with_each_other_and_each_service_runs_once() {
     let cluster = Cluster::start(CONFIG, &[ALL, ALL, ALL]).await;
-    for unit in ["auth", "db", "lobby", "scene-master", "match/echo"] {
-        // A domain may just be given to a node that came later.
+    for unit in ["auth", "db", "lobby", "scene-master/00-7f", "scene-master/80-ff", "match/echo"] {
+        // A domain or a partition may just be given to a node that came later.
         until(&format!("one node runs {unit}"), async || {
             let mut runs = 0;
             for index in 0..3 {

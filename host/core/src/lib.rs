@@ -12,7 +12,7 @@
 //! | [`lobby`] | users' connections and what they wait for | one a node |
 //! | [`db`] | what players keep between games | one |
 //! | [`matching`] | tickets and groups | one a domain |
-//! | [`scene_master`] | life and death of scenes | one |
+//! | [`scene_master`] | life and death of scenes | one a [`Partition`] of all fleets |
 //! | [`scene_service`] | the scenes of one node | one a node |
 //! | [`scene`] | the seats of one scene | one a scene |
 //!
@@ -40,6 +40,7 @@ pub mod line;
 pub mod lobby;
 pub mod matching;
 pub mod message;
+pub mod partition;
 pub mod party;
 pub mod profile;
 pub mod quarantine;
@@ -64,6 +65,7 @@ pub use ids::{
     PartyId, RoomName, SceneId, Seat, SessionId, Time, UserId,
 };
 pub use message::{Message, Player, PlayerResult, ServiceName};
+pub use partition::{Partition, Shard};
 pub use refusal::Refusal;
 
 /// What a step may know of the world, and where it puts what it wants done.

@@ -13,6 +13,7 @@ mod chat;
 mod connections;
 mod event;
 mod handlers;
+mod masters;
 mod party;
 mod presence;
 mod requests;
@@ -34,6 +35,7 @@ use crate::line::{self, Line, Outcome, State};
 use crate::matching::Wish;
 use crate::matching::domain::Domain;
 use crate::message::{Entry, MatchState, Notice, SceneEnded, ServiceName, ToUser};
+use crate::partition::Partition;
 use crate::rate::Buckets;
 use crate::record::UserRecord;
 use crate::refusal::Refusal;
@@ -75,8 +77,8 @@ enum Connection {
         request: u32,
         resume: Option<u32>,
         identity: Box<Identity>,
-        /// What SceneMaster was asked, once it was, and what Db has told.
-        seat: Option<(u64, Option<Box<Entered>>)>,
+        /// What the SceneMasters were asked, once they were.
+        seat: Option<Box<seats::Sought>>,
     },
     Of(UserId),
 }
@@ -96,6 +98,7 @@ enum Phase {
     },
     /// On the way into a game in progress: the lobby's number, and the request until it is answered.
     Joining {
+        scene: SceneId,
         number: u64,
         asked: u32,
     },
@@ -168,6 +171,7 @@ pub struct Lobby {
     entering: BTreeSet<(UserId, ConnectionId)>,
     deadlines: Deadlines<Due>,
     services_down: BTreeSet<ServiceName>,
+    masters: masters::Masters,
     /// The match handlers that do not serve.
     handlers: BTreeMap<DomainName, handlers::Away>,
     tickets: u64,
@@ -217,7 +221,7 @@ impl Service for Lobby {
             Event::ResMatch { user, ticket, result } => self.res_match(user, ticket, result, cx),
             Event::ResCancelMatch { user, ticket, result } => self.res_cancel_match(user, ticket, result, cx),
             Event::ResRejoin { user, result } => self.res_rejoin(user, result, cx),
-            Event::ResSeat { user, number, held, ended } => self.res_seat(user, number, held, ended, cx),
+            Event::ResSeat { user, number, of, held, ended } => self.res_seat(user, (number, of), held, ended, cx),
             Event::SynSceneRestarted { user, entry } => self.syn_scene_restarted(user, entry, cx),
             Event::SynAllocated { user, entry } => self.syn_allocated(user, entry, cx),
             Event::SynSceneEnded { user, allocation, ended } => self.syn_scene_ended(user, allocation, ended, cx),
@@ -229,7 +233,7 @@ impl Service for Lobby {
             Event::ReqChat { connection, request, ask } => self.req_chat(connection, request, ask, cx),
             Event::ReqParty { connection, request, ask } => self.req_party(connection, request, ask, cx),
             Event::ReqScenes { connection, request, ask } => self.req_scenes(connection, request, ask, cx),
-            Event::ResFindScenes { user, number, result } => self.res_find_scenes(user, number, result, cx),
+            Event::ResFindScenes { user, number, of, result } => self.res_find_scenes(user, number, of, result, cx),
             Event::ResJoinInProgress { user, number, result } => self.res_join_in_progress(user, number, result, cx),
             Event::ResWatch { user, number, result } => self.res_watch(user, number, result, cx),
             Event::SynParty { party, now, change, about } => self.syn_party(party, now, change, about, cx),
@@ -238,6 +242,8 @@ impl Service for Lobby {
             Event::Domains(domains) => self.set_domains(domains, cx),
             Event::Handler { domain, up } => self.handler(domain, up, cx),
             Event::ReqHandOver { domain } => self.req_hand_over(domain, cx),
+            Event::Service { service: ServiceName::SceneMaster, up } => self.scene_masters(Partition::WHOLE, up, cx),
+            Event::SceneMaster { partition, up } => self.scene_masters(partition, up, cx),
             Event::Service { service, up } => self.service(service, up, cx),
             Event::Stopping => self.stop(cx),
             Event::Tick => self.expire(cx),
@@ -270,6 +276,7 @@ impl Lobby {
             entering: BTreeSet::new(),
             deadlines: Deadlines::default(),
             services_down: BTreeSet::new(),
+            masters: masters::Masters::new([Partition::WHOLE]),
             handlers: BTreeMap::new(),
             tickets: 0,
             touched: Vec::new(),
@@ -328,17 +335,24 @@ impl Lobby {
     }
 
     fn req_rejoin(&mut self, connection: ConnectionId, request: u32, cx: &mut Context<'_>) {
-        let down = self.services_down.contains(&ServiceName::SceneMaster);
-        let Some((id, user)) = self.signed_in(connection, request, cx) else { return };
+        let Some((id, _)) = self.signed_in(connection, request, cx) else { return };
+        let Some(user) = self.users.get_mut(&id) else { return };
+        let up = match &user.phase {
+            Phase::InScene { scene, .. } => self.masters.check_scene(*scene),
+            _ => self.masters.check(Partition::WHOLE),
+        };
+        if let Err(down) = up {
+            return refuse_user(user, request, down, cx);
+        }
         match &mut user.phase {
-            _ if down => refuse_user(user, request, Refusal::ServiceDown(ServiceName::SceneMaster), cx),
             Phase::InScene { rejoin: Some(_), .. } => {
                 refuse_user(user, request, Refusal::Busy("the way back is being prepared already".into()), cx);
             }
-            Phase::InScene { rejoin, .. } => {
+            Phase::InScene { scene, rejoin, .. } => {
+                let scene = *scene;
                 *rejoin = Some(request);
                 self.deadlines.set(Due::User(id), cx.now.plus_ms(ANSWER_MS_MAX));
-                cx.send(scene_master::Event::ReqRejoin { user: id });
+                cx.send(scene_master::Event::ReqRejoin { user: id, scene });
             }
             Phase::Joining { .. } => {
                 refuse_user(user, request, Refusal::Busy("you are on the way into a game".into()), cx)
@@ -477,7 +491,7 @@ impl Lobby {
         let Some(user) = self.users.get_mut(&id) else { return };
         let forget = matches!(user.line.state(), State::Closed(_)) && phase == Phase::Idle;
         user.phase = phase;
-        user.seat = seats::Seat::Known;
+        user.seat = seats::Seat::default();
         user.over = None;
         user.match_state = None;
         match forget {

@@ -62,6 +62,7 @@ use serde::{Deserialize, Serialize};
 use crate::deadlines::Deadlines;
 use crate::ids::{DomainName, MatchId, Time, UserId};
 use crate::message::{Entry, ServiceName};
+use crate::partition::{Down, Partition};
 use crate::refusal::Refusal;
 use crate::{Context, Meter, Service, lobby};
 use backfill::{Lease, Opening};
@@ -181,6 +182,13 @@ pub enum Event {
         /// Whether it is up now.
         up: bool,
     },
+    /// A SceneMaster went up or down.
+    SceneMaster {
+        /// Whose scenes it has.
+        partition: Partition,
+        /// Whether it is up now.
+        up: bool,
+    },
     /// Time has passed.
     Tick,
 }
@@ -228,6 +236,7 @@ pub struct Match {
     counts: Counts,
     /// What a match needs and is down.
     down: BTreeSet<ServiceName>,
+    masters_down: Down,
     handing: Handing,
 }
 
@@ -258,10 +267,9 @@ impl Service for Match {
             }
             Event::SynBackfillEnded { lease } => self.backfill_ended(lease),
             Event::Domain { domain, rule } => self.change(*domain, rule, cx),
-            Event::Service {
-                service: service @ (ServiceName::SceneMaster | ServiceName::Db | ServiceName::Lobby),
-                up,
-            } => {
+            Event::Service { service: ServiceName::SceneMaster, up } => self.scene_master(Partition::WHOLE, up, cx),
+            Event::SceneMaster { partition, up } => self.scene_master(partition, up, cx),
+            Event::Service { service: service @ (ServiceName::Db | ServiceName::Lobby), up } => {
                 self.service(service, up, cx);
             }
             Event::Service { .. } => {}
@@ -346,6 +354,7 @@ impl Match {
             quality: Quality::default(),
             counts: Counts::default(),
             down: BTreeSet::new(),
+            masters_down: Down::default(),
             handing: Handing::default(),
         }
     }

@@ -205,6 +205,14 @@ pub enum Notice {
         /// Whether it is up now.
         up: bool,
     },
+    /// For a domain scenes can be made again, or can not, and users cannot come back to those that there are: its
+    /// SceneMaster, which is not that of all domains, went up or down.
+    SynScenes {
+        /// Which.
+        domain: DomainName,
+        /// Whether it is up now.
+        up: bool,
+    },
     /// The user's scene is over for the user.
     SynSceneEnded(SceneEnded),
     /// Db has done what was asked. Shared by the frame that leaves and the one that is kept for a return.
@@ -261,7 +269,7 @@ pub struct SignedIn {
     pub scene: Option<SceneId>,
     /// The services that are down.
     pub services_down: Vec<ServiceName>,
-    /// The domains without matching.
+    /// The domains without matching, or whose SceneMaster is down.
     #[serde(default)]
     pub domains_down: Vec<DomainName>,
 }

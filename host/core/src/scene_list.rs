@@ -4,7 +4,7 @@
 //! query by [`Query::check`].
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -15,6 +15,7 @@ use serde_json::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DomainName, FleetName, SceneId, Time};
+use crate::partition::{Partition, Shard};
 use crate::refusal::Refusal;
 
 /// The longest label, in bytes of its JSON; from the contract.
@@ -217,6 +218,11 @@ impl Query {
         Ok(())
     }
 
+    /// Whose scenes can be found with it: of those that have one of these shards.
+    pub fn to(&self) -> Partition {
+        self.fleet.as_ref().map_or(Partition::WHOLE, |fleet| Shard::of_fleet(fleet).into())
+    }
+
     /// Whether a scene is among those that are asked for.
     pub fn fits(&self, found: &Found) -> bool {
         self.domain.as_ref().is_none_or(|domain| found.domain.as_ref() == Some(domain))
@@ -308,6 +314,28 @@ pub struct Page {
 }
 
 impl Page {
+    /// One part of the list out of parts of the lists of several partitions, for the same query.
+    pub fn merge(pages: Vec<Self>, limit: usize) -> Self {
+        let place = |found: &Found| Cursor { started: found.started, scene: found.scene };
+        let order = |cursor: &Cursor| (Reverse(cursor.started), cursor.scene);
+        // What is behind the place to which the first of them has looked is not known of all.
+        let looked_to = pages.iter().filter_map(|page| page.next).min_by_key(order);
+        let mut scenes: Vec<Found> = pages.into_iter().flat_map(|page| page.scenes).collect();
+        scenes.sort_by_key(|found| order(&place(found)));
+        let is_known = |found: &Found| looked_to.is_none_or(|to| order(&place(found)) <= order(&to));
+        scenes.truncate(scenes.partition_point(is_known));
+        let (mut bytes, mut next) = (0, looked_to);
+        for at in 0..scenes.len() {
+            if at == limit || bytes >= PAGE_BYTES_MAX {
+                next = Some(place(&scenes[at - 1]));
+                scenes.truncate(at);
+                break;
+            }
+            bytes += scenes[at].bytes();
+        }
+        Self { scenes, next }
+    }
+
     /// About how many bytes it takes.
     pub fn bytes(&self) -> usize {
         self.scenes.iter().map(Found::bytes).sum()

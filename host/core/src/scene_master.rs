@@ -50,6 +50,7 @@ use crate::config::{Fleet, Usage};
 use crate::deadlines::Deadlines;
 use crate::ids::{AllocationId, Build, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, Time, UserId};
 use crate::message::{Arranged, EndReason, Player, PlayerResult, ServiceName};
+use crate::partition::{Partition, Shard};
 use crate::record::{self, SceneRecord, SeatRecord, SeatState};
 use crate::refusal::Refusal;
 use crate::scene_service::Round;
@@ -63,7 +64,7 @@ use fleets::{FleetState, Standing};
 pub use joining::{Joiner, LATE_MS, SEATS_EVER_MAX};
 pub use moving::{MOVES_MAX, RELEASE_MS_MAX, RELEASES_MAX};
 use nodes::Node;
-pub use nodes::{Capacity, Idle, NodeView, Offer};
+pub use nodes::{Capacity, Idle, Load, NodeView, Offer};
 pub use operator::{Answer, Order};
 pub use placing::Asked;
 use reconcile::Reconcile;
@@ -245,6 +246,8 @@ enum Due {
 /// The service.
 #[derive(Debug, Clone)]
 pub struct SceneMaster {
+    /// Whose scenes it has.
+    partition: Partition,
     fleets: BTreeMap<FleetName, FleetState>,
     /// The fleets of which scenes may have to be made ready.
     standby_wanted: BTreeSet<FleetName>,
@@ -303,7 +306,7 @@ impl Service for SceneMaster {
             Event::ResDestroyScene { scene, epoch, kept } => self.res_destroy_scene(scene, epoch, kept, cx),
             Event::ResReleaseScene { scene, epoch, result } => self.res_release_scene(scene, epoch, result, cx),
             Event::ReqSeat { user, number } => self.req_seat(user, number, cx),
-            Event::ReqRejoin { user } => self.req_rejoin(user, cx),
+            Event::ReqRejoin { user, .. } => self.req_rejoin(user, cx),
             Event::ReqRemoveUser { user } => self.req_remove_user(user, cx),
             Event::ResAddToken { scene, epoch, seat, result } => {
                 if self.live(scene, epoch).is_some() {
@@ -327,6 +330,7 @@ impl Service for SceneMaster {
             Event::ReqGiveUpSeat { user, scene } => self.req_give_up_seat(user, scene, cx),
             Event::SynMisbehaved { scene, epoch, kind } => self.syn_misbehaved(scene, epoch, kind, cx),
             Event::SynReport(report) => self.syn_report(&report, cx),
+            Event::SynLoad { node, load } => self.note_load(node, &load),
             // It has asked for nothing.
             Event::Scanned { .. } => {}
             Event::NodeUp { node, url, capacity, idle, region } => {
@@ -337,9 +341,13 @@ impl Service for SceneMaster {
                 self.await_no_more(node, cx);
             }
             Event::Recovered { scenes, finished } => {
-                scenes.into_iter().for_each(|(scene, record)| self.recovered(scene, record, cx));
+                let partition = self.partition;
+                let scenes = scenes.into_iter().filter(|(scene, _)| partition.has(Shard::of_id(scene.0)));
+                scenes.for_each(|(scene, record)| self.recovered(scene, record, cx));
                 for (allocation, finished) in finished {
-                    self.owe(allocation, finished, cx);
+                    if partition.has(Shard::of_id(allocation.0)) {
+                        self.owe(allocation, finished, cx);
+                    }
                 }
             }
             Event::ResRecord { allocation, result } => self.res_record(allocation, result, cx),
@@ -391,7 +399,11 @@ impl Service for SceneMaster {
         }
         meters.push(Meter::now("scenehost_unrecorded_results", self.unrecorded()));
         meters.extend(self.backfill.meters());
-        meters
+        if self.partition == Partition::WHOLE {
+            return meters;
+        }
+        let partition = self.partition.to_string();
+        meters.into_iter().map(|meter| meter.of("partition", partition.clone())).collect()
     }
 }
 
@@ -399,6 +411,7 @@ impl SceneMaster {
     /// An authority over scenes of these fleets.
     pub fn new(fleets: BTreeMap<FleetName, Fleet>) -> Self {
         Self {
+            partition: Partition::WHOLE,
             fleets: fleets.into_iter().map(|(name, rules)| (name, FleetState::new(rules))).collect(),
             standby_wanted: BTreeSet::new(),
             scenes: HashMap::new(),
@@ -422,6 +435,18 @@ impl SceneMaster {
             moves: moving::Moves::default(),
             unheard: unheard::Unheard::default(),
         }
+    }
+
+    /// The one of a partition; others have the other fleets.
+    pub fn of(mut self, partition: Partition) -> Self {
+        self.partition = partition;
+        self.fleets.retain(|name, _| partition.has(Shard::of_fleet(name)));
+        self
+    }
+
+    /// Whose scenes it has.
+    pub fn partition(&self) -> Partition {
+        self.partition
     }
 
     /// How many scenes live.

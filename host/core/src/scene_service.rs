@@ -8,6 +8,7 @@
 //! ([`crate::scene::Scene`]), each on the thread that owns its component; this service passes
 //! orders to them and their answers back.
 
+mod load;
 mod release;
 mod report;
 
@@ -15,10 +16,11 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Fleet;
+use crate::config::{Fleet, Usage};
 use crate::deadlines::Deadlines;
 use crate::ids::{Build, DomainName, Epoch, FleetName, NodeId, SceneId, Seat, Time, UserId};
 use crate::message::{Arranged, EndReason, Message, Player, PlayerResult};
+use crate::partition::Partition;
 use crate::refusal::Refusal;
 use crate::scene_master::{self, Offer};
 use crate::token::SecretHash;
@@ -186,13 +188,23 @@ pub enum Event {
         /// Why.
         reason: EndReason,
     },
-    /// SceneMaster wants to know which scenes there are, from this id on; answered by
+    /// A SceneMaster wants to know which scenes of its partition there are, from this id on; answered by
     /// [`scene_master::Event::SynReport`], in parts.
     ReqReport {
         /// SceneMaster's number for this, not 0.
         number: u64,
         /// The first id.
         from: SceneId,
+        /// The last one.
+        to: SceneId,
+    },
+    /// A SceneMaster has no scenes on this node any more and gives it none, for it is drained and may exit then; or it
+    /// does again.
+    SynDrained {
+        /// Which one.
+        partition: Partition,
+        /// Whether that is so.
+        drained: bool,
     },
     /// What a scene knows of its seats; also said when it is made of something else than before.
     ResReport {
@@ -337,6 +349,9 @@ struct Row {
     state: State,
     fleet: FleetName,
     build: Build,
+    usage: Usage,
+    /// It was ordered for somebody.
+    is_used: bool,
     grace_ms: u64,
     /// How long it may say nothing; 0: for ever.
     silence_ms: u64,
@@ -361,6 +376,8 @@ enum Due {
     /// A scene is to have said something.
     Silent(SceneId),
     Report,
+    /// The SceneMasters are to be told what is taken.
+    Load,
 }
 
 /// The service.
@@ -377,6 +394,7 @@ pub struct SceneService {
     /// Their scenes, in the order in which they were noted.
     ended_first: VecDeque<SceneId>,
     reports: report::Reports,
+    load: load::Shared,
     deadlines: Deadlines<Due>,
 }
 
@@ -433,7 +451,8 @@ impl Service for SceneService {
                     cx.send(Message::Scene(scene, ToScene::RemoveSpectator { epoch, user, reason }));
                 }
             }
-            Event::ReqReport { number, from } => self.req_report(number, from, cx),
+            Event::ReqReport { number, from, to } => self.req_report(number, from, to, cx),
+            Event::SynDrained { partition, drained } => self.syn_drained(partition, drained, cx),
             Event::ResReport { scene, epoch, build, seats } => self.res_report(scene, epoch, build, seats, cx),
             Event::Tick => self.expire(cx),
         }
@@ -462,8 +481,15 @@ impl SceneService {
             ended: HashMap::new(),
             ended_first: VecDeque::new(),
             reports: report::Reports::default(),
+            load: load::Shared::new([Partition::WHOLE]),
             deadlines,
         }
+    }
+
+    /// One beside the SceneMasters of these partitions; without this there is one.
+    pub fn with_partitions(mut self, partitions: impl IntoIterator<Item = Partition>) -> Self {
+        self.load = load::Shared::new(partitions);
+        self
     }
 
     /// The node whose scenes these are.
@@ -509,18 +535,30 @@ impl SceneService {
             return self.not_created(scene, epoch, refusal, cx);
         };
         if replaced {
-            self.remove(scene);
+            self.remove(scene, cx);
         }
-        let of_fleet = self.by_fleet.entry(fleet.clone()).or_default();
-        let is_full = self.scenes.len() >= self.offer.capacity.scenes as usize || *of_fleet >= limits.scenes_max;
+        let of_fleet = self.by_fleet.get(&fleet).copied().unwrap_or_default();
+        let is_full = of_fleet >= limits.scenes_max || !self.has_room(limits.usage);
         if is_full && !replaced {
+            self.tell_load(cx);
             return self.not_created(scene, epoch, Refusal::Overloaded("scenes".into()), cx);
         }
-        *of_fleet += 1;
+        *self.by_fleet.entry(fleet.clone()).or_default() += 1;
         let grace_ms = u64::from(limits.stop_grace_ms);
         let silence_ms = limits.strikes.silence_ms;
-        let row = Row { epoch, state: State::Starting, fleet: fleet.clone(), build: order.build, grace_ms, silence_ms };
+        let row = Row {
+            epoch,
+            state: State::Starting,
+            fleet: fleet.clone(),
+            build: order.build,
+            usage: limits.usage,
+            is_used: !order.seats.is_empty(),
+            grace_ms,
+            silence_ms,
+        };
+        self.load.add(scene, &row);
         self.scenes.insert(scene, row);
+        self.plan_load(cx);
         self.deadlines.set(Due::Scene(scene), cx.now.plus_ms(START_MS_MAX));
         let Order { build, reuse, domain, seed, arranged, seats, .. } = order;
         let start = Start { epoch, fleet, build, reuse, limits, domain, seed, arranged, seats };
@@ -539,7 +577,7 @@ impl SceneService {
                 row.state = State::Running;
                 self.deadlines.clear(&Due::Scene(scene));
                 if result.is_err() {
-                    self.remove(scene);
+                    self.remove(scene, cx);
                 }
                 cx.send(scene_master::Event::ResCreateScene { scene, epoch, result });
             }
@@ -597,6 +635,11 @@ impl SceneService {
         match self.row(scene, epoch) {
             Some(row) if kept && matches!(row.state, State::Ending { keep: true, .. }) => {
                 row.state = State::Kept;
+                let kept = row.clone();
+                self.load.remove(scene, &kept);
+                self.scenes.entry(scene).and_modify(|row| row.is_used = false);
+                self.load.add(scene, &Row { is_used: false, ..kept });
+                self.plan_load(cx);
                 self.deadlines.clear(&Due::Scene(scene));
             }
             // It has been ordered meanwhile that the instance ends, too.
@@ -610,7 +653,7 @@ impl SceneService {
                 if let State::Ending { order, .. } = row.state {
                     answered = order;
                 }
-                self.remove(scene);
+                self.remove(scene, cx);
             }
             None => {}
         }
@@ -623,6 +666,7 @@ impl SceneService {
                 Due::Scene(scene) => self.scene_late(scene, cx),
                 Due::Silent(scene) => self.silent(scene, cx),
                 Due::Report => self.report_due(cx),
+                Due::Load => self.tell_load(cx),
             }
         }
     }
@@ -632,7 +676,7 @@ impl SceneService {
         let Some(Row { epoch, state, .. }) = self.scenes.get(&scene).cloned() else { return };
         match state {
             State::Starting => {
-                self.remove(scene);
+                self.remove(scene, cx);
                 // It may start yet, and is to end then: SceneMaster is free to make it elsewhere.
                 let (reason, results) = (EndReason::Expired, Vec::new());
                 cx.send(Message::Scene(scene, ToScene::End { epoch, reason, results, keep: false }));
@@ -641,22 +685,26 @@ impl SceneService {
             }
             State::Ending { order: epoch, .. } => {
                 cx.fault(format!("scene {scene} did not answer the order to end"));
-                self.remove(scene);
+                self.remove(scene, cx);
                 cx.send(scene_master::Event::ResDestroyScene { scene, epoch, kept: false });
             }
             State::Running | State::Kept => {}
         }
     }
 
-    fn remove(&mut self, scene: SceneId) {
+    fn remove(&mut self, scene: SceneId, cx: &mut Context<'_>) {
         self.deadlines.clear(&Due::Scene(scene));
         self.deadlines.clear(&Due::Silent(scene));
-        let Some(Row { epoch, state, fleet, .. }) = self.scenes.remove(&scene) else { return };
+        let Some(row) = self.scenes.remove(&scene) else { return };
+        self.load.remove(scene, &row);
+        self.plan_load(cx);
+        let Row { epoch, state, fleet, .. } = row;
         if let Some(count) = self.by_fleet.get_mut(&fleet) {
             *count -= 1;
         }
         let last = if let State::Ending { order, .. } = state { order } else { epoch };
         self.note_ended(scene, last);
+        self.exit_if_drained(cx);
     }
 
     /// Neither this incarnation nor one before it begins here any more.

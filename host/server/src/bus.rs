@@ -19,7 +19,7 @@ use scenehost_core::config::Keep;
 use scenehost_core::message::ToUser;
 use scenehost_core::read::{Load, Scan, ScanRecords};
 use scenehost_core::scene_service::{Start, ToScene};
-use scenehost_core::{ConnectionId, DomainName, Epoch, Incarnation, Message, Refusal, SceneId, ServiceName};
+use scenehost_core::{ConnectionId, DomainName, Epoch, Incarnation, Message, Partition, Refusal, SceneId, ServiceName};
 use scenehost_core::{auth, db, lobby, matching, scene_master};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
@@ -48,7 +48,7 @@ pub struct Inboxes {
     pub auth: mpsc::Receiver<auth::Event>,
     pub db: mpsc::Receiver<db::Event>,
     pub lobby: mpsc::Receiver<lobby::Event>,
-    pub scene_master: mpsc::Receiver<scene_master::Event>,
+    pub scene_masters: BTreeMap<Partition, mpsc::Receiver<scene_master::Event>>,
 }
 
 /// The receiving ends of what services ask of the host itself.
@@ -86,7 +86,7 @@ struct Senders {
     db: Inbox<db::Event>,
     lobby: Inbox<lobby::Event>,
     matches: RwLock<BTreeMap<DomainName, mpsc::Sender<matching::Event>>>,
-    scene_master: Inbox<scene_master::Event>,
+    scene_masters: BTreeMap<Partition, Inbox<scene_master::Event>>,
     scene_service: InPlace,
     scene_threads: SceneThreads,
     /// In a cluster: fetches the journal of a scene that goes on here.
@@ -151,7 +151,12 @@ pub type Fetch = Box<dyn Fn(Incarnation) -> Pin<Box<dyn Future<Output = ()> + Se
 
 impl Bus {
     /// A bus without services: [`Bus::open`] or the cluster's node opens the ways to them. Has to be called in a runtime.
-    pub fn new(scene_threads: SceneThreads, store: Store, router: Option<Router>) -> (Self, ToHost) {
+    pub fn new(
+        scene_threads: SceneThreads,
+        store: Store,
+        router: Option<Router>,
+        partitions: impl IntoIterator<Item = Partition>,
+    ) -> (Self, ToHost) {
         let (questions, questions_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (checks, checks_inbox) = mpsc::channel(INBOX_LEN_MAX);
         let (moderated, moderated_inbox) = mpsc::channel(MODERATED_LEN_MAX);
@@ -165,7 +170,7 @@ impl Bus {
             db: Inbox::default(),
             lobby: Inbox::default(),
             matches: RwLock::default(),
-            scene_master: Inbox::default(),
+            scene_masters: partitions.into_iter().map(|partition| (partition, Inbox::default())).collect(),
             scene_service: InPlace::new(),
             scene_threads,
             fetch: OnceLock::new(),
@@ -182,8 +187,9 @@ impl Bus {
 
     /// Opens the ways to all services that are there whatever the domains.
     pub fn open(&self) -> Inboxes {
-        let Senders { auth, db, lobby, scene_master, .. } = &*self.senders;
-        Inboxes { auth: auth.open(), db: db.open(), lobby: lobby.open(), scene_master: scene_master.open() }
+        let Senders { auth, db, lobby, scene_masters, .. } = &*self.senders;
+        let scene_masters = scene_masters.iter().map(|(partition, inbox)| (*partition, inbox.open())).collect();
+        Inboxes { auth: auth.open(), db: db.open(), lobby: lobby.open(), scene_masters }
     }
 
     pub fn open_auth(&self) -> mpsc::Receiver<auth::Event> {
@@ -198,8 +204,9 @@ impl Bus {
         self.senders.lobby.open()
     }
 
-    pub fn open_scene_master(&self) -> mpsc::Receiver<scene_master::Event> {
-        self.senders.scene_master.open()
+    /// `None`: there is no such partition here.
+    pub fn open_scene_master(&self, partition: Partition) -> Option<mpsc::Receiver<scene_master::Event>> {
+        self.senders.scene_masters.get(&partition).map(Inbox::open)
     }
 
     /// A unit does not run here any more.
@@ -209,7 +216,7 @@ impl Bus {
             Unit::Auth => senders.auth.close(),
             Unit::Db => senders.db.close(),
             Unit::Lobby => senders.lobby.close(),
-            Unit::SceneMaster => senders.scene_master.close(),
+            Unit::SceneMaster(partition) => senders.scene_masters.get(partition).into_iter().for_each(Inbox::close),
             Unit::Match(domain) => {
                 senders.matches.write().unwrap_or_else(PoisonError::into_inner).remove(domain);
             }
@@ -238,6 +245,16 @@ impl Bus {
                     router::lost("unit", why);
                 }
             }
+            Place::SceneMasters(shards) => {
+                for partition in self.partitions_of(shards) {
+                    let unit = Unit::SceneMaster(partition);
+                    if router.is_here(&unit) {
+                        self.deliver_to(&unit, message.clone());
+                    } else if let Err(why) = router.to_unit(&unit, from, message.clone()) {
+                        router::lost("unit", why);
+                    }
+                }
+            }
             Place::Node(node) if node == router.me() => self.deliver(message),
             Place::Node(node) => router.to_node(node, from, message),
             Place::Everywhere => {
@@ -253,6 +270,30 @@ impl Bus {
                     }
                 }
             }
+        }
+    }
+
+    /// The partitions that have some of these shards.
+    fn partitions_of(&self, shards: Partition) -> impl Iterator<Item = Partition> {
+        self.senders.scene_masters.keys().copied().filter(move |partition| partition.overlaps(shards))
+    }
+
+    /// The same for a unit in this process, and no other one.
+    pub fn deliver_to(&self, unit: &Unit, message: Message) {
+        match (unit, message) {
+            (Unit::SceneMaster(partition), Message::SceneMaster(event)) => {
+                if let Some(inbox) = self.senders.scene_masters.get(partition) {
+                    inbox.put(event, "scene-master");
+                }
+            }
+            (_, message) => self.deliver(message),
+        }
+    }
+
+    /// Says something to those SceneMasters in this process that it is for.
+    fn to_scene_masters(&self, event: scene_master::Event) {
+        for partition in self.partitions_of(event.to()) {
+            self.deliver_to(&Unit::SceneMaster(partition), event.clone().into());
         }
     }
 
@@ -283,7 +324,7 @@ impl Bus {
                 None if senders.router.is_some() => {}
                 None => tracing::error!(%domain, "a message for a domain that is not configured"),
             },
-            Message::SceneMaster(event) => senders.scene_master.put(event, "scene-master"),
+            Message::SceneMaster(event) => self.to_scene_masters(event),
             Message::SceneService(_, event) | Message::OwnSceneService(event) | Message::EverySceneService(event) => {
                 if !senders.scene_service.say(event, self) {
                     dropped("scene-service");
@@ -381,17 +422,28 @@ impl Bus {
 
     /// Tells the services here that a unit, here or on another node, went up or down.
     pub fn tell_unit(&self, unit: &Unit, up: bool) {
-        let Unit::Match(domain) = unit else { return self.tell_service(unit.service(), up) };
-        let (lobby, scene_master) = (&self.senders.lobby, &self.senders.scene_master);
-        scene_master.put(scene_master::Event::Handler { domain: domain.clone(), up }, "scene-master");
-        lobby.put(lobby::Event::Handler { domain: domain.clone(), up }, "lobby");
+        let lobby = &self.senders.lobby;
+        match unit {
+            Unit::Match(domain) => {
+                self.to_scene_masters(scene_master::Event::Handler { domain: domain.clone(), up });
+                lobby.put(lobby::Event::Handler { domain: domain.clone(), up }, "lobby");
+            }
+            Unit::SceneMaster(partition) => {
+                let partition = *partition;
+                lobby.put(lobby::Event::SceneMaster { partition, up }, "lobby");
+                for inbox in lock_to_read(&self.senders.matches).values() {
+                    put(inbox, matching::Event::SceneMaster { partition, up }, "match");
+                }
+            }
+            Unit::Auth | Unit::Db | Unit::Lobby => self.tell_service(unit.service(), up),
+        }
     }
 
     fn tell_service(&self, service: ServiceName, up: bool) {
         let senders = &*self.senders;
         senders.db.put(db::Event::Service { service, up }, "db");
         senders.auth.put(auth::Event::Service { service, up }, "auth");
-        senders.scene_master.put(scene_master::Event::Service { service, up }, "scene-master");
+        self.to_scene_masters(scene_master::Event::Service { service, up });
         senders.lobby.put(lobby::Event::Service { service, up }, "lobby");
         for inbox in lock_to_read(&senders.matches).values() {
             put(inbox, matching::Event::Service { service, up }, "match");

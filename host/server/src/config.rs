@@ -16,7 +16,7 @@ use scenehost_core::auth::identity::{PROVIDER_CHARS_MAX, is_provider_name};
 use scenehost_core::config::{self, Domain, Fleet};
 use scenehost_core::matching::domain::Record;
 use scenehost_core::results::{self, board::Board};
-use scenehost_core::{DomainName, FleetName, GameName, chat, db, economy, guild, party, storage};
+use scenehost_core::{DomainName, FleetName, GameName, Partition, chat, db, economy, guild, party, storage};
 use serde::Deserialize;
 
 use crate::catalogue;
@@ -383,6 +383,11 @@ impl Config {
             results,
             economy,
         }
+    }
+
+    /// The partitions of SceneMaster: one, where this host is all there is.
+    pub fn partitions(&self) -> Vec<Partition> {
+        Partition::split(self.cluster.as_ref().map_or(1, |cluster| cluster.scene_master_partitions))
     }
 
     /// The rules' part of the fleets.

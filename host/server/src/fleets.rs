@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use scenehost_core::config::Keep;
 use scenehost_core::record::{FLEET_PREFIX, decode, encode, fleet_key};
 use scenehost_core::scene_master::{Builds, Canary, SceneMaster};
-use scenehost_core::{Build, FleetName, GameName, Message, NodeId, Write, scene_master, scene_service};
+use scenehost_core::{Build, FleetName, GameName, Message, NodeId, Partition, Write, scene_master, scene_service};
 use scenehost_engine::{Digest, Plugin};
 use sha2::{Digest as _, Sha256};
 
@@ -447,10 +447,10 @@ impl Fleets {
         self.0.bus.deliver(scene_master::Event::Fleets { fleets }.into());
     }
 
-    /// A SceneMaster that takes over with the fleets of now, while these nodes are there.
-    pub fn next_scene_master(&self, nodes: impl IntoIterator<Item = NodeId>) -> SceneMaster {
+    /// The SceneMaster of a partition that takes over with the fleets of now, while these nodes are there.
+    pub fn next_scene_master(&self, partition: Partition, nodes: impl IntoIterator<Item = NodeId>) -> SceneMaster {
         let fleets = self.0.current.read().unwrap_or_else(PoisonError::into_inner).clone();
-        SceneMaster::taking_over(fleets).awaiting(nodes)
+        SceneMaster::taking_over(fleets).of(partition).awaiting(nodes)
     }
 }
 

@@ -102,7 +102,7 @@ pub async fn run(
     };
     let (scene_threads, seeds) = SceneThreads::new(threads)?;
     let router = member.as_ref().map(|member| member.router.clone());
-    let (bus, to_host) = Bus::new(scene_threads.clone(), store.clone(), router);
+    let (bus, to_host) = Bus::new(scene_threads.clone(), store.clone(), router, config.partitions());
     if config.cluster.is_some() {
         let (journals, store, engine) = (journals.clone(), store.clone(), engine.clone());
         bus.fetch_with(Box::new(move |next| {

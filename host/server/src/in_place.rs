@@ -186,7 +186,7 @@ mod tests {
 
     use scenehost_core::message::EndReason;
     use scenehost_core::scene_master::{self, Capacity, Offer};
-    use scenehost_core::{Epoch, NodeId, SceneId};
+    use scenehost_core::{Epoch, NodeId, Partition, SceneId};
 
     use super::*;
     use crate::bus::Inboxes;
@@ -202,11 +202,15 @@ mod tests {
         Event::ReqDestroyScene { scene: SceneId(scene), epoch: Epoch(epoch), reason, results, keep: false }
     }
 
+    fn of_master(inboxes: &mut Inboxes) -> &mut tokio::sync::mpsc::Receiver<scene_master::Event> {
+        inboxes.scene_masters.get_mut(&Partition::WHOLE).expect("there is one")
+    }
+
     /// What SceneMaster hears: the scenes and epochs that have ended, and how many reports.
     async fn heard(inboxes: &mut Inboxes, events: usize) -> (Vec<(u64, u64)>, usize) {
         let (mut ended, mut reports) = (Vec::new(), 0);
         while ended.len() + reports < events {
-            let event = tokio::time::timeout(Duration::from_secs(20), inboxes.scene_master.recv()).await;
+            let event = tokio::time::timeout(Duration::from_secs(20), of_master(inboxes).recv()).await;
             match event.expect("it is told in time") {
                 Some(scene_master::Event::ResDestroyScene { scene, epoch, .. }) => ended.push((scene.0, epoch.0)),
                 Some(scene_master::Event::SynReport(_)) => reports += 1,
@@ -222,12 +226,12 @@ mod tests {
         std::fs::create_dir_all(&folder).expect("a temporary folder is writable");
         let store = Store::open(&folder.join("store"), DataLock::take(&folder).expect("it is free")).expect("it opens");
         let (threads, _seeds) = SceneThreads::new(1).expect("it can poll");
-        let (bus, _to_host) = Bus::new(threads, store.clone(), None);
+        let (bus, _to_host) = Bus::new(threads, store.clone(), None, [Partition::WHOLE]);
         let mut inboxes = bus.open();
         let shell = Shell { clock: Clock::start(), bus: bus.clone(), store };
 
         bus.send(scenehost_core::Message::OwnSceneService(destroy(0, 1)));
-        assert!(inboxes.scene_master.try_recv().is_err(), "it has not begun");
+        assert!(of_master(&mut inboxes).try_recv().is_err(), "it has not begun");
         let offer = Offer { url: String::new(), capacity: Capacity::scenes(4), idle: None, region: None };
         let service = SceneService::new(NodeId(1), offer, BTreeMap::new());
         let runs = bus.clone();

@@ -200,7 +200,7 @@ mod tests {
     use scenehost_core::record::{self, SceneRecord, SeatRecord, SeatState};
     use scenehost_core::scene_master::{Capacity, Event, Offer, SceneMaster};
     use scenehost_core::scene_service::SceneService;
-    use scenehost_core::{Build, Epoch, Meter, NodeId, SceneId, Time, UserId, Write, lobby};
+    use scenehost_core::{Build, Epoch, Meter, NodeId, Partition, SceneId, Time, UserId, Write, lobby};
 
     use super::*;
     use crate::records;
@@ -275,7 +275,7 @@ mod tests {
         std::fs::create_dir_all(&folder).expect("a temporary folder is writable");
         let store = Store::open(&folder.join("store"), DataLock::take(&folder).expect("it is free")).expect("it opens");
         let (threads, _seeds) = SceneThreads::new(1).expect("it can poll");
-        let (bus, to_host) = Bus::new(threads, store.clone(), None);
+        let (bus, to_host) = Bus::new(threads, store.clone(), None, [Partition::WHOLE]);
         let mut inboxes = bus.open();
         let shell = Shell { clock: Clock::start(), bus: bus.clone(), store: store.clone() };
         records::spawn(to_host.questions, store.clone(), bus.clone()).expect("a thread can be started");
@@ -290,7 +290,8 @@ mod tests {
             Breaks(SceneMaster::taking_over(BTreeMap::from([("arena".into(), (Build(1).into(), rules.clone()))])))
         };
         let first = Breaks(SceneMaster::new(fleets));
-        tokio::spawn(run(ServiceName::SceneMaster, first, Some(next), inboxes.scene_master, shell));
+        let inbox = inboxes.scene_masters.remove(&Partition::WHOLE).expect("there is one");
+        tokio::spawn(run(ServiceName::SceneMaster, first, Some(next), inbox, shell));
 
         let scene = SceneId(7);
         let write = Write::Put { key: record::scene_key(scene), value: record::encode(&record()) };

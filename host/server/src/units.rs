@@ -11,7 +11,7 @@ use scenehost_core::economy::catalogue::Catalogue;
 use scenehost_core::lobby::{self, Lobby};
 use scenehost_core::party::{self, Party};
 use scenehost_core::scene_master;
-use scenehost_core::{DomainName, Message, PartyId, Service, ServiceName, matching};
+use scenehost_core::{Message, PartyId, Service, ServiceName, matching};
 use tokio::sync::{mpsc, watch};
 
 use crate::cluster::node::{Start, Work};
@@ -47,7 +47,7 @@ impl Units {
             Unit::Auth => {
                 let auth = Auth::new(self.config.auth.accounts.clone()).numbered_after(epoch << 32);
                 let inbox = shell.bus.open_auth();
-                hear_of_down(&shell, |service| auth::Event::Service { service, up: false }.into(), |_| None);
+                hear_of_down(&shell, |unit| of_service(unit, |service| auth::Event::Service { service, up: false }));
                 Box::pin(serve(auth, inbox, shell, ServiceName::Auth))
             }
             Unit::Db => {
@@ -55,19 +55,22 @@ impl Units {
                 rules.economy.catalogue = self.catalogue.borrow().clone();
                 rules.results.rated = self.domains.rated();
                 let inbox = shell.bus.open_db();
-                hear_of_down(&shell, |service| db::Event::Service { service, up: false }.into(), |_| None);
+                hear_of_down(&shell, |unit| of_service(unit, |service| db::Event::Service { service, up: false }));
                 Box::pin(serve(Db::new(rules).numbered_after(epoch << 32), inbox, shell, ServiceName::Db))
             }
             Unit::Lobby => Box::pin(lobby(lobby_of(&self.config, &self.domains).taking_over(epoch << 32), shell)),
-            Unit::SceneMaster => {
+            Unit::SceneMaster(partition) => {
                 let nodes = shell.bus.router().map(|router| router.view().scene_nodes()).unwrap_or_default();
-                let scene_master = self.domains.fleets().next_scene_master(nodes);
-                let inbox = shell.bus.open_scene_master();
-                hear_of_down(
-                    &shell,
-                    |service| scene_master::Event::Service { service, up: false }.into(),
-                    |domain| Some(scene_master::Event::Handler { domain, up: false }.into()),
-                );
+                let scene_master = self.domains.fleets().next_scene_master(*partition, nodes);
+                let Some(inbox) = shell.bus.open_scene_master(*partition) else {
+                    let partition = *partition;
+                    return Box::pin(async move { anyhow::bail!("there is no partition {partition} here") });
+                };
+                let of_partition = Unit::SceneMaster(*partition);
+                hear_of_down_as(&shell, &of_partition, |unit| match unit {
+                    Unit::Match(domain) => Some(scene_master::Event::Handler { domain, up: false }.into()),
+                    unit => of_service(unit, |service| scene_master::Event::Service { service, up: false }),
+                });
                 Box::pin(serve(scene_master, inbox, shell, ServiceName::SceneMaster))
             }
             Unit::Match(domain) => {
@@ -76,8 +79,14 @@ impl Units {
                     let domain = domain.clone();
                     return Box::pin(async move { anyhow::bail!("there is no domain {domain} here") });
                 };
-                let message = |service| Message::Match(domain.clone(), matching::Event::Service { service, up: false });
-                hear_of_down(&shell, message, |_| None);
+                hear_of_down(&shell, |unit| {
+                    let event = match unit {
+                        Unit::Match(_) => return None,
+                        Unit::SceneMaster(partition) => matching::Event::SceneMaster { partition, up: false },
+                        sole => matching::Event::Service { service: sole.service(), up: false },
+                    };
+                    Some(Message::Match(domain.clone(), event))
+                });
                 Box::pin(serve(handler, inbox, shell, ServiceName::Match))
             }
         }
@@ -89,28 +98,35 @@ async fn lobby(lobby: Lobby, shell: Shell) -> anyhow::Result<()> {
     let parties: Vec<(PartyId, Party)> = recover(&shell.store, party::PREFIX).await?;
     let inbox = shell.bus.open_lobby();
     shell.bus.deliver(lobby::Event::Recovered { parties }.into());
-    hear_of_down(
-        &shell,
-        |service| lobby::Event::Service { service, up: false }.into(),
-        |domain| Some(lobby::Event::Handler { domain, up: false }.into()),
-    );
+    hear_of_down(&shell, |unit| match unit {
+        Unit::Match(domain) => Some(lobby::Event::Handler { domain, up: false }.into()),
+        Unit::SceneMaster(partition) => Some(lobby::Event::SceneMaster { partition, up: false }.into()),
+        unit => of_service(unit, |service| lobby::Event::Service { service, up: false }),
+    });
     serve(lobby, inbox, shell, ServiceName::Lobby).await
 }
 
-/// A fresh unit, whose inbox is open, hears of what is down. The view is held meanwhile: what changes after it is told
-/// after this.
-fn hear_of_down(
-    shell: &Shell,
-    of_service: impl Fn(ServiceName) -> Message,
-    of_handler: impl Fn(DomainName) -> Option<Message>,
-) {
+/// A fresh unit, whose inbox is open, hears of what is down, as it is to hear of it. The view is held meanwhile: what
+/// changes after it is told after this.
+fn hear_of_down(shell: &Shell, word: impl Fn(Unit) -> Option<Message>) {
     let Some(router) = shell.bus.router() else { return };
     let view = router.view();
-    let messages = view.down().into_iter().filter_map(|unit| match unit {
-        Unit::Match(domain) => of_handler(domain),
-        sole => Some(of_service(sole.service())),
-    });
-    messages.for_each(|message| shell.bus.deliver(message));
+    view.down().into_iter().filter_map(word).for_each(|message| shell.bus.deliver(message));
+}
+
+/// The same for one of several that hear the same.
+fn hear_of_down_as(shell: &Shell, unit: &Unit, word: impl Fn(Unit) -> Option<Message>) {
+    let Some(router) = shell.bus.router() else { return };
+    let view = router.view();
+    view.down().into_iter().filter_map(word).for_each(|message| shell.bus.deliver_to(unit, message));
+}
+
+/// That a service is down of which there is one.
+fn of_service<Event: Into<Message>>(unit: Unit, event: impl Fn(ServiceName) -> Event) -> Option<Message> {
+    match unit {
+        Unit::Match(_) | Unit::SceneMaster(_) => None,
+        sole => Some(event(sole.service()).into()),
+    }
 }
 
 async fn serve<S: Service>(

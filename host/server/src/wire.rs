@@ -96,6 +96,7 @@ pub fn lobby_notice(notice: &Notice) -> Body {
         Notice::ResWatch(entry, delay_ms) => Body::ResWatch(scenes::watch(entry, *delay_ms)),
         Notice::SynService(name, up) => syn_service(*name, *up, Vec::new()),
         Notice::SynHandler { domain, up } => syn_service(ServiceName::Match, *up, vec![domain.to_string()]),
+        Notice::SynScenes { domain, up } => syn_service(ServiceName::SceneMaster, *up, vec![domain.to_string()]),
         Notice::SynSceneEnded(ended) => Body::SynSceneEnded(scene_ended(ended)),
         Notice::Answer(answer) => db::answer(answer),
         Notice::News(news) => db::news(news),

@@ -229,26 +229,26 @@ impl Lobby {
         cx: &mut Context<'_>,
     ) {
         if !self.ask_for_seat_of_newcomer(connection, entered.as_deref(), cx) {
-            self.entered(connection, entered, None, cx);
+            self.entered(connection, entered, (None, self.seat_of_newcomer()), cx);
         }
     }
 
     /// A user who comes in does so without what was not told in time.
     pub(super) fn enters_without(&mut self, connection: ConnectionId, cx: &mut Context<'_>) {
-        let Some(Connection::Entering { seat, .. }) = self.connections.get_mut(&connection) else { return };
-        match seat.take() {
-            Some((_, entered)) => self.entered(connection, entered, None, cx),
+        let Some(Connection::Entering { seat, .. }) = self.connections.get(&connection) else { return };
+        match seat {
+            Some(_) => self.enters(connection, None, cx),
             None => self.known_by_db(connection, None, cx),
         }
     }
 
     /// A user whose sign-in was accepted is in the lobby, with what Db has told now, or before, and with the seat that
-    /// SceneMaster has told, if it was asked.
+    /// a SceneMaster has told, or what is known of it.
     pub(super) fn entered(
         &mut self,
         connection: ConnectionId,
         entered: Option<Box<Entered>>,
-        held: Option<Option<Held>>,
+        (held, seat): (Option<Held>, Seat),
         cx: &mut Context<'_>,
     ) {
         let Some(Connection::Entering { line, request, resume, identity, .. }) = self.connections.get(&connection)
@@ -260,9 +260,11 @@ impl Lobby {
         self.connections.insert(connection, Connection::Of(identity.user));
         self.deadlines.clear(&Due::Connection(connection));
         let Identity { user: id, record, session, tokens, created } = *identity;
-        let domains_down = self.domains_down_for(id);
+        let mut domains_down = self.domains_down_for(id);
+        domains_down.extend(self.domains_without_scenes_for(id));
+        domains_down.sort();
+        domains_down.dedup();
         let same_line = self.take_line(id, connection, &line, cx);
-        let seat = if held.is_some() { Seat::Known } else { self.seat_of_newcomer() };
         let user = self.users.entry(id).or_insert_with(|| User {
             line,
             backlog: new_backlog(),
@@ -273,11 +275,7 @@ impl Lobby {
             ask_again_at: Time(0),
             watch: Watch::default(),
             asked: BTreeMap::new(),
-            phase: held.flatten().map_or(Phase::Idle, |Held { scene, domain }| Phase::InScene {
-                scene,
-                domain,
-                rejoin: None,
-            }),
+            phase: held.map_or(Phase::Idle, |Held { scene, domain }| Phase::InScene { scene, domain, rejoin: None }),
             seat,
             over: None,
             wish: Wish::default(),

@@ -9,6 +9,7 @@ use crate::db;
 use crate::ids::{AllocationId, ConnectionId, DomainName, PartyId, SessionId, UserId};
 use crate::matching::Wish;
 use crate::message::{Entry, MatchState, SceneEnded, ServiceName};
+use crate::partition::Partition;
 use crate::party::{self, Party};
 use crate::refusal::Refusal;
 use crate::scene_list::{self, Page};
@@ -157,6 +158,8 @@ pub enum Event {
         user: UserId,
         /// The lobby's number.
         number: u64,
+        /// Who says it.
+        of: Partition,
         /// The seat, if there is one of which the user was told; or why that is not known now.
         held: Result<Option<Held>, Refusal>,
         /// What has ended for the user last while no lobby could be told.
@@ -262,6 +265,8 @@ pub enum Event {
         user: UserId,
         /// The lobby's number.
         number: u64,
+        /// Whose scenes these are.
+        of: Partition,
         /// The part, or why there is none.
         result: Result<Box<Page>, Refusal>,
     },
@@ -322,7 +327,14 @@ pub enum Event {
         /// Which.
         domain: DomainName,
     },
-    /// A service went up or down; that of Match is that of all handlers.
+    /// A SceneMaster went up or down.
+    SceneMaster {
+        /// Whose scenes it has.
+        partition: Partition,
+        /// Whether it is up now.
+        up: bool,
+    },
+    /// A service went up or down; that of Match is that of all handlers, that of SceneMaster of all partitions.
     Service {
         /// Which.
         service: ServiceName,

@@ -190,8 +190,9 @@ impl Lobby {
         }
     }
 
-    /// Who was refused because a handler is down is told when it is back.
+    /// Who was refused because a handler, or the SceneMaster of its domain, is down is told when it is back.
     pub(super) fn note_refused(&mut self, id: UserId, domain: &DomainName, refusal: &Refusal) {
+        self.note_refused_by_master(id, domain, refusal);
         if *refusal == DOWN
             && let Some(Away::Down(told)) = self.handlers.get_mut(domain)
         {

@@ -4,7 +4,7 @@
 //! asked something else. Who joins is in a phase of its own, so that nobody looks for a match at the same time. Who
 //! watches is in no phase: a user can search for a match, and play, and watch another game meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{ANSWER_MS_MAX, Due, Lobby, Phase};
@@ -12,6 +12,7 @@ use crate::Context;
 use crate::deadlines::Deadlines;
 use crate::ids::{ConnectionId, SceneId, UserId};
 use crate::message::{Entry, Notice, ServiceName};
+use crate::partition::{Partition, Shard};
 use crate::rate::Buckets;
 use crate::refusal::Refusal;
 use crate::scene_list::{Ask, Page, Query};
@@ -27,11 +28,24 @@ const BUCKETS_MAX: usize = 65_536;
 /// What was asked of SceneMaster, but for seats.
 #[derive(Debug, Clone)]
 pub(super) struct Scenes {
-    /// By the user and the lobby's number: the user's number.
-    asked: BTreeMap<(UserId, u64), u32>,
+    /// By the user and the lobby's number.
+    asked: BTreeMap<(UserId, u64), Asked>,
     /// The last of the lobby's numbers.
     number: u64,
     rate: Buckets<UserId>,
+}
+
+#[derive(Debug, Clone)]
+struct Asked {
+    /// The user's number.
+    request: u32,
+    /// Who is to answer.
+    awaited: BTreeSet<Partition>,
+    /// The parts of a list that have come, and how many scenes of them are wanted.
+    pages: Vec<Page>,
+    limit: usize,
+    /// Why there is none, of one that has none.
+    refusal: Option<Refusal>,
 }
 
 impl Scenes {
@@ -63,7 +77,11 @@ impl Lobby {
         let Some((id, _)) = self.signed_in(connection, request, cx) else { return };
         let result =
             self.scenes.rate.take(id, cx.now).map_err(|ms| Refusal::TooOften { what: "requests for games".into(), ms });
-        let result = result.and_then(|()| self.may_ask_for_scenes()).and_then(|()| match ask {
+        let of = match &ask {
+            Ask::Find(query) => query.to(),
+            Ask::Watch(scene) | Ask::Join(scene) => Shard::of_id(scene.0).into(),
+        };
+        let result = result.and_then(|()| self.may_ask_for_scenes(of)).and_then(|()| match ask {
             Ask::Find(query) => self.ask_for_scenes(id, request, query, cx),
             Ask::Watch(scene) => self.ask_to_watch(id, request, scene, cx),
             Ask::Join(scene) => self.ask_to_join(id, request, scene, cx),
@@ -73,13 +91,16 @@ impl Lobby {
         }
     }
 
-    /// Without the store SceneMaster's answers wait, too.
-    fn may_ask_for_scenes(&self) -> Result<(), Refusal> {
+    /// Whether SceneMasters can be asked that have one of these shards. Without the store their answers wait, too.
+    fn may_ask_for_scenes(&self, of: Partition) -> Result<(), Refusal> {
         if self.stopping {
             return Err(Refusal::Stopping);
         }
-        let mut needed = [ServiceName::SceneMaster, ServiceName::Db].into_iter();
-        needed.find(|it| self.services_down.contains(it)).map_or(Ok(()), |down| Err(Refusal::ServiceDown(down)))
+        self.masters.check(of)?;
+        match self.services_down.contains(&ServiceName::Db) {
+            true => Err(Refusal::ServiceDown(ServiceName::Db)),
+            false => Ok(()),
+        }
     }
 
     fn ask_for_scenes(
@@ -90,7 +111,7 @@ impl Lobby {
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
         query.check()?;
-        let number = self.note_asked(user, request, cx)?;
+        let number = self.note_asked(user, request, (query.to(), query.limit), cx)?;
         cx.send(scene_master::Event::ReqFindScenes { user, number, query });
         Ok(())
     }
@@ -106,18 +127,25 @@ impl Lobby {
         {
             return Err(Refusal::Busy("you play in this game: who plays does not watch".into()));
         }
-        let number = self.note_asked(user, request, cx)?;
+        let number = self.note_asked(user, request, (Shard::of_id(scene.0).into(), 0), cx)?;
         cx.send(scene_master::Event::ReqWatch { user, number, scene });
         Ok(())
     }
 
-    fn note_asked(&mut self, user: UserId, request: u32, cx: &Context<'_>) -> Result<u64, Refusal> {
+    fn note_asked(
+        &mut self,
+        user: UserId,
+        request: u32,
+        (of, limit): (Partition, usize),
+        cx: &Context<'_>,
+    ) -> Result<u64, Refusal> {
         if self.scenes.of(user).len() >= SCENE_ASKS_MAX {
             return Err(Refusal::Overloaded("requests of yours that are under way".into()));
         }
         self.scenes.number += 1;
         let number = self.scenes.number;
-        self.scenes.asked.insert((user, number), request);
+        let awaited = self.masters.up_of(of);
+        self.scenes.asked.insert((user, number), Asked { request, awaited, pages: Vec::new(), limit, refusal: None });
         self.deadlines.set(Due::Scenes(user, number), cx.now.plus_ms(ANSWER_MS_MAX));
         Ok(number)
     }
@@ -144,7 +172,7 @@ impl Lobby {
         };
         self.scenes.number += 1;
         let number = self.scenes.number;
-        self.set_phase(id, Phase::Joining { number, asked: request });
+        self.set_phase(id, Phase::Joining { scene, number, asked: request });
         self.deadlines.set(Due::User(id), cx.now.plus_ms(ANSWER_MS_MAX));
         cx.send(scene_master::Event::ReqJoinInProgress { number, scene, joiner: Box::new(joiner) });
         Ok(())
@@ -154,10 +182,33 @@ impl Lobby {
         &mut self,
         user: UserId,
         number: u64,
+        of: Partition,
         result: Result<Box<Page>, Refusal>,
         cx: &mut Context<'_>,
     ) {
-        let notice = result.map_or_else(Notice::Refused, |page| Notice::ResFindScenes(Arc::from(page)));
+        let Some(asked) = self.scenes.asked.get_mut(&(user, number)).filter(|asked| asked.awaited.contains(&of)) else {
+            return;
+        };
+        match result {
+            Ok(page) => asked.pages.push(*page),
+            Err(refusal) => asked.refusal = Some(refusal),
+        }
+        self.answers_no_more(user, number, of, cx);
+    }
+
+    /// One has said what it has to say about a part of the list, or will say nothing. The last one: the user is told
+    /// what has come.
+    fn answers_no_more(&mut self, user: UserId, number: u64, of: Partition, cx: &mut Context<'_>) {
+        let Some(asked) = self.scenes.asked.get_mut(&(user, number)) else { return };
+        if !asked.awaited.remove(&of) || !asked.awaited.is_empty() {
+            return;
+        }
+        let (pages, limit) = (std::mem::take(&mut asked.pages), asked.limit);
+        let down = Refusal::ServiceDown(ServiceName::SceneMaster);
+        let notice = match pages.is_empty() {
+            true => Notice::Refused(asked.refusal.take().unwrap_or(down)),
+            false => Notice::ResFindScenes(Arc::new(Page::merge(pages, limit))),
+        };
         self.answer_asked(user, number, notice, cx);
     }
 
@@ -174,8 +225,8 @@ impl Lobby {
 
     pub(super) fn answer_asked(&mut self, user: UserId, number: u64, notice: Notice, cx: &mut Context<'_>) {
         self.deadlines.clear(&Due::Scenes(user, number));
-        if let Some(request) = self.scenes.asked.remove(&(user, number)) {
-            self.tell(user, request, notice, cx);
+        if let Some(asked) = self.scenes.asked.remove(&(user, number)) {
+            self.tell(user, asked.request, notice, cx);
         }
     }
 
@@ -188,7 +239,7 @@ impl Lobby {
     ) {
         let Some(user) = self.users.get(&id) else { return };
         let request = match user.phase {
-            Phase::Joining { number, asked } if number == of_number => asked,
+            Phase::Joining { number, asked, .. } if number == of_number => asked,
             // It came too late to be an answer. The seat is the user's all the same.
             Phase::Idle if result.is_ok() => 0,
             Phase::InScene { scene, .. } if result.as_ref().is_ok_and(|entry| entry.scene == scene) => return,
@@ -222,17 +273,25 @@ impl Lobby {
         }
     }
 
-    /// A service is down without which SceneMaster does not answer.
-    pub(super) fn scenes_down(&mut self, service: ServiceName, cx: &mut Context<'_>) {
+    /// The store is down, without which no SceneMaster answers. Who is on the way into a game may have a seat, and is
+    /// told later.
+    pub(super) fn scenes_not_told(&mut self, why: &Refusal, cx: &mut Context<'_>) {
         let waiting: Vec<(UserId, u64)> = self.scenes.asked.keys().copied().collect();
         for (user, number) in waiting {
-            self.answer_asked(user, number, Notice::Refused(Refusal::ServiceDown(service)), cx);
+            self.answer_asked(user, number, Notice::Refused(why.clone()), cx);
         }
-        // A SceneMaster that is gone gives no seat. With the store down one may have been given, and is told later.
-        if service == ServiceName::SceneMaster {
-            for id in self.users_where(|user| matches!(user.phase, Phase::Joining { .. })) {
-                self.joining_ends(id, Refusal::ServiceDown(service), cx);
-            }
+    }
+
+    /// A SceneMaster that is gone answers nothing, and gives no seat.
+    pub(super) fn scene_master_answers_no_more(&mut self, partition: Partition, cx: &mut Context<'_>) {
+        let waiting: Vec<(UserId, u64)> = self.scenes.asked.keys().copied().collect();
+        for (user, number) in waiting {
+            self.answers_no_more(user, number, partition, cx);
+        }
+        let is_joining =
+            |phase: &Phase| matches!(phase, Phase::Joining { scene, .. } if partition.has(Shard::of_id(scene.0)));
+        for id in self.users_where(|user| is_joining(&user.phase)) {
+            self.joining_ends(id, Refusal::ServiceDown(ServiceName::SceneMaster), cx);
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::ids::{ConnectionId, DomainName, UserId};
 use crate::line::State;
 use crate::matching::{self, Seeker, Wish};
 use crate::message::{Entry, MatchState, Message, Notice, ServiceName};
+use crate::partition::Shard;
 use crate::refusal::Refusal;
 use crate::scene_master;
 
@@ -136,9 +137,9 @@ impl Lobby {
         let known = self.domain(domain)?;
         let players_max = known.players_max;
         self.has_handler(domain)?;
-        let needed = [ServiceName::SceneMaster, ServiceName::Db];
-        if let Some(down) = needed.into_iter().find(|it| self.services_down.contains(it)) {
-            return Err(Refusal::ServiceDown(down));
+        self.masters.check(Shard::of_fleet(&known.fleet).into())?;
+        if self.services_down.contains(&ServiceName::Db) {
+            return Err(Refusal::ServiceDown(ServiceName::Db));
         }
         match players <= players_max as usize {
             true => Ok(known),

@@ -1,15 +1,16 @@
 //! Services that go, and come back: who waited for one, and who is told.
 
-use super::{Connection, Lobby, Phase};
+use super::{Connection, Lobby};
 use crate::Context;
 use crate::auth;
-use crate::ids::{ConnectionId, DomainName, UserId};
+use crate::ids::{ConnectionId, DomainName};
 use crate::line::State;
 use crate::message::{Notice, ServiceName};
 use crate::refusal::Refusal;
 
 impl Lobby {
-    /// A service went up or down: all users are told, but of matching, which is told by domain.
+    /// A service went up or down: all users are told, but of matching, which is told by domain. SceneMaster is not one of
+    /// these.
     pub(super) fn service(&mut self, service: ServiceName, up: bool, cx: &mut Context<'_>) {
         if service == ServiceName::Match {
             let all: Vec<DomainName> = self.domains.keys().cloned().collect();
@@ -19,17 +20,11 @@ impl Lobby {
         if !changed {
             return;
         }
-        let mut ids: Vec<UserId> = self.users.keys().copied().collect();
-        ids.sort();
-        for id in ids {
-            self.tell(id, 0, Notice::SynService(service, up), cx);
-        }
+        self.tell_all(Notice::SynService(service, up), cx);
         if !up {
             self.service_down(service, cx);
         } else if service == ServiceName::Db {
             self.db_up(cx);
-        } else if service == ServiceName::SceneMaster {
-            self.ask_for_seats(cx);
         } else if service == ServiceName::Auth {
             // A fresh Auth does not know who is here.
             for id in self.users_where(|user| !matches!(user.line.state(), State::Closed(_))) {
@@ -38,17 +33,17 @@ impl Lobby {
         }
     }
 
+    /// Tells all users the same.
+    pub(super) fn tell_all(&mut self, notice: Notice, cx: &mut Context<'_>) {
+        for id in self.users_where(|_| true) {
+            self.tell(id, 0, notice.clone(), cx);
+        }
+    }
+
     /// The Down event drives everyone who waits for the service out of that wait.
     fn service_down(&mut self, service: ServiceName, cx: &mut Context<'_>) {
         let refusal = Refusal::ServiceDown(service);
         match service {
-            ServiceName::SceneMaster => {
-                for id in self.users_where(|user| matches!(user.phase, Phase::InScene { rejoin: Some(_), .. })) {
-                    self.res_rejoin(id, Err(refusal.clone()), cx);
-                }
-                self.scenes_down(service, cx);
-                self.seats_unknown();
-            }
             ServiceName::Auth => {
                 let mut waiting: Vec<ConnectionId> = self
                     .connections
@@ -66,9 +61,9 @@ impl Lobby {
             }
             ServiceName::Db => {
                 self.db_down(cx);
-                self.scenes_down(service, cx);
+                self.scenes_not_told(&refusal, cx);
             }
-            ServiceName::Match | ServiceName::Lobby | ServiceName::SceneService => {}
+            ServiceName::Match | ServiceName::SceneMaster | ServiceName::Lobby | ServiceName::SceneService => {}
         }
     }
 }

@@ -20,6 +20,7 @@ use super::work::Work;
 use crate::Context;
 use crate::ids::{MatchId, Time};
 use crate::message::ServiceName;
+use crate::partition::{Partition, Shard};
 use crate::refusal::Refusal;
 
 /// Tickets that are to be gone through, the oldest first. They are put in their order in parts, too.
@@ -90,6 +91,7 @@ impl Match {
             return;
         }
         self.domain = domain;
+        self.note_scene_master();
         self.teams = Teams::new(&self.domain.teams).ok();
         self.brackets.truncate(1);
         let mut leaving = self.all_who_wait();
@@ -106,15 +108,12 @@ impl Match {
         Leaving { pools: vec![pool], away: self.away.keys().copied().collect(), ..Leaving::default() }
     }
 
-    /// Whoever waits is told that no scene can be made, but for SceneMaster, which is up again soon: tickets wait for
-    /// that, and groups whose scenes it was making ask it again. While the store is down they are only late, if that is
-    /// not for long, and what was not accepted yet ends. If the lobby is gone nobody waits any more; one that asks is up.
+    /// Whoever waits is told that no scene can be made. While the store is down groups whose scenes are being made are
+    /// only late, if that is not for long, and what was not accepted yet ends. If the lobby is gone nobody waits any more;
+    /// one that asks is up.
     pub(super) fn service(&mut self, service: ServiceName, up: bool, cx: &mut Context<'_>) {
         if up {
             self.down.remove(&service);
-            if service == ServiceName::SceneMaster {
-                self.scene_master_up(cx);
-            }
             return;
         }
         let why = Refusal::ServiceDown(service);
@@ -123,13 +122,26 @@ impl Match {
             return self.end_all_and_groups(why, cx);
         }
         self.down.insert(service);
-        match service {
-            ServiceName::SceneMaster => {}
-            _ => {
-                self.wait_for_store(cx);
-                self.end_all(why, cx);
-            }
+        self.wait_for_store(cx);
+        self.end_all(why, cx);
+    }
+
+    /// A SceneMaster that is down is up again soon: tickets wait for that of their fleet, and groups whose scenes it was
+    /// making ask it again.
+    pub(super) fn scene_master(&mut self, partition: Partition, up: bool, cx: &mut Context<'_>) {
+        self.masters_down.note(partition, up);
+        self.note_scene_master();
+        if up {
+            self.scene_master_up(partition, cx);
         }
+    }
+
+    /// Whether the SceneMaster of the domain's fleet is down.
+    fn note_scene_master(&mut self) {
+        match self.masters_down.has(Shard::of_fleet(&self.domain.fleet)) {
+            true => self.down.insert(ServiceName::SceneMaster),
+            false => self.down.remove(&ServiceName::SceneMaster),
+        };
     }
 
     /// The domain is no more. Matches that are made already are played.

@@ -18,6 +18,7 @@ use super::ticket::{State, Ticket};
 use crate::deadlines::Deadlines;
 use crate::ids::{AllocationId, MatchId, Time, UserId};
 use crate::message::ServiceName;
+use crate::partition::Shard;
 use crate::{Context, scene_master};
 
 /// How many scenes of a domain may want players at once; what a scene says that is one too many is passed over, until
@@ -238,7 +239,7 @@ impl Match {
     }
 
     fn send_to(&mut self, lease: Lease, tickets: Vec<u64>, places: Vec<Vec<Place>>, cx: &mut Context<'_>) {
-        let match_id = MatchId(cx.rng.next_u64());
+        let match_id = MatchId(Shard::of_id(lease.allocation.0).id(cx.rng.next_u64()));
         if let Some(request) = self.requests.of.get_mut(&lease.allocation) {
             request.sent = Some(match_id);
         }
@@ -249,7 +250,7 @@ impl Match {
             }
             self.tell_state(*number, cx);
         }
-        self.groups.insert(match_id, Group::for_scene(lease, tickets, places));
+        self.groups.insert(match_id, Group::for_scene(self.domain.fleet.clone(), lease, tickets, places));
         let domain = self.name.clone();
         let players = self.players_of(match_id);
         cx.send(scene_master::Event::ReqFillSeats { match_id, domain, lease, players });

@@ -16,8 +16,9 @@ use super::search::Formation;
 use super::teams::{Place, Teams};
 use super::ticket::State;
 use super::{Match, Ticket};
-use crate::ids::{MatchId, Time, UserId};
+use crate::ids::{FleetName, MatchId, Time, UserId};
 use crate::message::{Entry, ServiceName};
+use crate::partition::{Partition, Shard};
 use crate::refusal::Refusal;
 use crate::{Context, lobby, scene_master};
 
@@ -51,14 +52,18 @@ pub(super) struct Group {
     /// How likely the first of two teams wins.
     win_probability: Option<f64>,
     attempts: u32,
+    /// The fleet of the scene that is asked for, also if the domain has another one by now: the match's id is of its
+    /// shard.
+    fleet: FleetName,
     /// SceneMaster was not up: it is to be asked again, for the same.
     ask_again: bool,
 }
 
 impl Group {
     /// Those who are sent to a running scene.
-    pub fn for_scene(lease: Lease, tickets: Vec<u64>, places: Vec<Vec<Place>>) -> Self {
+    pub fn for_scene(fleet: FleetName, lease: Lease, tickets: Vec<u64>, places: Vec<Vec<Place>>) -> Self {
         Self {
+            fleet,
             tickets,
             places,
             accepted: None,
@@ -82,7 +87,8 @@ impl Match {
     /// Makes a group of tickets that wait.
     pub(super) fn group(&mut self, formation: Formation, cx: &mut Context<'_>) {
         let Formation { gathering, mut tickets, places, win_probability, region } = formation;
-        let match_id = MatchId(cx.rng.next_u64());
+        let fleet = self.domain.fleet.clone();
+        let match_id = MatchId(Shard::of_fleet(&fleet).id(cx.rng.next_u64()));
         let mut places = self.by_ticket(&tickets, places);
         // Seats are in the order in which users came, as far as that is known.
         tickets.rotate_left(1);
@@ -96,6 +102,7 @@ impl Match {
             win_probability,
             attempts: 1,
             ask_again: false,
+            fleet,
             tickets: tickets.clone(),
             places,
         };
@@ -159,7 +166,7 @@ impl Match {
         cx.send(scene_master::Event::ReqCreateScene {
             match_id,
             domain: self.name.clone(),
-            fleet: self.domain.fleet.clone(),
+            fleet: group.fleet.clone(),
             players,
             choices: group.choices.clone(),
             region: group.region.clone(),
@@ -197,7 +204,7 @@ impl Match {
             self.note_filled(match_id, lease, cx.now);
         }
         let Some(group) = self.groups.get_mut(&match_id) else { return };
-        if result.is_err() && self.down.contains(&ServiceName::SceneMaster) {
+        if result.is_err() && self.masters_down.has(Shard::of_id(match_id.0)) {
             return; // It is asked again when it is up.
         }
         if matches!(result, Err(Refusal::ServiceDown(ServiceName::SceneMaster))) {
@@ -220,13 +227,14 @@ impl Match {
 
     /// Another scene for a group whose first one could not be made.
     fn try_again(&mut self, group: Group, cx: &mut Context<'_>) {
-        let match_id = MatchId(cx.rng.next_u64());
+        let fleet = self.domain.fleet.clone();
+        let match_id = MatchId(Shard::of_fleet(&fleet).id(cx.rng.next_u64()));
         for number in &group.tickets {
             if let Some(ticket) = self.tickets.get_mut(number) {
                 ticket.state = State::Grouped(match_id);
             }
         }
-        self.groups.insert(match_id, Group { attempts: group.attempts + 1, ..group });
+        self.groups.insert(match_id, Group { attempts: group.attempts + 1, fleet, ..group });
         self.place(match_id, cx);
     }
 
@@ -316,8 +324,9 @@ impl Match {
 
     /// Groups that have no scene ask again. It counts as an attempt, in case it is their request that has brought
     /// SceneMaster down.
-    pub(super) fn scene_master_up(&mut self, cx: &mut Context<'_>) {
-        let mut groups: Vec<MatchId> = self.groups.keys().copied().collect();
+    pub(super) fn scene_master_up(&mut self, partition: Partition, cx: &mut Context<'_>) {
+        let of_partition = self.groups.keys().filter(|match_id| partition.has(Shard::of_id(match_id.0)));
+        let mut groups: Vec<MatchId> = of_partition.copied().collect();
         groups.sort();
         for match_id in groups {
             let Some(group) = self.groups.get_mut(&match_id).filter(|group| !group.is_accepting()) else { continue };
@@ -349,7 +358,7 @@ impl Match {
             // A scene that is there after all ends when it is told of.
             let tickets = self.groups.remove(&match_id).map(|group| group.tickets).unwrap_or_default();
             self.give_up_all(tickets, &Refusal::ServiceDown(ServiceName::Db), cx);
-        } else if self.down.contains(&ServiceName::SceneMaster) {
+        } else if self.masters_down.has(Shard::of_id(match_id.0)) {
             self.group_until.set(match_id, cx.now.plus_ms(PLACE_MS_MAX));
         } else if group.ask_again {
             self.ask_for_scene(match_id, cx);

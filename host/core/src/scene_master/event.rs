@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::fleets::Builds;
-use super::nodes::{Capacity, Idle};
+use super::nodes::{Capacity, Idle, Load};
 use super::operator::Order;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ use crate::config::Fleet;
 use crate::ids::{AllocationId, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, UserId};
 use crate::matching::backfill::{Lease, Opening};
 use crate::message::{EndReason, PlayerResult, ServiceName};
+use crate::partition::{Partition, Shard};
 use crate::read::Scanned;
 use crate::record::SceneRecord;
 use crate::refusal::Refusal;
@@ -201,6 +202,8 @@ pub enum Event {
     ReqRejoin {
         /// Who.
         user: UserId,
+        /// In which scene.
+        scene: SceneId,
     },
     /// A user may not play any more.
     ReqRemoveUser {
@@ -342,6 +345,13 @@ pub enum Event {
     },
     /// What a node tells of its scenes. A node that is not known offers to run scenes with that.
     SynReport(Box<Report>),
+    /// What is taken of a node, by shard: it has changed, or somebody has thought that there is room.
+    SynLoad {
+        /// Which node.
+        node: NodeId,
+        /// Of each shard that has scenes there.
+        load: BTreeMap<Shard, Load>,
+    },
     /// The records that a fresh SceneMaster has asked for.
     Scanned {
         /// The number of the question.
@@ -399,4 +409,64 @@ pub enum Event {
     Stopping,
     /// Time has passed.
     Tick,
+}
+
+impl Event {
+    /// An operator's question with another number.
+    #[must_use]
+    pub fn numbered(&self, with: u64) -> Self {
+        let mut event = self.clone();
+        if let Self::ReqOperator { number, .. } | Self::ReqCreateByHand { number, .. } = &mut event {
+            *number = with;
+        }
+        event
+    }
+
+    /// For whom it is: for those that have one of these shards.
+    pub fn to(&self) -> Partition {
+        match self {
+            Self::ReqCreateScene { match_id, .. } | Self::ReqCancelScene { match_id } => of_id(match_id.0),
+            Self::ReqFillSeats { lease, .. } => of_id(lease.allocation.0),
+            Self::ReqCreateByHand { fleet, .. } => Shard::of_fleet(fleet).into(),
+            Self::ReqOperator { order, .. } => order.to(),
+            Self::ResCreateScene { scene, .. }
+            | Self::SynUserJoined { scene, .. }
+            | Self::SynUserLeft { scene, .. }
+            | Self::ReqAskDestroyScene { scene, .. }
+            | Self::ResDestroyScene { scene, .. }
+            | Self::ResReleaseScene { scene, .. }
+            | Self::ReqRejoin { scene, .. }
+            | Self::ResAddToken { scene, .. }
+            | Self::SynLabel { scene, .. }
+            | Self::SynSeekPlayers { scene, .. }
+            | Self::SynMatchAgain { scene, .. }
+            | Self::SynSpectators { scene, .. }
+            | Self::ReqJoinInProgress { scene, .. }
+            | Self::ResAddSeat { scene, .. }
+            | Self::ReqWatch { scene, .. }
+            | Self::ResAddSpectator { scene, .. }
+            | Self::SynSpectatorLeft { scene, .. }
+            | Self::ReqGiveUpSeat { scene, .. }
+            | Self::SynMisbehaved { scene, .. } => of_id(scene.0),
+            Self::SynReport(report) => Partition::of_scenes(report.from, report.to),
+            Self::Scanned { job, .. } => of_id(*job),
+            Self::ResRecord { allocation, .. } => of_id(allocation.0),
+            Self::ReqFindScenes { query, .. } => query.to(),
+            Self::Fleets { .. }
+            | Self::ReqSeat { .. }
+            | Self::ReqRemoveUser { .. }
+            | Self::SynLoad { .. }
+            | Self::NodeUp { .. }
+            | Self::NodeDown { .. }
+            | Self::Recovered { .. }
+            | Self::Handler { .. }
+            | Self::Service { .. }
+            | Self::Stopping
+            | Self::Tick => Partition::WHOLE,
+        }
+    }
+}
+
+fn of_id(id: u64) -> Partition {
+    Shard::of_id(id).into()
 }

@@ -109,7 +109,7 @@ impl SceneMaster {
     /// What a user finds: scenes that users can be in.
     pub(super) fn req_find_scenes(&self, user: UserId, number: u64, query: &Query, cx: &mut Context<'_>) {
         let result = query.check().map(|()| Box::new(self.find(query, false)));
-        cx.send(lobby::Event::ResFindScenes { user, number, result });
+        cx.send(lobby::Event::ResFindScenes { user, number, of: self.partition, result });
     }
 
     /// What an operator finds: scenes in all states.

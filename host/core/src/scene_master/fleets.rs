@@ -21,6 +21,7 @@ use crate::Context;
 use crate::config::{AfterSession, Fleet, StartOn};
 use crate::ids::{Build, FleetName, SceneId, Time};
 use crate::message::{EndReason, ServiceName};
+use crate::partition::Shard;
 use crate::refusal::Refusal;
 
 /// How many scenes of one fleet may be being made ready at once.
@@ -146,9 +147,10 @@ pub struct FleetView {
 }
 
 impl SceneMaster {
-    /// What fleets are from now on. Scenes that are in use keep what they have; those that wait for use and are of
+    /// What fleets are from now on, those of others among them. Scenes that are in use keep what they have; those that wait for use and are of
     /// another build are replaced.
-    pub(super) fn set_fleets(&mut self, fleets: BTreeMap<FleetName, (Builds, Fleet)>, cx: &mut Context<'_>) {
+    pub(super) fn set_fleets(&mut self, mut fleets: BTreeMap<FleetName, (Builds, Fleet)>, cx: &mut Context<'_>) {
+        fleets.retain(|name, _| self.partition.has(Shard::of_fleet(name)));
         for (name, fleet) in &mut self.fleets {
             fleet.is_gone = !fleets.contains_key(name);
         }

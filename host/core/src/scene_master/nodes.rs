@@ -5,6 +5,7 @@
 //! allocated. A scene that is wanted in a region runs on a node of that region, or of none, and never in another one.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use super::{Due, SceneMaster, State};
 use serde::{Deserialize, Serialize};
@@ -13,9 +14,10 @@ use crate::Context;
 use crate::config::{Fleet, OnDrain, Placement, Usage};
 use crate::ids::{NodeId, SceneId, Time};
 use crate::message::{EndReason, Message, ServiceName};
+use crate::partition::Shard;
 use crate::record::{self, DrainRecord};
 use crate::refusal::Refusal;
-use crate::scene_service::Round;
+use crate::scene_service::{self, Round};
 
 /// How many nodes are remembered that are gone.
 const GONE_MAX: usize = 10_000;
@@ -35,6 +37,31 @@ impl Capacity {
     /// So many scenes of any kind.
     pub fn scenes(scenes: u32) -> Self {
         Self { scenes, cpu_us_per_s: u64::MAX, memory_kib: u64::MAX }
+    }
+}
+
+/// What is taken of a node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Load {
+    /// How many scenes it has.
+    pub scenes: u32,
+    /// How many of them are used by anybody.
+    pub in_use: u32,
+    /// What they use of its cores, as their fleets say, in microseconds of each second.
+    pub cpu_us_per_s: u64,
+    /// The same for its memory, in KiB.
+    pub memory_kib: u64,
+}
+
+impl Load {
+    /// Both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            scenes: self.scenes + other.scenes,
+            in_use: self.in_use + other.in_use,
+            cpu_us_per_s: self.cpu_us_per_s + other.cpu_us_per_s,
+            memory_kib: self.memory_kib + other.memory_kib,
+        }
     }
 }
 
@@ -65,8 +92,10 @@ pub(super) struct Node {
     pub url: String,
     pub region: Option<String>,
     capacity: Capacity,
-    /// What is taken, of each part.
+    /// What is taken, of each part: by the scenes that are counted here, and by those of other partitions as far as the
+    /// node has told.
     used: Capacity,
+    others: Load,
     /// How many of its scenes are allocated.
     pub allocated: u32,
     idle: Option<Idle>,
@@ -97,6 +126,24 @@ pub struct NodeView {
     pub idle_since: Option<Time>,
     /// It gets no more scenes.
     pub is_draining: bool,
+}
+
+impl NodeView {
+    /// As two SceneMasters see it, each with its own scenes.
+    pub(super) fn and(self, other: Self) -> Self {
+        let used = Capacity {
+            scenes: self.used.scenes + other.used.scenes,
+            cpu_us_per_s: self.used.cpu_us_per_s + other.used.cpu_us_per_s,
+            memory_kib: self.used.memory_kib + other.used.memory_kib,
+        };
+        Self {
+            used,
+            allocated: self.allocated + other.allocated,
+            idle_since: self.idle_since.zip(other.idle_since).map(|(one, other)| one.max(other)),
+            is_draining: self.is_draining || other.is_draining,
+            ..self
+        }
+    }
 }
 
 /// Which nodes are tried for a scene.
@@ -136,9 +183,10 @@ impl Node {
             0 => u64::from(u32::MAX),
             each => has.saturating_sub(taken) / u64::from(each),
         };
-        let scenes = u64::from(self.capacity.scenes.saturating_sub(self.used.scenes));
-        let by_cpu = fits(self.capacity.cpu_us_per_s, self.used.cpu_us_per_s, usage.cpu_us_per_s);
-        let by_memory = fits(self.capacity.memory_kib, self.used.memory_kib, usage.memory_kib);
+        let (used, others) = (self.used, self.others);
+        let scenes = u64::from(self.capacity.scenes.saturating_sub(used.scenes + others.scenes));
+        let by_cpu = fits(self.capacity.cpu_us_per_s, used.cpu_us_per_s + others.cpu_us_per_s, usage.cpu_us_per_s);
+        let by_memory = fits(self.capacity.memory_kib, used.memory_kib + others.memory_kib, usage.memory_kib);
         scenes.min(by_cpu).min(by_memory) as u32
     }
 
@@ -168,6 +216,7 @@ impl SceneMaster {
             region,
             capacity,
             used: nothing,
+            others: Load::default(),
             allocated: 0,
             idle,
             idle_since: cx.now,
@@ -201,6 +250,18 @@ impl SceneMaster {
         }
         for id in self.scenes_of(node) {
             self.lost(id, super::MACHINE_GONE, cx);
+        }
+    }
+
+    /// What is taken of a node, by shard; what is taken of it here is known better.
+    pub(super) fn note_load(&mut self, id: NodeId, load: &BTreeMap<Shard, Load>) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let of_others = load.iter().filter(|(shard, _)| !self.partition.has(**shard));
+        let others = of_others.fold(Load::default(), |sum, (_, load)| sum.and(*load));
+        let has_more_room = others.scenes < node.others.scenes;
+        node.others = others;
+        if has_more_room {
+            self.want_standby();
         }
     }
 
@@ -337,7 +398,12 @@ impl SceneMaster {
 
     /// A node was idle for its whole time to live.
     pub(super) fn node_idle(&mut self, id: NodeId, cx: &mut Context<'_>) {
-        let Some(idle) = self.nodes.get(&id).and_then(|node| node.idle) else { return };
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let Some(idle) = node.idle else { return };
+        if node.others.in_use > 0 {
+            node.idle_since = cx.now;
+            return self.plan_idle(id);
+        }
         cx.send(Message::NodeIdle(id));
         if idle.exits {
             self.drain_node(id, true, cx);
@@ -362,6 +428,8 @@ impl SceneMaster {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         cx.delete(record::drain_key(id));
         (node.is_draining, node.exits) = (false, false);
+        let event = scene_service::Event::SynDrained { partition: self.partition, drained: false };
+        cx.send(Message::SceneService(id, event));
         self.plan_idle(id);
         self.want_standby();
     }
@@ -369,7 +437,8 @@ impl SceneMaster {
     fn tell_if_drained(&self, id: NodeId, cx: &mut Context<'_>) {
         let is_drained = |node: &Node| node.is_draining && node.exits && node.used.scenes == 0;
         if self.nodes.get(&id).is_some_and(is_drained) {
-            cx.send(Message::NodeDrained(id));
+            let event = scene_service::Event::SynDrained { partition: self.partition, drained: true };
+            cx.send(Message::SceneService(id, event));
         }
     }
 
@@ -394,7 +463,7 @@ impl SceneMaster {
                 let until = cx.now.plus_ms(scene.rules.drain_ms).min(life_until);
                 let grace_ms = until.ms_since(cx.now);
                 self.enter(id, State::Draining, Some(until), cx);
-                let event = crate::scene_service::Event::ReqDrainScene { scene: id, epoch, grace_ms };
+                let event = scene_service::Event::ReqDrainScene { scene: id, epoch, grace_ms };
                 cx.send(Message::SceneService(node, event));
             }
             State::Placing

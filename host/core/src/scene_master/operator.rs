@@ -6,13 +6,16 @@ use super::fleets::FleetView;
 use super::nodes::{Nearness, NodeView};
 use super::placing::{Allocation, Asked};
 use super::{Matched, SceneMaster, State};
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Context;
 use crate::config::{RESERVE_MS_MAX, StartOn};
 use crate::ids::{AllocationId, DomainName, FleetName, NodeId, SceneId, Time, UserId};
 use crate::lobby;
-use crate::message::{Arranged, EndReason, Entry, Message};
+use crate::message::{Arranged, EndReason, Entry, Message, ServiceName};
+use crate::partition::{Partition, Shard};
 use crate::refusal::Refusal;
 use crate::scene_list::{Page, Query};
 
@@ -123,6 +126,68 @@ pub enum Answer {
         /// The way in of each user.
         entries: Vec<(UserId, Entry)>,
     },
+}
+
+impl Order {
+    /// For whom it is: for those that have one of these shards.
+    pub fn to(&self) -> Partition {
+        match self {
+            Self::Fleets | Self::Nodes | Self::DrainNode { .. } | Self::UndrainNode { .. } => Partition::WHOLE,
+            Self::Reserve { fleet, .. } | Self::Allocate { fleet, .. } => Shard::of_fleet(fleet).into(),
+            Self::Release { scene } | Self::Stop { scene } | Self::Move { scene, .. } | Self::Kick { scene, .. } => {
+                Shard::of_id(scene.0).into()
+            }
+            Self::Find { query } => query.to(),
+        }
+    }
+}
+
+impl Answer {
+    /// One answer out of those of several SceneMasters to the same order; a list has at most so many scenes.
+    ///
+    /// # Errors
+    /// Why one has refused. A list, which changes nothing, is one of those that have answered, if any has.
+    pub fn merge(answers: Vec<Result<Self, Refusal>>, limit: usize) -> Result<Self, Refusal> {
+        let is_list =
+            |answer: &Result<Self, Refusal>| matches!(answer, Ok(Self::Fleets(_) | Self::Nodes(_) | Self::Found(_)));
+        if !answers.iter().any(is_list) {
+            let done = answers.into_iter().reduce(|one, other| one.and(other));
+            return done.unwrap_or(Err(Refusal::ServiceDown(ServiceName::SceneMaster)));
+        }
+        let (mut fleets, mut nodes, mut pages) = (Vec::new(), BTreeMap::<NodeId, NodeView>::new(), Vec::new());
+        let mut merged = Self::Done;
+        for answer in answers.into_iter().flatten() {
+            match answer {
+                Self::Fleets(of_one) => {
+                    fleets.extend(of_one);
+                    merged = Self::Fleets(Vec::new());
+                }
+                Self::Nodes(of_one) => {
+                    for view in of_one {
+                        let view = match nodes.remove(&view.node) {
+                            Some(other) => other.and(view),
+                            None => view,
+                        };
+                        nodes.insert(view.node, view);
+                    }
+                    merged = Self::Nodes(Vec::new());
+                }
+                Self::Found(page) => {
+                    pages.push(*page);
+                    merged = Self::Found(Box::default());
+                }
+                _ => {}
+            }
+        }
+        Ok(match merged {
+            Self::Fleets(_) => {
+                fleets.sort_by(|one, other| one.fleet.cmp(&other.fleet));
+                Self::Fleets(fleets)
+            }
+            Self::Nodes(_) => Self::Nodes(nodes.into_values().collect()),
+            _ => Self::Found(Box::new(Page::merge(pages, limit))),
+        })
+    }
 }
 
 impl SceneMaster {

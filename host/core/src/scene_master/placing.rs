@@ -18,6 +18,7 @@ use crate::config::{Fleet, StartOn};
 use crate::ids::{AllocationId, DomainName, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, UserId};
 use crate::matching;
 use crate::message::{Arranged, EndReason, Entry, Message, Player};
+use crate::partition::Shard;
 use crate::refusal::Refusal;
 use crate::scene_service::{self, SeatGrant};
 use crate::token::Secret;
@@ -169,7 +170,7 @@ impl SceneMaster {
     /// Gives a scene that nobody uses to these players: its next epoch is their session.
     pub(super) fn give(&mut self, id: SceneId, allocation: Allocation, cx: &mut Context<'_>) {
         let Allocation { asked, domain, match_id, players, arranged } = allocation;
-        let number = AllocationId(cx.rng.next_u64());
+        let number = AllocationId(Shard::of_id(id.0).id(cx.rng.next_u64()));
         let Some(scene) = self.scenes.get_mut(&id) else { return };
         let Some(fleet) = self.fleets.get_mut(&scene.fleet) else { return };
         let reuse = matches!(scene.state, State::Ready | State::Reserved);
@@ -224,7 +225,7 @@ impl SceneMaster {
 
     /// A new scene that has a slot of a node and is not ordered yet.
     pub(super) fn place(&mut self, fleet: &FleetName, node: NodeId, asked: Asked, cx: &mut Context<'_>) -> SceneId {
-        let id = SceneId(cx.rng.next_u64());
+        let id = SceneId(Shard::of_fleet(fleet).id(cx.rng.next_u64()));
         // Whoever asks for a place has found the fleet.
         let of = self.fleets.entry(fleet.clone()).or_default();
         let scene = Scene {

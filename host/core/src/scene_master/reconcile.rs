@@ -18,6 +18,7 @@ use super::{Due, Event, Scene, SceneMaster, SeatRow, SeatState, State};
 use crate::config::Fleet;
 use crate::ids::{AllocationId, Epoch, FleetName, MatchId, NodeId, SceneId, Seat, Time, UserId};
 use crate::message::{EndReason, Message, ServiceName};
+use crate::partition::Shard;
 use crate::read::{ScanRecords, Scanned};
 use crate::record::{self, DRAIN_PREFIX, DrainRecord, FINISHED_PREFIX, SCENE_PREFIX, SceneRecord};
 use crate::refusal::Refusal;
@@ -121,7 +122,7 @@ impl SceneMaster {
                 cx.send(Message::Operator(number, Err(DOWN)));
             }
             Event::ReqFindScenes { user, number, .. } => {
-                cx.send(lobby::Event::ResFindScenes { user, number, result: Err(DOWN) });
+                cx.send(lobby::Event::ResFindScenes { user, number, of: self.partition, result: Err(DOWN) });
             }
             Event::ReqJoinInProgress { number, joiner, .. } => {
                 cx.send(lobby::Event::ResJoinInProgress { user: joiner.user, number, result: Err(DOWN) });
@@ -129,15 +130,16 @@ impl SceneMaster {
             Event::ReqWatch { user, number, .. } => {
                 cx.send(lobby::Event::ResWatch { user, number, result: Err(DOWN) });
             }
-            Event::ReqRejoin { user } => cx.send(lobby::Event::ResRejoin { user, result: Err(DOWN) }),
+            Event::ReqRejoin { user, .. } => cx.send(lobby::Event::ResRejoin { user, result: Err(DOWN) }),
             Event::ReqSeat { user, number } => {
-                cx.send(lobby::Event::ResSeat { user, number, held: Err(DOWN), ended: None });
+                cx.send(lobby::Event::ResSeat { user, number, of: self.partition, held: Err(DOWN), ended: None });
             }
             Event::ReqRemoveUser { .. } | Event::ReqCancelScene { .. } | Event::ReqGiveUpSeat { .. } => {
                 reconcile.hold(event);
             }
             Event::Fleets { .. }
             | Event::NodeUp { .. }
+            | Event::SynLoad { .. }
             | Event::NodeDown { .. }
             | Event::Handler { .. }
             | Event::Service { .. }
@@ -181,10 +183,18 @@ impl SceneMaster {
         };
         *at = cx.now.plus_ms(SCAN_AGAIN_MS);
         // Drawn, so that no answer to a SceneMaster before, or to an earlier question, is taken for one to this.
-        *job = cx.rng.next_u64() | 1;
-        // The first text behind all that begin with the prefix, whose last sign is a slash.
-        let to = format!("{}0", PREFIXES[*prefix].trim_end_matches('/'));
-        cx.send(Message::ScanForMaster(ScanRecords { job: *job, from: from.clone(), to, limit: RECORDS_MAX }));
+        *job = self.partition.first().id(cx.rng.next_u64()) | 1;
+        let (first, to) = match PREFIXES[*prefix] {
+            // The first text behind all that begin with the prefix, whose last sign is a slash. All have the nodes.
+            DRAIN_PREFIX => (DRAIN_PREFIX.to_owned(), format!("{}0", DRAIN_PREFIX.trim_end_matches('/'))),
+            // Allocations are numbered as scenes are.
+            of_scenes => {
+                let (first, last) = self.partition.scenes();
+                (format!("{of_scenes}{first}"), format!("{of_scenes}{last}\0"))
+            }
+        };
+        let from = first.max(from.clone());
+        cx.send(Message::ScanForMaster(ScanRecords { job: *job, from, to, limit: RECORDS_MAX }));
     }
 
     fn loaded(&mut self, of_job: u64, records: Scanned, cx: &mut Context<'_>) {
@@ -310,7 +320,8 @@ impl SceneMaster {
         let mut nodes = self.nodes_of_scenes();
         nodes.extend(self.nodes.keys());
         nodes.extend(self.reconcile.iter().flat_map(|it| &it.there));
-        let awaited = nodes.difference(&self.gone).map(|node| (*node, SceneId(0))).collect();
+        let (from, to) = self.partition.scenes();
+        let awaited = nodes.difference(&self.gone).map(|node| (*node, from)).collect();
         // Drawn, too.
         let number = cx.rng.next_u64() | 1;
         if let Some(reconcile) = &mut self.reconcile {
@@ -318,7 +329,7 @@ impl SceneMaster {
             reconcile.stage = Stage::Asking { number, offers_until, until, awaited };
         }
         // Those, too, that nobody here has heard of.
-        cx.send(Message::EverySceneService(scene_service::Event::ReqReport { number, from: SceneId(0) }));
+        cx.send(Message::EverySceneService(scene_service::Event::ReqReport { number, from, to }));
         self.plan_asking(cx);
         self.go_on_if_complete(cx);
     }
@@ -333,8 +344,9 @@ impl SceneMaster {
     /// Asks those again of whom a part is to come.
     fn ask_nodes(&mut self, cx: &mut Context<'_>) {
         let Some(Reconcile { stage: Stage::Asking { number, awaited, .. }, .. }) = &self.reconcile else { return };
+        let (_, to) = self.partition.scenes();
         for (node, from) in awaited {
-            let event = scene_service::Event::ReqReport { number: *number, from: *from };
+            let event = scene_service::Event::ReqReport { number: *number, from: *from, to };
             cx.send(Message::SceneService(*node, event));
         }
         self.plan_asking(cx);
@@ -354,6 +366,7 @@ impl SceneMaster {
             return; // It is overtaken by what the node has said since.
         }
         node.round = Some(report.round);
+        self.note_load(report.node, &report.load);
         let is_first = match self.reconcile.as_ref().map(|reconcile| &reconcile.stage) {
             Some(Stage::Asking { number, awaited, .. }) => {
                 *number == report.asked && awaited.get(&report.node).is_some_and(|next| report.from <= *next)
@@ -365,9 +378,9 @@ impl SceneMaster {
             && is_first
             && let Some(next) = awaited.get_mut(&report.node)
         {
-            match report.to {
-                SceneId(u64::MAX) => _ = awaited.remove(&report.node),
-                to => *next = SceneId(to.0 + 1).max(*next),
+            match report.to < self.partition.scenes().1 {
+                false => _ = awaited.remove(&report.node),
+                true => *next = SceneId(report.to.0 + 1).max(*next),
             }
             self.plan_asking(cx);
             self.go_on_if_complete(cx);
@@ -434,7 +447,9 @@ impl SceneMaster {
         let alive = report.scenes.iter().filter(|it| it.life != Life::Ending);
         let there: BTreeSet<(SceneId, Epoch)> = alive.map(|it| (it.scene, it.epoch)).collect();
         for reported in &report.scenes {
-            self.compare_one(report.node, reported, cx);
+            if self.partition.has(Shard::of_id(reported.scene.0)) {
+                self.compare_one(report.node, reported, cx);
+            }
         }
         let is_missing = |id: &SceneId, scene: &Scene| {
             let may_be = match scene.state {

@@ -100,7 +100,7 @@ impl SceneMaster {
             (!is_untold).then(|| Held { scene: *id, domain: domain() })
         });
         let ended = self.unheard.take(user);
-        cx.send(lobby::Event::ResSeat { user, number, held: Ok(held), ended });
+        cx.send(lobby::Event::ResSeat { user, number, of: self.partition, held: Ok(held), ended });
     }
 
     /// The lobby is down, or a fresh one is up.

@@ -37,7 +37,7 @@ impl SceneService {
         match (row, result) {
             (Some(Row { state: State::Running, .. }), result) => {
                 if result.is_ok() {
-                    self.remove(scene);
+                    self.remove(scene, cx);
                 }
                 cx.send(scene_master::Event::ResReleaseScene { scene, epoch, result });
             }

@@ -2,7 +2,8 @@
 //!
 //! Invariants: a round goes through all ids of scenes, part after part without a gap, so that a part also tells which
 //! scenes are not there; a part waits for its scenes' own words for [`GATHER_MS_MAX`] at most, and a scene that says
-//! nothing in that time is told of as silent. Only one part is gathered at a time.
+//! nothing in that time is told of as silent. Only one part is gathered at a time. What a SceneMaster has asked for comes
+//! before what is regular.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::Context;
 use crate::ids::{Build, Epoch, NodeId, SceneId, Time};
 use crate::message::{EndReason, Message};
-use crate::scene_master::{self, Offer};
+use crate::partition::Shard;
+use crate::scene_master::{self, Load, Offer};
 
 /// How often a node reports all of its scenes, at least; more often where a fleet's scenes may be silent for less.
 pub const REPORT_MS: u64 = 10_000;
@@ -38,6 +40,9 @@ pub struct Report {
     pub from: SceneId,
     /// The last one.
     pub to: SceneId,
+    /// What is taken of the node, by shard.
+    #[serde(default)]
+    pub load: BTreeMap<Shard, Load>,
     /// All scenes of the node with these ids, in the order of their ids.
     pub scenes: Vec<Reported>,
 }
@@ -97,63 +102,91 @@ pub(super) struct Part {
     round: Round,
     from: SceneId,
     to: SceneId,
+    /// The last id of those that it is a part of.
+    end: SceneId,
     /// Who has not said anything yet.
     waiting: BTreeSet<SceneId>,
     seats: BTreeMap<SceneId, (Epoch, Vec<SeatNow>)>,
 }
 
+/// What a SceneMaster has asked for.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    number: u64,
+    round: Round,
+    /// Where the next part begins.
+    next: SceneId,
+}
+
 /// How far the node is with its reports.
 #[derive(Debug, Clone)]
 pub(super) struct Reports {
-    /// The one that is under way, or was last; `None`: there was none.
-    round: Option<Round>,
-    /// SceneMaster's number, if this round was asked for.
-    asked: u64,
-    /// Where the next part begins.
+    /// The one that began last, asked for or not; `None`: there was none.
+    latest: Option<Round>,
+    /// The regular one that is under way, where its next part begins, and when.
+    regular: Round,
     next: SceneId,
+    at: Time,
+    /// What was asked for and is not all told, by the last id of each.
+    asked: BTreeMap<SceneId, Asked>,
     part: Option<Part>,
 }
 
 impl Default for Reports {
     fn default() -> Self {
-        Self { round: None, asked: 0, next: SceneId(0), part: None }
+        let regular = Round { since: Time(0), number: 0 };
+        Self { latest: None, regular, next: SceneId(0), at: Time(0), asked: BTreeMap::new(), part: None }
     }
 }
 
 impl Reports {
-    fn next_round(&self, now: Time) -> Round {
-        match self.round {
+    fn next_round(&mut self, now: Time) -> Round {
+        let round = match self.latest {
             Some(Round { since, number }) => Round { since, number: number + 1 },
             None => Round { since: now, number: 1 },
-        }
+        };
+        self.latest = Some(round);
+        round
     }
 }
 
 impl SceneService {
-    /// SceneMaster wants to know what there is from this id on: a round that is under way ends.
-    pub(super) fn req_report(&mut self, asked: u64, from: SceneId, cx: &mut Context<'_>) {
+    /// A SceneMaster wants to know what there is of its partition from this id on, before anything else. What it has
+    /// asked for before needs no more parts.
+    pub(super) fn req_report(&mut self, number: u64, from: SceneId, to: SceneId, cx: &mut Context<'_>) {
+        if from > to {
+            return;
+        }
         let round = self.reports.next_round(cx.now);
-        self.reports = Reports { round: Some(round), asked, next: from, part: None };
-        self.begin_part(cx);
+        self.reports.asked.insert(to, Asked { number, round, next: from });
+        if self.reports.part.as_ref().is_none_or(|part| part.asked == 0 || part.end == to) {
+            self.reports.part = None;
+            self.begin_part(cx);
+        }
     }
 
     /// Asks the scenes of the next part what they know of their seats.
     pub(super) fn begin_part(&mut self, cx: &mut Context<'_>) {
-        let Reports { round, asked, next, .. } = self.reports;
-        // One that was asked for has its round already.
-        let round = round.filter(|_| next != SceneId(0) || asked != 0);
-        let round = round.unwrap_or_else(|| self.reports.next_round(cx.now));
-        self.reports.round = Some(round);
-        let mut in_part = self.scenes.range(next..).take(REPORT_SCENES_MAX + 1);
+        let next_asked = self.reports.asked.iter().next().map(|(end, asked)| (*end, *asked));
+        let (asked, round, from, end) = match next_asked {
+            Some((end, Asked { number, round, next })) => (number, round, next, end),
+            None => {
+                if self.reports.next == SceneId(0) {
+                    self.reports.regular = self.reports.next_round(cx.now);
+                }
+                (0, self.reports.regular, self.reports.next, SceneId(u64::MAX))
+            }
+        };
+        let mut in_part = self.scenes.range(from..=end).take(REPORT_SCENES_MAX + 1);
         let mut running = Vec::new();
         for (id, scene) in in_part.by_ref().take(REPORT_SCENES_MAX) {
             if scene.state == State::Running {
                 running.push((*id, scene.epoch));
             }
         }
-        let to = in_part.next().map_or(SceneId(u64::MAX), |(first_of_next, _)| SceneId(first_of_next.0 - 1));
+        let to = in_part.next().map_or(end, |(first_of_next, _)| SceneId(first_of_next.0 - 1));
         let waiting = running.iter().map(|(id, _)| *id).collect();
-        self.reports.part = Some(Part { asked, round, from: next, to, waiting, seats: BTreeMap::new() });
+        self.reports.part = Some(Part { asked, round, from, to, end, waiting, seats: BTreeMap::new() });
         self.deadlines.set(Due::Report, cx.now.plus_ms(GATHER_MS_MAX));
         for (id, epoch) in running {
             self.expect_word(id, cx.now);
@@ -189,11 +222,12 @@ impl SceneService {
     /// A running scene is made of something else now: SceneMaster hears of it at once, by a part that is about this
     /// scene alone.
     fn report_change(&self, id: SceneId, seats: &[SeatNow], cx: &mut Context<'_>) {
-        let (Some(scene), Some(round)) = (self.scenes.get(&id), self.reports.round) else { return };
+        let (Some(scene), Some(round)) = (self.scenes.get(&id), self.reports.latest) else { return };
         let seats = Some(seats.to_vec());
         let reported = Reported { scene: id, epoch: scene.epoch, build: scene.build, life: Life::Running, seats };
         let (node, offer, scenes) = (self.node, self.offer.clone(), vec![reported]);
-        let report = Report { node, offer, asked: 0, round, from: id, to: id, scenes };
+        let load = self.load.by_shard().clone();
+        let report = Report { node, offer, asked: 0, round, from: id, to: id, load, scenes };
         cx.send(scene_master::Event::SynReport(Box::new(report)));
     }
 
@@ -213,7 +247,7 @@ impl SceneService {
 
     /// Tells SceneMaster of a part, as everything is now, and plans the next one.
     fn end_part(&mut self, mut part: Part, cx: &mut Context<'_>) {
-        let Part { asked, round, from, to, .. } = part;
+        let Part { asked, round, from, to, end, .. } = part;
         let mut reported = |id: &SceneId, scene: &Row| {
             let seats = part.seats.remove(id).filter(|(epoch, _)| *epoch == scene.epoch).map(|(_, seats)| seats);
             let life = match scene.state {
@@ -225,18 +259,21 @@ impl SceneService {
             Reported { scene: *id, epoch: scene.epoch, build: scene.build, life, seats }
         };
         let scenes = self.scenes.range(from..=to).map(|(id, scene)| reported(id, scene)).collect();
-        let report = Report { node: self.node, offer: self.offer.clone(), asked, round, from, to, scenes };
+        let (offer, load) = (self.offer.clone(), self.load.by_shard().clone());
+        let report = Report { node: self.node, offer, asked, round, from, to, load, scenes };
         cx.send(scene_master::Event::SynReport(Box::new(report)));
-        let is_last = to == SceneId(u64::MAX);
-        self.reports.next = if is_last { SceneId(0) } else { SceneId(to.0 + 1) };
-        if is_last {
-            self.reports.asked = 0;
+        let next = if to == end { None } else { Some(SceneId(to.0 + 1)) };
+        match (asked, next) {
+            (0, _) => {
+                let parts = self.scenes.len().div_ceil(REPORT_SCENES_MAX).max(1) as u64;
+                self.reports.next = next.unwrap_or(SceneId(0));
+                self.reports.at = cx.now.plus_ms(self.round_ms() / parts);
+            }
+            (_, Some(next)) => self.reports.asked.get_mut(&end).into_iter().for_each(|asked| asked.next = next),
+            (_, None) => _ = self.reports.asked.remove(&end),
         }
-        let at = match self.reports.asked {
-            0 => cx.now.plus_ms(self.round_ms() / self.scenes.len().div_ceil(REPORT_SCENES_MAX).max(1) as u64),
-            // Somebody waits for it.
-            _ => cx.now,
-        };
+        // Somebody waits for what was asked for.
+        let at = if self.reports.asked.is_empty() { self.reports.at } else { cx.now };
         self.deadlines.set(Due::Report, at);
     }
 

@@ -299,7 +299,7 @@ fn a_match_that_is_cancelled_or_that_the_scene_does_not_take_gives_its_seats_bac
         assert_eq!(sought(&told).map(|(_, openings, ..)| openings), Some(vec![any(2)]));
         let not_told = |message: &Message| !matches!(message, Message::Lobby(_));
         assert!(told.iter().all(not_told), "nobody was told of the seats: {told:?}");
-        let told = world.tell(Event::ReqRejoin { user: UserId(20) });
+        let told = world.tell(Event::ReqRejoin { user: UserId(20), scene });
         assert!(matches!(&told[..], [Message::Lobby(lobby::Event::ResRejoin { result: Err(Refusal::NoSeat), .. })]));
     };
     check(|world, _| world.tell(Event::ReqCancelScene { match_id: MATCH }), None);

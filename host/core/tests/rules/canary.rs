@@ -127,6 +127,7 @@ impl Farm {
             from: scene,
             to: scene,
             scenes,
+            load: BTreeMap::new(),
         })))
     }
 }

@@ -185,6 +185,7 @@ impl Farm {
             ToNode::ReqDrainScene { epoch, grace_ms, .. } => {
                 format!("{node}: drain epoch {} in {grace_ms} ms", epoch.0)
             }
+            ToNode::SynDrained { drained, .. } => format!("{node}: {}", if drained { "drained" } else { "undrained" }),
             other => format!("{other:?}"),
         };
         orders.into_iter().map(text).collect()

@@ -63,7 +63,7 @@ fn all() -> Query {
 fn find(world: &mut World<SceneMaster>, query: Query) -> Page {
     let told = world.tell(Event::ReqFindScenes { user: UserId(1), number: 7, query: Box::new(query) });
     match &told[..] {
-        [Message::Lobby(lobby::Event::ResFindScenes { user: UserId(1), number: 7, result: Ok(page) })] => {
+        [Message::Lobby(lobby::Event::ResFindScenes { user: UserId(1), number: 7, result: Ok(page), .. })] => {
             (**page).clone()
         }
         other => panic!("{other:?}"),

@@ -238,7 +238,7 @@ fn a_seat_whose_user_does_not_come_is_taken_back_also_if_the_scene_does_not_say_
 fn a_newcomer_with_another_way_in_has_its_time() {
     let (mut world, scene) = with_newcomer();
     world.pass_ms(TOKEN_MS_MAX + TOKEN_MS - 1_000);
-    world.tell(Event::ReqRejoin { user: UserId(20) });
+    world.tell(Event::ReqRejoin { user: UserId(20), scene });
     world.tell(Event::ResAddToken { scene, epoch: Epoch(1), seat: 2, result: Ok(()) });
     assert_eq!(shorts(&world.pass_ms(TOKEN_MS)), [] as [&str; 0]);
     assert_eq!(shorts(&world.pass_ms(LATE_MS)), ["SceneService ReqRemoveUser", "Lobby SynSceneEnded"]);

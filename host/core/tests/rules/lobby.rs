@@ -5,7 +5,9 @@ use scenehost_core::db::Answer;
 use scenehost_core::lobby::{ANSWER_MS_MAX, Event, FIRST_FRAME_MS_MAX, Lobby, MatchingAsk};
 use scenehost_core::message::{EndReason, MatchState, Notice, SceneEnded, Searching, ToUser};
 use scenehost_core::party;
-use scenehost_core::{AllocationId, ConnectionId, Message, PartyId, Refusal, ServiceName, UserId, scene_list};
+use scenehost_core::{
+    AllocationId, ConnectionId, Message, Partition, PartyId, Refusal, ServiceName, UserId, scene_list,
+};
 
 use crate::one_user::{
     ALLOCATION, CONNECTION, SCENE, SESSION, USER, domain, ended, entry, found, identity, idle, in_scene, left, lobby,
@@ -249,7 +251,7 @@ fn every_state_and_event() {
             ),
             ("ResRejoin", Event::ResRejoin { user: USER, result: Ok(entry(1)) }),
             ("ResRejoin, refused", Event::ResRejoin { user: USER, result: Err(Refusal::SceneEnded) }),
-            ("ResSeat", Event::ResSeat { user: USER, number: 1, held: Ok(None), ended: None }),
+            ("ResSeat", Event::ResSeat { user: USER, number: 1, of: Partition::WHOLE, held: Ok(None), ended: None }),
             ("SynSceneEnded", ended()),
             ("ReqScenes: find", crate::lobby_scenes::req(crate::lobby_scenes::find())),
             ("ReqScenes: join", crate::lobby_scenes::req(scene_list::Ask::Join(SCENE))),

@@ -3,7 +3,7 @@
 use scenehost_core::lobby::{ANSWER_MS_MAX, Event, SCENE_ASKS_MAX, SCENE_ASKS_PER_10_S};
 use scenehost_core::message::Notice;
 use scenehost_core::scene_list::{Ask, Page, Query};
-use scenehost_core::{Message, Refusal, SceneId, ServiceName, scene_master};
+use scenehost_core::{Message, Partition, Refusal, SceneId, ServiceName, scene_master};
 
 use crate::one_user::{
     CONNECTION, SCENE, USER, come_back, ended, entry, idle, in_scene, left, lost, searching, shorts,
@@ -29,7 +29,8 @@ fn watch(number: u64, result: Result<(scenehost_core::message::Entry, u64), Refu
 fn a_user_finds_scenes() {
     let mut world = idle();
     assert_eq!(shorts(&world.tell(req(find()))), ["SceneMaster ReqFindScenes"]);
-    let answer = || Event::ResFindScenes { user: USER, number: 1, result: Ok(Box::new(Page::default())) };
+    let answer =
+        || Event::ResFindScenes { user: USER, number: 1, of: Partition::WHOLE, result: Ok(Box::new(Page::default())) };
     let told = world.tell(answer());
     assert!(
         matches!(&told[..], [Message::User(told)] if told.request == 5 && told.notice == Notice::ResFindScenes(Default::default())),
@@ -130,11 +131,11 @@ fn a_user_asks_for_so_many_at_once_and_so_often() {
     }
     assert_eq!(shorts(&world.tell(req(find()))), ["User Refused Overloaded"]);
     for number in 1..=SCENE_ASKS_MAX as u64 {
-        world.tell(Event::ResFindScenes { user: USER, number, result: Err(Refusal::SceneEnded) });
+        world.tell(Event::ResFindScenes { user: USER, number, of: Partition::WHOLE, result: Err(Refusal::SceneEnded) });
     }
     for number in SCENE_ASKS_MAX as u64 + 1..u64::from(SCENE_ASKS_PER_10_S) {
         world.tell(req(find()));
-        world.tell(Event::ResFindScenes { user: USER, number, result: Err(Refusal::SceneEnded) });
+        world.tell(Event::ResFindScenes { user: USER, number, of: Partition::WHOLE, result: Err(Refusal::SceneEnded) });
     }
     assert_eq!(shorts(&world.tell(req(find()))), ["User Refused TooOften"]);
 }
@@ -145,7 +146,8 @@ fn an_answer_to_a_client_that_is_gone_is_told_to_nobody() {
     world.tell(req(find()));
     world.tell(left());
     come_back(&mut world, scenehost_core::ConnectionId(2), None);
-    let answer = Event::ResFindScenes { user: USER, number: 1, result: Ok(Box::new(Page::default())) };
+    let answer =
+        Event::ResFindScenes { user: USER, number: 1, of: Partition::WHOLE, result: Ok(Box::new(Page::default())) };
     assert_eq!(shorts(&world.tell(answer)), [] as [&str; 0]);
 }
 

@@ -39,6 +39,7 @@ mod matching;
 mod matchmaker;
 mod moving;
 mod one_user;
+mod partitions;
 mod party;
 mod party_search;
 mod presence;

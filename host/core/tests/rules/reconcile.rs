@@ -107,7 +107,8 @@ impl Books {
         self.rounds += 1;
         let round = Round { since: Time(1), number: self.rounds };
         let (from, to) = (SceneId(0), SceneId(u64::MAX));
-        self.tell(Event::SynReport(Box::new(Report { node: NODE, offer: offer(), asked, round, from, to, scenes })))
+        let (offer, load) = (offer(), BTreeMap::new());
+        self.tell(Event::SynReport(Box::new(Report { node: NODE, offer, asked, round, from, to, load, scenes })))
     }
 
     /// The node says what it runs, because it was asked.
@@ -208,7 +209,7 @@ fn a_fresh_one_decides_nothing_before_it_knows_what_there_is() {
     let (mut books, scene) = Books::running(Fleet::default());
     books.fail();
     assert_eq!(shorts(&books.req_create(MatchId(51), [12, 13])), ["Match ResCreateScene ✗ServiceDown"]);
-    assert_eq!(books.said(Event::ReqRejoin { user: UserId(10) }), ["Lobby ResRejoin ✗ServiceDown"]);
+    assert_eq!(books.said(Event::ReqRejoin { user: UserId(10), scene }), ["Lobby ResRejoin ✗ServiceDown"]);
     let refused = Err(Refusal::ServiceDown(ServiceName::SceneMaster));
     assert_eq!(books.order(Order::Stop { scene }), [Message::Operator(7, refused)]);
     // Nobody would ask for this again.
@@ -226,8 +227,8 @@ fn seats_go_on_from_where_the_scene_says_they_are() {
     // User 10 has left and user 11 has come in while nobody listened.
     let seats = [SeatNow::Gone(EndReason::Left), SeatNow::Held];
     assert_eq!(shorts(&books.answers(vec![with_seats(scene, seats)])), ["Lobby SynSceneEnded", "SceneMaster up"]);
-    assert_eq!(books.said(Event::ReqRejoin { user: UserId(10) }), ["Lobby ResRejoin ✗NoSeat"]);
-    assert_eq!(books.said(Event::ReqRejoin { user: UserId(11) }), ["SceneService ReqAddToken"]);
+    assert_eq!(books.said(Event::ReqRejoin { user: UserId(10), scene }), ["Lobby ResRejoin ✗NoSeat"]);
+    assert_eq!(books.said(Event::ReqRejoin { user: UserId(11), scene }), ["SceneService ReqAddToken"]);
     // A report from before changes nothing, and what the books have given up the scene gives up, too.
     let late = [SeatNow::Held, SeatNow::Expected];
     assert_eq!(shorts(&books.reports(vec![with_seats(scene, late)])), ["SceneService ReqRemoveUser"]);
@@ -593,10 +594,10 @@ fn a_node_reports_all_of_its_scenes_in_parts_without_a_gap() {
     let mut world = node(SCENES);
     // Each scene says what it knows of its seats, as soon as it is asked.
     let mut told = Vec::new();
-    let mut said = world.tell(ToNode::ReqReport { number: 9, from: SceneId(0) });
+    let mut said = world.tell(ToNode::ReqReport { number: 9, from: SceneId(0), to: SceneId(u64::MAX) });
     for _ in 0..10 {
         let asked: Vec<SceneId> = said.iter().filter_map(asked_scene).collect();
-        told.extend(reports(&said));
+        told.extend(reports(&said).into_iter().filter(|it| it.asked != 0));
         said = asked.iter().flat_map(|scene| world.tell(seats_of(*scene))).collect();
         said.extend(world.pass_ms(0));
     }
@@ -625,7 +626,7 @@ fn seats_of(scene: SceneId) -> ToNode {
 #[test]
 fn a_scene_that_says_nothing_does_not_hold_its_nodes_report_up() {
     let mut world = node(2);
-    world.tell(ToNode::ReqReport { number: 9, from: SceneId(0) });
+    world.tell(ToNode::ReqReport { number: 9, from: SceneId(0), to: SceneId(u64::MAX) });
     world.tell(seats_of(SceneId(2)));
     let told = reports(&world.pass_ms(scene_service::GATHER_MS_MAX));
     let seats: Vec<_> = told[0].scenes.iter().map(|it| (it.scene.0, it.seats.is_some())).collect();
@@ -708,7 +709,7 @@ fn a_scene_tells_its_label_and_who_watches_only_to_one_that_asks_anew() {
     let orders = |asked: Option<u64>| {
         let mut world = node(1);
         let told = match asked {
-            Some(number) => world.tell(ToNode::ReqReport { number, from: SceneId(0) }),
+            Some(number) => world.tell(ToNode::ReqReport { number, from: SceneId(0), to: SceneId(u64::MAX) }),
             None => world.pass_ms(scene_service::REPORT_MS),
         };
         let anew = told.iter().find_map(|message| match message {

@@ -243,7 +243,7 @@ fn a_next_life_that_does_not_come_is_one_more_failure() {
 fn who_asks_for_the_way_back_meanwhile_hears_that_it_begins_anew() {
     let (mut world, scene) = running(fleet());
     world.tell(crashed(scene, 1));
-    let rejoin = |world: &mut World<SceneMaster>| shorts(&world.tell(Event::ReqRejoin { user: UserId(10) }));
+    let rejoin = |world: &mut World<SceneMaster>| shorts(&world.tell(Event::ReqRejoin { user: UserId(10), scene }));
     assert_eq!(rejoin(&mut world), ["Lobby ResRejoin ✗Restarting"]);
     let (_, placed) = anew(&mut world);
     assert_eq!(rejoin(&mut world), ["Lobby ResRejoin ✗Restarting"]);

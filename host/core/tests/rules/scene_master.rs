@@ -91,6 +91,7 @@ fn report(round: u64, scenes: Vec<Reported>) -> Event {
         round: Round { since: Time(1), number: round },
         from,
         to,
+        load: BTreeMap::new(),
         scenes,
     }))
 }
@@ -241,7 +242,7 @@ fn a_seat_that_was_given_up_before_its_scene_could_not_be_made_takes_no_other_se
     world.tell(created(next, Ok(())));
     world.tell(created(scene, Err(Refusal::Overloaded("scenes".into()))));
     assert_eq!(world.service.state_name(scene), "Stopped");
-    assert_eq!(shorts(&world.tell(Event::ReqRejoin { user: UserId(10) })), ["SceneService ReqAddToken"]);
+    assert_eq!(shorts(&world.tell(Event::ReqRejoin { user: UserId(10), scene })), ["SceneService ReqAddToken"]);
 }
 
 #[test]
@@ -632,7 +633,7 @@ fn every_state_and_event() {
             ("ResDestroyScene", destroyed(scene)),
             ("ResDestroyScene, other epoch", Event::ResDestroyScene { scene, epoch: Epoch(2), kept: false }),
             ("ResDestroyScene, kept", Event::ResDestroyScene { scene, epoch: EPOCH, kept: true }),
-            ("ReqRejoin", Event::ReqRejoin { user: UserId(11) }),
+            ("ReqRejoin", Event::ReqRejoin { user: UserId(11), scene }),
             ("ReqRemoveUser", Event::ReqRemoveUser { user: UserId(11) }),
             ("ResAddToken", add_token(Ok(()))),
             ("ResAddToken, refused", add_token(Err(Refusal::SceneEnded))),

@@ -285,7 +285,7 @@ fn every_state_and_event() {
                 "ReqRemoveSpectator",
                 Event::ReqRemoveSpectator { scene: SCENE, epoch: EPOCH, user: UserId(5), reason: EndReason::Left },
             ),
-            ("ReqReport", Event::ReqReport { number: 5, from: SceneId(0) }),
+            ("ReqReport", Event::ReqReport { number: 5, from: SceneId(0), to: SceneId(u64::MAX) }),
             ("ResReport", Event::ResReport { scene: SCENE, epoch: EPOCH, build: Build(1), seats: Vec::new() }),
             ("Tick at the deadline", Event::Tick),
         ],

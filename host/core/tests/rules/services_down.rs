@@ -11,8 +11,8 @@ use scenehost_core::message::{EndReason, Notice, SceneEnded, ToUser};
 use scenehost_core::scene_list::Ask;
 use scenehost_core::scene_master::{Capacity, Event, HEARD_MS_MAX, Held, Joiner, Matched, SceneMaster};
 use scenehost_core::{
-    ConnectionId, Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, ServiceName, UserId, profile,
-    scene_service,
+    ConnectionId, Epoch, FleetName, MatchId, Message, NodeId, Partition, Refusal, SceneId, ServiceName, UserId,
+    profile, scene_service,
 };
 
 use crate::one_user::{
@@ -66,7 +66,7 @@ fn running() -> (World<SceneMaster>, SceneId) {
 /// What SceneMaster says of a user's seat, and what has ended for the user.
 fn seat(world: &mut World<SceneMaster>, user: u64) -> (Option<SceneId>, Option<EndReason>) {
     match &world.tell(Event::ReqSeat { user: UserId(user), number: 3 })[..] {
-        [Message::Lobby(lobby::Event::ResSeat { user: of, number: 3, held: Ok(held), ended })] if of.0 == user => {
+        [Message::Lobby(lobby::Event::ResSeat { user: of, number: 3, held: Ok(held), ended, .. })] if of.0 == user => {
             (held.as_ref().map(|held| held.scene), ended.as_ref().map(|ended| ended.reason.clone()))
         }
         other => panic!("{other:?}"),
@@ -178,7 +178,7 @@ fn numbers(told: &[Message]) -> Vec<u64> {
 
 fn res_seat(number: u64, scene: Option<SceneId>) -> lobby::Event {
     let held = Ok(scene.map(|scene| Held { scene, domain: domain() }));
-    lobby::Event::ResSeat { user: USER, number, held, ended: None }
+    lobby::Event::ResSeat { user: USER, number, of: Partition::WHOLE, held, ended: None }
 }
 
 fn master_is(up: bool) -> lobby::Event {
@@ -208,7 +208,7 @@ fn what_ended_while_the_lobby_was_down_is_told_after_the_sign_in() {
     let mut world = asking();
     let number = numbers(&world.tell(res_enter(CONNECTION, USER)))[0];
     let ended = Some(SceneEnded { scene: SCENE, reason: EndReason::Finished, results: Vec::new() });
-    let told = world.tell(lobby::Event::ResSeat { user: USER, number, held: Ok(None), ended });
+    let told = world.tell(lobby::Event::ResSeat { user: USER, number, of: Partition::WHOLE, held: Ok(None), ended });
     let told: Vec<String> = shorts(&told).into_iter().filter(|told| told.starts_with("User")).collect();
     assert_eq!(told, ["User ResSignIn", "User SynSceneEnded"]);
     assert_eq!(world.service.phase_name(USER), "Idle");

@@ -4,12 +4,11 @@
 //! a while, and once its successor is there; that one is told which others are down.
 
 use scenehost_core::message::ServiceName;
-use scenehost_core::scene_master::SceneMaster;
 use scenehost_core::{Message, db, lobby, matching, party, scene_master};
 
 use crate::faults::Undo;
-use crate::plan::{DOMAINS, NODES, Unit, between};
-use crate::sim::{Due, Sim, builds, new_db, new_lobby, new_match, recovered};
+use crate::plan::{DOMAINS, Unit, between};
+use crate::sim::{Due, Sim, new_db, new_lobby, new_match, recovered};
 use crate::watch::Place;
 
 /// How long it takes at most until the others hear of it, and then until a fresh one is there.
@@ -34,7 +33,7 @@ impl Unit {
             Self::Auth => Place::World,
             Self::Db => Place::Db,
             Self::Lobby => Place::Lobby,
-            Self::Master => Place::Master,
+            Self::Master(partition) => Place::Master(partition),
             Self::Match(domain) => Place::Match(domain),
         }
     }
@@ -101,11 +100,11 @@ impl Sim {
             Unit::Auth => self.announce(ServiceName::Auth, up),
             Unit::Db => self.announce(ServiceName::Db, up),
             Unit::Lobby => self.announce(ServiceName::Lobby, up),
-            Unit::Master => self.announce(ServiceName::SceneMaster, up),
+            Unit::Master(partition) => self.announce_master(partition, up),
             Unit::Match(domain) => {
                 let domain = || DOMAINS[domain].into();
                 self.send(Place::World, Place::Lobby, lobby::Event::Handler { domain: domain(), up }.into());
-                self.send(Place::World, Place::Master, scene_master::Event::Handler { domain: domain(), up }.into());
+                self.tell_masters(scene_master::Event::Handler { domain: domain(), up });
             }
         }
     }
@@ -130,19 +129,15 @@ impl Sim {
                 self.watch.tickets.retain(|(of, _), _| *of != domain);
             }
             Unit::Lobby => {
-                self.host.lobby.begin_elsewhere(new_lobby(generation));
+                self.host.lobby.begin_elsewhere(new_lobby(self.seed, generation));
                 self.watch.handed_over.clear();
                 let parties = recovered(&self.store, party::PREFIX);
                 self.deliver(Place::Lobby, lobby::Event::Recovered { parties }.into());
             }
-            Unit::Master => {
-                self.host.master.begin_elsewhere(SceneMaster::taking_over(builds(self.build)));
-                self.master_is_fresh();
-                for node in 0..NODES {
-                    if self.nodes[node].up {
-                        self.tell_up(node);
-                    }
-                }
+            Unit::Master(index) => {
+                let next = self.next_master(index);
+                self.host.masters[index].begin_elsewhere(next);
+                self.master_is_fresh(index);
             }
         }
         self.tell_who_is_down(unit);
@@ -150,7 +145,7 @@ impl Sim {
             self.lobby_gone();
         }
         // SceneMaster says so itself.
-        if unit != Unit::Master {
+        if !matches!(unit, Unit::Master(_)) {
             self.announce_unit(unit, true);
         }
         self.plan_all();
@@ -159,35 +154,46 @@ impl Sim {
     fn tell_who_is_down(&mut self, unit: Unit) {
         let down: Vec<Unit> = self.dead.iter().filter(|(_, heard)| **heard).map(|(unit, _)| *unit).collect();
         for down in down {
-            if let Some(message) = word_of_down(unit, down) {
+            if let Some(message) = self.word_of_down(unit, down) {
                 self.deliver(unit.place(), message);
             }
         }
     }
-}
 
-/// What a unit that has just begun is told of another that is down, if it concerns it.
-fn word_of_down(unit: Unit, down: Unit) -> Option<Message> {
-    let up = false;
-    let service = match down {
-        Unit::Auth => ServiceName::Auth,
-        Unit::Db => ServiceName::Db,
-        Unit::Lobby => ServiceName::Lobby,
-        Unit::Master => ServiceName::SceneMaster,
-        Unit::Match(domain) => {
-            let domain = DOMAINS[domain].into();
-            return match unit {
-                Unit::Lobby => Some(lobby::Event::Handler { domain, up }.into()),
-                Unit::Master => Some(scene_master::Event::Handler { domain, up }.into()),
-                _ => None,
-            };
+    /// What a unit that has just begun is told of another that is down, if it concerns it.
+    fn word_of_down(&self, unit: Unit, down: Unit) -> Option<Message> {
+        let up = false;
+        let service = match down {
+            Unit::Auth => ServiceName::Auth,
+            Unit::Db => ServiceName::Db,
+            Unit::Lobby => ServiceName::Lobby,
+            Unit::Master(index) => {
+                let partition = self.host.masters[index].service.partition();
+                return match unit {
+                    Unit::Lobby => Some(lobby::Event::SceneMaster { partition, up }.into()),
+                    Unit::Match(domain) => {
+                        Some(Message::Match(DOMAINS[domain].into(), matching::Event::SceneMaster { partition, up }))
+                    }
+                    _ => None,
+                };
+            }
+            Unit::Match(domain) => {
+                let domain = DOMAINS[domain].into();
+                return match unit {
+                    Unit::Lobby => Some(lobby::Event::Handler { domain, up }.into()),
+                    Unit::Master(_) => Some(scene_master::Event::Handler { domain, up }.into()),
+                    _ => None,
+                };
+            }
+        };
+        match unit {
+            Unit::Auth => None,
+            Unit::Db => Some(db::Event::Service { service, up }.into()),
+            Unit::Lobby => Some(lobby::Event::Service { service, up }.into()),
+            Unit::Master(_) => Some(scene_master::Event::Service { service, up }.into()),
+            Unit::Match(domain) => {
+                Some(Message::Match(DOMAINS[domain].into(), matching::Event::Service { service, up }))
+            }
         }
-    };
-    match unit {
-        Unit::Auth => None,
-        Unit::Db => Some(db::Event::Service { service, up }.into()),
-        Unit::Lobby => Some(lobby::Event::Service { service, up }.into()),
-        Unit::Master => Some(scene_master::Event::Service { service, up }.into()),
-        Unit::Match(domain) => Some(Message::Match(DOMAINS[domain].into(), matching::Event::Service { service, up })),
     }
 }

@@ -8,7 +8,7 @@
 
 use scenehost_core::message::ServiceName;
 use scenehost_core::scene_master::SceneMaster;
-use scenehost_core::{NodeId, Refusal, Time, lobby, scene_master};
+use scenehost_core::{NodeId, Refusal, SceneId, Shard, Time, lobby, scene_master};
 
 use crate::invariants;
 use crate::nodes::Node;
@@ -50,7 +50,7 @@ impl Sim {
         let unit = match fault {
             Fault::FreshMatch(domain) | Fault::HandsOver { domain, .. } => Some(Unit::Match(domain)),
             Fault::FreshDb => Some(Unit::Db),
-            Fault::FreshMaster => Some(Unit::Master),
+            Fault::FreshMaster(pick) => Some(Unit::Master(pick % self.host.masters.len())),
             Fault::Dies(unit) => Some(unit),
             _ => None,
         };
@@ -110,7 +110,8 @@ impl Sim {
                 self.fresh_db();
                 self.plan(Place::Db);
             }
-            Fault::FreshMaster => self.fresh_master(),
+            Fault::FreshMaster(pick) => self.fresh_master(pick % self.host.masters.len()),
+            Fault::Dies(Unit::Master(pick)) => self.die(Unit::Master(pick % self.host.masters.len())),
             Fault::Dies(unit) => self.die(unit),
             Fault::HostCrash => self.host_crash(),
             Fault::HostStop => {
@@ -152,7 +153,7 @@ impl Sim {
             Undo::Down { node, host } => {
                 if self.host.life == host {
                     let event = scene_master::Event::NodeDown { node: NodeId(node as u64) };
-                    self.send(Place::World, Place::Master, event.into());
+                    self.tell_masters(event);
                 }
             }
             Undo::Drain(node) => self.undrain(node),
@@ -173,7 +174,7 @@ impl Sim {
             }
             Undo::StopScenes(life) => {
                 if self.host.life == life {
-                    self.send(Place::World, Place::Master, scene_master::Event::Stopping.into());
+                    self.tell_masters(scene_master::Event::Stopping);
                     self.after(STOP_MS[1], Due::Undo(Undo::Stopped(life)));
                 }
             }
@@ -193,25 +194,33 @@ impl Sim {
         }
     }
 
-    /// SceneMaster has failed, and a fresh one takes over with what is in the store. It tells by itself when it is up.
-    fn fresh_master(&mut self) {
-        self.host.master.fail(SceneMaster::taking_over(builds(self.build)));
-        self.master_is_fresh();
-        self.announce(ServiceName::SceneMaster, false);
-        // Of the other nodes it hears by their reports.
-        if self.nodes[0].up {
-            self.tell_up(0);
-        }
-        self.plan(Place::Master);
+    /// A SceneMaster has failed, and a fresh one takes over with what is in the store. It tells by itself when it is up.
+    fn fresh_master(&mut self, index: usize) {
+        let next = self.next_master(index);
+        self.host.masters[index].fail(next);
+        self.master_is_fresh(index);
+        self.announce_master(index, false);
+        self.plan(Place::Master(index));
     }
 
-    /// What SceneMaster knew of matches and orders is gone; an answer may be on its way.
-    pub fn master_is_fresh(&mut self) {
-        self.asked.clear();
-        self.watch.orders.values_mut().for_each(|order| *order = (Time(u64::MAX), 0));
-        let being_made = self.watch.scenes.iter().filter(|(_, row)| row.state == "Placing").map(|(id, _)| *id);
-        self.watch.taken_over = being_made.collect();
-        self.watch.draining.clear();
+    /// One that takes over, and knows which nodes are there.
+    pub fn next_master(&self, index: usize) -> SceneMaster {
+        let partition = self.host.masters[index].service.partition();
+        let up = (0..NODES).filter(|node| self.nodes[*node].up).map(|node| NodeId(node as u64));
+        SceneMaster::taking_over(builds(self.build)).of(partition).awaiting(up)
+    }
+
+    /// What a SceneMaster knew of matches and orders is gone; an answer may be on its way.
+    pub fn master_is_fresh(&mut self, index: usize) {
+        let partition = self.host.masters[index].service.partition();
+        self.asked.retain(|(place, _)| *place != Place::Master(index));
+        let of_it = self.watch.orders.values_mut().filter(|(_, _, by)| *by == index);
+        of_it.for_each(|order| *order = (Time(u64::MAX), 0, index));
+        let is_of_it = |id: &SceneId| partition.has(Shard::of_id(id.0));
+        self.watch.taken_over.retain(|id| !is_of_it(id));
+        let being_made = self.watch.scenes.iter().filter(|(id, row)| row.state == "Placing" && is_of_it(id));
+        self.watch.taken_over.extend(being_made.map(|(id, _)| *id));
+        self.watch.draining.retain(|(_, of)| *of != partition);
     }
 
     fn pause(&mut self, node: usize, for_ms: u64) {

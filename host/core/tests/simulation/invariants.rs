@@ -11,8 +11,8 @@ use scenehost_core::matching::{PLACE_ATTEMPTS_MAX, Seeker};
 use scenehost_core::results::finished::{Ratings, ratings_key};
 use scenehost_core::scene_master::{self, Matched, SceneMaster};
 use scenehost_core::{
-    DomainName, Effects, Epoch, MatchId, Message, NodeId, SceneId, Service as _, Time, UserId, consistency, lobby,
-    matching, record, scene_service,
+    DomainName, Effects, Epoch, MatchId, Message, NodeId, Partition, SceneId, Service as _, Shard, Time, UserId,
+    consistency, lobby, matching, record, scene_service,
 };
 
 use crate::plan::{DOMAINS, FLEETS, NODES, PLAYERS, PROVISIONED};
@@ -20,7 +20,7 @@ use crate::sim::{STANDBY_MAX, STANDBY_MIN, Sim, WAIT_MS_MAX};
 use crate::watch::{Place, Row, Watch};
 
 pub const SLOTS: &str = "slots of a node are never negative, and as many are taken as scenes hold one";
-pub const ONE_SCENE: &str = "a user is in at most one live scene by SceneMaster's books";
+pub const ONE_SCENE: &str = "a user is in at most one live scene by a SceneMaster's books";
 pub const ONE_SEAT: &str = "nobody is matched who has a seat";
 pub const AGREED: &str = "the lobby and SceneMaster agree on who is in a scene";
 pub const KNOWN: &str = "what lives on a sound node is known to SceneMaster";
@@ -63,8 +63,8 @@ const SEARCH_MS_MAX: u64 = WAIT_MS_MAX + PLACE_ATTEMPTS_MAX as u64 * matching::P
 /// What SceneMaster has just done.
 pub fn after_master(master: &SceneMaster, effects: &Effects, watch: &mut Watch) {
     slots(master, watch);
-    one_scene(watch);
-    drained(effects, watch);
+    one_scene(master.partition(), watch);
+    drained(master.partition(), effects, watch);
     standby_max(watch);
     for fault in &effects.faults {
         // Said by SceneMaster when it gives up a scene; which node it was on it does not say.
@@ -83,25 +83,31 @@ fn slots(master: &SceneMaster, watch: &mut Watch) {
     }
     for node in 0..NODES {
         let Some((used, of)) = master.slots(NodeId(node as u64)) else { continue };
-        let holds = |row: &&Row| row.holds_slot && row.node == node as u64;
-        let goes_there = |row: &&Row| row.to == Some(node as u64);
-        let holding = watch.scenes.values().filter(holds).count() + watch.scenes.values().filter(goes_there).count();
+        let own =
+            || watch.scenes.iter().filter(|(id, _)| master.partition().has(Shard::of_id(id.0))).map(|(_, row)| row);
+        let holding = own().filter(|row| row.holds_slot && row.node == node as u64).count();
+        let holding = holding + own().filter(|row| row.to == Some(node as u64)).count();
         watch.check(SLOTS, used as usize == holding && used <= of, || {
             format!("node {node} has {used} of {of} slots taken, and {holding} scenes hold one")
         });
     }
 }
 
-fn drained(effects: &Effects, watch: &mut Watch) {
+fn drained(partition: Partition, effects: &Effects, watch: &mut Watch) {
     for message in &effects.messages {
         match message {
             Message::SceneService(node, scene_service::Event::ReqCreateScene { scene, .. }) => {
-                let drained = watch.draining.contains(&node.0);
+                let drained = watch.draining.contains(&(node.0, partition));
                 watch.check(DRAINED, !drained, || format!("scene {scene} is made on node {node}"));
             }
-            Message::Operator(number, Ok(_)) => watch.draining.extend(watch.drains.remove(number)),
+            Message::Operator(number, Ok(_)) => {
+                let drained = watch.drains.remove(number).map(|node| (node, partition));
+                watch.draining.extend(drained);
+            }
             // If it is to exit it is drained now.
-            Message::NodeDrained(node) => _ = watch.draining.insert(node.0),
+            Message::SceneService(node, scene_service::Event::SynDrained { drained: true, .. }) => {
+                watch.draining.insert((node.0, partition));
+            }
             _ => {}
         }
     }
@@ -114,20 +120,24 @@ fn standby_max(watch: &mut Watch) {
     let unused = |state: &'static str| watch.scenes.iter().filter(of_fleet).filter(move |(_, row)| row.state == state);
     let ready = unused("Ready").count();
     let placing = unused("Placing").filter(|(id, _)| !watch.taken_over.contains(id)).count();
-    let ordered: u32 = watch.orders.values().map(|(_, makes)| makes).sum();
+    let ordered: u32 = watch.orders.values().map(|(_, makes, _)| makes).sum();
     watch.check(STANDBY, ready <= STANDBY_MAX as usize, || format!("{ready} scenes are ready"));
     watch.check(STANDBY, placing <= (STANDBY_MIN + ordered) as usize, || {
         format!("{placing} scenes are made that nobody waits for")
     });
 }
 
+/// How many slots of a node are taken, by all SceneMasters, and how many it has; `None`: one does not know it.
+fn slots_of(sim: &Sim, node: u64) -> Option<(u32, u32)> {
+    let slots = sim.host.masters.iter().map(|master| master.service.slots(NodeId(node)));
+    slots.reduce(|one, other| one.zip(other).map(|((used, of), (others, _))| (used + others, of))).flatten()
+}
+
 /// Once in a second: where there is room, a scene is ready or is made so, or that was tried not long ago.
 pub fn standby(sim: &mut Sim) {
-    let is_open = |node: u64| !sim.watch.draining.contains(&node) && sim.watch.is_sound(node as usize, SOUND_AFTER_MS);
-    let has_room = |node: u64| {
-        let slots = sim.host.master.service.slots(NodeId(node));
-        is_open(node) && slots.is_some_and(|(used, of)| used < of)
-    };
+    let is_draining = |node: u64| sim.watch.draining.iter().any(|(draining, _)| *draining == node);
+    let is_open = |node: u64| !is_draining(node) && sim.watch.is_sound(node as usize, SOUND_AFTER_MS);
+    let has_room = |node: u64| is_open(node) && slots_of(sim, node).is_some_and(|(used, of)| used < of);
     let is_ready = |row: &Row| row.fleet.as_str() == FLEETS[PROVISIONED] && row.state == "Ready";
     let is_missing = !sim.is_stopping
         && !sim.watch.scenes.values().any(is_ready)
@@ -142,16 +152,17 @@ pub fn standby(sim: &mut Sim) {
 
 /// Once in a second: operators are answered in time.
 pub fn orders(sim: &mut Sim) {
-    let oldest = sim.watch.orders.iter().map(|(number, (since, _))| (*number, *since)).min_by_key(|(_, since)| *since);
+    let oldest = sim.watch.orders.iter().map(|(number, (since, ..))| (*number, *since)).min_by_key(|(_, since)| *since);
     let Some((number, since)) = oldest else { return };
     let waited_ms = sim.now.ms_since(since.max(sim.watch.store_trouble));
     sim.watch.check(ORDERED, waited_ms <= ANSWER_MS_MAX, || format!("order {number} waits since {} ms", since.0));
 }
 
-fn one_scene(watch: &mut Watch) {
+fn one_scene(partition: Partition, watch: &mut Watch) {
     let mut of: BTreeMap<UserId, SceneId> = BTreeMap::new();
     let mut twice = None;
-    for (scene, row) in watch.scenes.iter().filter(|(_, row)| row.state != "Stopped") {
+    let its = |(scene, row): &(&SceneId, &Row)| row.state != "Stopped" && partition.has(Shard::of_id(scene.0));
+    for (scene, row) in watch.scenes.iter().filter(its) {
         for user in &row.users {
             if let Some(other) = of.insert(*user, *scene) {
                 twice = Some((*user, other, *scene));
@@ -328,7 +339,7 @@ pub fn waits(sim: &mut Sim) {
     }
 }
 
-/// Once in a second: who has a seat is in a scene by the lobby, too, and the other way round.
+/// Once in a second: who has a seat is in a scene by the lobby, too, and the other way round; and nobody has two.
 ///
 /// That somebody has a seat and does not know of it cannot be excluded once messages are lost, and once a match
 /// handler was lost or has given up a group whose scene is made all the same: a seat of which nobody was told is given
@@ -338,10 +349,12 @@ pub fn agreed(sim: &mut Sim) {
     for user in &sim.users {
         let phase = sim.host.lobby.service.phase_name(user.id);
         let by_lobby = phase.starts_with("InScene") || phase.starts_with("Rejoining");
-        let by_master = sim.watch.scenes.values().any(|row| row.state != "Stopped" && row.users.contains(&user.id));
+        let has_seat = |row: &&Row| row.state != "Stopped" && row.users.contains(&user.id);
+        let seats = sim.watch.scenes.values().filter(has_seat).count();
+        let by_master = seats > 0;
         // A fresh lobby does not know of who does not come back; the seat has its own time.
         let is_forgotten = phase == "absent" && (sim.host.life > 1 || sim.moved.contains_key(&Place::Lobby));
-        if by_lobby == by_master || (by_master && (is_forgotten || sim.now < sim.watch.lossy_until)) {
+        if (by_lobby == by_master && seats < 2) || (by_master && (is_forgotten || sim.now < sim.watch.lossy_until)) {
             sim.disagreed.remove(&user.id);
             continue;
         }
@@ -350,7 +363,7 @@ pub fn agreed(sim: &mut Sim) {
         let is_new = sim.watch.scenes.values().any(|row| row.state == "Placing" && row.users.contains(&user.id));
         let too_long = sim.now > since.plus_ms(AGREE_MS_MAX) && sim.now > wait && !is_new;
         sim.watch.check(AGREED, !too_long, || {
-            format!("user {} is {phase} since {} ms, and has a seat: {by_master}", user.id, since.0)
+            format!("user {} is {phase} since {} ms, and has {seats} seats", user.id, since.0)
         });
     }
 }
@@ -457,7 +470,6 @@ pub fn recorded_once(sim: &mut Sim, is_over: bool) {
 /// The end: everything is over.
 pub fn nothing_waits(sim: &mut Sim) {
     let mut waiting: Vec<String> = Vec::new();
-    let master = &sim.host.master.service;
     let now = sim.now;
     // Those that are ready, or made so again, wait for nothing as long as their deadlines are to come.
     let is_standby = |row: &Row| {
@@ -467,11 +479,12 @@ pub fn nothing_waits(sim: &mut Sim) {
     for (id, row) in sim.watch.scenes.iter().filter(|(_, row)| row.state != "Stopped" && !is_standby(row)) {
         waiting.push(format!("scene {id} is {} (epoch {})", row.state, row.epoch));
     }
-    if master.unrecorded() > 0 {
-        waiting.push(format!("{} results are not recorded", master.unrecorded()));
+    let unrecorded: usize = sim.host.masters.iter().map(|master| master.service.unrecorded()).sum();
+    if unrecorded > 0 {
+        waiting.push(format!("{unrecorded} results are not recorded"));
     }
     for (index, node) in sim.nodes.iter().enumerate() {
-        let used = master.slots(NodeId(index as u64));
+        let used = slots_of(sim, index as u64);
         let is_here = |row: &&Row| row.node == index as u64 && row.holds_slot && is_standby(row);
         let standby = sim.watch.scenes.values().filter(is_here).count();
         if used.is_none_or(|(used, _)| used as usize != standby) {

@@ -13,7 +13,7 @@ use crate::invariants;
 use crate::plan::stream;
 use crate::process::Process;
 use crate::sabotage::Sabotage;
-use crate::sim::{Due, PLAYERS_MAX, Sim, fleets};
+use crate::sim::{Due, PLAYERS_MAX, Sim, fleets, partitions};
 use crate::traffic::{LinkFault, offer};
 use crate::user::User;
 use crate::watch::Place;
@@ -48,7 +48,8 @@ pub struct Hosted {
 impl Node {
     pub fn new(seed: u64, node: usize, life: u32) -> Self {
         let rng = stream(seed, 100_000 + node as u64 * 10_000 + u64::from(life));
-        let service = SceneService::new(NodeId(node as u64), offer(seed, node), fleets());
+        let service =
+            SceneService::new(NodeId(node as u64), offer(seed, node), fleets()).with_partitions(partitions(seed));
         Self {
             life,
             up: true,

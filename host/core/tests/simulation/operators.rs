@@ -1,7 +1,7 @@
 //! What operators do with the simulated host, and what becomes of a node that nobody needs.
 
 use scenehost_core::scene_master::{self, Answer, Idle, Matched, Order};
-use scenehost_core::{DomainName, NodeId, Refusal, SceneId, UserId, scene_service};
+use scenehost_core::{DomainName, FleetName, NodeId, Refusal, SceneId, UserId, scene_service};
 
 use crate::faults::Undo;
 use crate::invariants;
@@ -19,9 +19,12 @@ impl Sim {
     pub fn operate(&mut self, deed: Deed) {
         match deed {
             Deed::ByHand { fleet, count } => {
-                let (number, fleet) = (self.new_order(count), FLEETS[fleet].into());
-                let event = scene_master::Event::ReqCreateByHand { number, fleet, count };
-                self.send(Place::World, Place::Master, event.into());
+                let fleet = FleetName::from(FLEETS[fleet]);
+                self.ask_masters(count, |number| scene_master::Event::ReqCreateByHand {
+                    number,
+                    fleet: fleet.clone(),
+                    count,
+                });
             }
             Deed::Reserve { fleet, for_ms } => {
                 let for_ms = (for_ms != 2_000).then_some(for_ms);
@@ -40,8 +43,7 @@ impl Sim {
             }
             Deed::NewBuild => {
                 self.build += 1;
-                let event = scene_master::Event::Fleets { fleets: builds(self.build) };
-                self.send(Place::World, Place::Master, event.into());
+                self.tell_masters(scene_master::Event::Fleets { fleets: builds(self.build) });
                 for node in 0..NODES {
                     let event = scene_service::Event::Fleets { fleets: fleets() };
                     let message = scenehost_core::Message::SceneService(NodeId(node as u64), event);
@@ -89,16 +91,19 @@ impl Sim {
         FLEETS.iter().position(|name| *name == fleet.as_str())
     }
 
-    /// `makes`: how many scenes may be made for it that nobody uses yet.
-    fn new_order(&mut self, makes: u32) -> u64 {
-        self.watch.orders_given += 1;
-        self.watch.orders.insert(self.watch.orders_given, (self.now, makes));
-        self.watch.orders_given
+    fn order_master(&mut self, makes: u32, order: Order) {
+        self.ask_masters(makes, |number| scene_master::Event::ReqOperator { number, order: order.clone() });
     }
 
-    fn order_master(&mut self, makes: u32, order: Order) {
-        let number = self.new_order(makes);
-        self.send(Place::World, Place::Master, scene_master::Event::ReqOperator { number, order }.into());
+    /// Asks each SceneMaster that it is for. `makes`: how many scenes may be made for it that nobody uses yet.
+    fn ask_masters(&mut self, makes: u32, question: impl Fn(u64) -> scene_master::Event) {
+        for master in self.masters_of(&question(0)) {
+            let Place::Master(index) = master else { continue };
+            self.watch.orders_given += 1;
+            let number = self.watch.orders_given;
+            self.watch.orders.insert(number, (self.now, makes, index));
+            self.send(Place::World, master, question(number).into());
+        }
     }
 
     pub fn operator_hears(&mut self, number: u64, result: &Result<Box<Answer>, Refusal>) {

@@ -82,7 +82,8 @@ pub enum Fault {
         next_ms: u64,
     },
     FreshDb,
-    FreshMaster,
+    /// Of the partition with this number, modulo how many there are.
+    FreshMaster(usize),
     /// The machine of one service is gone, with all that was on the way to it and from it; after a while it runs on
     /// another one.
     Dies(Unit),
@@ -107,7 +108,7 @@ pub enum Unit {
     Auth,
     Db,
     Lobby,
-    Master,
+    Master(usize),
     Match(usize),
 }
 
@@ -313,7 +314,7 @@ fn fault(rng: &mut ChaCha8Rng, kind: usize, users: usize) -> Fault {
         9 => Fault::Ban(below(rng, users as u64) as usize),
         10 => Fault::Again { node: remote, letter: below(rng, LETTERS_KEPT as u64) as usize },
         11 => Fault::AskedAgain(below(rng, ASKED_KEPT as u64) as usize),
-        12 => Fault::FreshMaster,
+        12 => Fault::FreshMaster(below(rng, 3) as usize),
         13 => Fault::Dies(unit(rng)),
         14 => {
             let to = if chance(rng, 30) { Some(below(rng, NODES as u64 + 1) as usize) } else { None };
@@ -328,7 +329,7 @@ fn unit(rng: &mut ChaCha8Rng) -> Unit {
         0 => Unit::Auth,
         1 => Unit::Db,
         2..4 => Unit::Lobby,
-        4 => Unit::Master,
+        4 => Unit::Master(below(rng, 3) as usize),
         _ => Unit::Match(below(rng, DOMAINS.len() as u64) as usize),
     }
 }

@@ -79,7 +79,9 @@ impl Sim {
                 Message::SceneService(_, scene_service::Event::ReqDestroyScene { scene, epoch, .. }),
             ) => {
                 let told = scene_master::Event::ResDestroyScene { scene: *scene, epoch: *epoch, kept: false };
-                self.deliver_later(1, Place::Master, told.into());
+                for master in self.masters_of(&told) {
+                    self.deliver_later(1, master, told.clone().into());
+                }
                 self.deliver_later(20_000, to, message.clone());
                 true
             }

@@ -20,8 +20,8 @@ use scenehost_core::record::{self, SceneRecord};
 use scenehost_core::results::Finished;
 use scenehost_core::scene_master::{self, Builds, Canary, SceneMaster};
 use scenehost_core::{
-    AllocationId, Build, ConnectionId, DomainName, Epoch, FleetName, Message, PartyId, SceneId, Seat, Service as _,
-    Time, UserId, Write, party, results, scene,
+    AllocationId, Build, ConnectionId, DomainName, Epoch, FleetName, Message, Partition, PartyId, SceneId, Seat,
+    Service as _, Time, UserId, Write, party, results, scene,
 };
 
 use crate::deaths::Handing;
@@ -115,19 +115,23 @@ pub struct Host {
     pub lobby: Process<Lobby>,
     pub db: Process<Db>,
     pub matches: Vec<Process<Match>>,
-    pub master: Process<SceneMaster>,
+    /// One of each partition.
+    pub masters: Vec<Process<SceneMaster>>,
 }
 
 impl Host {
     fn new(seed: u64, life: u32) -> Self {
         let rng = |purpose: u64| stream(seed, 100 + u64::from(life) * 10 + purpose);
         let matches = (0..DOMAINS.len()).map(|it| Process::new(new_match(it), Place::Match(it), rng(4 + it as u64)));
+        let masters = partitions(seed).into_iter().enumerate().map(|(it, partition)| {
+            Process::new(SceneMaster::new(fleets()).of(partition), Place::Master(it), rng(6 + it as u64))
+        });
         Self {
             life,
-            lobby: Process::new(new_lobby(u64::from(life) << 8), Place::Lobby, rng(1)),
+            lobby: Process::new(new_lobby(seed, u64::from(life) << 8), Place::Lobby, rng(1)),
             db: Process::new(new_db(u64::from(life) << 8), Place::Db, rng(2)),
             matches: matches.collect(),
-            master: Process::new(SceneMaster::new(fleets()), Place::Master, rng(3)),
+            masters: masters.collect(),
         }
     }
 }
@@ -267,7 +271,7 @@ impl Sim {
         let scenes: Vec<(SceneId, SceneRecord)> = recovered(&self.store, record::SCENE_PREFIX);
         self.send(Place::World, Place::Lobby, lobby::Event::Recovered { parties }.into());
         let finished = recovered(&self.store, record::FINISHED_PREFIX);
-        self.send(Place::World, Place::Master, scene_master::Event::Recovered { scenes, finished }.into());
+        self.tell_masters(scene_master::Event::Recovered { scenes, finished });
         self.tell_fleets();
         for node in 0..NODES {
             self.nodes[node].up = true;
@@ -277,8 +281,7 @@ impl Sim {
 
     /// SceneMaster hears what the fleets are made of.
     fn tell_fleets(&mut self) {
-        let event = scene_master::Event::Fleets { fleets: builds(self.build) };
-        self.send(Place::World, Place::Master, event.into());
+        self.tell_masters(scene_master::Event::Fleets { fleets: builds(self.build) });
     }
 
     fn run_until(&mut self, end: Time) {
@@ -428,7 +431,7 @@ impl Sim {
             Place::Lobby => turn!(self.host.lobby),
             Place::Db => turn!(self.host.db),
             Place::Match(domain) => turn!(self.host.matches[domain]),
-            Place::Master => turn!(self.host.master),
+            Place::Master(partition) => turn!(self.host.masters[partition]),
             Place::Node(node) => turn!(self.nodes[node].service),
             Place::Scenes(_) | Place::User(_) | Place::World => return,
         };
@@ -440,7 +443,7 @@ impl Sim {
         {
             self.handed_over(domain);
         }
-        if matches!(place, Place::Master | Place::Node(_)) {
+        if matches!(place, Place::Master(_) | Place::Node(_)) {
             invariants::one_epoch(self);
         }
     }
@@ -451,7 +454,7 @@ impl Sim {
         let (now, store) = (self.now, &self.store);
         let has_clock = !matches!(
             (self.sabotage, place),
-            (Some(Sabotage::MasterHasNoClock), Place::Master) | (Some(Sabotage::LobbyHasNoClock), Place::Lobby)
+            (Some(Sabotage::MasterHasNoClock), Place::Master(_)) | (Some(Sabotage::LobbyHasNoClock), Place::Lobby)
         );
         macro_rules! next {
             ($process:expr) => {{
@@ -465,7 +468,7 @@ impl Sim {
             Place::Lobby => next!(self.host.lobby),
             Place::Db => next!(self.host.db),
             Place::Match(domain) => next!(self.host.matches[domain]),
-            Place::Master => next!(self.host.master),
+            Place::Master(partition) => next!(self.host.masters[partition]),
             Place::Node(node) => next!(self.nodes[node].service),
             Place::Scenes(_) | Place::User(_) | Place::World => None,
         };
@@ -475,7 +478,7 @@ impl Sim {
     }
 
     pub fn plan_all(&mut self) {
-        for place in host_places() {
+        for place in self.host_places() {
             self.plan(place);
         }
     }
@@ -495,13 +498,16 @@ impl Sim {
         }
         self.sync_now();
         let store = &self.store;
-        let said: Vec<(Place, Vec<Message>)> = host_places()
+        let said: Vec<(Place, Vec<Message>)> = self
+            .host_places()
+            .into_iter()
             .map(|place| {
                 let said = match place {
                     Place::Lobby => self.host.lobby.released(store),
                     Place::Db => self.host.db.released(store),
                     Place::Match(domain) => self.host.matches[domain].released(store),
-                    _ => self.host.master.released(store),
+                    Place::Master(partition) => self.host.masters[partition].released(store),
+                    _ => Vec::new(),
                 };
                 (place, said)
             })
@@ -539,6 +545,13 @@ impl Sim {
         }
     }
 
+    /// The services that the store concerns.
+    fn host_places(&self) -> Vec<Place> {
+        let matches = (0..DOMAINS.len()).map(Place::Match);
+        let masters = (0..self.host.masters.len()).map(Place::Master);
+        [Place::Lobby, Place::Db].into_iter().chain(masters).chain(matches).collect()
+    }
+
     fn ahead_ms(&self, place: Place) -> i64 {
         match place {
             Place::Node(node) | Place::Scenes(node) => self.nodes[node].ahead_ms,
@@ -565,10 +578,9 @@ impl Due {
     }
 }
 
-/// The services that the store concerns.
-fn host_places() -> impl Iterator<Item = Place> {
-    let matches = (0..DOMAINS.len()).map(Place::Match);
-    [Place::Lobby, Place::Db, Place::Master].into_iter().chain(matches)
+/// In one of four simulations there is one SceneMaster; else one for each domain's fleet, and one that has none.
+pub fn partitions(seed: u64) -> Vec<Partition> {
+    Partition::split(if seed.is_multiple_of(4) { 1 } else { 3 })
 }
 
 /// The records whose keys are this and an id.
@@ -589,8 +601,9 @@ pub fn new_match(domain: usize) -> Match {
 }
 
 /// A lobby with the numbers of this generation.
-pub fn new_lobby(generation: u64) -> Lobby {
-    Lobby::new(domains().into_iter().collect(), GRACE_MS).taking_over(generation << 32)
+pub fn new_lobby(seed: u64, generation: u64) -> Lobby {
+    let lobby = Lobby::new(domains().into_iter().collect(), GRACE_MS).with_partitions(partitions(seed));
+    lobby.taking_over(generation << 32)
 }
 
 /// Db with the numbers of this generation.

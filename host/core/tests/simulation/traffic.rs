@@ -54,7 +54,11 @@ impl Sim {
             }
             Message::OwnSceneService(_) => self.send(from, own(from, Place::Node), message),
             Message::Scene(..) => self.send(from, own(from, Place::Scenes), message),
-            Message::SceneMaster(_) => self.send(from, Place::Master, message),
+            Message::SceneMaster(event) => {
+                for master in self.masters_of(&event) {
+                    self.send(from, master, event.clone().into());
+                }
+            }
             Message::Db(_) => self.send(from, Place::Db, message),
             Message::LoadForDb(load) => {
                 let values = load.keys.iter().map(|key| self.store.synced.get(key).cloned()).collect();
@@ -68,15 +72,11 @@ impl Sim {
                 let ms = self.read_ms();
                 self.deliver_later(ms, Place::Db, db::Event::Scanned { job, records: Ok(records) }.into());
             }
-            Message::ScanForMaster(ScanRecords { job, from, to, limit }) => {
-                let records = self.store.synced.range(from..to).take(limit);
+            Message::ScanForMaster(ScanRecords { job, from: first, to, limit }) => {
+                let records = self.store.synced.range(first..to).take(limit);
                 let records = records.map(|(key, value)| (key.clone(), value.clone())).collect();
                 let ms = self.read_ms();
-                self.deliver_later(
-                    ms,
-                    Place::Master,
-                    scene_master::Event::Scanned { job, records: Ok(records) }.into(),
-                );
+                self.deliver_later(ms, from, scene_master::Event::Scanned { job, records: Ok(records) }.into());
             }
             Message::EverySceneService(event) => {
                 for node in 0..NODES {
@@ -84,7 +84,10 @@ impl Sim {
                     self.send(from, Place::Node(node), message);
                 }
             }
-            Message::Service(service, up) => self.announce(service, up),
+            Message::Service(service, up) => match from {
+                Place::Master(partition) => self.announce_master(partition, up),
+                _ => self.announce(service, up),
+            },
             Message::User(told) => {
                 let user = self.owners[told.connection.0 as usize];
                 let swallowed = self.sabotage == Some(Sabotage::AnswersAreLost) && told.request.is_multiple_of(7);
@@ -192,7 +195,7 @@ impl Sim {
             (Place::Lobby, Message::Lobby(event)) => self.host.lobby.put(event),
             (Place::Db, Message::Db(event)) => self.host.db.put(event),
             (Place::Match(domain), Message::Match(_, event)) => self.host.matches[domain].put(event),
-            (Place::Master, Message::SceneMaster(event)) => self.host.master.put(event),
+            (Place::Master(partition), Message::SceneMaster(event)) => self.host.masters[partition].put(event),
             (Place::Node(node), Message::SceneService(_, event) | Message::OwnSceneService(event)) => {
                 self.nodes[node].service.put(event);
             }
@@ -279,20 +282,42 @@ impl Sim {
     pub fn announce(&mut self, service: ServiceName, up: bool) {
         self.send(Place::World, Place::Db, db::Event::Service { service, up }.into());
         self.send(Place::World, Place::Lobby, lobby::Event::Service { service, up }.into());
-        if service != ServiceName::SceneMaster {
-            self.send(Place::World, Place::Master, scene_master::Event::Service { service, up }.into());
-        }
+        self.tell_masters(scene_master::Event::Service { service, up });
         for (domain, name) in DOMAINS.iter().enumerate() {
             let message = Message::Match((*name).into(), matching::Event::Service { service, up });
             self.send(Place::World, Place::Match(domain), message);
         }
     }
 
+    /// The same for the SceneMaster of a partition.
+    pub fn announce_master(&mut self, index: usize, up: bool) {
+        let partition = self.host.masters[index].service.partition();
+        self.send(Place::World, Place::Lobby, lobby::Event::SceneMaster { partition, up }.into());
+        for (domain, name) in DOMAINS.iter().enumerate() {
+            let message = Message::Match((*name).into(), matching::Event::SceneMaster { partition, up });
+            self.send(Place::World, Place::Match(domain), message);
+        }
+    }
+
+    /// Says something to the SceneMasters that it is for.
+    pub fn tell_masters(&mut self, event: scene_master::Event) {
+        for master in self.masters_of(&event) {
+            self.send(Place::World, master, event.clone().into());
+        }
+    }
+
+    /// For which SceneMasters something is.
+    pub fn masters_of(&self, event: &scene_master::Event) -> Vec<Place> {
+        let masters = self.host.masters.iter().enumerate();
+        let concerned = masters.filter(|(_, master)| master.service.partition().overlaps(event.to()));
+        concerned.map(|(index, _)| Place::Master(index)).collect()
+    }
+
     /// A node offers to run scenes, and its SceneService begins.
     pub fn tell_up(&mut self, node: usize) {
         let Offer { url, capacity, idle, region } = offer(self.seed, node);
         let event = scene_master::Event::NodeUp { node: NodeId(node as u64), url, capacity, idle, region };
-        self.send(Place::World, Place::Master, event.into());
+        self.tell_masters(event);
         self.plan(Place::Node(node));
     }
 }

@@ -14,8 +14,8 @@ use scenehost_core::results::Finished;
 use scenehost_core::scene_master::{self, SceneMaster};
 use scenehost_core::scene_service::{self, Report, SceneService};
 use scenehost_core::{
-    AllocationId, DomainName, Effects, Epoch, FleetName, MatchId, Message, NodeId, PartyId, SceneId, Service,
-    ServiceName, Time, UserId, Write,
+    AllocationId, DomainName, Effects, Epoch, FleetName, MatchId, Message, NodeId, Partition, PartyId, SceneId,
+    Service, ServiceName, Time, UserId, Write,
 };
 
 use crate::coverage::Coverage;
@@ -33,7 +33,7 @@ pub enum Place {
     Lobby,
     Db,
     Match(usize),
-    Master,
+    Master(usize),
     /// The SceneService of a node.
     Node(usize),
     /// The scenes of a node.
@@ -135,13 +135,13 @@ pub struct Watch {
     /// The incarnation of a scene that a node was ordered to make last.
     pub made: BTreeMap<(usize, SceneId), Epoch>,
     pub scenes_made: u64,
-    /// The orders of operators that are not answered, since when, and how many scenes may be made for each.
-    pub orders: BTreeMap<u64, (Time, u32)>,
+    /// The orders of operators that are not answered, since when, how many scenes may be made for each, and by whom.
+    pub orders: BTreeMap<u64, (Time, u32, usize)>,
     pub orders_given: u64,
     /// The scenes that were being made when SceneMaster failed: for whom is forgotten.
     pub taken_over: BTreeSet<SceneId>,
     /// The nodes that get no scenes.
-    pub draining: BTreeSet<u64>,
+    pub draining: BTreeSet<(u64, Partition)>,
     /// The orders to drain nodes that are not answered.
     pub drains: BTreeMap<u64, u64>,
     /// Since when each node lives, as it has reported last.
@@ -263,7 +263,7 @@ impl Watch {
     fn reported(&mut self, report: &Report) {
         // One that has begun anew is not drained.
         if self.lives.insert(report.node.0, report.round.since) != Some(report.round.since) {
-            self.draining.remove(&report.node.0);
+            self.draining.retain(|(node, _)| *node != report.node.0);
         }
         for reported in &report.scenes {
             let is_other = self.scenes.get(&reported.scene).is_some_and(|row| row.epoch != reported.epoch.0);
@@ -354,6 +354,7 @@ impl Observed for SceneMaster {
                 | Event::ResAddToken { .. }
                 | Event::NodeUp { .. }
                 | Event::SynReport(_)
+                | Event::SynLoad { .. }
                 | Event::Scanned { .. }
         )
     }
@@ -395,7 +396,7 @@ impl Observed for SceneMaster {
             Event::ResDestroyScene { scene, epoch, .. } => {
                 (format!("ResDestroyScene{}", known(scene, epoch)), Some(*scene))
             }
-            Event::ReqRejoin { user } => match watch.scene_of(*user) {
+            Event::ReqRejoin { user, .. } => match watch.scene_of(*user) {
                 None => return watch.of_all("ReqRejoin", None),
                 scene => ("ReqRejoin".to_owned(), scene),
             },
@@ -424,11 +425,11 @@ impl Observed for SceneMaster {
                 ("ResRecord, later".to_owned(), watch.unrecorded.get(allocation).copied())
             }
             Event::NodeDown { node } => {
-                watch.draining.remove(&node.0);
+                watch.draining.remove(&(node.0, self.partition()));
                 return watch.of_all("NodeDown", Some(*node));
             }
             Event::NodeUp { node, .. } => {
-                watch.draining.remove(&node.0);
+                watch.draining.remove(&(node.0, self.partition()));
                 return;
             }
             Event::Fleets { .. } => return watch.of_all("Fleets, another build", None),
@@ -444,7 +445,7 @@ impl Observed for SceneMaster {
                     return watch.of_all("ReqOperator DrainNode", Some(*node));
                 }
                 Order::UndrainNode { node } => {
-                    watch.draining.remove(&node.0);
+                    watch.draining.remove(&(node.0, self.partition()));
                     return;
                 }
             },
@@ -474,7 +475,7 @@ impl Observed for SceneMaster {
             Event::ReqCancelScene { match_id } => ("ReqCancelScene".to_owned(), watch.by_match.get(match_id).copied()),
             Event::ReqGiveUpSeat { scene, .. } => ("ReqGiveUpSeat".to_owned(), Some(*scene)),
             Event::SynReport(report) => return watch.reported(report),
-            Event::Scanned { .. } => return,
+            Event::Scanned { .. } | Event::SynLoad { .. } => return,
             Event::ReqCreateByHand { .. } | Event::Recovered { .. } => return,
         };
         let column = watch.column(scene.as_ref());
@@ -555,7 +556,7 @@ impl Observed for Match {
                 let row = if *service == ServiceName::Db { "Db down" } else { "Lobby down" };
                 (row, if self.waiting() > 0 { "Waiting" } else { "none" })
             }
-            Event::Service { service: ServiceName::SceneMaster, up } => {
+            Event::SceneMaster { up, .. } => {
                 let row = if *up { "SceneMaster up" } else { "SceneMaster down" };
                 (row, if self.waiting() > 0 { "Waiting" } else { "none" })
             }
@@ -608,7 +609,7 @@ impl Observed for SceneService {
                 let states: BTreeSet<&str> = watch.scenes.keys().map(|scene| self.state_name(*scene)).collect();
                 return states.into_iter().for_each(|state| watch.reached("scene-service", "ReqReport", state));
             }
-            Event::Fleets { .. } | Event::Tick => return,
+            Event::Fleets { .. } | Event::SynDrained { .. } | Event::Tick => return,
         };
         let is_other = match (self.state_name(scene), epoch) {
             ("none", Some(epoch)) => epoch.0 > 1,

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{Bus, Senders, lock};
 use crate::cluster::router::{self, Place, Router, Unsent};
+use crate::cluster::unit::Unit;
 
 /// With so many askers waiting, those who have hung up are looked for.
 const WAITING_SWEPT: usize = 4_096;
@@ -62,15 +63,26 @@ impl<T> Waiting<T> {
 }
 
 impl Bus {
-    /// Asks SceneMaster for an operator: what, with the number of the question. Refused at once if its inbox is full.
+    /// Asks the SceneMasters that it is for, for an operator: what, with the number of the question. Refused at once if
+    /// the inbox of one is full.
     ///
     /// # Errors
-    /// As SceneMaster says; [`Refusal::TimedOut`] after [`OPERATOR_MAX`].
+    /// As they say, see [`scene_master::Answer::merge`]; [`Refusal::TimedOut`] after [`OPERATOR_MAX`].
     pub async fn ask_scene_master(
         &self,
         what: impl FnOnce(u64) -> scene_master::Event,
     ) -> Result<scene_master::Answer, Refusal> {
-        self.ask(&self.senders.operators, OPERATOR_MAX, "making scenes", |number| what(number).into()).await
+        let event = what(0);
+        let limit = match &event {
+            scene_master::Event::ReqOperator { order: scene_master::Order::Find { query }, .. } => query.limit,
+            _ => usize::MAX,
+        };
+        let asked = self.partitions_of(event.to()).map(|partition| {
+            let unit = Some(Unit::SceneMaster(partition));
+            let question = |number| Message::from(event.numbered(number));
+            self.ask(&self.senders.operators, OPERATOR_MAX, "making scenes", unit, question)
+        });
+        scene_master::Answer::merge(futures_util::future::join_all(asked).await, limit)
     }
 
     /// Asks Auth; refused at once if its inbox is full.
@@ -79,7 +91,7 @@ impl Bus {
     /// As Auth says; [`Refusal::TimedOut`] after [`AUTH_MAX`], for Auth has its own deadline, so it has failed.
     pub async fn ask_auth(&self, request: auth::Request) -> Result<auth::Answer, Refusal> {
         let event = |number| auth::Event::Req { asker: auth::Asker::Door(number), request: Box::new(request) };
-        self.ask(&self.senders.doors, AUTH_MAX, "signing in", |number| event(number).into()).await
+        self.ask(&self.senders.doors, AUTH_MAX, "signing in", None, |number| event(number).into()).await
     }
 
     /// Asks Db; refused at once if its inbox is full.
@@ -88,7 +100,7 @@ impl Bus {
     /// As Db says; [`Refusal::TimedOut`] after [`DB_MAX`].
     pub async fn ask_db(&self, caller: db::Caller, request: db::Request) -> Result<db::Answer, Refusal> {
         let event = |number| db::Event::Req { caller, asker: db::Asker::Door(number), request: Box::new(request) };
-        self.ask(&self.senders.db_doors, DB_MAX, "the store", |number| event(number).into()).await
+        self.ask(&self.senders.db_doors, DB_MAX, "the store", None, |number| event(number).into()).await
     }
 
     async fn ask<T>(
@@ -96,10 +108,11 @@ impl Bus {
         waiting: &Mutex<Waiting<T>>,
         limit: Duration,
         what: &'static str,
+        unit: Option<Unit>,
         question: impl FnOnce(u64) -> Message,
     ) -> Result<T, Refusal> {
         let (number, answer) = lock(waiting).add(self.senders.router.as_ref().map_or(0, Router::me));
-        if let Err(refusal) = self.say(question(number), what) {
+        if let Err(refusal) = self.say(question(number), unit, what) {
             lock(waiting).forget(number);
             return Err(refusal);
         }
@@ -112,24 +125,30 @@ impl Bus {
         }
     }
 
-    /// Says something to a unit for somebody who waits.
-    fn say(&self, message: Message, what: &'static str) -> Result<(), Refusal> {
+    /// Says something to a unit for somebody who waits: to this one, or to that which the message is for.
+    fn say(&self, message: Message, unit: Option<Unit>, what: &'static str) -> Result<(), Refusal> {
         let full = || Refusal::Overloaded(format!("requests: {what}").into());
-        let place = router::place(&message);
-        match (&self.senders.router, place) {
-            (Some(router), Place::Unit(unit)) if !router.is_here(&unit) => {
+        let of_message = || match router::place(&message) {
+            Place::Unit(unit) => Some(unit),
+            _ => None,
+        };
+        let unit = unit.or_else(of_message);
+        match (&self.senders.router, unit) {
+            (Some(router), Some(unit)) if !router.is_here(&unit) => {
                 router.to_unit(&unit, None, message).map_err(|why| match why {
                     Unsent::Down => Refusal::ServiceDown(unit.service()),
                     Unsent::Full => full(),
                 })
             }
-            _ => {
-                let Senders { auth, db, scene_master, .. } = &*self.senders;
-                let is_said = match message {
-                    Message::Auth(event) => auth.offer(event),
-                    Message::Db(event) => db.offer(event),
-                    Message::SceneMaster(event) => scene_master.offer(event),
-                    other => {
+            (_, unit) => {
+                let Senders { auth, db, scene_masters, .. } = &*self.senders;
+                let is_said = match (message, unit) {
+                    (Message::Auth(event), _) => auth.offer(event),
+                    (Message::Db(event), _) => db.offer(event),
+                    (Message::SceneMaster(event), Some(Unit::SceneMaster(partition))) => {
+                        scene_masters.get(&partition).is_some_and(|inbox| inbox.offer(event))
+                    }
+                    (other, _) => {
                         self.deliver(other);
                         true
                     }

@@ -261,6 +261,14 @@ impl Node {
         }
     }
 
+    /// A SceneMaster has in the store what it is about: the next one goes on from there.
+    fn give_to_newcomer(&mut self, unit: Unit) {
+        let Some((epoch, _)) = self.running.get(&unit) else { return };
+        let epoch = *epoch;
+        self.stop(&unit);
+        self.give_back(unit, epoch);
+    }
+
     fn leave_if_ready(&mut self) {
         let Some(since) = self.leaving.filter(|_| !*self.has_left.borrow()) else { return };
         let is_late = self.keeper.clock.elapsed() - since > HAND_OVER_MAX;
@@ -316,7 +324,13 @@ impl Node {
                 self.router.view().peer_down(node, now_ms);
             }
             peers::Event::Message { node, bytes, .. } => match self.router.received(node, &bytes) {
-                Some(To::Service { message, .. }) => {
+                Some(To::Unit { unit, message, .. }) => {
+                    if self.router.view().has_heard_higher() {
+                        self.act();
+                    }
+                    self.bus.deliver_to(&unit, *message);
+                }
+                Some(To::Node { message }) => {
                     if self.router.view().has_heard_higher() {
                         self.act();
                     }
@@ -397,7 +411,13 @@ impl Node {
                 }
                 Act::HandOver(unit) => {
                     tracing::info!(%unit, "a node that has come is given a unit");
-                    self.have_handed_over(&unit);
+                    match unit {
+                        Unit::SceneMaster(_) => {
+                            self.give_to_newcomer(unit);
+                            has_changed = true;
+                        }
+                        _ => self.have_handed_over(&unit),
+                    }
                 }
                 Act::Tell(unit, up) => {
                     tracing::info!(%unit, up, "a unit");

@@ -12,7 +12,7 @@ use metrics::counter;
 use scenehost_bus::Peers;
 use scenehost_bus::peers::SendError;
 use scenehost_core::message::{ToUser, ToUsers};
-use scenehost_core::{ConnectionId, Message, lobby};
+use scenehost_core::{ConnectionId, Message, Partition, lobby};
 
 use super::grant::Grant;
 use super::unit::{Role, Unit};
@@ -38,6 +38,8 @@ pub enum Place {
     /// It stays in its process.
     Here,
     Unit(Unit),
+    /// The SceneMasters that have some of these shards.
+    SceneMasters(Partition),
     Node(u16),
     /// This node and all others.
     Everywhere,
@@ -52,7 +54,7 @@ pub fn place(message: &Message) -> Place {
         Message::Db(_) => Place::Unit(Unit::Db),
         Message::Lobby(_) => Place::Unit(Unit::Lobby),
         Message::Match(domain, _) => Place::Unit(Unit::Match(domain.clone())),
-        Message::SceneMaster(_) => Place::Unit(Unit::SceneMaster),
+        Message::SceneMaster(event) => Place::SceneMasters(event.to()),
         Message::SceneService(node, _) | Message::NodeIdle(node) | Message::NodeDrained(node) => {
             u16::try_from(node.0).map_or(Place::Here, Place::Node)
         }
@@ -148,14 +150,14 @@ impl Router {
     /// See [`Unsent`].
     pub fn to_unit(&self, unit: &Unit, from: Option<&(Unit, u64)>, message: Message) -> Result<(), Unsent> {
         let Some(Holder::There { node, link, epoch }) = self.view().holder(unit) else { return Err(Unsent::Down) };
-        let to = To::Service { epoch, message: Box::new(message) };
+        let to = To::Unit { unit: unit.clone(), epoch, message: Box::new(message) };
         self.send(node, link, &Envelope { from: from.cloned(), to })
     }
 
     /// Sends a message to another node itself.
     pub fn to_node(&self, node: u16, from: Option<&(Unit, u64)>, message: Message) {
         let link = self.view().link(node);
-        let to = To::Service { epoch: 0, message: Box::new(message) };
+        let to = To::Node { message: Box::new(message) };
         let sent =
             link.ok_or(Unsent::Down).and_then(|link| self.send(node, link, &Envelope { from: from.cloned(), to }));
         if let Err(why) = sent {
@@ -165,7 +167,7 @@ impl Router {
 
     /// Sends a message to all other nodes with a role.
     pub fn to_role(&self, role: Role, from: Option<&(Unit, u64)>, message: &Message) {
-        let to = To::Service { epoch: 0, message: Box::new(message.clone()) };
+        let to = To::Node { message: Box::new(message.clone()) };
         self.to_all(self.view().with_role(role), &Envelope { from: from.cloned(), to });
     }
 
@@ -215,10 +217,8 @@ impl Router {
             refused("stale-sender");
             return None;
         }
-        if let To::Service { epoch, message } = &envelope.to {
-            if let Place::Unit(unit) = place(message)
-                && view.epoch_here(&unit) != Some(*epoch)
-            {
+        if let To::Unit { unit, epoch, message } = &envelope.to {
+            if view.epoch_here(unit) != Some(*epoch) {
                 tracing::debug!(node, %unit, epoch, "a message for a unit that is not here any more is passed over");
                 refused("stale-receiver");
                 return None;
@@ -300,7 +300,7 @@ mod tests {
         let settings = Settings { prefix, node: 1, incarnation: 1, process: 1, hello };
         let (peers, ..) = Peers::new(Arc::new(LocalBus::default().node()), settings).expect("the settings are good");
         let grant = Grant::new(Clock::start(), Duration::ZERO);
-        let router = Router::new(1, peers, View::new(1, 1, BTreeSet::new(), None), grant);
+        let router = Router::new(1, peers, View::new(1, 1, BTreeSet::new(), None, []), grant);
         let later = Later { from: (), to: [("of-later", 7)].into() };
         let bytes = Bytes::from(rmp_serde::to_vec_named(&later).expect("plain data"));
 

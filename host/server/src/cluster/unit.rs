@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use scenehost_core::{DomainName, ServiceName};
+use scenehost_core::{DomainName, Partition, ServiceName};
 use serde::{Deserialize, Serialize};
 
 /// What a node does for its cluster.
@@ -48,14 +48,15 @@ pub enum Unit {
     Auth,
     Db,
     Lobby,
-    SceneMaster,
+    /// The authority over the scenes of a partition.
+    SceneMaster(Partition),
     /// The handler of a domain.
     Match(DomainName),
 }
 
 impl Unit {
-    /// Those that there are whatever the domains.
-    pub const SOLE: [Self; 4] = [Self::Auth, Self::Db, Self::Lobby, Self::SceneMaster];
+    /// Those of which there is one, whatever the configuration.
+    pub const SOLE: [Self; 3] = [Self::Auth, Self::Db, Self::Lobby];
 
     /// What users and other services know it as.
     pub fn service(&self) -> ServiceName {
@@ -63,7 +64,7 @@ impl Unit {
             Self::Auth => ServiceName::Auth,
             Self::Db => ServiceName::Db,
             Self::Lobby => ServiceName::Lobby,
-            Self::SceneMaster => ServiceName::SceneMaster,
+            Self::SceneMaster(_) => ServiceName::SceneMaster,
             Self::Match(_) => ServiceName::Match,
         }
     }
@@ -74,13 +75,14 @@ impl Unit {
             Self::Auth => Role::Auth,
             Self::Db => Role::Db,
             Self::Lobby => Role::Lobby,
-            Self::SceneMaster => Role::SceneMaster,
+            Self::SceneMaster(_) => Role::SceneMaster,
             Self::Match(_) => Role::Match,
         }
     }
 }
 
 const OF_DOMAIN: &str = "match/";
+const OF_PARTITION: &str = "scene-master/";
 
 /// Its name in the store.
 impl fmt::Display for Unit {
@@ -89,7 +91,7 @@ impl fmt::Display for Unit {
             Self::Auth => f.write_str("auth"),
             Self::Db => f.write_str("db"),
             Self::Lobby => f.write_str("lobby"),
-            Self::SceneMaster => f.write_str("scene-master"),
+            Self::SceneMaster(partition) => write!(f, "{OF_PARTITION}{partition}"),
             Self::Match(domain) => write!(f, "{OF_DOMAIN}{domain}"),
         }
     }
@@ -97,18 +99,21 @@ impl fmt::Display for Unit {
 
 /// A name that is no unit's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no unit of this version: auth, db, lobby, scene-master, or match/ and a domain")]
+#[error("{0:?} is no unit of this version: auth, db, lobby, scene-master/ and a partition, or match/ and a domain")]
 pub struct NoUnit(String);
 
 impl FromStr for Unit {
     type Err = NoUnit;
 
     fn from_str(text: &str) -> Result<Self, NoUnit> {
-        match (Self::SOLE.iter().find(|unit| unit.to_string() == text), text.strip_prefix(OF_DOMAIN)) {
-            (Some(unit), _) => Ok(unit.clone()),
-            (None, Some(domain)) if !domain.is_empty() => Ok(Self::Match(domain.into())),
-            _ => Err(NoUnit(text.to_owned())),
+        let no_unit = || NoUnit(text.to_owned());
+        if let Some(domain) = text.strip_prefix(OF_DOMAIN) {
+            return if domain.is_empty() { Err(no_unit()) } else { Ok(Self::Match(domain.into())) };
         }
+        if let Some(partition) = text.strip_prefix(OF_PARTITION) {
+            return partition.parse().map(Self::SceneMaster).map_err(|_| no_unit());
+        }
+        Self::SOLE.into_iter().find(|unit| unit.to_string() == text).ok_or_else(no_unit)
     }
 }
 

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use scenehost_core::scene_master::Offer;
-use scenehost_core::{DomainName, NodeId};
+use scenehost_core::{DomainName, NodeId, Partition};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -151,7 +151,8 @@ pub struct View {
     roles: BTreeSet<Role>,
     offer: Option<Offer>,
     reaches_store: bool,
-    /// All that the cluster has.
+    /// What the cluster has besides domains, and all that it has.
+    lasting: BTreeSet<Unit>,
     units: BTreeSet<Unit>,
     own: BTreeMap<Unit, Own>,
     peers: BTreeMap<u16, Peer>,
@@ -172,7 +173,7 @@ pub struct View {
     /// node that does not take what it is given is not given it again.
     handing: Option<(Unit, u64)>,
     given: BTreeMap<Unit, (u16, u64)>,
-    /// What SceneMaster here knows of nodes.
+    /// What the SceneMasters here know of nodes.
     told_nodes: BTreeMap<u16, u64>,
     /// Nodes of which it knows that they are gone, by incarnation.
     told_gone: BTreeMap<u16, u64>,
@@ -182,14 +183,22 @@ pub struct View {
 
 impl View {
     /// A node that has nothing yet, with what the cluster has besides domains.
-    pub fn new(me: u16, incarnation: u64, roles: BTreeSet<Role>, offer: Option<Offer>) -> Self {
+    pub fn new(
+        me: u16,
+        incarnation: u64,
+        roles: BTreeSet<Role>,
+        offer: Option<Offer>,
+        partitions: impl IntoIterator<Item = Partition>,
+    ) -> Self {
+        let partitions = partitions.into_iter().map(Unit::SceneMaster);
+        let lasting: BTreeSet<Unit> = Unit::SOLE.into_iter().chain(partitions).collect();
         Self {
             me,
             incarnation,
             roles,
             offer,
             reaches_store: true,
-            units: Unit::SOLE.into_iter().collect(),
+            units: lasting.clone(),
             own: BTreeMap::new(),
             peers: BTreeMap::new(),
             rows: BTreeMap::new(),
@@ -199,7 +208,8 @@ impl View {
             highest: BTreeMap::new(),
             has_heard_higher: false,
             free_since: BTreeMap::new(),
-            told: Unit::SOLE.into_iter().map(|unit| (unit, None)).collect(),
+            told: lasting.iter().map(|unit| (unit.clone(), None)).collect(),
+            lasting,
             handing: None,
             given: BTreeMap::new(),
             told_nodes: BTreeMap::new(),
@@ -230,7 +240,7 @@ impl View {
 
     /// The domains that the cluster has.
     pub fn set_domains(&mut self, domains: impl IntoIterator<Item = DomainName>) {
-        self.units = Unit::SOLE.into_iter().chain(domains.into_iter().map(Unit::Match)).collect();
+        self.units = self.lasting.iter().cloned().chain(domains.into_iter().map(Unit::Match)).collect();
         self.told.retain(|unit, _| self.units.contains(unit));
         let gone: Vec<Unit> = self.own.keys().filter(|unit| !self.units.contains(*unit)).cloned().collect();
         self.acts.extend(gone.into_iter().map(Act::Stop));
@@ -285,6 +295,10 @@ impl View {
     pub fn claimed(&mut self, unit: Unit, epoch: u64) {
         self.hear_epoch(&unit, epoch);
         self.free_since.remove(&unit);
+        if matches!(unit, Unit::SceneMaster(_)) {
+            // It has not heard of those that are gone, whatever others here have.
+            self.told_gone.clear();
+        }
         self.own.insert(unit, Own { epoch, serves: false });
     }
 
@@ -298,7 +312,7 @@ impl View {
     /// A unit does not run here any more.
     pub fn stopped(&mut self, unit: &Unit) {
         self.own.remove(unit);
-        if *unit == Unit::SceneMaster {
+        if !self.has_scene_master() {
             self.told_nodes.clear();
             self.told_gone.clear();
         }
@@ -463,9 +477,13 @@ impl View {
         self.lobby = now;
     }
 
-    /// Nodes of scenes, for the SceneMaster that is here.
+    fn has_scene_master(&self) -> bool {
+        self.own.keys().any(|unit| matches!(unit, Unit::SceneMaster(_)))
+    }
+
+    /// Nodes of scenes, for the SceneMasters that are here.
     fn look_at_nodes(&mut self, now_ms: u64, acts: &mut Vec<Act>) {
-        if !self.own.contains_key(&Unit::SceneMaster) {
+        if !self.has_scene_master() {
             return;
         }
         let own = self.offer.clone().map(|offer| (self.me, self.incarnation, offer));
@@ -543,7 +561,7 @@ impl View {
         is_another || node == self.me || self.is_silent(node, now_ms)
     }
 
-    /// A domain here that falls to a node which has come later is given to it, one after the other.
+    /// A domain or a partition here that falls to a node which has come later is given to it, one after the other.
     fn look_for_newcomers(&mut self, now_ms: u64, acts: &mut Vec<Act>) {
         if let Some((unit, since)) = &self.handing {
             let is_there = !self.own.contains_key(unit) && self.serving(unit).is_some();
@@ -555,19 +573,19 @@ impl View {
         if self.read_at_ms.is_none_or(|at| now_ms.saturating_sub(at) > READ_MS_MAX) {
             return;
         }
-        let settled: BTreeMap<u16, u64> = self
-            .up()
-            .filter(|(_, peer)| peer.hello.roles.contains(&Role::Match))
-            .filter(|(_, peer)| now_ms.saturating_sub(peer.since_ms) >= STAYS_MS)
-            .map(|(node, peer)| (node, peer.incarnation))
-            .collect();
-        let here = self.roles.contains(&Role::Match).then_some(self.me);
-        let next =
-            self.own.iter().filter(|(unit, own)| matches!(unit, Unit::Match(_)) && own.serves).find_map(|(unit, _)| {
-                let to = heaviest(unit, here.into_iter().chain(settled.keys().copied()))?;
-                let to = (to, *settled.get(&to)?);
-                (self.given.get(unit) != Some(&to)).then(|| (unit.clone(), to))
-            });
+        let moves = |unit: &Unit| matches!(unit, Unit::Match(_) | Unit::SceneMaster(_));
+        let next = self.own.iter().filter(|(unit, own)| moves(unit) && own.serves).find_map(|(unit, _)| {
+            let settled: BTreeMap<u16, u64> = self
+                .up()
+                .filter(|(_, peer)| peer.hello.roles.contains(&unit.role()))
+                .filter(|(_, peer)| now_ms.saturating_sub(peer.since_ms) >= STAYS_MS)
+                .map(|(node, peer)| (node, peer.incarnation))
+                .collect();
+            let here = self.roles.contains(&unit.role()).then_some(self.me);
+            let to = heaviest(unit, here.into_iter().chain(settled.keys().copied()))?;
+            let to = (to, *settled.get(&to)?);
+            (self.given.get(unit) != Some(&to)).then(|| (unit.clone(), to))
+        });
         if let Some((unit, to)) = next {
             self.given.insert(unit.clone(), to);
             self.handing = Some((unit.clone(), now_ms));

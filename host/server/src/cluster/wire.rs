@@ -62,8 +62,10 @@ pub struct Envelope {
 /// For whom something is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum To {
-    /// What the message says. A unit takes it in this epoch only; 0: it is for no unit.
-    Service { epoch: u64, message: Box<Message> },
+    /// A unit, which takes it in this epoch only.
+    Unit { unit: Unit, epoch: u64, message: Box<Message> },
+    /// What the message says, on the node itself.
+    Node { message: Box<Message> },
     /// The node: operators have changed what is in the store of this kind.
     Changed(Changed),
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use scenehost_bus::driver::nats;
+use scenehost_core::partition::SHARDS;
 use serde::Deserialize;
 
 use crate::cluster::unit::Role;
@@ -28,6 +29,10 @@ pub struct Cluster {
     /// `server.listen`. Without it to wherever the lobby's connection goes, which is right for one address only.
     #[serde(default)]
     pub url: Option<String>,
+    /// In how many partitions the work of SceneMaster is split, 1 to 256: the same on all nodes, and changed only while
+    /// none runs.
+    #[serde(default = "default_partitions")]
+    pub scene_master_partitions: u16,
     pub nats: Nats,
 }
 
@@ -65,6 +70,11 @@ fn default_name() -> String {
     "scenehost".to_owned()
 }
 
+/// So many that the few fleets of most hosts seldom share one.
+fn default_partitions() -> u16 {
+    16
+}
+
 fn default_roles() -> BTreeSet<Role> {
     Role::ALL.into_iter().collect()
 }
@@ -75,6 +85,9 @@ impl Cluster {
         let is_sign = |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit() || "-_".contains(sign);
         if !(1..=NAME_CHARS_MAX).contains(&self.name.len()) || !self.name.chars().all(is_sign) {
             return Err(format!("name is 1 to {NAME_CHARS_MAX} of a to z, 0 to 9, - and _"));
+        }
+        if !(1..=SHARDS).contains(&self.scene_master_partitions) {
+            return Err(format!("scene_master_partitions is 1 to {SHARDS}"));
         }
         if self.node == Some(0) {
             return Err("node is 1 to 65535".to_owned());

@@ -76,7 +76,7 @@ impl Member {
         let driver: Arc<dyn Driver> = Arc::new(Nats::connect(settings).await.context("[cluster.nats]")?);
         let scene_url = scene_url(of);
         let offer = of.roles.contains(&Role::SceneService).then(|| Offer { url: scene_url.clone(), ..offer });
-        let view = View::new(lease.number, lease.incarnation, of.roles.clone(), offer);
+        let view = View::new(lease.number, lease.incarnation, of.roles.clone(), offer, config.partitions());
         let settings = Settings {
             prefix: format!("scenehost.{}", of.name),
             node: lease.number,

@@ -59,6 +59,7 @@ impl Part {
         let mut services = JoinSet::new();
         if member.has(Role::SceneService) {
             let service = SceneService::new(node, member.offer(offer), config.fleet_rules());
+            let service = service.with_partitions(config.partitions());
             let shell = shell.clone();
             services.spawn(async move {
                 let bus = shell.bus.clone();

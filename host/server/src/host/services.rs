@@ -148,16 +148,14 @@ fn start_services(
         shell.clone(),
     ));
     services.spawn(service_loop::run(ServiceName::Lobby, lobby, None::<fn() -> Lobby>, inboxes.lobby, shell.clone()));
-    let scene_master = SceneMaster::new(fleets.clone());
-    let next_fleets = domains.fleets().clone();
-    services.spawn(service_loop::run(
-        ServiceName::SceneMaster,
-        scene_master,
-        Some(move || next_fleets.next_scene_master([NODE])),
-        inboxes.scene_master,
-        shell.clone(),
-    ));
-    let scene_service = SceneService::new(NODE, offer, fleets);
+    for (partition, inbox) in inboxes.scene_masters {
+        let scene_master = SceneMaster::new(fleets.clone()).of(partition);
+        let next_fleets = domains.fleets().clone();
+        let next = move || next_fleets.next_scene_master(partition, [NODE]);
+        let of_unit = Shell { bus: shell.bus.of_unit(Unit::SceneMaster(partition), 0), ..shell.clone() };
+        services.spawn(service_loop::run(ServiceName::SceneMaster, scene_master, Some(next), inbox, of_unit));
+    }
+    let scene_service = SceneService::new(NODE, offer, fleets).with_partitions(config.partitions());
     let shell = shell.clone();
     services.spawn(async move {
         let bus = shell.bus.clone();
@@ -169,6 +167,7 @@ fn start_services(
 /// A lobby with what the configuration says.
 pub fn lobby_of(config: &Config, domains: &Domains) -> Lobby {
     Lobby::new(domains.settings(), config.lobby.grace_ms)
+        .with_partitions(config.partitions())
         .with_chat(config.chat.clone())
         .with_parties(config.parties.clone())
 }

@@ -75,6 +75,12 @@ pub const CELLS: &[Excused] = &[
         &["Suspect"],
         "few games come to their end while their node is not heard",
     ),
+    excused(
+        "scene",
+        "End Finished, kept",
+        &["Running, seat 0 resumed"],
+        "few games are over in the moment in which a user comes back",
+    ),
     excused("scene-master", "ResDestroyScene", &["Suspect"], "nodes end nothing by themselves"),
     excused("scene-master", "SynReport, other epoch", &["Suspect"], "few nodes are silent while a scene moves on"),
     excused(

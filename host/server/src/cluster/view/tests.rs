@@ -14,7 +14,7 @@ struct Node {
 
 impl Node {
     fn new(me: u16, roles: &[Role]) -> Self {
-        let view = View::new(me, 1, roles.iter().copied().collect(), None);
+        let view = View::new(me, 1, roles.iter().copied().collect(), None, [Partition::WHOLE]);
         Self { view, now_ms: 10_000, rows: Vec::new(), nodes: vec![alive(me)] }
     }
 
@@ -198,7 +198,8 @@ fn told(acts: Vec<Act>) -> Vec<(Unit, bool)> {
 #[test]
 fn each_unit_is_up_when_it_serves_and_down_for_a_moment_when_it_is_another_whatever_the_others_are() {
     let mut node = Node::new(1, &[]);
-    assert_eq!(node.view.down(), Unit::SOLE, "that is what units that begin here are told");
+    let all: Vec<Unit> = Unit::SOLE.into_iter().chain([Unit::SceneMaster(Partition::WHOLE)]).collect();
+    assert_eq!(node.view.down(), all, "that is what units that begin here are told");
     node.view.set_domains([DomainName::from("a"), DomainName::from("b")]);
     let (a, b) = (Unit::Match("a".into()), Unit::Match("b".into()));
     node.up(2, &[Role::Match], &[(a.clone(), 1)]);
@@ -328,8 +329,8 @@ fn scene_master_hears_of_nodes_with_scenes_and_that_one_is_gone_only_when_its_le
     };
     let mut node = Node::new(1, &[Role::SceneMaster]);
     node.view.offer = Some(offer("one"));
-    node.view.claimed(Unit::SceneMaster, 1);
-    node.has(Unit::SceneMaster, 1, 1);
+    node.view.claimed(Unit::SceneMaster(Partition::WHOLE), 1);
+    node.has(Unit::SceneMaster(Partition::WHOLE), 1, 1);
     node.up(2, &[Role::SceneService], &[]);
     node.view.peers.get_mut(&2).expect("it is up").hello.offer = Some(offer("two"));
     assert_eq!(node.acts_after(0), [Act::NodeUp(1, offer("one")), Act::NodeUp(2, offer("two"))]);

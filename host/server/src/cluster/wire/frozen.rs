@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 use any::Any;
 use sampler::Sampler;
+use scenehost_core::Partition;
 use scenehost_core::scene_master::{Capacity, Offer};
 
 use super::{Envelope, Held, Hello, SPEAKS, Unreadable};
@@ -37,7 +38,8 @@ fn own(kind: &str) -> PathBuf {
 
 /// What nodes say of themselves: all that they can.
 fn hello() -> Hello {
-    let units = Unit::SOLE.into_iter().chain([Unit::Match("duel".into())]);
+    let others = [Unit::SceneMaster(Partition::WHOLE), Unit::Match("duel".into())];
+    let units = Unit::SOLE.into_iter().chain(others);
     let capacity = Capacity::scenes(3);
     let offer = Offer { url: "wss://a".to_owned(), capacity, idle: None, region: Some("north".into()) };
     Hello {

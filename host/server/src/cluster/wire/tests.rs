@@ -2,13 +2,14 @@
 
 use scenehost_core::message::{EndReason, Notice, SceneEnded, ToUser};
 use scenehost_core::scene_master::Capacity;
-use scenehost_core::{ConnectionId, Epoch, Message, NodeId, Refusal, SceneId, ServiceName, scene_service};
+use scenehost_core::{ConnectionId, Epoch, Message, NodeId, Partition, Refusal, SceneId, ServiceName, scene_service};
 use serde::Serialize;
 
 use super::*;
 
 fn to_service(message: Message) -> Envelope {
-    Envelope { from: Some((Unit::SceneMaster, 3)), to: To::Service { epoch: 7, message: Box::new(message) } }
+    let from = Some((Unit::SceneMaster(Partition::WHOLE), 3));
+    Envelope { from, to: To::Unit { unit: Unit::Lobby, epoch: 7, message: Box::new(message) } }
 }
 
 fn end(reason: EndReason) -> Message {

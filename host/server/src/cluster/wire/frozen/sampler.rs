@@ -13,15 +13,20 @@ use serde::de::{
     SeqAccess, VariantAccess, Visitor,
 };
 
-/// A text that is also a unit, a name, and bytes as base64; the hash of a secret; a time of day; a moment.
-const TEXTS: [&str; 4] =
-    ["auth", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "18:00", "2026-12-24T18:00:00Z"];
+/// A text that is also a unit, a name, and bytes as base64; the hash of a secret; a time of day; a moment; a partition.
+const TEXTS: [&str; 5] = [
+    "auth",
+    "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "18:00",
+    "2026-12-24T18:00:00Z",
+    "00-ff",
+];
 /// Below this, what may be left out is.
 const DEPTH_MAX: usize = 24;
 /// Below this nothing is made.
 const DEPTH_END: usize = 48;
 /// So many values in a row without anything new, and there is nothing new any more.
-const WITHOUT_NEW_MAX: usize = 20_000;
+const WITHOUT_NEW_MAX: usize = 100_000;
 
 /// Where a value is: the fields of its struct, or its variant, and which of these it is.
 type Place = (&'static [&'static str], &'static str);
