@@ -39,8 +39,8 @@ players_max = 2
 /// All but scenes.
 pub const SERVICES: &str = r#""auth", "lobby", "match", "scene-master", "db""#;
 pub const SCENES: &str = r#""scene-service""#;
-/// No domain moves to it.
-const NO_DOMAINS: &str = r#""auth", "lobby", "scene-master", "db""#;
+/// Nothing moves to it as long as all is well: neither domains nor partitions.
+const NOTHING_MOVES: &str = r#""auth", "lobby", "db""#;
 
 /// Two guests, at these nodes, at one table.
 pub async fn table(cluster: &Cluster, nodes: [usize; 2]) -> Vec<Player> {
@@ -267,7 +267,7 @@ async fn a_node_that_was_paused_has_lost_its_units_and_ends_by_itself() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn games_go_on_while_nats_is_away_and_all_is_as_before_when_it_is_back() {
-    let mut cluster = Cluster::start(CONFIG, &[ALL, NO_DOMAINS]).await;
+    let mut cluster = Cluster::start(CONFIG, &[ALL, NOTHING_MOVES]).await;
     let mut players = table(&cluster, [0, 0]).await;
     let before = status(cluster.node(0)).await["units"].clone();
     for away in [Duration::from_millis(500), Duration::from_secs(10)] {
@@ -282,7 +282,7 @@ async fn games_go_on_while_nats_is_away_and_all_is_as_before_when_it_is_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn games_go_on_while_the_database_is_away_for_longer_than_a_lease_and_nothing_moves() {
     let server = Server::start(&[]);
-    let cluster = Cluster::start_on(&server, CONFIG, &[ALL, NO_DOMAINS]).await;
+    let cluster = Cluster::start_on(&server, CONFIG, &[ALL, NOTHING_MOVES]).await;
     let mut players = table(&cluster, [0, 1]).await;
     let before = status(cluster.node(0)).await["units"].clone();
     server.stop(Stop::Immediate);
@@ -323,22 +323,27 @@ async fn a_domain_that_operators_set_on_one_node_is_there_on_all() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_whose_version_cannot_work_with_one_that_is_there_is_refused_at_its_start() {
+async fn a_node_that_cannot_work_with_one_that_is_there_is_refused_at_its_start() {
     let mut cluster = Cluster::start(CONFIG, &[ALL]).await;
     let nodes = format!("{}.nodes", cluster.schema());
     // A node of a later version, as the others know it.
     Server::shared().sql(&format!(
-        "INSERT INTO {nodes} (number, incarnation, until, speaks, speaks_oldest)
-         VALUES (9, 1, now() + interval '1 hour', 9, 8)"
+        "INSERT INTO {nodes} (number, incarnation, until, speaks, speaks_oldest, partitions)
+         VALUES (9, 1, now() + interval '1 hour', 9, 8, 3)"
     ));
-    let refused = cluster.add_fails(ALL);
-    let why = "node 9 (incarnation 1), which is there, speaks version 9 and works with 8 and later";
-    assert!(refused.code == Some(1) && refused.text.contains(why), "{}", refused.text);
+    for (change, why) in [
+        ("speaks = 9", "node 9 (incarnation 1), which is there, speaks version 9 and works with 8 and later"),
+        ("speaks_oldest = 1", "scene_master_partitions is 2 here, and 3 on node 9 (incarnation 1), which is there"),
+    ] {
+        Server::shared().sql(&format!("UPDATE {nodes} SET {change} WHERE number = 9"));
+        let refused = cluster.add_fails(ALL);
+        assert!(refused.code == Some(1) && refused.text.contains(why), "{}", refused.text);
+    }
     let left = format!("SELECT count(*) FROM {nodes} WHERE number = 2 AND until > now()");
     assert_eq!(Server::shared().sql(&left), "0", "its number is free at once");
 
     // One of a version that still knows this one is worked with, and so is nobody.
-    for change in ["speaks_oldest = 1", "speaks_oldest = 8, until = to_timestamp(0)"] {
+    for change in ["partitions = 2", "speaks_oldest = 8, until = to_timestamp(0)"] {
         Server::shared().sql(&format!("UPDATE {nodes} SET {change} WHERE number = 9"));
         cluster.add_with(SCENES, &[]);
     }

@@ -63,13 +63,23 @@ impl std::fmt::Display for Speaks {
     }
 }
 
+/// What a node says of itself so that others know whether they can work with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// What it speaks.
+    pub speaks: Speaks,
+    /// In how many partitions the work of SceneMaster is split for it: where others have it split otherwise, two would
+    /// have the same scenes.
+    pub partitions: u16,
+}
+
 /// The lease of a node, as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// Whose it is.
     pub node: Node,
-    /// What it has said that it speaks, if it has.
-    pub speaks: Option<Speaks>,
+    /// What it has said of itself, if it has.
+    pub terms: Option<Terms>,
     /// Which nodes it heard when it was renewed last, as its node has said; `None`: it has not said.
     pub hears: Option<BTreeSet<u16>>,
     /// For how much longer; nothing if it has run out or was given back.
@@ -185,15 +195,15 @@ impl Leases {
         }
     }
 
-    /// Notes what the node speaks, for others to know before they work with it.
+    /// Notes what the node says of itself, for others to know before they work with it.
     ///
     /// # Errors
     /// As of [`Leases::renew`].
-    pub async fn note_speaks(&self, node: &Node, speaks: Speaks) -> Result<(), Error> {
+    pub async fn note_terms(&self, node: &Node, terms: Terms) -> Result<(), Error> {
         match &self.0 {
-            // It has nobody to speak with.
+            // It has nobody to work with.
             Driver::Rocks(rocks) => rocks.renew(node).await,
-            Driver::Postgres(postgres) => postgres.note_speaks(node, speaks).await,
+            Driver::Postgres(postgres) => postgres.note_terms(node, terms).await,
         }
     }
 

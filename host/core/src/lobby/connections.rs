@@ -229,7 +229,7 @@ impl Lobby {
         cx: &mut Context<'_>,
     ) {
         if !self.ask_for_seat_of_newcomer(connection, entered.as_deref(), cx) {
-            self.entered(connection, entered, (None, self.seat_of_newcomer()), cx);
+            self.entered(connection, entered, (None, self.seat_of_newcomer(connection)), cx);
         }
     }
 

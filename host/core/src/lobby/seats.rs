@@ -77,9 +77,16 @@ impl Lobby {
     }
 
     /// What is known of the seat of a user who comes in, if no SceneMaster has told anything.
-    pub(super) fn seat_of_newcomer(&self) -> Seat {
-        let open = if self.seats.takes_over { self.masters.all() } else { BTreeSet::new() };
+    pub(super) fn seat_of_newcomer(&self, connection: ConnectionId) -> Seat {
+        let may_have = self.seats.takes_over && !self.is_new(connection);
+        let open = if may_have { self.masters.all() } else { BTreeSet::new() };
         Seat { open, asked: None }
+    }
+
+    /// Whether it is of a user whose account was made with this sign-in, who has a seat nowhere.
+    fn is_new(&self, connection: ConnectionId) -> bool {
+        let connection = self.connections.get(&connection);
+        matches!(connection, Some(Connection::Entering { identity, .. }) if identity.created)
     }
 
     /// Asks for the seat of a user who comes in and is not known here. Whether the connection has to wait for that.
@@ -90,7 +97,7 @@ impl Lobby {
         cx: &mut Context<'_>,
     ) -> bool {
         let awaited = self.masters.up_of(Partition::WHOLE);
-        if !self.seats.takes_over || awaited.is_empty() {
+        if !self.seats.takes_over || awaited.is_empty() || self.is_new(connection) {
             return false;
         }
         let Some(Connection::Entering { identity, seat: seat @ None, .. }) = self.connections.get_mut(&connection)

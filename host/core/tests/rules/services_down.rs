@@ -204,6 +204,21 @@ fn a_lobby_that_takes_over_asks_where_a_user_has_a_seat_before_the_user_is_in() 
 }
 
 #[test]
+fn who_has_just_made_an_account_has_no_seat_and_waits_for_nothing() {
+    let lobby = Lobby::new(BTreeMap::from([(domain(), rules())]), GRACE_MS).taking_over(1 << 32);
+    let mut world = World::new(lobby);
+    world.tell(lobby::Event::Opened { connection: CONNECTION });
+    world.tell(sign_in(CONNECTION));
+    let mut identity = identity(USER);
+    identity.created = true;
+    world.tell(lobby::Event::ResSignIn { connection: CONNECTION, result: Ok(identity) });
+    let told = world.tell(res_enter(CONNECTION, USER));
+    assert!(numbers(&told).is_empty() && shorts(&told).contains(&"User ResSignIn".to_owned()), "{told:?}");
+    let req_match = lobby::Event::ReqMatch { connection: CONNECTION, request: 2, domain: domain(), wish: None };
+    assert!(shorts(&world.tell(req_match)).contains(&"Match ReqMatch".to_owned()));
+}
+
+#[test]
 fn what_ended_while_the_lobby_was_down_is_told_after_the_sign_in() {
     let mut world = asking();
     let number = numbers(&world.tell(res_enter(CONNECTION, USER)))[0];

@@ -24,7 +24,7 @@ use crate::cluster::view::View;
 use crate::cluster::wire::{Changed, SPEAKS};
 use crate::config::{self, Config, StoreConfig};
 use crate::store::Store;
-use crate::store::lease::{self, Lease, Leases};
+use crate::store::lease::{self, Lease, Leases, Terms};
 
 /// How long it is from one look at a lease that somebody has to the next.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -64,7 +64,7 @@ impl Member {
         let leases = store.leases();
         let taken = clock.elapsed();
         let lease = take(&leases, of.node).await.context("[cluster]")?;
-        if let Err(refused) = meet(&leases, lease).await {
+        if let Err(refused) = meet(&leases, lease, of.scene_master_partitions).await {
             // So that who works with the others can have the number at once; else it runs out by itself.
             let _ = leases.release_node(&lease).await;
             return Err(refused.context("[cluster]"));
@@ -138,16 +138,24 @@ async fn take(leases: &Leases, preferred: Option<u16>) -> Result<lease::Node, le
     leases.take_node(preferred, LEASE).await
 }
 
-/// Tells what this node speaks, and looks whether all that are there can work with it. Of two that come at once each has
-/// told before it looks, so they do not miss each other.
-async fn meet(leases: &Leases, me: lease::Node) -> anyhow::Result<()> {
-    leases.note_speaks(&me, SPEAKS).await?;
-    for Lease { node, left, speaks, .. } in leases.nodes().await? {
-        let is_there = node != me && !left.is_zero();
-        if let Some(speaks) = speaks.filter(|speaks| is_there && !SPEAKS.works_with(*speaks)) {
+/// Tells on which terms this node works, and looks whether all that are there can work with it. Of two that come at once
+/// each has told before it looks, so they do not miss each other.
+async fn meet(leases: &Leases, me: lease::Node, partitions: u16) -> anyhow::Result<()> {
+    leases.note_terms(&me, Terms { speaks: SPEAKS, partitions }).await?;
+    for Lease { node, left, terms, .. } in leases.nodes().await? {
+        let Some(Terms { speaks, partitions: theirs }) = terms.filter(|_| node != me && !left.is_zero()) else {
+            continue;
+        };
+        if !SPEAKS.works_with(speaks) {
             bail!(
                 "this binary {SPEAKS} of what nodes say to each other, and node {node}, which is there, {speaks}: they cannot \
                  work together. Stop all nodes before the first of this binary is started, or use one in between"
+            );
+        }
+        if theirs != partitions {
+            bail!(
+                "scene_master_partitions is {partitions} here, and {theirs} on node {node}, which is there: all nodes need \
+                 the same number, and all have to be stopped before it is changed"
             );
         }
     }

@@ -13,7 +13,7 @@ use tokio_postgres::types::ToSql;
 use super::Postgres;
 use super::connect::{Client, Pool, within};
 use super::error::Failure;
-use crate::lease::{Error, Lease, Node, Speaks, Unit};
+use crate::lease::{Error, Lease, Node, Speaks, Terms, Unit};
 
 /// How long any of this may take, as leases are short.
 const LEASE_MAX: Duration = Duration::from_secs(5);
@@ -26,7 +26,7 @@ const TAKE: &str = "
     VALUES ($1, 1, clock_timestamp() + make_interval(secs => $2))
     ON CONFLICT (number) DO UPDATE
     SET incarnation = held.incarnation + 1, until = clock_timestamp() + make_interval(secs => $2),
-        speaks = NULL, speaks_oldest = NULL, hears = NULL
+        speaks = NULL, speaks_oldest = NULL, partitions = NULL, hears = NULL
     WHERE held.until <= clock_timestamp()
     RETURNING incarnation";
 /// The lowest number that nobody has. The first is 1; else one that has run out, or follows one that was ever taken.
@@ -82,12 +82,14 @@ impl Postgres {
         }
     }
 
-    pub async fn note_speaks(&self, node: &Node, speaks: Speaks) -> Result<(), Error> {
-        let sql = "UPDATE nodes SET speaks = $3, speaks_oldest = $4 \
+    pub async fn note_terms(&self, node: &Node, terms: Terms) -> Result<(), Error> {
+        let sql = "UPDATE nodes SET speaks = $3, speaks_oldest = $4, partitions = $5 \
                    WHERE number = $1 AND incarnation = $2 AND until > to_timestamp(0) RETURNING 1";
         let (number, incarnation) = parts(node);
-        let (version, oldest) = (i64::from(speaks.version), i64::from(speaks.oldest));
-        match self.of_nodes(sql, &[&number, &incarnation, &version, &oldest]).await?.is_empty() {
+        let Terms { speaks, partitions } = terms;
+        let (version, oldest, partitions) =
+            (i64::from(speaks.version), i64::from(speaks.oldest), i32::from(partitions));
+        match self.of_nodes(sql, &[&number, &incarnation, &version, &oldest, &partitions]).await?.is_empty() {
             true => Err(Error::Lost(*node)),
             false => Ok(()),
         }
@@ -138,13 +140,14 @@ impl Postgres {
     }
 
     pub async fn nodes(&self) -> Result<Vec<Lease>, Error> {
-        let sql =
-            format!("SELECT number, incarnation, {LEFT}, speaks, speaks_oldest, hears FROM nodes ORDER BY number");
+        let sql = format!(
+            "SELECT number, incarnation, {LEFT}, speaks, speaks_oldest, partitions, hears FROM nodes ORDER BY number"
+        );
         let lease = |row: &Row| Lease {
             node: node(row.get(0), row.get(1)),
             left: Duration::from_secs_f64(row.get(2)),
-            speaks: row.get::<_, Option<i64>>(3).zip(row.get::<_, Option<i64>>(4)).map(speaks),
-            hears: row.get::<_, Option<Vec<i32>>>(5).map(numbers),
+            terms: terms(row.get(3), row.get(4), row.get(5)),
+            hears: row.get::<_, Option<Vec<i32>>>(6).map(numbers),
         };
         Ok(self.of_nodes(&sql, &[]).await?.iter().map(lease).collect())
     }
@@ -213,9 +216,10 @@ fn node(number: i32, incarnation: i64) -> Node {
     Node { number: u16::try_from(number).unwrap_or_default(), incarnation: unsigned(incarnation) }
 }
 
-fn speaks((version, oldest): (i64, i64)) -> Speaks {
+fn terms(version: Option<i64>, oldest: Option<i64>, partitions: Option<i32>) -> Option<Terms> {
     let number = |number| u32::try_from(number).unwrap_or_default();
-    Speaks { version: number(version), oldest: number(oldest) }
+    let speaks = Speaks { version: number(version?), oldest: number(oldest?) };
+    Some(Terms { speaks, partitions: u16::try_from(partitions?).unwrap_or_default() })
 }
 
 /// Those that are numbers of nodes.

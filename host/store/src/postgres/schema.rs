@@ -34,8 +34,8 @@ const STEPS: [&str; 3] = [
         incarnation bigint
     );
 ",
-    // What each node says that it speaks with others; see lease.rs.
-    "ALTER TABLE nodes ADD COLUMN speaks bigint, ADD COLUMN speaks_oldest bigint;",
+    // What each node says so that others know whether they can work with it; see lease.rs.
+    "ALTER TABLE nodes ADD COLUMN speaks bigint, ADD COLUMN speaks_oldest bigint, ADD COLUMN partitions integer;",
     // Which other nodes each one hears; see lease.rs.
     "ALTER TABLE nodes ADD COLUMN hears integer[];",
 ];

@@ -92,7 +92,7 @@ impl Rocks {
 
     pub async fn nodes(&self) -> Vec<Lease> {
         let node = *self.parts.taken.lock().await;
-        node.map(|node| Lease { node, speaks: None, hears: None, left: TTL_MAX }).into_iter().collect()
+        node.map(|node| Lease { node, terms: None, hears: None, left: TTL_MAX }).into_iter().collect()
     }
 
     /// The epoch of a unit, and whether it was not released since.

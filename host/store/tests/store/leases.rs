@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use passing_postgres::Server;
-use scenehost_store::lease::{Error as LeaseError, Leases, Node, Speaks, Unit};
+use scenehost_store::lease::{Error as LeaseError, Leases, Node, Speaks, Terms, Unit};
 use scenehost_store::postgres::Settings;
 use scenehost_store::{Error, Store};
 
 use crate::place::{Place, behind, commit, put, settings, text, within};
 
 const LONG: Duration = Duration::from_secs(60);
-const SPEAKS: Speaks = Speaks { version: 7, oldest: 5 };
+const TERMS: Terms = Terms { speaks: Speaks { version: 7, oldest: 5 }, partitions: 16 };
 /// What has to wait for something has not ended by then.
 const A_WHILE: Duration = Duration::from_millis(300);
 
@@ -31,8 +31,8 @@ async fn one_after_the_other(place: Place) {
     leases.renew(&first, LONG).await.expect("it lasts");
     let nodes = leases.nodes().await.expect("it can be read");
     assert!(nodes.len() == 1 && nodes[0].node == first && nodes[0].left > LONG / 2, "{nodes:?}");
-    assert_eq!(nodes[0].speaks, None, "it has not said");
-    leases.note_speaks(&first, SPEAKS).await.expect("it lasts");
+    assert_eq!(nodes[0].terms, None, "it has not said");
+    leases.note_terms(&first, TERMS).await.expect("it lasts");
 
     let epoch = leases.claim_unit("lobby", &first).await.expect("it is up").expect("it is free");
     let ours = store.fenced("lobby", epoch);
@@ -195,19 +195,19 @@ async fn a_lease_that_has_run_out_is_renewed_until_it_is_ended_and_what_its_node
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_node_speaks_is_known_to_others_as_long_as_it_has_its_lease() {
+async fn the_terms_of_a_node_are_known_to_others_as_long_as_it_has_its_lease() {
     let settings = settings(Server::shared());
     let stores = stores(&settings, 2).await;
     let (ours, others) = (stores[0].leases(), stores[1].leases());
     let node = ours.take_node(Some(3), LONG).await.expect("it is free");
-    let speaks = async || others.nodes().await.expect("it can be read")[0].speaks;
-    assert_eq!(speaks().await, None);
-    ours.note_speaks(&node, SPEAKS).await.expect("it lasts");
-    assert_eq!(speaks().await, Some(SPEAKS));
+    let terms = async || others.nodes().await.expect("it can be read")[0].terms;
+    assert_eq!(terms().await, None);
+    ours.note_terms(&node, TERMS).await.expect("it lasts");
+    assert_eq!(terms().await, Some(TERMS));
     ours.release_node(&node).await.expect("it is up");
-    assert!(matches!(ours.note_speaks(&node, SPEAKS).await, Err(LeaseError::Lost(_))));
+    assert!(matches!(ours.note_terms(&node, TERMS).await, Err(LeaseError::Lost(_))));
     ours.take_node(Some(3), LONG).await.expect("it is free");
-    assert_eq!(speaks().await, None, "another process may speak something else");
+    assert_eq!(terms().await, None, "another process may have others");
 }
 
 #[test]

@@ -36,7 +36,7 @@ async fn older_tables_become_this_version_s_and_newer_ones_are_refused() {
     let store = Store::connect(&settings).await.expect("it is brought up to date");
     commit(&store, vec![put("a", "1")]).await.expect("it can be written");
     drop(store);
-    let of_version_1 = "ALTER TABLE {}.nodes DROP COLUMN speaks, DROP COLUMN speaks_oldest, DROP COLUMN hears; \
+    let of_version_1 = "ALTER TABLE {}.nodes DROP COLUMN speaks, DROP COLUMN speaks_oldest, DROP COLUMN partitions, DROP COLUMN hears; \
                         UPDATE {}.meta SET version = 1";
     server.sql(&of_version_1.replace("{}", schema));
     let store = Store::connect(&settings).await.expect("it is brought up to date");
