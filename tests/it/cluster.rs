@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use passing_nats::NatsServer;
+use passing_nats::{NatsServer, free_port};
 use passing_postgres::{Server, USER};
 use rand::RngExt;
 use serde_json::Value;
@@ -221,12 +221,6 @@ pub async fn status(host: &Host) -> Value {
     let answer = host.ops("GET", "/v1/cluster", &[("Authorization", &authorization)], "").await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     serde_json::from_str(&answer.body).expect("JSON")
-}
-
-/// A port that is free now.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
-    listener.local_addr().expect("it has one").port()
 }
 
 /// Waits until this holds.

@@ -1,11 +1,11 @@
 //! A host that becomes the first node of many: what it had is there on all of them.
 
-use passing_nats::NatsServer;
+use passing_nats::{NatsServer, free_port};
 use passing_postgres::Server;
 use scenehost_client::Encoding;
 use serde_json::json;
 
-use crate::cluster::{NodeConfig, free_port, node_config, status};
+use crate::cluster::{NodeConfig, node_config, status};
 use crate::host::{Host, until, within};
 use crate::node_operators::CONFIG;
 use crate::on_postgres::copy;

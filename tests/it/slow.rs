@@ -1,6 +1,8 @@
 //! Games that are slow: those on the same thread do not wait for one that has shown it, and the slow one itself loses
 //! nothing but time.
 
+use std::time::Duration;
+
 use scenehost_client::{Encoding, Scene, SceneEvent};
 use scenehost_protocol::v1::syn_scene_ended::Reason;
 
@@ -13,6 +15,10 @@ const CALL_MS: u32 = 600;
 /// Ticks of the neighbour, of which it would miss all but one or two if it waited.
 const TICKS: u64 = 5;
 const MESSAGES: usize = 10;
+/// How long a seat is kept whose user is away: shorter than a call can be.
+const GRACE_MS: u32 = 400;
+/// After so long it is known that a connection has gone, and its seat is still kept.
+const AWAY: Duration = Duration::from_millis(200);
 
 /// One thread runs them all.
 fn config() -> String {
@@ -42,7 +48,7 @@ players_max = 1
 [fleets.{name}]
 plugin = "hostile"
 configuration = {{ {plan} }}
-scene = {{ on_crash = "end", messages_per_s_max = 1000, journal = {{ keep = "full", snapshot_steps = 7 }} }}
+scene = {{ on_crash = "end", messages_per_s_max = 1000, grace_ms = {GRACE_MS}, journal = {{ keep = "full", snapshot_steps = 7 }} }}
 limits = {{ step_ms = {CALL_MS}, start_ms = {CALL_MS} }}
 
 [domains.{name}]
@@ -148,6 +154,22 @@ async fn a_slow_game_loses_nothing_but_time() {
     put_away(&host).await;
     let (good, said) = host.replay(&[&id]);
     assert!(good && said.contains("all outputs and states are as they were"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seat_s_time_may_be_over_in_the_middle_of_a_slow_call() {
+    let host = Host::start(&config());
+    let mut neighbour = enter(vec![sign_in(&host, "Neighbour").await], "neighbour").await.remove(0);
+    loops(&mut gather(&host, "loop-message", 2).await).await;
+    let mut players = gather(&host, "loop-message", 2).await;
+    drop(players.remove(1).scene);
+    tokio::time::sleep(AWAY).await;
+    players[0].scene.send("loop").await.expect("the scene's connection is open");
+    // What is due for the seat waits, and nobody waits for it.
+    let mut ended = std::pin::pin!(scene_ended(&mut players[0].scene));
+    meanwhile(&mut neighbour, async { _ = ended.as_mut().await }, "the endless loop").await;
+    assert_eq!(ended.await.reason(), Reason::Crashed);
+    tick(&mut neighbour).await;
 }
 
 async fn heard(player: &mut Player) -> String {

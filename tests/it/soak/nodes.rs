@@ -10,14 +10,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{JoinHandle, sleep};
 use std::time::Duration;
 
-use passing_nats::NatsServer;
+use passing_nats::{NatsServer, free_port};
 use passing_postgres::{Server, USER};
 use serde_json::Value;
 use tokio::task::block_in_place;
 
 use super::NODES;
 use super::plan::{Episode, Fault, From, How};
-use crate::cluster::{ALL, NodeConfig, free_port, node_config};
+use crate::cluster::{ALL, NodeConfig, node_config};
 use crate::host::{Host, OPS_TOKEN, exchange};
 use crate::way::{End, State, Way, listen};
 

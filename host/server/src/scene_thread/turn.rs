@@ -371,9 +371,7 @@ impl SceneThread {
                 self.carry_out(id, effect, &mut waiting);
             }
         }
-        if let Some(deadline) = self.scenes.get(&id).and_then(Scene::deadline) {
-            self.deadlines.push(Reverse((deadline, id)));
-        }
+        self.note_deadline(id);
     }
 
     /// Why nobody can enter a scene that is not here.
@@ -608,16 +606,26 @@ impl SceneThread {
         waiting.into_iter().for_each(|event| self.scene_event(id, event));
     }
 
+    /// Tells scenes that their deadlines have come. Each hears of it once in a turn, whatever deadline it has then.
     fn expire(&mut self) {
         let now = self.clock.now();
-        while let Some(Reverse((time, id))) = self.deadlines.peek().copied() {
-            if time > now {
-                return;
-            }
+        let mut due = Vec::new();
+        while let Some(Reverse((_, id))) = self.deadlines.peek().filter(|Reverse((time, _))| *time <= now) {
+            due.push(*id);
             self.deadlines.pop();
-            if self.scenes.get(&id).and_then(Scene::deadline).is_some_and(|deadline| deadline <= now) {
+        }
+        for id in due {
+            // One that is away has its deadline looked at when it is back.
+            if self.waiting(id).is_none() && self.scenes.get(&id).and_then(Scene::deadline).is_some_and(|at| at <= now) {
                 self.scene_event(id, scene::Event::Tick);
             }
+        }
+    }
+
+    /// The thread wakes when the scene's deadline comes.
+    fn note_deadline(&mut self, id: SceneId) {
+        if let Some(deadline) = self.scenes.get(&id).and_then(Scene::deadline) {
+            self.deadlines.push(Reverse((deadline, id)));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Scenes that are away for a call on the lane. What happens to them meanwhile waits, in its order, and so do their sockets.
 //!
-//! Invariant: what has come of the call is dealt with before anything that has waited for it.
+//! Invariant: what has come of the call is dealt with before anything that has waited for it. A deadline that comes
+//! meanwhile is looked at when the scene is back.
 //!
 //! What waits is bounded by how long a scene can be away, see [`super::super::lane`], and by what is said to one scene
 //! without waiting for an answer: an order of each kind, and an event for each of its connections and deadlines.
@@ -61,6 +62,7 @@ impl SceneThread {
         self.worker.back(call, &mut self.outcomes);
         self.deal();
         self.go_on_with(id, waiting);
+        self.note_deadline(id);
     }
 
     fn go_on_with(&mut self, id: SceneId, mut waiting: Waiting) {
