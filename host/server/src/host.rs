@@ -166,6 +166,7 @@ pub async fn run(
     tokio::spawn(Door::new(router, limits, tls, &config.server).serve(listener, stopping_seen));
     tokio::spawn(async move { axum::serve(ops_listener, ops.router()).await });
     tokio::spawn(keep_metrics(metrics));
+    tokio::spawn(scene_threads.clone().watch(clock));
     // Tests and tools wait for this line.
     tracing::info!(%address, %ops_address, scenes_max = slots, scene_threads = threads, "scenehost serves");
     serving(&bus);

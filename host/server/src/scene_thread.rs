@@ -17,10 +17,11 @@ mod saves;
 mod socket;
 mod turn;
 mod usage;
+mod watch;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use mio::{Poll, Waker};
@@ -82,6 +83,10 @@ struct Handle {
     /// It was woken and has not looked at its orders since: another order needs no system call.
     woken: AtomicBool,
     running: AtomicBool,
+    /// When its last turn was over, in milliseconds since the start of the host.
+    turned_ms: AtomicU64,
+    /// It stands until it is known that its node still has its lease.
+    waits_for_lease: AtomicBool,
     scenes: AtomicUsize,
     connections: AtomicUsize,
 }
@@ -107,6 +112,8 @@ impl SceneThreads {
                 waker: Waker::new(poll.registry(), turn::WAKE)?,
                 woken: AtomicBool::new(false),
                 running: AtomicBool::new(true),
+                turned_ms: AtomicU64::new(0),
+                waits_for_lease: AtomicBool::new(false),
                 scenes: AtomicUsize::new(0),
                 connections: AtomicUsize::new(0),
             });

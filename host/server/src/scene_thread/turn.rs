@@ -28,7 +28,7 @@ use scenehost_engine::{
 use scenehost_protocol::SharedEvent;
 use scenehost_protocol::v1::{self, server_frame::Body};
 use slab::Slab;
-use tokio::runtime::Handle;
+use tokio::runtime;
 
 use super::connection::Connection;
 use super::lane::Lane;
@@ -37,7 +37,7 @@ use super::logs::SceneLogs;
 use super::runs::{FleetRun, InUse};
 use super::saves::{Room, Saves};
 use super::usage::Groups;
-use super::{FleetRuns, Order, SceneThreads, Seed, game};
+use super::{FleetRuns, Handle, Order, SceneThreads, Seed, game};
 use crate::bus::Bus;
 use crate::clock::{self, Clock};
 use crate::journals::Writer;
@@ -115,7 +115,7 @@ pub struct SceneThread {
     messages_in_turn: u32,
     meters: SceneMeters,
     threads: SceneThreads,
-    runtime: Handle,
+    runtime: runtime::Handle,
     index: usize,
     stopping: bool,
 }
@@ -205,7 +205,7 @@ impl SceneThread {
         fleets: FleetRuns,
         bus: Bus,
         clock: Clock,
-        runtime: Handle,
+        runtime: runtime::Handle,
         saves: Room,
         (journals, logs, lane): (Writer, SceneLogs, Lane),
     ) -> Self {
@@ -282,7 +282,8 @@ impl SceneThread {
             }
             self.flush();
             self.sweep();
-            let handle = &self.threads.0[self.index];
+            let handle = self.handle();
+            handle.turned_ms.store(self.clock.elapsed().as_millis() as u64, Ordering::Relaxed);
             handle.scenes.store(self.scenes.len(), Ordering::Relaxed);
             handle.connections.store(self.connections.len(), Ordering::Relaxed);
         }
@@ -291,7 +292,19 @@ impl SceneThread {
 
     /// Waits as long as it is not known whether these scenes are still this node's; false: they are not.
     fn may_speak(&self) -> bool {
-        self.bus.router().is_none_or(|router| router.grant().wait())
+        let Some(router) = self.bus.router() else { return true };
+        if router.grant().lasts() {
+            return true;
+        }
+        let waits = &self.handle().waits_for_lease;
+        waits.store(true, Ordering::Relaxed);
+        let may_speak = router.grant().wait();
+        waits.store(false, Ordering::Relaxed);
+        may_speak
+    }
+
+    fn handle(&self) -> &Handle {
+        &self.threads.0[self.index]
     }
 
     fn wait(&mut self) -> Duration {
@@ -309,7 +322,7 @@ impl SceneThread {
 
     fn take_orders(&mut self) {
         // Before they are looked at: what is ordered from now on wakes the thread again.
-        self.threads.0[self.index].woken.swap(false, Ordering::AcqRel);
+        self.handle().woken.swap(false, Ordering::AcqRel);
         self.orders_left = false;
         for _ in 0..ORDERS_PER_TURN_MAX {
             let Ok(order) = self.orders.try_recv() else { return };
@@ -616,7 +629,8 @@ impl SceneThread {
         }
         for id in due {
             // One that is away has its deadline looked at when it is back.
-            if self.waiting(id).is_none() && self.scenes.get(&id).and_then(Scene::deadline).is_some_and(|at| at <= now) {
+            if self.waiting(id).is_none() && self.scenes.get(&id).and_then(Scene::deadline).is_some_and(|at| at <= now)
+            {
                 self.scene_event(id, scene::Event::Tick);
             }
         }

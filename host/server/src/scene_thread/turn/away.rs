@@ -4,7 +4,7 @@
 //! meanwhile is looked at when the scene is back.
 //!
 //! What waits is bounded by how long a scene can be away, see [`super::super::lane`], and by what is said to one scene
-//! without waiting for an answer: an order of each kind, and an event for each of its connections and deadlines.
+//! without waiting for an answer: an order of each kind, and an event for each of its connections.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
