@@ -65,6 +65,13 @@ impl Host {
         Self { folder, process, serving }
     }
 
+    /// The same of another binary; when it is started again it is the one that was built.
+    pub fn start_of(binary: &Path, config: &str, flags: &[&str]) -> Self {
+        let folder = folder_with(config);
+        let (process, serving) = Process::serves(Process::spawn_of(binary, folder.path(), flags, &[]));
+        Self { folder, process, serving }
+    }
+
     /// The same, with more variables in its environment.
     pub fn start_where(config: &str, variables: &[(&str, &OsStr)]) -> Self {
         let folder = folder_with(config);
@@ -375,7 +382,16 @@ impl Log {
 impl Process {
     /// Starts it and reads its log to the end; the receiver gets the addresses.
     fn spawn(folder: &Path, flags: &[&str], variables: &[(&str, &OsStr)]) -> (Self, Receiver<Serving>) {
-        let mut command = Command::new(binary());
+        Self::spawn_of(&binary(), folder, flags, variables)
+    }
+
+    fn spawn_of(
+        binary: &Path,
+        folder: &Path,
+        flags: &[&str],
+        variables: &[(&str, &OsStr)],
+    ) -> (Self, Receiver<Serving>) {
+        let mut command = Command::new(binary);
         command.arg("serve").arg("--config").arg(folder.join("host.toml"));
         command.args(["--log-format", "json"]);
         let (plugins, data) = (plugins(), folder.join("data"));

@@ -2,7 +2,8 @@
 //!
 //! After each fault every bot has to be in play again, or to have been told where it stands, within 15 s. At no time may a
 //! user be in two games, a game be served by two incarnations, or an acknowledged purchase be lost or made twice. What each
-//! bot was told, and the nodes' logs, are in `target/soak/SEED`.
+//! bot was told, and the nodes' logs, are in `target/soak/SEED`. `cargo xtask soak --upgrade-from BINARY` has bots play while
+//! three nodes of another version are restarted as this one.
 //!
 //! - [`plan`]: which faults, from the seed. [`nodes`]: what they are done to. [`bot`], [`game`], [`shopping`]: who
 //!   plays. [`watch`]: what must not be seen.
@@ -15,7 +16,7 @@ mod shopping;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::host::within;
+use crate::host::{binary, within};
 use bot::Bot;
 use game::{DOMAINS, JOURNALLED};
 use nodes::Nodes;
@@ -128,7 +129,7 @@ struct Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn bots_play_on_through_faults_and_nothing_is_doubled_or_lost() {
     let settings = Settings::find();
-    let mut soak = Soak::start(&settings.seed.to_string(), &settings).await;
+    let mut soak = Soak::start(&settings.seed.to_string(), &settings, &binary()).await;
     sleep(WARM_UP).await;
     let mut outcomes = Vec::new();
     for (number, episode) in settings.episodes.iter().enumerate() {
@@ -140,14 +141,16 @@ async fn bots_play_on_through_faults_and_nothing_is_doubled_or_lost() {
     soak.end(&settings, &outcomes).await.assert_good();
 }
 
-/// As an upgrade does it. What is restarted lets games go to the others, so each comes to its own end.
+/// As an upgrade does it, from the binary that the environment names if it does. What is restarted lets games go to the
+/// others, so each comes to its own end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn all_nodes_are_restarted_while_games_are_played_and_none_is_lost() {
     let restart = |node| Episode { fault: Fault::Restart, node, lasts: Duration::ZERO, quiet: WARM_UP };
     let nats = Episode { fault: Fault::Nats, node: 0, lasts: Duration::from_millis(500), quiet: WARM_UP };
     let episodes: Vec<Episode> = (0..NODES).map(restart).chain([nats]).collect();
     let settings = Settings { seed: 1, bots: 12, domains: &JOURNALLED, episodes };
-    let mut soak = Soak::start("restarts", &settings).await;
+    let older = std::env::var_os("SCENEHOST_SOAK_UPGRADE_FROM").map_or_else(binary, PathBuf::from);
+    let mut soak = Soak::start("restarts", &settings, &older).await;
     let mut outcomes = Vec::new();
     for (number, episode) in settings.episodes.iter().enumerate() {
         let outcome = soak.episode(episode).await;
@@ -182,7 +185,7 @@ struct End {
 
 impl Soak {
     /// Records of that name are replaced.
-    async fn start(name: &str, settings: &Settings) -> Self {
+    async fn start(name: &str, settings: &Settings, binary: &Path) -> Self {
         let Settings { seed, bots, domains, .. } = *settings;
         let records = crate::host::built("").join("soak").join(name);
         if records.exists() {
@@ -193,7 +196,7 @@ impl Soak {
         let catalogue = records.join("catalogue.toml");
         std::fs::write(&catalogue, shopping::CATALOGUE).expect("there is room");
         let config = format!("{CONFIG}\n[economy]\ncatalogue = {:?}\n", catalogue.display().to_string());
-        let nodes = Nodes::start(&config, &records).await;
+        let nodes = Nodes::start(&config, &records, binary).await;
         within("all nodes to be well", async {
             while !nodes.are_settled().await {
                 sleep(LOOK_EVERY).await;

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use scenehost_core::config::Keep;
-use scenehost_core::record::{FLEET_PREFIX, decode, encode, fleet_key};
+use scenehost_core::record::{FLEET_PREFIX, SCENE_PREFIX, SceneRecord, decode, encode, fleet_key};
 use scenehost_core::scene_master::{Builds, Canary, SceneMaster};
 use scenehost_core::{Build, FleetName, GameName, Message, NodeId, Partition, Write, scene_master, scene_service};
 use scenehost_engine::{Digest, Plugin};
@@ -327,6 +327,27 @@ impl Fleets {
         self.0.runs.scenes_by_digest()
     }
 
+    /// How many scenes on other nodes may run with a version of this plugin, by SceneMaster's records: those that are not
+    /// known to run with one of the other versions.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn scenes_elsewhere(&self, plugin: &str, other_versions: &[Digest]) -> Result<usize, Error> {
+        let of_plugin = self.of_plugin(plugin);
+        let may_run_with_it = |record: &SceneRecord| {
+            let fleet = of_plugin.get(&record.fleet).filter(|_| record.node != self.0.node);
+            fleet.is_some_and(|fleet| other_versions.iter().all(|digest| build_of(fleet, *digest) != record.build))
+        };
+        let mut scenes = 0;
+        for (key, value) in self.0.store.scan(SCENE_PREFIX).await? {
+            match decode::<SceneRecord>(&key, &value) {
+                Ok(record) => scenes += usize::from(may_run_with_it(&record)),
+                Err(error) => tracing::error!("{error}"),
+            }
+        }
+        Ok(scenes)
+    }
+
     async fn write(&self, write: Write) -> Result<(), Error> {
         let mut commit = self.0.store.begin(vec![write]).await?;
         Ok(commit.synced().await?)
@@ -493,7 +514,7 @@ enum Choice {
 fn run_of(name: &FleetName, fleet: &FleetConfig, plugin: &Plugin) -> FleetRun {
     FleetRun {
         fleet: name.clone(),
-        build: build_of(fleet, plugin),
+        build: build_of(fleet, plugin.digest()),
         game: GameName::from(fleet.plugin.as_str()),
         plugin: plugin.clone(),
         configuration: fleet.configuration_json(),
@@ -507,9 +528,9 @@ fn run_of(name: &FleetName, fleet: &FleetConfig, plugin: &Plugin) -> FleetRun {
 }
 
 /// Another plugin or other settings are another build; the same are the same one in every process.
-fn build_of(fleet: &FleetConfig, plugin: &Plugin) -> Build {
+fn build_of(fleet: &FleetConfig, plugin: Digest) -> Build {
     let settings = serde_json::to_string(fleet).expect("settings are plain data, which JSON can always hold");
-    let digest = Sha256::new().chain_update(plugin.digest().0).chain_update(settings).finalize();
+    let digest = Sha256::new().chain_update(plugin.0).chain_update(settings).finalize();
     Build(digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
 

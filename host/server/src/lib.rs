@@ -15,6 +15,7 @@
 //! | `scene_thread` | runs scenes and holds their users' sockets |
 //! | [`store`] | keeps what was acknowledged: the crate `host/store`, and the commands about it |
 //! | `sole` | the lease of a host that is all there is, on a database |
+//! | `orphans` | removes from the store what scenes have left that ended with their node |
 //! | `records`, `checks` | reads records and checks passwords for Auth |
 //! | `fleets`, `capacity` | what scenes are made of, also while the host runs; what this machine gives to them |
 //! | `game_logs` | keeps the newest lines that scenes have logged |
@@ -51,6 +52,7 @@ mod meters;
 mod moderation;
 mod open_files;
 mod ops;
+mod orphans;
 mod records;
 mod registry;
 mod rules;

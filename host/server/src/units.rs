@@ -19,6 +19,7 @@ use crate::cluster::unit::Unit;
 use crate::config::Config;
 use crate::domains::Domains;
 use crate::host::{lobby_of, recover};
+use crate::orphans;
 use crate::service_loop::{self, Shell};
 
 /// What units are made of.
@@ -56,7 +57,16 @@ impl Units {
                 rules.results.rated = self.domains.rated();
                 let inbox = shell.bus.open_db();
                 hear_of_down(&shell, |unit| of_service(unit, |service| db::Event::Service { service, up: false }));
-                Box::pin(serve(Db::new(rules).numbered_after(epoch << 32), inbox, shell, ServiceName::Db))
+                let db = Db::new(rules).numbered_after(epoch << 32);
+                // Where this unit is, so that one node does it.
+                let tidy = orphans::tidy(shell.store.clone(), shell.bus.clone());
+                let served = serve(db, inbox, shell, ServiceName::Db);
+                Box::pin(async move {
+                    tokio::select! {
+                        ended = served => ended,
+                        () = tidy => Ok(()),
+                    }
+                })
             }
             Unit::Lobby => Box::pin(lobby(lobby_of(&self.config, &self.domains).taking_over(epoch << 32), shell)),
             Unit::SceneMaster(partition) => {

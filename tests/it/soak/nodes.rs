@@ -59,13 +59,14 @@ enum Order {
 }
 
 impl Nodes {
-    /// Starts everything, with this configuration for all nodes; their logs go to `records`.
-    pub async fn start(config: &str, records: &Path) -> Self {
+    /// Starts everything, with this configuration for all nodes; their logs go to `records`. At first they are of the
+    /// binary that is given, and of the one that was built whenever they are started again.
+    pub async fn start(config: &str, records: &Path, binary: &Path) -> Self {
         let store = block_in_place(|| Server::start(&["fsync=off", "max_connections=60"]));
         let nats = block_in_place(NatsServer::start);
         let mut nodes = Vec::new();
         for index in 0..NODES {
-            nodes.push(Node::start(index, config, (&nats, &store), records).await);
+            nodes.push(Node::start(index, config, (&nats, &store), (records, binary)).await);
         }
         let front = listen(nodes.iter().map(|node| Arc::clone(&node.users)).collect()).await;
         Self { nodes, nats: Some(nats), store, front }
@@ -171,7 +172,12 @@ impl Nodes {
 }
 
 impl Node {
-    async fn start(index: usize, config: &str, (nats, store): (&NatsServer, &Server), records: &Path) -> Self {
+    async fn start(
+        index: usize,
+        config: &str,
+        (nats, store): (&NatsServer, &Server),
+        (records, binary): (&Path, &Path),
+    ) -> Self {
         let local = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
         let (address, ops) = (local(free_port()), local(free_port()));
         let users = Way::to(End::Tcp(address));
@@ -189,6 +195,7 @@ impl Node {
         let (orders, ordered) = channel();
         let starts = Arc::new(AtomicU64::new(0));
         let keeper = Keeper {
+            binary: binary.to_owned(),
             flags: ["--listen".to_owned(), address.to_string(), "--ops-listen".to_owned(), ops.to_string()],
             log: records.join(format!("node-{}.log", index + 1)),
             ordered,
@@ -221,6 +228,8 @@ impl Node {
 
 /// What systemd is to a node. A process dies with the thread that has started it, so all starts are this one's.
 struct Keeper {
+    /// What it starts first.
+    binary: PathBuf,
     flags: [String; 4],
     log: PathBuf,
     ordered: Receiver<Order>,
@@ -230,7 +239,7 @@ struct Keeper {
 impl Keeper {
     fn run(self, config: &str) {
         let flags = self.flags.each_ref().map(String::as_str);
-        let mut host = Host::start_with(config, &flags);
+        let mut host = Host::start_of(&self.binary, config, &flags);
         self.starts.fetch_add(1, Ordering::Relaxed);
         loop {
             match self.ordered.recv_timeout(LOOK_EVERY) {

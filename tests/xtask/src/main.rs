@@ -13,7 +13,8 @@ mod play;
 mod shell;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -54,6 +55,9 @@ enum Command {
         /// Faults and bots follow from it; without it another one each time.
         #[arg(long)]
         seed: Option<u64>,
+        /// Instead of faults: nodes of this binary, of an older version, are restarted as the new one, one after the other.
+        #[arg(long, value_name = "BINARY", conflicts_with_all = ["episodes", "bots", "seed"])]
+        upgrade_from: Option<PathBuf>,
     },
     /// Measures: prints a table and writes target/bench/NAME.json.
     Bench {
@@ -91,15 +95,29 @@ const TEST_GUESTS: [&str; 5] = ["bench-room", "hostile", "hostile-import", "host
 
 /// The test that is the soak, and a short run of it if nothing else is said.
 const SOAK: &str = "soak::bots_play_on_through_faults_and_nothing_is_doubled_or_lost";
+/// The test that is an upgrade, and a mere restart if nothing else is said.
+const UPGRADE: &str = "soak::all_nodes_are_restarted_while_games_are_played_and_none_is_lost";
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without the frames of this program: what was run has said what there is to say.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let folders = Folders::find()?;
     match arguments.command {
         Command::Play { listen } => play::play(&folders, listen),
         Command::PlayLate { listen } => play::play_late(&folders, listen),
         Command::Test => test(&folders),
-        Command::Soak { episodes, bots, seed } => soak(&folders, episodes, bots, seed),
+        Command::Soak { upgrade_from: Some(older), .. } => upgrade(&folders, &older),
+        Command::Soak { episodes, bots, seed, .. } => soak(&folders, episodes, bots, seed),
         Command::Bench { name, options } => bench(&folders, &name, &options),
         Command::Fuzz { target, seconds, keep, inputs } => {
             machine::set_up(&[Need::Store])?;
@@ -143,17 +161,30 @@ fn test(folders: &Folders) -> anyhow::Result<()> {
 }
 
 fn soak(folders: &Folders, episodes: u64, bots: u64, seed: Option<u64>) -> anyhow::Result<()> {
+    let mut command = on_nodes(folders, SOAK)?;
+    command.env("SCENEHOST_SOAK_EPISODES", episodes.to_string()).env("SCENEHOST_SOAK_BOTS", bots.to_string());
+    if let Some(seed) = seed {
+        command.env("SCENEHOST_SOAK_SEED", seed.to_string());
+    }
+    shell::run(command)
+}
+
+fn upgrade(folders: &Folders, older: &Path) -> anyhow::Result<()> {
+    let older = older.canonicalize().with_context(|| format!("{} is not there", older.display()))?;
+    let mut command = on_nodes(folders, UPGRADE)?;
+    command.env("SCENEHOST_SOAK_UPGRADE_FROM", older);
+    shell::run(command)
+}
+
+/// What runs a test with bots on nodes, and shows what it prints.
+fn on_nodes(folders: &Folders, test: &str) -> anyhow::Result<std::process::Command> {
     machine::set_up(&[Need::Store, Need::Postgres, Need::Nats])?;
     build_guests(folders, &["arena", "gomoku", "hostile"])?;
     shell::step("building the host and the soak");
     shell::cargo(folders, &["build", "--workspace", "--bin", "scenehost"])?;
     let mut command = shell::of_cargo(folders, &["test", "--workspace", "--test", "it"]);
-    command.env("SCENEHOST_SOAK_EPISODES", episodes.to_string()).env("SCENEHOST_SOAK_BOTS", bots.to_string());
-    if let Some(seed) = seed {
-        command.env("SCENEHOST_SOAK_SEED", seed.to_string());
-    }
-    command.args(["--", "--nocapture", "--exact", SOAK]);
-    shell::run(command)
+    command.args(["--", "--nocapture", "--exact", test]);
+    Ok(command)
 }
 
 fn bench(folders: &Folders, name: &str, options: &[String]) -> anyhow::Result<()> {

@@ -1,7 +1,8 @@
 //! `cargo xtask play`: the host with the demo games.
 //!
-//! The games in TypeScript take npm to build and seconds to compile, so a process beside the host builds them while the
-//! others are played, and has the host read its configuration again, which names them then.
+//! A process beside the host says where to play as soon as the host serves. The games in TypeScript take npm to build and
+//! seconds to compile, so it builds them then, while the others are played, and has the host read its configuration again,
+//! which names them now.
 //! Invariant: whatever becomes of that process, the host and its other games go on.
 
 use std::fs;
@@ -29,14 +30,8 @@ pub fn play(folders: &Folders, listen: SocketAddr) -> anyhow::Result<()> {
     shell::step("building the host (the first time this takes many minutes)");
     shell::cargo(folders, &["build", "--workspace", "--bin", "scenehost"])?;
     let config = write_config(folders, false)?;
-    let (host, data) = (folders.target.join("debug/scenehost"), folders.target.join("play"));
-    let shown = match listen.ip().is_unspecified() {
-        true => format!("http://127.0.0.1:{}/ (or this machine's address from other devices)", listen.port()),
-        false => format!("http://{listen}/"),
-    };
-    println!("\n  Open {shown} in two browser windows and play. Ctrl-C stops the host.");
-    println!("  Journals of games that are over, to be played back in the page replay/:");
-    println!("  {} replay --data-dir {} [SCENE --export match.jsonl]\n", host.display(), data.display());
+    let (host, data) = places(folders);
+    shell::step("starting the host");
     begin_late(listen)?;
     let mut command = Command::new(host);
     command
@@ -51,7 +46,12 @@ pub fn play(folders: &Folders, listen: SocketAddr) -> anyhow::Result<()> {
     shell::run_until_stopped(command)
 }
 
-/// Starts the process that brings the late games. The host takes this one's place, so it is the parent of that; nobody
+/// The host's binary, and its data.
+fn places(folders: &Folders) -> (PathBuf, PathBuf) {
+    (folders.target.join("debug/scenehost"), folders.target.join("play"))
+}
+
+/// Starts the process that says where to play and brings the late games. The host takes this one's place, so it is the parent of that; nobody
 /// waits for its end, of which a process table has one entry until the host ends.
 fn begin_late(listen: SocketAddr) -> anyhow::Result<()> {
     let mut command = Command::new(std::env::current_exe()?);
@@ -60,15 +60,20 @@ fn begin_late(listen: SocketAddr) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What that process does: builds the games in TypeScript and tells the host of them, or says why there are none.
+/// What that process does: says where to play, builds the games in TypeScript and tells the host of them, or says why there
+/// are none.
 pub fn play_late(folders: &Folders, listen: SocketAddr) -> anyhow::Result<()> {
     let host = parent_id();
+    wait_for_host(host, listen)?;
+    say_where(folders, listen);
     if let Err(error) = pages::build_games(folders) {
         shell::step(&format!("the games in TypeScript cannot be built, so they are left out: {error:#}"));
         return Ok(());
     }
     write_config(folders, true)?;
-    wait_for_host(host, listen)?;
+    if parent_id() != host {
+        bail!("the host has ended");
+    }
     shell::step("the host compiles the games in TypeScript (once, some seconds); then the page shows them");
     // It has a handler of this signal before it serves.
     shell::run({
@@ -76,6 +81,17 @@ pub fn play_late(folders: &Folders, listen: SocketAddr) -> anyhow::Result<()> {
         kill.args(["-HUP", &host.to_string()]);
         kill
     })
+}
+
+fn say_where(folders: &Folders, listen: SocketAddr) {
+    let (host, data) = places(folders);
+    let shown = match listen.ip().is_unspecified() {
+        true => format!("http://127.0.0.1:{}/ (or this machine's address from other devices)", listen.port()),
+        false => format!("http://{listen}/"),
+    };
+    println!("\n  Open {shown} in two browser windows and play. Ctrl-C stops the host.");
+    println!("  Journals of games that are over, to be played back in the page replay/:");
+    println!("  {} replay --data-dir {} [SCENE --export match.jsonl]\n", host.display(), data.display());
 }
 
 /// Waits until the host serves.
@@ -87,12 +103,12 @@ fn wait_for_host(host: u32, listen: SocketAddr) -> anyhow::Result<()> {
     let deadline = Instant::now() + START_MAX;
     while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
         if parent_id() != host || Instant::now() >= deadline {
-            bail!("the host does not serve at {address}: the games in TypeScript are left out");
+            bail!("the host does not serve at {address}: its log says why");
         }
         sleep(Duration::from_millis(200));
     }
     if parent_id() != host {
-        bail!("the host has ended");
+        bail!("somebody else serves at {address}");
     }
     Ok(())
 }

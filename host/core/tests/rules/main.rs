@@ -38,6 +38,7 @@ mod match_wishes;
 mod matching;
 mod matchmaker;
 mod moving;
+mod node_reports;
 mod one_user;
 mod partitions;
 mod party;

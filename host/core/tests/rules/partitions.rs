@@ -7,7 +7,7 @@ use scenehost_core::config::{Fleet, Usage};
 use scenehost_core::lobby::{self, Lobby};
 use scenehost_core::matching::domain::Domain;
 use scenehost_core::matching::{self, Match};
-use scenehost_core::message::{Arranged, Notice, ToUser};
+use scenehost_core::message::{Notice, ToUser};
 use scenehost_core::partition::SHARDS;
 use scenehost_core::scene_list::{Ask, Cursor, Found, Page, Query};
 use scenehost_core::scene_master::{self, Answer, Capacity, Held, Load, Matched, NodeView, Offer, Order, SceneMaster};
@@ -21,7 +21,7 @@ use crate::matchmaker::seeker;
 use crate::one_user::{
     CONNECTION, GRACE_MS, USER, domain, entry, identity, res_enter, rules, shorts, sign_in, signed_in_on,
 };
-use crate::world::World;
+use crate::world::{World, req_create_scene};
 
 const NODE: NodeId = NodeId(1);
 const MINE: &str = "gomoku";
@@ -159,17 +159,7 @@ fn node() -> World<SceneService> {
 }
 
 fn order(scene: SceneId, fleet: FleetName) -> ToNode {
-    ToNode::ReqCreateScene {
-        scene,
-        epoch: Epoch(1),
-        fleet,
-        build: Build(1),
-        reuse: false,
-        domain: None,
-        seed: 1,
-        arranged: Arranged::default(),
-        seats: Vec::new(),
-    }
+    req_create_scene((scene, Epoch(1)), fleet, Build(1))
 }
 
 #[test]

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use scenehost_core::config::{AfterSession, Fleet, StartOn};
 use scenehost_core::matching::backfill::Opening;
-use scenehost_core::message::{Arranged, EndReason, PlayerResult, ServiceName};
+use scenehost_core::message::{EndReason, PlayerResult, ServiceName};
 use scenehost_core::scene_master::{
     Ask, Capacity, Event, Matched, OFFER_MS_MAX, Offer, Order, RECONCILE_MS_MAX, SceneMaster,
 };
-use scenehost_core::scene_service::{self, Event as ToNode, Life, Report, Reported, Round, SceneService, SeatNow};
+use scenehost_core::scene_service::{Event as ToNode, Life, Report, Reported, Round, SeatNow};
 use scenehost_core::{
     Build, Epoch, FleetName, MatchId, Message, NodeId, Refusal, SceneId, Time, UserId, Write, lobby, matching,
     scene_list,
@@ -552,99 +552,6 @@ fn a_node_that_was_not_known_offers_itself_with_its_report() {
     assert_eq!(refused, ["Match ResCreateScene ✗Overloaded"], "what it said before it was gone came late");
 }
 
-// The node's part.
-
-fn node(scenes: u64) -> World<SceneService> {
-    let fleet = Fleet { scenes_max: 10_000, ..Fleet::default() };
-    let offer = Offer { capacity: Capacity::scenes(10_000), ..offer() };
-    let mut world = World::new(SceneService::new(NODE, offer, BTreeMap::from([(FLEET.into(), fleet)])));
-    for scene in 1..=scenes {
-        world.tell(ordered(SceneId(scene), Epoch(1)));
-        world.tell(ToNode::ResStart { scene: SceneId(scene), epoch: Epoch(1), result: Ok(()) });
-    }
-    world
-}
-
-fn ordered(scene: SceneId, epoch: Epoch) -> ToNode {
-    let (fleet, build, seats) = (FLEET.into(), BUILD, Vec::new());
-    ToNode::ReqCreateScene {
-        scene,
-        epoch,
-        fleet,
-        build,
-        reuse: false,
-        domain: None,
-        seed: 1,
-        arranged: Arranged::default(),
-        seats,
-    }
-}
-
-fn reports(said: &[Message]) -> Vec<Report> {
-    let report = |message: &Message| match message {
-        Message::SceneMaster(Event::SynReport(report)) => Some((**report).clone()),
-        _ => None,
-    };
-    said.iter().filter_map(report).collect()
-}
-
-#[test]
-fn a_node_reports_all_of_its_scenes_in_parts_without_a_gap() {
-    const SCENES: u64 = 600;
-    let mut world = node(SCENES);
-    // Each scene says what it knows of its seats, as soon as it is asked.
-    let mut told = Vec::new();
-    let mut said = world.tell(ToNode::ReqReport { number: 9, from: SceneId(0), to: SceneId(u64::MAX) });
-    for _ in 0..10 {
-        let asked: Vec<SceneId> = said.iter().filter_map(asked_scene).collect();
-        told.extend(reports(&said).into_iter().filter(|it| it.asked != 0));
-        said = asked.iter().flat_map(|scene| world.tell(seats_of(*scene))).collect();
-        said.extend(world.pass_ms(0));
-    }
-    let parts: Vec<(u64, u64, usize)> = told.iter().map(|it| (it.from.0, it.to.0, it.scenes.len())).collect();
-    assert_eq!(parts, [(0, 256, 256), (257, 512, 256), (513, u64::MAX, 88)]);
-    assert!(told.iter().all(|part| part.asked == 9 && part.round == told[0].round));
-    let has_said = |it: &Reported| it.seats == Some(vec![SeatNow::Held]) && it.life == Life::Running;
-    assert!(told.iter().flat_map(|part| &part.scenes).all(has_said));
-    // From then on by itself, each scene once in the time of a round.
-    let regular = reports(&world.pass_ms(scene_service::REPORT_MS));
-    assert!(regular.iter().all(|part| part.asked == 0 && part.round > told[0].round), "{regular:?}");
-    assert!((2..=4).contains(&regular.len()), "{} parts", regular.len());
-}
-
-fn asked_scene(message: &Message) -> Option<SceneId> {
-    match message {
-        Message::Scene(scene, scene_service::ToScene::Report { .. }) => Some(*scene),
-        _ => None,
-    }
-}
-
-fn seats_of(scene: SceneId) -> ToNode {
-    ToNode::ResReport { scene, epoch: Epoch(1), build: BUILD, seats: vec![SeatNow::Held] }
-}
-
-#[test]
-fn a_scene_that_says_nothing_does_not_hold_its_nodes_report_up() {
-    let mut world = node(2);
-    world.tell(ToNode::ReqReport { number: 9, from: SceneId(0), to: SceneId(u64::MAX) });
-    world.tell(seats_of(SceneId(2)));
-    let told = reports(&world.pass_ms(scene_service::GATHER_MS_MAX));
-    let seats: Vec<_> = told[0].scenes.iter().map(|it| (it.scene.0, it.seats.is_some())).collect();
-    assert_eq!(seats, [(1, false), (2, true)]);
-}
-
-#[test]
-fn an_order_that_comes_after_the_one_to_end_makes_nothing() {
-    let mut world = node(0);
-    let (scene, reason) = (SceneId(5), EndReason::Expired);
-    world.tell(ToNode::ReqDestroyScene { scene, epoch: Epoch(2), reason, results: Vec::new(), keep: false });
-    for epoch in [Epoch(1), Epoch(2)] {
-        let said = world.tell(ordered(scene, epoch));
-        assert_eq!(shorts(&said), ["SceneMaster ResCreateScene ✗SceneEnded"]);
-    }
-    assert_eq!(shorts(&world.tell(ordered(scene, Epoch(3)))), ["Scene Start"]);
-}
-
 #[test]
 fn a_match_that_comes_after_its_search_was_given_up_gives_its_seat_up() {
     let (mut books, scene) = Books::placing(Fleet::default());
@@ -702,22 +609,4 @@ fn a_seat_that_was_given_just_before_is_taken_back_if_nobody_comes() {
     let told = books.tell(crate::joining::req_join(scene, 21));
     let [Message::SceneService(NODE, ToNode::ReqAddSeats { seats, .. })] = &told[..] else { panic!("{told:?}") };
     assert_eq!(seats.iter().map(|grant| grant.player.seat).collect::<Vec<_>>(), [0, 1, 2, 3]);
-}
-
-#[test]
-fn a_scene_tells_its_label_and_who_watches_only_to_one_that_asks_anew() {
-    let orders = |asked: Option<u64>| {
-        let mut world = node(1);
-        let told = match asked {
-            Some(number) => world.tell(ToNode::ReqReport { number, from: SceneId(0), to: SceneId(u64::MAX) }),
-            None => world.pass_ms(scene_service::REPORT_MS),
-        };
-        let anew = told.iter().find_map(|message| match message {
-            Message::Scene(_, scene_service::ToScene::Report { anew, .. }) => Some(*anew),
-            _ => None,
-        });
-        anew.expect("it is asked")
-    };
-    assert!(orders(Some(9)));
-    assert!(!orders(None));
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use scenehost_core::config::Fleet;
-use scenehost_core::message::{Arranged, EndReason};
+use scenehost_core::message::EndReason;
 use scenehost_core::scene_master::{self, Capacity, Offer};
 use scenehost_core::scene_service::{END_MS_MAX, Event, START_MS_MAX, SceneService, SeatGrant, ToScene};
 use scenehost_core::token::SecretHash;
 use scenehost_core::{Build, Epoch, FleetName, Message, NodeId, Player, Refusal, SceneId, Time, UserId};
 
 use crate::table::{self, short};
-use crate::world::World;
+use crate::world::{World, req_create_scene};
 
 const SCENE: SceneId = SceneId(100);
 const EPOCH: Epoch = Epoch(1);
@@ -24,17 +24,7 @@ fn service(slots: u32) -> World<SceneService> {
 }
 
 fn create(scene: SceneId, epoch: Epoch) -> Event {
-    Event::ReqCreateScene {
-        scene,
-        epoch,
-        fleet: "gomoku".into(),
-        build: Build(1),
-        reuse: false,
-        domain: None,
-        seed: 1,
-        arranged: Arranged::default(),
-        seats: Vec::new(),
-    }
+    req_create_scene((scene, epoch), "gomoku", Build(1))
 }
 
 /// The same scene again, for its next session.

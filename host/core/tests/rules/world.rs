@@ -2,7 +2,8 @@
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
-use scenehost_core::{Context, Effects, Message, Service, Time};
+use scenehost_core::message::Arranged;
+use scenehost_core::{Build, Context, Effects, Epoch, FleetName, Message, SceneId, Service, Time, scene_service};
 
 /// When tests begin.
 pub const START: Time = Time(1_000_000);
@@ -58,5 +59,24 @@ impl<S: Service> World<S> {
             }
         }
         panic!("the service wants to be woken again and again at {:?}", self.now);
+    }
+}
+
+/// SceneMaster orders a scene that nobody has a seat in yet.
+pub fn req_create_scene(
+    (scene, epoch): (SceneId, Epoch),
+    fleet: impl Into<FleetName>,
+    build: Build,
+) -> scene_service::Event {
+    scene_service::Event::ReqCreateScene {
+        scene,
+        epoch,
+        fleet: fleet.into(),
+        build,
+        reuse: false,
+        domain: None,
+        seed: 1,
+        arranged: Arranged::default(),
+        seats: Vec::new(),
     }
 }

@@ -235,6 +235,12 @@ impl Plugins {
             let why = format!("{running} scenes run with it: wait for their end, or activate another one with swap");
             return Err(Error::InUse { version, why });
         }
+        let others: Vec<Digest> = next.versions.iter().map(|it| it.digest).collect();
+        let elsewhere = self.fleets.scenes_elsewhere(name, &others).await?;
+        if elsewhere > 0 {
+            let why = format!("{elsewhere} scenes on other nodes may run with it: wait for their end, or activate another one with swap");
+            return Err(Error::InUse { version, why });
+        }
         self.registry.keep(name, next).await?;
         self.fleets.tell_others(Changed::Plugins);
         match digest {
