@@ -302,24 +302,30 @@ async fn games_go_on_while_the_database_is_away_for_longer_than_a_lease_and_noth
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_domain_that_operators_set_on_one_node_is_there_on_all() {
+async fn a_domain_that_operators_set_on_one_node_is_there_on_all_also_when_there_was_one_before() {
     let cluster = Cluster::start(CONFIG, &[SERVICES, SERVICES, SCENES]).await;
     let lobby = cluster.runs("lobby").await.expect("it runs");
     let authorization = format!("Bearer {OPS_TOKEN}");
     let headers = [("Authorization", authorization.as_str()), ("Content-Type", "application/json")];
     let domain = r#"{"fleet": "echo", "players_min": 1, "players_max": 1}"#;
-    let answer = cluster.node(1 - lobby).ops("PUT", "/v1/domains/alone", &headers, domain).await;
-    assert!((200..300).contains(&answer.status), "{}", answer.body);
-    until("all nodes know of it, and one runs it", async || {
-        let of = |status: &serde_json::Value| {
-            let units = status["units"].as_array().cloned().unwrap_or_default();
-            units.iter().any(|it| it["unit"] == "match/alone" && it["serves"] == true)
-        };
-        of(&status(cluster.node(0)).await) && of(&status(cluster.node(1)).await)
-    })
-    .await;
-    cluster.settled().await;
-    matched(&[sign_in(cluster.node(lobby), "Ada").await], "alone").await;
+    let serves = async |node: usize| {
+        let units = status(cluster.node(node)).await["units"].as_array().cloned().unwrap_or_default();
+        units.iter().find(|it| it["unit"] == "match/alone").map(|it| it["serves"] == true)
+    };
+    // The second time it is taken away and set again, on the other node.
+    for (node, user) in [(1 - lobby, "Ada"), (lobby, "Bob")] {
+        let answer = cluster.node(node).ops("PUT", "/v1/domains/alone", &headers, domain).await;
+        assert!((200..300).contains(&answer.status), "{}", answer.body);
+        until("all nodes know of it, and one runs it", async || {
+            serves(0).await == Some(true) && serves(1).await == Some(true)
+        })
+        .await;
+        cluster.settled().await;
+        matched(&[sign_in(cluster.node(lobby), user).await], "alone").await;
+        let answer = cluster.node(node).ops("DELETE", "/v1/domains/alone", &headers, "").await;
+        assert!((200..300).contains(&answer.status), "{}", answer.body);
+        until("no node knows of it", async || serves(0).await.is_none() && serves(1).await.is_none()).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

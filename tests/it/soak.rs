@@ -42,6 +42,8 @@ const TOLD_MAX: Duration = Duration::from_secs(15);
 /// How long after a fault all nodes may take to be well.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Counts what nodes do not take of each other.
+const REFUSED: &str = "scenehost_cluster_refused_messages_total";
 /// How long bots play before the first fault, and after the last.
 const WARM_UP: Duration = Duration::from_secs(3);
 
@@ -232,6 +234,12 @@ impl Soak {
         while !self.watch.all_told_since(well) && well.elapsed() < TOLD_MAX {
             sleep(LOOK_EVERY).await;
         }
+        for (refused, count) in self.nodes.metric(REFUSED).await {
+            // Two versions of the binary understand each other.
+            if refused.contains("unreadable") && count > 0.0 {
+                self.watch.broken(format!("after {episode:?} {refused} is {count}"));
+            }
+        }
         let (silences, stalled) = (self.watch.silences(began), self.stalls.take());
         for (bot, silence) in silences.iter().enumerate() {
             if *silence > TOLD_MAX + stalled {
@@ -259,7 +267,7 @@ impl Soak {
                 Err(wrong) => watch.broken(wrong),
             }
         }
-        let (starts, metrics) = (nodes.starts(), nodes.metric("scenehost_cluster_refused_messages_total").await);
+        let (starts, metrics) = (nodes.starts(), nodes.metric(REFUSED).await);
         if let Err(wrong) = tokio::task::block_in_place(|| nodes.end()) {
             watch.broken(wrong);
         }

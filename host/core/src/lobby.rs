@@ -393,12 +393,19 @@ impl Lobby {
         }
     }
 
-    /// Who does something else meanwhile is not torn from it: the seat lapses if nobody comes.
+    /// Who does something else meanwhile is not torn from it: the seat lapses if nobody comes, and is given up at once if
+    /// the user has one elsewhere, of which a SceneMaster of another partition knows nothing.
     fn syn_allocated(&mut self, id: UserId, entry: Entry, cx: &mut Context<'_>) {
-        if self.users.get(&id).is_some_and(|user| matches!(user.phase, Phase::Idle)) {
-            let (scene, domain) = (entry.scene, entry.domain.clone());
-            self.set_phase(id, Phase::InScene { scene, domain, rejoin: None });
-            self.tell(id, 0, Notice::ResMatch(entry), cx);
+        match self.users.get(&id).map(|user| &user.phase) {
+            Some(Phase::Idle) => {
+                let (scene, domain) = (entry.scene, entry.domain.clone());
+                self.set_phase(id, Phase::InScene { scene, domain, rejoin: None });
+                self.tell(id, 0, Notice::ResMatch(entry), cx);
+            }
+            Some(Phase::InScene { scene, .. }) if *scene != entry.scene => {
+                cx.send(scene_master::Event::ReqGiveUpSeat { user: id, scene: entry.scene });
+            }
+            _ => {}
         }
     }
 

@@ -257,6 +257,8 @@ pub struct SceneMaster {
     nodes: BTreeMap<NodeId, Node>,
     /// The nodes that are gone, until they are up again; the least ids are forgotten first.
     gone: BTreeSet<NodeId>,
+    /// Nodes that are to be drained as soon as they report, of which this one has not heard; and whether they exit then.
+    drains: BTreeMap<NodeId, bool>,
     orders: HashMap<u64, ByHand>,
     /// The incarnations whose ends are ordered and not confirmed.
     ending: BTreeMap<(SceneId, Epoch), ending::Order>,
@@ -419,6 +421,7 @@ impl SceneMaster {
             by_user: HashMap::new(),
             nodes: BTreeMap::new(),
             gone: BTreeSet::new(),
+            drains: BTreeMap::new(),
             orders: HashMap::new(),
             ending: BTreeMap::new(),
             deadlines: Deadlines::default(),

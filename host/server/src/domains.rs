@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use scenehost_core::config::Domain;
 use scenehost_core::matching::rule::{Rule, Setting};
@@ -28,6 +29,8 @@ use crate::store::Store;
 
 /// How many domains there may be.
 const DOMAINS_MAX: usize = 256;
+/// After how long the store is asked again for what was changed on another node.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -54,6 +57,13 @@ pub struct Used {
 
 /// A domain that was not there before, and the way to the handler that it needs.
 pub type New = (DomainName, mpsc::Receiver<matching::Event>);
+
+/// Whether what went wrong is that the store cannot be read.
+fn is_of_store(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Error::Store(_)))
+        || matches!(error.downcast_ref(), Some(fleets::Error::Store(_)))
+        || matches!(error.downcast_ref(), Some(registry::Error::Store(_)))
+}
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -271,19 +281,26 @@ impl Domains {
         Ok((fleets, domains))
     }
 
-    /// Operators have changed something on another node: what is in the store is read again. What cannot be used is
-    /// reported, and changes nothing here.
+    /// Operators have changed something on another node: what is in the store is read again, until that can be read. What
+    /// cannot be used is reported, and changes nothing here.
     pub async fn read_changed(&self, what: Changed) {
-        let read = match &what {
-            Changed::Fleets => self.0.fleets.read_stored().await.map_err(|error| error.to_string()),
-            Changed::Domains => self.read_stored().await.map_err(|error| error.to_string()),
-            Changed::Plugins | Changed::Swap(_) => self.read_plugins().await.map_err(|error| error.to_string()),
-        };
-        if let Err(error) = read {
-            return tracing::error!(?what, %error, "what operators have changed on another node is not used here");
+        while let Err(error) = self.read_of(&what).await {
+            tracing::error!(?what, %error, "what operators have changed on another node is not used here");
+            if !is_of_store(&error) {
+                return;
+            }
+            tokio::time::sleep(READ_AGAIN).await;
         }
         if let Changed::Swap(plugin) = what {
             self.0.fleets.swap(&plugin);
+        }
+    }
+
+    async fn read_of(&self, what: &Changed) -> anyhow::Result<()> {
+        match what {
+            Changed::Fleets => Ok(self.0.fleets.read_stored().await?),
+            Changed::Domains => Ok(self.read_stored().await?),
+            Changed::Plugins | Changed::Swap(_) => self.read_plugins().await,
         }
     }
 

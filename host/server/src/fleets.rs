@@ -327,21 +327,24 @@ impl Fleets {
         self.0.runs.scenes_by_digest()
     }
 
-    /// How many scenes on other nodes may run with a version of this plugin, by SceneMaster's records: those that are not
-    /// known to run with one of the other versions.
+    /// How many scenes on other nodes may run with a version of this plugin, by SceneMaster's records: those of its fleets
+    /// that are not known to run with something else. Older settings of a fleet may not be known here.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn scenes_elsewhere(&self, plugin: &str, other_versions: &[Digest]) -> Result<usize, Error> {
+    pub async fn scenes_elsewhere(&self, plugin: &str, version: Digest, others: &[Digest]) -> Result<usize, Error> {
         let of_plugin = self.of_plugin(plugin);
-        let may_run_with_it = |record: &SceneRecord| {
-            let fleet = of_plugin.get(&record.fleet).filter(|_| record.node != self.0.node);
-            fleet.is_some_and(|fleet| other_versions.iter().all(|digest| build_of(fleet, *digest) != record.build))
-        };
+        let known = self.known_runs();
+        let known = known.iter().filter(|run| run.plugin.digest() != version).map(|run| run.build);
+        let of_others = of_plugin.values().flat_map(|fleet| others.iter().map(|digest| build_of(fleet, *digest)));
+        let of_others: BTreeSet<Build> = known.chain(of_others).collect();
         let mut scenes = 0;
         for (key, value) in self.0.store.scan(SCENE_PREFIX).await? {
             match decode::<SceneRecord>(&key, &value) {
-                Ok(record) => scenes += usize::from(may_run_with_it(&record)),
+                Ok(record) => {
+                    let is_elsewhere = record.node != self.0.node && of_plugin.contains_key(&record.fleet);
+                    scenes += usize::from(is_elsewhere && !of_others.contains(&record.build));
+                }
                 Err(error) => tracing::error!("{error}"),
             }
         }

@@ -55,6 +55,8 @@ pub use services::lobby_of;
 
 /// How long the last frames have to leave when the host stops.
 const LAST_FRAMES: Duration = Duration::from_millis(500);
+/// How long scene threads have for their last turn. A call of a game may be under way.
+const LAST_TURNS: Duration = Duration::from_secs(15);
 /// How long what games have saved may still wait for Db.
 const LAST_SAVES: Duration = Duration::from_secs(5);
 /// How long the store has for what waits to be written.
@@ -224,8 +226,14 @@ async fn end_scenes(threads: &SceneThreads, joins: Vec<std::thread::JoinHandle<(
     threads.stop();
     // One that waits for a lease that is over waits no more.
     bus.router().into_iter().for_each(|router| router.grant().end());
-    for join in joins {
-        let _ = tokio::task::spawn_blocking(move || join.join()).await; // Its panic is told of by the thread.
+    let all_ended = async {
+        while joins.iter().any(|join| !join.is_finished()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // What keeps one is a fault of the host; it is not to keep the others from going on with what was here.
+    if tokio::time::timeout(LAST_TURNS, all_ended).await.is_err() {
+        tracing::error!("a scene thread stands and does not end: what runs on it ends with the process");
     }
 }
 

@@ -17,6 +17,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ pub use writer::Writer;
 
 /// How often the folder is tidied up.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
-/// So long after the start of a host, scenes that have not gone on do not go on any more.
+/// Scenes that are not asked for so long after their journal was found here, or fetched, do not go on any more.
 const AWAITED_MAX: Duration = Duration::from_secs(600);
 
 /// How much is kept of journals that are over.
@@ -73,7 +74,9 @@ struct Parts {
     folder: Folder,
     /// The components of the games that may go on, until all of them do.
     plugins: RwLock<HashMap<Digest, Plugin>>,
-    /// Scenes of the run before that may go on, and which incarnation of each has the journal.
+    /// One more was learned since it was looked whether they are still needed.
+    has_learned: AtomicBool,
+    /// Scenes of the run before, and of other nodes, that may go on here, and which incarnation of each has the journal.
     awaited: Mutex<BTreeMap<SceneId, Epoch>>,
     /// In a cluster: the way to what copies journals.
     let_go: OnceLock<mpsc::Sender<LetGo>>,
@@ -94,6 +97,7 @@ impl Journals {
         let journals = Self(Arc::new(Parts {
             folder,
             plugins: RwLock::default(),
+            has_learned: AtomicBool::new(false),
             awaited: Mutex::new(awaited.clone()),
             let_go: OnceLock::new(),
         }));
@@ -142,6 +146,7 @@ impl Journals {
     fn know(&self, plugin: &Plugin) {
         let mut plugins = self.0.plugins.write().unwrap_or_else(PoisonError::into_inner);
         plugins.insert(plugin.digest(), plugin.clone());
+        self.0.has_learned.store(true, Ordering::Relaxed);
     }
 
     /// The component of a digest, if it is that of a scene that may go on.
@@ -185,8 +190,9 @@ impl Journals {
         let (own, engine) = (self.clone(), engine.clone());
         let made_ready = tokio::task::spawn_blocking(move || {
             fs::write(own.0.folder.live(older), &bytes)?;
-            own.make_ready(older, &engine);
+            // Before its components are learned, so that they are not forgotten.
             own.awaited().insert(older.scene, older.epoch);
+            own.make_ready(older, &engine);
             io::Result::Ok(())
         });
         match made_ready.await {
@@ -222,20 +228,12 @@ impl Journals {
 
     /// Tidies up for as long as the host runs.
     pub async fn tidy(self, bounds: Bounds, clock: Clock) {
-        let mut was_awaited = true;
+        let mut since = BTreeMap::new();
         loop {
             let own = self.clone();
-            let is_awaited = !self.awaited().is_empty();
-            if !is_awaited && !was_awaited {
-                // Long enough ago, so that the last one goes on already.
-                self.0.plugins.write().unwrap_or_else(PoisonError::into_inner).clear();
-            }
-            was_awaited = is_awaited;
-            let give_up = clock.elapsed() >= AWAITED_MAX;
+            let late = self.awaited_too_long(&mut since, clock.elapsed());
             let done = tokio::task::spawn_blocking(move || {
-                if give_up {
-                    own.give_up();
-                }
+                own.give_up(late);
                 own.0.folder.tidy(bounds)
             });
             match done.await {
@@ -247,10 +245,30 @@ impl Journals {
         }
     }
 
-    /// Scenes of the run before that nobody has asked for do not go on. What there is of them is kept for a while.
-    fn give_up(&self) {
-        for (scene, epoch) in std::mem::take(&mut *self.awaited()) {
-            self.0.folder.close(Incarnation { scene, epoch });
+    /// The scenes that nobody has asked for in all the time; `since` has when each was first seen. When there are none
+    /// that wait, the components are forgotten.
+    fn awaited_too_long(&self, since: &mut BTreeMap<Incarnation, Duration>, now: Duration) -> Vec<Incarnation> {
+        let awaited = self.awaited();
+        // If the last one was learned before the last look, its scene goes on already.
+        if awaited.is_empty() && !self.0.has_learned.swap(false, Ordering::Relaxed) {
+            self.0.plugins.write().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+        let before = std::mem::take(since);
+        let first_seen = |of: Incarnation| (of, before.get(&of).copied().unwrap_or(now));
+        *since =
+            awaited.iter().map(|(scene, epoch)| first_seen(Incarnation { scene: *scene, epoch: *epoch })).collect();
+        let is_late = |at: Duration| now.saturating_sub(at) >= AWAITED_MAX;
+        since.iter().filter(|(_, at)| is_late(**at)).map(|(of, _)| *of).collect()
+    }
+
+    /// These scenes do not go on. What there is of them is kept for a while.
+    fn give_up(&self, late: Vec<Incarnation>) {
+        for of in late {
+            let is_there = self.awaited().get(&of.scene) == Some(&of.epoch);
+            if is_there {
+                self.awaited().remove(&of.scene);
+                self.0.folder.close(of);
+            }
         }
     }
 }
@@ -273,4 +291,38 @@ fn digests(journal: &[u8]) -> Result<Vec<Digest>, String> {
 /// A new file that nobody else may read.
 fn private(path: &PathBuf) -> io::Result<File> {
     fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use scenehost_engine::Options;
+
+    use super::*;
+
+    fn life(scene: u64) -> Incarnation {
+        Incarnation { scene: SceneId(scene), epoch: Epoch(1) }
+    }
+
+    #[test]
+    fn each_scene_that_waits_to_go_on_has_the_whole_time_from_when_its_journal_came() {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let folder = Folder::of(data.path());
+        fs::create_dir_all(data.path().join("journals")).expect("it is writable");
+        fs::write(folder.live(life(1)), "of the run before").expect("it is writable");
+        let engine = Engine::new(Options::default()).expect("this machine can run components");
+        let journals = Journals::open(data.path(), &engine).expect("it can be read");
+        let mut since = BTreeMap::new();
+        assert_eq!(journals.awaited_too_long(&mut since, Duration::ZERO), []);
+        // One that another node had is fetched just before the time of the first one is over.
+        let just_before = AWAITED_MAX - Duration::from_secs(1);
+        fs::write(folder.live(life(2)), "of another node").expect("it is writable");
+        journals.awaited().insert(life(2).scene, life(2).epoch);
+        assert_eq!(journals.awaited_too_long(&mut since, just_before), []);
+        let late = journals.awaited_too_long(&mut since, AWAITED_MAX);
+        assert_eq!(late, [life(1)]);
+        journals.give_up(late);
+        assert!(!journals.awaits(life(1).scene) && journals.awaits(life(2).scene));
+        assert!(!folder.live(life(1)).exists() && folder.live(life(2)).exists());
+        assert_eq!(journals.awaited_too_long(&mut since, just_before + AWAITED_MAX), [life(2)]);
+    }
 }

@@ -24,9 +24,10 @@ mod usage;
 use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Request as HttpRequest, State};
 use axum::http::request::Parts as RequestParts;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
@@ -151,6 +152,7 @@ impl Ops {
             .route("/v1/users/{user}/ratings/{domain}", put(ratings::put).delete(ratings::remove))
             .route("/v1/users/{user}/sessions/{session}", delete(end_session))
             .layer(DefaultBodyLimit::max(64 * 1_024))
+            .layer(middleware::from_fn(to_its_end))
             .with_state(self)
     }
 
@@ -184,6 +186,13 @@ impl FromRequestParts<Ops> for By {
     async fn from_request_parts(parts: &mut RequestParts, ops: &Ops) -> Result<Self, Response> {
         ops.authorise(&parts.headers).map(Self)
     }
+}
+
+/// Has every call come to its end, also when who has called does not wait for it any more: what it has written to the store
+/// is to be used, too.
+async fn to_its_end(request: HttpRequest, next: Next) -> Response {
+    let failed = |_| StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    tokio::spawn(next.run(request)).await.unwrap_or_else(failed)
 }
 
 /// Whether the host can serve; for load balancers and supervisors.

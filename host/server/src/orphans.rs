@@ -5,6 +5,7 @@
 //! before anything else of it, and what is under way when it ends is over long before the next round.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use scenehost_core::record::{LIVE_JOURNAL_PREFIX, live_journal_of, scene_key};
@@ -16,13 +17,17 @@ use crate::store::{self, Store};
 
 /// How often it is looked for something.
 const LOOK_EVERY: Duration = Duration::from_secs(300);
-/// How many keys are read or removed at once.
+/// How many keys are read at once.
 const KEYS_MAX: usize = 1_000;
+/// How many records are removed at once: they are large, and others write meanwhile.
+const REMOVED_MAX: usize = 64;
+/// Of how many lives something is removed in a round; the others follow in the next.
+const LIVES_MAX: usize = 1_000;
 /// Behind all keys that begin with a prefix and go on in ASCII.
 const LAST: char = '\u{7f}';
 
-/// Tidies up for as long as it is run; one node does.
-pub async fn tidy(store: Store, bus: Bus) {
+/// Tidies up for as long as it is run; one node does. The store's handle is its own, so that nobody's commits wait for these.
+pub async fn tidy(store: Store, bus: Bus) -> Infallible {
     let mut had_none = Orphans::default();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -34,11 +39,11 @@ pub async fn tidy(store: Store, bus: Bus) {
                 }
                 if !removed.journals.is_empty() || !removed.saves.is_empty() {
                     let (journals, saves) = (removed.journals.len(), removed.saves.len());
-                    tracing::info!(journals, saves, "what scenes have left that ended with their nodes is removed");
+                    tracing::info!(journals, saves, "what scenes have left that ended with their nodes goes");
                 }
                 had_none = without_record;
             }
-            Err(error) => tracing::warn!(%error, "it was not looked for what scenes have left that ended with their nodes"),
+            Err(error) => tracing::warn!(%error, "what scenes have left that ended with their nodes stays for now"),
         }
     }
 }
@@ -59,9 +64,10 @@ async fn round(store: &Store, before: &Orphans) -> Result<(Orphans, Orphans), st
         journals: without_record(store, LIVE_JOURNAL_PREFIX, live_journal_of).await?,
         saves: without_record(store, SAVED_PREFIX, save::saved_scene).await?,
     };
-    let both = |now: &BTreeSet<Incarnation>, before: &BTreeSet<Incarnation>| now.intersection(before).copied().collect();
-    let removed =
-        Orphans { journals: both(&now.journals, &before.journals), saves: both(&now.saves, &before.saves) };
+    let both = |now: &BTreeSet<Incarnation>, before: &BTreeSet<Incarnation>| {
+        now.intersection(before).copied().take(LIVES_MAX).collect()
+    };
+    let removed = Orphans { journals: both(&now.journals, &before.journals), saves: both(&now.saves, &before.saves) };
     for life in &removed.journals {
         remove(store, &format!("{LIVE_JOURNAL_PREFIX}{life}/")).await?;
     }
@@ -84,7 +90,8 @@ async fn without_record(
             Some(life) => format!("{prefix}{life}{LAST}"),
             None => format!("{last}\0"),
         };
-        let lives: Vec<Incarnation> = keys.iter().filter_map(|key| life_of(key)).collect::<BTreeSet<_>>().into_iter().collect();
+        let mut lives: Vec<Incarnation> = keys.iter().filter_map(|key| life_of(key)).collect();
+        lives.dedup();
         let records: Vec<String> = lives.iter().map(|life| scene_key(life.scene)).collect();
         let records = store.get_all(&records).await?;
         found.extend(lives.into_iter().zip(records).filter(|(_, record)| record.is_none()).map(|(life, _)| life));
@@ -93,7 +100,7 @@ async fn without_record(
 
 async fn remove(store: &Store, prefix: &str) -> Result<(), store::Error> {
     loop {
-        let keys = store.keys(prefix, &format!("{prefix}{LAST}"), KEYS_MAX).await?;
+        let keys = store.keys(prefix, &format!("{prefix}{LAST}"), REMOVED_MAX).await?;
         if keys.is_empty() {
             return Ok(());
         }
@@ -146,7 +153,8 @@ mod tests {
         let (second, removed) = round(&store, &first).await.expect("it can be read");
         assert_eq!(removed, Orphans { journals: [gone].into(), saves: [gone].into() });
         assert_eq!(second.journals, [gone, ending].into());
-        let left = store.keys(LIVE_JOURNAL_PREFIX, &format!("{LIVE_JOURNAL_PREFIX}{LAST}"), 10).await.expect("it is read");
+        let to = format!("{LIVE_JOURNAL_PREFIX}{LAST}");
+        let left = store.keys(LIVE_JOURNAL_PREFIX, &to, 10).await.expect("it can be read");
         assert_eq!(left, [journal(lives, 0), journal(ending, 0)]);
 
         let (_, removed) = round(&store, &second).await.expect("it can be read");

@@ -59,12 +59,12 @@ impl Units {
                 hear_of_down(&shell, |unit| of_service(unit, |service| db::Event::Service { service, up: false }));
                 let db = Db::new(rules).numbered_after(epoch << 32);
                 // Where this unit is, so that one node does it.
-                let tidy = orphans::tidy(shell.store.clone(), shell.bus.clone());
+                let tidy = orphans::tidy(store.fenced(&unit.to_string(), epoch), shell.bus.clone());
                 let served = serve(db, inbox, shell, ServiceName::Db);
                 Box::pin(async move {
                     tokio::select! {
                         ended = served => ended,
-                        () = tidy => Ok(()),
+                        never = tidy => match never {},
                     }
                 })
             }

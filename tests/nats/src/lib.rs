@@ -21,8 +21,8 @@ const PORTS: std::ops::Range<u16> = 10_000..32_000;
 /// How many of them a process has before it comes to those of the next.
 const PORTS_OF_PROCESS: usize = 64;
 
-/// A port that nobody has now, and that nobody is given while a server that had it is away: other tests open connections
-/// and start servers all the time.
+/// A port that nobody has now, and that nobody else in this process is given, also while a server that had it is away: other
+/// tests open connections and start servers all the time.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let of_process = std::process::id() as usize * PORTS_OF_PROCESS;

@@ -6,7 +6,7 @@
 //! Invariant: whatever becomes of that process, the host and its other games go on.
 
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::parent_id;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -31,6 +31,8 @@ pub fn play(folders: &Folders, listen: SocketAddr) -> anyhow::Result<()> {
     shell::cargo(folders, &["build", "--workspace", "--bin", "scenehost"])?;
     let config = write_config(folders, false)?;
     let (host, data) = places(folders);
+    // Else the page of whoever serves there would be taken for this host's.
+    TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}; is another scenehost running?"))?;
     shell::step("starting the host");
     begin_late(listen)?;
     let mut command = Command::new(host);

@@ -207,9 +207,7 @@ impl SceneMaster {
     pub(super) fn node_up(&mut self, id: NodeId, offer: Offer, cx: &mut Context<'_>) {
         let Offer { url, capacity, idle, region } = offer;
         self.gone.remove(&id);
-        if self.nodes.get(&id).is_some_and(|node| node.is_draining) {
-            cx.delete(record::drain_key(id));
-        }
+        self.forget_drain(id, cx);
         let nothing = Capacity { scenes: 0, cpu_us_per_s: 0, memory_kib: 0 };
         let mut node = Node {
             url,
@@ -235,15 +233,27 @@ impl SceneMaster {
     }
 
     pub(super) fn node_down(&mut self, node: NodeId, cx: &mut Context<'_>) {
-        if self.nodes.remove(&node).is_some_and(|node| node.is_draining) {
-            cx.delete(record::drain_key(node));
-        }
-        self.deadlines.clear(&Due::Node(node));
-        self.ended_with(node);
+        self.forget_drain(node, cx);
         self.gone.insert(node);
         if self.gone.len() > GONE_MAX {
             self.gone.pop_first();
         }
+        self.node_lost(node, cx);
+    }
+
+    /// A node that was drained is not any more: it is another process, or none.
+    fn forget_drain(&mut self, node: NodeId, cx: &mut Context<'_>) {
+        let is_draining = self.nodes.get(&node).is_some_and(|node| node.is_draining);
+        if self.drains.remove(&node).is_some() || is_draining {
+            cx.delete(record::drain_key(node));
+        }
+    }
+
+    /// What a node ran is taken for lost. If it is heard later, it counts again, and what it still runs of that is ended.
+    pub(super) fn node_lost(&mut self, node: NodeId, cx: &mut Context<'_>) {
+        self.nodes.remove(&node);
+        self.deadlines.clear(&Due::Node(node));
+        self.ended_with(node);
         for id in self.scenes_to(node) {
             self.scenes.entry(id).and_modify(|scene| scene.to = None);
             self.keep(id, cx);

@@ -156,7 +156,7 @@ impl SceneMaster {
         })
     }
 
-    /// No operator puts anybody into two scenes.
+    /// No operator puts anybody into two scenes; the lobby gives a seat up that is in another partition.
     pub(super) fn check_seats(&self, players: &[Matched], cx: &mut Context<'_>) -> Result<(), Refusal> {
         match players.iter().find(|player| self.by_user.contains_key(&player.user)) {
             Some(player) => {

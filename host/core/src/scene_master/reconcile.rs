@@ -359,7 +359,9 @@ impl SceneMaster {
             return;
         }
         if !self.nodes.contains_key(&report.node) {
+            let drain = self.drains.remove(&report.node);
             self.node_up(report.node, report.offer.clone(), cx);
+            drain.into_iter().for_each(|exits| self.drain_node(report.node, exits, cx));
         }
         let Some(node) = self.nodes.get_mut(&report.node) else { return };
         if node.round.is_some_and(|latest| report.round < latest) {
@@ -412,7 +414,7 @@ impl SceneMaster {
         };
         for node in awaited.into_keys() {
             cx.fault(format!("node {node} has not reported its scenes in time"));
-            self.node_down(node, cx);
+            self.node_lost(node, cx);
         }
         let stopping = |(id, scene): (&SceneId, &Scene)| {
             let (reason, results) = scene.end.clone().unwrap_or((EndReason::Stopped, Vec::new()));
@@ -423,9 +425,12 @@ impl SceneMaster {
             self.order_end(id, reason, results, keep, cx);
         }
         for (node, DrainRecord { exits }) in drained {
-            match self.nodes.contains_key(&node) {
-                true => self.drain_node(node, exits, cx),
-                false => cx.delete(record::drain_key(node)),
+            if self.nodes.contains_key(&node) {
+                self.drain_node(node, exits, cx);
+            } else if self.gone.contains(&node) {
+                cx.delete(record::drain_key(node));
+            } else {
+                self.drains.insert(node, exits);
             }
         }
         self.replace(cx);

@@ -10,7 +10,6 @@ use crate::ids::{Build, DomainName, Epoch, FleetName, SceneId, Seat, Time, UserI
 use crate::message::{Arranged, EndReason, Player, PlayerResult};
 use crate::partition::Partition;
 use crate::refusal::Refusal;
-use crate::scene_master;
 use crate::token::SecretHash;
 
 /// A seat in a new scene: who may enter it, with what, and until when.
@@ -85,7 +84,7 @@ pub enum Event {
         grace_ms: u64,
     },
     /// SceneMaster wants a scene to go on elsewhere: its incarnation ends here without its game being told, with its
-    /// journal complete; answered by [`scene_master::Event::ResReleaseScene`]. Idempotent by scene and epoch.
+    /// journal complete; answered by [`crate::scene_master::Event::ResReleaseScene`]. Idempotent by scene and epoch.
     ReqReleaseScene {
         /// Which scene.
         scene: SceneId,
@@ -168,7 +167,7 @@ pub enum Event {
         reason: EndReason,
     },
     /// A SceneMaster wants to know which scenes of its partition there are, from this id on; answered by
-    /// [`scene_master::Event::SynReport`], in parts.
+    /// [`crate::scene_master::Event::SynReport`], in parts.
     ReqReport {
         /// SceneMaster's number for this, not 0.
         number: u64,
@@ -205,7 +204,7 @@ pub enum Event {
 pub enum ToScene {
     /// Begin; answered by [`Event::ResStart`].
     Start(Box<Start>),
-    /// A new way to a seat; answered by [`scene_master::Event::ResAddToken`].
+    /// A new way to a seat; answered by [`crate::scene_master::Event::ResAddToken`].
     AddToken {
         /// Which incarnation.
         epoch: Epoch,
@@ -225,14 +224,14 @@ pub enum ToScene {
         /// Why.
         reason: EndReason,
     },
-    /// More seats; answered by [`scene_master::Event::ResAddSeat`] for the last of them.
+    /// More seats; answered by [`crate::scene_master::Event::ResAddSeat`] for the last of them.
     AddSeats {
         /// Which incarnation.
         epoch: Epoch,
         /// The seats, by number; those that the scene has already stay as they are.
         seats: Vec<SeatGrant>,
     },
-    /// A way in for a user who watches; answered by [`scene_master::Event::ResAddSpectator`].
+    /// A way in for a user who watches; answered by [`crate::scene_master::Event::ResAddSpectator`].
     AddSpectator {
         /// Which incarnation.
         epoch: Epoch,

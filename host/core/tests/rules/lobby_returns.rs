@@ -1,8 +1,8 @@
 //! The lobby: connections that take over, leave, are lost and come back, and sessions that end.
 
 use scenehost_core::lobby::{ANSWER_MS_MAX, Event, Lobby};
-use scenehost_core::message::{MatchState, Notice, ToUser};
-use scenehost_core::{ConnectionId, Message, Refusal, ServiceName, SessionId};
+use scenehost_core::message::{Entry, MatchState, Notice, ToUser};
+use scenehost_core::{ConnectionId, Message, Refusal, SceneId, ServiceName, SessionId};
 
 use crate::one_user::{
     CONNECTION, GRACE_MS, SESSION, USER, come_back, domain, entry, identity, idle, in_scene, is_resumed, left, lost,
@@ -111,13 +111,18 @@ fn who_finds_the_scene_ended_is_in_it_until_its_end_is_told_for_it_may_begin_ane
 
 #[test]
 fn who_is_given_a_seat_by_an_operator_is_told_unless_busy_with_something_else() {
-    let told = |world: &mut World<Lobby>| shorts(&world.tell(Event::SynAllocated { user: USER, entry: entry(2) }));
+    let told = |world: &mut World<Lobby>| {
+        let entry = Entry { scene: SceneId(3), ..entry(2) };
+        shorts(&world.tell(Event::SynAllocated { user: USER, entry }))
+    };
     let mut world = idle();
     assert_eq!(told(&mut world), ["User ResMatch"]);
     assert_eq!(world.service.phase_name(USER), "InScene");
-    for mut busy in [searching(), in_scene()] {
+    assert!(told(&mut world).is_empty(), "it is known");
+    // Who plays elsewhere has a seat in another partition of SceneMaster.
+    for (mut busy, said) in [(searching(), vec![]), (in_scene(), vec!["SceneMaster ReqGiveUpSeat"])] {
         let before = busy.service.phase_name(USER);
-        assert!(told(&mut busy).is_empty());
+        assert_eq!(told(&mut busy), said);
         assert_eq!(busy.service.phase_name(USER), before);
     }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use scenehost_core::config::{AfterSession, Fleet, StartOn};
 use scenehost_core::matching::backfill::Opening;
 use scenehost_core::message::{EndReason, PlayerResult, ServiceName};
+use scenehost_core::record::drain_key;
 use scenehost_core::scene_master::{
     Ask, Capacity, Event, Matched, OFFER_MS_MAX, Offer, Order, RECONCILE_MS_MAX, SceneMaster,
 };
@@ -411,6 +412,34 @@ fn every_state_goes_on() {
     books.fail();
     books.answers(vec![lives(scene, 1, Life::Running)]);
     placed(&books.req_create(MatchId(51), [12, 13]));
+}
+
+#[test]
+fn a_node_that_reports_too_late_counts_again_and_what_it_runs_of_before_is_ended() {
+    let (mut books, scene) = Books::running(Fleet::default());
+    books.fail();
+    books.pass_ms(RECONCILE_MS_MAX);
+    assert_eq!(books.state(scene), "Restarting", "its node is taken for lost");
+    let said = shorts(&books.reports(vec![lives(scene, 1, Life::Running)]));
+    assert!(said.contains(&"SceneService ReqDestroyScene".to_owned()), "{said:?}");
+    placed(&books.req_create(MatchId(51), [12, 13]));
+}
+
+#[test]
+fn a_node_that_is_being_drained_is_so_for_a_fresh_one_too_that_hears_of_it_late() {
+    let (mut books, scene) = Books::running(Fleet { drain_ms: 60_000, ..Fleet::default() });
+    books.order(Order::DrainNode { node: NODE, exits: true });
+    let is_kept = |books: &Books| books.store.contains_key(&drain_key(NODE));
+    for _ in 0..2 {
+        books.fail();
+        books.pass_ms(RECONCILE_MS_MAX);
+        assert!(is_kept(&books), "the next one is to know, too");
+    }
+    books.reports(vec![lives(scene, 1, Life::Running)]);
+    let refused = shorts(&books.req_create(MatchId(51), [12, 13]));
+    assert_eq!(refused, ["Match ResCreateScene ✗Overloaded"]);
+    books.tell(Event::NodeDown { node: NODE });
+    assert!(!is_kept(&books));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use scenehost_bus::peers;
 use scenehost_core::scene_master::{self, Offer};
 use scenehost_core::{Message, NodeId, lobby, matching};
 use scenehost_store::lease::{self, Leases};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -41,7 +42,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const LOOKS_MAX: Duration = Duration::from_secs(1);
 /// After so long it knows again whom it hears. Longer than it takes until a node is found silent.
 const HEARS_AFTER: Duration = Duration::from_millis(SILENCE_MS_MAX + 500);
-/// How long a node leaves a unit alone that has ended on it; others may take it meanwhile.
+/// How long a node leaves a unit alone that has ended on it, or that it was not given; others may take it meanwhile. Also
+/// after how long it is asked again whether another node's lease can be ended.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// How many answers of the store may wait.
 const WORDS_MAX: usize = 256;
@@ -138,8 +140,10 @@ pub struct Node {
     /// What the store was asked and has not answered.
     claiming: BTreeSet<Unit>,
     ending: BTreeSet<u16>,
-    /// When the work of units has ended here last by itself.
+    /// When the work of units has ended here last by itself, or they were claimed last and not given.
     failed: BTreeMap<Unit, Duration>,
+    /// When the leases of nodes were to be ended last and were not.
+    not_ended: BTreeMap<u16, Duration>,
     work: JoinSet<(Unit, u64, anyhow::Result<()>)>,
     running: BTreeMap<Unit, (u64, AbortHandle)>,
     /// Since when the node hands its units over because it is to end, and whether that is done.
@@ -170,6 +174,7 @@ impl Node {
             claiming: BTreeSet::new(),
             ending: BTreeSet::new(),
             failed: BTreeMap::new(),
+            not_ended: BTreeMap::new(),
             work: JoinSet::new(),
             running: BTreeMap::new(),
             leaving: None,
@@ -369,11 +374,13 @@ impl Node {
             Word::Renewed { read: Err(error), .. } => tracing::warn!(%error, "the lease was not renewed"),
             Word::Claimed { unit, result } => {
                 self.claiming.remove(&unit);
-                match result {
-                    Ok(Some(epoch)) => self.begin(unit, epoch),
-                    Ok(None) => {} // Another node was faster.
-                    Err(error) => tracing::warn!(%unit, %error, "a unit was not claimed"),
+                if let Ok(Some(epoch)) = result {
+                    self.begin(unit, epoch);
+                    return Ok(());
                 }
+                // Without an error another node was faster.
+                result.err().into_iter().for_each(|error| tracing::warn!(%unit, %error, "a unit was not claimed"));
+                self.failed.insert(unit, self.keeper.clock.elapsed());
             }
             Word::Ended { node, result } => {
                 self.ending.remove(&node);
@@ -381,10 +388,12 @@ impl Node {
                     Ok(true) => {
                         self.router.view().ended(node);
                         self.bus.deliver(scene_master::Event::NodeDown { node: NodeId(node.into()) }.into());
+                        return Ok(());
                     }
                     Ok(false) => {} // It has come back.
                     Err(error) => tracing::warn!(node, %error, "whether a node is gone for good is not known yet"),
                 }
+                self.not_ended.insert(node, self.keeper.clock.elapsed());
             }
         }
         Ok(())
@@ -406,7 +415,10 @@ impl Node {
                 Act::Claim(unit) => self.claim(unit),
                 Act::Stop(unit) => {
                     tracing::warn!(%unit, "this node does not run a unit any more");
+                    let epoch = self.running.get(&unit).map(|(epoch, _)| *epoch);
                     self.stop(&unit);
+                    // Without this one that is wanted again, as a domain may be, would be nobody's to claim.
+                    epoch.into_iter().for_each(|epoch| self.give_back(unit.clone(), epoch));
                     has_changed = true;
                 }
                 Act::HandOver(unit) => {
@@ -446,8 +458,7 @@ impl Node {
     }
 
     fn claim(&mut self, unit: Unit) {
-        let has_failed = self.failed.get(&unit).is_some_and(|at| self.keeper.clock.elapsed() - *at < AFTER_FAILURE);
-        if has_failed || !self.claiming.insert(unit.clone()) {
+        if self.is_recent(self.failed.get(&unit)) || !self.claiming.insert(unit.clone()) {
             return;
         }
         let (leases, lease, words) = (self.keeper.leases.clone(), self.keeper.lease, self.keeper.words.0.clone());
@@ -457,8 +468,12 @@ impl Node {
         });
     }
 
+    fn is_recent(&self, failure: Option<&Duration>) -> bool {
+        failure.is_some_and(|at| self.keeper.clock.elapsed() - *at < AFTER_FAILURE)
+    }
+
     fn end(&mut self, other: lease::Node) {
-        if !self.ending.insert(other.number) {
+        if self.is_recent(self.not_ended.get(&other.number)) || !self.ending.insert(other.number) {
             return;
         }
         let (leases, words) = (self.keeper.leases.clone(), self.keeper.words.0.clone());
@@ -563,7 +578,8 @@ async fn renew(
         if read.is_ok() {
             grant.extend(sent + HOLD);
         }
-        if words.send(Word::Renewed { sent, read }).await.is_err() {
+        // The lease lasts whether or not anybody hears of it: a host that is still starting takes no words.
+        if let Err(TrySendError::Closed(_)) = words.try_send(Word::Renewed { sent, read }) {
             return;
         }
     }

@@ -553,6 +553,9 @@ impl View {
 
     fn is_free(&self, unit: &Unit, now_ms: u64) -> bool {
         let Some((node, incarnation)) = self.rows.get(unit).and_then(|row| row.holder) else { return true };
+        if (node, incarnation) == (self.me, self.incarnation) {
+            return true; // It was given to this node, which has not heard that, or is about to give it back.
+        }
         let row = self.nodes.get(&node);
         if row.is_some_and(|row| row.is_alive && row.incarnation == incarnation) {
             return false;

@@ -21,9 +21,10 @@ use crate::journals::Journals;
 use crate::service_loop::Shell;
 use crate::units::Units;
 
-/// How often a SceneMaster is looked for that drains this node, and how long at most.
+/// How often a SceneMaster is looked for that drains this node, and how long at most: one that has to write it down may
+/// have no store to do so.
 const ASK_EVERY: Duration = Duration::from_millis(200);
-const ASKS_MAX: u32 = 25;
+const ASKS_MAX: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub enum Part {
@@ -141,16 +142,20 @@ impl Part {
 
 /// Has SceneMaster drain the scenes of a node, as soon as there is one.
 async fn drain_scenes(node: NodeId, bus: &Bus) {
-    for _ in 0..ASKS_MAX {
-        let order = Order::DrainNode { node, exits: false };
-        let asked = bus.ask_scene_master(|number| scene_master::Event::ReqOperator { number, order });
-        match asked.await {
-            Ok(_) => return,
-            Err(refusal) if refusal.is_passing() => tokio::time::sleep(ASK_EVERY).await,
-            Err(refusal) => return tracing::warn!(%refusal, "this node's scenes are not drained"),
+    let ask = async {
+        loop {
+            let order = Order::DrainNode { node, exits: false };
+            let asked = bus.ask_scene_master(|number| scene_master::Event::ReqOperator { number, order });
+            match asked.await {
+                Ok(_) => return,
+                Err(refusal) if refusal.is_passing() => tokio::time::sleep(ASK_EVERY).await,
+                Err(refusal) => return tracing::warn!(%refusal, "this node's scenes are not drained"),
+            }
         }
+    };
+    if tokio::time::timeout(ASKS_MAX, ask).await.is_err() {
+        tracing::warn!("there is no SceneMaster to drain this node: its scenes end with it");
     }
-    tracing::warn!("there is no SceneMaster to drain this node: its scenes end with it");
 }
 
 fn failure<E: std::error::Error + Send + Sync + 'static>(

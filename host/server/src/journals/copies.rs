@@ -64,6 +64,8 @@ struct Round {
     writes: Vec<Write>,
     bytes: u64,
     is_whole: bool,
+    /// Something cannot be read now: it makes no sense to go on at once.
+    is_broken: bool,
     /// Journals that are new here: it has to be known first what the store has of them.
     unknown: Vec<Incarnation>,
 }
@@ -137,8 +139,8 @@ impl Copies {
                 tracing::warn!(%error, "what the store has of journals is not known yet");
                 return Some((self, false));
             }
-            if round.is_whole {
-                return Some((self, true));
+            if round.is_whole || round.is_broken {
+                return Some((self, round.is_whole));
             }
         }
     }
@@ -176,7 +178,12 @@ impl Copies {
             }
             match self.look_at(of, &mut round) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {} // It is over since.
-                looked => looked?,
+                Err(error) => {
+                    // What was found of the others is counted as copied already.
+                    tracing::error!(scene = %of, %error, "a journal cannot be read to be copied: it is tried again");
+                    (round.is_whole, round.is_broken) = (false, true);
+                }
+                Ok(()) => {}
             }
         }
         Ok(round)

@@ -236,9 +236,12 @@ impl Plugins {
             return Err(Error::InUse { version, why });
         }
         let others: Vec<Digest> = next.versions.iter().map(|it| it.digest).collect();
-        let elsewhere = self.fleets.scenes_elsewhere(name, &others).await?;
+        let elsewhere = match digest {
+            Some(digest) => self.fleets.scenes_elsewhere(name, digest, &others).await?,
+            None => 0,
+        };
         if elsewhere > 0 {
-            let why = format!("{elsewhere} scenes on other nodes may run with it: wait for their end, or activate another one with swap");
+            let why = format!("{elsewhere} scenes on other nodes may run with it: wait for their end");
             return Err(Error::InUse { version, why });
         }
         self.registry.keep(name, next).await?;

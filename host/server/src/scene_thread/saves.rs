@@ -155,7 +155,7 @@ impl Saves {
         let bus = self.bus.clone();
         self.runtime.spawn(async move {
             for life in saving.older.into_iter().chain([scene]) {
-                // What is not forgotten now is at the host's next start.
+                // What is not forgotten now is later: at the host's next start, or by `orphans`.
                 let _ = bus.ask_db(Caller::Host, DbRequest::Save(Request::Ended(life))).await;
             }
         });

@@ -10,7 +10,7 @@ mod swap;
 mod used;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,7 +22,7 @@ use scenehost_core::scene::{self, Effect, GameEvent, Scene};
 use scenehost_core::scene_service::{Event::ResRelease, ToScene};
 use scenehost_core::{DomainName, Message, Refusal, SceneId, Time};
 use scenehost_engine::{
-    Aside, CallError, Command, CreateError, DeliverError, Failure, Log, NextMatch, NotTaken, Outgoing, SceneKey,
+    Aside, CallError, Command, CreateError, DeliverError, Failure, Level, Log, NextMatch, NotTaken, Outgoing, SceneKey,
     Showing, Sink, Stepped, Worker, WorkerOptions, journal::Journaled,
 };
 use scenehost_protocol::SharedEvent;
@@ -87,6 +87,8 @@ pub struct SceneThread {
     scenes: HashMap<SceneId, Scene<Told>>,
     /// The scenes' deadlines; an entry that is no longer its scene's is passed over.
     deadlines: BinaryHeap<Reverse<(Time, SceneId)>>,
+    /// The entry that was made last for each scene, until it is passed.
+    noted: HashMap<SceneId, Time>,
     connections: Slab<Connection>,
     /// Grows with every connection, so that no two have the same id.
     generation: u64,
@@ -227,6 +229,7 @@ impl SceneThread {
             worker: Worker::new(WorkerOptions { quantum: QUANTUM, ..WorkerOptions::default() }),
             scenes: HashMap::new(),
             deadlines: BinaryHeap::new(),
+            noted: HashMap::new(),
             connections: Slab::new(),
             generation: 0,
             touched: Vec::new(),
@@ -439,7 +442,8 @@ impl SceneThread {
             Effect::Show { connections, frame } => {
                 connections.into_iter().for_each(|connection| self.tell(connection, 0, &frame));
             }
-            Effect::Complain(text) => tracing::warn!(target: "game", scene = %id, "{text}"),
+            // Not into the host's log: a game may give cause for it again and again.
+            Effect::Complain(text) => self.logs.said(self.clock.now(), id, Level::Warn, text),
             Effect::Close(connection) => self.close(connection, 1000),
             Effect::Send(message) => match *message {
                 Message::OwnSceneService(ResRelease { epoch, result: Ok(()), .. }) => self.let_go(id, epoch),
@@ -609,11 +613,8 @@ impl SceneThread {
         let Some(scene) = self.scenes.get_mut(&id).filter(can_be_watched) else { return };
         let bytes = TOLD_BYTES + body.len();
         let event = Rc::new(SharedEvent::new(Body::SceneMessage(v1::SceneMessage { body: body.into() })));
-        let before = scene.deadline();
         let effects = scene.say_to_spectators(now, whole, event, bytes);
-        if let Some(deadline) = scene.deadline().filter(|deadline| Some(*deadline) != before) {
-            self.deadlines.push(Reverse((deadline, id)));
-        }
+        self.note_deadline(id);
         let mut waiting = VecDeque::new();
         effects.into_iter().for_each(|effect| self.carry_out(id, effect, &mut waiting));
         waiting.into_iter().for_each(|event| self.scene_event(id, event));
@@ -622,10 +623,13 @@ impl SceneThread {
     /// Tells scenes that their deadlines have come. Each hears of it once in a turn, whatever deadline it has then.
     fn expire(&mut self) {
         let now = self.clock.now();
-        let mut due = Vec::new();
-        while let Some(Reverse((_, id))) = self.deadlines.peek().filter(|Reverse((time, _))| *time <= now) {
-            due.push(*id);
+        let mut due = BTreeSet::new();
+        while let Some(Reverse((time, id))) = self.deadlines.peek().copied().filter(|Reverse((time, _))| *time <= now) {
             self.deadlines.pop();
+            due.insert(id);
+            if self.noted.get(&id) == Some(&time) {
+                self.noted.remove(&id);
+            }
         }
         for id in due {
             // One that is away has its deadline looked at when it is back.
@@ -638,7 +642,9 @@ impl SceneThread {
 
     /// The thread wakes when the scene's deadline comes.
     fn note_deadline(&mut self, id: SceneId) {
-        if let Some(deadline) = self.scenes.get(&id).and_then(Scene::deadline) {
+        if let Some(deadline) = self.scenes.get(&id).and_then(Scene::deadline)
+            && self.noted.insert(id, deadline) != Some(deadline)
+        {
             self.deadlines.push(Reverse((deadline, id)));
         }
     }

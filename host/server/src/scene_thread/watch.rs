@@ -23,8 +23,11 @@ impl SceneThreads {
             for ((index, handle), stood) in self.0.iter().enumerate().zip(&mut standing) {
                 let turned = Duration::from_millis(handle.turned_ms.load(Ordering::Relaxed));
                 let age = clock.elapsed().saturating_sub(turned);
+                if !handle.running.load(Ordering::Relaxed) {
+                    continue; // `/health` says so.
+                }
                 gauge!("scenehost_scene_thread_turn_seconds", "thread" => index.to_string()).set(age.as_secs_f64());
-                let stands = age > TURN_MAX && handle.running.load(Ordering::Relaxed);
+                let stands = age > TURN_MAX;
                 match (*stood, stands) {
                     (false, true) => tracing::error!(
                         thread = index,

@@ -172,6 +172,16 @@ fn what_was_given_back_is_claimed_at_once_and_a_node_that_began_anew_has_nothing
 }
 
 #[test]
+fn what_the_store_says_is_this_nodes_and_does_not_run_here_is_claimed_again() {
+    let mut node = Node::new(1, &[Role::Db]);
+    // The answer to a claim was lost, or what the node has ended was not given back.
+    node.has(Unit::Db, 1, 3);
+    assert_eq!(node.claims_after(0), [Unit::Db]);
+    node.view.claimed(Unit::Db, 4);
+    assert_eq!(node.claims_after(0), []);
+}
+
+#[test]
 fn a_unit_that_the_store_gave_to_another_is_stopped_and_its_earlier_owner_counts_no_more() {
     let mut node = Node::new(1, &[Role::Db]);
     node.view.claimed(Unit::Db, 3);
