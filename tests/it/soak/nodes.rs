@@ -18,7 +18,7 @@ use tokio::task::block_in_place;
 use super::NODES;
 use super::plan::{Episode, Fault, From, How};
 use crate::cluster::{ALL, NodeConfig, node_config};
-use crate::host::{Host, OPS_TOKEN, exchange};
+use crate::host::{Host, OPS_TOKEN, exchange, within};
 use crate::way::{End, State, Way, listen};
 
 const CLUSTER: &str = "soak";
@@ -78,7 +78,17 @@ impl Nodes {
         let node = &self.nodes[node];
         match fault {
             Fault::Kill => node.order(Order::Kill),
-            Fault::Restart => node.order(Order::Terminate),
+            Fault::Restart => {
+                let starts = node.starts.load(Ordering::Relaxed);
+                node.order(Order::Terminate);
+                // One after the other: it lets its games go first.
+                within("the node is started again", async {
+                    while node.starts.load(Ordering::Relaxed) == starts {
+                        tokio::time::sleep(LOOK_EVERY).await;
+                    }
+                })
+                .await;
+            }
             Fault::Pause => {
                 node.order(Order::Pause);
                 tokio::time::sleep(lasts).await;

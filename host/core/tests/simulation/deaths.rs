@@ -68,7 +68,8 @@ impl Sim {
     /// The handler of a domain is to give it to the one of another machine.
     pub fn hand_over(&mut self, domain: usize, heard_ms: u64, next_ms: u64) {
         let lobby = self.life_of(Place::Lobby);
-        self.handing.insert(domain, Handing { lobby, heard_ms, next_ms });
+        // One that is doing so already has told the lobby of that time, which may be another by now.
+        self.handing.entry(domain).or_insert(Handing { lobby, heard_ms, next_ms });
         self.send(
             Place::World,
             Place::Match(domain),
@@ -126,6 +127,7 @@ impl Sim {
             Unit::Db => self.host.db.begin_elsewhere(new_db(generation)),
             Unit::Match(domain) => {
                 self.host.matches[domain].begin_elsewhere(new_match(domain));
+                self.handing.remove(&domain);
                 self.watch.tickets.retain(|(of, _), _| *of != domain);
             }
             Unit::Lobby => {

@@ -97,6 +97,7 @@ impl Sim {
             }
             Fault::FreshMatch(domain) => {
                 self.host.matches[domain].replace(new_match(domain));
+                self.handing.remove(&domain);
                 self.watch.tickets.retain(|(of, _), _| *of != domain);
                 self.announce_unit(Unit::Match(domain), false);
                 self.announce_unit(Unit::Match(domain), true);
