@@ -7,19 +7,17 @@
 //! - `bus/asking.rs`: questions from outside of the services. `bus/users.rs`: frames for the users who are connected here.
 
 mod asking;
+mod orders;
 mod users;
 
 use std::collections::{BTreeMap, HashMap};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use scenehost_core::chat::Moderate;
-use scenehost_core::config::Keep;
 use scenehost_core::message::ToUser;
 use scenehost_core::read::{Load, Scan, ScanRecords};
-use scenehost_core::scene_service::{Start, ToScene};
-use scenehost_core::{ConnectionId, DomainName, Epoch, Incarnation, Message, Partition, Refusal, SceneId, ServiceName};
+use scenehost_core::{ConnectionId, DomainName, Message, Partition, Refusal, ServiceName};
 use scenehost_core::{auth, db, lobby, matching, scene_master};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
@@ -89,8 +87,7 @@ struct Senders {
     scene_masters: BTreeMap<Partition, Inbox<scene_master::Event>>,
     scene_service: InPlace,
     scene_threads: SceneThreads,
-    /// In a cluster: fetches the journal of a scene that goes on here.
-    fetch: OnceLock<Fetch>,
+    orders: orders::Orders,
     runtime: Handle,
     users: Mutex<HashMap<ConnectionId, mpsc::Sender<Frame>>>,
     operators: Mutex<Waiting<scene_master::Answer>>,
@@ -146,9 +143,6 @@ pub enum Question {
     ScanForMaster(ScanRecords),
 }
 
-/// Fetches what an incarnation of a scene goes on from, before it begins.
-pub type Fetch = Box<dyn Fn(Incarnation) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
-
 impl Bus {
     /// A bus without services: [`Bus::open`] or the cluster's node opens the ways to them. Has to be called in a runtime.
     pub fn new(
@@ -173,7 +167,7 @@ impl Bus {
             scene_masters: partitions.into_iter().map(|partition| (partition, Inbox::default())).collect(),
             scene_service: InPlace::new(),
             scene_threads,
-            fetch: OnceLock::new(),
+            orders: orders::Orders::default(),
             runtime: Handle::current(),
             users: Mutex::default(),
             operators: Mutex::default(),
@@ -331,14 +325,7 @@ impl Bus {
                 }
             }
             Message::Service(service, up) => self.announce(service, up),
-            Message::Scene(scene, ToScene::Start(start)) if self.may_go_on(&start) => {
-                self.fetch_and_start(scene, start)
-            }
-            Message::Scene(scene, order) => {
-                if !senders.scene_threads.order(scene, order) {
-                    dropped("scene thread");
-                }
-            }
+            Message::Scene(scene, order) => self.order_scene(scene, order),
             Message::User(to_user) => self.to_user(to_user),
             Message::Users(to_users) => self.to_users(to_users),
             Message::Moderate(message) => put(&senders.moderated, message, "moderation"),
@@ -350,31 +337,6 @@ impl Bus {
             Message::NodeDrained(_) => senders.drained.notify_one(),
             Message::Door(number, result) => lock(&senders.doors).answer(number, result.map(|answer| *answer)),
         }
-    }
-
-    /// From now on what scenes go on from is fetched before they begin.
-    pub fn fetch_with(&self, fetch: Fetch) {
-        let _ = self.senders.fetch.set(fetch); // Only the host does this, once.
-    }
-
-    /// Whether a scene may have run on another node before, with a journal.
-    fn may_go_on(&self, start: &Start) -> bool {
-        let is_first = start.epoch == Epoch(1);
-        self.senders.fetch.get().is_some() && !is_first && start.limits.journal.keep != Keep::Off
-    }
-
-    /// Whoever orders something else of the scene waits for its answer to this.
-    fn fetch_and_start(&self, scene: SceneId, start: Box<Start>) {
-        let Some(fetch) = self.senders.fetch.get() else { return };
-        let fetched = fetch(Incarnation { scene, epoch: start.epoch });
-        let bus = self.clone();
-        // Scene threads are no runtime's.
-        self.senders.runtime.spawn(async move {
-            fetched.await;
-            if !bus.senders.scene_threads.order(scene, ToScene::Start(start)) {
-                dropped("scene thread");
-            }
-        });
     }
 
     /// The service of this node's scenes.

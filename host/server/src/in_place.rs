@@ -46,6 +46,8 @@ enum Taken {
     Free,
     BySender,
     ByRun,
+    /// It does not run on this node.
+    Never,
 }
 
 struct Running {
@@ -72,10 +74,20 @@ impl InPlace {
         Self { inbox: Mutex::new(inbox), running: Mutex::new(None), look: Notify::new() }
     }
 
+    /// It does not run on this node: what is said to all of its kind is nothing here.
+    pub fn never_begin(&self) {
+        let mut inbox = self.inbox();
+        inbox.taken = Taken::Never;
+        inbox.events.clear();
+    }
+
     /// Says something to it, and makes the step if nobody else is at it. False: its inbox is full.
     pub fn say(&self, event: Event, bus: &Bus) -> bool {
         {
             let mut inbox = self.inbox();
+            if inbox.taken == Taken::Never {
+                return true;
+            }
             if inbox.events.len() >= INBOX_LEN_MAX {
                 return false;
             }
@@ -162,7 +174,7 @@ impl InPlace {
             match inbox.taken {
                 Taken::ByRun => inbox.looks_at = deadline,
                 Taken::BySender if is_sooner => self.look.notify_one(),
-                Taken::BySender | Taken::Free => {}
+                Taken::BySender | Taken::Free | Taken::Never => {}
             }
             inbox.taken = Taken::Free;
         }

@@ -66,6 +66,8 @@ impl Part {
                 let bus = shell.bus.clone();
                 bus.scene_service().run(service, shell).await
             });
+        } else {
+            shell.bus.scene_service().never_begin();
         }
         let units = Units { config: config.clone(), shell: shell.clone(), domains: domains.clone(), catalogue };
         let (running, mut changes) = member.run(&shell.bus, units.start());
